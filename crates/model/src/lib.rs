@@ -1,1 +1,50 @@
-//! placeholder
+//! The shared words of windlass and the documents that its stages hand on.
+//!
+//! ```text
+//! ClusterSpec ─▶ Blueprint ─┐
+//!                           ├─▶ Planning ─▶ Report
+//!   machines ─▶ Inventory ──┘
+//! ```
+//!
+//! Everything here is plain data: ordered collections, no clock, no files, no secrets but in [`Secret`].
+
+mod action;
+mod blueprint;
+mod certificate;
+mod container;
+mod digest;
+mod finding;
+mod intent;
+mod inventory;
+mod ledger;
+mod names;
+mod plan;
+mod report;
+mod secret;
+mod time;
+mod version;
+
+pub use action::{Action, Gate, Guard, LedgerChange, ObjectChange, Sign};
+pub use blueprint::{
+    Blueprint, BlueprintOrigins, ContainerWish, Content, DrainOptions, FileWish, Footprint, Foundation,
+    Holds, Limit, Mode, NodeTarget, NodeWish, Owner, Rollout, Taint,
+};
+pub use certificate::{CertKind, CertPart, CertWish, San, Usage};
+pub use container::{Change, ContainerSpec, Difference, Loaded, OnChange, Origins, PidMode, Privilege};
+pub use digest::{Digest, NotADigest};
+pub use finding::{Finding, FindingKind, Planning};
+pub use intent::{CertSelector, Intent, Snapshots};
+pub use inventory::{
+    ContainerSeen, ContainerState, EtcdData, EtcdSeen, FileSeen, Health, Inventory, KubeSeen, LedgerCopy,
+    Maker, MemberId, MemberSeen, NodeFacts, NodeObject, NodeSeen, Owned, Readiness, Scheduling, Vote,
+};
+pub use ledger::{Birth, CertFace, LastNode, Ledger, LedgerFace, StoredCert};
+pub use names::{
+    CertName, Component, ContainerName, FilePath, ImageRef, Lineage, NodeName, Role, Roles, SecretName,
+    SpecPath,
+};
+pub use plan::{Because, Edge, FileDifference, Plan, Reason, Step, StepId};
+pub use report::{Failure, Outcome, Report};
+pub use secret::{HIDDEN, Secret, exposed};
+pub use time::Timestamp;
+pub use version::{KubernetesVersion, NotAVersion};

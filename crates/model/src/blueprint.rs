@@ -1,0 +1,352 @@
+//! The complete wish: for each node every container, file, label and taint, and what holds for the cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::certificate::{CertPart, CertWish};
+use crate::container::{ContainerSpec, Origins};
+use crate::digest::Digest;
+use crate::names::{CertName, Component, FilePath, ImageRef, NodeName, Role, Roles, SecretName, SpecPath};
+use crate::version::KubernetesVersion;
+
+/// The complete wish, resolved from cluster.yml and the catalog. No secret is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Blueprint {
+    /// The cluster's name.
+    pub cluster: String,
+    /// The Kubernetes version of every component.
+    pub version: KubernetesVersion,
+    /// What every node should be.
+    pub nodes: BTreeMap<NodeName, NodeWish>,
+    /// Every key and certificate of the cluster.
+    pub certs: BTreeMap<CertName, CertWish>,
+    /// What no live cluster survives a change of.
+    pub foundation: Foundation,
+    /// How changes roll over live nodes.
+    pub rollout: Rollout,
+    /// Which paths on nodes are windlass' own.
+    pub footprint: Footprint,
+    /// Where in cluster.yml the cluster-wide wishes stand.
+    pub origins: BlueprintOrigins,
+}
+
+/// Where in cluster.yml the cluster-wide wishes stand.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+pub struct BlueprintOrigins {
+    /// The place of the version.
+    pub version: Option<SpecPath>,
+    /// The place of `authentication.sans`.
+    pub sans: Option<SpecPath>,
+    /// The place of each foundation fact, by its field's name.
+    pub foundation: BTreeMap<String, SpecPath>,
+}
+
+/// What one node should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NodeWish {
+    /// Where it stands in cluster.yml, such as `nodes[2]`.
+    pub origin: SpecPath,
+    /// How it is reached, and by which address the components reach each other.
+    pub target: NodeTarget,
+    /// What it does.
+    pub roles: Roles,
+    /// The containers that should run there.
+    pub containers: BTreeMap<Component, ContainerWish>,
+    /// The files that should be there.
+    pub files: BTreeMap<FilePath, FileWish>,
+    /// Images that pods there need, beside those of the containers.
+    pub images: BTreeSet<ImageRef>,
+    /// Labels of its node object that windlass answers for.
+    pub labels: BTreeMap<Arc<str>, Arc<str>>,
+    /// Taints of its node object that windlass answers for.
+    pub taints: BTreeSet<Taint>,
+}
+
+impl NodeWish {
+    /// Whether the node has this role.
+    pub fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+}
+
+/// How a node is reached. Part of the ledger too, so that a node that left cluster.yml can be cleaned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeTarget {
+    /// The address for SSH.
+    pub address: String,
+    /// The port for SSH.
+    pub port: u16,
+    /// The user for SSH.
+    pub user: String,
+    /// The address by which components reach each other.
+    pub internal_address: String,
+    /// Docker's socket on the node.
+    pub docker_socket: FilePath,
+    /// The path of the private key on the operator's machine, where cluster.yml names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_path: Option<String>,
+}
+
+/// One container that should run on a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ContainerWish {
+    /// What it is made of.
+    pub spec: Arc<ContainerSpec>,
+    /// Where in cluster.yml its parts come from.
+    pub origins: Arc<Origins>,
+}
+
+/// One file that should be on a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FileWish {
+    /// What is in it.
+    pub content: Content,
+    /// Permission bits.
+    pub mode: Mode,
+    /// Who owns it.
+    pub owner: Owner,
+    /// Where in cluster.yml it comes from, if from there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<SpecPath>,
+}
+
+/// What is in a file: plain text, or a reference to what the engine alone holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Content {
+    /// This text, which holds no secret.
+    Text(Arc<str>),
+    /// A certificate or key out of the ledger.
+    Cert {
+        /// The certificate.
+        cert: CertName,
+        /// Which half of it.
+        part: CertPart,
+    },
+    /// A secret that cluster.yml carries.
+    Secret(SecretName),
+    /// A copy of the whole ledger.
+    Ledger,
+}
+
+/// Permission bits, shown in octal.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Mode(pub u32);
+
+impl Mode {
+    /// Its owner alone reads and writes.
+    pub const PRIVATE: Self = Self(0o600);
+    /// Everybody reads, its owner writes.
+    pub const PUBLIC: Self = Self(0o644);
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04o}", self.0)
+    }
+}
+
+impl fmt::Debug for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A file's owner by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub struct Owner {
+    /// User.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.uid, self.gid)
+    }
+}
+
+/// A taint of a node object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Taint {
+    /// Its key.
+    pub key: Arc<str>,
+    /// Its value; may be empty.
+    #[serde(default)]
+    pub value: Arc<str>,
+    /// `NoSchedule`, `PreferNoSchedule` or `NoExecute`.
+    pub effect: Arc<str>,
+}
+
+impl fmt::Display for Taint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.value.is_empty() {
+            write!(f, "{}:{}", self.key, self.effect)
+        } else {
+            write!(f, "{}={}:{}", self.key, self.value, self.effect)
+        }
+    }
+}
+
+/// What a cluster is founded on: no live cluster survives a change of any of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Foundation {
+    /// The range of Service addresses.
+    pub service_range: String,
+    /// The range of pod addresses.
+    pub pod_range: String,
+    /// The DNS domain of the cluster.
+    pub cluster_domain: String,
+    /// The issuer of service-account tokens.
+    pub service_account_issuer: String,
+}
+
+impl Foundation {
+    /// Its facts by the names of the fields.
+    pub fn facts(&self) -> [(&'static str, &str); 4] {
+        let Self { service_range, pod_range, cluster_domain, service_account_issuer } = self;
+        [
+            ("service_range", service_range),
+            ("pod_range", pod_range),
+            ("cluster_domain", cluster_domain),
+            ("service_account_issuer", service_account_issuer),
+        ]
+    }
+}
+
+/// How changes roll over live nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Rollout {
+    /// How many workers may be unavailable at once.
+    pub max_unavailable_worker: Limit,
+    /// How many control-plane nodes may be unavailable at once.
+    pub max_unavailable_controlplane: Limit,
+    /// How nodes are drained before a version upgrade; absent if they are not.
+    pub drain: Option<DrainOptions>,
+}
+
+/// A number of nodes, or a share of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// That many.
+    Count(u32),
+    /// That many in a hundred.
+    Percent(u32),
+}
+
+impl Limit {
+    /// How many of `total` nodes it allows: a share is rounded down; never less than one, never over 50.
+    ///
+    /// RKE rounds and caps the same way.
+    pub fn of(self, total: usize) -> usize {
+        let allowed = match self {
+            Self::Count(count) => count as usize,
+            Self::Percent(percent) => total * percent as usize / 100,
+        };
+        allowed.clamp(1, 50)
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Percent(percent) => write!(f, "{percent}%"),
+        }
+    }
+}
+
+/// How a node's pods are moved away, as `kubectl drain` understands it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainOptions {
+    /// Also evict pods that no controller will bring back.
+    pub force: bool,
+    /// Leave the pods of `DaemonSet`s where they are.
+    pub ignore_daemonsets: bool,
+    /// Also evict pods whose local data is lost by it.
+    pub delete_local_data: bool,
+    /// Seconds given to each pod; each pod's own grace period where absent.
+    pub grace_period_seconds: Option<u32>,
+    /// Seconds after which the drain fails.
+    pub timeout_seconds: u32,
+}
+
+/// The paths on nodes that are windlass' own: all it may delete, and all it looks at.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+pub struct Footprint {
+    /// Every file that windlass writes for any role; one that a node's roles do not wish is removed.
+    pub files: BTreeSet<FilePath>,
+    /// Directories with what containers wrote: removed by `remove` only.
+    pub directories: BTreeMap<FilePath, Holds>,
+    /// The data directory of etcd on a node.
+    pub etcd_data: FilePath,
+    /// The copy of the ledger on a control-plane node.
+    pub ledger: FilePath,
+}
+
+/// What a directory of the footprint holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Holds {
+    /// Configuration and keys that windlass writes.
+    Configuration,
+    /// The data of etcd.
+    EtcdData,
+    /// What kubelet and the pods on the node keep.
+    PodState,
+    /// Network configuration and plugins.
+    Network,
+    /// Logs.
+    Logs,
+    /// Snapshots of etcd: kept by `remove` unless told otherwise.
+    Snapshots,
+}
+
+impl Default for FilePath {
+    fn default() -> Self {
+        Self::from("")
+    }
+}
+
+impl Blueprint {
+    /// The nodes that have this role, by name.
+    pub fn with_role(&self, role: Role) -> impl Iterator<Item = (&NodeName, &NodeWish)> {
+        self.nodes.iter().filter(move |(_, node)| node.has(role))
+    }
+
+    /// The same cluster with nothing wished for: what `remove` converges to.
+    #[must_use]
+    pub fn emptied(&self) -> Self {
+        let mut empty = self.clone();
+        empty.nodes.clear();
+        empty.certs.clear();
+        empty
+    }
+
+    /// The digest of each file's content that is known before the ledger is asked.
+    pub fn digest_of_text(content: &Content) -> Option<Digest> {
+        match content {
+            Content::Text(text) => Some(Digest::of(text.as_bytes())),
+            Content::Cert { .. } | Content::Secret(_) | Content::Ledger => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_round_down_but_never_to_nothing() {
+        assert_eq!(Limit::Percent(10).of(39), 3);
+        assert_eq!(Limit::Percent(10).of(5), 1);
+        assert_eq!(Limit::Count(0).of(5), 1);
+        assert_eq!(Limit::Percent(100).of(5_000), 50);
+    }
+}

@@ -1,0 +1,93 @@
+//! Certificates as wishes: who is named, by whom signed, for what; never the keys themselves.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::names::{CertName, Component};
+
+/// A certificate with its key, as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertWish {
+    /// What kind of thing it is.
+    pub kind: CertKind,
+    /// The subject's common name.
+    pub common_name: String,
+    /// The subject's organizations: groups, in Kubernetes' eyes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub organizations: Vec<String>,
+    /// Who signs it; absent if it signs itself or is a bare key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<CertName>,
+    /// What it may be used for.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub usages: BTreeSet<Usage>,
+    /// The names and addresses that it is valid for.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub sans: BTreeSet<San>,
+    /// Days from its making until it expires.
+    pub valid_days: u32,
+    /// The component that presents it, by which `cert-rotate --service` selects; none for authorities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Component>,
+}
+
+/// What kind of key or certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CertKind {
+    /// An authority that signs others.
+    Authority,
+    /// A certificate that a component presents.
+    Leaf,
+    /// A key pair without a certificate, such as the one that signs service-account tokens.
+    KeyPair,
+}
+
+/// What a certificate may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Usage {
+    /// Presented by a server.
+    ServerAuth,
+    /// Presented by a client.
+    ClientAuth,
+}
+
+/// A subject alternative name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum San {
+    /// An address.
+    Ip(IpAddr),
+    /// A host name.
+    Dns(String),
+}
+
+impl San {
+    /// An address if the text is one, else a host name in lower case.
+    pub fn parse(text: &str) -> Self {
+        text.parse().map_or_else(|_| Self::Dns(text.to_ascii_lowercase()), Self::Ip)
+    }
+}
+
+impl fmt::Display for San {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => write!(f, "{address}"),
+            Self::Dns(name) => f.write_str(name),
+        }
+    }
+}
+
+/// Which half of a certificate with its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CertPart {
+    /// The certificate, in PEM; for a bare key pair its public key.
+    Certificate,
+    /// The private key, in PEM.
+    Key,
+}

@@ -1,0 +1,325 @@
+//! What a container is made of, and in what two containers differ.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::names::{FilePath, ImageRef, SpecPath};
+use crate::version::KubernetesVersion;
+
+/// The canonical description of a container: what its label carries and what drift is found by.
+///
+/// Every container is on the host's network, restarts always, and has its entrypoint replaced by `command`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerSpec {
+    /// The image, as Docker is asked for it.
+    pub image: ImageRef,
+    /// Program and flags, in the fixed order of the catalog; each flag as `--name=value`.
+    pub command: Vec<Arc<str>>,
+    /// Environment variables.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<Arc<str>, Arc<str>>,
+    /// Bind mounts as `source:target[:options]`, in the order wished.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub binds: Vec<Arc<str>>,
+    /// Whether it sees the host's processes.
+    #[serde(default)]
+    pub pid: PidMode,
+    /// Whether it runs with every capability.
+    #[serde(default)]
+    pub privilege: Privilege,
+    /// `uid:gid` to run as; root where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<Arc<str>>,
+    /// Files that it reads, and what must happen to it when one changes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reads: BTreeMap<FilePath, OnChange>,
+    /// The Kubernetes version that the image stands for; absent for etcd and nginx.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<KubernetesVersion>,
+}
+
+/// Whose processes a container sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum PidMode {
+    /// Its own only.
+    #[default]
+    Own,
+    /// All of the host.
+    Host,
+}
+
+/// What a container may do to its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum Privilege {
+    /// Docker's default.
+    #[default]
+    Confined,
+    /// Every capability and device.
+    Privileged,
+}
+
+/// What must happen to a running container when a file that it reads has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnChange {
+    /// It reads the file once, at its start: replace it.
+    Replace,
+    /// It reads the file again on SIGHUP: reload it.
+    Reload,
+}
+
+impl ContainerSpec {
+    /// The value of the first flag of this name, without dashes: `flag("etcd-servers")`.
+    pub fn flag(&self, name: &str) -> Option<&str> {
+        self.command.iter().find_map(|argument| match split_flag(argument) {
+            (flag, Some(value)) if flag.strip_prefix("--") == Some(name) => Some(value),
+            _ => None,
+        })
+    }
+
+    /// In what the running container `seen` differs from this wish; empty if in nothing.
+    ///
+    /// Digests of files are not compared here: a spec names the files, an observation their digests.
+    pub fn differences_from(&self, seen: &Self) -> Vec<Difference> {
+        let Self { image, command, env, binds, pid, privilege, user, reads, version: _ } = self;
+        let mut found = Vec::new();
+        if *image != seen.image {
+            found.push(Difference::Image { from: seen.image.clone(), to: image.clone() });
+        }
+        if *command != seen.command {
+            found.extend(argument_differences(&seen.command, command));
+        }
+        if *env != seen.env {
+            let names: BTreeSet<&Arc<str>> = env
+                .iter()
+                .filter(|(name, value)| seen.env.get(*name) != Some(value))
+                .map(|(name, _)| name)
+                .chain(seen.env.keys().filter(|name| !env.contains_key(*name)))
+                .collect();
+            found.extend(names.into_iter().map(|name| Difference::Environment { name: name.clone() }));
+        }
+        if *binds != seen.binds {
+            let mut changed: Vec<Difference> = binds
+                .iter()
+                .filter(|bind| !seen.binds.contains(bind))
+                .map(|bind| Difference::Mount { bind: bind.clone(), is: Change::Added })
+                .collect();
+            changed.extend(
+                seen.binds
+                    .iter()
+                    .filter(|bind| !binds.contains(bind))
+                    .map(|bind| Difference::Mount { bind: bind.clone(), is: Change::Removed }),
+            );
+            if changed.is_empty() {
+                changed.push(Difference::Setting { name: "order of mounts".into() });
+            }
+            found.extend(changed);
+        }
+        for (differs, name) in [
+            (*pid != seen.pid, "pid mode"),
+            (*privilege != seen.privilege, "privilege"),
+            (*user != seen.user, "user"),
+            (*reads != seen.reads, "files that it reads"),
+        ] {
+            if differs {
+                found.push(Difference::Setting { name: name.into() });
+            }
+        }
+        found
+    }
+}
+
+/// `--name=value` as name and value; an argument without `=` has no value.
+fn split_flag(argument: &str) -> (&str, Option<&str>) {
+    argument.split_once('=').map_or((argument, None), |(name, value)| (name, Some(value)))
+}
+
+/// Groups arguments by their flag: repeated flags keep the order of their values.
+fn by_flag(command: &[Arc<str>]) -> BTreeMap<&str, Vec<Option<&str>>> {
+    let mut flags: BTreeMap<&str, Vec<Option<&str>>> = BTreeMap::new();
+    for argument in command {
+        let (name, value) = split_flag(argument);
+        flags.entry(name).or_default().push(value);
+    }
+    flags
+}
+
+fn argument_differences(from: &[Arc<str>], to: &[Arc<str>]) -> Vec<Difference> {
+    let (before, after) = (by_flag(from), by_flag(to));
+    let shown = |values: Option<&Vec<Option<&str>>>| {
+        values.map(|values| {
+            let texts: Vec<&str> = values.iter().map(|value| value.unwrap_or_default()).collect();
+            Arc::from(texts.join(" "))
+        })
+    };
+    let names: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
+    let mut found: Vec<Difference> = names
+        .into_iter()
+        .filter(|name| before.get(name) != after.get(name))
+        .map(|name| Difference::Argument {
+            flag: name.into(),
+            from: shown(before.get(name)),
+            to: shown(after.get(name)),
+        })
+        .collect();
+    if found.is_empty() {
+        found.push(Difference::Setting { name: "order of arguments".into() });
+    }
+    found
+}
+
+/// One thing in which a running container differs from the wish.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "of")]
+pub enum Difference {
+    /// Another image.
+    Image {
+        /// The image it runs.
+        from: ImageRef,
+        /// The image wished.
+        to: ImageRef,
+    },
+    /// A flag added, removed or with another value.
+    Argument {
+        /// The flag with its dashes.
+        flag: Arc<str>,
+        /// Its value now; absent if the flag is not given.
+        from: Option<Arc<str>>,
+        /// Its value wished; absent if the flag is not wished.
+        to: Option<Arc<str>>,
+    },
+    /// An environment variable added, removed or changed; values are never shown, since they may be secret.
+    Environment {
+        /// The variable's name.
+        name: Arc<str>,
+    },
+    /// A bind mount too few or too many.
+    Mount {
+        /// The mount as `source:target[:options]`.
+        bind: Arc<str>,
+        /// Whether the wish adds or removes it.
+        is: Change,
+    },
+    /// Any other setting of the container.
+    Setting {
+        /// What it is, in words.
+        name: Arc<str>,
+    },
+    /// A file that it read at its start has other content now, or will have.
+    File {
+        /// The file.
+        path: FilePath,
+    },
+}
+
+/// Whether a change adds or removes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    /// Wished, and not there.
+    Added,
+    /// There, and not wished.
+    Removed,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Image { from, to } => write!(f, "image {from} → {to}"),
+            Self::Argument { flag, from: Some(from), to: Some(to) } => {
+                write!(f, "{flag} {} → {}", quoted(from), quoted(to))
+            }
+            Self::Argument { flag, from: None, to: Some(to) } if to.is_empty() => write!(f, "{flag} added"),
+            Self::Argument { flag, from: None, to: Some(to) } => write!(f, "{flag}={to} added"),
+            Self::Argument { flag, .. } => write!(f, "{flag} removed"),
+            Self::Environment { name } => write!(f, "environment variable {name} changed"),
+            Self::Mount { bind, is: Change::Added } => write!(f, "mount {bind} added"),
+            Self::Mount { bind, is: Change::Removed } => write!(f, "mount {bind} removed"),
+            Self::Setting { name } => write!(f, "{name} changed"),
+            Self::File { path } => write!(f, "{path} changed"),
+        }
+    }
+}
+
+fn quoted(value: &str) -> &str {
+    if value.is_empty() { "\"\"" } else { value }
+}
+
+/// Where in cluster.yml the parts of a container's wish come from.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+pub struct Origins {
+    /// The place that answers for whatever has no place of its own below.
+    pub whole: Option<SpecPath>,
+    /// The place of the image.
+    pub image: Option<SpecPath>,
+    /// The place of each flag (with dashes), environment variable (`env NAME`) and mount (`bind TEXT`).
+    pub parts: BTreeMap<Arc<str>, SpecPath>,
+}
+
+impl Origins {
+    /// The place in cluster.yml to which this difference leads, if it stems from the wish.
+    pub fn of(&self, difference: &Difference) -> Option<&SpecPath> {
+        let part = match difference {
+            Difference::Image { .. } => return self.image.as_ref().or(self.whole.as_ref()),
+            Difference::Argument { flag, .. } => self.parts.get(flag),
+            Difference::Environment { name } => self.parts.get(format!("env {name}").as_str()),
+            Difference::Mount { bind, .. } => self.parts.get(format!("bind {bind}").as_str()),
+            Difference::Setting { .. } | Difference::File { .. } => None,
+        };
+        part.or(self.whole.as_ref())
+    }
+}
+
+/// The digests of the files that a container has loaded, by path.
+pub type Loaded = BTreeMap<FilePath, Digest>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(command: &[&str]) -> ContainerSpec {
+        ContainerSpec {
+            image: "etcd:3.4".into(),
+            command: command.iter().copied().map(Arc::from).collect(),
+            env: BTreeMap::new(),
+            binds: Vec::new(),
+            pid: PidMode::Own,
+            privilege: Privilege::Confined,
+            user: None,
+            reads: BTreeMap::new(),
+            version: None,
+        }
+    }
+
+    fn shown(wish: &ContainerSpec, seen: &ContainerSpec) -> Vec<String> {
+        wish.differences_from(seen).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn differences_name_the_flag_and_both_values() {
+        let wish = spec(&["kubelet", "--v=4", "--a=1", "--x"]);
+        let seen = spec(&["kubelet", "--v=2", "--b=1"]);
+        assert_eq!(shown(&wish, &seen), ["--a=1 added", "--b removed", "--v 2 → 4", "--x added"]);
+    }
+
+    #[test]
+    fn equal_specs_differ_in_nothing_and_order_counts() {
+        let wish = spec(&["kubelet", "--v=4", "--a=1"]);
+        assert_eq!(shown(&wish, &wish), Vec::<String>::new());
+        let swapped = spec(&["kubelet", "--a=1", "--v=4"]);
+        assert_eq!(shown(&wish, &swapped), ["order of arguments changed"]);
+    }
+
+    #[test]
+    fn a_secret_in_the_environment_is_never_shown() {
+        let mut wish = spec(&["kubelet"]);
+        wish.env.insert("TOKEN".into(), "hunter2".into());
+        assert_eq!(shown(&wish, &spec(&["kubelet"])), ["environment variable TOKEN changed"]);
+    }
+}

@@ -1,0 +1,304 @@
+//! What was seen, and when: node by node, and the cluster as etcd and the API server tell it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::blueprint::{Mode, Owner, Taint};
+use crate::container::{ContainerSpec, Loaded};
+use crate::digest::Digest;
+use crate::ledger::LedgerFace;
+use crate::names::{ContainerName, FilePath, ImageRef, Lineage, NodeName};
+use crate::time::Timestamp;
+
+/// Everything that was seen in one look. A node out of sight is an entry, never an error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Inventory {
+    /// When the look was taken.
+    pub taken_at: Timestamp,
+    /// Every node of cluster.yml and of the ledger.
+    pub nodes: BTreeMap<NodeName, NodeSeen>,
+    /// etcd, as its own members tell it.
+    pub etcd: EtcdSeen,
+    /// Kubernetes, as an API server tells it.
+    pub kube: KubeSeen,
+    /// The ledger's public face.
+    pub ledger: LedgerFace,
+}
+
+/// One node as it was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeSeen {
+    /// It answered.
+    InSight(Box<NodeFacts>),
+    /// It did not answer, for this reason.
+    OutOfSight(String),
+}
+
+impl NodeSeen {
+    /// What is known of the node, if it answered.
+    pub fn facts(&self) -> Option<&NodeFacts> {
+        match self {
+            Self::InSight(facts) => Some(facts),
+            Self::OutOfSight(_) => None,
+        }
+    }
+}
+
+/// What one node told of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+pub struct NodeFacts {
+    /// The images that its Docker holds.
+    pub images: BTreeSet<ImageRef>,
+    /// Its containers by name: those that windlass made, and those that hold a name of windlass.
+    pub containers: BTreeMap<ContainerName, ContainerSeen>,
+    /// Those files of the footprint that exist.
+    pub files: BTreeMap<FilePath, FileSeen>,
+    /// Those directories of the footprint that exist and are not empty, `etcd_data` among them.
+    pub directories: BTreeSet<FilePath>,
+    /// Whether etcd's data directory holds the data of a member.
+    pub etcd_data: EtcdData,
+    /// The copy of the ledger that it holds.
+    pub ledger: Option<LedgerCopy>,
+}
+
+/// Whether a node holds a member's data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EtcdData {
+    /// No write-ahead log is there.
+    #[default]
+    Absent,
+    /// A write-ahead log is there.
+    Present,
+}
+
+/// A copy of the ledger on a node, as far as it may be known without reading its keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LedgerCopy {
+    /// Which cluster's keys these are.
+    pub lineage: Lineage,
+    /// Its serial.
+    pub serial: u64,
+}
+
+/// A container as it was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ContainerSeen {
+    /// What it really runs with: the label's spec where image, command, mounts and the rest agree with the
+    /// label, else what `inspect` tells.
+    pub spec: Arc<ContainerSpec>,
+    /// Who made it.
+    pub maker: Maker,
+    /// What Docker says of it.
+    pub state: ContainerState,
+    /// What the component itself says.
+    pub health: Health,
+    /// The digests of the files that it has loaded.
+    pub loaded: Loaded,
+}
+
+/// Who made a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Maker {
+    /// windlass: it carries windlass' label.
+    Windlass,
+    /// Somebody else.
+    Other,
+}
+
+/// What Docker says of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContainerState {
+    /// Made, never started.
+    Created,
+    /// Runs.
+    Running,
+    /// Ends again and again, and is started again and again.
+    Crashing,
+    /// Ended or stopped.
+    Stopped,
+    /// Held by `docker pause`.
+    Paused,
+}
+
+impl fmt::Display for ContainerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Created => "created but not started",
+            Self::Running => "running",
+            Self::Crashing => "crashing again and again",
+            Self::Stopped => "stopped",
+            Self::Paused => "paused",
+        })
+    }
+}
+
+/// What a component says of itself when it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// It answers as it should.
+    Healthy,
+    /// It was started moments ago and does not answer yet.
+    Starting,
+    /// It should answer and does not.
+    Unhealthy,
+}
+
+/// A file as it was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct FileSeen {
+    /// The digest of what is in it.
+    pub digest: Digest,
+    /// Permission bits.
+    pub mode: Mode,
+    /// Who owns it.
+    pub owner: Owner,
+}
+
+/// etcd as it was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EtcdSeen {
+    /// No member could be asked, or none answered with a majority behind it.
+    #[default]
+    Silent,
+    /// The members, as a majority agrees on them.
+    Members(Vec<MemberSeen>),
+}
+
+impl EtcdSeen {
+    /// The members; none if etcd was silent.
+    pub fn members(&self) -> &[MemberSeen] {
+        match self {
+            Self::Silent => &[],
+            Self::Members(members) => members,
+        }
+    }
+}
+
+/// One member of etcd as the others know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct MemberSeen {
+    /// Its id, in hexadecimal as etcdctl shows it.
+    pub id: MemberId,
+    /// Its name; empty if it has never started.
+    pub name: String,
+    /// The address by which other members reach it, such as `https://10.0.0.1:2380`.
+    pub peer_url: String,
+    /// Whether it votes.
+    pub vote: Vote,
+    /// Whether it answered as healthy when it was asked.
+    pub health: Health,
+    /// Whether it leads.
+    pub leads: bool,
+}
+
+impl MemberSeen {
+    /// Whether it has ever started and published its name.
+    pub fn has_started(&self) -> bool {
+        !self.name.is_empty()
+    }
+}
+
+/// A member's id.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MemberId(pub u64);
+
+impl fmt::Display for MemberId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}", self.0)
+    }
+}
+
+impl fmt::Debug for MemberId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Whether a member counts towards the majority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Vote {
+    /// It does.
+    Voter,
+    /// It only learns (etcd 3.4 and later: <https://etcd.io/docs/v3.4/learning/design-learner/>).
+    Learner,
+}
+
+/// Kubernetes as it was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KubeSeen {
+    /// No API server answered.
+    #[default]
+    Silent,
+    /// The node objects.
+    Nodes(BTreeMap<NodeName, NodeObject>),
+}
+
+impl KubeSeen {
+    /// The object of this node, if an API server answered and has it.
+    pub fn node(&self, name: &NodeName) -> Option<&NodeObject> {
+        match self {
+            Self::Silent => None,
+            Self::Nodes(nodes) => nodes.get(name),
+        }
+    }
+}
+
+/// A node object of Kubernetes.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+pub struct NodeObject {
+    /// Whether its Ready condition is true.
+    pub ready: Readiness,
+    /// Whether pods may be scheduled on it.
+    pub scheduling: Scheduling,
+    /// All its labels.
+    pub labels: BTreeMap<Arc<str>, Arc<str>>,
+    /// All its taints but those that Kubernetes sets by itself.
+    pub taints: BTreeSet<Taint>,
+    /// Which labels and taints windlass put there, as its annotation on the node tells.
+    pub owned: Owned,
+}
+
+/// The labels and taints of a node object that windlass put there, so that it may take them away again.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Owned {
+    /// Keys of labels.
+    pub labels: BTreeSet<Arc<str>>,
+    /// Whole taints.
+    pub taints: BTreeSet<Taint>,
+}
+
+/// A node's Ready condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Readiness {
+    /// True.
+    Ready,
+    /// False or unknown.
+    #[default]
+    NotReady,
+}
+
+/// Whether pods may be scheduled on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scheduling {
+    /// They may.
+    #[default]
+    Open,
+    /// They may not: windlass cordoned it for an upgrade, and will open it again.
+    CordonedByWindlass,
+    /// They may not: somebody else cordoned it, and windlass leaves that alone.
+    CordonedByOther,
+}

@@ -1,0 +1,169 @@
+//! The ledger: only what cannot be observed again, and the public face of it that the planner sees.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::blueprint::{Foundation, NodeTarget};
+use crate::certificate::{CertPart, CertWish};
+use crate::digest::Digest;
+use crate::names::{CertName, Lineage, NodeName, Roles, SecretName};
+use crate::secret::{Secret, exposed};
+use crate::time::Timestamp;
+
+/// The keys and certificates of a cluster and the nodes of the last `up`.
+///
+/// Its serialised form holds private keys in clear: it is written with mode 0600 and shown to nobody.
+/// Its `Debug` shows no key.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// Which cluster's keys these are; made once, with the first keys.
+    pub lineage: Lineage,
+    /// Grows by one with every commit: of two copies of one lineage the higher is the newer.
+    pub serial: u64,
+    /// The keys and certificates.
+    pub certs: BTreeMap<CertName, StoredCert>,
+    /// The nodes that windlass has put something on and has not cleaned since.
+    pub nodes: BTreeMap<NodeName, LastNode>,
+    /// What the cluster is founded on; absent until it is first brought up.
+    pub foundation: Option<Foundation>,
+    /// Whether etcd has once been healthy: from then on its data must never be started anew.
+    pub born: Birth,
+}
+
+impl Ledger {
+    /// A ledger with nothing in it yet.
+    pub fn new(lineage: Lineage) -> Self {
+        Self {
+            lineage,
+            serial: 0,
+            certs: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            foundation: None,
+            born: Birth::Expected,
+        }
+    }
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ledger")
+            .field("lineage", &self.lineage)
+            .field("serial", &self.serial)
+            .field("certs", &self.certs.keys())
+            .field("nodes", &self.nodes.keys())
+            .field("born", &self.born)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether the cluster has ever lived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Birth {
+    /// etcd has not been seen healthy yet.
+    #[default]
+    Expected,
+    /// etcd has been healthy: data exists that must not be lost.
+    Born,
+}
+
+/// A certificate or key as it was made.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredCert {
+    /// The wish that it fulfils.
+    pub wish: CertWish,
+    /// The certificate in PEM, or the public key of a bare pair.
+    pub certificate: String,
+    /// The private key in PEM.
+    #[serde(serialize_with = "exposed")]
+    pub key: Secret<String>,
+    /// When it begins to be valid.
+    pub not_before: Timestamp,
+    /// When it ends to be valid.
+    pub not_after: Timestamp,
+    /// The digest of the issuer's certificate that signed it; absent if nobody else did.
+    pub issuer: Option<Digest>,
+}
+
+impl StoredCert {
+    /// One half of it, as a file holds it.
+    pub fn part(&self, part: CertPart) -> &str {
+        match part {
+            CertPart::Certificate => &self.certificate,
+            CertPart::Key => self.key.expose(),
+        }
+    }
+
+    /// What may be known of it by everybody.
+    pub fn face(&self) -> CertFace {
+        CertFace {
+            wish: self.wish.clone(),
+            not_before: self.not_before,
+            not_after: self.not_after,
+            issuer: self.issuer,
+            certificate: Digest::of(&self.certificate),
+            key: Digest::of(self.key.expose()),
+        }
+    }
+}
+
+/// A node of the last `up`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastNode {
+    /// How it was reached.
+    pub target: NodeTarget,
+    /// What it did.
+    pub roles: Roles,
+}
+
+/// What may be known of the ledger by everybody: names, dates and digests, and no key.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+pub struct LedgerFace {
+    /// Which cluster's keys these are; absent if there is no ledger yet.
+    pub lineage: Option<Lineage>,
+    /// The serial of the newest copy.
+    pub serial: u64,
+    /// The digest of the ledger as a copy of it holds it.
+    pub digest: Option<Digest>,
+    /// The certificates.
+    pub certs: BTreeMap<CertName, CertFace>,
+    /// The nodes that windlass has put something on and has not cleaned since.
+    pub nodes: BTreeMap<NodeName, LastNode>,
+    /// What the cluster is founded on.
+    pub foundation: Option<Foundation>,
+    /// Whether the cluster has ever lived.
+    pub born: Birth,
+    /// Digests of the secrets that cluster.yml carries.
+    pub secrets: BTreeMap<SecretName, Digest>,
+    /// Lineages other than this one that were found, and where.
+    pub strangers: BTreeMap<Lineage, Vec<NodeName>>,
+}
+
+impl LedgerFace {
+    /// The digest of one half of a certificate.
+    pub fn digest_of(&self, cert: &CertName, part: CertPart) -> Option<Digest> {
+        self.certs.get(cert).map(|face| match part {
+            CertPart::Certificate => face.certificate,
+            CertPart::Key => face.key,
+        })
+    }
+}
+
+/// What may be known of a certificate by everybody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CertFace {
+    /// The wish that it was made for.
+    pub wish: CertWish,
+    /// When it begins to be valid.
+    pub not_before: Timestamp,
+    /// When it ends to be valid.
+    pub not_after: Timestamp,
+    /// The digest of the issuer's certificate that signed it.
+    pub issuer: Option<Digest>,
+    /// The digest of the certificate.
+    pub certificate: Digest,
+    /// The digest of its key.
+    pub key: Digest,
+}

@@ -1,0 +1,325 @@
+//! The plan: an acyclic graph of typed steps, with a reason on every step and every edge.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::action::Action;
+use crate::container::Difference;
+use crate::inventory::ContainerState;
+use crate::names::{FilePath, ImageRef, NodeName, Role, SpecPath};
+use crate::time::Timestamp;
+use crate::version::KubernetesVersion;
+
+/// What is to be done, in what order, and why. Steps are sorted by their ids, edges by their ends.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+pub struct Plan {
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// The order among them.
+    pub edges: Vec<Edge>,
+}
+
+/// One step of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// Its address, unique in the plan.
+    pub id: StepId,
+    /// What it does.
+    pub action: Action,
+    /// Why; never empty.
+    pub reasons: Vec<Reason>,
+    /// The places in cluster.yml from which it stems; empty if it stems from the world.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<SpecPath>,
+}
+
+/// A step's address, such as `node-2/etcd/replace`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct StepId(Arc<str>);
+
+impl StepId {
+    /// The address from its parts: the node (or `cluster`), the subject and the verb.
+    pub fn new(place: impl fmt::Display, subject: impl fmt::Display, verb: &str) -> Self {
+        Self(format!("{place}/{subject}/{verb}").into())
+    }
+
+    /// The text of the address.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for StepId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for StepId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One step must be done before another begins.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Edge {
+    /// The index of the earlier step.
+    pub before: usize,
+    /// The index of the later step.
+    pub after: usize,
+    /// Why.
+    pub because: Because,
+}
+
+/// Why one step comes before another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Because {
+    /// The later one uses what the earlier one makes.
+    Needs,
+    /// What is broken is healed before anything healthy is disturbed.
+    HealFirst,
+    /// What the earlier one waits for must be healthy first.
+    Gate,
+    /// Members of a quorum, and API servers, are disturbed one at a time.
+    OneAtATime,
+    /// No more nodes are unavailable at once than the limit allows.
+    Window,
+    /// What the earlier one writes must be durable before anything made from it leaves this machine.
+    DurableFirst,
+    /// etcd before the control plane, the control plane before the nodes: Kubernetes' version skew policy
+    /// (<https://kubernetes.io/releases/version-skew-policy/>).
+    Skew,
+    /// What is no longer wished goes when what replaces it works.
+    RemoveLast,
+}
+
+impl fmt::Display for Because {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Needs => "needs it",
+            Self::HealFirst => "heal before disturbing",
+            Self::Gate => "must be healthy first",
+            Self::OneAtATime => "one at a time",
+            Self::Window => "limit of unavailable nodes",
+            Self::DurableFirst => "durable first",
+            Self::Skew => "etcd, then control plane, then nodes",
+            Self::RemoveLast => "remove last",
+        })
+    }
+}
+
+/// Why a step is there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case", tag = "why")]
+pub enum Reason {
+    /// The thing is wished and not there.
+    Missing,
+    /// A running container differs from the wish.
+    Differs {
+        /// In what.
+        difference: Difference,
+    },
+    /// A container is not running.
+    NotRunning {
+        /// What Docker says of it.
+        state: ContainerState,
+    },
+    /// A container runs but does not do its work.
+    Unhealthy,
+    /// A container was started moments ago and is not healthy yet.
+    Starting,
+    /// A file has other content, mode or owner than wished, or is missing.
+    FileDiffers {
+        /// The file.
+        path: FilePath,
+        /// How.
+        how: FileDifference,
+    },
+    /// It is there and no longer wished.
+    Unwanted,
+    /// Its node lost the role that it belongs to.
+    RoleLost {
+        /// The role.
+        role: Role,
+    },
+    /// Its node is no longer in cluster.yml.
+    NodeLeft,
+    /// The cluster is to be removed.
+    Dismantled,
+    /// A left-over of a step that was cut off.
+    LeftOver,
+    /// A certificate is not there.
+    CertMissing,
+    /// A certificate differs from its wish.
+    CertDiffers {
+        /// In what, in words: `SAN lb.example.org added`.
+        how: String,
+    },
+    /// A certificate expires soon, or has.
+    CertExpires {
+        /// When.
+        on: Timestamp,
+    },
+    /// A certificate was signed by an authority that is being replaced, or is not the present one.
+    IssuerChanged,
+    /// The operator asked for it.
+    Requested,
+    /// The ledger lacks what this `up` makes true.
+    LedgerBehind {
+        /// What, in words.
+        what: String,
+    },
+    /// The node object lacks a label or taint, or has one too many.
+    ObjectDiffers {
+        /// What, in words: `label disk=ssd added`.
+        what: String,
+    },
+    /// etcd has no member for this node yet.
+    MemberMissing,
+    /// The member has lost its data, so it cannot come back as itself.
+    MemberLostData,
+    /// The member does not come up with the data that it has, while others with the same arguments do.
+    MemberDead,
+    /// The member joins as a learner first, and votes when it has caught up.
+    MemberLearns,
+    /// etcd's data on this node belongs to a member that is no more.
+    DataOfFormerMember,
+    /// The whole cluster's first start.
+    FirstStart,
+    /// Kubernetes moves from one version to another.
+    Upgrade {
+        /// The version seen.
+        from: KubernetesVersion,
+        /// The version wished.
+        to: KubernetesVersion,
+    },
+    /// An earlier run cordoned the node and did not come to open it.
+    LeftCordoned,
+    /// A container that this plan makes needs it.
+    ImageNeeded {
+        /// The image.
+        image: ImageRef,
+    },
+    /// A disturbance before it must have healed.
+    Disturbed,
+    /// The node's object must be there and ready.
+    NotReady,
+}
+
+/// How a file differs from its wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileDifference {
+    /// It is not there.
+    Missing,
+    /// Its content.
+    Content,
+    /// Its permission bits.
+    Mode,
+    /// Its owner.
+    Owner,
+    /// Its content will be made anew by this plan.
+    Renewed,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("missing"),
+            Self::Differs { difference } => write!(f, "{difference}"),
+            Self::NotRunning { state } => write!(f, "{state}"),
+            Self::Unhealthy => f.write_str("runs but does not answer as it should"),
+            Self::Starting => f.write_str("started moments ago"),
+            Self::FileDiffers { path, how } => match how {
+                FileDifference::Missing => write!(f, "{path} missing"),
+                FileDifference::Content => write!(f, "{path} has other content"),
+                FileDifference::Mode => write!(f, "{path} has another mode"),
+                FileDifference::Owner => write!(f, "{path} has another owner"),
+                FileDifference::Renewed => write!(f, "{path} is made anew"),
+            },
+            Self::Unwanted => f.write_str("no longer wished"),
+            Self::RoleLost { role } => write!(f, "the node is no longer {role}"),
+            Self::NodeLeft => f.write_str("the node is no longer in cluster.yml"),
+            Self::Dismantled => f.write_str("the cluster is removed"),
+            Self::LeftOver => f.write_str("left over from a run that was cut off"),
+            Self::CertMissing => f.write_str("no such certificate yet"),
+            Self::CertDiffers { how } => f.write_str(how),
+            Self::CertExpires { on } => write!(f, "expires {on}"),
+            Self::IssuerChanged => f.write_str("signed by an authority that is not the present one"),
+            Self::Requested => f.write_str("requested"),
+            Self::LedgerBehind { what } => f.write_str(what),
+            Self::ObjectDiffers { what } => f.write_str(what),
+            Self::MemberMissing => f.write_str("etcd has no member for this node"),
+            Self::MemberLostData => f.write_str("the member's data is gone"),
+            Self::MemberDead => f.write_str("the member does not come up with its data"),
+            Self::MemberLearns => f.write_str("joined as a learner, votes when it has caught up"),
+            Self::DataOfFormerMember => f.write_str("data of a member that is no more"),
+            Self::FirstStart => f.write_str("first start of the cluster"),
+            Self::Upgrade { from, to } => write!(f, "upgrade {from} → {to}"),
+            Self::LeftCordoned => f.write_str("still cordoned by an earlier run"),
+            Self::ImageNeeded { image } => write!(f, "{image} is not on the node"),
+            Self::Disturbed => f.write_str("must be healthy again before the plan goes on"),
+            Self::NotReady => f.write_str("not ready yet"),
+        }
+    }
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// The step of this address.
+    pub fn step(&self, id: &str) -> Option<&Step> {
+        self.steps.iter().find(|step| step.id.as_str() == id)
+    }
+
+    /// For each step the steps that it waits for, with the reasons.
+    pub fn predecessors(&self) -> Vec<Vec<(usize, Because)>> {
+        let mut before = vec![Vec::new(); self.steps.len()];
+        for edge in &self.edges {
+            before[edge.after].push((edge.before, edge.because));
+        }
+        before
+    }
+
+    /// The indexes of all steps, each after those that it waits for; among free ones the order of ids.
+    ///
+    /// Returns fewer than all steps if the edges close a cycle.
+    pub fn in_order(&self) -> Vec<usize> {
+        let mut waiting = vec![0_usize; self.steps.len()];
+        let mut after: Vec<Vec<usize>> = vec![Vec::new(); self.steps.len()];
+        for edge in &self.edges {
+            waiting[edge.after] += 1;
+            after[edge.before].push(edge.after);
+        }
+        let mut ready: BTreeSet<usize> = (0..self.steps.len()).filter(|&i| waiting[i] == 0).collect();
+        let mut order = Vec::with_capacity(self.steps.len());
+        while let Some(next) = ready.pop_first() {
+            order.push(next);
+            for &later in &after[next] {
+                waiting[later] -= 1;
+                if waiting[later] == 0 {
+                    ready.insert(later);
+                }
+            }
+        }
+        order
+    }
+
+    /// How many steps act on each node.
+    pub fn steps_by_node(&self) -> BTreeMap<&NodeName, usize> {
+        let mut counts = BTreeMap::new();
+        for node in self.steps.iter().filter_map(|step| step.action.node()) {
+            *counts.entry(node).or_default() += 1;
+        }
+        counts
+    }
+}

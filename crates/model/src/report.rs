@@ -1,0 +1,58 @@
+//! What became of each step of a plan.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::plan::StepId;
+
+/// The outcome of every step of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+pub struct Report {
+    /// The outcomes by step.
+    pub outcomes: BTreeMap<StepId, Outcome>,
+}
+
+/// What became of a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It is done, or was so already.
+    Done,
+    /// It failed.
+    Failed(Failure),
+    /// It was not tried because this step failed, was skipped or was left.
+    Skipped {
+        /// The step that failed first on the way.
+        because: StepId,
+    },
+    /// It was not begun because the run was interrupted.
+    Interrupted,
+}
+
+/// How a step failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// The error and its causes, outermost first.
+    pub causes: Vec<String>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// The last lines of the container's log, if a container was concerned.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
+}
+
+impl Report {
+    /// The steps that failed, with how.
+    pub fn failures(&self) -> impl Iterator<Item = (&StepId, &Failure)> {
+        self.outcomes.iter().filter_map(|(id, outcome)| match outcome {
+            Outcome::Failed(failure) => Some((id, failure)),
+            Outcome::Done | Outcome::Skipped { .. } | Outcome::Interrupted => None,
+        })
+    }
+
+    /// Whether every step is done.
+    pub fn is_complete(&self) -> bool {
+        self.outcomes.values().all(|outcome| *outcome == Outcome::Done)
+    }
+}

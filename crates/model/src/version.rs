@@ -1,0 +1,92 @@
+//! Kubernetes versions, ordered as releases are.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A Kubernetes version such as `v1.20.15-rancher2-2`; the suffix is kept but orders only after the numbers.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KubernetesVersion {
+    /// The first number.
+    pub major: u32,
+    /// The second number: what version skew is counted in.
+    pub minor: u32,
+    /// The third number.
+    pub patch: u32,
+    /// What follows the numbers, without the dash; empty if nothing does.
+    pub suffix: String,
+}
+
+impl KubernetesVersion {
+    /// A version without a suffix.
+    pub fn new(major: u32, minor: u32, patch: u32) -> Self {
+        Self { major, minor, patch, suffix: String::new() }
+    }
+
+    /// Whether this is `major.minor` or later.
+    pub fn at_least(&self, major: u32, minor: u32) -> bool {
+        (self.major, self.minor) >= (major, minor)
+    }
+
+    /// The three numbers, without the suffix.
+    pub fn numbers(&self) -> (u32, u32, u32) {
+        (self.major, self.minor, self.patch)
+    }
+}
+
+impl fmt::Display for KubernetesVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "v{}.{}.{}", self.major, self.minor, self.patch)?;
+        if self.suffix.is_empty() { Ok(()) } else { write!(f, "-{}", self.suffix) }
+    }
+}
+
+/// The text is no version of the form `v1.20.2` or `v1.20.15-rancher2-2`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no Kubernetes version; the form is `v1.20.2` or `v1.20.15-rancher2-2`")]
+pub struct NotAVersion(pub String);
+
+impl FromStr for KubernetesVersion {
+    type Err = NotAVersion;
+
+    fn from_str(text: &str) -> Result<Self, NotAVersion> {
+        let wrong = || NotAVersion(text.to_owned());
+        let rest = text.strip_prefix('v').ok_or_else(wrong)?;
+        let (numbers, suffix) = rest.split_once('-').unwrap_or((rest, ""));
+        let mut parts = numbers.split('.').map(|part| part.parse::<u32>().ok());
+        match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some(Some(major)), Some(Some(minor)), Some(Some(patch)), None) => {
+                Ok(Self { major, minor, patch, suffix: suffix.to_owned() })
+            }
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl Serialize for KubernetesVersion {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for KubernetesVersion {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_order_by_their_numbers_first() {
+        let parse = |text: &str| text.parse::<KubernetesVersion>().unwrap();
+        assert!(parse("v1.9.8") < parse("v1.20.2"));
+        assert!(parse("v1.20.15-rancher2-2") < parse("v1.21.0"));
+        assert_eq!(parse("v1.20.15-rancher2-2").to_string(), "v1.20.15-rancher2-2");
+        assert!("1.20.2".parse::<KubernetesVersion>().is_err());
+        assert!("v1.20".parse::<KubernetesVersion>().is_err());
+    }
+}
