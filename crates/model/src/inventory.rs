@@ -51,6 +51,8 @@ impl NodeSeen {
 /// What one node told of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
 pub struct NodeFacts {
+    /// What the blueprint must know of the machine.
+    pub host: HostFacts,
     /// The images that its Docker holds.
     pub images: BTreeSet<ImageRef>,
     /// Its containers by name: those that windlass made, and those that hold a name of windlass.
@@ -63,6 +65,34 @@ pub struct NodeFacts {
     pub etcd_data: EtcdData,
     /// The copy of the ledger that it holds.
     pub ledger: Option<LedgerCopy>,
+}
+
+/// What the blueprint must know of a machine before it can say what should run there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HostFacts {
+    /// Docker's root directory.
+    pub docker_root: FilePath,
+    /// Docker's cgroup driver, which kubelet must share.
+    pub cgroup_driver: Arc<str>,
+    /// The operating system as Docker names it.
+    pub operating_system: String,
+    /// The architecture as Docker names it, such as `x86_64`.
+    pub architecture: String,
+    /// The file with the real name servers: another than `/etc/resolv.conf` where systemd-resolved runs.
+    pub resolv_conf: FilePath,
+}
+
+impl Default for HostFacts {
+    fn default() -> Self {
+        Self {
+            docker_root: FilePath::from("/var/lib/docker"),
+            cgroup_driver: Arc::from("cgroupfs"),
+            operating_system: "Linux".to_owned(),
+            architecture: "x86_64".to_owned(),
+            resolv_conf: FilePath::from("/etc/resolv.conf"),
+        }
+    }
 }
 
 /// Whether a node holds a member's data.
