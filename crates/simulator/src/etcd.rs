@@ -98,8 +98,10 @@ pub(crate) const ELECTION: u64 = 5_000;
 const CATCH_UP: u64 = 2_000;
 /// For how long all voters must have been connected before etcd lets a member in (`HealthInterval`).
 const HEALTH_INTERVAL: u64 = 5_000;
-/// After how long Docker starts a process again that ended.
-const RESTART_DELAY: u64 = 1_000;
+/// After how long Docker starts a process again that ended: it waits longer each time, up to a minute.
+fn restart_delay(crashing_for: u64) -> u64 {
+    (crashing_for / 2).clamp(1_000, 60_000)
+}
 
 /// A number out of texts; 63 bits, so that any YAML reader keeps it.
 fn id_of(parts: &[&str]) -> u64 {
@@ -203,9 +205,10 @@ impl World {
             Boot::Pending | Boot::Crash { .. } => {}
         }
         let (before, number) = (container.boot.clone(), container.number);
+        let delay = restart_delay(now.saturating_sub(container.since));
         let (boot, founded) = match self.boot(machine, work, views) {
             Ok((cluster, id, founded)) => (Boot::Member { cluster, id }, founded),
-            Err(why) => (Boot::Crash { why, again_at: now + RESTART_DELAY }, false),
+            Err(why) => (Boot::Crash { why, again_at: now + delay }, false),
         };
         if let Boot::Crash { again_at, .. } = &boot {
             *until = (*until).min(*again_at);

@@ -205,9 +205,7 @@ impl World {
         for what in undurable {
             self.violate(ViolationKind::DurableFirst, what);
         }
-        for what in endangered {
-            self.violate(ViolationKind::DataLoss, what);
-        }
+        self.judge_data(&verb.deed, endangered);
         let fresh = self.run.last_blow.is_some_and(|at| self.now < at + FRESH);
         if !fresh && !self.run.rules.dismantling {
             self.judge_quorum(&before, &leaders);
@@ -215,6 +213,20 @@ impl World {
             self.judge_apis(&before);
         }
         result
+    }
+
+    /// Data of members goes only when the cluster goes; from then on another one may be founded.
+    fn judge_data(&mut self, deed: &Deed<'_>, endangered: Vec<(u64, String)>) {
+        let dismantling = self.run.rules.dismantling;
+        for (id, what) in endangered {
+            match self.clusters.get_mut(&id) {
+                Some(cluster) if dismantling => cluster.dismantled = true,
+                _ => self.violate(ViolationKind::DataLoss, what),
+            }
+        }
+        if dismantling && matches!(deed, Deed::DeleteLedger) {
+            self.clusters.values_mut().for_each(|cluster| cluster.dismantled = true);
+        }
     }
 
     fn leaders(&self) -> Vec<(u64, MemberId)> {
@@ -267,15 +279,12 @@ impl World {
     }
 
     /// What a verb is about to take from members that still belong to a cluster that has lived.
-    fn data_in_danger(&self, machine: usize, deed: &Deed<'_>) -> Vec<String> {
+    fn data_in_danger(&self, machine: usize, deed: &Deed<'_>) -> Vec<(u64, String)> {
         let is_hit = |path: &FilePath| match deed {
             Deed::RemovePaths { paths } => paths.iter().any(|gone| is_under(path.as_str(), gone.as_str())),
             Deed::MoveAside { path: moved } => is_under(path.as_str(), moved.as_str()),
             _ => false,
         };
-        if self.run.rules.dismantling {
-            return Vec::new();
-        }
         let node = &self.nodes[machine];
         node.etcd_data
             .iter()
@@ -286,9 +295,10 @@ impl World {
                 })
             })
             .map(|(path, data)| {
-                format!(
-                    "{path} on {} holds the data of member {}, which still belongs",
-                    node.name, data.member
+                let (name, member) = (&node.name, data.member);
+                (
+                    data.cluster,
+                    format!("{path} on {name} holds the data of member {member}, which still belongs"),
                 )
             })
             .collect()
