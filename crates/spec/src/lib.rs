@@ -1,1 +1,23 @@
-//! placeholder
+//! Reads cluster.yml, the wish in the format of Rancher's RKE 1, into a `ClusterSpec` or into diagnostics.
+
+mod diagnostic;
+mod spec;
+mod words;
+
+pub use self::diagnostic::{Diagnostic, Place, Position, Range, Severity};
+pub use self::spec::{
+    AuditLogSpec, AuthenticationSpec, AuthorizationMode, BackupSpec, BastionSpec, Cidr, ClusterSpec,
+    DrainSpec, EtcdSpec, KubeApiSpec, KubeControllerSpec, KubeletSpec, MaxUnavailable, NetworkPlugin,
+    NetworkSpec, NodeSpec, PortRange, RegistrySpec, S3Spec, ServiceSpec, ServicesSpec, Taint, TaintEffect,
+    UpgradeSpec, WebhookSpec,
+};
+pub use self::words::{KubernetesVersion, Role, Roles, Secret};
+
+/// What reading a cluster.yml gave.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// The wish; absent exactly if a diagnostic is an error.
+    pub spec: Option<ClusterSpec>,
+    /// Errors and warnings in the order of their places in the file.
+    pub diagnostics: Vec<Diagnostic>,
+}
