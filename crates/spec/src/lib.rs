@@ -2,16 +2,14 @@
 
 mod diagnostic;
 mod spec;
-mod words;
 
 pub use self::diagnostic::{Diagnostic, Place, Position, Range, Severity};
 pub use self::spec::{
     AuditLogSpec, AuthenticationSpec, AuthorizationMode, BackupSpec, BastionSpec, Cidr, ClusterSpec,
     DrainSpec, EtcdSpec, KubeApiSpec, KubeControllerSpec, KubeletSpec, MaxUnavailable, NetworkPlugin,
-    NetworkSpec, NodeSpec, PortRange, RegistrySpec, S3Spec, ServiceSpec, ServicesSpec, Taint, TaintEffect,
-    UpgradeSpec, WebhookSpec,
+    NetworkSpec, NodeSpec, PortRange, RegistrySpec, S3Spec, ServiceSpec, ServicesSpec, TaintEffect,
+    TaintSpec, UpgradeSpec, WebhookSpec,
 };
-pub use self::words::{KubernetesVersion, Role, Roles, Secret};
 
 /// What reading a cluster.yml gave.
 #[derive(Clone, Debug)]

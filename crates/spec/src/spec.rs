@@ -15,14 +15,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 pub use self::access::{AuthenticationSpec, AuthorizationMode, BastionSpec, RegistrySpec, WebhookSpec};
-pub use self::node::{NodeSpec, Taint, TaintEffect};
+pub use self::node::{NodeSpec, TaintEffect, TaintSpec};
 pub use self::ranges::{Cidr, PortRange};
 pub use self::service::{
     AuditLogSpec, BackupSpec, EtcdSpec, KubeApiSpec, KubeControllerSpec, KubeletSpec, S3Spec, ServiceSpec,
     ServicesSpec,
 };
 pub use self::upgrade::{DrainSpec, MaxUnavailable, UpgradeSpec};
-use crate::words::KubernetesVersion;
+use windlass_model::KubernetesVersion;
 
 /// Everything in a cluster.yml that takes effect.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::words::Secret;
+use windlass_model::Secret;
 
 /// `authentication`: who the API server believes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::words::{Roles, Secret};
+use windlass_model::{NodeName, Roles, Secret};
 
 /// One entry of `nodes`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -37,15 +37,15 @@ pub struct NodeSpec {
     /// `labels` of the Node object.
     pub labels: BTreeMap<String, String>,
     /// `taints` of the Node object, in the order of the file.
-    pub taints: Vec<Taint>,
+    pub taints: Vec<TaintSpec>,
     /// `nodeName`: a reference of Rancher's; nothing reads it.
     pub node_name: Option<String>,
 }
 
 impl NodeSpec {
     /// The name of the Node object: `hostname_override`, or else the address, in lower case.
-    pub fn name(&self) -> String {
-        self.hostname_override.as_ref().unwrap_or(&self.address).to_lowercase()
+    pub fn name(&self) -> NodeName {
+        NodeName::from(self.hostname_override.as_ref().unwrap_or(&self.address).to_lowercase())
     }
 
     /// What the components use among themselves: `internal_address`, or else the address.
@@ -56,7 +56,7 @@ impl NodeSpec {
 
 /// A taint of a Node object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Taint {
+pub struct TaintSpec {
     /// The key, in the syntax of a label's key.
     pub key: String,
     /// The value; may be empty.
@@ -65,7 +65,7 @@ pub struct Taint {
     pub effect: TaintEffect,
 }
 
-impl fmt::Display for Taint {
+impl fmt::Display for TaintSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}={}:{}", self.key, self.value, self.effect.as_str())
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Cidr, PortRange};
-use crate::words::Secret;
+use windlass_model::Secret;
 
 /// `services`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
