@@ -1,5 +1,5 @@
 //! Whole blueprints as text, frozen beside the test; `UPDATE=1` writes them anew.
-#![expect(clippy::disallowed_methods, reason = "the frozen texts are files")]
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "the frozen texts are files")]
 
 mod world;
 

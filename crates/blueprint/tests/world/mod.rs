@@ -1,4 +1,5 @@
 //! Clusters by sentence, for the tests of this crate.
+#![allow(dead_code, reason = "each test file uses some of them")]
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use windlass_spec::{AuthenticationSpec, ClusterSpec, NetworkSpec, NodeSpec, Serv
 pub(crate) fn cluster(version: &str) -> ClusterSpec {
     ClusterSpec {
         cluster_name: Some("demo".to_owned()),
-        kubernetes_version: Some(version.parse().unwrap()),
+        kubernetes_version: Some(version.parse().expect("tests name versions")),
         nodes: Vec::new(),
         services: ServicesSpec::default(),
         network: NetworkSpec::default(),
@@ -62,4 +63,12 @@ pub(crate) fn resolved(spec: &ClusterSpec) -> Resolution {
 pub(crate) fn blueprint(spec: &ClusterSpec) -> Blueprint {
     let resolution = resolved(spec);
     resolution.blueprint.unwrap_or_else(|| panic!("{:#?}", resolution.problems))
+}
+
+/// Names every image that a cluster can need, so that a version without images of its own resolves.
+pub(crate) fn with_images(mut spec: ClusterSpec) -> ClusterSpec {
+    for key in ["etcd", "kubernetes", "nginx_proxy", "pod_infra_container"] {
+        spec.system_images.insert(key.to_owned(), format!("lab/{key}:1"));
+    }
+    spec
 }
