@@ -31,6 +31,8 @@ pub(crate) struct Prepared {
     reads: BTreeMap<FilePath, OnChange>,
     version: Option<KubernetesVersion>,
     origins: Arc<Origins>,
+    /// The whole spec where no part of it depends on the node.
+    shared: Option<Arc<ContainerSpec>>,
 }
 
 /// A text that all nodes share, or one that each fills for itself.
@@ -46,6 +48,14 @@ impl Slot {
         match self {
             Self::Shared(text) => text.split_once('=').map_or(text, |(name, _)| name),
             Self::PerNode(template) => template.flag(),
+        }
+    }
+
+    /// The text, if all nodes share it.
+    fn shared(&self) -> Option<Arc<str>> {
+        match self {
+            Self::Shared(text) => Some(text.clone()),
+            Self::PerNode(_) => None,
         }
     }
 
@@ -86,7 +96,7 @@ pub(crate) fn prepare(
         add_binds(&mut binds, service, path, &mut origins);
     }
     let reads = reads(&arguments, &binds, recipe.on_change, places);
-    Some(Prepared {
+    let mut prepared = Prepared {
         image: image.image.clone(),
         program: recipe.program.as_str().into(),
         arguments,
@@ -98,33 +108,54 @@ pub(crate) fn prepare(
         reads,
         version: (recipe.image == "kubernetes").then(|| cluster.images.version.clone()),
         origins: Arc::new(origins),
-    })
+        shared: None,
+    };
+    prepared.shared = prepared.spec_of_all();
+    Some(prepared)
 }
 
 impl Prepared {
     /// The container on one node, which has these files.
     pub(crate) fn on_node<V>(&self, node: &NodeValues, files: &BTreeMap<FilePath, V>) -> ContainerWish {
+        let spec = match &self.shared {
+            Some(shared) if shared.reads.keys().all(|path| files.contains_key(path)) => shared.clone(),
+            _ => Arc::new(self.spec(|slot| slot.text(node), |path| files.contains_key(path))),
+        };
+        ContainerWish { spec, origins: self.origins.clone() }
+    }
+
+    /// The container's spec; slots without a text and files that are not there are left out.
+    fn spec(
+        &self,
+        text: impl Fn(&Slot) -> Option<Arc<str>>,
+        is_there: impl Fn(&FilePath) -> bool,
+    ) -> ContainerSpec {
         let mut command = Vec::with_capacity(self.arguments.len() + 1);
         command.push(self.program.clone());
-        command.extend(self.arguments.iter().filter_map(|slot| slot.text(node)));
+        command.extend(self.arguments.iter().filter_map(&text));
         let env = self.env.iter().filter_map(|slot| {
-            let text = slot.text(node)?;
-            let (name, value) = text.split_once('=').unwrap_or((&text, ""));
+            let variable = text(slot)?;
+            let (name, value) = variable.split_once('=').unwrap_or((&variable, ""));
             Some((Arc::from(name), Arc::from(value)))
         });
-        let reads = self.reads.iter().filter(|(path, _)| files.contains_key(*path));
-        let spec = ContainerSpec {
+        let reads = self.reads.iter().filter(|(path, _)| is_there(path));
+        ContainerSpec {
             image: self.image.clone(),
             command,
             env: env.collect(),
-            binds: self.binds.iter().filter_map(|slot| slot.text(node)).collect(),
+            binds: self.binds.iter().filter_map(&text).collect(),
             pid: self.pid,
             privilege: self.privilege,
             user: self.user.clone(),
             reads: reads.map(|(path, change)| (path.clone(), *change)).collect(),
             version: self.version.clone(),
-        };
-        ContainerWish { spec: Arc::new(spec), origins: self.origins.clone() }
+        }
+    }
+
+    /// The spec of all nodes, if nothing in it depends on the node.
+    fn spec_of_all(&self) -> Option<Arc<ContainerSpec>> {
+        let mut slots = self.arguments.iter().chain(&self.env).chain(&self.binds);
+        slots.all(|slot| matches!(slot, Slot::Shared(_))).then(|| Arc::new(self.spec(Slot::shared, |_| true)))
     }
 
     /// The value of a flag, without dashes, that all nodes share, and its place in cluster.yml.
@@ -269,13 +300,7 @@ fn reads(
     on_change: OnChange,
     places: &Places,
 ) -> BTreeMap<FilePath, OnChange> {
-    let shared = |slots: &[Slot]| -> Vec<Arc<str>> {
-        let texts = slots.iter().filter_map(|slot| match slot {
-            Slot::Shared(text) => Some(text.clone()),
-            Slot::PerNode(_) => None,
-        });
-        texts.collect()
-    };
+    let shared = |slots: &[Slot]| slots.iter().filter_map(Slot::shared).collect::<Vec<_>>();
     let binds = shared(binds);
     shared(arguments)
         .iter()
