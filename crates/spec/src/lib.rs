@@ -1,9 +1,24 @@
 //! Reads cluster.yml, the wish in the format of Rancher's RKE 1, into a `ClusterSpec` or into diagnostics.
 
+mod conform;
 mod diagnostic;
+mod lines;
+mod nearest;
+mod path;
+mod read;
+mod render;
+mod report;
+mod scalar;
+mod schema;
+mod source_map;
 mod spec;
+mod view;
+mod yaml;
 
 pub use self::diagnostic::{Diagnostic, Place, Position, Range, Severity};
+pub use self::read::read;
+pub use self::render::render;
+pub use self::source_map::SourceMap;
 pub use self::spec::{
     AuditLogSpec, AuthenticationSpec, AuthorizationMode, BackupSpec, BastionSpec, Cidr, ClusterSpec,
     DrainSpec, EtcdSpec, KubeApiSpec, KubeControllerSpec, KubeletSpec, MaxUnavailable, NetworkPlugin,
