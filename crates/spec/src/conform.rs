@@ -25,6 +25,9 @@ pub(crate) fn conform(root: &[Entry<'_>], reports: &mut Reports<'_>) {
 /// How many different keys are told; looking for what each was meant to be takes time.
 const MAX_SIGHTINGS: usize = 200;
 
+/// People hang what they repeat by alias under top-level keys that begin so; they mean no setting by it.
+const HOLDERS: [&str; 2] = [".", "x-"];
+
 /// How many further places of a repeated key are named.
 const MAX_LINES_NAMED: usize = 3;
 
@@ -56,6 +59,10 @@ impl Walk<'_, '_> {
         for entry in entries {
             let path = path.key(&entry.key);
             let Some(key) = schema::key(keys, &entry.key) else {
+                let is_top = std::ptr::eq(keys, schema::CLUSTER);
+                if is_top && HOLDERS.iter().any(|prefix| entry.key.starts_with(prefix)) {
+                    continue;
+                }
                 let what = || What::Unknown { section: keys, key: entry.key.to_string() };
                 self.sight(&path, entry.key_span, what);
                 continue;
@@ -270,13 +277,17 @@ fn unknown<'r>(
 
 /// A word of the user's, cut where it would drown the message.
 pub(crate) fn brief(word: &str) -> String {
-    const MOST: usize = 60;
+    cut(word, 60)
+}
+
+/// At most so many letters of a text, none of which steers a terminal.
+pub(crate) fn cut(text: &str, most: usize) -> String {
     let clean = |letter: char| if letter.is_control() { '\u{fffd}' } else { letter };
-    if word.chars().nth(MOST).is_none() {
-        word.chars().map(clean).collect()
-    } else {
-        word.chars().take(MOST).map(clean).chain(['…']).collect()
+    let mut shown: String = text.chars().take(most).map(clean).collect();
+    if text.chars().nth(most).is_some() {
+        shown.push('…');
     }
+    shown
 }
 
 /// Whether a value asks for anything: `rke config` writes empty ones for every key it knows.

@@ -3,10 +3,17 @@
 //! *Guarantees.* No text makes it panic or hang: nesting, the number of values and the copies that aliases
 //! make are bounded. Maps come out with each key once: duplicates are merged (and told), `<<` is resolved.
 
+mod keyed;
+mod refusal;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Tag};
+use granit_parser::{Event, Parser, ScalarStyle, Tag};
+
+use self::keyed::Keyed;
+pub(crate) use self::refusal::Syntax;
+use self::refusal::refusal;
 
 /// How deep flow and block collections may nest, each. The deepest key of the format stands at level 12.
 const MAX_NESTING: usize = 100;
@@ -96,17 +103,6 @@ pub(crate) enum What {
     MergeOfNoMap,
 }
 
-/// Why a text is no YAML.
-#[derive(Debug)]
-pub(crate) struct Syntax {
-    /// Where reading stopped.
-    pub(crate) at: usize,
-    /// Why.
-    pub(crate) summary: String,
-    /// What to do about it.
-    pub(crate) help: Option<&'static str>,
-}
-
 /// Reads the first document of a text.
 pub(crate) fn parse(text: &str) -> Result<Document<'_>, Syntax> {
     let mut options = granit_parser::options! {
@@ -119,7 +115,7 @@ pub(crate) fn parse(text: &str) -> Result<Document<'_>, Syntax> {
     let mut root = None;
     let mut ended = false;
     while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|error| syntax(text, &error))?;
+        let (event, span) = event.map_err(|error| refusal(text, &error))?;
         let span = Span { start: byte_offset(text, span.start), end: byte_offset(text, span.end) };
         if ended {
             if let Event::DocumentStart(..) = event {
@@ -398,49 +394,6 @@ pub(crate) fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
-/// The entries of a map with an index that is made only where a search would be slow.
-struct Keyed<'t> {
-    entries: Vec<Entry<'t>>,
-    index: BTreeMap<Cow<'t, str>, usize>,
-}
-
-/// Up to here a search from the front is faster than a tree.
-const SMALL_MAP: usize = 24;
-
-impl<'t> Keyed<'t> {
-    fn with_capacity(entries: usize) -> Self {
-        Self { entries: Vec::with_capacity(entries), index: BTreeMap::new() }
-    }
-
-    fn position(&self, key: &str) -> Option<usize> {
-        if self.entries.len() <= SMALL_MAP {
-            self.entries.iter().position(|entry| entry.key == key)
-        } else {
-            self.index.get(key).copied()
-        }
-    }
-
-    fn push(&mut self, entry: Entry<'t>) {
-        let position = self.entries.len();
-        self.entries.push(entry);
-        if position == SMALL_MAP {
-            self.index = self.entries.iter().map(|entry| entry.key.clone()).zip(0..).collect();
-        } else if position > SMALL_MAP {
-            self.index.insert(self.entries[position].key.clone(), position);
-        }
-    }
-}
-
-impl<'t> From<Vec<Entry<'t>>> for Keyed<'t> {
-    fn from(entries: Vec<Entry<'t>>) -> Self {
-        let mut keyed = Self::with_capacity(entries.len());
-        for entry in entries {
-            keyed.push(entry);
-        }
-        keyed
-    }
-}
-
 fn is_quoted(style: ScalarStyle, tag: Option<&Tag>) -> bool {
     // A tag of YAML's own types decides, as it did in RKE 1; other tags mean nothing here.
     match tag {
@@ -457,50 +410,4 @@ fn is_quoted(style: ScalarStyle, tag: Option<&Tag>) -> bool {
 fn value_of(scalar: Scalar<'_>) -> Value<'_> {
     let is_null = !scalar.quoted && matches!(&*scalar.text, "" | "~" | "null" | "Null" | "NULL");
     if is_null { Value::Null } else { Value::Scalar(scalar) }
-}
-
-/// The parser's refusal in words that say what to do, where more is known than "unexpected".
-fn syntax(text: &str, error: &ScanError) -> Syntax {
-    let at = byte_offset(text, *error.marker());
-    let (summary, help) = match error.kind() {
-        ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation | ErrorKind::TabInIndentation => {
-            ("a tab cannot indent".to_owned(), Some("YAML indents by spaces alone"))
-        }
-        ErrorKind::RecursionLimitExceeded => (
-            format!("nested more than {MAX_NESTING} levels deep"),
-            Some("no key of cluster.yml is nested that deep"),
-        ),
-        ErrorKind::UnknownAnchor => (
-            "this alias names no anchor".to_owned(),
-            Some(
-                "an anchor (`&name`) must stand before its alias (`*name`); quote a text that begins with `*`",
-            ),
-        ),
-        ErrorKind::UnexpectedCharacter { character } => {
-            (format!("a value cannot begin with `{}`", character.escape_debug()), Some("quote the text"))
-        }
-        ErrorKind::UnclosedQuotedScalar => {
-            ("this quote is never closed".to_owned(), Some("close it with the same kind of quote"))
-        }
-        ErrorKind::UnclosedFlowCollection { open } => (
-            format!("this `{open}` is never closed"),
-            Some(if *open == '[' { "close the list with `]`" } else { "close the map with `}`" }),
-        ),
-        ErrorKind::InvalidQuotedScalarIndent => (
-            "the next line of a quoted text is not indented".to_owned(),
-            Some("indent it further than the key, or keep the text on one line"),
-        ),
-        ErrorKind::CommentNotSeparated => {
-            ("no space before a comment".to_owned(), Some("put a space before `#`"))
-        }
-        ErrorKind::ExpectedBlockMappingKey | ErrorKind::ExpectedBlockSequenceEntry => (
-            "this line fits neither the lines before it nor the map or list they are in".to_owned(),
-            Some("align it with the keys or dashes it belongs to"),
-        ),
-        ErrorKind::SimpleKeyExpected => {
-            ("a line that is neither `key: value` nor `- item`".to_owned(), Some("is a `:` missing?"))
-        }
-        _ => (error.info(), None),
-    };
-    Syntax { at, summary: format!("not YAML: {summary}"), help }
 }

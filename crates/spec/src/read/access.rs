@@ -66,7 +66,8 @@ pub(super) fn registries(top: View<'_, '_>) -> Vec<RegistrySpec> {
             is_default: view.flag("is_default").unwrap_or(false),
         }
     };
-    top.items("private_registries").into_iter().map(read).collect()
+    let items = top.items("private_registries").into_iter();
+    items.filter(|(_, entries, _)| !entries.is_empty()).map(read).collect()
 }
 
 /// The bastion; a section without an address, as `rke config` writes it, means none.

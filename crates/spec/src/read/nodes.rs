@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use windlass_model::{Role, Roles, Secret};
 
 use super::syntax;
-use crate::conform::brief;
+use crate::conform::{brief, cut};
 use crate::nearest::nearest;
 use crate::path::Path;
 use crate::report::Reports;
 use crate::spec::{NodeSpec, TaintEffect, TaintSpec};
 use crate::view::{View, text_of};
 use crate::yaml::{Span, Value};
+
+/// How much of a reason is shown; it quotes the user's words.
+pub(super) const MAX_WHY: usize = 160;
 
 /// The keys of the taints that RKE 1 sets by role, and leaves out where a node lists them.
 const ROLE_TAINTS: [&str; 2] = ["node-role.kubernetes.io/controlplane", "node-role.kubernetes.io/etcd"];
@@ -185,7 +188,7 @@ pub(super) fn flaw(
 ) {
     if let Err(why) = check(text) {
         let summary = format!("`{}` is no valid `{name}`", brief(text));
-        reports.error(view.path.key(name), view.span_of(name), summary).label(brief(&why));
+        reports.error(view.path.key(name), view.span_of(name), summary).label(cut(&why, MAX_WHY));
     }
 }
 
@@ -256,13 +259,13 @@ fn labels(view: View<'_, '_>, reports: &mut Reports<'_>) -> BTreeMap<String, Str
         let path = path.key(&entry.key);
         if let Err(why) = syntax::label_key(&entry.key) {
             let summary = format!("`{}` is no key of a label", brief(&entry.key));
-            reports.error(path, entry.key_span, summary).label(brief(&why));
+            reports.error(path, entry.key_span, summary).label(cut(&why, MAX_WHY));
         }
         if let Some(value) = text_of(&entry.value)
             && let Err(why) = syntax::label_value(value)
         {
             let summary = format!("`{}` is no value of a label", brief(value));
-            reports.error(path, entry.value.span, summary).label(brief(&why));
+            reports.error(path, entry.value.span, summary).label(cut(&why, MAX_WHY));
         }
     }
     view.text_map("labels")

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use windlass_model::Secret;
 
-use super::nodes::flaw;
+use super::nodes::{MAX_WHY, flaw};
 use super::syntax;
-use crate::conform::brief;
+use crate::conform::{brief, cut};
 use crate::report::Reports;
 use crate::spec::{
     AuditLogSpec, BackupSpec, Cidr, EtcdSpec, KubeApiSpec, KubeControllerSpec, KubeletSpec, PortRange,
@@ -34,7 +34,7 @@ fn service(view: View<'_, '_>, reports: &mut Reports<'_>) -> ServiceSpec {
             let summary = format!("`{}` is no bind mount", brief(bind));
             reports
                 .error(view.path.key("extra_binds").item(index), span, summary)
-                .label(brief(&why))
+                .label(cut(&why, MAX_WHY))
                 .help("write `/on/the/node:/in/the/container`, and `:ro` after it if it is only read");
         }
     }
@@ -257,7 +257,7 @@ fn ranges(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -> Vec<Cidr
                         view.span_of(name),
                         format!("`{}` is no range of addresses", brief(part)),
                     )
-                    .label(brief(&why.to_string()))
+                    .label(cut(&why.to_string(), MAX_WHY))
                     .help("write an address and a prefix length, as in `10.43.0.0/16`");
                 return Vec::new();
             }
