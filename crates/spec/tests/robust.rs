@@ -1,5 +1,7 @@
 //! No text makes the reader panic or hang, and it reads what the other YAML reader reads.
 
+#![expect(clippy::format_collect, clippy::format_push_string, reason = "the texts are made once, for a test")]
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
