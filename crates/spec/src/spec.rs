@@ -16,7 +16,7 @@ use serde::Serialize;
 
 pub use self::access::{AuthenticationSpec, AuthorizationMode, BastionSpec, RegistrySpec, WebhookSpec};
 pub use self::node::{NodeSpec, TaintEffect, TaintSpec};
-pub use self::ranges::{Cidr, PortRange};
+pub use self::ranges::{Cidr, NotACidr, NotAPortRange, PortRange};
 pub use self::service::{
     AuditLogSpec, BackupSpec, EtcdSpec, KubeApiSpec, KubeControllerSpec, KubeletSpec, S3Spec, ServiceSpec,
     ServicesSpec,

@@ -104,21 +104,31 @@ pub struct PortRange {
     pub last: u16,
 }
 
+/// The text is no range of ports.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no range of ports; the form is `30000-32767`")]
+pub struct NotAPortRange(pub String);
+
 impl FromStr for PortRange {
-    type Err = ();
+    type Err = NotAPortRange;
 
     /// Reads the forms of Kubernetes' port-range flags: `first-last`, `first+count` and a single port.
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let port = |text: &str| text.trim().parse::<u16>().map_err(|_| ());
-        let (first, last) = if let Some((first, last)) = text.split_once('-') {
-            (port(first)?, port(last)?)
-        } else if let Some((first, count)) = text.split_once('+') {
-            let first = port(first)?;
-            (first, first.checked_add(port(count)?).ok_or(())?)
-        } else {
-            (port(text)?, port(text)?)
+    fn from_str(text: &str) -> Result<Self, NotAPortRange> {
+        let port = |text: &str| text.trim().parse::<u16>().ok();
+        let ends = || {
+            if let Some((first, last)) = text.split_once('-') {
+                Some((port(first)?, port(last)?))
+            } else if let Some((first, count)) = text.split_once('+') {
+                let first = port(first)?;
+                Some((first, first.checked_add(port(count)?)?))
+            } else {
+                Some((port(text)?, port(text)?))
+            }
         };
-        if first == 0 || last < first { Err(()) } else { Ok(Self { first, last }) }
+        match ends() {
+            Some((first, last)) if first > 0 && first <= last => Ok(Self { first, last }),
+            _ => Err(NotAPortRange(text.to_owned())),
+        }
     }
 }
 
@@ -166,12 +176,12 @@ mod tests {
 
     #[test]
     fn port_ranges_come_in_three_forms() {
-        let read = |text: &str| text.parse::<PortRange>().map(|range| range.to_string());
-        assert_eq!(read("30000-32767"), Ok("30000-32767".to_owned()));
-        assert_eq!(read("30000+2767"), Ok("30000-32767".to_owned()));
-        assert_eq!(read("30000"), Ok("30000-30000".to_owned()));
+        let read = |text: &str| text.parse::<PortRange>().ok().map(|range| range.to_string());
+        assert_eq!(read("30000-32767").unwrap(), "30000-32767");
+        assert_eq!(read("30000+2767").unwrap(), "30000-32767");
+        assert_eq!(read("30000").unwrap(), "30000-30000");
         for wrong in ["", "0-10", "10-5", "1-70000", "65535+1", "a-b", "1-2-3"] {
-            assert_eq!(read(wrong), Err(()), "{wrong}");
+            assert_eq!(read(wrong), None, "{wrong}");
         }
     }
 }
