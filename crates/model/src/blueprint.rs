@@ -90,6 +90,17 @@ pub struct NodeTarget {
     pub key_path: Option<String>,
 }
 
+impl NodeTarget {
+    /// The address by which members of etcd reach the one on this node.
+    pub fn peer_url(&self) -> String {
+        if self.internal_address.contains(':') {
+            format!("https://[{}]:2380", self.internal_address)
+        } else {
+            format!("https://{}:2380", self.internal_address)
+        }
+    }
+}
+
 /// One container that should run on a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ContainerWish {
@@ -288,6 +299,21 @@ pub struct Footprint {
     pub etcd_data: FilePath,
     /// The copy of the ledger on a control-plane node.
     pub ledger: FilePath,
+}
+
+impl Footprint {
+    /// The directory beside etcd's data into which data of former members is moved; one directory a time.
+    pub fn aside(&self) -> FilePath {
+        FilePath::from(format!("{}-aside", self.etcd_data))
+    }
+
+    /// All directories to look for: those above, etcd's data, and what was moved aside.
+    pub fn all_directories(&self) -> BTreeMap<FilePath, Holds> {
+        let mut all = self.directories.clone();
+        all.insert(self.etcd_data.clone(), Holds::EtcdData);
+        all.insert(self.aside(), Holds::EtcdData);
+        all
+    }
 }
 
 /// What a directory of the footprint holds.

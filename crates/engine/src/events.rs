@@ -1,0 +1,75 @@
+//! What the engine tells while it works: nothing below the command line prints.
+
+use std::time::Duration;
+
+use windlass_model::{Inventory, NodeName, Outcome, Planning, Step};
+
+use crate::ports::PortError;
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A look at the world begins; rounds count from one.
+    LookBegins {
+        /// The round.
+        round: u32,
+    },
+    /// The look is taken.
+    Looked {
+        /// What was seen.
+        inventory: &'a Inventory,
+    },
+    /// The ledger was brought back from a node, the operator's copy being missing or older.
+    LedgerRecovered {
+        /// The node that held the newest copy.
+        from: &'a NodeName,
+        /// Its serial.
+        serial: u64,
+    },
+    /// The plan of this round is made.
+    Planned {
+        /// The round.
+        round: u32,
+        /// The plan and the findings.
+        planning: &'a Planning,
+    },
+    /// A step begins.
+    StepBegins {
+        /// The step.
+        step: &'a Step,
+    },
+    /// A step met a passing error and will be tried again.
+    StepWaits {
+        /// The step.
+        step: &'a Step,
+        /// How often it has been tried.
+        attempt: u32,
+        /// What it met.
+        error: &'a PortError,
+        /// How long it waits.
+        delay: Duration,
+    },
+    /// A step ended.
+    StepEnds {
+        /// The step.
+        step: &'a Step,
+        /// What became of it.
+        outcome: &'a Outcome,
+    },
+    /// The run was interrupted: running steps are finished, none is begun.
+    Interrupted,
+}
+
+/// Who listens.
+pub trait Listener: Sync {
+    /// Hears of something that happened; returns at once.
+    fn hear(&self, event: Event<'_>);
+}
+
+/// Listens to nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silence;
+
+impl Listener for Silence {
+    fn hear(&self, _: Event<'_>) {}
+}

@@ -1,0 +1,344 @@
+//! The ports through which windlass touches the world: verbs the size of one remote call, and nothing else.
+//!
+//! *Guarantees wanted of an implementation*: a verb that returns an error may or may not have taken effect;
+//! a verb whose future is dropped likewise. Every verb is bounded in time. Repeating a verb whose effect is
+//! there already succeeds or tells so by an error that [`PortError::AlreadySo`] names.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::sync::Arc;
+
+use windlass_model::{
+    CertName, CertWish, ContainerName, ContainerSeen, ContainerSpec, Digest, DrainOptions, EtcdSeen,
+    FilePath, ImageRef, KubeSeen, LastNode, Ledger, Loaded, MemberId, Mode, NodeFacts, NodeName, NodeObject,
+    ObjectChange, Owner, Secret, StoredCert, Timestamp,
+};
+
+/// Why a verb did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PortError {
+    /// The node cannot be reached at all.
+    #[error("{node} is out of sight: {cause}")]
+    OutOfSight {
+        /// The node.
+        node: NodeName,
+        /// What reaching for it ended in.
+        cause: String,
+    },
+    /// Something that may be gone at the next try: a connection lost, a service starting.
+    #[error("{what}")]
+    Passing {
+        /// What went wrong.
+        what: String,
+    },
+    /// The effect was there already.
+    #[error("already so: {what}")]
+    AlreadySo {
+        /// What is so.
+        what: String,
+    },
+    /// Trying again would not help.
+    #[error("{what}")]
+    Lasting {
+        /// What went wrong.
+        what: String,
+    },
+}
+
+impl PortError {
+    /// Whether the same verb may succeed a moment later.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Passing { .. } | Self::OutOfSight { .. })
+    }
+}
+
+/// The result of a verb.
+pub type PortResult<T> = Result<T, PortError>;
+
+/// What a look at a node covers: nothing else on the machine is touched.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct LookScope {
+    /// Files whose digest, mode and owner are wanted.
+    pub files: Arc<BTreeSet<FilePath>>,
+    /// Directories of which is wanted whether they exist and are not empty.
+    pub directories: Arc<BTreeSet<FilePath>>,
+    /// The data directory of etcd.
+    pub etcd_data: FilePath,
+    /// The copy of the ledger.
+    pub ledger: FilePath,
+}
+
+/// A container to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewContainer {
+    /// What it is made of; written to its label.
+    pub spec: Arc<ContainerSpec>,
+    /// Arguments appended to the command and not part of the spec.
+    pub birth: Vec<Arc<str>>,
+    /// The digests of the files that it reads at its start; written to its label.
+    pub loaded: Loaded,
+}
+
+/// A file to be written, whole or not at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilePut {
+    /// Where.
+    pub path: FilePath,
+    /// What is in it.
+    pub content: Secret<Vec<u8>>,
+    /// Permission bits.
+    pub mode: Mode,
+    /// Who owns it.
+    pub owner: Owner,
+}
+
+/// The machines.
+pub trait Nodes {
+    /// Tells where a node is; reaches for nothing. Verbs on a node that was never enrolled fail lastingly.
+    fn enrol(&self, node: &NodeName, last: &LastNode);
+
+    /// Everything that is to be known of a node, in as few round trips as can be. Changes nothing.
+    fn look(&self, node: &NodeName, scope: &LookScope) -> impl Future<Output = PortResult<NodeFacts>> + Send;
+
+    /// One container, with its health asked now; none if there is no such container. Changes nothing.
+    fn container(
+        &self,
+        node: &NodeName,
+        name: &ContainerName,
+    ) -> impl Future<Output = PortResult<Option<ContainerSeen>>> + Send;
+
+    /// Makes Docker hold an image.
+    fn pull(&self, node: &NodeName, image: &ImageRef) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Creates a container without starting it. Fails if the name is in use, the image is not there, or the
+    /// source of a bind mount inside the footprint's configuration is missing.
+    fn create(
+        &self,
+        node: &NodeName,
+        name: &ContainerName,
+        new: &NewContainer,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Starts a container.
+    fn start(&self, node: &NodeName, name: &ContainerName) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Stops a container; it stays, and does not start again by itself.
+    fn stop(&self, node: &NodeName, name: &ContainerName) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Gives a container another name. Fails if the new name is in use.
+    fn rename(
+        &self,
+        node: &NodeName,
+        from: &ContainerName,
+        to: &ContainerName,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Removes a container that does not run, with its anonymous volumes.
+    fn remove(&self, node: &NodeName, name: &ContainerName) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Sends SIGHUP: the container reads its files again.
+    fn reload(&self, node: &NodeName, name: &ContainerName) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// The last lines of a container's log, for a failure's report.
+    fn log_tail(
+        &self,
+        node: &NodeName,
+        name: &ContainerName,
+        lines: usize,
+    ) -> impl Future<Output = PortResult<Vec<String>>> + Send;
+
+    /// Writes files in order, each by a temporary file, flush and rename, making directories as needed.
+    fn put_files(&self, node: &NodeName, files: &[FilePut]) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// What is in a file; none if there is no such file. Changes nothing.
+    fn read_file(
+        &self,
+        node: &NodeName,
+        path: &FilePath,
+    ) -> impl Future<Output = PortResult<Option<Secret<Vec<u8>>>>> + Send;
+
+    /// Deletes files and directories with all that is in them; what is not there is no error.
+    fn remove_paths(
+        &self,
+        node: &NodeName,
+        paths: &BTreeSet<FilePath>,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Renames a directory. Succeeds if the source is not there; fails if the target is.
+    fn move_aside(
+        &self,
+        node: &NodeName,
+        path: &FilePath,
+        to: &FilePath,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Removes the containers of all pods and unmounts what kubelet mounted.
+    fn remove_pods(&self, node: &NodeName) -> impl Future<Output = PortResult<()>> + Send;
+}
+
+/// etcd, asked through the members on the nodes of `via`, in that order until one answers.
+pub trait Etcd {
+    /// The members and their health; silent if none of `via` answers with a majority behind it.
+    fn members(&self, via: &[NodeName]) -> impl Future<Output = PortResult<EtcdSeen>> + Send;
+
+    /// Adds a learner. etcd refuses a second learner, and any while a voter is not connected.
+    fn add_learner(&self, via: &[NodeName], peer_url: &str) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Makes a learner a voter. Passing error while it has not caught up.
+    fn promote(&self, via: &[NodeName], peer_url: &str) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Takes a member out. etcd refuses where the rest would have no majority.
+    fn remove_member(&self, via: &[NodeName], id: MemberId) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Moves leadership off the member with this peer address, if it leads and another healthy voter exists.
+    fn move_leader(&self, via: &[NodeName], away_from: &str) -> impl Future<Output = PortResult<()>> + Send;
+}
+
+/// A pod on a node, as far as a drain must know it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PodSeen {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Who brings it back.
+    pub controller: PodController,
+    /// Whether it keeps data in an `emptyDir`, which is lost with it.
+    pub local_data: bool,
+}
+
+/// Who brings a pod back when it is evicted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PodController {
+    /// A `ReplicaSet`, `StatefulSet`, `Job` or the like: elsewhere.
+    Elsewhere,
+    /// A `DaemonSet`: on the same node again.
+    DaemonSet,
+    /// Nobody.
+    Nobody,
+}
+
+/// What became of an eviction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Eviction {
+    /// The pod goes, or is gone.
+    Granted,
+    /// A pod disruption budget does not allow it now.
+    Blocked,
+}
+
+/// The Kubernetes API, through any API server that answers.
+pub trait Kube {
+    /// All node objects; silent if no API server answers.
+    fn nodes(&self) -> impl Future<Output = PortResult<KubeSeen>> + Send;
+
+    /// One node object; none if there is no such object. A passing error if no API server answers.
+    fn node(&self, node: &NodeName) -> impl Future<Output = PortResult<Option<NodeObject>>> + Send;
+
+    /// Marks a node unschedulable, and that windlass did so, in one patch.
+    fn cordon(&self, node: &NodeName) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Takes both marks away, in one patch.
+    fn uncordon(&self, node: &NodeName) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// The pods on a node.
+    fn pods(&self, node: &NodeName) -> impl Future<Output = PortResult<Vec<PodSeen>>> + Send;
+
+    /// Asks for a pod's eviction.
+    fn evict(
+        &self,
+        pod: &PodSeen,
+        options: &DrainOptions,
+    ) -> impl Future<Output = PortResult<Eviction>> + Send;
+
+    /// Sets labels, taints and the note of which are ours, in one patch.
+    fn patch_node(
+        &self,
+        node: &NodeName,
+        change: &ObjectChange,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Deletes a node object; one that is not there is no error.
+    fn delete_node(&self, node: &NodeName) -> impl Future<Output = PortResult<()>> + Send;
+}
+
+/// All that windlass may touch.
+pub trait Fleet: Nodes + Etcd + Kube + Sync {}
+
+impl<T: Nodes + Etcd + Kube + Sync> Fleet for T {}
+
+/// Where the operator's own copy of the ledger lies.
+pub trait LedgerStore: Sync {
+    /// The ledger; none if there is none. A ledger that cannot be read is a lasting error, never none.
+    ///
+    /// # Errors
+    /// It exists and cannot be read or understood.
+    fn read(&self) -> PortResult<Option<Ledger>>;
+
+    /// Writes it: temporary file, flush, rename, mode 0600. When it returns, it is durable.
+    ///
+    /// # Errors
+    /// It cannot be made durable; the former one is still whole.
+    fn commit(&self, ledger: &Ledger) -> PortResult<()>;
+
+    /// Deletes it.
+    ///
+    /// # Errors
+    /// It is there and cannot be deleted.
+    fn delete(&self) -> PortResult<()>;
+}
+
+/// Who turns certificate wishes into keys and certificates.
+pub trait Minter: Sync {
+    /// A new identity for a cluster's keys.
+    fn lineage(&self) -> windlass_model::Lineage;
+
+    /// A key, and a certificate of it that is valid from `now`, signed by `issuer` if the wish names one.
+    ///
+    /// # Errors
+    /// A lasting error if the issuer is missing or cannot sign.
+    fn mint(
+        &self,
+        name: &CertName,
+        wish: &CertWish,
+        issuer: Option<&StoredCert>,
+        now: Timestamp,
+    ) -> PortResult<StoredCert>;
+}
+
+/// The time of day.
+pub trait Clock: Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// Everything the engine works with.
+#[derive(Debug)]
+pub struct Ports<'a, F, L, M, C> {
+    /// The machines, etcd and Kubernetes.
+    pub fleet: &'a F,
+    /// The operator's copy of the ledger.
+    pub ledger: &'a L,
+    /// The maker of keys.
+    pub minter: &'a M,
+    /// The time of day.
+    pub clock: &'a C,
+}
+
+/// What the engine is told of the wish, beside plans: where nodes are, what to look at, and secret contents.
+#[derive(Clone, Debug, Default)]
+pub struct Assignment {
+    /// The nodes of cluster.yml; those of the ledger are added to them.
+    pub nodes: BTreeMap<NodeName, LastNode>,
+    /// What a look covers.
+    pub scope: LookScope,
+    /// The secrets that cluster.yml carries.
+    pub secrets: BTreeMap<windlass_model::SecretName, Secret<String>>,
+}
+
+impl Assignment {
+    /// The digests of the secrets, for the ledger's public face.
+    pub fn secret_digests(&self) -> BTreeMap<windlass_model::SecretName, Digest> {
+        self.secrets.iter().map(|(name, secret)| (name.clone(), Digest::of(secret.expose()))).collect()
+    }
+}
