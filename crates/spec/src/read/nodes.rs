@@ -105,6 +105,7 @@ fn node(view: View<'_, '_>, role: Roles, reports: &mut Reports<'_>) -> Option<No
     }
     let user = view.string("user");
     match &user {
+        // RKE 1 refused it too; a guess would be tried on machines that may lock out who guesses.
         None => {
             reports
                 .error(
