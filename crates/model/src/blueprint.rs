@@ -91,12 +91,15 @@ pub struct NodeTarget {
 }
 
 impl NodeTarget {
-    /// The address by which members of etcd reach the one on this node.
+    /// The address by which this node's member of etcd is reached by the other members.
+    ///
+    /// An IPv6 address stands in brackets, as in every URL (RFC 3986, section 3.2.2).
     pub fn peer_url(&self) -> String {
-        if self.internal_address.contains(':') {
-            format!("https://[{}]:2380", self.internal_address)
+        let address = &self.internal_address;
+        if address.contains(':') && !address.starts_with('[') {
+            format!("https://[{address}]:2380")
         } else {
-            format!("https://{}:2380", self.internal_address)
+            format!("https://{address}:2380")
         }
     }
 }
@@ -367,6 +370,24 @@ impl Blueprint {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn peers_are_reached_at_the_internal_address() {
+        let peer_url = |internal_address: &str| {
+            let target = NodeTarget {
+                address: "lab-1".to_owned(),
+                port: 22,
+                user: "root".to_owned(),
+                internal_address: internal_address.to_owned(),
+                docker_socket: FilePath::from("/var/run/docker.sock"),
+                key_path: None,
+            };
+            target.peer_url()
+        };
+        assert_eq!(peer_url("10.0.0.1"), "https://10.0.0.1:2380");
+        assert_eq!(peer_url("fd00::1"), "https://[fd00::1]:2380");
+        assert_eq!(peer_url("[fd00::1]"), "https://[fd00::1]:2380");
+    }
 
     #[test]
     fn limits_round_down_but_never_to_nothing() {
