@@ -129,7 +129,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
 
     async fn window(&self, node: &NodeName, among: &BTreeSet<NodeName>, limit: usize) -> Verdict {
         let mut cached = self.node_objects.lock().await;
-        if cached.as_ref().is_none_or(|(at, _)| at.elapsed() > FRESH) {
+        if cached.as_ref().is_none_or(|(at, _)| at.elapsed() >= FRESH) {
             match self.ports.fleet.nodes().await {
                 Ok(seen) => *cached = Some((Instant::now(), seen)),
                 Err(error) => return Verdict::Not(error.to_string()),
@@ -186,7 +186,7 @@ fn wanted(guard: &Guard) -> String {
         Guard::EtcdMajorityWithout { node, .. } => format!("etcd has no majority without {node}"),
         Guard::ApiServerBeside { node, .. } => format!("no API server works beside that of {node}"),
         Guard::Window { node, limit, .. } => {
-            format!("{node} must not be disturbed: no more than {limit} nodes may be unavailable at once")
+            format!("{node} must wait: at most {limit} of its group may be unavailable at once")
         }
     }
 }
