@@ -333,7 +333,9 @@ impl World {
     fn permits(&self, action: &Action, verb: &Verb<'_>) -> bool {
         let here = action.node() == verb.node;
         let runs = |component: &Component, name: &ContainerName| {
-            name.as_str() == component.as_str() || self.has_component(verb.node, name, *component)
+            // A successor is made under a name of its own and takes the place of the old one later.
+            let base = name.as_str().strip_suffix(".next").unwrap_or(name.as_str());
+            base == component.as_str() || self.has_component(verb.node, name, *component)
         };
         match (action, &verb.deed) {
             (Action::MintCerts { certs }, Deed::Mint { name }) => certs.contains_key(*name),
@@ -363,7 +365,8 @@ impl World {
                 here && runs(component, name)
             }
             (Action::RemoveContainer { container, .. }, Deed::Stop { name } | Deed::Remove { name }) => {
-                here && container == *name
+                here && name.as_str().strip_suffix(".next").unwrap_or(name.as_str())
+                    == container.as_str().strip_suffix(".next").unwrap_or(container.as_str())
             }
             (
                 Action::ReplaceContainer { .. }

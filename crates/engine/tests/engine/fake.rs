@@ -434,6 +434,7 @@ impl Nodes for Fake {
                 key,
                 ContainerSeen {
                     spec: new.spec.clone(),
+                    birth: new.birth.clone(),
                     maker: Maker::Windlass,
                     state: ContainerState::Created,
                     health: Health::Unhealthy,

@@ -70,6 +70,7 @@ pub(crate) fn spec(version: &str) -> Arc<ContainerSpec> {
 pub(crate) fn running(version: &str) -> ContainerSeen {
     ContainerSeen {
         spec: spec(version),
+        birth: Vec::new(),
         maker: Maker::Windlass,
         state: ContainerState::Running,
         health: Health::Healthy,
