@@ -435,7 +435,12 @@ impl<'a> Life<'a> {
                 break;
             }
         }
-        let after = self.helm.fleet.with(|world| world.fingerprint());
+        let mut after = self.helm.fleet.with(|world| world.fingerprint());
+        // The former data of a member on a node that has left is kept for its owner.
+        let here: Vec<NodeName> = wish.blueprint.nodes.keys().cloned().collect();
+        for (node, lines) in &mut after.nodes {
+            lines.retain(|line| here.contains(node) || !line.starts_with("etcd data moved aside"));
+        }
         if before != after {
             let left: Vec<String> = after
                 .nodes

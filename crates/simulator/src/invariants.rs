@@ -167,6 +167,9 @@ impl Deed<'_> {
 /// For how long after a fault windlass could not have seen it, in milliseconds.
 const FRESH: u64 = 2_000;
 
+/// For how long after a fault the API still tells of a ready node: `--node-monitor-grace-period`, and a little.
+const UNSEEN_BY_THE_API: u64 = 45_000;
+
 impl World {
     /// Notes that windlass broke a rule.
     pub(crate) fn violate(&mut self, kind: ViolationKind, what: String) {
@@ -211,8 +214,11 @@ impl World {
         let fresh = self.run.last_blow.is_some_and(|at| self.now < at + FRESH);
         if !fresh && !self.run.rules.dismantling {
             self.judge_quorum(&before, &leaders);
-            self.judge_window(&before);
             self.judge_apis(&before);
+        }
+        let unseen = self.run.last_blow.is_some_and(|at| self.now < at + UNSEEN_BY_THE_API);
+        if !unseen && !self.run.rules.dismantling {
+            self.judge_window(&before);
         }
         result
     }

@@ -101,15 +101,18 @@ async fn another_api_server_works() {
         }
         fake
     };
-    let guard = |others: &[u8]| Guard::ApiServerBeside {
+    let limited = |others: &[u8], limit| Guard::ApiServersBeside {
         node: node(1),
         others: others.iter().map(|number| node(*number)).collect(),
+        limit,
     };
+    let guard = |others: &[u8]| limited(others, 2);
     assert!(replaced(&unhealthy(&[]), vec![guard(&[2, 3])]).await);
     assert!(replaced(&unhealthy(&[2]), vec![guard(&[2, 3])]).await);
     assert!(!replaced(&unhealthy(&[2, 3]), vec![guard(&[2, 3])]).await);
     assert!(replaced(&unhealthy(&[1, 2, 3]), vec![guard(&[2, 3])]).await, "it is unhealthy itself");
     assert!(replaced(&unhealthy(&[]), vec![guard(&[])]).await, "it is the only one");
+    assert!(!replaced(&unhealthy(&[2]), vec![limited(&[2, 3], 1)]).await, "one is down already");
 }
 
 fn window(number: u8, limit: usize) -> Guard {
