@@ -124,8 +124,9 @@ pub fn check_with(
     });
     outcome.map(|()| life.effort()).map_err(|what| {
         format!(
-            "{} seed {seed}: {what}\n\nwhat was done:\n  {}\n\ncluster.yml now:\n{}\nstory:\n{}",
+            "{} seed {seed}: {what}\n{}\nwhat was done:\n  {}\n\ncluster.yml now:\n{}\nstory:\n{}",
             property.label(),
+            life.helm.complaints_in_full().join("\n"),
             life.deeds.join("\n  "),
             life.draft.text(),
             life.helm.fleet.with(|world| world.story()),

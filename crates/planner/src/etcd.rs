@@ -442,7 +442,7 @@ impl<'a> Planner<'a> {
         }
         match condition {
             Condition::Good | Condition::Reload(_) if member.health == Health::Healthy => Need::Nothing,
-            Condition::Good | Condition::Reload(_) | Condition::Settling => Need::Time,
+            Condition::Good | Condition::Reload(_) | Condition::Settling | Condition::Waiting => Need::Time,
             // etcd itself knows better than one question to its container.
             Condition::Sick(_) if running && member.health == Health::Healthy => Need::Time,
             Condition::Absent | Condition::Down(_) => Need::Up,

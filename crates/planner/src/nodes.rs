@@ -79,7 +79,21 @@ impl<'a> Planner<'a> {
                 continue;
             }
             let step = self.bring_up(name, component, vec![]);
-            if step.is_some() || self.condition(name, component) == Some(&Condition::Settling) {
+            let settles = match self.condition(name, component) {
+                Some(Condition::Settling) => true,
+                Some(Condition::Waiting) if !self.api_up.is_empty() => true,
+                Some(Condition::Waiting) => {
+                    self.hold(
+                        name,
+                        component.as_str(),
+                        "runs and cannot work",
+                        "an API server must answer first",
+                    );
+                    false
+                }
+                _ => false,
+            };
+            if step.is_some() || settles {
                 if let Some(step) = step
                     && self.is_upgrading()
                 {

@@ -57,8 +57,9 @@ impl<'a> Planner<'a> {
             let reason = lost(node, Role::Etcd);
             self.remove_component(name, Component::EtcdRollingSnapshots, vec![], reason);
         }
-        if unwished(Component::Etcd)
-            && self.may_clear_member(name)
+        if unwished(Component::Etcd) && !self.may_clear_member(name) {
+            self.hold(name, "etcd", "etcd stays on this node", "its member must leave first");
+        } else if unwished(Component::Etcd)
             && let Some(step) = self.clear_member(name, &Reason::RoleLost { role: Role::Etcd })
         {
             self.removed.insert((name, Component::Etcd), step);
