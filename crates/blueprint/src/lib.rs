@@ -1,1 +1,27 @@
-//! placeholder
+//! Resolves a cluster.yml and the catalog into the complete wish.
+//!
+//! ```text
+//! ClusterSpec ─┐              images ─▶ values ─▶ containers ─┐
+//!              ├─▶ Cluster ─▶ files, texts, secrets ──────────┼─▶ Blueprint
+//! Catalog ─────┘              certificates ───────────────────┘
+//! ```
+
+mod catalog;
+mod certificates;
+mod cluster;
+mod containers;
+mod files;
+mod images;
+mod nodes;
+mod problem;
+mod render;
+mod resolve;
+mod secrets;
+mod template;
+mod texts;
+mod values;
+
+pub use self::catalog::{Catalog, CatalogError};
+pub use self::problem::{Problem, Severity};
+pub use self::render::render;
+pub use self::resolve::{Resolution, resolve};

@@ -90,6 +90,20 @@ pub struct NodeTarget {
     pub key_path: Option<String>,
 }
 
+impl NodeTarget {
+    /// The address by which this node's member of etcd is reached by the other members.
+    ///
+    /// An IPv6 address stands in brackets, as in every URL (RFC 3986, section 3.2.2).
+    pub fn peer_url(&self) -> String {
+        let address = &self.internal_address;
+        if address.contains(':') && !address.starts_with('[') {
+            format!("https://[{address}]:2380")
+        } else {
+            format!("https://{address}:2380")
+        }
+    }
+}
+
 /// One container that should run on a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ContainerWish {
@@ -290,6 +304,21 @@ pub struct Footprint {
     pub ledger: FilePath,
 }
 
+impl Footprint {
+    /// The directory beside etcd's data into which data of former members is moved; one directory a time.
+    pub fn aside(&self) -> FilePath {
+        FilePath::from(format!("{}-aside", self.etcd_data))
+    }
+
+    /// All directories to look for: those above, etcd's data, and what was moved aside.
+    pub fn all_directories(&self) -> BTreeMap<FilePath, Holds> {
+        let mut all = self.directories.clone();
+        all.insert(self.etcd_data.clone(), Holds::EtcdData);
+        all.insert(self.aside(), Holds::EtcdData);
+        all
+    }
+}
+
 /// What a directory of the footprint holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -341,6 +370,24 @@ impl Blueprint {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn peers_are_reached_at_the_internal_address() {
+        let peer_url = |internal_address: &str| {
+            let target = NodeTarget {
+                address: "lab-1".to_owned(),
+                port: 22,
+                user: "root".to_owned(),
+                internal_address: internal_address.to_owned(),
+                docker_socket: FilePath::from("/var/run/docker.sock"),
+                key_path: None,
+            };
+            target.peer_url()
+        };
+        assert_eq!(peer_url("10.0.0.1"), "https://10.0.0.1:2380");
+        assert_eq!(peer_url("fd00::1"), "https://[fd00::1]:2380");
+        assert_eq!(peer_url("[fd00::1]"), "https://[fd00::1]:2380");
+    }
 
     #[test]
     fn limits_round_down_but_never_to_nothing() {

@@ -121,6 +121,8 @@ pub struct ContainerSeen {
     /// What it really runs with: the label's spec where image, command, mounts and the rest agree with the
     /// label, else what `inspect` tells.
     pub spec: Arc<ContainerSpec>,
+    /// The arguments behind those of the spec that counted only at the birth of its data.
+    pub birth: Vec<Arc<str>>,
     /// Who made it.
     pub maker: Maker,
     /// What Docker says of it.

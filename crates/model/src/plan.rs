@@ -210,6 +210,8 @@ pub enum Reason {
     Disturbed,
     /// The node's object must be there and ready.
     NotReady,
+    /// The kubelet runs, and its node has no object.
+    Unregistered,
 }
 
 /// How a file differs from its wish.
@@ -265,6 +267,7 @@ impl fmt::Display for Reason {
             Self::ImageNeeded { image } => write!(f, "{image} is not on the node"),
             Self::Disturbed => f.write_str("must be healthy again before the plan goes on"),
             Self::NotReady => f.write_str("not ready yet"),
+            Self::Unregistered => f.write_str("the node has no object in Kubernetes"),
         }
     }
 }

@@ -26,7 +26,7 @@ pub enum Outcome {
         /// The step that failed first on the way.
         because: StepId,
     },
-    /// It was not begun because the run was interrupted.
+    /// It was not begun, or not waited for to its end, because the run was interrupted.
     Interrupted,
 }
 

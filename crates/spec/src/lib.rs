@@ -1,1 +1,45 @@
-//! placeholder
+//! Reads cluster.yml, the wish in the format of Rancher's RKE 1, into a `ClusterSpec` or into diagnostics.
+//!
+//! ```
+//! let text = b"nodes:\n- {address: 10.0.0.1, user: ops, role: [controlplane, etcd, worker]}\n";
+//! let spec = windlass_spec::read(text).spec.expect("nothing is wrong with it");
+//! assert_eq!(spec.nodes[0].name().as_str(), "10.0.0.1");
+//! ```
+//!
+//! What RKE 1 took is taken: bare numbers and booleans as texts, YAML 1.1's `yes` and `no`, keys that stand
+//! twice. What it dropped in silence is told: unknown keys, keys without effect.
+
+mod conform;
+mod diagnostic;
+mod lines;
+mod nearest;
+mod path;
+mod read;
+mod render;
+mod report;
+mod scalar;
+mod schema;
+mod source_map;
+mod spec;
+mod view;
+mod yaml;
+
+pub use self::diagnostic::{Diagnostic, Place, Position, Range, Severity};
+pub use self::read::read;
+pub use self::render::render;
+pub use self::source_map::SourceMap;
+pub use self::spec::{
+    AuditLogSpec, AuthenticationSpec, AuthorizationMode, BackupSpec, BastionSpec, Cidr, ClusterSpec,
+    DrainSpec, EtcdSpec, KubeApiSpec, KubeControllerSpec, KubeletSpec, MaxUnavailable, NetworkPlugin,
+    NetworkSpec, NodeSpec, NotACidr, NotAPortRange, PortRange, RegistrySpec, S3Spec, ServiceSpec,
+    ServicesSpec, TaintEffect, TaintSpec, UpgradeSpec, WebhookSpec,
+};
+
+/// What reading a cluster.yml gave.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// The wish; absent exactly if a diagnostic is an error.
+    pub spec: Option<ClusterSpec>,
+    /// Errors and warnings in the order of their places in the file.
+    pub diagnostics: Vec<Diagnostic>,
+}

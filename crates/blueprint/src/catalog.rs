@@ -1,0 +1,340 @@
+//! What windlass knows of Kubernetes versions: a version is data, and the code only reads it.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Deserializer};
+use windlass_model::{Component, KubernetesVersion, OnChange, PidMode, Privilege};
+
+use crate::template::Template;
+
+/// Images by version, and what each component's container is made of by minor version.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    versions: BTreeMap<KubernetesVersion, BTreeMap<String, String>>,
+    default_version: KubernetesVersion,
+    minors: Minors,
+    components: BTreeMap<Component, Recipe>,
+}
+
+/// Why a text is no catalog.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// It is not in the form of a catalog.
+    #[error("the catalog cannot be read")]
+    Form(#[from] serde_yaml::Error),
+    /// The version taken where cluster.yml names none has no images.
+    #[error("the default version {0} is not among the versions")]
+    DefaultWithoutImages(KubernetesVersion),
+}
+
+impl Catalog {
+    /// The catalog that is part of windlass.
+    pub fn builtin() -> &'static Self {
+        static BUILTIN: LazyLock<Catalog> = LazyLock::new(|| {
+            Catalog::parse(include_str!("catalog.yml")).expect("a test parses the built-in catalog")
+        });
+        &BUILTIN
+    }
+
+    /// Reads a catalog.
+    ///
+    /// # Errors
+    /// If the text is not in the form of a catalog, or lacks the default version.
+    pub fn parse(text: &str) -> Result<Self, CatalogError> {
+        let file: CatalogFile = serde_yaml::from_str(text)?;
+        if !file.versions.contains_key(&file.default_version) {
+            return Err(CatalogError::DefaultWithoutImages(file.default_version));
+        }
+        let CatalogFile { default_version, minors, versions, components } = file;
+        Ok(Self { versions, default_version, minors, components })
+    }
+
+    /// The versions whose images are known, oldest first.
+    pub fn versions(&self) -> impl Iterator<Item = &KubernetesVersion> {
+        self.versions.keys()
+    }
+
+    /// The version taken where cluster.yml names none.
+    pub fn default_version(&self) -> &KubernetesVersion {
+        &self.default_version
+    }
+
+    /// The images of a version, by the keys of `system_images`; none if the version is unknown.
+    pub fn images(&self, version: &KubernetesVersion) -> Option<&BTreeMap<String, String>> {
+        self.versions.get(version)
+    }
+
+    /// Whether the flags of this version's minor are known.
+    pub fn knows_flags_of(&self, version: &KubernetesVersion) -> bool {
+        let minor = Minor::of(version);
+        self.minors.first <= minor && minor <= self.minors.last
+    }
+
+    /// The first and the last minor version whose flags are known.
+    pub fn minors(&self) -> (String, String) {
+        (self.minors.first.to_string(), self.minors.last.to_string())
+    }
+
+    /// What a component's container is made of.
+    pub(crate) fn recipe(&self, component: Component) -> Option<&Recipe> {
+        self.components.get(&component)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CatalogFile {
+    default_version: KubernetesVersion,
+    minors: Minors,
+    versions: BTreeMap<KubernetesVersion, BTreeMap<String, String>>,
+    components: BTreeMap<Component, Recipe>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Minors {
+    first: Minor,
+    last: Minor,
+}
+
+/// A minor version such as `v1.22`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Minor(u32, u32);
+
+impl Minor {
+    fn of(version: &KubernetesVersion) -> Self {
+        Self(version.major, version.minor)
+    }
+}
+
+impl std::fmt::Display for Minor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "v{}.{}", self.0, self.1)
+    }
+}
+
+impl FromStr for Minor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.strip_prefix('v')
+            .and_then(|numbers| numbers.split_once('.'))
+            .and_then(|(major, minor)| Some(Self(major.parse().ok()?, minor.parse().ok()?)))
+            .ok_or_else(|| format!("`{text}` is no minor version such as `v1.22`"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Minor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A version of etcd as its image's tag tells it, such as `v3.4.15-rancher1`.
+///
+/// `-rancherN` marks a rebuild and orders before the plain version, as pre-releases do in semantic versioning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EtcdVersion {
+    numbers: (u32, u32, u32),
+    rebuild: Option<u32>,
+}
+
+impl Ord for EtcdVersion {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let rebuild = |version: &Self| version.rebuild.unwrap_or(u32::MAX);
+        self.numbers.cmp(&other.numbers).then_with(|| rebuild(self).cmp(&rebuild(other)))
+    }
+}
+
+impl PartialOrd for EtcdVersion {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl EtcdVersion {
+    /// The version in an image's tag, if its tag is one.
+    pub(crate) fn of_image(image: &str) -> Option<Self> {
+        tag_of(image)?.parse().ok()
+    }
+}
+
+impl FromStr for EtcdVersion {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is no version of etcd such as `v3.4.15-rancher1`");
+        let rest = text.strip_prefix('v').unwrap_or(text);
+        let (numbers, suffix) = rest.split_once('-').unwrap_or((rest, ""));
+        let parts: Vec<u32> = numbers.split('.').map_while(|part| part.parse().ok()).collect();
+        let [major, minor, patch] = parts[..] else { return Err(wrong()) };
+        let rebuild = suffix.strip_prefix("rancher").and_then(|digits| digits.parse().ok());
+        Ok(Self { numbers: (major, minor, patch), rebuild })
+    }
+}
+
+impl<'de> Deserialize<'de> for EtcdVersion {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The tag of an image: what follows the last colon, unless that belongs to a registry's port.
+pub(crate) fn tag_of(image: &str) -> Option<&str> {
+    let unpinned = image.split_once('@').map_or(image, |(name, _)| name);
+    unpinned.rsplit_once(':').map(|(_, tag)| tag).filter(|tag| !tag.contains('/'))
+}
+
+/// What a component's container is made of, for all versions.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Recipe {
+    /// The key of its image in `system_images`.
+    pub(crate) image: String,
+    /// The program that it runs.
+    pub(crate) program: String,
+    /// The arguments of the program.
+    pub(crate) flags: Vec<Entry>,
+    /// Environment variables as `NAME=value`.
+    #[serde(default)]
+    pub(crate) env: Vec<Entry>,
+    /// Bind mounts.
+    pub(crate) binds: Vec<Entry>,
+    #[serde(default)]
+    pub(crate) pid: PidMode,
+    #[serde(default)]
+    pub(crate) privilege: Privilege,
+    /// What a change of a file that it reads asks for.
+    #[serde(default = "replace")]
+    pub(crate) on_change: OnChange,
+}
+
+fn replace() -> OnChange {
+    OnChange::Replace
+}
+
+/// One line of a list, and when it holds.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(from = "EntryFile")]
+pub(crate) struct Entry(Conditional);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum EntryFile {
+    Always(Template),
+    Sometimes(Conditional),
+}
+
+impl From<EntryFile> for Entry {
+    fn from(file: EntryFile) -> Self {
+        match file {
+            EntryFile::Always(text) => Self(Conditional {
+                text,
+                from: None,
+                before: None,
+                etcd_from: None,
+                etcd_before: None,
+                only: None,
+                with: None,
+            }),
+            EntryFile::Sometimes(conditional) => Self(conditional),
+        }
+    }
+}
+
+/// A text and the conditions that must all hold.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Conditional {
+    text: Template,
+    from: Option<Minor>,
+    before: Option<Minor>,
+    etcd_from: Option<EtcdVersion>,
+    etcd_before: Option<EtcdVersion>,
+    only: Option<Vec<KubernetesVersion>>,
+    with: Option<Feature>,
+}
+
+/// Something that cluster.yml switches on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Feature {
+    /// Role-based access control.
+    Rbac,
+    /// Tokens are checked by a webhook.
+    Webhook,
+    /// The API server keeps an audit log.
+    Audit,
+    /// kubelet serves with a certificate of the cluster's authority.
+    ServingCertificates,
+    /// kubelet reaches Docker through cri-dockerd.
+    CriDockerd,
+    /// Pods' images are pulled with credentials out of cluster.yml.
+    RegistryAuth,
+    /// Host directories are under another prefix than `/`.
+    Prefix,
+}
+
+/// What the conditions of entries are held against.
+pub(crate) struct Setting<'a> {
+    pub(crate) version: &'a KubernetesVersion,
+    /// Absent where the image's tag tells none: then the newest is assumed.
+    pub(crate) etcd: Option<EtcdVersion>,
+    pub(crate) features: &'a BTreeSet<Feature>,
+}
+
+impl Entry {
+    /// The text, if its conditions hold.
+    pub(crate) fn text_in(&self, setting: &Setting<'_>) -> Option<&Template> {
+        let Conditional { text, from, before, etcd_from, etcd_before, only, with } = &self.0;
+        let minor = Minor::of(setting.version);
+        let holds = from.is_none_or(|from| from <= minor)
+            && before.is_none_or(|before| minor < before)
+            && etcd_from.is_none_or(|from| setting.etcd.is_none_or(|etcd| from <= etcd))
+            && etcd_before.is_none_or(|before| setting.etcd.is_some_and(|etcd| etcd < before))
+            && only.as_ref().is_none_or(|only| only.contains(setting.version))
+            && with.is_none_or(|feature| setting.features.contains(&feature));
+        holds.then_some(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_catalog_is_whole() {
+        let catalog = Catalog::parse(include_str!("catalog.yml")).unwrap();
+        for component in Component::ALL {
+            assert!(catalog.recipe(component).is_some(), "{component}");
+        }
+        for (version, images) in &catalog.versions {
+            assert!(catalog.knows_flags_of(version), "{version}");
+            assert_eq!(
+                images.keys().collect::<Vec<_>>(),
+                ["etcd", "kubernetes", "nginx_proxy", "pod_infra_container"],
+                "{version}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_condition_that_is_misspelt_is_refused() {
+        let text = include_str!("catalog.yml").replace("before: v1.24", "befor: v1.24");
+        assert!(Catalog::parse(&text).is_err());
+    }
+
+    #[test]
+    fn rebuilds_of_etcd_order_before_the_plain_version() {
+        let parse = |text: &str| text.parse::<EtcdVersion>().unwrap();
+        assert!(parse("v3.4.3-rancher1") < parse("v3.4.3-rancher99"));
+        assert!(parse("v3.4.3-rancher99") < parse("3.4.3"));
+        assert!(parse("3.4.3") < parse("v3.4.15-rancher1"));
+        assert_eq!(EtcdVersion::of_image("10.0.0.1:5000/lab/etcd:v3.4.23"), Some(parse("v3.4.23")));
+        assert_eq!(EtcdVersion::of_image("10.0.0.1:5000/lab/etcd"), None);
+        assert_eq!(EtcdVersion::of_image("lab/etcd:latest"), None);
+    }
+}

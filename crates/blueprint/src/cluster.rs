@@ -1,0 +1,142 @@
+//! A cluster.yml with what all its nodes share worked out: version, images, features, members by name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use windlass_model::{NodeName, Role, SpecPath};
+use windlass_spec::{AuthorizationMode, Cidr, ClusterSpec, NodeSpec};
+
+use crate::catalog::{Catalog, Feature, Setting};
+use crate::images::{self, Images};
+use crate::problem::Problems;
+use crate::secrets;
+
+/// What all nodes of a cluster share.
+pub(crate) struct Cluster<'a> {
+    pub(crate) spec: &'a ClusterSpec,
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) images: Images,
+    pub(crate) features: BTreeSet<Feature>,
+    /// The nodes by name, so that their order in the file means nothing.
+    pub(crate) nodes: BTreeMap<NodeName, Member<'a>>,
+    pub(crate) service_ranges: Vec<Cidr>,
+}
+
+/// One node and where it stands in cluster.yml.
+#[derive(Clone, Copy)]
+pub(crate) struct Member<'a> {
+    pub(crate) spec: &'a NodeSpec,
+    pub(crate) index: usize,
+}
+
+impl Member<'_> {
+    pub(crate) fn has(&self, role: Role) -> bool {
+        self.spec.role.contains(&role)
+    }
+
+    /// The internal address as it stands in a URL.
+    pub(crate) fn url_host(&self) -> String {
+        url_host(self.spec.internal_address())
+    }
+}
+
+/// A host as it stands in a URL: an IPv6 address goes in brackets. `NodeTarget::peer_url` does the same.
+fn url_host(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
+}
+
+/// RKE 1's range of Service addresses.
+const SERVICE_RANGE: Cidr = Cidr { address: IpAddr::V4(std::net::Ipv4Addr::new(10, 43, 0, 0)), prefix: 16 };
+
+impl<'a> Cluster<'a> {
+    pub(crate) fn new(spec: &'a ClusterSpec, catalog: &'a Catalog, problems: &mut Problems) -> Self {
+        let images = images::choose(spec, catalog, problems);
+        let features = features(spec, &images, problems);
+        let nodes = spec
+            .nodes
+            .iter()
+            .enumerate()
+            .map(|(index, node)| (node.name(), Member { spec: node, index }))
+            .collect();
+        let ranges = &spec.services.kube_api.service_cluster_ip_range;
+        let service_ranges = if ranges.is_empty() { vec![SERVICE_RANGE] } else { ranges.clone() };
+        if !spec.services.etcd.external_urls.is_empty() {
+            problems.error(
+                "services.etcd.external_urls",
+                "an etcd outside of the cluster's nodes is not supported yet".to_owned(),
+                Some("give nodes the role `etcd` and take the key out".to_owned()),
+            );
+        }
+        Self { spec, catalog, images, features, nodes, service_ranges }
+    }
+
+    /// The nodes that have this role, by name.
+    pub(crate) fn with_role(&self, role: Role) -> impl Iterator<Item = (&NodeName, &Member<'a>)> {
+        self.nodes.iter().filter(move |(_, node)| node.has(role))
+    }
+
+    pub(crate) fn has(&self, feature: Feature) -> bool {
+        self.features.contains(&feature)
+    }
+
+    pub(crate) fn cluster_domain(&self) -> &'a str {
+        self.spec.services.kubelet.cluster_domain.as_deref().unwrap_or("cluster.local")
+    }
+
+    /// Whether etcd's nodes take snapshots by themselves.
+    pub(crate) fn takes_snapshots(&self) -> bool {
+        let etcd = &self.spec.services.etcd;
+        etcd.snapshot.unwrap_or(true)
+            && etcd.backup_config.as_ref().is_none_or(|backup| backup.enabled.unwrap_or(true))
+    }
+
+    pub(crate) fn setting(&self) -> Setting<'_> {
+        Setting { version: &self.images.version, etcd: self.images.etcd, features: &self.features }
+    }
+}
+
+/// What cluster.yml switches on.
+fn features(spec: &ClusterSpec, images: &Images, problems: &mut Problems) -> BTreeSet<Feature> {
+    let authentication = &spec.authentication;
+    // Without the section the audit log is on; a section must say so itself. So RKE 1 has it.
+    let audit = spec.services.kube_api.audit_log.as_ref().is_none_or(|log| log.enabled.unwrap_or(false));
+    [
+        (Feature::Rbac, spec.authorization != Some(AuthorizationMode::None)),
+        (
+            Feature::Webhook,
+            authentication.webhook.is_some()
+                || authentication.strategy.iter().any(|strategy| strategy == "webhook"),
+        ),
+        (Feature::Audit, audit),
+        (Feature::ServingCertificates, spec.services.kubelet.generate_serving_certificate.unwrap_or(false)),
+        (Feature::CriDockerd, uses_cri_dockerd(spec, images, problems)),
+        (Feature::RegistryAuth, secrets::has_credentials(spec)),
+    ]
+    .into_iter()
+    .filter_map(|(feature, on)| on.then_some(feature))
+    .collect()
+}
+
+/// Whether kubelet reaches Docker through cri-dockerd: it must from 1.24 on, and can from 1.21 on.
+fn uses_cri_dockerd(spec: &ClusterSpec, images: &Images, problems: &mut Problems) -> bool {
+    let version = &images.version;
+    match spec.enable_cri_dockerd {
+        Some(false) if version.at_least(1, 24) => problems.error(
+            "enable_cri_dockerd",
+            format!("kubelet {version} can use Docker only through cri-dockerd"),
+            Some("take the key out".to_owned()),
+        ),
+        Some(true) if !version.at_least(1, 21) => problems.error(
+            "enable_cri_dockerd",
+            format!("cri-dockerd serves Kubernetes 1.21 and later, not {version}"),
+            Some("take the key out".to_owned()),
+        ),
+        _ => {}
+    }
+    spec.enable_cri_dockerd.unwrap_or_else(|| version.at_least(1, 24))
+}
+
+/// The place, if cluster.yml has something there.
+pub(crate) fn place_of<T>(value: Option<&T>, path: &str) -> Option<SpecPath> {
+    value.map(|_| SpecPath::from(path))
+}

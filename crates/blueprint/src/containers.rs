@@ -1,0 +1,341 @@
+//! What each container is made of: the catalog's recipe, the user's additions, the node's values.
+//!
+//! A recipe is prepared once for all nodes with the same prefix; what is equal on all of them is then one text
+//! that they share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use windlass_model::{
+    Component, ContainerSpec, ContainerWish, FilePath, ImageRef, KubernetesVersion, OnChange, Origins,
+    PidMode, Privilege, SpecPath,
+};
+use windlass_spec::ServiceSpec;
+
+use crate::catalog::{Entry, Feature, Setting};
+use crate::cluster::Cluster;
+use crate::files::Places;
+use crate::template::Template;
+use crate::values::{ClusterValues, NodeValues, Source};
+
+/// A container's recipe with all filled in that does not depend on the node.
+pub(crate) struct Prepared {
+    image: ImageRef,
+    program: Arc<str>,
+    arguments: Vec<Slot>,
+    env: Vec<Slot>,
+    binds: Vec<Slot>,
+    pid: PidMode,
+    privilege: Privilege,
+    user: Option<Arc<str>>,
+    reads: BTreeMap<FilePath, OnChange>,
+    version: Option<KubernetesVersion>,
+    origins: Arc<Origins>,
+    /// The whole spec where no part of it depends on the node.
+    shared: Option<Arc<ContainerSpec>>,
+}
+
+/// A text that all nodes share, or one that each fills for itself.
+#[derive(Clone)]
+enum Slot {
+    Shared(Arc<str>),
+    PerNode(Template),
+}
+
+impl Slot {
+    /// The name of the flag with its dashes, or of the environment variable.
+    fn name(&self) -> &str {
+        match self {
+            Self::Shared(text) => text.split_once('=').map_or(text, |(name, _)| name),
+            Self::PerNode(template) => template.flag(),
+        }
+    }
+
+    /// The text, if all nodes share it.
+    fn shared(&self) -> Option<Arc<str>> {
+        match self {
+            Self::Shared(text) => Some(text.clone()),
+            Self::PerNode(_) => None,
+        }
+    }
+
+    fn text(&self, node: &NodeValues) -> Option<Arc<str>> {
+        match self {
+            Self::Shared(text) => Some(text.clone()),
+            Self::PerNode(template) => template.fill(|name| node.text(name)).map(Arc::from),
+        }
+    }
+}
+
+/// Prepares a component's container; none if the cluster has no image for it.
+pub(crate) fn prepare(
+    component: Component,
+    cluster: &Cluster<'_>,
+    values: &ClusterValues,
+    places: &Places,
+) -> Option<Prepared> {
+    let recipe = cluster.catalog.recipe(component)?;
+    let image = cluster.images.of(&recipe.image)?;
+    let mut features = cluster.features.clone();
+    if places.has_prefix() {
+        features.insert(Feature::Prefix);
+    }
+    let setting = Setting { features: &features, ..cluster.setting() };
+
+    let version_origin = cluster.images.version_origin.clone();
+    let mut origins = Origins { whole: version_origin, image: image.origin.clone(), parts: BTreeMap::new() };
+    let mut arguments = slots(&recipe.flags, &setting, values, &mut origins, |slot| slot.name().into());
+    let mut env = slots(&recipe.env, &setting, values, &mut origins, |slot| part_of_env(slot.name()));
+    let mut binds = slots(&recipe.binds, &setting, values, &mut origins, |slot| match slot {
+        Slot::Shared(bind) => part_of_bind(bind),
+        Slot::PerNode(_) => Arc::from("bind"),
+    });
+    if let Some((service, path)) = service_of(component, cluster) {
+        add_arguments(&mut arguments, component, service, path, &mut origins);
+        add_env(&mut env, service, path, &mut origins);
+        add_binds(&mut binds, service, path, &mut origins);
+    }
+    let reads = reads(&arguments, &binds, recipe.on_change, places);
+    let mut prepared = Prepared {
+        image: image.image.clone(),
+        program: recipe.program.as_str().into(),
+        arguments,
+        env,
+        binds,
+        pid: recipe.pid,
+        privilege: recipe.privilege,
+        user: user_of(component, cluster),
+        reads,
+        version: (recipe.image == "kubernetes").then(|| cluster.images.version.clone()),
+        origins: Arc::new(origins),
+        shared: None,
+    };
+    prepared.shared = prepared.spec_of_all();
+    Some(prepared)
+}
+
+impl Prepared {
+    /// The container on one node, which has these files.
+    pub(crate) fn on_node<V>(&self, node: &NodeValues, files: &BTreeMap<FilePath, V>) -> ContainerWish {
+        let spec = match &self.shared {
+            Some(shared) if shared.reads.keys().all(|path| files.contains_key(path)) => shared.clone(),
+            _ => Arc::new(self.spec(|slot| slot.text(node), |path| files.contains_key(path))),
+        };
+        ContainerWish { spec, origins: self.origins.clone() }
+    }
+
+    /// The container's spec; slots without a text and files that are not there are left out.
+    fn spec(
+        &self,
+        text: impl Fn(&Slot) -> Option<Arc<str>>,
+        is_there: impl Fn(&FilePath) -> bool,
+    ) -> ContainerSpec {
+        let mut command = Vec::with_capacity(self.arguments.len() + 1);
+        command.push(self.program.clone());
+        command.extend(self.arguments.iter().filter_map(&text));
+        let env = self.env.iter().filter_map(|slot| {
+            let variable = text(slot)?;
+            let (name, value) = variable.split_once('=').unwrap_or((&variable, ""));
+            Some((Arc::from(name), Arc::from(value)))
+        });
+        let reads = self.reads.iter().filter(|(path, _)| is_there(path));
+        ContainerSpec {
+            image: self.image.clone(),
+            command,
+            env: env.collect(),
+            binds: self.binds.iter().filter_map(&text).collect(),
+            pid: self.pid,
+            privilege: self.privilege,
+            user: self.user.clone(),
+            reads: reads.map(|(path, change)| (path.clone(), *change)).collect(),
+            version: self.version.clone(),
+        }
+    }
+
+    /// The spec of all nodes, if nothing in it depends on the node.
+    fn spec_of_all(&self) -> Option<Arc<ContainerSpec>> {
+        let mut slots = self.arguments.iter().chain(&self.env).chain(&self.binds);
+        slots.all(|slot| matches!(slot, Slot::Shared(_))).then(|| Arc::new(self.spec(Slot::shared, |_| true)))
+    }
+
+    /// The value of a flag, without dashes, that all nodes share, and its place in cluster.yml.
+    pub(crate) fn shared_flag(&self, name: &str) -> Option<(&str, Option<&SpecPath>)> {
+        self.arguments.iter().find_map(|slot| match slot {
+            Slot::Shared(text) => {
+                let (flag, value) = text.split_once('=')?;
+                (flag.strip_prefix("--") == Some(name)).then_some((value, self.origins.parts.get(flag)))
+            }
+            Slot::PerNode(_) => None,
+        })
+    }
+}
+
+/// The entries that hold, filled as far as the cluster's values go, and the places of those values.
+fn slots(
+    entries: &[Entry],
+    setting: &Setting<'_>,
+    values: &ClusterValues,
+    origins: &mut Origins,
+    part: impl Fn(&Slot) -> Arc<str>,
+) -> Vec<Slot> {
+    let mut slots = Vec::new();
+    for template in entries.iter().filter_map(|entry| entry.text_in(setting)) {
+        let sources: Vec<Source> = template.names().filter_map(NodeValues::source).collect();
+        let slot = if sources.is_empty() {
+            let Some(text) = template.fill(|name| values.text(name)) else { continue };
+            Slot::Shared(text.into())
+        } else {
+            Slot::PerNode(template.with(|name| values.text(name)))
+        };
+        let nodes = sources.contains(&Source::Spec).then(|| SpecPath::from("nodes"));
+        if let Some(place) = template.names().find_map(|name| values.origin(name).cloned()).or(nodes) {
+            origins.parts.insert(part(&slot), place);
+        }
+        slots.push(slot);
+    }
+    slots
+}
+
+/// The keys of `services` that add to a component's container.
+fn service_of<'a>(component: Component, cluster: &Cluster<'a>) -> Option<(&'a ServiceSpec, &'static str)> {
+    let services = &cluster.spec.services;
+    match component {
+        Component::Etcd => Some((&services.etcd.service, "services.etcd")),
+        Component::KubeApiserver => Some((&services.kube_api.service, "services.kube-api")),
+        Component::KubeControllerManager => {
+            Some((&services.kube_controller.service, "services.kube-controller"))
+        }
+        Component::KubeScheduler => Some((&services.scheduler, "services.scheduler")),
+        Component::Kubelet => Some((&services.kubelet.service, "services.kubelet")),
+        Component::KubeProxy => Some((&services.kubeproxy, "services.kubeproxy")),
+        Component::NginxProxy | Component::EtcdRollingSnapshots => None,
+    }
+}
+
+/// Flags of etcd that matter when a member is born and never again: whoever starts a member gives them.
+pub(crate) const BIRTH_FLAGS: [&str; 3] =
+    ["initial-cluster", "initial-cluster-state", "initial-cluster-token"];
+
+/// `extra_args` in the place of a flag of the same name, else behind all in the order of their names; then
+/// `extra_args_array`.
+fn add_arguments(
+    arguments: &mut Vec<Slot>,
+    component: Component,
+    service: &ServiceSpec,
+    path: &str,
+    origins: &mut Origins,
+) {
+    for (name, value) in &service.extra_args {
+        if component == Component::Etcd && BIRTH_FLAGS.contains(&name.as_str()) {
+            continue;
+        }
+        let flag = format!("--{name}");
+        let wished = Slot::Shared(format!("{flag}={value}").into());
+        let mut place = arguments.iter().position(|slot| slot.name() == flag);
+        if let Some(place) = place {
+            arguments[place] = wished.clone();
+        } else {
+            arguments.push(wished);
+            place = Some(arguments.len() - 1);
+        }
+        let mut index = 0;
+        arguments.retain(|slot| {
+            index += 1;
+            Some(index - 1) == place || slot.name() != flag
+        });
+        origins.parts.insert(flag.into(), SpecPath::from(format!("{path}.extra_args.{name}")));
+    }
+    for (name, values) in &service.extra_args_array {
+        let flag = format!("--{name}");
+        arguments.extend(values.iter().map(|value| Slot::Shared(format!("{flag}={value}").into())));
+        origins.parts.insert(flag.into(), SpecPath::from(format!("{path}.extra_args_array.{name}")));
+    }
+}
+
+/// `extra_env` in the place of a variable of the same name, else behind all.
+fn add_env(env: &mut Vec<Slot>, service: &ServiceSpec, path: &str, origins: &mut Origins) {
+    for (index, variable) in service.extra_env.iter().enumerate() {
+        let wished = Slot::Shared(variable.as_str().into());
+        origins
+            .parts
+            .insert(part_of_env(wished.name()), SpecPath::from(format!("{path}.extra_env[{index}]")));
+        env.retain(|slot| slot.name() != wished.name());
+        env.push(wished);
+    }
+}
+
+/// `extra_binds` behind windlass' own, those that are there already left out.
+fn add_binds(binds: &mut Vec<Slot>, service: &ServiceSpec, path: &str, origins: &mut Origins) {
+    for (index, bind) in service.extra_binds.iter().enumerate() {
+        if binds.iter().any(|slot| matches!(slot, Slot::Shared(text) if **text == **bind)) {
+            continue;
+        }
+        origins.parts.insert(part_of_bind(bind), SpecPath::from(format!("{path}.extra_binds[{index}]")));
+        binds.push(Slot::Shared(bind.as_str().into()));
+    }
+}
+
+fn part_of_env(name: &str) -> Arc<str> {
+    format!("env {name}").into()
+}
+
+fn part_of_bind(bind: &str) -> Arc<str> {
+    format!("bind {bind}").into()
+}
+
+/// Whom a container runs as, if not root.
+fn user_of(component: Component, cluster: &Cluster<'_>) -> Option<Arc<str>> {
+    let etcd = &cluster.spec.services.etcd;
+    match (component, etcd.uid, etcd.gid) {
+        (Component::Etcd, Some(uid), Some(gid)) => Some(format!("{uid}:{gid}").into()),
+        _ => None,
+    }
+}
+
+/// The files of windlass that a container reads: those that its arguments name, seen through its mounts, and
+/// those that these name in turn.
+fn reads(
+    arguments: &[Slot],
+    binds: &[Slot],
+    on_change: OnChange,
+    places: &Places,
+) -> BTreeMap<FilePath, OnChange> {
+    let shared = |slots: &[Slot]| slots.iter().filter_map(Slot::shared).collect::<Vec<_>>();
+    let binds = shared(binds);
+    shared(arguments)
+        .iter()
+        .map(|argument| argument.split_once('=').map_or(&**argument, |(_, value)| value))
+        .filter_map(|value| on_host(value, &binds))
+        .flat_map(|path| places.read_with(&path))
+        .map(|path| (path, on_change))
+        .collect()
+}
+
+/// The path on the host of a path in the container, by the deepest mount that it is under.
+fn on_host(path: &str, binds: &[Arc<str>]) -> Option<String> {
+    binds
+        .iter()
+        .filter_map(|bind| {
+            let mut parts = bind.splitn(3, ':');
+            let (source, target) = (parts.next()?, parts.next()?.trim_end_matches('/'));
+            let rest = path.strip_prefix(target)?;
+            rest.starts_with('/').then(|| (target.len(), format!("{}{rest}", source.trim_end_matches('/'))))
+        })
+        .max()
+        .map(|(_, path)| path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_seen_through_the_deepest_mount() {
+        let binds: Vec<Arc<str>> =
+            ["/a/etc:/etc", "/b/ssl:/etc/ssl:ro", "/c:/etc/sslx"].map(Arc::from).to_vec();
+        assert_eq!(on_host("/etc/hosts", &binds).as_deref(), Some("/a/etc/hosts"));
+        assert_eq!(on_host("/etc/ssl/ca.pem", &binds).as_deref(), Some("/b/ssl/ca.pem"));
+        assert_eq!(on_host("/var/x", &binds), None);
+        assert_eq!(on_host("10.0.0.1", &binds), None);
+    }
+}

@@ -1,0 +1,185 @@
+//! What one node should be: how it is reached, its containers, files, images, labels and taints.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use windlass_model::{
+    Component, FilePath, HostFacts, ImageRef, NodeName, NodeTarget, NodeWish, Role, SpecPath, Taint,
+};
+
+use crate::cluster::{Cluster, Member};
+use crate::containers::{self, Prepared};
+use crate::files::Places;
+use crate::problem::Problems;
+use crate::values::{ClusterValues, NodeValues};
+
+/// All that nodes with the same prefix share.
+pub(crate) struct Kit {
+    pub(crate) places: Places,
+    prepared: BTreeMap<Component, Prepared>,
+}
+
+impl Kit {
+    pub(crate) fn new(cluster: &Cluster<'_>, prefix: &str) -> Self {
+        let values = ClusterValues::new(cluster, prefix);
+        let places = Places::new(cluster, prefix);
+        let prepared = Component::ALL
+            .into_iter()
+            .filter_map(|component| {
+                Some((component, containers::prepare(component, cluster, &values, &places)?))
+            })
+            .collect();
+        Self { places, prepared }
+    }
+
+    /// A component's container as far as no node is needed for it.
+    pub(crate) fn prepared(&self, component: Component) -> Option<&Prepared> {
+        self.prepared.get(&component)
+    }
+
+    /// What a node should be.
+    pub(crate) fn node(
+        &self,
+        name: &NodeName,
+        node: &Member<'_>,
+        facts: &HostFacts,
+        cluster: &Cluster<'_>,
+    ) -> NodeWish {
+        let values = NodeValues::new(name, node, facts, cluster);
+        let files = self.places.of_node(name, node, cluster);
+        let containers = components(node, cluster)
+            .filter_map(|component| {
+                Some((component, self.prepared.get(&component)?.on_node(&values, &files)))
+            })
+            .collect();
+        NodeWish {
+            origin: SpecPath::from(format!("nodes[{}]", node.index)),
+            target: target(node, cluster),
+            roles: node.spec.role.clone(),
+            containers,
+            files,
+            images: images_of_pods(cluster),
+            labels: labels(node),
+            taints: taints(node),
+        }
+    }
+}
+
+/// What is put before host directories on a machine with this system; empty for `/`.
+///
+/// RKE 1 chooses by the system's name where cluster.yml leaves `/`, because those systems have a read-only `/`.
+pub(crate) fn prefix_of(facts: &HostFacts, cluster: &Cluster<'_>) -> String {
+    let wished = cluster.spec.prefix_path.as_deref().unwrap_or("/").trim_end_matches('/');
+    let system = &facts.operating_system;
+    let has = |names: &[&str]| names.iter().any(|name| system.contains(name));
+    let prefix = match wished {
+        "" if has(&["RancherOS", "CoreOS", "Flatcar"]) => "/opt/rke",
+        "" if has(&["Boot2Docker"]) => "/mnt/sda1/rke",
+        wished => wished,
+    };
+    prefix.to_owned()
+}
+
+/// The components that run on a node.
+fn components(node: &Member<'_>, cluster: &Cluster<'_>) -> impl Iterator<Item = Component> {
+    let (etcd, control_plane) = (node.has(Role::Etcd), node.has(Role::ControlPlane));
+    let snapshots = etcd && cluster.takes_snapshots();
+    Component::ALL.into_iter().filter(move |component| match component {
+        Component::Etcd => etcd,
+        Component::EtcdRollingSnapshots => snapshots,
+        Component::KubeApiserver | Component::KubeControllerManager | Component::KubeScheduler => {
+            control_plane
+        }
+        Component::NginxProxy => !control_plane,
+        Component::Kubelet | Component::KubeProxy => true,
+    })
+}
+
+fn target(node: &Member<'_>, cluster: &Cluster<'_>) -> NodeTarget {
+    let socket = node.spec.docker_socket.as_deref().unwrap_or("/var/run/docker.sock");
+    NodeTarget {
+        address: node.spec.address.clone(),
+        port: node.spec.port.unwrap_or(22),
+        user: node.spec.user.clone(),
+        internal_address: node.spec.internal_address().to_owned(),
+        docker_socket: FilePath::from(socket),
+        key_path: node.spec.ssh_key_path.as_ref().or(cluster.spec.ssh_key_path.as_ref()).cloned(),
+    }
+}
+
+/// Every pod has a pause container.
+fn images_of_pods(cluster: &Cluster<'_>) -> BTreeSet<ImageRef> {
+    cluster.images.of("pod_infra_container").map(|pause| pause.image.clone()).into_iter().collect()
+}
+
+const LABELS_OF_ROLES: [(Role, &str); 3] = [
+    (Role::Etcd, "node-role.kubernetes.io/etcd"),
+    (Role::ControlPlane, "node-role.kubernetes.io/controlplane"),
+    (Role::Worker, "node-role.kubernetes.io/worker"),
+];
+
+const ETCD_TAINT: &str = "node-role.kubernetes.io/etcd";
+const CONTROL_PLANE_TAINT: &str = "node-role.kubernetes.io/controlplane";
+
+/// The user's labels, and one for each role; the keys of roles are not the user's to set.
+fn labels(node: &Member<'_>) -> BTreeMap<Arc<str>, Arc<str>> {
+    let of_user = node.spec.labels.iter().filter(|(key, _)| !is_label_of_role(key));
+    let of_roles = LABELS_OF_ROLES.iter().filter(|(role, _)| node.has(*role)).map(|(_, key)| (*key, "true"));
+    of_user
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .chain(of_roles)
+        .map(|(key, value)| (key.into(), value.into()))
+        .collect()
+}
+
+fn is_label_of_role(key: &str) -> bool {
+    LABELS_OF_ROLES.iter().any(|(_, label)| *label == key)
+}
+
+/// The user's taints, and those that keep pods off nodes that are no workers.
+fn taints(node: &Member<'_>) -> BTreeSet<Taint> {
+    let of_user = node.spec.taints.iter().filter(|taint| !is_taint_of_role(&taint.key)).map(|taint| Taint {
+        key: taint.key.as_str().into(),
+        value: taint.value.as_str().into(),
+        effect: taint.effect.as_str().into(),
+    });
+    let of_roles =
+        [(Role::Etcd, ETCD_TAINT, "NoExecute"), (Role::ControlPlane, CONTROL_PLANE_TAINT, "NoSchedule")]
+            .into_iter()
+            .filter(|(role, ..)| node.has(*role) && !node.has(Role::Worker))
+            .map(|(_, key, effect)| Taint { key: key.into(), value: "true".into(), effect: effect.into() });
+    of_user.chain(of_roles).collect()
+}
+
+fn is_taint_of_role(key: &str) -> bool {
+    [ETCD_TAINT, CONTROL_PLANE_TAINT].contains(&key)
+}
+
+/// Tells of what the file wishes in vain: labels, taints and flags that windlass alone decides on.
+pub(crate) fn warn_of_reserved(cluster: &Cluster<'_>, problems: &mut Problems) {
+    for (index, node) in cluster.spec.nodes.iter().enumerate() {
+        for key in node.labels.keys().filter(|key| is_label_of_role(key)) {
+            problems.warning(
+                &format!("nodes[{index}].labels.{key}"),
+                format!("the label `{key}` is decided by `role`"),
+                Some("take it out; it has no effect".to_owned()),
+            );
+        }
+        for (place, taint) in node.taints.iter().enumerate().filter(|(_, taint)| is_taint_of_role(&taint.key))
+        {
+            problems.warning(
+                &format!("nodes[{index}].taints[{place}]"),
+                format!("the taint `{}` is decided by `role`", taint.key),
+                Some("take it out; it has no effect".to_owned()),
+            );
+        }
+    }
+    let arguments = &cluster.spec.services.etcd.service.extra_args;
+    for flag in containers::BIRTH_FLAGS.iter().filter(|flag| arguments.contains_key(**flag)) {
+        problems.warning(
+            &format!("services.etcd.extra_args.{flag}"),
+            format!("windlass alone decides on `{flag}`, when a member is born"),
+            Some("take it out; it has no effect".to_owned()),
+        );
+    }
+}

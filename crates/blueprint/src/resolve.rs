@@ -1,0 +1,133 @@
+//! From the file to the complete wish.
+
+use std::collections::BTreeMap;
+
+use windlass_model::{
+    Blueprint, BlueprintOrigins, Component, DrainOptions, Foundation, HostFacts, Limit, NodeName, Rollout,
+    Secret, SecretName, SpecPath,
+};
+use windlass_spec::{Cidr, ClusterSpec, MaxUnavailable};
+
+use crate::catalog::Catalog;
+use crate::certificates::certificates;
+use crate::cluster::{Cluster, place_of};
+use crate::nodes::{Kit, prefix_of, warn_of_reserved};
+use crate::problem::{Problem, Problems};
+use crate::secrets::secrets;
+
+/// What a cluster.yml comes to with a catalog.
+#[derive(Clone, Debug)]
+pub struct Resolution {
+    /// The complete wish; absent exactly if a problem is an error.
+    pub blueprint: Option<Blueprint>,
+    /// The values of the secrets that the blueprint names.
+    pub secrets: Vec<(SecretName, Secret<String>)>,
+    /// What only the catalog can tell of the file.
+    pub problems: Vec<Problem>,
+}
+
+/// Resolves a cluster.yml with a catalog into the complete wish.
+///
+/// `hosts` are the facts seen of machines; where one has not been seen, the facts of an ordinary machine are
+/// assumed. The order of nodes in the file changes nothing but origins.
+///
+/// The footprint's directories of etcd and of the ledger are those under the `prefix_path` of the file; a
+/// machine whose system asks for another prefix has its containers and files under that one.
+pub fn resolve(spec: &ClusterSpec, catalog: &Catalog, hosts: &BTreeMap<NodeName, HostFacts>) -> Resolution {
+    let mut problems = Problems::default();
+    let cluster = Cluster::new(spec, catalog, &mut problems);
+    warn_of_reserved(&cluster, &mut problems);
+    let blueprint = if problems.has_error() { None } else { blueprint(&cluster, hosts) };
+    Resolution { blueprint, secrets: secrets(spec), problems: problems.0 }
+}
+
+fn blueprint(cluster: &Cluster<'_>, hosts: &BTreeMap<NodeName, HostFacts>) -> Option<Blueprint> {
+    let ordinary = HostFacts::default();
+    let prefix = prefix_of(&ordinary, cluster);
+    let facts_of = |name: &NodeName| hosts.get(name).unwrap_or(&ordinary);
+
+    let mut kits = BTreeMap::from([(prefix.clone(), Kit::new(cluster, &prefix))]);
+    for name in cluster.nodes.keys() {
+        let prefix = prefix_of(facts_of(name), cluster);
+        if !kits.contains_key(&prefix) {
+            kits.insert(prefix.clone(), Kit::new(cluster, &prefix));
+        }
+    }
+    let kit = &kits[&prefix];
+    let nodes = cluster
+        .nodes
+        .iter()
+        .map(|(name, node)| {
+            let facts = facts_of(name);
+            (name.clone(), kits[&prefix_of(facts, cluster)].node(name, node, facts, cluster))
+        })
+        .collect();
+
+    let (foundation, foundation_origins) = foundation(kit)?;
+    let ranges: Vec<Cidr> =
+        foundation.service_range.split(',').filter_map(|range| range.parse().ok()).collect();
+    let mut footprint = kit.places.footprint();
+    for kit in kits.values() {
+        kit.places.add_to(&mut footprint);
+    }
+    Some(Blueprint {
+        cluster: cluster.spec.cluster_name.clone().unwrap_or_else(|| "local".to_owned()),
+        version: cluster.images.version.clone(),
+        nodes,
+        certs: certificates(cluster, &ranges, &foundation.cluster_domain),
+        foundation,
+        rollout: rollout(cluster.spec),
+        footprint,
+        origins: BlueprintOrigins {
+            version: cluster.images.version_origin.clone(),
+            sans: place_of(cluster.spec.authentication.sans.first(), "authentication.sans"),
+            foundation: foundation_origins,
+        },
+    })
+}
+
+/// What the components really get, whether by a key of its own or by `extra_args`.
+fn foundation(kit: &Kit) -> Option<(Foundation, BTreeMap<String, SpecPath>)> {
+    let mut origins = BTreeMap::new();
+    let mut fact = |name: &str, component, flag| {
+        let (value, place) = kit.prepared(component)?.shared_flag(flag)?;
+        if let Some(place) = place {
+            origins.insert(name.to_owned(), place.clone());
+        }
+        Some(value.to_owned())
+    };
+    let foundation = Foundation {
+        service_range: fact("service_range", Component::KubeApiserver, "service-cluster-ip-range")?,
+        pod_range: fact("pod_range", Component::KubeControllerManager, "cluster-cidr")?,
+        cluster_domain: fact("cluster_domain", Component::Kubelet, "cluster-domain")?,
+        service_account_issuer: fact(
+            "service_account_issuer",
+            Component::KubeApiserver,
+            "service-account-issuer",
+        )?,
+    };
+    Some((foundation, origins))
+}
+
+/// RKE 1's defaults where the file is silent.
+fn rollout(spec: &ClusterSpec) -> Rollout {
+    let limit = |limit: MaxUnavailable| match limit {
+        MaxUnavailable::Count(count) => Limit::Count(count),
+        MaxUnavailable::Percent(percent) => Limit::Percent(percent),
+    };
+    let strategy = &spec.upgrade_strategy;
+    let input = &strategy.node_drain_input;
+    let drain = DrainOptions {
+        force: input.force.unwrap_or(false),
+        ignore_daemonsets: input.ignore_daemonsets.unwrap_or(true),
+        delete_local_data: input.delete_local_data.unwrap_or(false),
+        // A negative period means each pod's own.
+        grace_period_seconds: input.grace_period.and_then(|seconds| u32::try_from(seconds).ok()),
+        timeout_seconds: input.timeout.and_then(|seconds| u32::try_from(seconds).ok()).unwrap_or(120),
+    };
+    Rollout {
+        max_unavailable_worker: strategy.max_unavailable_worker.map_or(Limit::Percent(10), limit),
+        max_unavailable_controlplane: strategy.max_unavailable_controlplane.map_or(Limit::Count(1), limit),
+        drain: strategy.drain.unwrap_or(false).then_some(drain),
+    }
+}

@@ -1,0 +1,74 @@
+//! Clusters by sentence, for the tests of this crate.
+#![allow(dead_code, reason = "each test file uses some of them")]
+
+use std::collections::BTreeMap;
+
+use windlass_blueprint::{Catalog, Resolution, resolve};
+use windlass_model::{Blueprint, Role};
+use windlass_spec::{AuthenticationSpec, ClusterSpec, NetworkSpec, NodeSpec, ServicesSpec, UpgradeSpec};
+
+/// A cluster without nodes, at this version.
+pub(crate) fn cluster(version: &str) -> ClusterSpec {
+    ClusterSpec {
+        cluster_name: Some("demo".to_owned()),
+        kubernetes_version: Some(version.parse().expect("tests name versions")),
+        nodes: Vec::new(),
+        services: ServicesSpec::default(),
+        network: NetworkSpec::default(),
+        authentication: AuthenticationSpec::default(),
+        authorization: None,
+        system_images: BTreeMap::new(),
+        private_registries: Vec::new(),
+        prefix_path: None,
+        upgrade_strategy: UpgradeSpec::default(),
+        ssh_key_path: None,
+        ssh_cert_path: None,
+        ssh_agent_auth: None,
+        bastion_host: None,
+        enable_cri_dockerd: None,
+    }
+}
+
+/// Adds a node named `node-<number>` with addresses made of its number.
+pub(crate) fn with_node(mut spec: ClusterSpec, number: usize, roles: &[Role]) -> ClusterSpec {
+    spec.nodes.push(NodeSpec {
+        address: format!("192.0.2.{number}"),
+        port: None,
+        internal_address: Some(format!("10.0.{}.{}", number / 256, number % 256)),
+        role: roles.iter().copied().collect(),
+        hostname_override: Some(format!("node-{number}")),
+        user: "ubuntu".to_owned(),
+        docker_socket: None,
+        ssh_agent_auth: None,
+        ssh_key: None,
+        ssh_key_path: None,
+        ssh_cert: None,
+        ssh_cert_path: None,
+        labels: BTreeMap::new(),
+        taints: Vec::new(),
+        node_name: None,
+    });
+    spec
+}
+
+/// All roles.
+pub(crate) const ALL: [Role; 3] = [Role::Etcd, Role::ControlPlane, Role::Worker];
+
+/// Resolves with the built-in catalog and ordinary machines.
+pub(crate) fn resolved(spec: &ClusterSpec) -> Resolution {
+    resolve(spec, Catalog::builtin(), &BTreeMap::new())
+}
+
+/// The blueprint; a cluster that has none fails the test with its problems.
+pub(crate) fn blueprint(spec: &ClusterSpec) -> Blueprint {
+    let resolution = resolved(spec);
+    resolution.blueprint.unwrap_or_else(|| panic!("{:#?}", resolution.problems))
+}
+
+/// Names every image that a cluster can need, so that a version without images of its own resolves.
+pub(crate) fn with_images(mut spec: ClusterSpec) -> ClusterSpec {
+    for key in ["etcd", "kubernetes", "nginx_proxy", "pod_infra_container"] {
+        spec.system_images.insert(key.to_owned(), format!("lab/{key}:1"));
+    }
+    spec
+}

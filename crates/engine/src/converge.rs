@@ -1,0 +1,205 @@
+//! The loop: look, plan, act, and look again, until nothing is left to do or nothing helps.
+
+use windlass_model::{Inventory, Ledger, Outcome, Plan, Planning, Report};
+
+use crate::events::{Event, Listener};
+use crate::execute::{Execution, Limits, execute};
+use crate::interrupt::{Interrupt, Urgency};
+use crate::observe::{Observation, Recover, observe};
+use crate::ports::{Assignment, Clock, Fleet, LedgerStore, Minter, PortResult, Ports};
+
+/// How long the loop goes on, and how much it does at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// What is done at once in a round, and how often.
+    pub limits: Limits,
+    /// How many plans are carried out at most.
+    pub max_rounds: u32,
+    /// How often one and the same plan is carried out in a row, though steps of it are done each time.
+    pub same_plan: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { limits: Limits::default(), max_rounds: 20, same_plan: 3 }
+    }
+}
+
+/// A look and what it leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Survey {
+    /// What was seen.
+    pub observation: Observation,
+    /// What the planner makes of it.
+    pub planning: Planning,
+}
+
+/// How the loop ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conclusion {
+    /// Why it ended.
+    pub end: End,
+    /// How many looks were taken.
+    pub rounds: u32,
+    /// The last planning; empty if the run was interrupted before the first.
+    pub planning: Planning,
+    /// The last inventory; none if the run was interrupted before the first look was taken.
+    pub inventory: Option<Inventory>,
+    /// The ledger, with its keys, as it is now.
+    pub ledger: Option<Ledger>,
+    /// What became of the plans, first to last.
+    pub reports: Vec<Report>,
+}
+
+/// Why the loop ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Everything is as wished.
+    Converged,
+    /// Everything is as wished but what findings hold back.
+    Held,
+    /// Something was refused; nothing was done in that round.
+    Refused,
+    /// Steps failed, and going on does not help.
+    Failed,
+    /// The run was interrupted.
+    Interrupted,
+    /// No step failed, and yet the same plan is left.
+    StoodStill,
+}
+
+/// Looks once, and plans. Changes nothing but, with [`Recover::AndKeep`], the operator's ledger.
+///
+/// # Errors
+/// The ledger cannot be read.
+pub async fn observe_and_plan<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
+    ports: &Ports<'_, F, L, M, C>,
+    assignment: &Assignment,
+    plan: impl Fn(&Inventory) -> Planning,
+    listener: &dyn Listener,
+    recover: Recover,
+) -> PortResult<Survey> {
+    survey(ports, assignment, &plan, listener, recover, 1).await
+}
+
+async fn survey<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
+    ports: &Ports<'_, F, L, M, C>,
+    assignment: &Assignment,
+    plan: &impl Fn(&Inventory) -> Planning,
+    listener: &dyn Listener,
+    recover: Recover,
+    round: u32,
+) -> PortResult<Survey> {
+    listener.hear(Event::LookBegins { round });
+    let observation = observe(ports, assignment, listener, recover).await?;
+    listener.hear(Event::Looked { inventory: &observation.inventory });
+    let planning = plan(&observation.inventory);
+    listener.hear(Event::Planned { round, planning: &planning });
+    Ok(Survey { observation, planning })
+}
+
+/// Looks, plans and acts until the plan is empty, or going on does not help.
+///
+/// *Guarantees*: a refused planning is never carried out, in no part. The memory of what was done is used for
+/// nothing but to notice that the loop stands still.
+///
+/// # Errors
+/// The ledger cannot be read or recovered.
+pub async fn converge<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
+    ports: &Ports<'_, F, L, M, C>,
+    assignment: &Assignment,
+    plan: impl Fn(&Inventory) -> Planning,
+    options: &Options,
+    listener: &dyn Listener,
+    interrupt: &Interrupt,
+) -> PortResult<Conclusion> {
+    let Options { limits, max_rounds, same_plan } = options;
+    let mut conclusion = Conclusion {
+        end: End::Interrupted,
+        rounds: 0,
+        planning: Planning::default(),
+        inventory: None,
+        ledger: None,
+        reports: Vec::new(),
+    };
+    let mut progress = Progress::default();
+    loop {
+        let round = conclusion.rounds + 1;
+        // A look changes nothing, so it may be left in the middle.
+        let survey = tokio::select! {
+            biased;
+            () = interrupt.reached(Urgency::Finish) => {
+                listener.hear(Event::Interrupted);
+                return Ok(conclusion);
+            }
+            survey = survey(ports, assignment, &plan, listener, Recover::AndKeep, round) => survey?,
+        };
+        let Survey { observation: Observation { inventory, ledger }, planning } = survey;
+        conclusion.rounds = round;
+        conclusion.inventory = Some(inventory);
+        conclusion.planning = planning;
+        conclusion.ledger.clone_from(&ledger);
+        let failed = conclusion.reports.last().is_some_and(|report| report.failures().next().is_some());
+        let in_vain = if failed { End::Failed } else { End::StoodStill };
+        if let Some(end) = end_of(&conclusion.planning) {
+            conclusion.end = end;
+            return Ok(conclusion);
+        }
+        if round > *max_rounds || progress.stands_still(&conclusion.planning.plan, *same_plan) {
+            conclusion.end = in_vain;
+            return Ok(conclusion);
+        }
+        let Execution { report, ledger } =
+            execute(&conclusion.planning.plan, ledger, ports, assignment, limits, listener, interrupt).await;
+        progress.note(&conclusion.planning.plan, &report);
+        conclusion.ledger = ledger;
+        conclusion.reports.push(report);
+        if interrupt.urgency() != Urgency::None {
+            conclusion.end = End::Interrupted;
+            return Ok(conclusion);
+        }
+    }
+}
+
+/// How the loop ends with this planning, if nothing of it is to be carried out.
+fn end_of(planning: &Planning) -> Option<End> {
+    if planning.is_refused() {
+        Some(End::Refused)
+    } else if !planning.plan.is_empty() {
+        None
+    } else if planning.is_held() {
+        Some(End::Held)
+    } else {
+        Some(End::Converged)
+    }
+}
+
+/// What the last rounds achieved.
+#[derive(Debug, Default)]
+struct Progress {
+    /// The plan of the last round.
+    last: Option<Plan>,
+    /// How many rounds in a row had that plan.
+    in_a_row: u32,
+    /// Whether a step of the last round that changes something is done.
+    changed: bool,
+}
+
+impl Progress {
+    fn note(&mut self, plan: &Plan, report: &Report) {
+        let is_same = self.last.as_ref() == Some(plan);
+        self.in_a_row = if is_same { self.in_a_row + 1 } else { 1 };
+        self.changed = plan
+            .steps
+            .iter()
+            .any(|step| !step.action.only_waits() && report.outcomes.get(&step.id) == Some(&Outcome::Done));
+        if !is_same {
+            self.last = Some(plan.clone());
+        }
+    }
+
+    /// Whether carrying out this plan would only repeat what did not help.
+    fn stands_still(&self, plan: &Plan, same_plan: u32) -> bool {
+        self.last.as_ref() == Some(plan) && (!self.changed || self.in_a_row >= same_plan)
+    }
+}

@@ -1,0 +1,181 @@
+//! Carries out a plan: every step after those before it, within caps, with bounded retries.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::time::sleep;
+use windlass_model::{Failure, Ledger, Outcome, Plan, Report, Step, StepId};
+
+use crate::events::{Event, Listener};
+use crate::interrupt::{Interrupt, Urgency};
+use crate::ports::{Assignment, Clock, Fleet, LedgerStore, Minter, Ports};
+use crate::ready::Ready;
+use crate::run::Run;
+use crate::step_error::StepError;
+
+/// How many lines of a container's log a failure carries.
+const LOG_LINES: usize = 20;
+
+/// How much is done at once, and how often a step is tried. None of it changes what a plan leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Steps that run at once on one node: more would only wait for its disk.
+    pub steps_on_a_node: usize,
+    /// Steps that run at once in all: each may be a connection of the operator's machine.
+    pub steps_in_all: usize,
+    /// Steps that only wait, at once in all. They take no place of the others, since what they wait for may
+    /// be done by steps that have not begun.
+    pub waits_in_all: usize,
+    /// How often a step is tried while it meets passing errors.
+    pub attempts: u32,
+    /// How long a step waits after the first passing error; each further wait is twice as long.
+    pub first_delay: Duration,
+    /// The longest that a step waits between two attempts.
+    pub longest_delay: Duration,
+    /// Whether guards are looked at.
+    #[doc(hidden)]
+    pub guards: GuardSwitch,
+}
+
+/// Whether guards are looked at: off only in tests that show what they are there for.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum GuardSwitch {
+    /// They are.
+    #[default]
+    On,
+    /// They are not.
+    Off,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            steps_on_a_node: 4,
+            steps_in_all: 64,
+            waits_in_all: 256,
+            attempts: 5,
+            first_delay: Duration::from_millis(500),
+            longest_delay: Duration::from_secs(8),
+            guards: GuardSwitch::On,
+        }
+    }
+}
+
+/// What carrying out a plan gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Execution {
+    /// What became of every step.
+    pub report: Report,
+    /// The ledger as it was last committed.
+    pub ledger: Option<Ledger>,
+}
+
+/// Carries out a plan on nodes that a look has enrolled.
+///
+/// *Guarantees*: a step begins only when all steps before it are done; a failed step skips those after it and
+/// nothing else; nothing minted leaves this machine before the ledger that holds it is durable. Dropped or
+/// left at any moment, the next look and plan repair what is half done.
+///
+/// *Assumes*: `ledger` is what the look gave that the plan was made from.
+pub async fn execute<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
+    plan: &Plan,
+    ledger: Option<Ledger>,
+    ports: &Ports<'_, F, L, M, C>,
+    assignment: &Assignment,
+    limits: &Limits,
+    listener: &dyn Listener,
+    interrupt: &Interrupt,
+) -> Execution {
+    let run = Run::new(ports, assignment, limits, ledger);
+    let mut outcomes: BTreeMap<StepId, Outcome> = BTreeMap::new();
+    let mut ready = Ready::new(plan, limits);
+    let mut running = FuturesUnordered::new();
+    let mut urgency = Urgency::None;
+    loop {
+        while urgency == Urgency::None
+            && interrupt.urgency() == Urgency::None
+            && let Some(index) = ready.begin()
+        {
+            let step = &plan.steps[index];
+            listener.hear(Event::StepBegins { step });
+            let (run, limits) = (&run, limits);
+            running
+                .push(async move { (index, step_to_its_end(run, step, limits, listener, interrupt).await) });
+        }
+        tokio::select! {
+            biased;
+            () = interrupt.reached(Urgency::Leave) => {
+                if urgency == Urgency::None {
+                    listener.hear(Event::Interrupted);
+                }
+                break;
+            }
+            () = interrupt.reached(Urgency::Finish), if urgency == Urgency::None => {
+                urgency = Urgency::Finish;
+                listener.hear(Event::Interrupted);
+            }
+            ended = running.next() => {
+                let Some((index, outcome)) = ended else { break };
+                let step = &plan.steps[index];
+                listener.hear(Event::StepEnds { step, outcome: &outcome });
+                match &outcome {
+                    Outcome::Done => ready.done(index),
+                    Outcome::Failed(_) => {
+                        let because = &step.id;
+                        outcomes.extend(ready.failed(index).into_iter().map(|later| {
+                            (plan.steps[later].id.clone(), Outcome::Skipped { because: because.clone() })
+                        }));
+                    }
+                    Outcome::Interrupted | Outcome::Skipped { .. } => {}
+                }
+                outcomes.insert(step.id.clone(), outcome);
+            }
+        }
+    }
+    drop(running);
+    // Whatever has no outcome now was cut off or never begun. (An acyclic plan leaves nothing else.)
+    for step in &plan.steps {
+        outcomes.entry(step.id.clone()).or_insert(Outcome::Interrupted);
+    }
+    Execution { report: Report { outcomes }, ledger: run.into_ledger() }
+}
+
+/// Tries a step until it is done, fails for good, or has been tried often enough.
+async fn step_to_its_end<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
+    run: &Run<'_, F, L, M, C>,
+    step: &Step,
+    limits: &Limits,
+    listener: &dyn Listener,
+    interrupt: &Interrupt,
+) -> Outcome {
+    let mut attempt = 1;
+    let mut delay = limits.first_delay;
+    loop {
+        let tried = tokio::select! {
+            biased;
+            tried = run.carry_out(&step.action) => tried,
+            // Waiting changes nothing, so it may be left in the middle.
+            () = interrupt.reached(Urgency::Finish), if step.action.only_waits() => return Outcome::Interrupted,
+        };
+        let Err(error) = tried else { return Outcome::Done };
+        let Some(passing) = error.passing().filter(|_| attempt < limits.attempts) else {
+            return Outcome::Failed(failure(run, step, &error, attempt).await);
+        };
+        listener.hear(Event::StepWaits { step, attempt, error: passing, delay });
+        sleep(delay).await;
+        attempt += 1;
+        delay = (delay * 2).min(limits.longest_delay);
+    }
+}
+
+async fn failure<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
+    run: &Run<'_, F, L, M, C>,
+    step: &Step,
+    error: &StepError,
+    attempts: u32,
+) -> Failure {
+    let log = if error.is_told_by_the_log() { run.log_of(&step.action, LOG_LINES).await } else { Vec::new() };
+    Failure { causes: error.causes(), attempts, log }
+}

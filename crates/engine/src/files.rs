@@ -1,0 +1,54 @@
+//! The steps that concern files, directories and images of a node.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use windlass_model::{FilePath, FileWish, ImageRef, NodeName};
+
+use crate::ports::{Clock, FilePut, Fleet, LedgerStore, Minter};
+use crate::run::Run;
+use crate::step_error::{Doing, Done, StepError, accept_already_so};
+
+impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
+    pub(crate) async fn pull_image(&self, node: &NodeName, image: &ImageRef) -> Done {
+        accept_already_so(self.ports.fleet.pull(node, image).await)
+            .doing(|| format!("pull {image} on {node}"))
+    }
+
+    pub(crate) async fn write_files(&self, node: &NodeName, files: &BTreeMap<FilePath, FileWish>) -> Done {
+        let secret = |name: &_| self.assignment.secrets.get(name).cloned();
+        let puts = files
+            .iter()
+            .map(|(path, FileWish { content, mode, owner, origin: _ })| {
+                let content = self.keys.content(content, secret)?;
+                Ok(FilePut { path: path.clone(), content, mode: *mode, owner: *owner })
+            })
+            .collect::<Result<Vec<FilePut>, StepError>>()?;
+        accept_already_so(self.ports.fleet.put_files(node, &puts).await)
+            .doing(|| format!("write {} on {node}", listed(files.keys())))
+    }
+
+    pub(crate) async fn remove_paths(&self, node: &NodeName, paths: &BTreeSet<FilePath>) -> Done {
+        accept_already_so(self.ports.fleet.remove_paths(node, paths).await)
+            .doing(|| format!("delete {} on {node}", listed(paths)))
+    }
+
+    pub(crate) async fn move_aside(&self, node: &NodeName, path: &FilePath, to: &FilePath) -> Done {
+        accept_already_so(self.ports.fleet.move_aside(node, path, to).await)
+            .doing(|| format!("move {path} to {to} on {node}"))
+    }
+
+    pub(crate) async fn remove_pods(&self, node: &NodeName) -> Done {
+        accept_already_so(self.ports.fleet.remove_pods(node).await)
+            .doing(|| format!("remove the pods of {node}"))
+    }
+}
+
+/// One path as it is, many as their number and the first.
+fn listed<'a>(paths: impl IntoIterator<Item = &'a FilePath>) -> String {
+    let mut paths = paths.into_iter();
+    let Some(first) = paths.next() else { return "nothing".to_owned() };
+    match paths.count() {
+        0 => first.to_string(),
+        more => format!("{first} and {more} more"),
+    }
+}

@@ -1,0 +1,266 @@
+//! What must hold at the moment before a disruption, looked at anew, since the plan is older.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::{Instant, sleep};
+use windlass_model::{
+    Component, ContainerState, EtcdSeen, Gate, Guard, Health, KubeSeen, MemberSeen, NodeName, NodeObject,
+    Readiness, Scheduling, Vote,
+};
+
+use crate::execute::GuardSwitch;
+use crate::ports::{Clock, Fleet, LedgerStore, Minter, PortResult};
+use crate::run::Run;
+use crate::step_error::{Doing, Done, Seen, StepError, accept_already_so};
+
+/// How long a guard is given: a leader's election or a slow answer passes within it.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long to wait between two looks.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How old node objects may be for a guard. Whatever this run changes of them makes them too old at once.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// What this run has taken down and has not seen healthy since.
+pub(crate) type Disturbed = BTreeSet<(Kind, NodeName)>;
+
+/// What a disruption takes down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// A member of etcd.
+    Etcd,
+    /// An API server.
+    ApiServer,
+    /// A node, in the eyes of those who run pods on it.
+    Node,
+}
+
+/// What a look at a guard gives.
+enum Verdict {
+    /// It holds, or the node has nothing left to lose.
+    Holds,
+    /// It holds; but the member leads, and another should before it is disturbed.
+    HoldsForALeader,
+    /// It does not hold: this was seen.
+    Not(String),
+}
+
+impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
+    /// Returns when all guards hold at once, etcd's leadership moved off the member; fails if they do not in
+    /// time.
+    pub(crate) async fn hold_guards(&self, guards: &[Guard]) -> Done {
+        if self.limits.guards == GuardSwitch::Off {
+            return Ok(());
+        }
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (guard, seen) = match self.look_at_guards(guards).await {
+                Ok(led) => return self.move_leaders_off(&led).await,
+                Err(closed) => closed,
+            };
+            if Instant::now() >= deadline {
+                return Err(StepError::Unguarded {
+                    guard: wanted(guard),
+                    seconds: PATIENCE.as_secs(),
+                    source: Seen(seen),
+                });
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// If all guards hold, those of a member that leads; else the first that does not, and what was seen.
+    async fn look_at_guards<'g>(&self, guards: &'g [Guard]) -> Result<Vec<&'g Guard>, (&'g Guard, String)> {
+        let mut led = Vec::new();
+        // Held over the look, so that of two steps that look at once the second counts what the first disturbs.
+        let mut disturbed = self.disturbed.lock().await;
+        for guard in guards {
+            let verdict = match guard {
+                Guard::EtcdMajorityWithout { node, via } => {
+                    self.etcd_majority_without(node, via, &disturbed).await
+                }
+                Guard::ApiServersBeside { node, others, limit } => {
+                    self.api_servers_beside(node, others, *limit, &disturbed).await
+                }
+                Guard::Window { node, among, limit } => self.window(node, among, *limit, &disturbed).await,
+            };
+            match verdict {
+                Verdict::Holds => {}
+                Verdict::HoldsForALeader => led.push(guard),
+                Verdict::Not(seen) => return Err((guard, seen)),
+            }
+        }
+        disturbed.extend(guards.iter().map(subject));
+        Ok(led)
+    }
+
+    async fn move_leaders_off(&self, guards: &[&Guard]) -> Done {
+        for guard in guards {
+            let Guard::EtcdMajorityWithout { node, via } = guard else { continue };
+            let Some(peer_url) = self.peer_url(node) else { continue };
+            accept_already_so(self.ports.fleet.move_leader(via, &peer_url).await)
+                .doing(|| format!("move etcd's leadership off {node}"))?;
+        }
+        Ok(())
+    }
+
+    async fn etcd_majority_without(
+        &self,
+        node: &NodeName,
+        via: &[NodeName],
+        disturbed: &Disturbed,
+    ) -> Verdict {
+        match self.ports.fleet.members(via).await {
+            Ok(EtcdSeen::Members(members)) => {
+                let down: Vec<String> = disturbed
+                    .iter()
+                    .filter(|(kind, other)| *kind == Kind::Etcd && other != node)
+                    .filter_map(|(_, other)| self.peer_url(other))
+                    .collect();
+                majority_without(self.peer_url(node).as_deref(), &members, &down)
+            }
+            Ok(EtcdSeen::Silent) => {
+                self.unless_needed(node, via, "etcd is silent, or has no majority".to_owned()).await
+            }
+            Err(error) => self.unless_needed(node, via, error.to_string()).await,
+        }
+    }
+
+    /// etcd cannot be asked; but a member that does not even run carries no majority, and where no two
+    /// others are, there is none to spare.
+    async fn unless_needed(&self, node: &NodeName, via: &[NodeName], seen: String) -> Verdict {
+        if via.iter().filter(|other| *other != node).count() < 2 {
+            return Verdict::Holds;
+        }
+        match self.ports.fleet.container(node, &Component::Etcd.container()).await {
+            Ok(None) => Verdict::Holds,
+            Ok(Some(etcd)) if etcd.state != ContainerState::Running => Verdict::Holds,
+            Ok(Some(_)) | Err(_) => Verdict::Not(seen),
+        }
+    }
+
+    async fn api_servers_beside(
+        &self,
+        node: &NodeName,
+        others: &[NodeName],
+        limit: usize,
+        disturbed: &Disturbed,
+    ) -> Verdict {
+        if others.is_empty() {
+            return Verdict::Holds;
+        }
+        let looks = others.iter().map(|other| async move {
+            !disturbed.contains(&(Kind::ApiServer, other.clone()))
+                && matches!(self.is_api_server_healthy(other).await, Ok(true))
+        });
+        let healthy = join_all(looks).await.into_iter().filter(|healthy| *healthy).count();
+        if healthy > 0 && others.len() - healthy < limit {
+            return Verdict::Holds;
+        }
+        match self.is_api_server_healthy(node).await {
+            Ok(false) => Verdict::Holds,
+            Ok(true) => Verdict::Not(format!("{healthy} of {} other API servers healthy", others.len())),
+            Err(error) => Verdict::Not(error.to_string()),
+        }
+    }
+
+    async fn is_api_server_healthy(&self, node: &NodeName) -> PortResult<bool> {
+        let seen = self.ports.fleet.container(node, &Component::KubeApiserver.container()).await?;
+        Ok(seen.is_some_and(|seen| seen.state == ContainerState::Running && seen.health == Health::Healthy))
+    }
+
+    async fn window(
+        &self,
+        node: &NodeName,
+        among: &BTreeSet<NodeName>,
+        limit: usize,
+        disturbed: &Disturbed,
+    ) -> Verdict {
+        let mut cached = self.node_objects.lock().await;
+        if cached.as_ref().is_none_or(|(at, _)| at.elapsed() >= FRESH) {
+            match self.ports.fleet.nodes().await {
+                Ok(seen) => *cached = Some((Instant::now(), seen)),
+                Err(error) => return Verdict::Not(error.to_string()),
+            }
+        }
+        match cached.as_ref() {
+            Some((_, KubeSeen::Nodes(objects))) => {
+                let available = |node: &NodeName| {
+                    objects.get(node).is_some_and(is_available)
+                        && !disturbed.contains(&(Kind::Node, node.clone()))
+                };
+                let missing = among.iter().filter(|other| *other != node && !available(other)).count();
+                if missing < limit || !available(node) {
+                    Verdict::Holds
+                } else {
+                    Verdict::Not(format!("{missing} of {} nodes are unavailable", among.len()))
+                }
+            }
+            Some((_, KubeSeen::Silent)) | None => Verdict::Not("no API server answers".to_owned()),
+        }
+    }
+
+    /// What a gate waited for is healthy: it counts again.
+    pub(crate) async fn count_again(&self, gate: &Gate) {
+        let subject = match gate {
+            Gate::EtcdMember { node } => (Kind::Etcd, node.clone()),
+            Gate::Container { node, component: Component::KubeApiserver } => (Kind::ApiServer, node.clone()),
+            Gate::NodeReady { node } => (Kind::Node, node.clone()),
+            Gate::Container { .. } => return,
+        };
+        self.disturbed.lock().await.remove(&subject);
+    }
+
+    /// Makes the next guard look at the node objects anew, whatever a look under way will see.
+    pub(crate) async fn forget_node_objects(&self) {
+        *self.node_objects.lock().await = None;
+    }
+}
+
+fn majority_without(peer_url: Option<&str>, members: &[MemberSeen], down: &[String]) -> Verdict {
+    let is_own = |member: &MemberSeen| Some(member.peer_url.as_str()) == peer_url;
+    let voters: Vec<&MemberSeen> = members.iter().filter(|member| member.vote == Vote::Voter).collect();
+    let own = voters.iter().find(|member| is_own(member));
+    let stands = |member: &MemberSeen| member.health == Health::Healthy && !down.contains(&member.peer_url);
+    let healthy_others = voters.iter().filter(|member| !is_own(member) && stands(member)).count();
+    let holds = match own {
+        // A node whose member does not vote has no vote to lose; but whose member it is must be known.
+        None if peer_url.is_some() => true,
+        Some(own) if own.health != Health::Healthy => true,
+        None | Some(_) => voters.len() <= 2 || healthy_others > voters.len() / 2,
+    };
+    if !holds {
+        let healthy = voters.iter().filter(|member| member.health == Health::Healthy).count();
+        return Verdict::Not(format!("{healthy} of {} voters healthy, this one among them", voters.len()));
+    }
+    if own.is_some_and(|own| own.leads) && healthy_others > 0 {
+        return Verdict::HoldsForALeader;
+    }
+    Verdict::Holds
+}
+
+/// What a disruption takes down, so that the next guard counts it before anybody sees it.
+fn subject(guard: &Guard) -> (Kind, NodeName) {
+    match guard {
+        Guard::EtcdMajorityWithout { node, .. } => (Kind::Etcd, node.clone()),
+        Guard::ApiServersBeside { node, .. } => (Kind::ApiServer, node.clone()),
+        Guard::Window { node, .. } => (Kind::Node, node.clone()),
+    }
+}
+
+fn is_available(object: &NodeObject) -> bool {
+    object.ready == Readiness::Ready && object.scheduling == Scheduling::Open
+}
+
+fn wanted(guard: &Guard) -> String {
+    match guard {
+        Guard::EtcdMajorityWithout { node, .. } => format!("etcd has no majority without {node}"),
+        Guard::ApiServersBeside { node, .. } => {
+            format!("too few API servers work beside that of {node}")
+        }
+        Guard::Window { node, limit, .. } => {
+            format!("{node} must wait: at most {limit} of its group may be unavailable at once")
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Looks at the world once: the ledger, every node, etcd and Kubernetes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt};
+use tokio::time::{sleep, timeout};
+use windlass_model::{
+    Component, ContainerState, Digest, EtcdSeen, Inventory, KubeSeen, LastNode, Ledger, LedgerFace, Lineage,
+    NodeFacts, NodeName, NodeSeen,
+};
+
+use crate::events::{Event, Listener};
+use crate::ledger_file::{decode, encode};
+use crate::ports::{Assignment, Clock, Fleet, LedgerStore, Minter, PortError, PortResult, Ports};
+
+/// How many nodes are looked at at once: each look is a connection of its own at first.
+const LOOKS_AT_ONCE: usize = 64;
+/// How long a look may take; a node that takes longer is out of sight.
+const LOOK_WITHIN: Duration = Duration::from_secs(60);
+/// How long to wait before the one further try after a passing error.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What becomes of a ledger that is brought back from a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recover {
+    /// It is used, and nothing is written: `plan` changes nothing.
+    InMemory,
+    /// It is used, and written to the operator's disk.
+    AndKeep,
+}
+
+/// What one look gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// Everything that may be known by everybody.
+    pub inventory: Inventory,
+    /// The ledger itself, with its keys; none if the cluster has none yet.
+    pub ledger: Option<Ledger>,
+}
+
+/// Looks at everything once. Changes nothing but, with [`Recover::AndKeep`], the operator's ledger.
+///
+/// *Guarantees*: a node that does not answer is an entry of the inventory. A ledger that is there and cannot
+/// be understood is never taken for none.
+///
+/// # Errors
+/// The operator's ledger, or the only newest copy of it on the nodes, cannot be read or written.
+pub async fn observe<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
+    ports: &Ports<'_, F, L, M, C>,
+    assignment: &Assignment,
+    listener: &dyn Listener,
+    recover: Recover,
+) -> PortResult<Observation> {
+    let mut ledger = ports.ledger.read()?;
+    let mut roster: BTreeMap<NodeName, LastNode> = BTreeMap::new();
+    let mut seen = BTreeMap::new();
+    loop {
+        let wanted = enlist(assignment, ledger.as_ref());
+        let news: Vec<NodeName> =
+            wanted.iter().filter(|(node, last)| roster.get(*node) != Some(*last)).map(name_of).collect();
+        for node in &news {
+            ports.fleet.enrol(node, &wanted[node]);
+        }
+        seen.extend(look_at_all(ports.fleet, assignment, news).await);
+        seen.retain(|node, _| wanted.contains_key(node));
+        roster = wanted;
+        // A newer ledger may name nodes that nobody knew of, and those may hold a still newer one.
+        let Some((from, newer)) = newer_copy(ports.fleet, assignment, ledger.as_ref(), &seen).await? else {
+            break;
+        };
+        listener.hear(Event::LedgerRecovered { from: &from, serial: newer.serial });
+        if recover == Recover::AndKeep {
+            ports.ledger.commit(&newer)?;
+        }
+        ledger = Some(newer);
+    }
+    let (etcd, kube) = tokio::join!(look_at_etcd(ports.fleet, &seen), look_at_kube(ports.fleet, &seen));
+    let inventory = Inventory {
+        taken_at: ports.clock.now(),
+        etcd,
+        kube,
+        ledger: face(ledger.as_ref(), assignment, &seen),
+        nodes: seen,
+    };
+    Ok(Observation { inventory, ledger })
+}
+
+/// The nodes of the ledger and of the wish; where both know a node, the wish tells where it is.
+pub(crate) fn enlist(assignment: &Assignment, ledger: Option<&Ledger>) -> BTreeMap<NodeName, LastNode> {
+    let mut nodes = ledger.map(|ledger| ledger.nodes.clone()).unwrap_or_default();
+    nodes.extend(assignment.nodes.clone());
+    nodes
+}
+
+fn name_of((node, _): (&NodeName, &LastNode)) -> NodeName {
+    node.clone()
+}
+
+async fn look_at_all<F: Fleet>(
+    fleet: &F,
+    assignment: &Assignment,
+    nodes: Vec<NodeName>,
+) -> BTreeMap<NodeName, NodeSeen> {
+    stream::iter(nodes)
+        .map(|node| async move {
+            let seen = look_at(fleet, assignment, &node).await;
+            (node, seen)
+        })
+        .buffer_unordered(LOOKS_AT_ONCE)
+        .collect()
+        .await
+}
+
+async fn look_at<F: Fleet>(fleet: &F, assignment: &Assignment, node: &NodeName) -> NodeSeen {
+    let look = || timeout(LOOK_WITHIN, fleet.look(node, &assignment.scope));
+    let mut looked = look().await;
+    if matches!(&looked, Ok(Err(error)) if error.is_passing()) {
+        sleep(RETRY_AFTER).await;
+        looked = look().await;
+    }
+    match looked {
+        Ok(Ok(facts)) => NodeSeen::InSight(Box::new(facts)),
+        // The node is named by the entry's key.
+        Ok(Err(PortError::OutOfSight { cause, .. })) => NodeSeen::OutOfSight(cause),
+        Ok(Err(error)) => NodeSeen::OutOfSight(error.to_string()),
+        Err(_) => NodeSeen::OutOfSight(format!("no answer within {} s", LOOK_WITHIN.as_secs())),
+    }
+}
+
+/// The newest copy on a node, if it is newer than the ledger at hand; with the node that held it.
+///
+/// Without a ledger at hand a copy is taken only if all copies are of one lineage: which of two clusters is
+/// meant, a person must say.
+async fn newer_copy<F: Fleet>(
+    fleet: &F,
+    assignment: &Assignment,
+    ledger: Option<&Ledger>,
+    seen: &BTreeMap<NodeName, NodeSeen>,
+) -> PortResult<Option<(NodeName, Ledger)>> {
+    let copies = || facts_of(seen).filter_map(|(node, facts)| Some((node, facts.ledger.as_ref()?)));
+    let lineage = match ledger {
+        Some(ledger) => ledger.lineage.clone(),
+        None => match copies().next() {
+            Some((_, first)) if copies().all(|(_, copy)| copy.lineage == first.lineage) => {
+                first.lineage.clone()
+            }
+            Some(_) | None => return Ok(None),
+        },
+    };
+    let own = ledger.map(|ledger| ledger.serial);
+    let newest = copies()
+        .filter(|(_, copy)| copy.lineage == lineage && Some(copy.serial) > own)
+        .map(|(_, copy)| copy.serial)
+        .max();
+    let Some(newest) = newest else { return Ok(None) };
+    let mut causes = Vec::new();
+    for (node, copy) in copies() {
+        if copy.lineage == lineage && copy.serial == newest {
+            match read_copy(fleet, assignment, node).await {
+                Ok(ledger) if ledger.lineage == lineage && ledger.serial >= newest => {
+                    return Ok(Some((node.clone(), ledger)));
+                }
+                Ok(ledger) => causes.push(format!("{node}: it became serial {} meanwhile", ledger.serial)),
+                Err(cause) => causes.push(format!("{node}: {cause}")),
+            }
+        }
+    }
+    Err(PortError::Lasting {
+        what: format!(
+            "the newest ledger of this cluster, serial {newest}, cannot be read back ({})",
+            causes.join("; ")
+        ),
+    })
+}
+
+async fn read_copy<F: Fleet>(fleet: &F, assignment: &Assignment, node: &NodeName) -> Result<Ledger, String> {
+    let read = || fleet.read_file(node, &assignment.scope.ledger);
+    let mut bytes = read().await;
+    if matches!(&bytes, Err(error) if error.is_passing()) {
+        sleep(RETRY_AFTER).await;
+        bytes = read().await;
+    }
+    match bytes {
+        Ok(Some(bytes)) => decode(bytes.expose()).map_err(|error| error.to_string()),
+        Ok(None) => Err("it is no longer there".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn facts_of(seen: &BTreeMap<NodeName, NodeSeen>) -> impl Iterator<Item = (&NodeName, &NodeFacts)> {
+    seen.iter().filter_map(|(node, seen)| Some((node, seen.facts()?)))
+}
+
+async fn look_at_etcd<F: Fleet>(fleet: &F, seen: &BTreeMap<NodeName, NodeSeen>) -> EtcdSeen {
+    let container = Component::Etcd.container();
+    let mut holders: Vec<(bool, &NodeName)> = facts_of(seen)
+        .filter_map(|(node, facts)| {
+            let etcd = facts.containers.get(&container)?;
+            Some((etcd.state != ContainerState::Running, node))
+        })
+        .collect();
+    // `false` sorts first: those that run.
+    holders.sort_unstable();
+    if holders.is_empty() {
+        return EtcdSeen::Silent;
+    }
+    let via: Vec<NodeName> = holders.into_iter().map(|(_, node)| node.clone()).collect();
+    let mut members = fleet.members(&via).await;
+    if matches!(&members, Err(error) if error.is_passing()) {
+        sleep(RETRY_AFTER).await;
+        members = fleet.members(&via).await;
+    }
+    members.unwrap_or(EtcdSeen::Silent)
+}
+
+async fn look_at_kube<F: Fleet>(fleet: &F, seen: &BTreeMap<NodeName, NodeSeen>) -> KubeSeen {
+    let container = Component::KubeApiserver.container();
+    if !facts_of(seen).any(|(_, facts)| facts.containers.contains_key(&container)) {
+        // Nobody is there to answer; asking would only wait.
+        return KubeSeen::Silent;
+    }
+    let mut nodes = fleet.nodes().await;
+    if matches!(&nodes, Err(error) if error.is_passing()) {
+        sleep(RETRY_AFTER).await;
+        nodes = fleet.nodes().await;
+    }
+    nodes.unwrap_or(KubeSeen::Silent)
+}
+
+fn face(ledger: Option<&Ledger>, assignment: &Assignment, seen: &BTreeMap<NodeName, NodeSeen>) -> LedgerFace {
+    let lineage = ledger.map(|ledger| ledger.lineage.clone());
+    let mut strangers: BTreeMap<Lineage, Vec<NodeName>> = BTreeMap::new();
+    for (node, facts) in facts_of(seen) {
+        if let Some(copy) = facts.ledger.as_ref().filter(|copy| Some(&copy.lineage) != lineage.as_ref()) {
+            strangers.entry(copy.lineage.clone()).or_default().push(node.clone());
+        }
+    }
+    let secrets = assignment.secret_digests();
+    let Some(ledger) = ledger else {
+        return LedgerFace { secrets, strangers, ..LedgerFace::default() };
+    };
+    LedgerFace {
+        lineage,
+        serial: ledger.serial,
+        digest: Some(Digest::of(encode(ledger).expose())),
+        certs: ledger.certs.iter().map(|(name, cert)| (name.clone(), cert.face())).collect(),
+        nodes: ledger.nodes.clone(),
+        foundation: ledger.foundation.clone(),
+        born: ledger.born,
+        secrets,
+        strangers,
+    }
+}

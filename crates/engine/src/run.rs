@@ -1,0 +1,145 @@
+//! One run of a plan: what the bodies of steps share, and which body carries out which action.
+
+use std::collections::BTreeMap;
+
+use tokio::time::Instant;
+use windlass_model::{Action, Component, ContainerName, Gate, KubeSeen, LastNode, Ledger, NodeName, Role};
+
+use crate::execute::Limits;
+use crate::guards::Disturbed;
+use crate::keys::Keys;
+use crate::observe::enlist;
+use crate::ports::{Assignment, Clock, Fleet, LedgerStore, Minter, Ports};
+use crate::step_error::Done;
+
+/// What the bodies of steps share.
+pub(crate) struct Run<'a, F, L, M, C> {
+    pub(crate) ports: &'a Ports<'a, F, L, M, C>,
+    pub(crate) assignment: &'a Assignment,
+    pub(crate) limits: &'a Limits,
+    pub(crate) keys: Keys,
+    /// The node objects as guards last saw them, so that many guards at once ask once.
+    pub(crate) node_objects: tokio::sync::Mutex<Option<(Instant, KubeSeen)>>,
+    /// What this run has taken down and has not seen healthy since.
+    pub(crate) disturbed: tokio::sync::Mutex<Disturbed>,
+    /// Every node that a look has enrolled.
+    nodes: BTreeMap<NodeName, LastNode>,
+}
+
+impl<'a, F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'a, F, L, M, C> {
+    pub(crate) fn new(
+        ports: &'a Ports<'a, F, L, M, C>,
+        assignment: &'a Assignment,
+        limits: &'a Limits,
+        ledger: Option<Ledger>,
+    ) -> Self {
+        let nodes = enlist(assignment, ledger.as_ref());
+        let node_objects = tokio::sync::Mutex::new(None);
+        let disturbed = tokio::sync::Mutex::default();
+        Self { ports, assignment, limits, keys: Keys::new(ledger), node_objects, disturbed, nodes }
+    }
+
+    pub(crate) fn into_ledger(self) -> Option<Ledger> {
+        self.keys.into_committed()
+    }
+
+    /// Carries out an action once. Cut off between any two verbs and begun again, it comes to the same end.
+    pub(crate) async fn carry_out(&self, action: &Action) -> Done {
+        match action {
+            Action::MintCerts { certs } => self.mint_certs(certs).await,
+            Action::CommitLedger { change } => self.commit_ledger(change),
+            Action::ForgetLedger => self.forget_ledger(),
+            Action::PullImage { node, image } => self.pull_image(node, image).await,
+            Action::WriteFiles { node, files } => self.write_files(node, files).await,
+            Action::RemovePaths { node, paths } => self.remove_paths(node, paths).await,
+            Action::MoveAside { node, path, to } => self.move_aside(node, path, to).await,
+            Action::RunContainer { node, component, spec, birth } => {
+                self.run_container(node, &component.container(), spec, birth).await
+            }
+            Action::ReplaceContainer { node, component, spec, birth, guards } => {
+                self.replace_container(node, &component.container(), spec, birth, guards).await
+            }
+            Action::StartContainer { node, component } => {
+                self.start_container(node, &component.container()).await
+            }
+            Action::RestartContainer { node, component, guards } => {
+                self.restart_container(node, &component.container(), guards).await
+            }
+            Action::ReloadContainer { node, component } => {
+                self.reload_container(node, &component.container()).await
+            }
+            Action::RemoveContainer { node, container, guards } => {
+                self.remove_container(node, container, guards).await
+            }
+            Action::RemovePods { node } => self.remove_pods(node).await,
+            Action::AwaitHealthy { gate, within_seconds } => self.await_healthy(gate, *within_seconds).await,
+            Action::EtcdMemberAdd { node: _, peer_url, via } => self.add_member(peer_url, via).await,
+            Action::EtcdMemberPromote { node: _, peer_url, via, within_seconds } => {
+                self.promote_member(peer_url, via, *within_seconds).await
+            }
+            Action::EtcdMemberRemove { id, peer_url, via, guards } => {
+                self.remove_member(*id, peer_url, via, guards).await
+            }
+            Action::Cordon { node, guards } => self.cordon(node, guards).await,
+            Action::Drain { node, options } => self.drain(node, options).await,
+            Action::Uncordon { node } => self.uncordon(node).await,
+            Action::LabelNode { node, change } => self.label_node(node, change).await,
+            Action::DeleteNodeObject { node } => self.delete_node_object(node).await,
+        }
+    }
+
+    /// The last lines of the log of the container that an action concerns; none where it cannot be had.
+    pub(crate) async fn log_of(&self, action: &Action, lines: usize) -> Vec<String> {
+        let Some((node, container)) = concerned(action) else { return Vec::new() };
+        let mut log = self.ports.fleet.log_tail(node, &container, lines).await.unwrap_or_default();
+        log.split_off(log.len().saturating_sub(lines))
+    }
+
+    /// The address of the etcd member that belongs on this node, if the node is known.
+    pub(crate) fn peer_url(&self, node: &NodeName) -> Option<String> {
+        self.nodes.get(node).map(|last| last.target.peer_url())
+    }
+
+    /// The nodes through which etcd can be asked, this one first.
+    pub(crate) fn etcd_via(&self, node: &NodeName) -> Vec<NodeName> {
+        let others = self
+            .nodes
+            .iter()
+            .filter(|(name, last)| *name != node && last.roles.contains(&Role::Etcd))
+            .map(|(name, _)| name);
+        std::iter::once(node).chain(others).cloned().collect()
+    }
+}
+
+/// The container whose log may tell why an action failed.
+fn concerned(action: &Action) -> Option<(&NodeName, ContainerName)> {
+    match action {
+        Action::RunContainer { node, component, .. }
+        | Action::ReplaceContainer { node, component, .. }
+        | Action::StartContainer { node, component }
+        | Action::RestartContainer { node, component, .. }
+        | Action::ReloadContainer { node, component } => Some((node, component.container())),
+        Action::AwaitHealthy { gate, .. } => Some(match gate {
+            Gate::Container { node, component } => (node, component.container()),
+            Gate::EtcdMember { node } => (node, Component::Etcd.container()),
+            Gate::NodeReady { node } => (node, Component::Kubelet.container()),
+        }),
+        Action::EtcdMemberPromote { node, .. } => Some((node, Component::Etcd.container())),
+        Action::MintCerts { .. }
+        | Action::CommitLedger { .. }
+        | Action::ForgetLedger
+        | Action::PullImage { .. }
+        | Action::WriteFiles { .. }
+        | Action::RemovePaths { .. }
+        | Action::MoveAside { .. }
+        | Action::RemoveContainer { .. }
+        | Action::RemovePods { .. }
+        | Action::EtcdMemberAdd { .. }
+        | Action::EtcdMemberRemove { .. }
+        | Action::Cordon { .. }
+        | Action::Drain { .. }
+        | Action::Uncordon { .. }
+        | Action::LabelNode { .. }
+        | Action::DeleteNodeObject { .. } => None,
+    }
+}

@@ -1,0 +1,92 @@
+//! Why a step did not succeed, from the outermost cause inwards.
+
+use std::error::Error;
+
+use windlass_model::{ContainerName, NodeName};
+
+use crate::ports::{PortError, PortResult};
+
+/// Why one attempt at a step did not succeed. No variant carries a secret.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StepError {
+    /// A verb failed.
+    #[error("{doing}")]
+    Verb { doing: String, source: PortError },
+    /// A container was made and did not start.
+    #[error("start {container} on {node}")]
+    NotStarted { container: ContainerName, node: NodeName, source: PortError },
+    /// What must hold before a disruption did not, for as long as was waited.
+    #[error("{guard} (waited {seconds} s)")]
+    Unguarded { guard: String, seconds: u64, source: Seen },
+    /// What was waited for did not come.
+    #[error("waited {seconds} s in vain for {wanted}")]
+    TimeUp { wanted: String, seconds: u32, source: Seen },
+    /// The step cannot be carried out as it stands.
+    #[error("{what}")]
+    Unfit { what: String },
+}
+
+/// What was last seen of the thing that was waited for.
+#[derive(Debug, thiserror::Error)]
+#[error("last seen: {0}")]
+pub(crate) struct Seen(pub(crate) String);
+
+impl StepError {
+    pub(crate) fn unfit(what: impl Into<String>) -> Self {
+        Self::Unfit { what: what.into() }
+    }
+
+    /// The port's error, if the same step may succeed a moment later.
+    pub(crate) fn passing(&self) -> Option<&PortError> {
+        match self {
+            Self::Verb { source, .. } | Self::NotStarted { source, .. } => {
+                Some(source).filter(|source| source.is_passing())
+            }
+            Self::Unguarded { .. } | Self::TimeUp { .. } | Self::Unfit { .. } => None,
+        }
+    }
+
+    /// Whether the log of the container may tell more.
+    pub(crate) fn is_told_by_the_log(&self) -> bool {
+        match self {
+            Self::NotStarted { source, .. } => !matches!(source, PortError::OutOfSight { .. }),
+            Self::TimeUp { .. } => true,
+            // Before a start, the log would be that of a container that has nothing to do with it.
+            Self::Verb { .. } | Self::Unguarded { .. } | Self::Unfit { .. } => false,
+        }
+    }
+
+    /// The error and its causes, outermost first.
+    pub(crate) fn causes(&self) -> Vec<String> {
+        let mut causes = vec![self.to_string()];
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            causes.push(error.to_string());
+            cause = error.source();
+        }
+        causes
+    }
+}
+
+/// What the body of a step gives.
+pub(crate) type Done = Result<(), StepError>;
+
+/// Tells what was being done when a verb failed.
+pub(crate) trait Doing<T> {
+    /// An error becomes a step's error that tells what was being done.
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T, StepError>;
+}
+
+impl<T> Doing<T> for PortResult<T> {
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T, StepError> {
+        self.map_err(|source| StepError::Verb { doing: what(), source })
+    }
+}
+
+/// Takes an effect that was there already for success: every verb may have happened before.
+pub(crate) fn accept_already_so(result: PortResult<()>) -> PortResult<()> {
+    match result {
+        Err(PortError::AlreadySo { .. }) => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,82 @@
+//! The shape of the graph: addresses, reasons, no cycles; and which step surely comes before which.
+
+use std::collections::BTreeSet;
+
+use windlass_model::{Plan, Planning};
+
+use super::Fault;
+
+/// Addresses are unique and sorted, every step has a reason, edges lead somewhere, nothing waits for itself.
+pub(super) fn check_shape(planning: &Planning, faults: &mut Vec<Fault>) {
+    let Plan { steps, edges } = &planning.plan;
+    let mut seen = BTreeSet::new();
+    for step in steps {
+        if !seen.insert(&step.id) {
+            faults.push(Fault(format!("{} stands twice", step.id)));
+        }
+        if step.reasons.is_empty() {
+            faults.push(Fault(format!("{} has no reason", step.id)));
+        }
+        if let Some(node) = step.action.node()
+            && !step.id.as_str().starts_with(&format!("{node}/"))
+        {
+            faults.push(Fault(format!("{} acts on {node}", step.id)));
+        }
+    }
+    if !steps.is_sorted_by(|one, other| one.id < other.id) {
+        faults.push(Fault("the steps are not sorted".to_owned()));
+    }
+    if edges.iter().any(|edge| edge.before >= steps.len() || edge.after >= steps.len()) {
+        faults.push(Fault("an edge leads nowhere".to_owned()));
+        return;
+    }
+    if planning.plan.in_order().len() < steps.len() {
+        faults.push(Fault("the edges close a cycle".to_owned()));
+    }
+}
+
+/// Beyond this many steps the whole order is not worked out, and rules that need it are not checked.
+const ORDER_LIMIT: usize = 6_000;
+
+/// Which step surely comes before which, as one row of bits a step.
+pub(super) struct Order {
+    rows: Option<Vec<Vec<u64>>>,
+}
+
+impl Order {
+    pub(super) fn of(plan: &Plan) -> Self {
+        let count = plan.steps.len();
+        if count > ORDER_LIMIT {
+            return Self { rows: None };
+        }
+        let words = count.div_ceil(64);
+        let mut rows = vec![vec![0_u64; words]; count];
+        let before = plan.predecessors();
+        for step in plan.in_order() {
+            let mut row = vec![0_u64; words];
+            for &(earlier, _) in &before[step] {
+                row[earlier / 64] |= 1 << (earlier % 64);
+                for (word, bits) in row.iter_mut().zip(&rows[earlier]) {
+                    *word |= bits;
+                }
+            }
+            rows[step] = row;
+        }
+        Self { rows: Some(rows) }
+    }
+
+    /// Whether `earlier` is done before `later` begins, in every execution. True where nobody worked it out.
+    pub(super) fn comes_before(&self, earlier: usize, later: usize) -> bool {
+        self.rows.as_ref().is_none_or(|rows| rows[later][earlier / 64] >> (earlier % 64) & 1 == 1)
+    }
+
+    /// Whether the two can never be under way at the same time.
+    pub(super) fn never_together(&self, one: usize, other: usize) -> bool {
+        self.comes_before(one, other) || self.comes_before(other, one)
+    }
+
+    /// Whether the order was worked out.
+    pub(super) fn is_known(&self) -> bool {
+        self.rows.is_some()
+    }
+}

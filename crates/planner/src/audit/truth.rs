@@ -1,0 +1,203 @@
+//! Whether the plan says what is: steps only where something is to be done, and everything to be done a step.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use windlass_model::{
+    Action, CertName, Component, ContainerState, Content, FilePath, FindingKind, Intent, Maker, NodeFacts,
+    NodeName, NodeSeen,
+};
+
+use super::{Audited, Fault};
+
+impl Audited<'_> {
+    pub(super) fn facts(&self, node: &NodeName) -> Option<&NodeFacts> {
+        self.seen.nodes.get(node).and_then(NodeSeen::facts)
+    }
+
+    /// All steps with their indexes.
+    pub(super) fn actions(&self) -> impl Iterator<Item = (usize, &str, &Action)> {
+        self.planning
+            .plan
+            .steps
+            .iter()
+            .enumerate()
+            .map(|(index, step)| (index, step.id.as_str(), &step.action))
+    }
+
+    /// Whether a finding tells that something on this node, or of the whole cluster, waits.
+    pub(super) fn is_held(&self, node: &NodeName) -> bool {
+        self.planning.findings.iter().any(|finding| {
+            finding.kind != FindingKind::Notice && finding.node.as_ref().is_none_or(|of| of == node)
+        })
+    }
+}
+
+/// Nothing is planned on a node that nobody sees, or that is none of ours.
+pub(super) fn check_places(audited: &Audited<'_>, intent: &Intent, faults: &mut Vec<Fault>) {
+    for (_, id, action) in audited.actions() {
+        let Some(node) = action.node() else { continue };
+        let through_api_only = matches!(action, Action::DeleteNodeObject { .. });
+        if audited.facts(node).is_none() && !through_api_only {
+            faults.push(Fault(format!("{id}: nobody sees {node}")));
+        }
+        let ours = audited.wish.nodes.contains_key(node) || audited.seen.ledger.nodes.contains_key(node);
+        if !ours && matches!(intent, Intent::Converge { .. }) {
+            faults.push(Fault(format!("{id}: {node} is neither in cluster.yml nor in the ledger")));
+        }
+    }
+}
+
+/// Containers are made as wished, of an image that is there, and only where they are not as wished already.
+pub(super) fn check_containers(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
+    for (index, id, action) in audited.actions() {
+        let (node, component, spec) = match action {
+            Action::RunContainer { node, component, spec, .. }
+            | Action::ReplaceContainer { node, component, spec, .. } => (node, *component, spec),
+            _ => continue,
+        };
+        let wished = audited.wish.nodes.get(node).and_then(|wish| wish.containers.get(&component));
+        if wished.is_none_or(|wish| wish.spec != *spec) {
+            faults.push(Fault(format!("{id}: nobody wishes this container")));
+        }
+        let Some(facts) = audited.facts(node) else { continue };
+        let pulled = audited.actions().any(|(earlier, _, other)| {
+            matches!(other, Action::PullImage { node: of, image } if of == node && *image == spec.image)
+                && audited.order.comes_before(earlier, index)
+        });
+        if !facts.images.contains(&spec.image) && !pulled {
+            faults.push(Fault(format!("{id}: the image is not there, and nothing pulls it before")));
+        }
+        let seen = facts.containers.get(component.as_str());
+        if let (Action::ReplaceContainer { .. }, Some(seen)) = (action, seen) {
+            let rewritten = spec.reads.keys().any(|path| {
+                written_by(audited, node, path).is_some()
+                    || facts.files.get(path).map(|file| file.digest) != seen.loaded.get(path).copied()
+            });
+            if spec.differences_from(&seen.spec).is_empty() && !rewritten {
+                faults.push(Fault(format!("{id}: the container is as wished")));
+            }
+        }
+    }
+}
+
+fn written_by(audited: &Audited<'_>, node: &NodeName, path: &FilePath) -> Option<usize> {
+    audited.actions().find_map(|(index, _, action)| match action {
+        Action::WriteFiles { node: of, files } if of == node && files.contains_key(path) => Some(index),
+        _ => None,
+    })
+}
+
+/// What is written is known by then, durable by then, and there before it is read.
+pub(super) fn check_contents(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
+    let mut minted: BTreeMap<&CertName, usize> = BTreeMap::new();
+    let mut commits = Vec::new();
+    let mut holders: BTreeMap<&NodeName, Vec<usize>> = BTreeMap::new();
+    for (index, _, action) in audited.actions() {
+        match action {
+            Action::MintCerts { certs } => minted.extend(certs.keys().map(|cert| (cert, index))),
+            Action::CommitLedger { .. } => commits.push(index),
+            Action::WriteFiles { node, files }
+                if files.values().any(|wish| wish.content == Content::Ledger) =>
+            {
+                holders.entry(node).or_default().push(index);
+            }
+            _ => {}
+        }
+    }
+    let new_roots =
+        minted.keys().any(|cert| audited.wish.certs.get(*cert).is_some_and(|wish| wish.issuer.is_none()));
+    for (index, id, action) in audited.actions() {
+        match action {
+            Action::WriteFiles { files, .. } => {
+                for (path, wish) in files {
+                    let Content::Cert { cert, .. } = &wish.content else { continue };
+                    match minted.get(cert) {
+                        Some(&mint) => {
+                            let durable = commits.iter().any(|&commit| {
+                                audited.order.comes_before(mint, commit)
+                                    && audited.order.comes_before(commit, index)
+                            });
+                            if !durable {
+                                faults
+                                    .push(Fault(format!("{id}: {path} is written before {cert} is durable")));
+                            }
+                            let all_hold_keys = !new_roots
+                                || holders.values().all(|copies| {
+                                    copies.iter().any(|&copy| audited.order.comes_before(copy, index))
+                                });
+                            if !all_hold_keys {
+                                faults.push(Fault(format!(
+                                    "{id}: {path} is written before every control plane holds the keys"
+                                )));
+                            }
+                        }
+                        None if !audited.seen.ledger.certs.contains_key(cert) => {
+                            faults.push(Fault(format!("{id}: {cert} is nowhere and nothing makes it")));
+                        }
+                        None => {}
+                    }
+                }
+            }
+            Action::RunContainer { node, spec, .. } | Action::ReplaceContainer { node, spec, .. } => {
+                for path in spec.reads.keys() {
+                    let there = audited.facts(node).is_some_and(|facts| facts.files.contains_key(path));
+                    match written_by(audited, node, path) {
+                        Some(write) if !audited.order.comes_before(write, index) => {
+                            faults.push(Fault(format!("{id}: {path} may be written after it is read")));
+                        }
+                        None if !there => {
+                            faults.push(Fault(format!("{id}: {path} is not there and nothing writes it")));
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whatever is not as wished on a node in sight is a step, or a finding says why not.
+pub(super) fn check_nothing_forgotten(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
+    if audited.planning.is_refused() {
+        return;
+    }
+    let mut subjects: BTreeSet<(&NodeName, &str)> = BTreeSet::new();
+    for (_, id, action) in audited.actions() {
+        if let (Some(node), Some(subject)) = (action.node(), id.split('/').nth(1)) {
+            subjects.insert((node, subject));
+        }
+    }
+    for (name, wish) in &audited.wish.nodes {
+        let Some(facts) = audited.facts(name) else {
+            if !audited.is_held(name) {
+                faults.push(Fault(format!("{name} is out of sight, and no finding says so")));
+            }
+            continue;
+        };
+        for (component, container) in &wish.containers {
+            let as_wished = facts.containers.get(component.as_str()).is_some_and(|seen| {
+                seen.state == ContainerState::Running
+                    && container.spec.differences_from(&seen.spec).is_empty()
+            });
+            if !as_wished && !subjects.contains(&(name, component.as_str())) && !audited.is_held(name) {
+                faults.push(Fault(format!(
+                    "{name}/{component} is not as wished, and no step nor finding says so"
+                )));
+            }
+        }
+        for (container, seen) in &facts.containers {
+            let component = Component::of_container(container);
+            let unwished = component.is_none_or(|component| !wish.containers.contains_key(&component));
+            if unwished
+                && seen.maker == Maker::Windlass
+                && !subjects.contains(&(name, container.as_str()))
+                && !audited.is_held(name)
+            {
+                faults.push(Fault(format!(
+                    "{name}/{container} is not wished, and no step nor finding says so"
+                )));
+            }
+        }
+    }
+}

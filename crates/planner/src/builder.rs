@@ -1,0 +1,174 @@
+//! Builds a plan's graph: an edge that would close a cycle is refused at the line that adds it.
+
+use petgraph::acyclic::Acyclic;
+use petgraph::data::Build;
+use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::visit::EdgeRef;
+use windlass_model::{Action, Because, Edge, Plan, Reason, SpecPath, Step, StepId};
+
+/// A step that has been added to the plan under construction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct StepHandle(NodeIndex);
+
+/// A plan under construction.
+#[derive(Debug, Default)]
+pub(crate) struct PlanBuilder {
+    graph: Acyclic<DiGraph<Step, Because>>,
+}
+
+impl PlanBuilder {
+    /// Adds a step.
+    pub(crate) fn step(
+        &mut self,
+        id: StepId,
+        action: Action,
+        reasons: Vec<Reason>,
+        origins: Vec<SpecPath>,
+    ) -> StepHandle {
+        debug_assert!(!reasons.is_empty(), "{id} has no reason");
+        StepHandle(self.graph.add_node(Step { id, action, reasons, origins }))
+    }
+
+    /// Makes `later` wait for `earlier`.
+    pub(crate) fn after(&mut self, later: StepHandle, earlier: StepHandle, because: Because) {
+        self.graph.try_add_edge(earlier.0, later.0, because).expect(
+            "the planner adds edges from what comes first to what comes later, so none closes a cycle",
+        );
+    }
+
+    /// Makes `later` wait for all of `earlier`.
+    pub(crate) fn after_all(
+        &mut self,
+        later: StepHandle,
+        earlier: impl IntoIterator<Item = StepHandle>,
+        because: Because,
+    ) {
+        for handle in earlier {
+            self.after(later, handle, because);
+        }
+    }
+
+    /// The finished plan: steps sorted by their ids, edges by their ends, no edge twice.
+    pub(crate) fn finish(self) -> Plan {
+        let graph = self.graph.into_inner();
+        let mut edges: Vec<(usize, usize, Because)> = graph
+            .edge_references()
+            .map(|edge| (edge.source().index(), edge.target().index(), *edge.weight()))
+            .collect();
+        let mut steps: Vec<(usize, Step)> =
+            graph.into_nodes_edges().0.into_iter().map(|node| node.weight).enumerate().collect();
+        steps.sort_by(|(_, one), (_, other)| one.id.cmp(&other.id));
+        let mut position = vec![0; steps.len()];
+        for (new, (old, _)) in steps.iter().enumerate() {
+            position[*old] = new;
+        }
+        for edge in &mut edges {
+            (edge.0, edge.1) = (position[edge.0], position[edge.1]);
+        }
+        edges.sort_unstable();
+        edges.dedup_by_key(|edge| (edge.0, edge.1));
+        Plan {
+            steps: steps.into_iter().map(|(_, step)| step).collect(),
+            edges: edges
+                .into_iter()
+                .map(|(before, after, because)| Edge { before, after, because })
+                .collect(),
+        }
+    }
+}
+
+/// Sequences of steps that take something down and bring it up again, so many at once and no more.
+///
+/// Each sequence waits for the end of the one that began `width` before it.
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    width: usize,
+    because: Because,
+    ends: Vec<StepHandle>,
+}
+
+impl Lanes {
+    /// So many sequences at once, for this reason.
+    pub(crate) fn new(width: usize, because: Because) -> Self {
+        Self { width: width.max(1), because, ends: Vec::new() }
+    }
+
+    /// Adds a sequence by its first and last step.
+    pub(crate) fn add(&mut self, builder: &mut PlanBuilder, first: StepHandle, last: StepHandle) {
+        if let Some(index) = self.ends.len().checked_sub(self.width) {
+            builder.after(first, self.ends[index], self.because);
+        }
+        self.ends.push(last);
+    }
+
+    /// Whether the next sequence begins a lane, with no other before it.
+    pub(crate) fn begins_lane(&self) -> bool {
+        self.ends.len() < self.width
+    }
+
+    /// The last steps of the sequences that nothing in these lanes comes after.
+    pub(crate) fn open_ends(&self) -> &[StepHandle] {
+        &self.ends[self.ends.len().saturating_sub(self.width)..]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use windlass_model::NodeName;
+
+    use super::*;
+
+    fn step(builder: &mut PlanBuilder, name: &str) -> StepHandle {
+        let node = NodeName::from(name);
+        builder.step(
+            StepId::new(name, "node", "uncordon"),
+            Action::Uncordon { node },
+            vec![Reason::Requested],
+            vec![],
+        )
+    }
+
+    #[test]
+    fn a_plan_is_sorted_whatever_the_order_of_building() {
+        let mut builder = PlanBuilder::default();
+        let (c, a, b) = (step(&mut builder, "c"), step(&mut builder, "a"), step(&mut builder, "b"));
+        builder.after(a, c, Because::Needs);
+        builder.after(a, c, Because::Window);
+        builder.after(b, c, Because::Needs);
+        let plan = builder.finish();
+        assert_eq!(
+            plan.steps.iter().map(|step| step.id.as_str()).collect::<Vec<_>>(),
+            ["a/node/uncordon", "b/node/uncordon", "c/node/uncordon"]
+        );
+        assert_eq!(
+            plan.edges,
+            [
+                Edge { before: 2, after: 0, because: Because::Needs },
+                Edge { before: 2, after: 1, because: Because::Needs }
+            ]
+        );
+        assert_eq!(plan.in_order(), [2, 0, 1]);
+    }
+
+    #[test]
+    #[should_panic(expected = "none closes a cycle")]
+    fn an_edge_that_closes_a_cycle_is_refused() {
+        let mut builder = PlanBuilder::default();
+        let (a, b) = (step(&mut builder, "a"), step(&mut builder, "b"));
+        builder.after(a, b, Because::Needs);
+        builder.after(b, a, Because::Needs);
+    }
+
+    #[test]
+    fn lanes_let_no_more_than_their_number_be_open() {
+        let mut builder = PlanBuilder::default();
+        let mut lanes = Lanes::new(2, Because::Window);
+        for name in ["a", "b", "c", "d"] {
+            let handle = step(&mut builder, name);
+            lanes.add(&mut builder, handle, handle);
+        }
+        let edges: Vec<(usize, usize)> =
+            builder.finish().edges.iter().map(|edge| (edge.before, edge.after)).collect();
+        assert_eq!(edges, [(0, 2), (1, 3)]);
+    }
+}

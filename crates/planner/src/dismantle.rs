@@ -1,0 +1,137 @@
+//! The end of a cluster: everything goes, all nodes at once, and the ledger last.
+
+use std::collections::BTreeSet;
+
+use windlass_model::{
+    Action, Because, Component, ContainerName, FilePath, FindingKind, Holds, Intent, LedgerChange, Maker,
+    NodeFacts, NodeName, NodeSeen, Reason, Snapshots, StepId,
+};
+
+use crate::builder::StepHandle;
+use crate::planner::Planner;
+
+impl<'a> Planner<'a> {
+    /// Plans the removal of the whole cluster from every node in sight.
+    pub(crate) fn dismantle(&mut self) {
+        let kept: &[Holds] = match self.intent {
+            Intent::Dismantle { snapshots: Snapshots::Delete } => &[],
+            Intent::Dismantle { snapshots: Snapshots::Keep } | Intent::Converge { .. } => &[Holds::Snapshots],
+        };
+        let mut done = Vec::new();
+        let mut cleaned: BTreeSet<NodeName> = BTreeSet::new();
+        let mut away = Vec::new();
+        let seen = self.seen;
+        for (name, node) in &seen.nodes {
+            match node {
+                NodeSeen::InSight(facts) => {
+                    if self.is_anothers(name) {
+                        self.find(
+                            FindingKind::Held,
+                            name,
+                            Some(name),
+                            "belongs to another cluster",
+                            "remove it with that cluster's own cluster.yml",
+                            None,
+                        );
+                        continue;
+                    }
+                    done.extend(self.clear_node(name, facts, kept));
+                    cleaned.insert(name.clone());
+                }
+                NodeSeen::OutOfSight(cause) => away.push((name, cause)),
+            }
+        }
+        for (name, cause) in &away {
+            self.find(
+                FindingKind::Held,
+                *name,
+                Some(name),
+                format!("out of sight: {cause}"),
+                "it is not cleaned; the ledger is kept, and the next `windlass remove` that sees it goes on",
+                None,
+            );
+        }
+        self.drop_ledger(&cleaned, away.is_empty(), &done);
+    }
+
+    fn is_anothers(&self, name: &NodeName) -> bool {
+        self.seen.ledger.strangers.values().any(|nodes| nodes.contains(name))
+    }
+
+    /// Clears one node: containers, pods, then files and directories.
+    fn clear_node(&mut self, name: &'a NodeName, facts: &'a NodeFacts, kept: &[Holds]) -> Vec<StepHandle> {
+        let ours: Vec<&ContainerName> = facts
+            .containers
+            .iter()
+            .filter(|(container, seen)| {
+                seen.maker == Maker::Windlass || Component::of_container(container).is_some()
+            })
+            .map(|(container, _)| container)
+            .collect();
+        let mut removed = Vec::new();
+        let mut kubelet = None;
+        for container in ours {
+            let step = self.remove_container(name, container, vec![], Reason::Dismantled);
+            if Component::of_container(container) == Some(Component::Kubelet) {
+                kubelet = Some(step);
+            }
+            removed.push(step);
+        }
+        let pod_state = self
+            .wish
+            .footprint
+            .directories
+            .iter()
+            .any(|(path, holds)| *holds == Holds::PodState && facts.directories.contains(path));
+        if kubelet.is_some() || pod_state {
+            let pods = self.builder.step(
+                StepId::new(name, "pods", "remove"),
+                Action::RemovePods { node: name.clone() },
+                vec![Reason::Dismantled],
+                vec![],
+            );
+            self.builder.after_all(pods, kubelet, Because::Needs);
+            removed.push(pods);
+        }
+        let paths: BTreeSet<FilePath> = self.traces(facts, kept);
+        if !paths.is_empty() {
+            let remove = self.builder.step(
+                StepId::new(name, "files", "remove"),
+                Action::RemovePaths { node: name.clone(), paths },
+                vec![Reason::Dismantled],
+                vec![],
+            );
+            self.builder.after_all(remove, removed.iter().copied(), Because::RemoveLast);
+            removed.push(remove);
+        }
+        removed
+    }
+
+    /// The ledger goes when nothing is left that would need it.
+    fn drop_ledger(&mut self, cleaned: &BTreeSet<NodeName>, all: bool, done: &[StepHandle]) {
+        if self.seen.ledger.lineage.is_none() {
+            return;
+        }
+        let step = if all {
+            self.builder.step(
+                StepId::new("cluster", "ledger", "forget"),
+                Action::ForgetLedger,
+                vec![Reason::Dismantled],
+                vec![],
+            )
+        } else {
+            let forget: BTreeSet<NodeName> =
+                self.seen.ledger.nodes.keys().filter(|name| cleaned.contains(*name)).cloned().collect();
+            if forget.is_empty() {
+                return;
+            }
+            self.builder.step(
+                StepId::new("cluster", "ledger", "conclude"),
+                Action::CommitLedger { change: LedgerChange { forget, ..LedgerChange::default() } },
+                vec![Reason::Dismantled],
+                vec![],
+            )
+        };
+        self.builder.after_all(step, done.iter().copied(), Because::RemoveLast);
+    }
+}

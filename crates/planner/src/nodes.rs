@@ -1,0 +1,412 @@
+//! Kubelet, kube-proxy and nginx-proxy of every node: new ones all at once, live ones within the limit of
+//! unavailable nodes, drained before an upgrade where cluster.yml wants it.
+
+use std::collections::BTreeSet;
+
+use windlass_model::{
+    Action, Because, Birth, Component, Difference, FindingKind, Guard, NodeName, NodeWish, Readiness, Reason,
+    Role, Scheduling, StepId,
+};
+
+use crate::builder::{Lanes, StepHandle};
+use crate::compare::Condition;
+use crate::planner::Planner;
+
+/// The components of a node, in the order in which they are changed: the way to the API first.
+const COMPONENTS: [Component; 3] = [Component::NginxProxy, Component::Kubelet, Component::KubeProxy];
+
+/// Which nodes share a rolling window, in the order in which they roll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Group {
+    /// Nodes with a control plane.
+    ControlPlane,
+    /// Nodes with etcd and no control plane: one at a time, whatever the limit of workers.
+    Etcd,
+    /// Workers only.
+    Worker,
+}
+
+impl Group {
+    fn of(node: &NodeWish) -> Self {
+        if node.has(Role::ControlPlane) {
+            Self::ControlPlane
+        } else if node.has(Role::Etcd) {
+            Self::Etcd
+        } else {
+            Self::Worker
+        }
+    }
+}
+
+impl<'a> Planner<'a> {
+    /// Plans the nodes.
+    pub(crate) fn nodes(&mut self) {
+        let nodes: Vec<(&'a NodeName, &'a NodeWish)> =
+            self.nodes_in_sight().map(|(name, node, _)| (name, node)).collect();
+        let mut heals = Vec::new();
+        for &(name, _) in &nodes {
+            if let Some(heal) = self.bring_up_node(name) {
+                heals.push(heal);
+            }
+            self.reload_proxy(name);
+        }
+        let mut rolling: Vec<(Group, bool, &'a NodeName, &'a NodeWish)> = nodes
+            .iter()
+            .filter(|(name, _)| self.is_to_be_disturbed(name))
+            .map(|&(name, node)| (Group::of(node), self.is_available(name), name, node))
+            .collect();
+        rolling.sort_by_key(|&(group, available, name, _)| (group, available, name));
+        self.roll_nodes(&rolling, &heals);
+        for (name, _) in nodes {
+            self.open_left_cordoned(name);
+        }
+    }
+
+    fn is_to_be_disturbed(&self, name: &NodeName) -> bool {
+        COMPONENTS.into_iter().any(|component| {
+            matches!(self.condition(name, component), Some(Condition::Differs { .. } | Condition::Sick(_)))
+        })
+    }
+
+    /// Brings up what is absent or down, and waits for the node to be ready. Returns the last wait.
+    fn bring_up_node(&mut self, name: &'a NodeName) -> Option<StepHandle> {
+        let mut waits = Vec::new();
+        let mut held = false;
+        for component in COMPONENTS {
+            if component == Component::NginxProxy && self.port_is_taken(name) {
+                // The node is losing its control plane: the removal brings the proxy up.
+                held = true;
+                continue;
+            }
+            let step = self.bring_up(name, component, vec![]);
+            let settles = match self.condition(name, component) {
+                Some(Condition::Settling) => true,
+                Some(Condition::Waiting) if !self.api_up.is_empty() => true,
+                Some(Condition::Waiting) => {
+                    self.hold(
+                        name,
+                        component.as_str(),
+                        "runs and cannot work",
+                        "an API server must answer first",
+                    );
+                    false
+                }
+                _ => false,
+            };
+            if step.is_some() || settles {
+                if let Some(step) = step
+                    && self.is_upgrading()
+                {
+                    // A kubelet must not be newer than the API servers.
+                    self.builder.after_all(step, self.control_plane_ends.clone(), Because::Skew);
+                }
+                let wait = self.await_container(name, component, step);
+                if component == Component::NginxProxy {
+                    self.builder.after_all(
+                        wait,
+                        self.api_up.values().copied().collect::<Vec<_>>(),
+                        Because::Needs,
+                    );
+                }
+                waits.push(wait);
+            }
+        }
+        let object = self.object(name);
+        let not_ready = if self.kube_answers() {
+            object.is_none_or(|object| object.ready == Readiness::NotReady)
+        } else {
+            self.seen.ledger.born == Birth::Expected
+        };
+        if (waits.is_empty() && !not_ready) || self.is_to_be_disturbed(name) || held {
+            return waits.last().copied();
+        }
+        let reason = if waits.is_empty() { Reason::NotReady } else { Reason::Disturbed };
+        let ready = self.await_ready(name, reason);
+        self.builder.after_all(ready, waits, Because::Needs);
+        // Ready is what an API server says.
+        let api: Vec<StepHandle> = match self.api_up.get(name) {
+            Some(&own) => vec![own],
+            None if self.wish.nodes[name].has(Role::ControlPlane) => vec![],
+            None => self.api_up.values().copied().collect(),
+        };
+        self.builder.after_all(ready, api, Because::Needs);
+        self.ready.insert(name, ready);
+        Some(ready)
+    }
+
+    /// Whether an API server that is no longer wished still holds the port of nginx-proxy.
+    pub(crate) fn port_is_taken(&self, name: &NodeName) -> bool {
+        let wished = |component| {
+            self.wish.nodes.get(name).is_some_and(|node| node.containers.contains_key(&component))
+        };
+        wished(Component::NginxProxy)
+            && !wished(Component::KubeApiserver)
+            && self
+                .facts(name)
+                .is_some_and(|facts| facts.containers.contains_key(Component::KubeApiserver.as_str()))
+    }
+
+    /// Whether Kubernetes moves to another version by this plan.
+    fn is_upgrading(&self) -> bool {
+        self.conditions.values().any(|conditions| {
+            matches!(
+                conditions.get(&Component::KubeApiserver),
+                Some(Condition::Differs { reasons, .. }) if has_new_image(reasons)
+            )
+        })
+    }
+
+    /// A changed list of API servers is read again while nginx runs.
+    fn reload_proxy(&mut self, name: &'a NodeName) {
+        let component = Component::NginxProxy;
+        let Some(Condition::Reload(reasons)) = self.condition(name, component) else { return };
+        let reload = self.builder.step(
+            StepId::new(name, component, "reload"),
+            Action::ReloadContainer { node: name.clone(), component },
+            reasons.clone(),
+            vec![],
+        );
+        self.builder.after_all(reload, self.files.get(name).copied(), Because::Needs);
+        let wait = self.await_container(name, component, Some(reload));
+        self.builder.after_all(wait, self.api_up.values().copied().collect::<Vec<_>>(), Because::Needs);
+        self.reloads.push(wait);
+    }
+
+    /// Rolls changes over nodes, group by group, what is broken first.
+    fn roll_nodes(&mut self, rolling: &[(Group, bool, &'a NodeName, &'a NodeWish)], heals: &[StepHandle]) {
+        let rollout = &self.wish.rollout;
+        let worker_limit = rollout.max_unavailable_worker.of(self.workers.len());
+        let unavailable = self.unavailable_beside(rolling);
+
+        let worker_room =
+            if self.rules.window { worker_limit.saturating_sub(unavailable) } else { rolling.len() };
+        let control_planes = self.with_role(Role::ControlPlane).count();
+        let mut before: Vec<StepHandle> = Vec::new();
+        for group in [Group::ControlPlane, Group::Etcd, Group::Worker] {
+            let has_workers =
+                rolling.iter().any(|(of, _, name, _)| *of == group && self.workers.contains(*name));
+            let own_limit = match group {
+                Group::ControlPlane => rollout.max_unavailable_controlplane.of(control_planes),
+                Group::Etcd => 1,
+                Group::Worker => worker_room,
+            };
+            let room = if !self.rules.window {
+                rolling.len()
+            } else if has_workers {
+                own_limit.min(worker_room)
+            } else {
+                own_limit
+            };
+            let mut lanes = Lanes::new(room.max(1), Because::Window);
+            for &(_, available, name, _) in rolling.iter().filter(|(of, ..)| *of == group) {
+                if available && (room == 0 || self.is_blind_to(group)) {
+                    let waits_for = if unavailable > 0 {
+                        format!(
+                            "{unavailable} other workers are unavailable, and the limit is {worker_limit}: \
+                             they must be available again, or out of cluster.yml"
+                        )
+                    } else {
+                        "every node of its kind must be in sight, or out of cluster.yml".to_owned()
+                    };
+                    self.hold(name, "node", "the node is not disturbed", &waits_for);
+                    continue;
+                }
+                let Some((first, last)) = self.disturb_node(name, available) else { continue };
+                if lanes.begins_lane() {
+                    self.builder.after_all(first, before.iter().copied(), Because::Window);
+                    let skew: Vec<StepHandle> =
+                        self.etcd_ends.iter().chain(&self.control_plane_ends).copied().collect();
+                    self.builder.after_all(first, skew, Because::Skew);
+                    if available && self.rules.heal_first {
+                        let healed: Vec<StepHandle> =
+                            heals.iter().chain(&self.api_heals).chain(&self.etcd_heals).copied().collect();
+                        self.builder.after_all(first, healed, Because::HealFirst);
+                    }
+                }
+                lanes.add(&mut self.builder, first, last);
+            }
+            if !lanes.open_ends().is_empty() {
+                before = lanes.open_ends().to_vec();
+            }
+        }
+        self.node_ends.extend(before);
+    }
+
+    /// How many workers are unavailable and stay so, whatever this plan does.
+    fn unavailable_beside(&self, rolling: &[(Group, bool, &'a NodeName, &'a NodeWish)]) -> usize {
+        let rolls: BTreeSet<&NodeName> = rolling.iter().map(|(_, _, name, _)| *name).collect();
+        self.workers
+            .iter()
+            .filter(|name| !rolls.contains(name))
+            .filter(|name| {
+                if !self.is_in_sight(name) {
+                    return self.rules.hold_while_blind;
+                }
+                self.object(name).is_some_and(|object| object.scheduling == Scheduling::CordonedByOther)
+            })
+            .count()
+    }
+
+    /// Whether nothing healthy of this group may be disturbed because nobody can see the consequences.
+    fn is_blind_to(&self, group: Group) -> bool {
+        if !self.rules.hold_while_blind {
+            return false;
+        }
+        let away = self
+            .wish
+            .nodes
+            .iter()
+            .filter(|(name, node)| Group::of(node) == group && !self.is_in_sight(name))
+            .count();
+        match group {
+            Group::ControlPlane => {
+                let total = self.with_role(Role::ControlPlane).count();
+                away >= self.wish.rollout.max_unavailable_controlplane.of(total)
+            }
+            Group::Etcd => away > 0,
+            Group::Worker => false,
+        }
+    }
+
+    /// Changes one node: cordon and drain if it is upgraded so, one container after another, ready, uncordon.
+    fn disturb_node(&mut self, name: &'a NodeName, available: bool) -> Option<(StepHandle, StepHandle)> {
+        let mut first = None;
+        let mut last: Option<StepHandle> = None;
+        let mut guards: Vec<Guard> = self.window_guard(name).into_iter().collect();
+        let object = self.object(name);
+        let scheduling = object.map(|object| object.scheduling).unwrap_or_default();
+        let drains = self.drains(name)
+            && object.is_some_and(|object| object.ready == Readiness::Ready)
+            && (available || scheduling != Scheduling::Open);
+        if drains && let Some(options) = &self.wish.rollout.drain {
+            let reasons = self.upgrade_reasons(name);
+            if scheduling == Scheduling::Open {
+                let cordon = self.builder.step(
+                    StepId::new(name, "node", "cordon"),
+                    Action::Cordon { node: name.clone(), guards: std::mem::take(&mut guards) },
+                    reasons.clone(),
+                    vec!["upgrade_strategy.drain".into()],
+                );
+                first = Some(cordon);
+                last = Some(cordon);
+            }
+            let drain = self.builder.step(
+                StepId::new(name, "node", "drain"),
+                Action::Drain { node: name.clone(), options: options.clone() },
+                reasons,
+                vec!["upgrade_strategy.drain".into()],
+            );
+            self.builder.after_all(drain, last, Because::Needs);
+            first = first.or(Some(drain));
+            last = Some(drain);
+        }
+        let mut waits = Vec::new();
+        for component in COMPONENTS {
+            if self.port_is_taken(name) && component == Component::NginxProxy {
+                continue;
+            }
+            let Some(step) = self.disturb(name, component, vec![], guards.clone()) else { continue };
+            self.builder.after_all(step, last, Because::Gate);
+            let wait = self.await_container(name, component, Some(step));
+            first = first.or(Some(step));
+            last = Some(wait);
+            waits.push(wait);
+        }
+        first?;
+        // The image is there before the node is emptied or touched.
+        if drains
+            && let Some(wish) = self.wish.nodes[name].containers.get(&Component::Kubelet)
+            && let (Some(first), Some(pull)) = (first, self.image(name, &wish.spec.image))
+        {
+            self.builder.after(first, pull, Because::Needs);
+        }
+        let ready = self.await_ready(name, Reason::Disturbed);
+        self.builder.after_all(ready, waits, Because::Needs);
+        if let Some(&api) = self.api_up.get(name) {
+            self.builder.after(ready, api, Because::Needs);
+        }
+        self.ready.insert(name, ready);
+        last = Some(ready);
+        let cordons = drains && scheduling == Scheduling::Open;
+        if cordons || scheduling == Scheduling::CordonedByWindlass {
+            let reason = if cordons { Reason::Disturbed } else { Reason::LeftCordoned };
+            let uncordon = self.uncordon(name, reason);
+            self.builder.after_all(uncordon, last, Because::Needs);
+            last = Some(uncordon);
+        }
+        Some((first?, last?))
+    }
+
+    /// Whether the node's pods are moved away before it is changed: for a new kubelet, if cluster.yml wants it.
+    fn drains(&self, name: &NodeName) -> bool {
+        self.wish.rollout.drain.is_some()
+            && self.workers.contains(name)
+            && matches!(
+                self.condition(name, Component::Kubelet),
+                Some(Condition::Differs { reasons, .. }) if has_new_image(reasons)
+            )
+    }
+
+    fn upgrade_reasons(&self, name: &NodeName) -> Vec<Reason> {
+        let seen = self
+            .facts(name)
+            .and_then(|facts| facts.containers.get(Component::Kubelet.as_str()))
+            .and_then(|container| container.spec.version.clone());
+        match seen {
+            Some(from) if from != self.wish.version => {
+                vec![Reason::Upgrade { from, to: self.wish.version.clone() }]
+            }
+            _ => match self.condition(name, Component::Kubelet) {
+                Some(Condition::Differs { reasons, .. }) => reasons.clone(),
+                _ => vec![Reason::Requested],
+            },
+        }
+    }
+
+    /// Opens a node that an earlier run cordoned and that has nothing left to be done.
+    fn open_left_cordoned(&mut self, name: &'a NodeName) {
+        let cordoned = self.object(name).is_some_and(|object| match object.scheduling {
+            Scheduling::CordonedByWindlass => true,
+            Scheduling::CordonedByOther => !self.rules.respect_cordons,
+            Scheduling::Open => false,
+        });
+        if !cordoned || self.is_to_be_disturbed(name) {
+            return;
+        }
+        let uncordon = self.uncordon(name, Reason::LeftCordoned);
+        self.builder.after_all(uncordon, self.ready.get(name).copied(), Because::Needs);
+    }
+
+    fn uncordon(&mut self, name: &'a NodeName, reason: Reason) -> StepHandle {
+        self.builder.step(
+            StepId::new(name, "node", "uncordon"),
+            Action::Uncordon { node: name.clone() },
+            vec![reason],
+            vec![],
+        )
+    }
+
+    /// Tells of nodes out of sight: nothing is planned there, and nothing else changes because they are away.
+    pub(crate) fn report_nodes_out_of_sight(&mut self) {
+        for (name, node) in &self.wish.nodes {
+            let cause = match self.seen.nodes.get(name) {
+                Some(windlass_model::NodeSeen::OutOfSight(cause)) => cause.clone(),
+                None => "nobody looked".to_owned(),
+                Some(windlass_model::NodeSeen::InSight(_)) => continue,
+            };
+            let roles: Vec<&str> = node.roles.iter().map(|role| role.as_str()).collect();
+            self.find(
+                FindingKind::Held,
+                name,
+                Some(name),
+                format!("({}) out of sight: {cause}", roles.join(", ")),
+                "nothing is planned there until it is back; if it is gone for ever, take it out of cluster.yml",
+                Some(node.origin.clone()),
+            );
+        }
+    }
+}
+
+fn has_new_image(reasons: &[Reason]) -> bool {
+    reasons.iter().any(|reason| matches!(reason, Reason::Differs { difference: Difference::Image { .. } }))
+}

@@ -1,0 +1,216 @@
+//! What no plan may do: when one of these holds, nothing is planned at all, and the finding says what to do.
+
+use std::collections::BTreeSet;
+
+use windlass_model::{
+    Birth, Component, EtcdData, EtcdSeen, FindingKind, Foundation, KubernetesVersion, NodeName, NodeSeen,
+    Role,
+};
+
+use crate::planner::Planner;
+
+impl Planner<'_> {
+    /// Whether the world and the wish allow no plan; each reason becomes a finding.
+    pub(crate) fn refuses(&mut self) -> bool {
+        if !self.rules.refuse {
+            return false;
+        }
+        let before = self.findings.len();
+        self.refuse_two_lineages();
+        self.refuse_lost_keys();
+        self.refuse_new_foundation();
+        self.refuse_version_jumps();
+        self.refuse_lost_majority();
+        self.findings.len() > before
+    }
+
+    fn refuse(
+        &mut self,
+        subject: &str,
+        what: String,
+        help: String,
+        origin: Option<windlass_model::SpecPath>,
+    ) {
+        self.find(FindingKind::Refused, subject, None, what, help, origin);
+    }
+
+    /// Two clusters' keys are never mixed.
+    fn refuse_two_lineages(&mut self) {
+        for (lineage, nodes) in &self.seen.ledger.strangers {
+            let own = self.seen.ledger.lineage.as_ref().map_or("none", |own| own.as_str());
+            self.refuse(
+                "cluster/ledger",
+                format!(
+                    "{} belong to another cluster: their ledger is of lineage {lineage}, this one's of {own}",
+                    list(nodes)
+                ),
+                "take these nodes out of cluster.yml, or run `windlass remove` on them with their own \
+                 cluster.yml first"
+                    .to_owned(),
+                None,
+            );
+        }
+    }
+
+    /// A cluster that lives has keys: without them none is ever made anew.
+    fn refuse_lost_keys(&mut self) {
+        if self.seen.ledger.lineage.is_some() {
+            return;
+        }
+        let alive: Vec<NodeName> = self
+            .seen
+            .nodes
+            .iter()
+            .filter(|(_, node)| node.facts().is_some_and(|facts| facts.etcd_data == EtcdData::Present))
+            .map(|(name, _)| name.clone())
+            .collect();
+        if !alive.is_empty() || !self.seen.etcd.members().is_empty() {
+            self.refuse(
+                "cluster/ledger",
+                format!("a cluster lives here ({}), and its ledger with its keys is nowhere", list(&alive)),
+                "bring back the ledger file, or the control-plane node that holds a copy of it; or restore a \
+                 snapshot; or run `windlass remove` and begin anew"
+                    .to_owned(),
+                None,
+            );
+            return;
+        }
+        for role in [Role::ControlPlane, Role::Etcd] {
+            let nodes: Vec<NodeName> = self.wish.with_role(role).map(|(name, _)| name.clone()).collect();
+            let in_sight = nodes.iter().filter(|node| self.is_in_sight(node)).count();
+            if in_sight * 2 <= nodes.len() {
+                self.refuse(
+                    "cluster",
+                    format!("only {in_sight} of {} {role} nodes are in sight, and no ledger is", nodes.len()),
+                    "a cluster may live on the others: bring them into sight, or take them out of cluster.yml"
+                        .to_owned(),
+                    None,
+                );
+                return;
+            }
+        }
+    }
+
+    /// What the cluster was founded on stays as it is.
+    fn refuse_new_foundation(&mut self) {
+        let lives = self.seen.ledger.born == Birth::Born
+            || self.seen.etcd != EtcdSeen::Silent
+            || self
+                .seen
+                .nodes
+                .values()
+                .filter_map(NodeSeen::facts)
+                .any(|facts| facts.etcd_data == EtcdData::Present);
+        let Some(was) = self.seen.ledger.foundation.clone().filter(|_| lives) else {
+            return;
+        };
+        for ((fact, from), (_, to)) in was.facts().into_iter().zip(self.wish.foundation.facts()) {
+            if from != to {
+                self.refuse(
+                    "cluster",
+                    format!("{} cannot change from {from} to {to} while the cluster lives", words(fact)),
+                    advice(&was, fact),
+                    self.wish.origins.foundation.get(fact).cloned(),
+                );
+            }
+        }
+    }
+
+    /// Kubernetes goes one minor version at a time, and never back.
+    ///
+    /// Source: <https://kubernetes.io/releases/version-skew-policy/>, "Supported component upgrade order".
+    fn refuse_version_jumps(&mut self) {
+        let of = |component: Component| -> BTreeSet<&KubernetesVersion> {
+            self.seen
+                .nodes
+                .values()
+                .filter_map(NodeSeen::facts)
+                .filter_map(|facts| facts.containers.get(component.as_str()))
+                .filter_map(|container| container.spec.version.as_ref())
+                .collect()
+        };
+        let mut versions = of(Component::KubeApiserver);
+        if versions.is_empty() {
+            versions = of(Component::Kubelet);
+        }
+        let (Some(&oldest), Some(&newest)) = (versions.first(), versions.last()) else {
+            return;
+        };
+        let wished = &self.wish.version;
+        let (what, help) = if wished.numbers() < newest.numbers() {
+            (
+                format!("Kubernetes {newest} cannot go back to {wished}"),
+                format!("say `kubernetes_version: {newest}`; to go back, restore a snapshot of that time"),
+            )
+        } else if (wished.major, wished.minor) > (oldest.major, oldest.minor + 1) {
+            (
+                format!("Kubernetes cannot go from {oldest} to {wished} at once"),
+                format!(
+                    "upgrade one minor version at a time: to v{}.{} first",
+                    oldest.major,
+                    oldest.minor + 1
+                ),
+            )
+        } else {
+            return;
+        };
+        self.refuse("cluster", what, help, self.wish.origins.version.clone());
+    }
+
+    /// A cluster that has lived and whose data is gone is never started anew.
+    fn refuse_lost_majority(&mut self) {
+        if self.seen.ledger.born != Birth::Born || self.seen.etcd != EtcdSeen::Silent {
+            return;
+        }
+        let etcd_nodes: BTreeSet<&NodeName> = self
+            .wish
+            .with_role(Role::Etcd)
+            .map(|(name, _)| name)
+            .chain(
+                self.seen
+                    .ledger
+                    .nodes
+                    .iter()
+                    .filter(|(_, last)| last.roles.contains(&Role::Etcd))
+                    .map(|(name, _)| name),
+            )
+            .collect();
+        let could_hold_data =
+            |name: &&NodeName| self.facts(name).is_none_or(|facts| facts.etcd_data == EtcdData::Present);
+        if !etcd_nodes.iter().any(could_hold_data) {
+            let gone: Vec<NodeName> = etcd_nodes.into_iter().cloned().collect();
+            self.refuse(
+                "cluster/etcd",
+                format!("the data of etcd is gone from every member ({})", list(&gone)),
+                "restore a snapshot; or, if nothing of the cluster is to be kept, run `windlass remove` and \
+                 then `windlass up`"
+                    .to_owned(),
+                None,
+            );
+        }
+    }
+}
+
+fn words(fact: &str) -> &str {
+    match fact {
+        "service_range" => "the range of Service addresses",
+        "pod_range" => "the range of pod addresses",
+        "cluster_domain" => "the cluster's domain",
+        _ => "the issuer of service-account tokens",
+    }
+}
+
+fn advice(was: &Foundation, fact: &str) -> String {
+    let value = was.facts().into_iter().find(|(name, _)| *name == fact).map_or("", |(_, value)| value);
+    format!("say {value} as before; for another value, build a second cluster and move the workloads there")
+}
+
+/// Names in a row: `node-1, node-2 and 3 more`.
+pub(crate) fn list(nodes: &[NodeName]) -> String {
+    const SHOWN: usize = 4;
+    let mut text = nodes.iter().take(SHOWN).map(NodeName::as_str).collect::<Vec<_>>().join(", ");
+    if nodes.len() > SHOWN {
+        text = format!("{text} and {} more", nodes.len() - SHOWN);
+    }
+    text
+}

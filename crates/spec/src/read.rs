@@ -1,0 +1,125 @@
+//! From the bytes of a file to a `ClusterSpec`, or to everything that keeps it from being one.
+//!
+//! ```text
+//! bytes ─▶ text ─▶ tree with places ─▶ conforms to the schema? ─▶ sections ─▶ checks across them
+//! ```
+//!
+//! Every stage but the first two goes on after an error, so that all errors are told at once.
+
+mod access;
+mod cluster;
+mod nodes;
+mod services;
+mod syntax;
+mod upgrade;
+
+use crate::Reading;
+use crate::conform::conform;
+use crate::lines::without_mark;
+use crate::path::Path;
+use crate::report::Reports;
+use crate::scalar;
+use crate::view::View;
+use crate::yaml::{self, Finding, Span, Value, What};
+
+/// The largest file that is read: sixteen times a cluster of 5,000 nodes.
+const MAX_BYTES: usize = 16 << 20;
+
+/// Reads a cluster.yml.
+///
+/// *Guarantees.* `spec` is absent exactly if one of the diagnostics is an error. No bytes make it panic, and
+/// its time and memory are bounded by the length of the text and a constant.
+pub fn read(text: &[u8]) -> Reading {
+    match decode(text) {
+        Ok(text) => read_text(without_mark(text)),
+        Err((valid, summary, help)) => {
+            let mut reports = Reports::new(valid);
+            reports.error("", Span { start: valid.len(), end: valid.len() }, summary).help(help);
+            Reading { spec: None, diagnostics: reports.finish() }
+        }
+    }
+}
+
+/// The text, or the valid part before what is none.
+pub(crate) fn decode(bytes: &[u8]) -> Result<&str, (&str, String, &'static str)> {
+    if bytes.len() > MAX_BYTES {
+        let summary = format!("the file is larger than {} MiB", MAX_BYTES >> 20);
+        return Err(("", summary, "a cluster.yml of that size is a mistake"));
+    }
+    std::str::from_utf8(bytes).map_err(|error| {
+        let valid = std::str::from_utf8(&bytes[..error.valid_up_to()])
+            .expect("the bytes before the first invalid one are valid");
+        let is_utf_16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+        let what = if is_utf_16 { "the file is UTF-16" } else { "a byte that is no UTF-8" };
+        (without_mark(valid), what.to_owned(), "save the file as UTF-8")
+    })
+}
+
+fn read_text(text: &str) -> Reading {
+    let mut reports = Reports::new(text);
+    let start = Span::default();
+    let spec = match yaml::parse(text) {
+        Err(yaml::Syntax { at, summary, help }) => {
+            let draft = reports.error("", Span { start: at, end: at }, summary);
+            if let Some(help) = help {
+                draft.help(help);
+            }
+            None
+        }
+        Ok(document) => {
+            for finding in document.findings {
+                tell(finding, &mut reports);
+            }
+            match document.root.map(|root| (root.value, root.span)) {
+                None | Some((Value::Null, _)) => {
+                    let draft = reports.error("", start, "the file is empty");
+                    draft.help("it needs at least `nodes`");
+                    None
+                }
+                Some((Value::Map(entries), span)) => {
+                    conform(&entries, &mut reports);
+                    cluster::cluster(View::new(&entries, span, &Path::Top), &mut reports)
+                }
+                Some((value, span)) => {
+                    let is = scalar::form_of(&value);
+                    let draft = reports.error("", span, format!("the file must be a map, not {is}"));
+                    draft.help("begin with `nodes:`");
+                    None
+                }
+            }
+        }
+    };
+    let spec = spec.filter(|_| !reports.has_errors());
+    Reading { spec, diagnostics: reports.finish() }
+}
+
+fn tell(finding: Finding, reports: &mut Reports<'_>) {
+    let Finding { path, span, what } = finding;
+    match what {
+        What::Duplicate { first, merged } => {
+            let line = reports.line_of(first);
+            let summary = format!("`{}` is there twice", crate::conform::brief(&path));
+            let draft = reports.warning(&path, span, summary);
+            draft.label(format!("also on line {line}"));
+            if merged {
+                draft.note("the keys of both are taken together; of a key in both, the later value counts");
+            } else {
+                draft.note("the later value counts, as it did in RKE 1");
+            }
+            draft.help("write it once");
+        }
+        What::SecondDocument => {
+            reports
+                .warning(&path, span, "only the first document of the file is read")
+                .help("remove what follows `---`, or keep it in a file of its own");
+        }
+        What::KeyNotText => {
+            reports.error(&path, span, "a key must be a text, not a list or a map");
+        }
+        What::MergeOfNoMap => {
+            reports
+                .error(&path, span, "`<<` takes in a map or a list of maps, nothing else")
+                .help("write `<<: *name`, where `&name` stands before a map");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Reads who may come in: authentication, authorization, registries, the bastion.
+
+use windlass_model::Secret;
+
+use super::nodes::{flaw, port};
+use super::syntax;
+use crate::conform::brief;
+use crate::nearest::nearest;
+use crate::report::Reports;
+use crate::spec::{AuthenticationSpec, AuthorizationMode, BastionSpec, RegistrySpec, WebhookSpec};
+use crate::view::View;
+
+pub(super) fn authentication(view: View<'_, '_>, reports: &mut Reports<'_>) -> AuthenticationSpec {
+    let strategy = strategy(view, reports);
+    let path = view.path.key("webhook");
+    let webhook = view.section("webhook", &path);
+    AuthenticationSpec {
+        strategy,
+        sans: view.strings("sans"),
+        webhook: view.entry("webhook").map(|_| WebhookSpec {
+            config_file: webhook.string("config_file").map(Secret::new),
+            cache_timeout: webhook.string("cache_timeout"),
+        }),
+    }
+}
+
+fn strategy(view: View<'_, '_>, reports: &mut Reports<'_>) -> Vec<String> {
+    let Some(text) = view.text("strategy") else { return Vec::new() };
+    let path = view.path.key("strategy");
+    let span = view.span_of("strategy");
+    let strategies: Vec<String> = text.split('|').map(|part| part.trim().to_owned()).collect();
+    let help = "write `x509`, or `x509|webhook`";
+    if let Some(unknown) = strategies.iter().find(|part| !matches!(part.as_str(), "x509" | "webhook")) {
+        reports.error(path, span, format!("unknown strategy `{}`", brief(unknown))).help(help);
+    } else if !strategies.iter().any(|part| part == "x509") {
+        reports.error(path, span, "the strategy x509 cannot be left out").help(help);
+    }
+    strategies
+}
+
+pub(super) fn authorization(view: View<'_, '_>, reports: &mut Reports<'_>) -> Option<AuthorizationMode> {
+    match view.text("mode")? {
+        "rbac" => Some(AuthorizationMode::Rbac),
+        "none" => Some(AuthorizationMode::None),
+        unknown => {
+            let summary = format!("unknown authorization mode `{}`", brief(unknown));
+            let draft = reports.error(view.path.key("mode"), view.span_of("mode"), summary);
+            match nearest(unknown, ["rbac", "none"]) {
+                Some(near) => draft.help(format!("did you mean `{near}`?")),
+                None => draft.help("the modes are rbac and none"),
+            };
+            None
+        }
+    }
+}
+
+pub(super) fn registries(top: View<'_, '_>) -> Vec<RegistrySpec> {
+    let list = top.path.key("private_registries");
+    let read = |(index, entries, span)| {
+        let path = list.item(index);
+        let view = View::new(entries, span, &path);
+        RegistrySpec {
+            url: view.string("url"),
+            user: view.string("user"),
+            password: view.string("password").map(Secret::new),
+            is_default: view.flag("is_default").unwrap_or(false),
+        }
+    };
+    let items = top.items("private_registries").into_iter();
+    items.filter(|(_, entries, _)| !entries.is_empty()).map(read).collect()
+}
+
+/// The bastion; a section without an address, as `rke config` writes it, means none.
+pub(super) fn bastion(view: View<'_, '_>, reports: &mut Reports<'_>) -> Option<BastionSpec> {
+    let port = port(view, reports);
+    let address = view.text("address")?;
+    flaw(view, "address", address, syntax::address, reports);
+    if let Some(user) = view.text("user") {
+        flaw(view, "user", user, syntax::user, reports);
+    }
+    Some(BastionSpec {
+        address: address.to_owned(),
+        port,
+        user: view.string("user"),
+        ssh_agent_auth: view.flag("ssh_agent_auth"),
+        ssh_key: view.string("ssh_key").map(Secret::new),
+        ssh_key_path: view.string("ssh_key_path"),
+        ssh_cert: view.string("ssh_cert"),
+        ssh_cert_path: view.string("ssh_cert_path"),
+    })
+}

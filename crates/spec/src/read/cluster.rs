@@ -1,0 +1,228 @@
+//! Reads the top level, section by section, and checks what concerns several sections at once.
+
+use std::collections::BTreeMap;
+
+use windlass_model::{KubernetesVersion, Role};
+
+use super::{access, nodes, services, upgrade};
+use crate::conform::brief;
+use crate::nearest::nearest;
+use crate::path::Path;
+use crate::report::Reports;
+use crate::schema;
+use crate::spec::{Cidr, ClusterSpec, NetworkPlugin, NetworkSpec};
+use crate::view::View;
+
+/// Reads everything that takes effect; nothing comes back if a node lacks what no node can be without.
+pub(super) fn cluster(top: View<'_, '_>, reports: &mut Reports<'_>) -> Option<ClusterSpec> {
+    let key = |name| Path::Key(&Path::Top, name);
+    let services = services::services(top.section("services", &key("services")), reports);
+    let has_external_etcd = !services.etcd.external_urls.is_empty();
+    let spec = ClusterSpec {
+        cluster_name: top.string("cluster_name"),
+        kubernetes_version: kubernetes_version(top, reports),
+        nodes: nodes::nodes(top, has_external_etcd, reports),
+        services,
+        network: network(top.section("network", &key("network")), reports),
+        authentication: access::authentication(
+            top.section("authentication", &key("authentication")),
+            reports,
+        ),
+        authorization: access::authorization(top.section("authorization", &key("authorization")), reports),
+        system_images: system_images(top),
+        private_registries: access::registries(top),
+        prefix_path: prefix_path(top, reports),
+        upgrade_strategy: upgrade::upgrade_strategy(
+            top.section("upgrade_strategy", &key("upgrade_strategy")),
+            reports,
+        ),
+        ssh_key_path: top.string("ssh_key_path"),
+        ssh_cert_path: top.string("ssh_cert_path"),
+        ssh_agent_auth: top.flag("ssh_agent_auth"),
+        bastion_host: access::bastion(top.section("bastion_host", &key("bastion_host")), reports),
+        enable_cri_dockerd: top.flag("enable_cri_dockerd"),
+    };
+    check_etcd(&spec, top, reports);
+    check_version(&spec, top, reports);
+    check_ranges(&spec, top, reports);
+    if reports.has_errors() { None } else { Some(spec) }
+}
+
+fn kubernetes_version(top: View<'_, '_>, reports: &mut Reports<'_>) -> Option<KubernetesVersion> {
+    const NAME: &str = "kubernetes_version";
+    let text = top.text(NAME)?;
+    let suffix_is_plain = |version: &KubernetesVersion| {
+        let plain = |letter: char| letter.is_ascii_alphanumeric() || "-.+".contains(letter);
+        version.suffix.chars().all(plain) && version.to_string() == text
+    };
+    match text.parse::<KubernetesVersion>() {
+        Ok(version) if suffix_is_plain(&version) => Some(version),
+        _ => {
+            let summary = format!("`{}` is no Kubernetes version", brief(text));
+            let draft = reports.error(top.path.key(NAME), top.span_of(NAME), summary);
+            let with_v = format!("v{text}");
+            if with_v.parse::<KubernetesVersion>().is_ok() {
+                draft.help(format!("put a `v` before it: `{}`", brief(&with_v)));
+            } else {
+                draft.help("write all three numbers, as in `v1.20.2` or `v1.20.15-rancher2-2`");
+            }
+            None
+        }
+    }
+}
+
+fn network(view: View<'_, '_>, reports: &mut Reports<'_>) -> NetworkSpec {
+    let plugin = view.text("plugin").and_then(|text| {
+        let plugin = NetworkPlugin::ALL.into_iter().find(|(word, _)| *word == text);
+        if plugin.is_none() {
+            let summary = format!("unknown network plugin `{}`", brief(text));
+            let draft = reports.error(view.path.key("plugin"), view.span_of("plugin"), summary);
+            match nearest(text, NetworkPlugin::ALL.map(|(word, _)| word)) {
+                Some(near) => draft.help(format!("did you mean `{near}`?")),
+                None => draft.help("the plugins are canal, flannel, calico, weave, aci and none"),
+            };
+        }
+        plugin.map(|(_, plugin)| plugin)
+    });
+    if plugin == Some(NetworkPlugin::Flannel) && view.integer("mtu").is_some_and(|mtu| mtu != 0) {
+        reports
+            .error(view.path.key("mtu"), view.span_of("mtu"), "flannel takes no `mtu`")
+            .help("remove it, or choose canal or calico");
+    }
+    NetworkSpec { plugin, options: view.text_map("options") }
+}
+
+fn system_images(top: View<'_, '_>) -> BTreeMap<String, String> {
+    let path = top.path.key("system_images");
+    let images = top.section("system_images", &path).text_map_of_all();
+    let is_known = |name: &str| schema::SYSTEM_IMAGES.iter().any(|key| key.name == name && key.is_live());
+    images.into_iter().filter(|(name, image)| !image.is_empty() && is_known(name)).collect()
+}
+
+fn prefix_path(top: View<'_, '_>, reports: &mut Reports<'_>) -> Option<String> {
+    let text = top.text("prefix_path")?;
+    if !text.starts_with('/') {
+        reports
+            .error(
+                top.path.key("prefix_path"),
+                top.span_of("prefix_path"),
+                "`prefix_path` is no absolute path",
+            )
+            .help("begin it with `/`");
+    }
+    Some(text.to_owned())
+}
+
+fn check_etcd(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>) {
+    let is_external = !spec.services.etcd.external_urls.is_empty();
+    if is_external && let Some(node) = spec.nodes.iter().find(|node| node.role.contains(&Role::Etcd)) {
+        let services = top.path.key("services");
+        let services = top.section("services", &services);
+        let etcd = services.path.key("etcd");
+        let etcd = services.section("etcd", &etcd);
+        let summary = "an external etcd, and a node with the role etcd";
+        reports
+            .error(etcd.path.key("external_urls"), etcd.span_of("external_urls"), summary)
+            .label(format!("node {} has the role etcd", brief(node.name().as_str())))
+            .help("remove `external_urls`, or the role from every node");
+    }
+}
+
+fn check_version(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>) {
+    let Some(version) = &spec.kubernetes_version else { return };
+    let cri = top.path.key("enable_cri_dockerd");
+    let cri_span = top.span_of("enable_cri_dockerd");
+    if spec.enable_cri_dockerd == Some(true) && !version.at_least(1, 21) {
+        reports
+            .error(
+                cri,
+                cri_span,
+                format!("`enable_cri_dockerd` needs Kubernetes 1.21, and {version} is older"),
+            )
+            .help("remove the key");
+    }
+    if spec.enable_cri_dockerd == Some(false) && version.at_least(1, 24) {
+        reports
+            .warning(cri, cri_span, "kubelet has no container runtime")
+            .note(format!(
+                "from Kubernetes 1.24 on, {version} too, it reaches Docker only through cri-dockerd"
+            ))
+            .help("remove the key");
+    }
+    if spec.network.plugin == Some(NetworkPlugin::Weave) && version.at_least(1, 27) {
+        let network = top.path.key("network");
+        let view = top.section("network", &network);
+        let (path, span) = (network.key("plugin"), view.span_of("plugin"));
+        if version.at_least(1, 30) {
+            reports
+                .error(
+                    path,
+                    span,
+                    format!("weave does not run with Kubernetes 1.30 and later, {version} too"),
+                )
+                .help("choose canal, calico or flannel");
+        } else {
+            reports.warning(path, span, "weave is deprecated").note("it does not run with Kubernetes 1.30");
+        }
+    }
+}
+
+/// What RKE 1 did not check: such a cluster comes up, and then its services are not reached.
+fn check_ranges(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>) {
+    let api = &spec.services.kube_api.service_cluster_ip_range;
+    let controller = &spec.services.kube_controller.service_cluster_ip_range;
+    let pods = &spec.services.kube_controller.cluster_cidr;
+    let services = top.path.key("services");
+    let section = top.section("services", &services);
+    let place = |service: &'static str, name: &str| {
+        let path = services.key(service);
+        (path.key(name).to_string(), section.section(service, &path).span_of(name))
+    };
+    if api.len() > 1 || pods.len() > 1 {
+        let dual_stack = [NetworkPlugin::Calico, NetworkPlugin::Aci, NetworkPlugin::None];
+        let plugin = spec.network.plugin.unwrap_or(NetworkPlugin::Canal);
+        if !dual_stack.contains(&plugin) {
+            let (path, span) = if pods.len() > 1 {
+                place("kube-controller", "cluster_cidr")
+            } else {
+                place("kube-api", "service_cluster_ip_range")
+            };
+            reports
+                .error(path, span, "two families of addresses need the network plugin calico or aci")
+                .help("choose one of these under `network.plugin`, or give one range");
+        }
+    }
+    if !api.is_empty() && !controller.is_empty() && api != controller {
+        let (path, span) = place("kube-controller", "service_cluster_ip_range");
+        let other = place("kube-api", "service_cluster_ip_range").1;
+        let line = reports.line_of(other);
+        reports
+            .warning(path, span, "kube-controller and kube-api differ in `service_cluster_ip_range`")
+            .label(format!("kube-api has {}, on line {line}", text(api)))
+            .help("give both the same");
+    }
+    if let Some((one, other)) =
+        pods.iter().find_map(|pod| Some((pod, api.iter().find(|range| range.overlaps(pod))?)))
+    {
+        let (path, span) = place("kube-controller", "cluster_cidr");
+        reports
+            .warning(path, span, format!("the pods' range {one} overlaps the services' range {other}"))
+            .help("choose ranges that have no address in common");
+    }
+    let dns = spec.services.kubelet.cluster_dns_server.as_deref();
+    let dns = dns.and_then(|server| server.split(',').next()?.trim().parse().ok());
+    if let Some(server) = dns
+        && !api.is_empty()
+        && !api.iter().any(|range| range.contains(server))
+    {
+        let (path, span) = place("kubelet", "cluster_dns_server");
+        reports
+            .warning(path, span, format!("{server} is not in the services' range {}", text(api)))
+            .note("the cluster's DNS is a service, so that no pod would reach it there")
+            .help("choose an address of the range, its tenth as a rule");
+    }
+}
+
+fn text(ranges: &[Cidr]) -> String {
+    ranges.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}

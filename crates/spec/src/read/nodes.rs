@@ -1,0 +1,378 @@
+//! Reads `nodes`: each by itself, and then what they may not share.
+
+use std::collections::BTreeMap;
+
+use windlass_model::{Role, Roles, Secret};
+
+use super::syntax;
+use crate::conform::{brief, cut};
+use crate::nearest::nearest;
+use crate::path::Path;
+use crate::report::Reports;
+use crate::spec::{NodeSpec, TaintEffect, TaintSpec};
+use crate::view::{View, text_of};
+use crate::yaml::{Span, Value};
+
+/// How much of a reason is shown; it quotes the user's words.
+pub(super) const MAX_WHY: usize = 160;
+
+/// The keys of the taints that RKE 1 sets by role, and leaves out where a node lists them.
+const ROLE_TAINTS: [&str; 2] = ["node-role.kubernetes.io/controlplane", "node-role.kubernetes.io/etcd"];
+
+/// Reads all nodes; those that are wrong are reported and left out.
+pub(super) fn nodes(top: View<'_, '_>, has_external_etcd: bool, reports: &mut Reports<'_>) -> Vec<NodeSpec> {
+    let list = top.path.key("nodes");
+    let items = top.items("nodes");
+    if items.is_empty() {
+        if top.entry("nodes").is_none_or(|entry| matches!(&entry.value.value, Value::List(_))) {
+            missing_nodes(top, &list, reports);
+        }
+        return Vec::new();
+    }
+    let mut seen = Shared::default();
+    let mut nodes = Vec::with_capacity(items.len());
+    let mut roles_known = true;
+    for (index, entries, span) in items {
+        let path = list.item(index);
+        let view = View::new(entries, span, &path);
+        let (role, known) = roles(view, reports);
+        roles_known &= known;
+        seen.roles.extend(&role);
+        if let Some(node) = node(view, role, reports) {
+            seen.compare(&node, view, reports);
+            nodes.push(node);
+        }
+    }
+    if roles_known {
+        missing_roles(&seen, has_external_etcd, top.span_of("nodes"), &list, reports);
+    }
+    nodes
+}
+
+fn missing_nodes(top: View<'_, '_>, path: &Path<'_>, reports: &mut Reports<'_>) {
+    match top.key("nodes") {
+        Some(entry) => {
+            let draft = reports.error(path, entry.key_span, "`nodes` lists no node");
+            if matches!(entry.value.value, Value::Null) {
+                draft.note("nothing stands under the key; perhaps every entry is commented out");
+            }
+            draft.help("list at least one node with the roles controlplane and etcd");
+        }
+        None => {
+            reports
+                .error(path, top.head(), "`nodes` is missing")
+                .help("list at least one node with `address`, `user` and `role`");
+        }
+    }
+}
+
+fn missing_roles(
+    seen: &Shared,
+    has_external_etcd: bool,
+    span: Span,
+    path: &Path<'_>,
+    reports: &mut Reports<'_>,
+) {
+    // Only the first line of the list is worth marking.
+    let head = Span { start: span.start, end: span.start };
+    if !seen.roles.contains(&Role::Etcd) && !has_external_etcd {
+        reports
+            .error(path, head, "no node has the role etcd")
+            .help("give it to one, three or five nodes, or name an external etcd under `services.etcd`");
+    }
+    if !seen.roles.contains(&Role::ControlPlane) {
+        reports
+            .error(path, head, "no node has the role controlplane")
+            .help("give it to at least one node: there is no API server without");
+    }
+    if seen.etcd_members > 0 && seen.etcd_members.is_multiple_of(2) {
+        let members = seen.etcd_members;
+        reports
+            .warning(path, head, format!("{members} nodes have the role etcd, which is an even number"))
+            .note(format!("they survive the loss of no more members than {} would", members - 1));
+    }
+}
+
+fn node(view: View<'_, '_>, role: Roles, reports: &mut Reports<'_>) -> Option<NodeSpec> {
+    let address = view.string("address");
+    match &address {
+        None => {
+            reports
+                .error(view.path.key("address"), place_of_missing(view, "address"), "a node has no `address`")
+                .help("give the IP address or the name that SSH reaches it by");
+        }
+        Some(address) => flaw(view, "address", address, syntax::address, reports),
+    }
+    let user = view.string("user");
+    match &user {
+        // RKE 1 refused it too; a guess would be tried on machines that may lock out who guesses.
+        None => {
+            reports
+                .error(
+                    view.path.key("user"),
+                    place_of_missing(view, "user"),
+                    format!("{} has no `user`", who(view)),
+                )
+                .help("give the user that logs in over SSH and may use Docker");
+        }
+        Some(user) => flaw(view, "user", user, syntax::user, reports),
+    }
+    if let Some(internal) = view.text("internal_address") {
+        flaw(view, "internal_address", internal, syntax::address, reports);
+    }
+    let hostname_override = view.string("hostname_override");
+    if let Some(name) = &hostname_override {
+        flaw(view, "hostname_override", &name.to_lowercase(), syntax::subdomain, reports);
+    } else if let Some(address) = &address
+        && syntax::address(address).is_ok()
+        && let Err(why) = syntax::subdomain(&address.to_lowercase())
+    {
+        reports
+            .error(
+                view.path.key("address"),
+                view.span_of("address"),
+                format!("`{address}` cannot be a node's name"),
+            )
+            .label(why)
+            .help("name the node by `hostname_override`");
+    }
+    let port = port(view, reports);
+    if let Some(socket) = view.text("docker_socket")
+        && !socket.starts_with('/')
+    {
+        reports
+            .error(
+                view.path.key("docker_socket"),
+                view.span_of("docker_socket"),
+                "`docker_socket` is no absolute path",
+            )
+            .help("the usual one is `/var/run/docker.sock`");
+    }
+    let labels = labels(view, reports);
+    let taints = taints(view, reports);
+    Some(NodeSpec {
+        address: address?,
+        port,
+        internal_address: view.string("internal_address"),
+        role,
+        hostname_override,
+        user: user.unwrap_or_default(),
+        docker_socket: view.string("docker_socket"),
+        ssh_agent_auth: view.flag("ssh_agent_auth"),
+        ssh_key: view.string("ssh_key").map(Secret::new),
+        ssh_key_path: view.string("ssh_key_path"),
+        ssh_cert: view.string("ssh_cert"),
+        ssh_cert_path: view.string("ssh_cert_path"),
+        labels,
+        taints,
+        node_name: view.string("nodeName"),
+    })
+}
+
+/// The node in words.
+fn who(view: View<'_, '_>) -> String {
+    view.text("address").map_or_else(|| "a node".to_owned(), |address| format!("node {}", brief(address)))
+}
+
+/// The empty value of a key, or the head of the map that lacks it.
+fn place_of_missing(view: View<'_, '_>, name: &str) -> Span {
+    view.key(name).map_or(view.head(), |entry| entry.key_span)
+}
+
+/// Reports what is wrong with a text, if anything.
+pub(super) fn flaw(
+    view: View<'_, '_>,
+    name: &str,
+    text: &str,
+    check: impl Fn(&str) -> Result<(), syntax::Flaw>,
+    reports: &mut Reports<'_>,
+) {
+    if let Err(why) = check(text) {
+        let summary = format!("`{}` is no valid `{name}`", brief(text));
+        reports.error(view.path.key(name), view.span_of(name), summary).label(cut(&why, MAX_WHY));
+    }
+}
+
+/// `port` of a node or of the bastion.
+pub(super) fn port(view: View<'_, '_>, reports: &mut Reports<'_>) -> Option<u16> {
+    let text = view.text("port")?;
+    match text.parse::<u16>() {
+        Ok(port) if port > 0 && text.bytes().all(|byte| byte.is_ascii_digit()) => Some(port),
+        _ => {
+            reports
+                .error(view.path.key("port"), view.span_of("port"), format!("`{}` is no port", brief(text)))
+                .help("a port is a number from 1 to 65535; sshd's own is 22");
+            None
+        }
+    }
+}
+
+/// The roles, and whether all that is written was understood.
+fn roles(view: View<'_, '_>, reports: &mut Reports<'_>) -> (Roles, bool) {
+    let path = view.path.key("role");
+    let mut roles = Roles::new();
+    let mut known = true;
+    let single = view.text("role").map(|text| (None, text, view.span_of("role")));
+    let listed = view.texts("role").into_iter().map(|(index, text, span)| (Some(index), text, span));
+    for (index, text, span) in single.into_iter().chain(listed) {
+        if let Some(role) = role(text) {
+            roles.insert(role);
+            continue;
+        }
+        known = false;
+        let place = index.map_or_else(|| path.to_string(), |index| path.item(index).to_string());
+        let draft = reports.error(place, span, format!("unknown role `{}`", brief(text)));
+        match meant(text) {
+            Some(meant) => draft.help(format!("did you mean `{meant}`?")),
+            None => draft.help("the roles are controlplane, etcd and worker"),
+        };
+    }
+    if roles.is_empty() && known {
+        known = false;
+        let is_wrong_form = view.entry("role").is_some_and(|entry| match &entry.value.value {
+            Value::List(items) => !items.is_empty(),
+            Value::Map(_) => true,
+            _ => false,
+        });
+        if !is_wrong_form {
+            reports
+                .error(path, place_of_missing(view, "role"), format!("{} has no `role`", who(view)))
+                .help("list one or more of controlplane, etcd and worker");
+        }
+    }
+    (roles, known)
+}
+
+fn role(text: &str) -> Option<Role> {
+    [Role::Etcd, Role::ControlPlane, Role::Worker].into_iter().find(|role| role.as_str() == text)
+}
+
+fn meant(text: &str) -> Option<&'static str> {
+    if matches!(text, "master" | "server") {
+        return Some("controlplane");
+    }
+    nearest(text, ["controlplane", "etcd", "worker"])
+}
+
+fn labels(view: View<'_, '_>, reports: &mut Reports<'_>) -> BTreeMap<String, String> {
+    let path = view.path.key("labels");
+    for entry in view.names("labels") {
+        let path = path.key(&entry.key);
+        if let Err(why) = syntax::label_key(&entry.key) {
+            let summary = format!("`{}` is no key of a label", brief(&entry.key));
+            reports.error(path, entry.key_span, summary).label(cut(&why, MAX_WHY));
+        }
+        if let Some(value) = text_of(&entry.value)
+            && let Err(why) = syntax::label_value(value)
+        {
+            let summary = format!("`{}` is no value of a label", brief(value));
+            reports.error(path, entry.value.span, summary).label(cut(&why, MAX_WHY));
+        }
+    }
+    view.text_map("labels")
+}
+
+fn taints(view: View<'_, '_>, reports: &mut Reports<'_>) -> Vec<TaintSpec> {
+    let list = view.path.key("taints");
+    let mut taints = Vec::new();
+    for (index, entries, span) in view.items("taints") {
+        let path = list.item(index);
+        let view = View::new(entries, span, &path);
+        let Some(key) = view.text("key") else {
+            reports.error(path.key("key"), place_of_missing(view, "key"), "a taint has no `key`");
+            continue;
+        };
+        flaw(view, "key", key, syntax::label_key, reports);
+        let value = view.text("value").unwrap_or_default();
+        flaw(view, "value", value, syntax::label_value, reports);
+        if ROLE_TAINTS.contains(&key) {
+            reports
+                .warning(
+                    path.key("key"),
+                    view.span_of("key"),
+                    format!("the taint `{key}` has no effect here"),
+                )
+                .note("a node's roles decide whether it has this taint");
+        }
+        let Some(effect) = view.text("effect") else {
+            reports
+                .error(path.key("effect"), place_of_missing(view, "effect"), "a taint has no `effect`")
+                .help("the effects are NoSchedule, PreferNoSchedule and NoExecute");
+            continue;
+        };
+        if let Some(effect) = TaintEffect::ALL.into_iter().find(|known| known.as_str() == effect) {
+            taints.push(TaintSpec { key: key.to_owned(), value: value.to_owned(), effect });
+            continue;
+        }
+        let summary = format!("unknown effect `{}` of a taint", brief(effect));
+        let draft = reports.error(path.key("effect"), view.span_of("effect"), summary);
+        match nearest(effect, TaintEffect::ALL.map(TaintEffect::as_str)) {
+            Some(near) => draft.help(format!("did you mean `{near}`?")),
+            None => draft.help("the effects are NoSchedule, PreferNoSchedule and NoExecute"),
+        };
+    }
+    taints
+}
+
+/// What the nodes before have, so that the next may not have it too.
+#[derive(Default)]
+struct Shared {
+    roles: Roles,
+    etcd_members: usize,
+    addresses: BTreeMap<String, (String, Span)>,
+    names: BTreeMap<String, (String, Span)>,
+    internal_addresses: BTreeMap<String, (String, Span)>,
+}
+
+impl Shared {
+    fn compare(&mut self, node: &NodeSpec, view: View<'_, '_>, reports: &mut Reports<'_>) {
+        self.etcd_members += usize::from(node.role.contains(&Role::Etcd));
+        let address = node.address.to_lowercase();
+        let key = "address";
+        let span = view.span_of(key);
+        if let Some((other, line)) = taken(&mut self.addresses, address, view, span, reports) {
+            let draft = reports.error(
+                view.path.key(key),
+                span,
+                format!("two nodes share the address {}", brief(&node.address)),
+            );
+            draft.label(format!("also the address of `{other}`, on line {line}"));
+            draft.help("for two roles on one machine, list both under `role`");
+            // Whatever else they share follows from the address.
+            return;
+        }
+        let key = if node.hostname_override.is_some() { "hostname_override" } else { "address" };
+        let span = view.span_of(key);
+        let name = node.name().to_string();
+        if let Some((other, line)) = taken(&mut self.names, name.clone(), view, span, reports) {
+            let draft =
+                reports.error(view.path.key(key), span, format!("two nodes share the name {}", brief(&name)));
+            draft.label(format!("also the name of `{other}`, on line {line}"));
+            draft.help("give each node a `hostname_override` of its own");
+        }
+        let key = if node.internal_address.is_some() { "internal_address" } else { "address" };
+        let span = view.span_of(key);
+        let internal = node.internal_address().to_lowercase();
+        if let Some((other, line)) = taken(&mut self.internal_addresses, internal, view, span, reports) {
+            let summary = format!("two nodes share the internal address {}", brief(node.internal_address()));
+            let draft = reports.error(view.path.key(key), span, summary);
+            draft.label(format!("also the internal address of `{other}`, on line {line}"));
+            draft.help("give each the address by which the other nodes reach it");
+        }
+    }
+}
+
+/// The node that has this already, with its line; or nobody, and then this one has it.
+fn taken(
+    owners: &mut BTreeMap<String, (String, Span)>,
+    what: String,
+    view: View<'_, '_>,
+    span: Span,
+    reports: &Reports<'_>,
+) -> Option<(String, usize)> {
+    if let Some((owner, span)) = owners.get(&what) {
+        return Some((owner.clone(), reports.line_of(*span)));
+    }
+    owners.insert(what, (view.path.to_string(), span));
+    None
+}

@@ -1,0 +1,312 @@
+//! Reads `services`: the common keys of each, and those of one alone.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use windlass_model::Secret;
+
+use super::nodes::{MAX_WHY, flaw};
+use super::syntax;
+use crate::conform::{brief, cut};
+use crate::report::Reports;
+use crate::spec::{
+    AuditLogSpec, BackupSpec, Cidr, EtcdSpec, KubeApiSpec, KubeControllerSpec, KubeletSpec, PortRange,
+    S3Spec, ServiceSpec, ServicesSpec,
+};
+use crate::view::{View, text_of};
+use crate::yaml::Value;
+
+pub(super) fn services(view: View<'_, '_>, reports: &mut Reports<'_>) -> ServicesSpec {
+    let path = |name| view.path.key(name);
+    ServicesSpec {
+        etcd: etcd(view.section("etcd", &path("etcd")), reports),
+        kube_api: kube_api(view.section("kube-api", &path("kube-api")), reports),
+        kube_controller: kube_controller(view.section("kube-controller", &path("kube-controller")), reports),
+        scheduler: service(view.section("scheduler", &path("scheduler")), reports),
+        kubelet: kubelet(view.section("kubelet", &path("kubelet")), reports),
+        kubeproxy: service(view.section("kubeproxy", &path("kubeproxy")), reports),
+    }
+}
+
+fn service(view: View<'_, '_>, reports: &mut Reports<'_>) -> ServiceSpec {
+    for (index, bind, span) in view.texts("extra_binds") {
+        if let Err(why) = syntax::bind(bind) {
+            let summary = format!("`{}` is no bind mount", brief(bind));
+            reports
+                .error(view.path.key("extra_binds").item(index), span, summary)
+                .label(cut(&why, MAX_WHY))
+                .help("write `/on/the/node:/in/the/container`, and `:ro` after it if it is only read");
+        }
+    }
+    for (index, variable, span) in view.texts("extra_env") {
+        if variable.find('=').is_none_or(|at| at == 0) {
+            let summary = format!("`{}` sets no environment variable", brief(variable));
+            reports.error(view.path.key("extra_env").item(index), span, summary).help("write `NAME=value`");
+        }
+    }
+    for key in ["extra_args", "extra_args_array"] {
+        for entry in view.names(key) {
+            if entry.key.starts_with('-') || entry.key.contains('=') || entry.key.is_empty() {
+                let summary = format!("`{}` is no name of a flag", brief(&entry.key));
+                reports
+                    .error(view.path.key(key).key(&entry.key), entry.key_span, summary)
+                    .help("write the name without dashes, and the value after a colon");
+            }
+        }
+    }
+    let windows = ["win_extra_args", "win_extra_args_array", "win_extra_binds", "win_extra_env"];
+    ServiceSpec {
+        image: view.string("image"),
+        extra_args: view.text_map("extra_args"),
+        extra_args_array: texts_map(view, "extra_args_array"),
+        extra_binds: view.strings("extra_binds"),
+        extra_env: view.strings("extra_env"),
+        has_windows_settings: windows.iter().any(|key| {
+            match view.entry(key).map(|entry| &entry.value.value) {
+                Some(Value::List(items)) => !items.is_empty(),
+                Some(Value::Map(entries)) => !entries.is_empty(),
+                _ => false,
+            }
+        }),
+    }
+}
+
+fn texts_map(view: View<'_, '_>, name: &str) -> BTreeMap<String, Vec<String>> {
+    let lists = view.names(name).iter().map(|entry| {
+        let texts = match &entry.value.value {
+            Value::List(items) => items.iter().filter_map(text_of).map(str::to_owned).collect(),
+            _ => Vec::new(),
+        };
+        (entry.key.to_string(), texts)
+    });
+    lists.collect()
+}
+
+fn etcd(view: View<'_, '_>, reports: &mut Reports<'_>) -> EtcdSpec {
+    let (uid, gid) = owner(view, reports);
+    let spec = EtcdSpec {
+        service: service(view, reports),
+        uid,
+        gid,
+        snapshot: view.flag("snapshot"),
+        retention: duration(view, "retention", reports),
+        creation: duration(view, "creation", reports),
+        backup_config: view
+            .entry("backup_config")
+            .map(|_| backup(view.section("backup_config", &view.path.key("backup_config")), reports)),
+        external_urls: view.strings("external_urls"),
+        ca_cert: view.string("ca_cert"),
+        cert: view.string("cert"),
+        key: view.string("key").map(Secret::new),
+        path: view.string("path"),
+    };
+    if !spec.external_urls.is_empty() {
+        for name in ["ca_cert", "cert", "key", "path"] {
+            if view.text(name).is_none() {
+                reports
+                    .error(
+                        view.path.key(name),
+                        view.span_of("external_urls"),
+                        format!("an external etcd needs `{name}`"),
+                    )
+                    .help("give `ca_cert`, `cert`, `key` and `path` beside `external_urls`");
+            }
+        }
+    }
+    spec
+}
+
+/// `uid` and `gid`: both or none.
+fn owner(view: View<'_, '_>, reports: &mut Reports<'_>) -> (Option<u32>, Option<u32>) {
+    let uid = count(view, "uid", reports);
+    let gid = count(view, "gid", reports);
+    for (name, one, other, there) in [("uid", uid, gid, "gid"), ("gid", gid, uid, "uid")] {
+        // A number that could not be read was reported; whether it was meant to be zero is unknown.
+        let unread = view.entry(name).is_some() && one.is_none();
+        if other.is_some_and(|other| other > 0) && one.unwrap_or(0) == 0 && !unread {
+            reports
+                .error(
+                    view.path.key(there),
+                    view.span_of(there),
+                    format!("`{there}` is set and `{name}` is not"),
+                )
+                .help("etcd runs as another user only if both `uid` and `gid` are other than 0");
+        }
+    }
+    (uid.filter(|uid| *uid > 0), gid.filter(|gid| *gid > 0))
+}
+
+/// A whole number from zero on.
+fn count(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -> Option<u32> {
+    let number = view.integer(name)?;
+    let count = u32::try_from(number).ok();
+    if count.is_none() {
+        let what = if number < 0 { "below zero" } else { "too large" };
+        reports.error(view.path.key(name), view.span_of(name), format!("`{name}` is {what}"));
+    }
+    count
+}
+
+/// A whole number where zero means that the file is silent, as it did in RKE 1.
+fn positive(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -> Option<u32> {
+    count(view, name, reports).filter(|number| *number > 0)
+}
+
+fn duration(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -> Option<Duration> {
+    let text = view.text(name)?;
+    match syntax::duration(text) {
+        Ok(duration) => Some(duration),
+        Err(why) => {
+            flaw(view, name, text, |_| Err(why.clone()), reports);
+            None
+        }
+    }
+}
+
+fn backup(view: View<'_, '_>, reports: &mut Reports<'_>) -> BackupSpec {
+    BackupSpec {
+        enabled: view.flag("enabled"),
+        interval_hours: positive(view, "interval_hours", reports),
+        retention: positive(view, "retention", reports),
+        safe_timestamp: view.flag("safe_timestamp"),
+        timeout: positive(view, "timeout", reports),
+        s3: view
+            .entry("s3backupconfig")
+            .and_then(|_| s3(view.section("s3backupconfig", &view.path.key("s3backupconfig")), reports)),
+    }
+}
+
+fn s3(view: View<'_, '_>, reports: &mut Reports<'_>) -> Option<S3Spec> {
+    for name in ["bucket_name", "endpoint"] {
+        if view.text(name).is_none() {
+            reports
+                .error(view.path.key(name), view.head(), format!("the S3 target has no `{name}`"))
+                .help("snapshots are copied to S3 only with `bucket_name` and `endpoint`");
+        }
+    }
+    if let Some(ca) = view.text("custom_ca")
+        && !ca.contains("-----BEGIN CERTIFICATE-----")
+    {
+        reports
+            .error(
+                view.path.key("custom_ca"),
+                view.span_of("custom_ca"),
+                "`custom_ca` holds no PEM certificate",
+            )
+            .help("paste the text between and with the lines BEGIN CERTIFICATE and END CERTIFICATE");
+    }
+    Some(S3Spec {
+        access_key: view.string("access_key").map(Secret::new),
+        secret_key: view.string("secret_key").map(Secret::new),
+        bucket_name: view.string("bucket_name")?,
+        endpoint: view.string("endpoint")?,
+        region: view.string("region"),
+        folder: view.string("folder"),
+        custom_ca: view.string("custom_ca"),
+    })
+}
+
+fn kube_api(view: View<'_, '_>, reports: &mut Reports<'_>) -> KubeApiSpec {
+    KubeApiSpec {
+        service: service(view, reports),
+        service_cluster_ip_range: ranges(view, "service_cluster_ip_range", reports),
+        service_node_port_range: port_range(view, "service_node_port_range", reports),
+        always_pull_images: view.flag("always_pull_images"),
+        audit_log: view
+            .entry("audit_log")
+            .map(|_| audit_log(view.section("audit_log", &view.path.key("audit_log")), reports)),
+    }
+}
+
+fn audit_log(view: View<'_, '_>, reports: &mut Reports<'_>) -> AuditLogSpec {
+    let path = view.path.key("configuration");
+    let configuration = view.section("configuration", &path);
+    AuditLogSpec {
+        enabled: view.flag("enabled"),
+        has_configuration: view.entry("configuration").is_some(),
+        max_age: count(configuration, "max_age", reports),
+        max_backup: count(configuration, "max_backup", reports),
+        max_size: count(configuration, "max_size", reports),
+        path: configuration.string("path"),
+        format: configuration.string("format"),
+    }
+}
+
+fn port_range(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -> Option<PortRange> {
+    let text = view.text(name)?;
+    let range = text.parse::<PortRange>().ok();
+    if range.is_none() {
+        reports
+            .error(view.path.key(name), view.span_of(name), format!("`{}` is no range of ports", brief(text)))
+            .help("write the first and the last port, as in `30000-32767`");
+    }
+    range
+}
+
+/// One range of addresses, or one of each family with a comma between.
+fn ranges(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -> Vec<Cidr> {
+    let Some(text) = view.text(name) else { return Vec::new() };
+    let mut ranges = Vec::new();
+    for part in text.split(',').map(str::trim) {
+        match part.parse::<Cidr>() {
+            Ok(range) => ranges.push(range),
+            Err(why) => {
+                reports
+                    .error(
+                        view.path.key(name),
+                        view.span_of(name),
+                        format!("`{}` is no range of addresses", brief(part)),
+                    )
+                    .label(cut(&why.to_string(), MAX_WHY))
+                    .help("write an address and a prefix length, as in `10.43.0.0/16`");
+                return Vec::new();
+            }
+        }
+    }
+    let same_family = |one: &Cidr, other: &Cidr| one.address.is_ipv4() == other.address.is_ipv4();
+    if ranges.len() > 2 || matches!(&ranges[..], [one, other] if same_family(one, other)) {
+        reports
+            .error(
+                view.path.key(name),
+                view.span_of(name),
+                format!("`{name}` has more than one range of a family"),
+            )
+            .help("give one range, or one of IPv4 and one of IPv6");
+    }
+    ranges
+}
+
+fn kube_controller(view: View<'_, '_>, reports: &mut Reports<'_>) -> KubeControllerSpec {
+    KubeControllerSpec {
+        service: service(view, reports),
+        cluster_cidr: ranges(view, "cluster_cidr", reports),
+        service_cluster_ip_range: ranges(view, "service_cluster_ip_range", reports),
+    }
+}
+
+fn kubelet(view: View<'_, '_>, reports: &mut Reports<'_>) -> KubeletSpec {
+    if let Some(domain) = view.text("cluster_domain") {
+        flaw(
+            view,
+            "cluster_domain",
+            domain,
+            |domain| syntax::subdomain(domain.trim_end_matches('.')),
+            reports,
+        );
+    }
+    if let Some(servers) = view.text("cluster_dns_server") {
+        let address = |part: &str| part.trim().parse::<std::net::IpAddr>();
+        if let Some(wrong) = servers.split(',').find(|part| address(part).is_err()) {
+            let why = format!("`{}` is no IP address", wrong.trim());
+            flaw(view, "cluster_dns_server", servers, |_| Err(why.clone()), reports);
+        }
+    }
+    KubeletSpec {
+        service: service(view, reports),
+        cluster_domain: view.string("cluster_domain"),
+        cluster_dns_server: view.string("cluster_dns_server"),
+        infra_container_image: view.string("infra_container_image"),
+        fail_swap_on: view.flag("fail_swap_on"),
+        generate_serving_certificate: view.flag("generate_serving_certificate"),
+    }
+}

@@ -1,0 +1,146 @@
+//! Collects what is found while the file is read, and turns it into diagnostics at the end.
+
+use crate::diagnostic::{Diagnostic, Place, Severity};
+use crate::lines::Lines;
+use crate::yaml::Span;
+
+/// How many are shown; a file with more is broken in one way that repeats, or is no cluster.yml.
+const MAX_SHOWN: usize = 500;
+
+/// All drafts so far.
+#[derive(Debug)]
+pub(crate) struct Reports<'t> {
+    lines: Lines<'t>,
+    drafts: Vec<Draft>,
+    has_errors: bool,
+    left_out: usize,
+    /// Takes the words for a draft that is left out.
+    spare: Draft,
+}
+
+/// A diagnostic whose place is not looked up yet.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    severity: Option<Severity>,
+    summary: String,
+    path: String,
+    span: Span,
+    label: String,
+    notes: Vec<String>,
+    help: Option<String>,
+}
+
+impl<'t> Reports<'t> {
+    pub(crate) fn new(text: &'t str) -> Self {
+        Self {
+            lines: Lines::new(text),
+            drafts: Vec::new(),
+            has_errors: false,
+            left_out: 0,
+            spare: Draft::default(),
+        }
+    }
+
+    /// The number of the line on which something begins.
+    pub(crate) fn line_of(&self, span: Span) -> usize {
+        self.lines.line_of(span.start)
+    }
+
+    pub(crate) fn has_errors(&self) -> bool {
+        self.has_errors
+    }
+
+    pub(crate) fn error(
+        &mut self,
+        path: impl Into<String>,
+        span: Span,
+        summary: impl Into<String>,
+    ) -> &mut Draft {
+        self.has_errors = true;
+        self.add(Severity::Error, path, span, summary)
+    }
+
+    pub(crate) fn warning(
+        &mut self,
+        path: impl Into<String>,
+        span: Span,
+        summary: impl Into<String>,
+    ) -> &mut Draft {
+        self.add(Severity::Warning, path, span, summary)
+    }
+
+    fn add(
+        &mut self,
+        severity: Severity,
+        path: impl Into<String>,
+        span: Span,
+        summary: impl Into<String>,
+    ) -> &mut Draft {
+        if self.drafts.len() >= MAX_SHOWN {
+            self.left_out += 1;
+            self.spare = Draft::default();
+            return &mut self.spare;
+        }
+        self.drafts.push(Draft {
+            severity: Some(severity),
+            summary: summary.into(),
+            path: path.into(),
+            span,
+            ..Draft::default()
+        });
+        self.drafts.last_mut().expect("one was pushed in the line before")
+    }
+
+    /// All diagnostics in the order of their places, each once.
+    pub(crate) fn finish(self) -> Vec<Diagnostic> {
+        let Self { lines, mut drafts, left_out, has_errors, .. } = self;
+        drafts.sort_by(|one, other| {
+            let key = |draft: &Draft| (draft.span.start, draft.span.end, draft.severity);
+            key(one).cmp(&key(other)).then_with(|| one.path.cmp(&other.path))
+        });
+        let mut diagnostics: Vec<Diagnostic> =
+            drafts.into_iter().map(|draft| resolve(draft, &lines)).collect();
+        diagnostics.dedup();
+        if left_out > 0 {
+            diagnostics.push(Diagnostic {
+                severity: if has_errors { Severity::Error } else { Severity::Warning },
+                summary: format!("{left_out} more errors and warnings are not shown"),
+                place: Place::default(),
+                label: String::new(),
+                notes: Vec::new(),
+                help: Some("repair those above first".to_owned()),
+            });
+        }
+        diagnostics
+    }
+}
+
+fn resolve(draft: Draft, lines: &Lines<'_>) -> Diagnostic {
+    let Draft { severity, summary, path, span, label, notes, help } = draft;
+    Diagnostic {
+        severity: severity.expect("every draft but the spare one is made with a severity"),
+        summary,
+        place: Place { path, range: Some(lines.range(span)) },
+        label,
+        notes,
+        help,
+    }
+}
+
+impl Draft {
+    /// What stands beside the marked text.
+    pub(crate) fn label(&mut self, label: impl Into<String>) -> &mut Self {
+        self.label = label.into();
+        self
+    }
+
+    pub(crate) fn note(&mut self, note: impl Into<String>) -> &mut Self {
+        self.notes.push(note.into());
+        self
+    }
+
+    pub(crate) fn help(&mut self, help: impl Into<String>) -> &mut Self {
+        self.help = Some(help.into());
+        self
+    }
+}

@@ -1,0 +1,170 @@
+//! `services`: the containers of the control plane and of the nodes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{Cidr, PortRange};
+use windlass_model::Secret;
+
+/// `services`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ServicesSpec {
+    /// `etcd`.
+    pub etcd: EtcdSpec,
+    /// `kube-api`.
+    pub kube_api: KubeApiSpec,
+    /// `kube-controller`.
+    pub kube_controller: KubeControllerSpec,
+    /// `scheduler`.
+    pub scheduler: ServiceSpec,
+    /// `kubelet`.
+    pub kubelet: KubeletSpec,
+    /// `kubeproxy`.
+    pub kubeproxy: ServiceSpec,
+}
+
+/// The keys that every service has.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ServiceSpec {
+    /// `image`; RKE 1 ignored it in favour of `system_images`.
+    pub image: Option<String>,
+    /// `extra_args`: flags by name, without dashes.
+    pub extra_args: BTreeMap<String, String>,
+    /// `extra_args_array`: flags that are given several times.
+    pub extra_args_array: BTreeMap<String, Vec<String>>,
+    /// `extra_binds`, each `from:to` or `from:to:options`.
+    pub extra_binds: Vec<String>,
+    /// `extra_env`, each `NAME=value`.
+    pub extra_env: Vec<String>,
+    /// Whether any of the keys for Windows (`win_extra_args` and the like) is set.
+    pub has_windows_settings: bool,
+}
+
+/// `services.etcd`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct EtcdSpec {
+    /// The keys that every service has.
+    pub service: ServiceSpec,
+    /// `uid` that etcd runs as; never zero, and only together with `gid`.
+    pub uid: Option<u32>,
+    /// `gid` that etcd runs as; never zero, and only together with `uid`.
+    pub gid: Option<u32>,
+    /// `snapshot`: whether rolling snapshots are taken.
+    pub snapshot: Option<bool>,
+    /// `retention`: how long snapshots are kept; for files without `backup_config`.
+    pub retention: Option<Duration>,
+    /// `creation`: how often a snapshot is taken; for files without `backup_config`.
+    pub creation: Option<Duration>,
+    /// `backup_config`.
+    pub backup_config: Option<BackupSpec>,
+    /// `external_urls`: the members of an etcd that is not of this cluster's nodes; empty for its own.
+    pub external_urls: Vec<String>,
+    /// `ca_cert` of the external etcd, PEM.
+    pub ca_cert: Option<String>,
+    /// `cert` for the external etcd, PEM.
+    pub cert: Option<String>,
+    /// `key` for the external etcd, PEM.
+    pub key: Option<Secret<String>>,
+    /// `path`: the prefix of keys in the external etcd.
+    pub path: Option<String>,
+}
+
+/// `services.etcd.backup_config`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct BackupSpec {
+    /// `enabled`.
+    pub enabled: Option<bool>,
+    /// `interval_hours` between snapshots.
+    pub interval_hours: Option<u32>,
+    /// `retention`: how many snapshots are kept.
+    pub retention: Option<u32>,
+    /// `safe_timestamp`: no special characters in the names of snapshots.
+    pub safe_timestamp: Option<bool>,
+    /// `timeout` of taking or moving a snapshot, in seconds.
+    pub timeout: Option<u32>,
+    /// `s3backupconfig`: where snapshots are copied to.
+    pub s3: Option<S3Spec>,
+}
+
+/// `services.etcd.backup_config.s3backupconfig`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct S3Spec {
+    /// `access_key`; with it absent, the role of the machine is used.
+    pub access_key: Option<Secret<String>>,
+    /// `secret_key`.
+    pub secret_key: Option<Secret<String>>,
+    /// `bucket_name`.
+    pub bucket_name: String,
+    /// `endpoint`.
+    pub endpoint: String,
+    /// `region`.
+    pub region: Option<String>,
+    /// `folder` in the bucket.
+    pub folder: Option<String>,
+    /// `custom_ca` of the endpoint, PEM.
+    pub custom_ca: Option<String>,
+}
+
+/// `services.kube-api`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct KubeApiSpec {
+    /// The keys that every service has.
+    pub service: ServiceSpec,
+    /// `service_cluster_ip_range`: one range, or one of each family; empty if absent.
+    pub service_cluster_ip_range: Vec<Cidr>,
+    /// `service_node_port_range`.
+    pub service_node_port_range: Option<PortRange>,
+    /// `always_pull_images`: the admission plugin of that name.
+    pub always_pull_images: Option<bool>,
+    /// `audit_log`.
+    pub audit_log: Option<AuditLogSpec>,
+}
+
+/// `services.kube-api.audit_log`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct AuditLogSpec {
+    /// `enabled`.
+    pub enabled: Option<bool>,
+    /// Whether `configuration` is there at all: without it its numbers have defaults, with it they have none.
+    pub has_configuration: bool,
+    /// `configuration.max_age` in days.
+    pub max_age: Option<u32>,
+    /// `configuration.max_backup`: how many rotated files are kept.
+    pub max_backup: Option<u32>,
+    /// `configuration.max_size` of a file in megabytes.
+    pub max_size: Option<u32>,
+    /// `configuration.path` of the file.
+    pub path: Option<String>,
+    /// `configuration.format`.
+    pub format: Option<String>,
+}
+
+/// `services.kube-controller`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct KubeControllerSpec {
+    /// The keys that every service has.
+    pub service: ServiceSpec,
+    /// `cluster_cidr`, the range of pods: one, or one of each family; empty if absent.
+    pub cluster_cidr: Vec<Cidr>,
+    /// `service_cluster_ip_range`: one range, or one of each family; empty if absent.
+    pub service_cluster_ip_range: Vec<Cidr>,
+}
+
+/// `services.kubelet`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct KubeletSpec {
+    /// The keys that every service has.
+    pub service: ServiceSpec,
+    /// `cluster_domain`.
+    pub cluster_domain: Option<String>,
+    /// `cluster_dns_server`: the address of the cluster's DNS, or several with commas between.
+    pub cluster_dns_server: Option<String>,
+    /// `infra_container_image`: the pause image.
+    pub infra_container_image: Option<String>,
+    /// `fail_swap_on`: refuse to start where swap is on.
+    pub fail_swap_on: Option<bool>,
+    /// `generate_serving_certificate`: serve with a certificate of the cluster's own CA.
+    pub generate_serving_certificate: Option<bool>,
+}
