@@ -194,6 +194,18 @@ impl<'a> Planner<'a> {
         }
         if self.etcd_heals.is_empty() || !self.rules.heal_first {
             self.mend_without_majority(&holders, &birth);
+            return;
+        }
+        for name in holders {
+            let condition = self.condition(name, Component::Etcd);
+            if matches!(condition, Some(Condition::Differs { .. } | Condition::Sick(_))) {
+                self.hold(
+                    name,
+                    "etcd",
+                    "etcd runs and is not changed",
+                    "the members that are down come up first",
+                );
+            }
         }
     }
 
