@@ -1,8 +1,9 @@
 //! What windlass must never do, looked at in the moment of every verb.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use windlass_engine::{FilePut, PortResult};
+use windlass_engine::PortResult;
 use windlass_model::{
     Action, CertName, Component, ContainerName, FilePath, ImageRef, Ledger, MemberId, NodeName,
 };
@@ -91,7 +92,7 @@ pub(crate) enum Deed<'a> {
         name: &'a ContainerName,
     },
     PutFiles {
-        files: &'a [FilePut],
+        files: &'a [(FilePath, Arc<FileState>)],
     },
     RemovePaths {
         paths: &'a BTreeSet<FilePath>,
@@ -130,6 +131,12 @@ impl Deed<'_> {
     /// Whether it only asks.
     pub(crate) fn is_a_question(&self) -> bool {
         matches!(self, Self::Ask | Self::AskApi)
+    }
+
+    /// Whether it changes anything beyond the operator's machine.
+    pub(crate) fn is_remote(&self) -> bool {
+        let is_local = matches!(self, Self::Mint { .. } | Self::Commit { .. } | Self::DeleteLedger);
+        !is_local && !self.is_a_question()
     }
 
     /// Whether it goes to the verb's node, and not through any API server or member.
@@ -315,18 +322,17 @@ impl World {
         let Deed::PutFiles { files } = deed else { return Vec::new() };
         files
             .iter()
-            .filter_map(|file| {
-                let state = FileState::new(file.content.expose(), file.mode, file.owner);
-                if let Some(name) = self.keys.not_durable(&state.digest) {
-                    return Some(format!("{name} goes to {} and is not in the ledger yet", file.path));
+            .filter_map(|(path, file)| {
+                if let Some(name) = self.keys.not_durable(&file.digest) {
+                    return Some(format!("{name} goes to {path} and is not in the ledger yet"));
                 }
-                if self.run.ledger_path.as_ref() != Some(&file.path) {
+                if self.run.ledger_path.as_ref() != Some(path) {
                     return None;
                 }
-                let copy = ledger_copy(&state)?;
+                let copy = ledger_copy(file)?;
                 let committed = self.shelf.highest_serial();
                 (copy.serial > committed).then(|| {
-                    format!("ledger {} goes to {} and only {committed} is committed", copy.serial, file.path)
+                    format!("ledger {} goes to {path} and only {committed} is committed", copy.serial)
                 })
             })
             .collect()
@@ -357,7 +363,7 @@ impl World {
             (Action::MintCerts { certs }, Deed::Mint { name }) => certs.contains_key(*name),
             (Action::PullImage { image, .. }, Deed::Pull { image: pulled }) => here && image == *pulled,
             (Action::WriteFiles { files, .. }, Deed::PutFiles { files: put }) => {
-                here && put.iter().all(|file| files.contains_key(&file.path))
+                here && put.iter().all(|(path, _)| files.contains_key(path))
             }
             (Action::RemovePaths { paths, .. }, Deed::RemovePaths { paths: removed }) => {
                 here && removed.is_subset(paths)

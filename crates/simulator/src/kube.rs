@@ -253,6 +253,17 @@ impl World {
         connected || object.last_heartbeat + GRACE_PERIOD > self.now
     }
 
+    /// Whether an API server tells that this machine is not ready.
+    pub(crate) fn is_told_not_ready(&self, machine: usize) -> bool {
+        let name = self.kubelet_name(machine);
+        self.view.nodes.iter().filter_map(|node| node.api).any(|id| {
+            self.clusters
+                .get(&id)
+                .and_then(|cluster| cluster.kube.nodes.get(&name))
+                .is_some_and(|object| !self.is_ready(id, &name, object))
+        })
+    }
+
     /// Whether any cluster keeps pods off this machine.
     pub(crate) fn is_cordoned(&self, machine: usize) -> bool {
         let name = self.kubelet_name(machine);

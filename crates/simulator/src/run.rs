@@ -175,9 +175,12 @@ impl World {
         self.settle(at.saturating_add(passed).max(self.now));
     }
 
-    /// A verb is asked for: its number, and how long it takes in milliseconds.
-    pub(crate) fn begin_verb(&mut self, verb: &Verb<'_>) -> (u64, u64) {
+    /// A verb is asked for: its number, and how long it takes in milliseconds; nothing if nobody is alive to ask.
+    pub(crate) fn begin_verb(&mut self, verb: &Verb<'_>) -> Option<(u64, u64)> {
         self.catch_up();
+        if self.run.operator == Operator::Dead {
+            return None;
+        }
         self.run.verbs += 1;
         let number = self.run.verbs;
         let machine = verb.node.and_then(|node| self.machine_of(node));
@@ -211,7 +214,7 @@ impl World {
                 pace.question
             }
         };
-        (number, (usual / 2 + spread(self.seed, number) % usual.max(1)).max(1))
+        Some((number, (usual / 2 + spread(self.seed, number) % usual.max(1)).max(1)))
     }
 
     /// The moment of a verb has come: faults strike, it takes effect, and the invariants are looked at.
@@ -223,6 +226,11 @@ impl World {
     ) -> Outcome<T> {
         self.catch_up();
         if self.run.operator == Operator::Dead {
+            // What was on its way when the operator's machine died arrives or is lost: of every two one.
+            let arrives = verb.deed.is_remote() && spread(self.seed, number).is_multiple_of(2);
+            if arrives && self.reach(&verb).and_then(|()| self.do_under_watch(&verb, effect)).is_ok() {
+                self.tell(number, verb, End::Arrived);
+            }
             return Outcome::OperatorDied;
         }
         let mut after = None;

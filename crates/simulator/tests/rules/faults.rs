@@ -59,6 +59,32 @@ fn when_the_operator_s_machine_dies_its_verbs_never_return_and_whoever_drives_is
 }
 
 #[test]
+fn what_was_on_its_way_when_the_operator_s_machine_died_arrives_or_is_lost() {
+    let arrived = run(async {
+        let lab = Lab::new(1);
+        lab.begin(FaultSchedule::at(1, Fault::OperatorDies { when: When::Before }));
+        let paths: Vec<String> = (1..=8).map(|number| format!("/{number}")).collect();
+        let write = |number: usize| lab.write(1, &paths[number], "x");
+        let work = async {
+            let _ =
+                tokio::join!(write(0), write(1), write(2), write(3), write(4), write(5), write(6), write(7));
+        };
+        tokio::select! {
+            biased;
+            () = lab.fleet.died() => (),
+            () = work => (),
+        }
+        lab.begin(FaultSchedule::none());
+        let mut arrived = 0;
+        for path in &paths {
+            arrived += usize::from(is_there(&lab, path).await);
+        }
+        arrived
+    });
+    assert!((1..8).contains(&arrived), "{arrived} of 8");
+}
+
+#[test]
 fn the_operator_s_machine_can_die_before_or_after_a_commit() {
     run(async {
         for (when, serial) in [(When::Before, 1), (When::After, 2)] {

@@ -27,7 +27,13 @@ fn a_number_of_bare_machines_is_a_world() {
          address: 10.0.0.3, internal_address: 10.0.0.3}\n",
     );
     assert_eq!(listed.unwrap().to_yaml().unwrap(), World::bare(3).to_yaml().unwrap());
-    assert!(World::from_yaml("bear: 3").is_err());
+    let refused = |text| World::from_yaml(text).unwrap_err().to_string();
+    assert_eq!(refused("bear: 3"), "the text describes no world");
+    assert_eq!(refused("nodes: [{name: a}]"), "nodes[0] needs a name and an address");
+    assert_eq!(
+        refused("nodes: [{name: a, address: 10.0.0.1}, {name: b, address: 10.0.0.1}]"),
+        "two nodes have the name or address `10.0.0.1`"
+    );
 }
 
 #[test]
