@@ -222,7 +222,8 @@ impl World {
             self.judge_apis(&before);
         }
         let unseen = self.run.last_blow.is_some_and(|at| self.now < at + UNSEEN_BY_THE_API);
-        if !unseen && !self.run.rules.dismantling {
+        let darkens = self.run.last_darkening.is_some_and(|at| self.now < at + FRESH);
+        if !unseen && !darkens && !self.run.rules.dismantling {
             self.judge_window(&before);
         }
         result
@@ -281,7 +282,10 @@ impl World {
         {
             let names = self.names_of(&marks.unavailable_apis);
             self.violate(ViolationKind::ApiServers, format!("unavailable API servers over {limit}: {names}"));
-        } else if !before.able_apis.is_empty() && marks.able_apis.is_empty() && self.run.apis_seen.len() > 1 {
+        } else if !before.able_apis.is_empty()
+            && marks.able_apis.is_empty()
+            && self.run.rules.controlplanes.len() > 1
+        {
             self.violate(ViolationKind::ApiServers, "the last API server of several stopped".to_owned());
         }
     }

@@ -95,9 +95,11 @@ impl World {
         let mut nodes = vec![NodeView::default(); self.nodes.len()];
         for (machine, node) in nodes.iter_mut().enumerate() {
             if let Some((api, able)) = self.api_work(machine, &mut until) {
-                // One that is cut off from the others serves nobody but its own machine.
-                node.api_able = able && self.nodes[machine].peers == crate::world::Link::Open;
                 node.api = if able { self.etcd_behind(machine, api) } else { None };
+                // Where etcd lives and this one does not reach it, nothing is lost with it.
+                let etcd_lives =
+                    self.view.clusters.values().any(|cluster| cluster.standing == Standing::Quorate);
+                node.api_able = able && (node.api.is_some() || !etcd_lives);
             }
         }
         self.view.nodes = nodes;
@@ -228,7 +230,9 @@ impl World {
         let node = &self.nodes[machine];
         let connected = node.power == Power::On && node.peers == crate::world::Link::Open;
         let has_api = node.containers.values().any(|c| c.kind == Some(Component::KubeApiserver));
-        let needed: &[Component] = if has_api {
+        // Where nobody can be forwarded to, nothing is lost with the forwarder.
+        let api_lives = self.view.nodes.iter().any(|node| node.api.is_some());
+        let needed: &[Component] = if has_api || !api_lives {
             &[Component::Kubelet, Component::KubeProxy]
         } else {
             &[Component::Kubelet, Component::KubeProxy, Component::NginxProxy]
@@ -270,11 +274,14 @@ impl World {
             self.run.rules.workers.iter().filter_map(|node| self.machine_of(node)).collect();
         let controlplanes: BTreeSet<usize> =
             self.run.rules.controlplanes.iter().filter_map(|node| self.machine_of(node)).collect();
+        let dark: BTreeMap<usize, u64> =
+            workers.iter().filter_map(|machine| Some((*machine, self.dark_since(*machine)?))).collect();
+        self.run.last_darkening = dark.values().max().copied();
         let available: BTreeSet<usize> = workers
             .iter()
             .copied()
             .filter(|machine| self.view.nodes[*machine].worker_able && !self.is_cordoned(*machine))
-            .filter(|machine| !self.is_told_not_ready(*machine))
+            .filter(|machine| !dark.contains_key(machine))
             .collect();
         // Who has never been available cannot become unavailable: a first start disturbs nobody.
         self.run.workers_seen.extend(&available);
