@@ -1,0 +1,542 @@
+//! Docker on a machine: containers, images, and what a container becomes as it starts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use windlass_engine::{NewContainer, PortError, PortResult};
+use windlass_model::{
+    Component, ContainerName, ContainerSeen, ContainerSpec, ContainerState, FilePath, Health, ImageRef,
+    Loaded, Maker, OnChange,
+};
+
+use crate::etcd::Boot;
+use crate::process::{LoadedFiles, Program, Start, kind_of};
+use crate::world::{Node, Service, World, already, lasting, passing};
+
+/// A container as it really is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Container {
+    /// Older containers have lower numbers.
+    #[serde(default)]
+    pub(crate) number: u64,
+    /// The component that it runs; it keeps it through a rename.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) kind: Option<Component>,
+    /// What it really runs with.
+    pub(crate) spec: Arc<ContainerSpec>,
+    /// Who made it.
+    pub(crate) maker: Maker,
+    /// Arguments beyond the spec.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) birth: Vec<Arc<str>>,
+    /// The digests on its label.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) declared: Loaded,
+    /// The files as its process has read them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) loaded: LoadedFiles,
+    /// Whether it runs.
+    pub(crate) phase: Phase,
+    /// When its process began.
+    #[serde(default)]
+    pub(crate) since: u64,
+    /// From when its process can answer.
+    #[serde(default)]
+    pub(crate) ready_at: u64,
+    /// What etcd made of its data and its arguments.
+    #[serde(default, skip_serializing_if = "Boot::is_pending")]
+    pub(crate) boot: Boot,
+    #[serde(skip)]
+    pub(crate) program: Option<Arc<Program>>,
+}
+
+/// Whether a container runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Phase {
+    Created,
+    Running,
+    Stopped,
+    Paused,
+}
+
+/// What lies below a machine's configuration: the one place where a missing mount source is an error and not
+/// silently made as an empty directory owned by root, which is what Docker does.
+const CONFIGURATION: &str = "/etc/kubernetes";
+
+/// How long a container counts as starting when it does not answer yet.
+const GRACE: u64 = 10_000;
+
+/// How long a component takes until it can answer, in milliseconds.
+fn startup(kind: Option<Component>) -> u64 {
+    match kind {
+        Some(Component::Etcd) => 2_000,
+        Some(Component::KubeApiserver) => 5_000,
+        _ => 1_000,
+    }
+}
+
+impl Container {
+    pub(crate) fn runs(&self) -> bool {
+        self.phase == Phase::Running
+    }
+
+    /// What `look` tells of its arguments: the spec of its label, or what `inspect` tells.
+    fn shown(&self) -> Arc<ContainerSpec> {
+        match self.maker {
+            Maker::Windlass => self.spec.clone(),
+            // `inspect` knows nothing of the files that a process reads, nor of Kubernetes versions.
+            Maker::Other => {
+                let mut spec = ContainerSpec::clone(&self.spec);
+                spec.command.extend(self.birth.iter().cloned());
+                spec.reads.clear();
+                spec.version = None;
+                Arc::new(spec)
+            }
+        }
+    }
+
+    /// The digests of those files of its spec that its process has loaded; before it first starts, its label's.
+    fn seen_loaded(&self) -> Loaded {
+        if self.phase == Phase::Created {
+            return self.declared.clone();
+        }
+        self.spec
+            .reads
+            .keys()
+            .filter_map(|path| self.loaded.get(path).map(|file| (path.clone(), file.digest)))
+            .collect()
+    }
+}
+
+impl World {
+    fn container_mut(&mut self, machine: usize, name: &ContainerName) -> PortResult<&mut Container> {
+        let node = &mut self.nodes[machine];
+        match node.containers.get_mut(name) {
+            Some(container) => Ok(container),
+            None => Err(lasting(format!("no such container: {name} on {}", node.name))),
+        }
+    }
+
+    /// While Docker restarts it answers nothing.
+    pub(crate) fn docker_answers(&self, machine: usize) -> PortResult<()> {
+        let node = &self.nodes[machine];
+        match node.docker_back_at {
+            Some(at) if at > self.now => {
+                Err(passing(format!("{}: cannot connect to the Docker daemon", node.name)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes Docker hold an image.
+    pub(crate) fn pull(&mut self, machine: usize, image: &ImageRef) -> PortResult<()> {
+        self.docker_answers(machine)?;
+        let node = &mut self.nodes[machine];
+        if node.images.contains(image) {
+            return Ok(());
+        }
+        if self.registry == Service::Down {
+            return Err(passing(format!("pull {image}: registry: connection refused")));
+        }
+        if node.disk == crate::world::Disk::Full {
+            return Err(lasting(format!("pull {image}: no space left on device")));
+        }
+        node.images.insert(image.clone());
+        Ok(())
+    }
+
+    /// Creates a container. Docker refuses a name in use and an image that is not there; a mount source that is
+    /// not there it would create as a directory, which for configuration is always wrong, so this one refuses.
+    pub(crate) fn create(
+        &mut self,
+        machine: usize,
+        name: &ContainerName,
+        new: &NewContainer,
+    ) -> PortResult<()> {
+        self.docker_answers(machine)?;
+        let node = &self.nodes[machine];
+        if let Some(there) = node.containers.get(name) {
+            let same = there.phase == Phase::Created
+                && there.spec == new.spec
+                && there.birth == new.birth
+                && there.declared == new.loaded;
+            return Err(if same {
+                already(format!("{name} is created"))
+            } else {
+                lasting(format!("the container name {name} is already in use on {}", node.name))
+            });
+        }
+        if !node.images.contains(&new.spec.image) {
+            return Err(lasting(format!("no such image: {} on {}", new.spec.image, node.name)));
+        }
+        for bind in &new.spec.binds {
+            let source = bind.split(':').next().unwrap_or(bind).trim_end_matches('/');
+            let configured = source.ends_with(CONFIGURATION)
+                || source.contains("/etc/kubernetes/")
+                || new.spec.reads.contains_key(source);
+            if configured && !node.holds_anything_under(source) {
+                return Err(lasting(format!("bind source path does not exist: {source} on {}", node.name)));
+            }
+        }
+        if node.disk == crate::world::Disk::Full {
+            return Err(lasting(format!("{}: no space left on device", node.name)));
+        }
+        self.insert_container(machine, name, &new.spec, &new.birth, &new.loaded, Maker::Windlass);
+        Ok(())
+    }
+
+    pub(crate) fn insert_container(
+        &mut self,
+        machine: usize,
+        name: &ContainerName,
+        spec: &Arc<ContainerSpec>,
+        birth: &[Arc<str>],
+        declared: &Loaded,
+        maker: Maker,
+    ) {
+        self.containers_made += 1;
+        let container = Container {
+            number: self.containers_made,
+            kind: kind_of(name.as_str(), spec),
+            spec: spec.clone(),
+            maker,
+            birth: birth.to_vec(),
+            declared: declared.clone(),
+            loaded: LoadedFiles::new(),
+            phase: Phase::Created,
+            since: 0,
+            ready_at: 0,
+            boot: Boot::Pending,
+            program: None,
+        };
+        self.nodes[machine].containers.insert(name.clone(), container);
+    }
+
+    /// Starts a container; Docker refuses one that is paused.
+    pub(crate) fn start(&mut self, machine: usize, name: &ContainerName) -> PortResult<()> {
+        self.docker_answers(machine)?;
+        let node_name = self.nodes[machine].name.clone();
+        match self.container_mut(machine, name)?.phase {
+            Phase::Running => Err(already(format!("{name} runs"))),
+            Phase::Paused => Err(lasting(format!(
+                "cannot start a paused container, try unpause instead: {name} on {node_name}"
+            ))),
+            Phase::Created | Phase::Stopped => {
+                self.begin_process(machine, name);
+                Ok(())
+            }
+        }
+    }
+
+    /// Stops a container. With restart `always` it stays stopped until Docker itself restarts:
+    /// <https://docs.docker.com/engine/containers/start-containers-automatically/>.
+    pub(crate) fn stop(&mut self, machine: usize, name: &ContainerName) -> PortResult<()> {
+        self.docker_answers(machine)?;
+        let container = self.container_mut(machine, name)?;
+        match container.phase {
+            Phase::Created | Phase::Stopped => Err(already(format!("{name} does not run"))),
+            Phase::Running | Phase::Paused => {
+                container.phase = Phase::Stopped;
+                container.boot = Boot::Pending;
+                self.touch();
+                Ok(())
+            }
+        }
+    }
+
+    /// Renames a container; Docker refuses a name in use.
+    pub(crate) fn rename(
+        &mut self,
+        machine: usize,
+        from: &ContainerName,
+        to: &ContainerName,
+    ) -> PortResult<()> {
+        self.docker_answers(machine)?;
+        let node = &mut self.nodes[machine];
+        match (node.containers.contains_key(from), node.containers.contains_key(to)) {
+            (true, true) => {
+                Err(lasting(format!("the container name {to} is already in use on {}", node.name)))
+            }
+            (false, true) => Err(already(format!("{from} is called {to}"))),
+            (false, false) => Err(lasting(format!("no such container: {from} on {}", node.name))),
+            (true, false) => {
+                if let Some(container) = node.containers.remove(from) {
+                    node.containers.insert(to.clone(), container);
+                }
+                self.touch();
+                Ok(())
+            }
+        }
+    }
+
+    /// Removes a container; Docker refuses one that runs, restarts or is paused.
+    pub(crate) fn remove(&mut self, machine: usize, name: &ContainerName) -> PortResult<()> {
+        self.docker_answers(machine)?;
+        let node = &mut self.nodes[machine];
+        match node.containers.get(name).map(|container| container.phase) {
+            None => Err(already(format!("{name} is gone"))),
+            Some(Phase::Running | Phase::Paused) => {
+                Err(lasting(format!("you cannot remove a running container: {name} on {}", node.name)))
+            }
+            Some(Phase::Created | Phase::Stopped) => {
+                node.containers.remove(name);
+                Ok(())
+            }
+        }
+    }
+
+    /// SIGHUP: files are read again. A file that is itself the source of a mount keeps its old content in the
+    /// container: the mount holds the inode, and an atomic write makes another one.
+    pub(crate) fn reload(&mut self, machine: usize, name: &ContainerName) -> PortResult<()> {
+        self.docker_answers(machine)?;
+        let files = self.nodes[machine].files.clone();
+        let container = self.container_mut(machine, name)?;
+        if !container.runs() {
+            return Err(lasting(format!("container {name} is not running")));
+        }
+        for (path, on_change) in &container.spec.reads {
+            let mounted = |bind: &Arc<str>| bind.split(':').next() == Some(path.as_str());
+            if *on_change == OnChange::Reload
+                && !container.spec.binds.iter().any(mounted)
+                && let Some(file) = files.get(path)
+            {
+                container.loaded.insert(path.clone(), file.clone());
+            }
+        }
+        container.program = None;
+        self.understand(machine);
+        self.touch();
+        Ok(())
+    }
+
+    /// Removes the containers of all pods; kubelet, while it runs, makes them anew.
+    pub(crate) fn remove_pods(&mut self, machine: usize) -> PortResult<()> {
+        self.docker_answers(machine)?;
+        self.nodes[machine].pod_containers = false;
+        self.touch();
+        Ok(())
+    }
+
+    /// The process of a container begins: it reads its files, and Docker makes the directories that it mounts.
+    pub(crate) fn begin_process(&mut self, machine: usize, name: &ContainerName) {
+        let now = self.now;
+        let node = &mut self.nodes[machine];
+        let slow = u64::from(node.slowness.max(1));
+        let Some(container) = node.containers.get_mut(name) else { return };
+        container.phase = Phase::Running;
+        container.since = now;
+        container.ready_at = now + startup(container.kind) * slow;
+        container.boot = Boot::Pending;
+        read_files(container, &node.files, node.name.as_str(), [&node.address, &node.internal_address]);
+        container.program = None;
+        self.understand(machine);
+        self.running_make_directories_again(machine);
+        self.touch();
+    }
+
+    /// All containers start: restart `always` does not ask whether one was stopped before Docker stopped, nor
+    /// whether it had ever been started.
+    pub(crate) fn start_all(&mut self, machine: usize) {
+        let names: Vec<ContainerName> = self.nodes[machine].containers.keys().cloned().collect();
+        for name in names {
+            self.begin_process(machine, &name);
+        }
+    }
+
+    /// Works out anew what processes are whose files or arguments have changed.
+    pub(crate) fn understand(&mut self, machine: usize) {
+        let node = &mut self.nodes[machine];
+        let addresses = [node.address.as_str(), node.internal_address.as_str()];
+        for container in node.containers.values_mut().filter(|container| container.program.is_none()) {
+            let start =
+                start_of(container.kind, &container.spec, &container.birth, node.name.as_str(), addresses);
+            container.program = Some(Arc::new(start.run(&container.loaded, &self.keys)));
+        }
+    }
+
+    /// A process that ends again and again reads its files again and again.
+    pub(crate) fn crashed_read_again(&mut self, machine: usize) {
+        let now = self.now;
+        let node = &mut self.nodes[machine];
+        let mut changed = false;
+        for container in node.containers.values_mut() {
+            if !container.runs() || container.program.as_ref().is_none_or(|program| program.crash.is_none()) {
+                continue;
+            }
+            let addresses = [&node.address, &node.internal_address];
+            read_files(container, &node.files, node.name.as_str(), addresses);
+            container.program = None;
+            container.since = now;
+            container.ready_at = now + startup(container.kind) * u64::from(node.slowness.max(1));
+            container.boot = Boot::Pending;
+            changed = true;
+        }
+        if changed {
+            self.understand(machine);
+            self.touch();
+        }
+    }
+
+    /// Running containers write to the directories that they mount; deleted under them, they come back.
+    pub(crate) fn running_make_directories_again(&mut self, machine: usize) {
+        let node = &mut self.nodes[machine];
+        let mut made: Vec<FilePath> = Vec::new();
+        for container in node.containers.values().filter(|container| container.runs()) {
+            match container.kind {
+                Some(Component::Kubelet) => {
+                    let root = container.spec.flag("root-dir").unwrap_or("/var/lib/kubelet");
+                    let root = FilePath::from(root);
+                    node.kubelet_root = Some(root.clone());
+                    made.push(root);
+                    // The network plugin, a pod, writes its configuration and binaries there.
+                    let ends =
+                        ["/etc/cni", "/opt/cni", "/var/lib/cni", "/var/log/pods", "/var/log/containers"];
+                    made.extend(
+                        sources(&container.spec)
+                            .filter(|source| ends.iter().any(|end| source.as_str().ends_with(end))),
+                    );
+                }
+                Some(Component::KubeApiserver) if container.spec.flag("audit-log-path").is_some() => {
+                    made.extend(sources(&container.spec).filter(|source| source.as_str().contains("audit")));
+                }
+                Some(Component::EtcdRollingSnapshots) => {
+                    made.extend(sources(&container.spec).filter(is_snapshots));
+                }
+                _ => {}
+            }
+        }
+        node.directories.extend(made);
+    }
+
+    /// The last lines of a container's log.
+    pub(crate) fn log_tail(
+        &self,
+        machine: usize,
+        name: &ContainerName,
+        lines: usize,
+    ) -> PortResult<Vec<String>> {
+        self.docker_answers(machine)?;
+        let node = &self.nodes[machine];
+        let Some(container) = node.containers.get(name) else {
+            return Err(lasting(format!("no such container: {name} on {}", node.name)));
+        };
+        let why = self.complaint(machine, container).unwrap_or_else(|| "serving".to_owned());
+        Ok(std::iter::once(why).take(lines).collect())
+    }
+
+    /// Why a container does not do its work, if it knows.
+    fn complaint(&self, machine: usize, container: &Container) -> Option<String> {
+        let program = container.program.as_ref()?;
+        if self.port_is_taken(machine, container) {
+            return Some("listen tcp: bind: address already in use".to_owned());
+        }
+        if let Some(crash) = program.crash.as_ref().or(program.fault.as_ref()) {
+            return Some(crash.clone());
+        }
+        if let Boot::Crash { why, .. } = &container.boot {
+            return Some(why.clone());
+        }
+        (!self.is_in_date(program)).then(|| "x509: certificate has expired or is not yet valid".to_owned())
+    }
+
+    /// Whether an older container of the same component runs, and holds the port and the data.
+    pub(crate) fn port_is_taken(&self, machine: usize, container: &Container) -> bool {
+        container.kind.is_some()
+            && self.nodes[machine]
+                .containers
+                .values()
+                .any(|other| other.runs() && other.kind == container.kind && other.number < container.number)
+    }
+
+    /// A container as a look tells it.
+    pub(crate) fn seen(&self, machine: usize, container: &Container) -> ContainerSeen {
+        let (state, health) = self.status(machine, container);
+        ContainerSeen {
+            spec: container.shown(),
+            maker: container.maker,
+            state,
+            health,
+            loaded: container.seen_loaded(),
+        }
+    }
+
+    fn status(&self, machine: usize, container: &Container) -> (ContainerState, Health) {
+        match container.phase {
+            Phase::Created => return (ContainerState::Created, Health::Unhealthy),
+            Phase::Stopped => return (ContainerState::Stopped, Health::Unhealthy),
+            Phase::Paused => return (ContainerState::Paused, Health::Unhealthy),
+            Phase::Running => {}
+        }
+        let crashes = self.port_is_taken(machine, container)
+            || container.program.as_ref().is_some_and(|program| program.crash.is_some())
+            || matches!(container.boot, Boot::Crash { .. });
+        if crashes {
+            return (ContainerState::Crashing, Health::Unhealthy);
+        }
+        let health = if self.is_healthy(machine, container) {
+            Health::Healthy
+        } else if self.now < container.ready_at.max(container.since + GRACE) {
+            Health::Starting
+        } else {
+            Health::Unhealthy
+        };
+        (ContainerState::Running, health)
+    }
+}
+
+/// Whether a directory holds snapshots, which outlive the cluster.
+pub(crate) fn is_snapshots(path: &FilePath) -> bool {
+    path.as_str().contains("snapshots")
+}
+
+fn sources(spec: &ContainerSpec) -> impl Iterator<Item = FilePath> + '_ {
+    spec.binds.iter().map(|bind| FilePath::from(bind.split(':').next().unwrap_or(bind).trim_end_matches('/')))
+}
+
+fn start_of<'a>(
+    kind: Option<Component>,
+    spec: &'a ContainerSpec,
+    birth: &'a [Arc<str>],
+    machine: &'a str,
+    addresses: [&'a str; 2],
+) -> Start<'a> {
+    Start { kind, spec, birth, machine, addresses }
+}
+
+fn read_files(
+    container: &mut Container,
+    files: &BTreeMap<FilePath, Arc<crate::files::FileState>>,
+    machine: &str,
+    addresses: [&String; 2],
+) {
+    let start =
+        start_of(container.kind, &container.spec, &container.birth, machine, addresses.map(String::as_str));
+    container.loaded = start
+        .reads(files)
+        .into_iter()
+        .filter_map(|path| files.get(&path).cloned().map(|file| (path, file)))
+        .collect();
+}
+
+impl Node {
+    /// The container that runs this component and holds its port.
+    pub(crate) fn running(&self, kind: Component) -> Option<&Container> {
+        self.containers
+            .values()
+            .filter(|container| container.runs() && container.kind == Some(kind))
+            .min_by_key(|container| container.number)
+    }
+}
+
+/// An image that is already on a machine.
+pub(crate) fn images(names: &[&str]) -> std::collections::BTreeSet<ImageRef> {
+    names.iter().copied().map(ImageRef::from).collect()
+}
+
+/// Whether an error tells that the effect was there already.
+pub(crate) fn is_already_so<T>(result: &PortResult<T>) -> bool {
+    matches!(result, Err(PortError::AlreadySo { .. }))
+}

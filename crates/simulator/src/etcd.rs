@@ -1,0 +1,642 @@
+//! etcd: data directories, members, majorities, leaders, and what etcd refuses.
+//!
+//! The rules are those of etcd 3.4 and 3.5 (`server/etcdserver/server.go`, `bootstrap.go`,
+//! `api/membership/cluster.go`), stricter where etcd would go on and corrupt its data.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use windlass_engine::PortResult;
+use windlass_model::{
+    Component, Digest, EtcdSeen, FilePath, Health, MemberId, MemberSeen, NodeName, Usage, Vote,
+};
+
+use crate::files::is_under;
+use crate::invariants::ViolationKind;
+use crate::kube::KubeState;
+use crate::process::{EtcdWork, Program, Tls, Work, host_of};
+use crate::view::{ClusterView, Standing};
+use crate::world::{Node, World, already, lasting, passing};
+
+/// One cluster of etcd, as its majority agrees on it, with the objects of Kubernetes that it keeps.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Cluster {
+    pub(crate) members: BTreeMap<MemberId, Member>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) removed: BTreeSet<MemberId>,
+    /// Whether a majority has ever stood.
+    pub(crate) lived: bool,
+    /// Whether windlass has been asked to remove it, and has begun to.
+    pub(crate) dismantled: bool,
+    /// Whether one with the same founders had lived before and nothing of it was left.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) reborn: bool,
+    pub(crate) leader: Option<MemberId>,
+    /// Until when nobody leads, after a leader was lost.
+    pub(crate) election_until: u64,
+    pub(crate) kube: KubeState,
+}
+
+/// A member as the others know it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Member {
+    /// Empty until it has joined, unless it founded the cluster.
+    #[serde(default)]
+    pub(crate) name: String,
+    pub(crate) peer_url: String,
+    pub(crate) vote: Vote,
+    /// Whether it has ever published itself.
+    #[serde(default)]
+    pub(crate) started: bool,
+    /// Whether it has ever written data.
+    #[serde(default)]
+    pub(crate) had_data: bool,
+    /// Since when it has been connected, without a break.
+    #[serde(default)]
+    pub(crate) connected_since: Option<u64>,
+}
+
+/// The data of one member in a directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MemberData {
+    pub(crate) cluster: u64,
+    pub(crate) member: MemberId,
+    /// The directory in which it was written.
+    pub(crate) home: FilePath,
+    /// Whether it was begun anew by a member that had data before.
+    #[serde(default)]
+    pub(crate) blank: bool,
+}
+
+/// What a starting etcd made of its data and arguments.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Boot {
+    /// Not looked at yet.
+    #[default]
+    Pending,
+    /// It takes part as this member.
+    Member { cluster: u64, id: MemberId },
+    /// It ended; Docker starts it again.
+    Crash { why: String, again_at: u64 },
+}
+
+impl Boot {
+    pub(crate) fn is_pending(&self) -> bool {
+        *self == Self::Pending
+    }
+}
+
+/// How long an election takes after a leader was lost: five heartbeats are missed, then votes are cast. RKE runs
+/// etcd with an election timeout of 5,000 ms.
+pub(crate) const ELECTION: u64 = 5_000;
+/// How long a learner takes to catch up.
+const CATCH_UP: u64 = 2_000;
+/// For how long all voters must have been connected before etcd lets a member in (`HealthInterval`).
+const HEALTH_INTERVAL: u64 = 5_000;
+/// After how long Docker starts a process again that ended.
+const RESTART_DELAY: u64 = 1_000;
+
+/// A number out of texts; 63 bits, so that any YAML reader keeps it.
+fn id_of(parts: &[&str]) -> u64 {
+    let digest = Digest::of(parts.join("\n")).to_string();
+    u64::from_str_radix(&digest["sha256:".len()..][..16], 16).unwrap_or_default() >> 1
+}
+
+/// A member's id, from its peer address and the token (`NewMember` in `membership/member.go`).
+fn founder_id(peer_url: &str, token: &str) -> MemberId {
+    MemberId(id_of(&["member", peer_url, token]))
+}
+
+impl Cluster {
+    pub(crate) fn voters(&self) -> usize {
+        self.members.values().filter(|member| member.vote == Vote::Voter).count()
+    }
+
+    fn by_url(&self, peer_url: &str) -> Option<(MemberId, &Member)> {
+        self.members.iter().find(|(_, member)| member.peer_url == peer_url).map(|(id, member)| (*id, member))
+    }
+}
+
+impl Node {
+    pub(crate) fn has_etcd_data_under(&self, path: &FilePath) -> bool {
+        self.etcd_data.keys().any(|data| is_under(data.as_str(), path.as_str()))
+    }
+}
+
+/// Whether two members believe each other, both ways: each dials the other.
+fn trust_each_other(one: &EtcdWork, other: &EtcdWork) -> bool {
+    let dials = |from: &EtcdWork, to: &EtcdWork| {
+        to.peer.believes(from.peer.cert.as_ref(), Usage::ClientAuth)
+            && from.peer.believes(to.peer.cert.as_ref(), Usage::ServerAuth)
+    };
+    dials(one, other) && dials(other, one)
+}
+
+/// Whether a client reaches a member's client port by the name `host`, and both believe each other.
+pub(crate) fn client_may_talk(client: &Tls, member: &EtcdWork, host: &str) -> bool {
+    let named = client.trust.is_none()
+        || host == "127.0.0.1"
+        || member.client.cert.as_ref().is_some_and(|cert| cert.names(host));
+    named
+        && member.client.believes(client.cert.as_ref(), Usage::ClientAuth)
+        && client.believes(member.client.cert.as_ref(), Usage::ServerAuth)
+}
+
+impl World {
+    /// The etcd process of a machine, if it is one that could serve at this moment.
+    pub(crate) fn etcd_work(&self, machine: usize) -> Option<(&EtcdWork, &Boot, u64)> {
+        let container = self.nodes[machine].running(Component::Etcd)?;
+        let Work::Etcd(work) = &container.program.as_ref()?.work else { return None };
+        Some((work, &container.boot, container.ready_at))
+    }
+
+    /// Lets every etcd process boot that has to, and works out majorities, until nothing changes any more.
+    pub(crate) fn settle_etcd(&mut self, until: &mut u64) -> BTreeMap<u64, ClusterView> {
+        // Each turn at least one process goes from crashed to member, so there are few.
+        loop {
+            let views: BTreeMap<u64, ClusterView> = self
+                .clusters
+                .keys()
+                .copied()
+                .collect::<Vec<_>>()
+                .into_iter()
+                .map(|id| (id, self.poll(id, until)))
+                .collect();
+            let mut changed = false;
+            for machine in 0..self.nodes.len() {
+                changed |= self.boot_etcd(machine, &views, until);
+            }
+            if !changed {
+                return views;
+            }
+        }
+    }
+
+    /// Boots the etcd process of a machine if it has just begun or begins again; whether anything changed.
+    fn boot_etcd(&mut self, machine: usize, views: &BTreeMap<u64, ClusterView>, until: &mut u64) -> bool {
+        if self.nodes[machine].power == crate::world::Power::Off {
+            return false;
+        }
+        let now = self.now;
+        let Some(container) = self.nodes[machine].running(Component::Etcd) else { return false };
+        let Some(program) = container.program.clone() else { return false };
+        let Work::Etcd(work) = &program.work else { return false };
+        if program.crash.is_some() {
+            return false;
+        }
+        match &container.boot {
+            Boot::Member { cluster, id } => {
+                // A member that is taken out ends itself.
+                if self.clusters.get(cluster).is_some_and(|cluster| cluster.members.contains_key(id)) {
+                    return false;
+                }
+            }
+            Boot::Crash { again_at, .. } if *again_at > now => {
+                *until = (*until).min(*again_at);
+                return false;
+            }
+            Boot::Pending | Boot::Crash { .. } => {}
+        }
+        let (before, number) = (container.boot.clone(), container.number);
+        let (boot, founded) = match self.boot(machine, work, views) {
+            Ok((cluster, id, founded)) => (Boot::Member { cluster, id }, founded),
+            Err(why) => (Boot::Crash { why, again_at: now + RESTART_DELAY }, false),
+        };
+        if let Boot::Crash { again_at, .. } = &boot {
+            *until = (*until).min(*again_at);
+        }
+        let changed = match (&before, &boot) {
+            (Boot::Crash { .. }, Boot::Crash { .. }) => false,
+            (before, boot) => before != boot,
+        };
+        if let Some(container) =
+            self.nodes[machine].containers.values_mut().find(|container| container.number == number)
+        {
+            // What began again needs its start-up time again.
+            if matches!(before, Boot::Crash { .. }) && matches!(boot, Boot::Member { .. }) {
+                container.ready_at = now + 2_000;
+            }
+            container.boot = boot;
+        }
+        changed || founded
+    }
+
+    /// As whom a starting etcd takes part, or why it ends. The flag tells whether a cluster came into being.
+    fn boot(
+        &mut self,
+        machine: usize,
+        work: &EtcdWork,
+        views: &BTreeMap<u64, ClusterView>,
+    ) -> Result<(u64, MemberId, bool), String> {
+        if let Some(data) = self.nodes[machine].etcd_data.get(&work.data) {
+            return self.boot_with_data(machine, data).map(|(cluster, id)| (cluster, id, false));
+        }
+        if !work.initial_cluster.iter().any(|(name, url)| *name == work.name && *url == work.peer_url) {
+            return Err(format!(
+                "couldn't find local name \"{}\" in the initial cluster configuration",
+                work.name
+            ));
+        }
+        if work.existing { self.join(machine, work, views) } else { self.found(machine, work, views) }.map(
+            |(cluster, id, blank, founded)| {
+                let data = MemberData { cluster, member: id, home: work.data.clone(), blank };
+                self.nodes[machine].etcd_data.insert(work.data.clone(), data);
+                if let Some(member) = self.clusters.get_mut(&cluster).and_then(|c| c.members.get_mut(&id)) {
+                    member.had_data = true;
+                }
+                (cluster, id, founded)
+            },
+        )
+    }
+
+    /// With data, arguments for the birth are not looked at: the process is the member that its data says.
+    fn boot_with_data(&self, machine: usize, data: &MemberData) -> Result<(u64, MemberId), String> {
+        let Some(cluster) = self.clusters.get(&data.cluster) else {
+            return Err("cluster of the data is unknown".to_owned());
+        };
+        if !cluster.members.contains_key(&data.member) {
+            return Err("the member has been permanently removed from the cluster".to_owned());
+        }
+        // A member that lost its log and meets one that has it panics: the commit index is out of range.
+        let others_remember = || {
+            self.nodes.iter().enumerate().any(|(other, node)| {
+                self.are_connected(machine, other)
+                    && node.etcd_data.values().any(|there| there.cluster == data.cluster && !there.blank)
+            })
+        };
+        if data.blank && others_remember() {
+            return Err(
+                "tocommit is out of range: was the raft log corrupted, truncated, or lost?".to_owned()
+            );
+        }
+        Ok((data.cluster, data.member))
+    }
+
+    /// `--initial-cluster-state=new` without data.
+    fn found(
+        &mut self,
+        machine: usize,
+        work: &EtcdWork,
+        views: &BTreeMap<u64, ClusterView>,
+    ) -> Result<(u64, MemberId, bool, bool), String> {
+        let mut urls: Vec<&str> = work.initial_cluster.iter().map(|(_, url)| url.as_str()).collect();
+        urls.sort_unstable();
+        urls.insert(0, "cluster");
+        urls.push(&work.token);
+        let founded = id_of(&urls);
+        let own = founder_id(&work.peer_url, &work.token);
+        // It asks the peers first whether a cluster lives that has it already (`isMemberBootstrapped`).
+        if let Some(live) = self.answering_cluster(machine, work, views) {
+            let cluster = &self.clusters[&live];
+            if let Some((id, member)) = cluster.by_url(&work.peer_url) {
+                if member.had_data || member.started {
+                    return Err(format!("member {id} has already been bootstrapped"));
+                }
+                if live != founded {
+                    return Err("cluster ID mismatch".to_owned());
+                }
+                return Ok((live, id, false, false));
+            }
+        }
+        let mut data = self.nodes.iter().flat_map(|node| node.etcd_data.values());
+        let is_new = data.all(|there| there.cluster != founded);
+        if is_new {
+            // Nobody remembers anything: the cluster begins from nothing, even if one with this id has lived.
+            let reborn = self.clusters.get(&founded).is_some_and(|former| former.lived && !former.dismantled);
+            let members = work.initial_cluster.iter().map(|(name, url)| {
+                let member = Member {
+                    name: name.clone(),
+                    peer_url: url.clone(),
+                    vote: Vote::Voter,
+                    started: false,
+                    had_data: false,
+                    connected_since: None,
+                };
+                (founder_id(url, &work.token), member)
+            });
+            let cluster = Cluster { members: members.collect(), reborn, ..Cluster::default() };
+            self.clusters.insert(founded, cluster);
+        }
+        match self.clusters[&founded].members.get(&own) {
+            Some(member) => Ok((founded, own, member.had_data, is_new)),
+            None => Err("the member has been permanently removed from the cluster".to_owned()),
+        }
+    }
+
+    /// `--initial-cluster-state=existing` without data.
+    fn join(
+        &mut self,
+        machine: usize,
+        work: &EtcdWork,
+        views: &BTreeMap<u64, ClusterView>,
+    ) -> Result<(u64, MemberId, bool, bool), String> {
+        let Some(live) = self.answering_cluster(machine, work, views) else {
+            return Err("could not retrieve cluster information from the given URLs".to_owned());
+        };
+        let cluster = &self.clusters[&live];
+        let wished: BTreeSet<&str> = work.initial_cluster.iter().map(|(_, url)| url.as_str()).collect();
+        let there: BTreeSet<&str> = cluster.members.values().map(|member| member.peer_url.as_str()).collect();
+        // `ValidateClusterAndAssignIDs`: the two lists must be the same.
+        if wished != there {
+            return Err("error validating peerURLs: member count is unequal or unmatched member".to_owned());
+        }
+        let Some((id, member)) = cluster.by_url(&work.peer_url) else {
+            return Err("error validating peerURLs: unmatched member".to_owned());
+        };
+        // etcd would start and, having forgotten its votes, could break what the others agreed on.
+        if member.had_data {
+            return Err(format!("member {id} had data and has lost it"));
+        }
+        Ok((live, id, false, false))
+    }
+
+    /// The cluster with a majority that answers at any of the peer addresses of `--initial-cluster`.
+    fn answering_cluster(
+        &self,
+        machine: usize,
+        work: &EtcdWork,
+        views: &BTreeMap<u64, ClusterView>,
+    ) -> Option<u64> {
+        work.initial_cluster.iter().filter(|(_, url)| *url != work.peer_url).find_map(|(_, url)| {
+            let other = self.machine_at(machine, host_of(url))?;
+            let (theirs, boot, _) = self.etcd_work(other)?;
+            let Boot::Member { cluster, id } = boot else { return None };
+            let answers = views.get(cluster).is_some_and(|view| view.serves(*id));
+            (answers && self.are_connected(machine, other) && trust_each_other(work, theirs))
+                .then_some(*cluster)
+        })
+    }
+
+    /// Who of a cluster is up, whether a majority stands, and who leads.
+    fn poll(&mut self, id: u64, until: &mut u64) -> ClusterView {
+        let now = self.now;
+        let up: Vec<(MemberId, usize, Arc<Program>)> = (0..self.nodes.len())
+            .filter_map(|machine| {
+                let container = self.nodes[machine].running(Component::Etcd)?;
+                let Boot::Member { cluster, id: member } = container.boot else { return None };
+                (cluster == id
+                    && self.nodes[machine].power == crate::world::Power::On
+                    && self.is_able(container, until))
+                .then(|| Some((member, machine, container.program.clone()?)))?
+            })
+            .collect();
+        let linked = |one: &(MemberId, usize, Arc<Program>), other: &(MemberId, usize, Arc<Program>)| {
+            let (Work::Etcd(ours), Work::Etcd(theirs)) = (&one.2.work, &other.2.work) else { return false };
+            one.0 == other.0 || (self.are_connected(one.1, other.1) && trust_each_other(ours, theirs))
+        };
+        let Some(cluster) = self.clusters.get(&id) else { return ClusterView::default() };
+        let votes =
+            |member: &MemberId| cluster.members.get(member).is_some_and(|member| member.vote == Vote::Voter);
+        let majority = cluster.voters() / 2 + 1;
+        // A leader needs a majority around it; raft asks for no more than such a star.
+        let candidates: Vec<MemberId> = up
+            .iter()
+            .filter(|one| votes(&one.0))
+            .filter(|one| up.iter().filter(|other| votes(&other.0) && linked(one, other)).count() >= majority)
+            .map(|one| one.0)
+            .collect();
+        let mut leader = cluster.leader;
+        let mut election_until = cluster.election_until;
+        if leader.is_some_and(|leader| !candidates.contains(&leader)) {
+            leader = None;
+            election_until = now + ELECTION;
+        }
+        if leader.is_none() && !candidates.is_empty() {
+            if now >= election_until {
+                leader = candidates.iter().min().copied();
+            } else {
+                *until = (*until).min(election_until);
+            }
+        }
+        let serving: BTreeMap<MemberId, usize> = up
+            .iter()
+            .find(|one| Some(one.0) == leader)
+            .map(|centre| {
+                let known = |one: &&(MemberId, usize, Arc<Program>)| {
+                    cluster.members.contains_key(&one.0) && linked(centre, one)
+                };
+                up.iter().filter(known).map(|one| (one.0, one.1)).collect()
+            })
+            .unwrap_or_default();
+        let view = ClusterView {
+            voters: cluster.voters(),
+            standing: if candidates.is_empty() { Standing::Broken } else { Standing::Quorate },
+            leader,
+            serving,
+        };
+        let names: Vec<(MemberId, String)> = up
+            .iter()
+            .filter_map(|(member, _, program)| match &program.work {
+                Work::Etcd(work) => Some((*member, work.name.clone())),
+                _ => None,
+            })
+            .collect();
+        self.note(id, &view, election_until, &names);
+        view
+    }
+
+    /// Writes down what a cluster agrees on now.
+    fn note(&mut self, id: u64, view: &ClusterView, election_until: u64, names: &[(MemberId, String)]) {
+        let now = self.now;
+        let Some(cluster) = self.clusters.get_mut(&id) else { return };
+        cluster.leader = view.leader;
+        cluster.election_until = election_until;
+        for (member_id, member) in &mut cluster.members {
+            if view.serving.contains_key(member_id) {
+                member.started = true;
+                member.connected_since.get_or_insert(now);
+                if let Some((_, name)) = names.iter().find(|(id, _)| id == member_id)
+                    && member.name != *name
+                {
+                    member.name.clone_from(name);
+                }
+            } else {
+                member.connected_since = None;
+            }
+        }
+        if view.leader.is_some() && !cluster.lived {
+            cluster.lived = true;
+            let others = self
+                .clusters
+                .iter()
+                .any(|(other, cluster)| *other != id && cluster.lived && !cluster.dismantled);
+            if others {
+                self.violate(ViolationKind::Split, "a second cluster of etcd has come to life".to_owned());
+            }
+            if self.clusters[&id].reborn {
+                self.violate(ViolationKind::DataLoss, "a cluster that had lived was begun anew".to_owned());
+            }
+        }
+        self.judge_rebirth(id, view);
+    }
+
+    /// A cluster that has lived goes on only with what it remembers.
+    fn judge_rebirth(&mut self, id: u64, view: &ClusterView) {
+        let cluster = &self.clusters[&id];
+        if view.leader.is_none() || !cluster.lived || cluster.dismantled || self.run.reborn.contains(&id) {
+            return;
+        }
+        let all_blank = view.serving.iter().all(|(member, machine)| {
+            self.nodes[*machine].etcd_data.values().any(|data| data.member == *member && data.blank)
+        });
+        if all_blank {
+            self.run.reborn.insert(id);
+            self.violate(
+                ViolationKind::DataLoss,
+                "a cluster that had lived was begun anew without its data".to_owned(),
+            );
+        }
+    }
+
+    /// The serving member of the first machine of `via` that windlass reaches and that answers.
+    fn asked(&self, via: &[NodeName]) -> Option<u64> {
+        via.iter().filter_map(|node| self.machine_of(node)).find_map(|machine| {
+            if !self.is_in_sight(machine) || self.docker_answers(machine).is_err() {
+                return None;
+            }
+            let (_, boot, _) = self.etcd_work(machine)?;
+            let Boot::Member { cluster, id } = boot else { return None };
+            self.view.clusters.get(cluster).is_some_and(|view| view.serves(*id)).then_some(*cluster)
+        })
+    }
+
+    /// As [`Self::asked`], for verbs that need an answer.
+    fn answering(&self, via: &[NodeName]) -> PortResult<u64> {
+        self.asked(via).ok_or_else(|| passing("etcdserver: no member answers with a majority behind it"))
+    }
+
+    pub(crate) fn members(&self, via: &[NodeName]) -> EtcdSeen {
+        let Some(id) = self.asked(via) else { return EtcdSeen::Silent };
+        let (cluster, view) = (&self.clusters[&id], &self.view.clusters[&id]);
+        EtcdSeen::Members(
+            cluster
+                .members
+                .iter()
+                .map(|(id, member)| MemberSeen {
+                    id: *id,
+                    name: member.name.clone(),
+                    peer_url: member.peer_url.clone(),
+                    vote: member.vote,
+                    health: if view.serves(*id) { Health::Healthy } else { Health::Unhealthy },
+                    leads: view.leader == Some(*id),
+                })
+                .collect(),
+        )
+    }
+
+    /// `mayAddMember` with strict reconfiguration checks: nobody is let in while a voter is not connected, and
+    /// has been for five seconds; and there is one learner at most (`ErrTooManyLearners`).
+    pub(crate) fn add_learner(&mut self, via: &[NodeName], peer_url: &str) -> PortResult<()> {
+        let id = self.answering(via)?;
+        let now = self.now;
+        let leader = self.view.clusters[&id].leader;
+        let cluster = self.clusters.get_mut(&id).expect("a cluster that answers is there");
+        if cluster.by_url(peer_url).is_some() {
+            return Err(already(format!("etcdserver: peer URLs already exist: {peer_url}")));
+        }
+        if cluster.members.values().any(|member| member.vote == Vote::Learner) {
+            return Err(lasting("etcdserver: too many learner members in cluster"));
+        }
+        let all_connected =
+            cluster.members.iter().filter(|(id, _)| Some(**id) != leader).all(|(_, member)| {
+                member.connected_since.is_some_and(|since| since + HEALTH_INTERVAL <= now)
+            });
+        if !all_connected {
+            return Err(passing("etcdserver: unhealthy cluster"));
+        }
+        let member = MemberId(id_of(&["joined", peer_url, &now.to_string()]));
+        let learner = Member {
+            name: String::new(),
+            peer_url: peer_url.to_owned(),
+            vote: Vote::Learner,
+            started: false,
+            had_data: false,
+            connected_since: None,
+        };
+        cluster.members.insert(member, learner);
+        self.touch();
+        Ok(())
+    }
+
+    /// `mayPromote`: the learner must have caught up.
+    pub(crate) fn promote(&mut self, via: &[NodeName], peer_url: &str) -> PortResult<()> {
+        let id = self.answering(via)?;
+        let now = self.now;
+        let cluster = self.clusters.get_mut(&id).expect("a cluster that answers is there");
+        let Some(member) = cluster.members.values_mut().find(|member| member.peer_url == peer_url) else {
+            return Err(lasting(format!("etcdserver: member not found: {peer_url}")));
+        };
+        if member.vote == Vote::Voter {
+            return Err(already(format!("{peer_url} votes")));
+        }
+        if member.connected_since.is_none_or(|since| since + CATCH_UP > now) {
+            return Err(passing(
+                "etcdserver: can only promote a learner member which is in sync with leader",
+            ));
+        }
+        member.vote = Vote::Voter;
+        self.touch();
+        Ok(())
+    }
+
+    /// `mayRemoveMember`: the rest must have a majority of started members, and, unless the one that goes is
+    /// down anyway, a majority of connected ones.
+    pub(crate) fn remove_member(&mut self, via: &[NodeName], member: MemberId) -> PortResult<()> {
+        let id = self.answering(via)?;
+        let view = &self.view.clusters[&id];
+        let cluster = self.clusters.get_mut(&id).expect("a cluster that answers is there");
+        let Some(leaving) = cluster.members.get(&member) else {
+            return Err(already(format!("etcdserver: member {member} not found")));
+        };
+        if leaving.vote == Vote::Voter {
+            let rest: Vec<(&MemberId, &Member)> = cluster
+                .members
+                .iter()
+                .filter(|(id, other)| **id != member && other.vote == Vote::Voter)
+                .collect();
+            let majority = rest.len() / 2 + 1;
+            if rest.iter().filter(|(_, other)| other.started).count() < majority {
+                return Err(lasting("etcdserver: re-configuration failed due to not enough started members"));
+            }
+            let connected = rest.iter().filter(|(id, _)| view.serves(**id)).count();
+            if view.serves(member) && connected < majority {
+                return Err(passing("etcdserver: unhealthy cluster"));
+            }
+        }
+        cluster.members.remove(&member);
+        cluster.removed.insert(member);
+        self.touch();
+        Ok(())
+    }
+
+    /// Another voter leads from now on, without an election.
+    pub(crate) fn move_leader(&mut self, via: &[NodeName], away_from: &str) -> PortResult<()> {
+        let id = self.answering(via)?;
+        let view = &self.view.clusters[&id];
+        let cluster = self.clusters.get_mut(&id).expect("a cluster that answers is there");
+        let leads = cluster.leader.and_then(|leader| cluster.members.get(&leader));
+        if leads.is_none_or(|leader| leader.peer_url != away_from) {
+            return Ok(());
+        }
+        let next = cluster
+            .members
+            .iter()
+            .find(|(id, member)| {
+                member.vote == Vote::Voter && member.peer_url != away_from && view.serves(**id)
+            })
+            .map(|(id, _)| *id);
+        match next {
+            Some(next) => {
+                cluster.leader = Some(next);
+                self.touch();
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,630 @@
+//! Faults that strike by themselves, and what people do by hand.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use windlass_model::{
+    ContainerName, ContainerSpec, FilePath, ImageRef, Loaded, Maker, Mode, NodeName, Owner, PidMode,
+    Privilege, Taint,
+};
+
+use crate::docker::{Container, Phase};
+use crate::files::{FileState, is_under};
+use crate::kube::{Cordon, NodeState};
+use crate::world::{Disk, Link, Power, Service, World};
+
+/// A fault, bound to a verb or struck at any time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "fault")]
+pub enum Fault {
+    /// The verb fails, before it takes effect or after.
+    Fails {
+        /// Whether it takes effect.
+        when: When,
+        /// With what kind of error.
+        how: How,
+    },
+    /// The operator's machine dies: the run ends here, and its verbs in flight take no effect.
+    OperatorDies {
+        /// Whether the verb takes effect.
+        when: When,
+    },
+    /// A machine is switched off; when it comes back, it boots.
+    PowerOff {
+        /// The machine.
+        node: NodeName,
+        /// After how many seconds it is switched on again; never where absent.
+        #[serde(default)]
+        seconds: Option<u64>,
+    },
+    /// A machine is switched on.
+    PowerOn {
+        /// The machine.
+        node: NodeName,
+    },
+    /// windlass does not reach a machine; those among themselves do.
+    Unreachable {
+        /// The machine.
+        node: NodeName,
+        /// For how many seconds; for ever where absent.
+        #[serde(default)]
+        seconds: Option<u64>,
+    },
+    /// A machine does not reach the others, nor they it; windlass does.
+    Partitioned {
+        /// The machine.
+        node: NodeName,
+        /// For how many seconds; for ever where absent.
+        #[serde(default)]
+        seconds: Option<u64>,
+    },
+    /// Everything works again between windlass, the machine and the others.
+    Reconnected {
+        /// The machine.
+        node: NodeName,
+    },
+    /// Docker restarts on a machine: for two seconds it answers nothing, then every container starts.
+    DockerRestarts {
+        /// The machine.
+        node: NodeName,
+    },
+    /// Processes that start on a machine take many times as long.
+    SlowStart {
+        /// The machine.
+        node: NodeName,
+        /// How many times.
+        factor: u32,
+    },
+    /// Nothing can be written on a machine.
+    DiskFull {
+        /// The machine.
+        node: NodeName,
+        /// For how many seconds; for ever where absent.
+        #[serde(default)]
+        seconds: Option<u64>,
+    },
+    /// No image can be pulled.
+    RegistryDown {
+        /// For how many seconds; for ever where absent.
+        #[serde(default)]
+        seconds: Option<u64>,
+    },
+    /// Days pass in a moment.
+    DaysPass {
+        /// How many.
+        days: u32,
+    },
+    /// The operator's copy of the ledger is lost.
+    LedgerLost,
+    /// The operator's copy of the ledger is again what it was before the last commit.
+    LedgerAged,
+    /// The users' disruption budget blocks every eviction from now on.
+    EvictionsBlocked,
+    /// The users' disruption budget blocks evictions no longer.
+    EvictionsUnblocked,
+    /// Somebody does something by hand in the middle of a run.
+    ByHand(Mischief),
+}
+
+/// Whether a verb takes effect before the fault strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    /// It does not.
+    Before,
+    /// It does.
+    After,
+}
+
+/// With what kind of error a verb fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum How {
+    /// One that may be gone at the next try.
+    Passing,
+    /// One that stays.
+    Lasting,
+}
+
+/// Which fault strikes at which verb of a run, counted from one.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FaultSchedule {
+    /// The faults.
+    pub at_verb: BTreeMap<u64, Fault>,
+}
+
+impl FaultSchedule {
+    /// No faults.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// One fault at one verb.
+    pub fn at(verb: u64, fault: Fault) -> Self {
+        Self { at_verb: BTreeMap::from([(verb, fault)]) }
+    }
+
+    /// One fault more.
+    #[must_use]
+    pub fn and(mut self, verb: u64, fault: Fault) -> Self {
+        self.at_verb.insert(verb, fault);
+        self
+    }
+}
+
+/// What people do by hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "by_hand")]
+pub enum Mischief {
+    /// `docker rm -f`
+    ContainerRemoved {
+        /// The machine.
+        node: NodeName,
+        /// The container.
+        container: ContainerName,
+    },
+    /// `docker stop`
+    ContainerStopped {
+        /// The machine.
+        node: NodeName,
+        /// The container.
+        container: ContainerName,
+    },
+    /// `docker pause`
+    ContainerPaused {
+        /// The machine.
+        node: NodeName,
+        /// The container.
+        container: ContainerName,
+    },
+    /// Made anew with the same label and another argument.
+    ContainerEdited {
+        /// The machine.
+        node: NodeName,
+        /// The container.
+        container: ContainerName,
+        /// The argument, which takes the place of one of the same flag.
+        argument: String,
+    },
+    /// Made anew by somebody who leaves no label.
+    ContainerRecreated {
+        /// The machine.
+        node: NodeName,
+        /// The container.
+        container: ContainerName,
+    },
+    /// A container that has nothing to do with windlass, whatever its name.
+    ForeignContainer {
+        /// The machine.
+        node: NodeName,
+        /// The container.
+        container: ContainerName,
+    },
+    /// A stopped copy of a container under another name, with windlass' label: what a cut-off run leaves.
+    ContainerLeftOver {
+        /// The machine.
+        node: NodeName,
+        /// The container that is copied.
+        container: ContainerName,
+        /// The name of the copy.
+        name: ContainerName,
+    },
+    /// `docker rmi`
+    ImageRemoved {
+        /// The machine.
+        node: NodeName,
+        /// The image.
+        image: ImageRef,
+    },
+    /// `rm`
+    FileDeleted {
+        /// The machine.
+        node: NodeName,
+        /// The file.
+        path: FilePath,
+    },
+    /// Other content, such as a certificate overwritten with nonsense.
+    FileEdited {
+        /// The machine.
+        node: NodeName,
+        /// The file.
+        path: FilePath,
+        /// What is in it now.
+        text: String,
+    },
+    /// `chmod`
+    FileMode {
+        /// The machine.
+        node: NodeName,
+        /// The file.
+        path: FilePath,
+        /// The bits.
+        mode: Mode,
+    },
+    /// A whole directory is deleted.
+    DirectoryDeleted {
+        /// The machine.
+        node: NodeName,
+        /// The directory.
+        path: FilePath,
+    },
+    /// The data of a member is lost, and its process ends.
+    EtcdDataLost {
+        /// The machine.
+        node: NodeName,
+    },
+    /// `kubectl cordon`
+    Cordoned {
+        /// The node.
+        node: NodeName,
+    },
+    /// `kubectl uncordon`
+    Uncordoned {
+        /// The node.
+        node: NodeName,
+    },
+    /// `kubectl label`
+    Labelled {
+        /// The node.
+        node: NodeName,
+        /// The label.
+        key: String,
+        /// Its value; the label goes where absent.
+        #[serde(default)]
+        value: Option<String>,
+    },
+    /// `kubectl taint`
+    Tainted {
+        /// The node.
+        node: NodeName,
+        /// The taint.
+        taint: Taint,
+    },
+    /// `kubectl delete node`
+    NodeObjectDeleted {
+        /// The node.
+        node: NodeName,
+    },
+}
+
+/// Something that happens by itself at a moment to come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Later {
+    pub(crate) at: u64,
+    pub(crate) what: Happening,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Happening {
+    PowerReturns(NodeName),
+    SshReturns(NodeName),
+    PeersReturn(NodeName),
+    DiskReturns(NodeName),
+    DockerReturns(NodeName),
+    RegistryReturns,
+}
+
+/// How long Docker takes to restart.
+const DOCKER_RESTART: u64 = 2_000;
+
+impl World {
+    /// Something that was announced happens.
+    pub(crate) fn happen(&mut self, what: Happening) {
+        self.run.last_blow = Some(self.now);
+        let machine = |world: &Self, node: &NodeName| world.index.get(node).copied();
+        match what {
+            Happening::PowerReturns(node) => {
+                if let Some(machine) = machine(self, &node) {
+                    self.power_on(machine);
+                }
+            }
+            Happening::SshReturns(node) => self.on(&node, |node| node.ssh = Link::Open),
+            Happening::PeersReturn(node) => self.on(&node, |node| node.peers = Link::Open),
+            Happening::DiskReturns(node) => self.on(&node, |node| node.disk = Disk::Free),
+            Happening::DockerReturns(node) => {
+                if let Some(machine) = machine(self, &node)
+                    && self.nodes[machine].power == Power::On
+                {
+                    self.nodes[machine].docker_back_at = None;
+                    self.start_all(machine);
+                }
+            }
+            Happening::RegistryReturns => self.registry = Service::Up,
+        }
+        self.touch();
+    }
+
+    fn on(&mut self, node: &NodeName, change: impl FnOnce(&mut crate::world::Node)) {
+        if let Some(machine) = self.machine_of(node) {
+            change(&mut self.nodes[machine]);
+        }
+    }
+
+    fn power_on(&mut self, machine: usize) {
+        if self.nodes[machine].power == Power::Off {
+            self.nodes[machine].power = Power::On;
+            self.nodes[machine].docker_back_at = None;
+            self.start_all(machine);
+        }
+    }
+
+    fn later(&mut self, seconds: Option<u64>, what: impl FnOnce() -> Happening) {
+        if let Some(seconds) = seconds {
+            self.later.push(Later { at: self.now + seconds * 1_000, what: what() });
+        }
+    }
+
+    /// A fault strikes now.
+    pub fn strike(&mut self, fault: &Fault) {
+        self.settle(self.now);
+        self.run.last_blow = Some(self.now);
+        self.run.story.note(self.now, format!("{fault:?}"));
+        match fault {
+            Fault::Fails { .. } | Fault::OperatorDies { .. } => {}
+            Fault::PowerOff { node, seconds } => {
+                self.on(node, |machine| machine.power = Power::Off);
+                let name = self.machine_name(node);
+                self.later(*seconds, || Happening::PowerReturns(name));
+            }
+            Fault::PowerOn { node } => {
+                if let Some(machine) = self.machine_of(node) {
+                    self.power_on(machine);
+                }
+            }
+            Fault::Unreachable { node, seconds } => {
+                self.on(node, |machine| machine.ssh = Link::Cut);
+                let name = self.machine_name(node);
+                self.later(*seconds, || Happening::SshReturns(name));
+            }
+            Fault::Partitioned { node, seconds } => {
+                self.on(node, |machine| machine.peers = Link::Cut);
+                let name = self.machine_name(node);
+                self.later(*seconds, || Happening::PeersReturn(name));
+            }
+            Fault::Reconnected { node } => self.on(node, |machine| {
+                machine.ssh = Link::Open;
+                machine.peers = Link::Open;
+            }),
+            Fault::DockerRestarts { node } => self.docker_restarts(node),
+            Fault::SlowStart { node, factor } => self.on(node, |machine| machine.slowness = *factor),
+            Fault::DiskFull { node, seconds } => {
+                self.on(node, |machine| machine.disk = Disk::Full);
+                let name = self.machine_name(node);
+                self.later(*seconds, || Happening::DiskReturns(name));
+            }
+            Fault::RegistryDown { seconds } => {
+                self.registry = Service::Down;
+                self.later(*seconds, || Happening::RegistryReturns);
+            }
+            Fault::DaysPass { days } => self.start.0 = self.start.0.plus_days(*days),
+            Fault::LedgerLost => self.shelf.lose(),
+            Fault::LedgerAged => self.shelf.age(),
+            Fault::EvictionsBlocked => self.workload.blocked = true,
+            Fault::EvictionsUnblocked => self.workload.blocked = false,
+            Fault::ByHand(mischief) => self.meddle(mischief),
+        }
+        self.touch();
+        self.settle(self.now);
+    }
+
+    fn machine_name(&self, node: &NodeName) -> NodeName {
+        self.machine_of(node).map_or_else(|| node.clone(), |machine| self.nodes[machine].name.0.clone())
+    }
+
+    /// Its containers end; those that restart always start when it is back, stopped by hand or not.
+    fn docker_restarts(&mut self, node: &NodeName) {
+        let Some(machine) = self.machine_of(node) else { return };
+        let at = self.now + DOCKER_RESTART;
+        let node = &mut self.nodes[machine];
+        node.docker_back_at = Some(at);
+        for container in node.containers.values_mut() {
+            if matches!(container.phase, Phase::Running | Phase::Paused) {
+                container.phase = Phase::Stopped;
+                container.boot = crate::etcd::Boot::Pending;
+            }
+        }
+        let what = Happening::DockerReturns(node.name.0.clone());
+        self.later.push(Later { at, what });
+    }
+
+    /// Somebody does something by hand now. What is not there cannot be meddled with, and nothing happens.
+    pub fn meddle(&mut self, mischief: &Mischief) {
+        self.settle(self.now);
+        self.run.last_blow = Some(self.now);
+        self.run.story.note(self.now, format!("{mischief:?}"));
+        match mischief {
+            Mischief::ContainerRemoved { node, container } => {
+                self.on(node, |machine| drop(machine.containers.remove(container)));
+            }
+            Mischief::ContainerStopped { node, container } => {
+                self.on_container(node, container, |container| {
+                    container.phase = Phase::Stopped;
+                    container.boot = crate::etcd::Boot::Pending;
+                });
+            }
+            Mischief::ContainerPaused { node, container } => {
+                self.on_container(node, container, |container| {
+                    if container.phase == Phase::Running {
+                        container.phase = Phase::Paused;
+                    }
+                });
+            }
+            Mischief::ContainerEdited { node, container, argument } => {
+                self.recreate(node, container, |spec| edit(spec, argument), Maker::Windlass);
+            }
+            Mischief::ContainerRecreated { node, container } => {
+                self.recreate(node, container, |_| (), Maker::Other);
+            }
+            Mischief::ForeignContainer { node, container } => {
+                if let Some(machine) = self.machine_of(node) {
+                    self.insert_container(
+                        machine,
+                        container,
+                        &foreign_spec(),
+                        &[],
+                        &Loaded::new(),
+                        Maker::Other,
+                    );
+                    self.begin_process(machine, container);
+                }
+            }
+            Mischief::ContainerLeftOver { node, container, name } => {
+                if let Some(machine) = self.machine_of(node)
+                    && let Some(there) = self.nodes[machine].containers.get(container).cloned()
+                {
+                    self.insert_container(
+                        machine,
+                        name,
+                        &there.spec,
+                        &there.birth,
+                        &there.declared,
+                        Maker::Windlass,
+                    );
+                    if let Some(copy) = self.nodes[machine].containers.get_mut(name) {
+                        copy.phase = Phase::Stopped;
+                        copy.kind = there.kind;
+                    }
+                }
+            }
+            Mischief::ImageRemoved { node, image } => {
+                self.on(node, |machine| drop(machine.images.take(image)));
+            }
+            Mischief::FileDeleted { node, path } => {
+                self.on(node, |machine| drop(machine.files.remove(path)));
+                self.files_changed(node);
+            }
+            Mischief::FileEdited { node, path, text } => {
+                self.on(node, |machine| {
+                    let (mode, owner) = machine
+                        .files
+                        .get(path)
+                        .map_or_else(|| (Mode::PUBLIC, Owner::default()), |file| (file.mode, file.owner));
+                    let file = FileState::new(text.as_bytes(), mode, owner);
+                    machine.files.insert(path.clone(), Arc::new(file));
+                });
+                self.files_changed(node);
+            }
+            Mischief::FileMode { node, path, mode } => {
+                self.on(node, |machine| {
+                    if let Some(file) = machine.files.get_mut(path) {
+                        Arc::make_mut(file).mode = *mode;
+                    }
+                });
+                self.files_changed(node);
+            }
+            Mischief::DirectoryDeleted { node, path } => {
+                self.on(node, |machine| {
+                    machine.files.retain(|file, _| !is_under(file.as_str(), path.as_str()));
+                    machine.directories.retain(|file| !is_under(file.as_str(), path.as_str()));
+                    machine.etcd_data.retain(|file, _| !is_under(file.as_str(), path.as_str()));
+                });
+                self.files_changed(node);
+            }
+            Mischief::EtcdDataLost { node } => self.lose_etcd_data(node),
+            Mischief::Cordoned { node } => self.on_object(node, |object| object.cordon = Cordon::ByOther),
+            Mischief::Uncordoned { node } => self.on_object(node, |object| object.cordon = Cordon::Open),
+            Mischief::Labelled { node, key, value } => self.on_object(node, |object| match value {
+                Some(value) => {
+                    object.labels.insert(Arc::from(key.as_str()), Arc::from(value.as_str()));
+                }
+                None => drop(object.labels.remove(key.as_str())),
+            }),
+            Mischief::Tainted { node, taint } => {
+                self.on_object(node, |object| {
+                    object.taints.insert(taint.clone());
+                });
+            }
+            Mischief::NodeObjectDeleted { node } => {
+                let now = self.now;
+                for cluster in self.clusters.values_mut() {
+                    if cluster.kube.nodes.remove(node).is_some() {
+                        cluster.kube.deleted.insert(node.clone(), now);
+                    }
+                }
+            }
+        }
+        self.touch();
+        self.settle(self.now);
+    }
+
+    fn files_changed(&mut self, node: &NodeName) {
+        if let Some(machine) = self.machine_of(node) {
+            self.running_make_directories_again(machine);
+            self.crashed_read_again(machine);
+        }
+    }
+
+    fn on_container(&mut self, node: &NodeName, name: &ContainerName, change: impl FnOnce(&mut Container)) {
+        self.on(node, |machine| {
+            if let Some(container) = machine.containers.get_mut(name) {
+                change(container);
+            }
+        });
+    }
+
+    fn on_object(&mut self, node: &NodeName, change: impl FnOnce(&mut NodeState)) {
+        let living = self.clusters.values_mut().find(|cluster| cluster.kube.nodes.contains_key(node));
+        if let Some(object) = living.and_then(|cluster| cluster.kube.nodes.get_mut(node)) {
+            change(object);
+        }
+    }
+
+    fn recreate(
+        &mut self,
+        node: &NodeName,
+        name: &ContainerName,
+        change: impl FnOnce(&mut ContainerSpec),
+        maker: Maker,
+    ) {
+        let Some(machine) = self.machine_of(node) else { return };
+        let Some(there) = self.nodes[machine].containers.remove(name) else { return };
+        let mut spec = ContainerSpec::clone(&there.spec);
+        change(&mut spec);
+        self.insert_container(machine, name, &Arc::new(spec), &there.birth, &there.declared, maker);
+        self.begin_process(machine, name);
+    }
+
+    fn lose_etcd_data(&mut self, node: &NodeName) {
+        let Some(machine) = self.machine_of(node) else { return };
+        self.nodes[machine].etcd_data.retain(|path, data| *path != data.home);
+        let running: Vec<ContainerName> = self.nodes[machine]
+            .containers
+            .iter()
+            .filter(|(_, container)| {
+                container.runs() && container.kind == Some(windlass_model::Component::Etcd)
+            })
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in running {
+            self.begin_process(machine, &name);
+        }
+    }
+}
+
+/// Puts an argument in the place of the one of the same flag, or at the end.
+fn edit(spec: &mut ContainerSpec, argument: &str) {
+    let flag = argument.split('=').next().unwrap_or(argument);
+    let same = |there: &&mut Arc<str>| there.split('=').next() == Some(flag);
+    match spec.command.iter_mut().find(same) {
+        Some(there) => *there = Arc::from(argument),
+        None => spec.command.push(Arc::from(argument)),
+    }
+}
+
+fn foreign_spec() -> Arc<ContainerSpec> {
+    Arc::new(ContainerSpec {
+        image: ImageRef::from("example/other:1"),
+        command: vec![Arc::from("/bin/other")],
+        env: BTreeMap::new(),
+        binds: Vec::new(),
+        pid: PidMode::default(),
+        privilege: Privilege::default(),
+        user: None,
+        reads: BTreeMap::new(),
+        version: None,
+    })
+}

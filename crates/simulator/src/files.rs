@@ -1,0 +1,190 @@
+//! Files and directories of a machine.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use windlass_engine::{FilePut, PortError, PortResult};
+use windlass_model::{Digest, FilePath, LedgerCopy, Lineage, Mode, Owner};
+
+use crate::world::{Disk, Node, World, lasting};
+
+/// A file with its content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "FileText", into = "FileText")]
+pub(crate) struct FileState {
+    pub(crate) content: Arc<[u8]>,
+    pub(crate) digest: Digest,
+    pub(crate) mode: Mode,
+    pub(crate) owner: Owner,
+}
+
+impl FileState {
+    pub(crate) fn new(content: &[u8], mode: Mode, owner: Owner) -> Self {
+        Self { content: content.into(), digest: Digest::of(content), mode, owner }
+    }
+
+    /// What is in it as text; empty if it is none.
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.content).unwrap_or_default()
+    }
+
+    /// Whether a process of this user and group may read it; root may read everything.
+    pub(crate) fn is_readable_by(&self, uid: u32, gid: u32) -> bool {
+        let bit = if self.owner.uid == uid {
+            0o400
+        } else if self.owner.gid == gid {
+            0o040
+        } else {
+            0o004
+        };
+        uid == 0 || self.mode.0 & bit != 0
+    }
+}
+
+/// A file as the world file shows it.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileText {
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    text: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    bytes: Vec<u8>,
+    #[serde(default = "public")]
+    mode: Mode,
+    #[serde(default)]
+    owner: Owner,
+}
+
+fn public() -> Mode {
+    Mode::PUBLIC
+}
+
+impl From<FileText> for FileState {
+    fn from(file: FileText) -> Self {
+        let content = if file.bytes.is_empty() { file.text.into_bytes() } else { file.bytes };
+        Self::new(&content, file.mode, file.owner)
+    }
+}
+
+impl From<FileState> for FileText {
+    fn from(file: FileState) -> Self {
+        let (text, bytes) = match String::from_utf8(file.content.to_vec()) {
+            Ok(text) => (text, Vec::new()),
+            Err(no_text) => (String::new(), no_text.into_bytes()),
+        };
+        Self { text, bytes, mode: file.mode, owner: file.owner }
+    }
+}
+
+/// Whether `path` is `directory` or lies in it.
+pub(crate) fn is_under(path: &str, directory: &str) -> bool {
+    let directory = directory.trim_end_matches('/');
+    path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// `path` with `from` at its beginning exchanged for `to`.
+fn moved(path: &FilePath, from: &FilePath, to: &FilePath) -> FilePath {
+    let rest = &path.as_str()[from.as_str().trim_end_matches('/').len()..];
+    FilePath::from(format!("{}{rest}", to.as_str().trim_end_matches('/')))
+}
+
+/// The copy of a ledger as far as may be known of it: its first two fields, in YAML or JSON.
+pub(crate) fn ledger_copy(file: &FileState) -> Option<LedgerCopy> {
+    let text = file.text();
+    let value_of = |key: &str| {
+        let after = &text[text.find(key)? + key.len()..];
+        let value = after.trim_start_matches(['"', ':', ' ', '\'']);
+        let end = value.find(['"', '\'', ',', '\n', '}', ' ']).unwrap_or(value.len());
+        Some(&value[..end])
+    };
+    Some(LedgerCopy {
+        lineage: Lineage::from(value_of("lineage")?),
+        serial: value_of("serial")?.parse().ok()?,
+    })
+}
+
+impl Node {
+    /// Whether anything is at this path or below it.
+    pub(crate) fn holds_anything_under(&self, path: &str) -> bool {
+        let from = path.trim_end_matches('/');
+        // What is in a directory sorts behind its name and a slash; other names may stand between the two.
+        let inside = format!("{from}/");
+        let next = self.files.range::<str, _>((Bound::Included(inside.as_str()), Bound::Unbounded)).next();
+        self.files.contains_key(from)
+            || next.is_some_and(|(file, _)| file.as_str().starts_with(&inside))
+            || self.directories.iter().any(|directory| is_under(directory.as_str(), from))
+            || self.etcd_data.keys().any(|data| is_under(data.as_str(), from))
+    }
+}
+
+impl World {
+    /// Writes files in order; each is there whole or not at all.
+    pub(crate) fn put_files(&mut self, machine: usize, files: &[FilePut]) -> PortResult<()> {
+        let node = &mut self.nodes[machine];
+        if node.disk == Disk::Full {
+            return Err(lasting(format!("{}: no space left on device", node.name)));
+        }
+        for file in files {
+            // A file cannot be written where a directory is.
+            if node.directories.contains(&file.path) {
+                return Err(lasting(format!("{} is a directory", file.path)));
+            }
+            let state = FileState::new(file.content.expose(), file.mode, file.owner);
+            node.files.insert(file.path.clone(), Arc::new(state));
+        }
+        self.crashed_read_again(machine);
+        Ok(())
+    }
+
+    /// Deletes files and directories; what is not there is no error.
+    pub(crate) fn remove_paths(&mut self, machine: usize, paths: &BTreeSet<FilePath>) -> PortResult<()> {
+        for path in paths {
+            let node = &mut self.nodes[machine];
+            // kubelet mounts volumes of pods below its root directory: as long as pods run, it is busy.
+            if node.pod_containers
+                && node.kubelet_root.as_ref().is_some_and(|root| is_under(root.as_str(), path.as_str()))
+            {
+                return Err(lasting(format!("{path}: device or resource busy")));
+            }
+            node.files.retain(|file, _| !is_under(file.as_str(), path.as_str()));
+            node.directories.retain(|directory| !is_under(directory.as_str(), path.as_str()));
+            node.etcd_data.retain(|data, _| !is_under(data.as_str(), path.as_str()));
+        }
+        self.running_make_directories_again(machine);
+        self.crashed_read_again(machine);
+        self.touch();
+        Ok(())
+    }
+
+    /// Renames a directory; nothing to do if it is not there.
+    pub(crate) fn move_aside(&mut self, machine: usize, path: &FilePath, to: &FilePath) -> PortResult<()> {
+        let node = &mut self.nodes[machine];
+        if !node.holds_anything_under(path.as_str()) {
+            return Ok(());
+        }
+        if node.holds_anything_under(to.as_str()) {
+            return Err(PortError::Lasting { what: format!("{to} exists") });
+        }
+        let below = |file: &FilePath| is_under(file.as_str(), path.as_str());
+        for file in node.files.keys().filter(|file| below(file)).cloned().collect::<Vec<_>>() {
+            if let Some(state) = node.files.remove(&file) {
+                node.files.insert(moved(&file, path, to), state);
+            }
+        }
+        for directory in node.directories.iter().filter(|file| below(file)).cloned().collect::<Vec<_>>() {
+            node.directories.remove(&directory);
+            node.directories.insert(moved(&directory, path, to));
+        }
+        for data in node.etcd_data.keys().filter(|file| below(file)).cloned().collect::<Vec<_>>() {
+            if let Some(state) = node.etcd_data.remove(&data) {
+                node.etcd_data.insert(moved(&data, path, to), state);
+            }
+        }
+        self.running_make_directories_again(machine);
+        self.crashed_read_again(machine);
+        self.touch();
+        Ok(())
+    }
+}

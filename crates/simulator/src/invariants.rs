@@ -1,0 +1,397 @@
+//! What windlass must never do, looked at in the moment of every verb.
+
+use std::collections::BTreeSet;
+
+use windlass_engine::{FilePut, PortResult};
+use windlass_model::{
+    Action, CertName, Component, ContainerName, FilePath, ImageRef, Ledger, MemberId, NodeName,
+};
+
+use crate::docker::is_already_so;
+use crate::files::{FileState, is_under, ledger_copy};
+use crate::run::Verb;
+use crate::view::{Marks, Standing};
+use crate::world::World;
+
+/// Something that windlass did and must not do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// When, in milliseconds of the world.
+    pub at: u64,
+    /// By which verb of the run.
+    pub verb: u64,
+    /// Which rule it broke.
+    pub kind: ViolationKind,
+    /// What happened.
+    pub what: String,
+    /// The last lines of the story before it.
+    pub story: Vec<String>,
+}
+
+impl std::fmt::Display for Violation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "verb {} broke {:?}: {}", self.verb, self.kind, self.what)?;
+        self.story.iter().try_for_each(|line| writeln!(f, "  {line}"))
+    }
+}
+
+/// The rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ViolationKind {
+    /// A verb took the majority from a cluster of more than two voters.
+    Quorum,
+    /// A verb took the leader from a cluster of more than two voters, which answers nobody until it has elected.
+    Stall,
+    /// The data of a member was removed or forgotten.
+    DataLoss,
+    /// Two clusters of etcd lived in one world.
+    Split,
+    /// A verb made more workers unavailable than the limit allows.
+    Window,
+    /// A verb made more API servers unavailable than the limit allows, or stopped the last of several.
+    ApiServers,
+    /// A node was opened that somebody else had cordoned.
+    CordonMark,
+    /// A pod was evicted that the options of the drain protect.
+    Drain,
+    /// Something changed outside every step that had begun.
+    Dishonest,
+    /// A key left the operator's machine before it was on its disk.
+    DurableFirst,
+    /// An authority or service-account key was made anew although a cluster lives by the present one.
+    NewAuthority,
+}
+
+/// What a verb is about to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Deed<'a> {
+    /// Asks a machine.
+    Ask,
+    /// Asks etcd or Kubernetes.
+    AskApi,
+    Pull {
+        image: &'a ImageRef,
+    },
+    Create {
+        name: &'a ContainerName,
+    },
+    Start {
+        name: &'a ContainerName,
+    },
+    Stop {
+        name: &'a ContainerName,
+    },
+    Rename {
+        from: &'a ContainerName,
+    },
+    Remove {
+        name: &'a ContainerName,
+    },
+    Reload {
+        name: &'a ContainerName,
+    },
+    PutFiles {
+        files: &'a [FilePut],
+    },
+    RemovePaths {
+        paths: &'a BTreeSet<FilePath>,
+    },
+    MoveAside {
+        path: &'a FilePath,
+    },
+    RemovePods,
+    AddLearner {
+        peer_url: &'a str,
+    },
+    Promote {
+        peer_url: &'a str,
+    },
+    RemoveMember {
+        id: MemberId,
+    },
+    MoveLeader,
+    Cordon,
+    Uncordon,
+    Evict {
+        pod: &'a str,
+    },
+    PatchNode,
+    DeleteNode,
+    Mint {
+        name: &'a CertName,
+    },
+    Commit {
+        ledger: &'a Ledger,
+    },
+    DeleteLedger,
+}
+
+impl Deed<'_> {
+    /// Whether it only asks.
+    pub(crate) fn is_a_question(&self) -> bool {
+        matches!(self, Self::Ask | Self::AskApi)
+    }
+
+    /// Whether it goes to the verb's node, and not through any API server or member.
+    pub(crate) fn is_on_a_machine(&self) -> bool {
+        match self {
+            Self::Ask
+            | Self::Pull { .. }
+            | Self::Create { .. }
+            | Self::Start { .. }
+            | Self::Stop { .. }
+            | Self::Rename { .. }
+            | Self::Remove { .. }
+            | Self::Reload { .. }
+            | Self::PutFiles { .. }
+            | Self::RemovePaths { .. }
+            | Self::MoveAside { .. }
+            | Self::RemovePods => true,
+            Self::AskApi
+            | Self::AddLearner { .. }
+            | Self::Promote { .. }
+            | Self::RemoveMember { .. }
+            | Self::MoveLeader
+            | Self::Cordon
+            | Self::Uncordon
+            | Self::Evict { .. }
+            | Self::PatchNode
+            | Self::DeleteNode
+            | Self::Mint { .. }
+            | Self::Commit { .. }
+            | Self::DeleteLedger => false,
+        }
+    }
+}
+
+/// For how long after a fault windlass could not have seen it, in milliseconds.
+const FRESH: u64 = 2_000;
+
+impl World {
+    /// Notes that windlass broke a rule.
+    pub(crate) fn violate(&mut self, kind: ViolationKind, what: String) {
+        let violation =
+            Violation { at: self.now, verb: self.run.verbs, kind, what, story: self.run.story.tail(12) };
+        self.run.story.note(self.now, format!("BROKEN {kind:?}: {}", violation.what));
+        self.run.violations.push(violation);
+    }
+
+    /// Carries out a verb and compares the world before and after it.
+    pub(crate) fn do_under_watch<T>(
+        &mut self,
+        verb: &Verb<'_>,
+        effect: impl FnOnce(&mut Self) -> PortResult<T>,
+    ) -> PortResult<T> {
+        if verb.deed.is_a_question() {
+            return effect(self);
+        }
+        let machine = verb.node.and_then(|node| self.machine_of(node));
+        let endangered = machine.map(|machine| self.data_in_danger(machine, &verb.deed)).unwrap_or_default();
+        let undurable = self.undurable(&verb.deed);
+        let before = self.view.marks.clone();
+        let leaders = self.leaders();
+        let honest = !self.run.rules.honest || self.is_under_a_step(verb);
+        let result = effect(self);
+        if result.is_err() && !is_already_so(&result) {
+            return result;
+        }
+        if self.view.stale {
+            self.settle(self.now);
+        }
+        if !honest && result.is_ok() {
+            let what = format!("{} {} {}", verb.word, verb.node.map_or("", NodeName::as_str), verb.object);
+            self.violate(ViolationKind::Dishonest, what);
+        }
+        for what in undurable {
+            self.violate(ViolationKind::DurableFirst, what);
+        }
+        for what in endangered {
+            self.violate(ViolationKind::DataLoss, what);
+        }
+        let fresh = self.run.last_blow.is_some_and(|at| self.now < at + FRESH);
+        if !fresh && !self.run.rules.dismantling {
+            self.judge_quorum(&before, &leaders);
+            self.judge_window(&before);
+            self.judge_apis(&before);
+        }
+        result
+    }
+
+    fn leaders(&self) -> Vec<(u64, MemberId)> {
+        self.view.clusters.iter().filter_map(|(id, view)| Some((*id, view.leader?))).collect()
+    }
+
+    /// A cluster of one or two voters has no majority to spare: there is no other way to change it.
+    fn judge_quorum(&mut self, before: &Marks, leaders: &[(u64, MemberId)]) {
+        for (id, (voters, quorate)) in &before.quorate {
+            let now = self.view.clusters.get(id);
+            let standing = now.map_or(Standing::Broken, |view| view.standing);
+            if *voters <= 2 || !quorate {
+                continue;
+            }
+            if standing == Standing::Broken {
+                self.violate(ViolationKind::Quorum, format!("etcd of {voters} voters lost its majority"));
+            } else if leaders.iter().any(|(cluster, _)| cluster == id)
+                && self.view.clusters[id].leader.is_none()
+            {
+                self.violate(ViolationKind::Stall, "the leader of etcd went without handing over".to_owned());
+            }
+        }
+    }
+
+    fn judge_window(&mut self, before: &Marks) {
+        let after = &self.view.marks.unavailable_workers;
+        let limit = self.run.rules.max_unavailable_worker;
+        if after.len() > before.unavailable_workers.len() && after.len() > limit {
+            let names = self.names_of(after);
+            self.violate(ViolationKind::Window, format!("unavailable workers over {limit}: {names}"));
+        }
+    }
+
+    fn judge_apis(&mut self, before: &Marks) {
+        let marks = &self.view.marks;
+        let limit = self.run.rules.max_unavailable_controlplane;
+        if marks.unavailable_apis.len() > before.unavailable_apis.len()
+            && marks.unavailable_apis.len() > limit
+        {
+            let names = self.names_of(&marks.unavailable_apis);
+            self.violate(ViolationKind::ApiServers, format!("unavailable API servers over {limit}: {names}"));
+        } else if !before.able_apis.is_empty() && marks.able_apis.is_empty() && self.run.apis_seen.len() > 1 {
+            self.violate(ViolationKind::ApiServers, "the last API server of several stopped".to_owned());
+        }
+    }
+
+    fn names_of(&self, machines: &BTreeSet<usize>) -> String {
+        let names: Vec<&str> = machines.iter().map(|machine| self.nodes[*machine].name.as_str()).collect();
+        names.join(", ")
+    }
+
+    /// What a verb is about to take from members that still belong to a cluster that has lived.
+    fn data_in_danger(&self, machine: usize, deed: &Deed<'_>) -> Vec<String> {
+        let is_hit = |path: &FilePath| match deed {
+            Deed::RemovePaths { paths } => paths.iter().any(|gone| is_under(path.as_str(), gone.as_str())),
+            Deed::MoveAside { path: moved } => is_under(path.as_str(), moved.as_str()),
+            _ => false,
+        };
+        if self.run.rules.dismantling {
+            return Vec::new();
+        }
+        let node = &self.nodes[machine];
+        node.etcd_data
+            .iter()
+            .filter(|(path, data)| **path == data.home && !data.blank && is_hit(path))
+            .filter(|(_, data)| {
+                self.clusters.get(&data.cluster).is_some_and(|cluster| {
+                    cluster.lived && !cluster.dismantled && cluster.members.contains_key(&data.member)
+                })
+            })
+            .map(|(path, data)| {
+                format!(
+                    "{path} on {} holds the data of member {}, which still belongs",
+                    node.name, data.member
+                )
+            })
+            .collect()
+    }
+
+    /// The keys that a verb carries to a machine although the operator's disk does not hold them yet.
+    fn undurable(&self, deed: &Deed<'_>) -> Vec<String> {
+        let Deed::PutFiles { files } = deed else { return Vec::new() };
+        files
+            .iter()
+            .filter_map(|file| {
+                let state = FileState::new(file.content.expose(), file.mode, file.owner);
+                if let Some(name) = self.keys.not_durable(&state.digest) {
+                    return Some(format!("{name} goes to {} and is not in the ledger yet", file.path));
+                }
+                if self.run.ledger_path.as_ref() != Some(&file.path) {
+                    return None;
+                }
+                let copy = ledger_copy(&state)?;
+                let committed = self.shelf.highest_serial();
+                (copy.serial > committed).then(|| {
+                    format!("ledger {} goes to {} and only {committed} is committed", copy.serial, file.path)
+                })
+            })
+            .collect()
+    }
+
+    /// An authority that a living cluster trusts is never made anew, nor is the key that signs its tokens.
+    pub(crate) fn judge_new_authority(&mut self, name: &CertName) {
+        let lives = self.clusters.values().any(|cluster| cluster.lived && !cluster.dismantled);
+        if lives && self.keys.has_durable(name) {
+            self.violate(ViolationKind::NewAuthority, format!("{name} is made anew"));
+        }
+    }
+
+    fn is_under_a_step(&self, verb: &Verb<'_>) -> bool {
+        // A ledger that a node holds is only brought back: nothing becomes true by it.
+        matches!(verb.deed, Deed::Commit { ledger } if self.is_brought_back(ledger))
+            || self.run.active.values().any(|action| self.permits(action, verb))
+    }
+
+    fn permits(&self, action: &Action, verb: &Verb<'_>) -> bool {
+        let here = action.node() == verb.node;
+        let runs = |component: &Component, name: &ContainerName| {
+            name.as_str() == component.as_str() || self.has_component(verb.node, name, *component)
+        };
+        match (action, &verb.deed) {
+            (Action::MintCerts { certs }, Deed::Mint { name }) => certs.contains_key(*name),
+            (Action::PullImage { image, .. }, Deed::Pull { image: pulled }) => here && image == *pulled,
+            (Action::WriteFiles { files, .. }, Deed::PutFiles { files: put }) => {
+                here && put.iter().all(|file| files.contains_key(&file.path))
+            }
+            (Action::RemovePaths { paths, .. }, Deed::RemovePaths { paths: removed }) => {
+                here && removed.is_subset(paths)
+            }
+            (Action::MoveAside { path, .. }, Deed::MoveAside { path: moved }) => here && path == *moved,
+            (
+                Action::RunContainer { component, .. },
+                Deed::Create { name } | Deed::Start { name } | Deed::Remove { name },
+            )
+            | (
+                Action::ReplaceContainer { component, .. },
+                Deed::Create { name }
+                | Deed::Start { name }
+                | Deed::Stop { name }
+                | Deed::Rename { from: name }
+                | Deed::Remove { name },
+            )
+            | (Action::StartContainer { component, .. }, Deed::Start { name })
+            | (Action::RestartContainer { component, .. }, Deed::Stop { name } | Deed::Start { name })
+            | (Action::ReloadContainer { component, .. }, Deed::Reload { name }) => {
+                here && runs(component, name)
+            }
+            (Action::RemoveContainer { container, .. }, Deed::Stop { name } | Deed::Remove { name }) => {
+                here && container == *name
+            }
+            (
+                Action::ReplaceContainer { .. }
+                | Action::RestartContainer { .. }
+                | Action::RemoveContainer { .. }
+                | Action::EtcdMemberRemove { .. },
+                Deed::MoveLeader,
+            )
+            | (Action::CommitLedger { .. }, Deed::Commit { .. })
+            | (Action::ForgetLedger, Deed::DeleteLedger) => true,
+            (Action::EtcdMemberAdd { peer_url, .. }, Deed::AddLearner { peer_url: url })
+            | (Action::EtcdMemberPromote { peer_url, .. }, Deed::Promote { peer_url: url }) => {
+                peer_url == url
+            }
+            (Action::EtcdMemberRemove { id, .. }, Deed::RemoveMember { id: removed }) => id == removed,
+            (Action::Drain { node, .. }, Deed::Evict { pod }) => self.is_pod_on(pod, node),
+            (Action::RemovePods { .. }, Deed::RemovePods)
+            | (Action::Cordon { .. }, Deed::Cordon)
+            | (Action::Uncordon { .. }, Deed::Uncordon)
+            | (Action::LabelNode { .. }, Deed::PatchNode)
+            | (Action::DeleteNodeObject { .. }, Deed::DeleteNode) => here,
+            _ => false,
+        }
+    }
+
+    fn has_component(&self, node: Option<&NodeName>, name: &ContainerName, component: Component) -> bool {
+        node.and_then(|node| self.machine_of(node))
+            .and_then(|machine| self.nodes[machine].containers.get(name))
+            .is_some_and(|container| container.kind == Some(component))
+    }
+}

@@ -1,0 +1,5 @@
+//! The rules of the simulated world, one by one, driven through the ports without planner and blueprint.
+
+mod cluster;
+#[cfg(test)]
+mod lab;
