@@ -40,12 +40,9 @@ impl Member<'_> {
     }
 }
 
-/// A host as it stands in a URL: an IPv6 address goes in brackets.
+/// A host as it stands in a URL: an IPv6 address goes in brackets. `NodeTarget::peer_url` does the same.
 fn url_host(host: &str) -> String {
-    match host.parse() {
-        Ok(IpAddr::V6(address)) => format!("[{address}]"),
-        Ok(IpAddr::V4(_)) | Err(_) => host.to_owned(),
-    }
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
 /// RKE 1's range of Service addresses.

@@ -39,9 +39,9 @@ impl Images {
 
 /// Chooses version and images. Problems are errors, after which the images are not whole.
 pub(crate) fn choose(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Problems) -> Images {
-    let wished = spec.kubernetes_version.clone().unwrap_or_else(|| catalog.default_version().clone());
-    let version_origin = spec.kubernetes_version.as_ref().map(|_| SpecPath::from("kubernetes_version"));
-    let known = catalog.images(&wished);
+    let wished = spec.kubernetes_version.as_ref().unwrap_or_else(|| catalog.default_version());
+    let mut version_origin = spec.kubernetes_version.as_ref().map(|_| SpecPath::from("kubernetes_version"));
+    let known = catalog.images(wished);
     let registry = default_registry(spec);
 
     let mut by_key = BTreeMap::new();
@@ -59,7 +59,29 @@ pub(crate) fn choose(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Probl
             lacking.push(format!("`{key}`"));
         }
     }
-    if !lacking.is_empty() {
+    by_key.insert("windlass_node", Image { image: NODE_IMAGE.into(), origin: None });
+
+    let mut version = wished.clone();
+    if let Some(tagged) = version_of_another_minor(wished, by_key.get("kubernetes")) {
+        match &spec.kubernetes_version {
+            Some(wished) => problems.warning(
+                "system_images.kubernetes",
+                format!("the image is of Kubernetes {tagged}, while `kubernetes_version` is {wished}"),
+                Some("the image decides: its version is what runs and what flags are chosen by".to_owned()),
+            ),
+            None => version_origin = Some("system_images.kubernetes".into()),
+        }
+        version = tagged;
+    }
+    if !catalog.knows_flags_of(&version) {
+        let (first, last) = catalog.minors();
+        let place = version_origin.as_ref().map_or("kubernetes_version", SpecPath::as_str);
+        problems.error(
+            place,
+            format!("the flags of Kubernetes {version} are not known"),
+            Some(format!("windlass knows those from {first} to {last}")),
+        );
+    } else if !lacking.is_empty() {
         let known: Vec<String> = catalog.versions().map(ToString::to_string).collect();
         problems.error(
             "kubernetes_version",
@@ -68,17 +90,6 @@ pub(crate) fn choose(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Probl
                 lacking.join(", ")
             ),
             Some(format!("name them under `system_images`, or take one of {}", known.join(", "))),
-        );
-    }
-    by_key.insert("windlass_node", Image { image: NODE_IMAGE.into(), origin: None });
-
-    let version = version_of_image(&wished, by_key.get("kubernetes"), problems);
-    if !catalog.knows_flags_of(&version) {
-        let (first, last) = catalog.minors();
-        problems.error(
-            "kubernetes_version",
-            format!("the flags of Kubernetes {version} are not known"),
-            Some(format!("windlass knows those from {first} to {last}")),
         );
     }
     let etcd = by_key.get("etcd").and_then(|etcd| EtcdVersion::of_image(etcd.image.as_str()));
@@ -112,25 +123,13 @@ fn default_registry(spec: &ClusterSpec) -> Option<&str> {
         .find_map(|registry| registry.url.as_deref())
 }
 
-/// The version that flags are chosen by: the image's own where its tag names another minor version.
+/// The version in the tag of the Kubernetes image, if its minor is another than the wished.
 ///
 /// RKE 1 chooses flags by the image too, since a program does not start with flags that it does not know.
-fn version_of_image(
+fn version_of_another_minor(
     wished: &KubernetesVersion,
     kubernetes: Option<&Image>,
-    problems: &mut Problems,
-) -> KubernetesVersion {
-    let tagged: Option<KubernetesVersion> =
-        kubernetes.and_then(|image| tag_of(image.image.as_str())?.parse().ok());
-    match tagged {
-        Some(tagged) if (tagged.major, tagged.minor) != (wished.major, wished.minor) => {
-            problems.warning(
-                "system_images.kubernetes",
-                format!("the image is of Kubernetes {tagged}, while `kubernetes_version` is {wished}"),
-                Some("the image decides: its version is what runs and what flags are chosen by".to_owned()),
-            );
-            tagged
-        }
-        _ => wished.clone(),
-    }
+) -> Option<KubernetesVersion> {
+    let tagged: KubernetesVersion = tag_of(kubernetes?.image.as_str())?.parse().ok()?;
+    ((tagged.major, tagged.minor) != (wished.major, wished.minor)).then_some(tagged)
 }

@@ -553,6 +553,18 @@ fn an_address_of_version_6_stands_in_brackets_in_urls_alone() {
 }
 
 #[test]
+fn members_of_etcd_advertise_the_address_that_the_target_tells() {
+    for address in ["10.0.0.1", "etcd.lan", "fd00:0::1"] {
+        let mut spec = one();
+        spec.nodes[0].internal_address = Some(address.to_owned());
+        let blueprint = blueprint(&spec);
+        let node = &blueprint.nodes["node-1"];
+        let advertised = node.containers[&Component::Etcd].spec.flag("initial-advertise-peer-urls");
+        assert_eq!(advertised, Some(node.target.peer_url().as_str()));
+    }
+}
+
+#[test]
 fn each_api_server_asks_its_own_member_of_etcd_first() {
     let spec = (1..=3).fold(cluster("v1.20.2"), |spec, number| with_node(spec, number, &ALL));
     let blueprint = blueprint(&spec);
@@ -664,6 +676,21 @@ fn an_image_of_another_minor_version_decides() {
         ]
     );
     assert_eq!(changed(other)[0], "+ cluster demo, Kubernetes v1.21.3-rancher1");
+}
+
+#[test]
+fn a_file_without_a_version_has_that_of_its_image_or_else_the_default() {
+    let mut spec = one();
+    spec.kubernetes_version = None;
+    let default = blueprint(&spec);
+    assert_eq!(default.version, *Catalog::builtin().default_version());
+    assert_eq!(default.origins.version, None);
+    spec.system_images.insert("kubernetes".into(), "rancher/hyperkube:v1.21.3-rancher1".into());
+    let resolution = resolved(&spec);
+    assert_eq!(resolution.problems, []);
+    let blueprint = blueprint(&spec);
+    assert_eq!(blueprint.version.to_string(), "v1.21.3-rancher1");
+    assert_eq!(blueprint.origins.version, Some(SpecPath::from("system_images.kubernetes")));
 }
 
 #[test]

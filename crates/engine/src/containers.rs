@@ -15,7 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use windlass_model::{ContainerName, ContainerSpec, Guard, Loaded, NodeName};
+use windlass_model::{ContainerName, ContainerSeen, ContainerSpec, Guard, Loaded, NodeName};
 
 use crate::ports::{Clock, Fleet, LedgerStore, LookScope, Minter, NewContainer};
 use crate::run::Run;
@@ -39,8 +39,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
     ) -> Done {
         self.remove_stopped(node, &successor(name)).await?;
         let new = self.new_container(node, spec, birth).await?;
-        let there = self.ports.fleet.container(node, name).await;
-        match there.doing(|| format!("look for {name} on {node}"))? {
+        match self.look_for(node, name).await? {
             None => self.create(node, name, &new).await?,
             // An earlier attempt made it.
             Some(there) if there.spec == new.spec && there.loaded == new.loaded => {}
@@ -65,13 +64,16 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         self.remove_stopped(node, &next).await?;
         let new = self.new_container(node, spec, birth).await?;
         self.create(node, &next, &new).await?;
-        if let Err(unguarded) = self.hold_guards(guards).await {
-            // Should this fail too, the next look finds the left-over.
-            let _ = self.ports.fleet.remove(node, &next).await;
-            return Err(unguarded);
+        // An attempt that was cut off may have removed it already: then nothing is disturbed any more.
+        if self.look_for(node, name).await?.is_some() {
+            if let Err(unguarded) = self.hold_guards(guards).await {
+                // Should this fail too, the next look finds the left-over.
+                let _ = self.ports.fleet.remove(node, &next).await;
+                return Err(unguarded);
+            }
+            self.stop(node, name).await?;
+            self.remove_stopped(node, name).await?;
         }
-        self.stop(node, name).await?;
-        self.remove_stopped(node, name).await?;
         accept_already_so(self.ports.fleet.rename(node, &next, name).await)
             .doing(|| format!("rename {next} to {name} on {node}"))?;
         self.start(node, name).await
@@ -103,8 +105,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         name: &ContainerName,
         guards: &[Guard],
     ) -> Done {
-        let there = self.ports.fleet.container(node, name).await;
-        if there.doing(|| format!("look for {name} on {node}"))?.is_some() {
+        if self.look_for(node, name).await?.is_some() {
             self.hold_guards(guards).await?;
             self.stop(node, name).await?;
             self.remove_stopped(node, name).await?;
@@ -142,14 +143,25 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
             .collect())
     }
 
+    async fn look_for(
+        &self,
+        node: &NodeName,
+        name: &ContainerName,
+    ) -> Result<Option<ContainerSeen>, StepError> {
+        self.ports.fleet.container(node, name).await.doing(|| format!("look for {name} on {node}"))
+    }
+
     async fn create(&self, node: &NodeName, name: &ContainerName, new: &NewContainer) -> Done {
         // `AlreadySo` is no success here: it would be a container that nobody has compared.
         self.ports.fleet.create(node, name, new).await.doing(|| format!("create {name} on {node}"))
     }
 
     async fn start(&self, node: &NodeName, name: &ContainerName) -> Done {
-        accept_already_so(self.ports.fleet.start(node, name).await)
-            .doing(|| format!("start {name} on {node}"))
+        accept_already_so(self.ports.fleet.start(node, name).await).map_err(|source| StepError::NotStarted {
+            container: name.clone(),
+            node: node.clone(),
+            source,
+        })
     }
 
     async fn stop(&self, node: &NodeName, name: &ContainerName) -> Done {

@@ -34,7 +34,10 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         let mut pauses = Pauses::default();
         loop {
             let seen = match self.look_at_gate(gate).await {
-                Ok(None) => return Ok(()),
+                Ok(None) => {
+                    self.count_again(gate).await;
+                    return Ok(());
+                }
                 Ok(Some(seen)) => seen,
                 // Whatever cannot be asked yet may be asked a moment later.
                 Err(error) => error.to_string(),

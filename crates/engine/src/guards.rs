@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 use windlass_model::{
-    Component, ContainerState, EtcdSeen, Guard, Health, KubeSeen, MemberSeen, NodeName, NodeObject,
+    Component, ContainerState, EtcdSeen, Gate, Guard, Health, KubeSeen, MemberSeen, NodeName, NodeObject,
     Readiness, Scheduling, Vote,
 };
 
@@ -20,6 +21,20 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_secs(1);
 /// How old node objects may be for a guard. Whatever this run changes of them makes them too old at once.
 const FRESH: Duration = Duration::from_secs(1);
+
+/// What this run has taken down and has not seen healthy since.
+pub(crate) type Disturbed = BTreeSet<(Kind, NodeName)>;
+
+/// What a disruption takes down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// A member of etcd.
+    Etcd,
+    /// An API server.
+    ApiServer,
+    /// A node, in the eyes of those who run pods on it.
+    Node,
+}
 
 /// What a look at a guard gives.
 enum Verdict {
@@ -58,11 +73,17 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
     /// If all guards hold, those of a member that leads; else the first that does not, and what was seen.
     async fn look_at_guards<'g>(&self, guards: &'g [Guard]) -> Result<Vec<&'g Guard>, (&'g Guard, String)> {
         let mut led = Vec::new();
+        // Held over the look, so that of two steps that look at once the second counts what the first disturbs.
+        let mut disturbed = self.disturbed.lock().await;
         for guard in guards {
             let verdict = match guard {
-                Guard::EtcdMajorityWithout { node, via } => self.etcd_majority_without(node, via).await,
-                Guard::ApiServerBeside { node, others } => self.api_server_beside(node, others).await,
-                Guard::Window { node, among, limit } => self.window(node, among, *limit).await,
+                Guard::EtcdMajorityWithout { node, via } => {
+                    self.etcd_majority_without(node, via, &disturbed).await
+                }
+                Guard::ApiServersBeside { node, others, limit } => {
+                    self.api_servers_beside(node, others, *limit, &disturbed).await
+                }
+                Guard::Window { node, among, limit } => self.window(node, among, *limit, &disturbed).await,
             };
             match verdict {
                 Verdict::Holds => {}
@@ -70,6 +91,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
                 Verdict::Not(seen) => return Err((guard, seen)),
             }
         }
+        disturbed.extend(guards.iter().map(subject));
         Ok(led)
     }
 
@@ -83,9 +105,21 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         Ok(())
     }
 
-    async fn etcd_majority_without(&self, node: &NodeName, via: &[NodeName]) -> Verdict {
+    async fn etcd_majority_without(
+        &self,
+        node: &NodeName,
+        via: &[NodeName],
+        disturbed: &Disturbed,
+    ) -> Verdict {
         match self.ports.fleet.members(via).await {
-            Ok(EtcdSeen::Members(members)) => majority_without(self.peer_url(node).as_deref(), &members),
+            Ok(EtcdSeen::Members(members)) => {
+                let down: Vec<String> = disturbed
+                    .iter()
+                    .filter(|(kind, other)| *kind == Kind::Etcd && other != node)
+                    .filter_map(|(_, other)| self.peer_url(other))
+                    .collect();
+                majority_without(self.peer_url(node).as_deref(), &members, &down)
+            }
             Ok(EtcdSeen::Silent) => {
                 self.unless_needed(node, via, "etcd is silent, or has no majority".to_owned()).await
             }
@@ -106,18 +140,27 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         }
     }
 
-    async fn api_server_beside(&self, node: &NodeName, others: &[NodeName]) -> Verdict {
+    async fn api_servers_beside(
+        &self,
+        node: &NodeName,
+        others: &[NodeName],
+        limit: usize,
+        disturbed: &Disturbed,
+    ) -> Verdict {
         if others.is_empty() {
             return Verdict::Holds;
         }
-        for other in others {
-            if matches!(self.is_api_server_healthy(other).await, Ok(true)) {
-                return Verdict::Holds;
-            }
+        let looks = others.iter().map(|other| async move {
+            !disturbed.contains(&(Kind::ApiServer, other.clone()))
+                && matches!(self.is_api_server_healthy(other).await, Ok(true))
+        });
+        let healthy = join_all(looks).await.into_iter().filter(|healthy| *healthy).count();
+        if healthy > 0 && others.len() - healthy < limit {
+            return Verdict::Holds;
         }
         match self.is_api_server_healthy(node).await {
             Ok(false) => Verdict::Holds,
-            Ok(true) => Verdict::Not(format!("0 of {} other API servers healthy", others.len())),
+            Ok(true) => Verdict::Not(format!("{healthy} of {} other API servers healthy", others.len())),
             Err(error) => Verdict::Not(error.to_string()),
         }
     }
@@ -127,9 +170,15 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         Ok(seen.is_some_and(|seen| seen.state == ContainerState::Running && seen.health == Health::Healthy))
     }
 
-    async fn window(&self, node: &NodeName, among: &BTreeSet<NodeName>, limit: usize) -> Verdict {
+    async fn window(
+        &self,
+        node: &NodeName,
+        among: &BTreeSet<NodeName>,
+        limit: usize,
+        disturbed: &Disturbed,
+    ) -> Verdict {
         let mut cached = self.node_objects.lock().await;
-        if cached.as_ref().is_none_or(|(at, _)| at.elapsed() > FRESH) {
+        if cached.as_ref().is_none_or(|(at, _)| at.elapsed() >= FRESH) {
             match self.ports.fleet.nodes().await {
                 Ok(seen) => *cached = Some((Instant::now(), seen)),
                 Err(error) => return Verdict::Not(error.to_string()),
@@ -137,7 +186,10 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         }
         match cached.as_ref() {
             Some((_, KubeSeen::Nodes(objects))) => {
-                let available = |node: &NodeName| objects.get(node).is_some_and(is_available);
+                let available = |node: &NodeName| {
+                    objects.get(node).is_some_and(is_available)
+                        && !disturbed.contains(&(Kind::Node, node.clone()))
+                };
                 let missing = among.iter().filter(|other| *other != node && !available(other)).count();
                 if missing < limit || !available(node) {
                     Verdict::Holds
@@ -149,18 +201,29 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         }
     }
 
+    /// What a gate waited for is healthy: it counts again.
+    pub(crate) async fn count_again(&self, gate: &Gate) {
+        let subject = match gate {
+            Gate::EtcdMember { node } => (Kind::Etcd, node.clone()),
+            Gate::Container { node, component: Component::KubeApiserver } => (Kind::ApiServer, node.clone()),
+            Gate::NodeReady { node } => (Kind::Node, node.clone()),
+            Gate::Container { .. } => return,
+        };
+        self.disturbed.lock().await.remove(&subject);
+    }
+
     /// Makes the next guard look at the node objects anew, whatever a look under way will see.
     pub(crate) async fn forget_node_objects(&self) {
         *self.node_objects.lock().await = None;
     }
 }
 
-fn majority_without(peer_url: Option<&str>, members: &[MemberSeen]) -> Verdict {
+fn majority_without(peer_url: Option<&str>, members: &[MemberSeen], down: &[String]) -> Verdict {
     let is_own = |member: &MemberSeen| Some(member.peer_url.as_str()) == peer_url;
     let voters: Vec<&MemberSeen> = members.iter().filter(|member| member.vote == Vote::Voter).collect();
     let own = voters.iter().find(|member| is_own(member));
-    let healthy_others =
-        voters.iter().filter(|member| !is_own(member) && member.health == Health::Healthy).count();
+    let stands = |member: &MemberSeen| member.health == Health::Healthy && !down.contains(&member.peer_url);
+    let healthy_others = voters.iter().filter(|member| !is_own(member) && stands(member)).count();
     let holds = match own {
         // A node whose member does not vote has no vote to lose; but whose member it is must be known.
         None if peer_url.is_some() => true,
@@ -177,6 +240,15 @@ fn majority_without(peer_url: Option<&str>, members: &[MemberSeen]) -> Verdict {
     Verdict::Holds
 }
 
+/// What a disruption takes down, so that the next guard counts it before anybody sees it.
+fn subject(guard: &Guard) -> (Kind, NodeName) {
+    match guard {
+        Guard::EtcdMajorityWithout { node, .. } => (Kind::Etcd, node.clone()),
+        Guard::ApiServersBeside { node, .. } => (Kind::ApiServer, node.clone()),
+        Guard::Window { node, .. } => (Kind::Node, node.clone()),
+    }
+}
+
 fn is_available(object: &NodeObject) -> bool {
     object.ready == Readiness::Ready && object.scheduling == Scheduling::Open
 }
@@ -184,9 +256,11 @@ fn is_available(object: &NodeObject) -> bool {
 fn wanted(guard: &Guard) -> String {
     match guard {
         Guard::EtcdMajorityWithout { node, .. } => format!("etcd has no majority without {node}"),
-        Guard::ApiServerBeside { node, .. } => format!("no API server works beside that of {node}"),
+        Guard::ApiServersBeside { node, .. } => {
+            format!("too few API servers work beside that of {node}")
+        }
         Guard::Window { node, limit, .. } => {
-            format!("{node} must not be disturbed: no more than {limit} nodes may be unavailable at once")
+            format!("{node} must wait: at most {limit} of its group may be unavailable at once")
         }
     }
 }

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use windlass_model::{Action, Component, ContainerName, Gate, KubeSeen, LastNode, Ledger, NodeName, Role};
 
 use crate::execute::Limits;
+use crate::guards::Disturbed;
 use crate::keys::Keys;
 use crate::observe::enlist;
 use crate::ports::{Assignment, Clock, Fleet, LedgerStore, Minter, Ports};
@@ -19,6 +20,8 @@ pub(crate) struct Run<'a, F, L, M, C> {
     pub(crate) keys: Keys,
     /// The node objects as guards last saw them, so that many guards at once ask once.
     pub(crate) node_objects: tokio::sync::Mutex<Option<(Instant, KubeSeen)>>,
+    /// What this run has taken down and has not seen healthy since.
+    pub(crate) disturbed: tokio::sync::Mutex<Disturbed>,
     /// Every node that a look has enrolled.
     nodes: BTreeMap<NodeName, LastNode>,
 }
@@ -32,7 +35,8 @@ impl<'a, F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'a, F, L, M, C> {
     ) -> Self {
         let nodes = enlist(assignment, ledger.as_ref());
         let node_objects = tokio::sync::Mutex::new(None);
-        Self { ports, assignment, limits, keys: Keys::new(ledger), node_objects, nodes }
+        let disturbed = tokio::sync::Mutex::default();
+        Self { ports, assignment, limits, keys: Keys::new(ledger), node_objects, disturbed, nodes }
     }
 
     pub(crate) fn into_ledger(self) -> Option<Ledger> {

@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use windlass_model::{ContainerName, NodeName};
+
 use crate::ports::{PortError, PortResult};
 
 /// Why one attempt at a step did not succeed. No variant carries a secret.
@@ -10,6 +12,9 @@ pub(crate) enum StepError {
     /// A verb failed.
     #[error("{doing}")]
     Verb { doing: String, source: PortError },
+    /// A container was made and did not start.
+    #[error("start {container} on {node}")]
+    NotStarted { container: ContainerName, node: NodeName, source: PortError },
     /// What must hold before a disruption did not, for as long as was waited.
     #[error("{guard} (waited {seconds} s)")]
     Unguarded { guard: String, seconds: u64, source: Seen },
@@ -34,17 +39,20 @@ impl StepError {
     /// The port's error, if the same step may succeed a moment later.
     pub(crate) fn passing(&self) -> Option<&PortError> {
         match self {
-            Self::Verb { source, .. } if source.is_passing() => Some(source),
-            Self::Verb { .. } | Self::Unguarded { .. } | Self::TimeUp { .. } | Self::Unfit { .. } => None,
+            Self::Verb { source, .. } | Self::NotStarted { source, .. } => {
+                Some(source).filter(|source| source.is_passing())
+            }
+            Self::Unguarded { .. } | Self::TimeUp { .. } | Self::Unfit { .. } => None,
         }
     }
 
     /// Whether the log of the container may tell more.
     pub(crate) fn is_told_by_the_log(&self) -> bool {
         match self {
-            Self::Verb { source, .. } => !matches!(source, PortError::OutOfSight { .. }),
+            Self::NotStarted { source, .. } => !matches!(source, PortError::OutOfSight { .. }),
             Self::TimeUp { .. } => true,
-            Self::Unguarded { .. } | Self::Unfit { .. } => false,
+            // Before a start, the log would be that of a container that has nothing to do with it.
+            Self::Verb { .. } | Self::Unguarded { .. } | Self::Unfit { .. } => false,
         }
     }
 

@@ -274,12 +274,15 @@ pub enum Guard {
         /// Nodes whose members can be asked.
         via: Vec<NodeName>,
     },
-    /// Another API server than this node's is healthy.
-    ApiServerBeside {
+    /// Of the other API servers fewer than `limit` are unavailable, and at least one is healthy, unless this
+    /// node's own is unhealthy itself.
+    ApiServersBeside {
         /// The node.
         node: NodeName,
         /// The other nodes with an API server.
         others: Vec<NodeName>,
+        /// How many API servers may be unavailable at once.
+        limit: usize,
     },
     /// Of these nodes fewer than `limit` are unavailable, this node not counted.
     Window {

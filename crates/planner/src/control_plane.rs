@@ -99,8 +99,9 @@ impl<'a> Planner<'a> {
     /// What takes something down goes node by node, what is broken first.
     fn roll_control_plane(&mut self, mut disturbed: Vec<Disturbance<'a>>, gaining: &Lanes) {
         let total = self.with_role(Role::ControlPlane).count();
+        // Whatever the limit allows, one API server stays.
         let limit = if self.rules.one_at_a_time {
-            self.wish.rollout.max_unavailable_controlplane.of(total)
+            self.wish.rollout.max_unavailable_controlplane.of(total).min(total.saturating_sub(1)).max(1)
         } else {
             total
         };

@@ -443,6 +443,8 @@ impl<'a> Planner<'a> {
         match condition {
             Condition::Good | Condition::Reload(_) if member.health == Health::Healthy => Need::Nothing,
             Condition::Good | Condition::Reload(_) | Condition::Settling => Need::Time,
+            // etcd itself knows better than one question to its container.
+            Condition::Sick(_) if running && member.health == Health::Healthy => Need::Time,
             Condition::Absent | Condition::Down(_) => Need::Up,
             Condition::Sick(_) if state == Some(ContainerState::Crashing) && member.has_started() => {
                 if self.another_member_runs_as_wished(name, members) {

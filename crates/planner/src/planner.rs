@@ -372,14 +372,18 @@ impl<'a> Planner<'a> {
         })
     }
 
-    /// Another API server beside this one, as a guard, if there should be one.
+    /// Enough API servers beside this one, as a guard, if there should be others.
     pub(crate) fn api_guard(&self, node: &NodeName) -> Option<Guard> {
         let others: Vec<NodeName> = self
             .with_role(Role::ControlPlane)
             .map(|(name, _)| name.clone())
             .filter(|name| name != node)
             .collect();
-        (self.rules.one_at_a_time && !others.is_empty())
-            .then(|| Guard::ApiServerBeside { node: node.clone(), others })
+        let limit = self.wish.rollout.max_unavailable_controlplane.of(others.len() + 1);
+        (self.rules.one_at_a_time && !others.is_empty()).then(|| Guard::ApiServersBeside {
+            node: node.clone(),
+            others,
+            limit,
+        })
     }
 }

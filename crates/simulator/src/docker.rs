@@ -456,6 +456,7 @@ impl World {
         let (state, health) = self.status(machine, container);
         ContainerSeen {
             spec: container.shown(),
+            birth: container.birth.clone(),
             maker: container.maker,
             state,
             health,

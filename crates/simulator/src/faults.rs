@@ -411,6 +411,14 @@ impl World {
         self.settle(self.now);
     }
 
+    /// Whether somebody other than windlass has cordoned a node.
+    pub fn is_cordoned_by_hand(&self, node: &NodeName) -> bool {
+        self.clusters
+            .values()
+            .filter_map(|cluster| cluster.kube.nodes.get(node))
+            .any(|object| matches!(object.cordon, Cordon::ByOther))
+    }
+
     fn machine_name(&self, node: &NodeName) -> NodeName {
         self.machine_of(node).map_or_else(|| node.clone(), |machine| self.nodes[machine].name.0.clone())
     }

@@ -142,6 +142,13 @@ impl World {
     pub(crate) fn remove_paths(&mut self, machine: usize, paths: &BTreeSet<FilePath>) -> PortResult<()> {
         for path in paths {
             let node = &mut self.nodes[machine];
+            if self.run.rules.dismantling {
+                for data in node.etcd_data.values() {
+                    if let Some(cluster) = self.clusters.get_mut(&data.cluster) {
+                        cluster.dismantled = true;
+                    }
+                }
+            }
             // kubelet mounts volumes of pods below its root directory: as long as pods run, it is busy.
             if node.pod_containers
                 && node.kubelet_root.as_ref().is_some_and(|root| is_under(root.as_str(), path.as_str()))

@@ -167,6 +167,9 @@ impl Deed<'_> {
 /// For how long after a fault windlass could not have seen it, in milliseconds.
 const FRESH: u64 = 2_000;
 
+/// For how long after a fault the API still tells of a ready node: `--node-monitor-grace-period`, and a little.
+const UNSEEN_BY_THE_API: u64 = 45_000;
+
 impl World {
     /// Notes that windlass broke a rule.
     pub(crate) fn violate(&mut self, kind: ViolationKind, what: String) {
@@ -211,8 +214,11 @@ impl World {
         let fresh = self.run.last_blow.is_some_and(|at| self.now < at + FRESH);
         if !fresh && !self.run.rules.dismantling {
             self.judge_quorum(&before, &leaders);
-            self.judge_window(&before);
             self.judge_apis(&before);
+        }
+        let unseen = self.run.last_blow.is_some_and(|at| self.now < at + UNSEEN_BY_THE_API);
+        if !unseen && !self.run.rules.dismantling {
+            self.judge_window(&before);
         }
         result
     }
@@ -333,7 +339,9 @@ impl World {
     fn permits(&self, action: &Action, verb: &Verb<'_>) -> bool {
         let here = action.node() == verb.node;
         let runs = |component: &Component, name: &ContainerName| {
-            name.as_str() == component.as_str() || self.has_component(verb.node, name, *component)
+            // A successor is made under a name of its own and takes the place of the old one later.
+            let base = name.as_str().strip_suffix(".next").unwrap_or(name.as_str());
+            base == component.as_str() || self.has_component(verb.node, name, *component)
         };
         match (action, &verb.deed) {
             (Action::MintCerts { certs }, Deed::Mint { name }) => certs.contains_key(*name),
@@ -363,7 +371,8 @@ impl World {
                 here && runs(component, name)
             }
             (Action::RemoveContainer { container, .. }, Deed::Stop { name } | Deed::Remove { name }) => {
-                here && container == *name
+                here && name.as_str().strip_suffix(".next").unwrap_or(name.as_str())
+                    == container.as_str().strip_suffix(".next").unwrap_or(container.as_str())
             }
             (
                 Action::ReplaceContainer { .. }

@@ -91,15 +91,15 @@ fn written_by(audited: &Audited<'_>, node: &NodeName, path: &FilePath) -> Option
 pub(super) fn check_contents(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
     let mut minted: BTreeMap<&CertName, usize> = BTreeMap::new();
     let mut commits = Vec::new();
-    let mut copies = Vec::new();
+    let mut holders: BTreeMap<&NodeName, Vec<usize>> = BTreeMap::new();
     for (index, _, action) in audited.actions() {
         match action {
             Action::MintCerts { certs } => minted.extend(certs.keys().map(|cert| (cert, index))),
             Action::CommitLedger { .. } => commits.push(index),
-            Action::WriteFiles { files, .. }
+            Action::WriteFiles { node, files }
                 if files.values().any(|wish| wish.content == Content::Ledger) =>
             {
-                copies.push(index);
+                holders.entry(node).or_default().push(index);
             }
             _ => {}
         }
@@ -122,9 +122,8 @@ pub(super) fn check_contents(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
                                     .push(Fault(format!("{id}: {path} is written before {cert} is durable")));
                             }
                             let all_hold_keys = !new_roots
-                                || copies.iter().all(|&copy| {
-                                    audited.order.comes_before(copy, index)
-                                        || audited.order.comes_before(index, copy)
+                                || holders.values().all(|copies| {
+                                    copies.iter().any(|&copy| audited.order.comes_before(copy, index))
                                 });
                             if !all_hold_keys {
                                 faults.push(Fault(format!(

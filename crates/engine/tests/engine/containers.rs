@@ -1,0 +1,145 @@
+//! Replacing a container, whole and cut off anywhere.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use windlass_engine::Limits;
+use windlass_model::{Action, Component, Health, Plan};
+
+use crate::fake::{Fake, Fault, World, assert_frozen, assignment, lasting, node, told, voters};
+use crate::plans::{alone, majority_without, replace, run, running};
+
+fn before() -> World {
+    let mut world = World::default();
+    for number in 1..=3 {
+        world.containers.insert((node(number).to_string(), "etcd".into()), running("1"));
+    }
+    world.files.insert(("node-1".into(), "/etc/ca.pem".into()), b"ca".to_vec());
+    world.members = voters(&[Health::Healthy; 3]);
+    world
+}
+
+fn upgrade() -> Plan {
+    alone("etcd", replace(1, "2", vec![majority_without(1)]))
+}
+
+/// The containers of `node-1`, a line each.
+fn shown(fake: &Fake) -> String {
+    let world = fake.world();
+    let mut text = String::new();
+    for ((at, name), seen) in world.containers.iter().filter(|((at, _), _)| at == "node-1") {
+        let birth = world.births.get(&(at.clone(), name.clone())).map_or(0, Vec::len);
+        let loaded = seen.loaded.len();
+        writeln!(text, "{at} {name} {} {}, {loaded} loaded, {birth} for birth", seen.spec.image, seen.state)
+            .unwrap();
+    }
+    text
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replacement_is_made_before_the_old_one_stops() {
+    let fake = Fake::new().with(before());
+    let done = fake.execute(&upgrade(), &assignment(3), &Limits::default()).await;
+    assert_frozen("replace", &(fake.take_log() + "\n" + &told(&done) + &shown(&fake)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replacement_that_cannot_be_made_leaves_the_old_one_running() {
+    let fake = Fake::new().with(before());
+    fake.fault("node-1 create etcd.next", 1, Fault::Before(lasting("no such image")));
+    let done = fake.execute(&upgrade(), &assignment(3), &Limits::default()).await;
+    assert_frozen("replace_cannot", &(fake.take_log() + "\n" + &told(&done) + &shown(&fake)));
+}
+
+/// Cuts a run off at every verb, before and after its effect, and runs what a planner would plan next.
+async fn cut_everywhere(world: World, plan: &Plan, again: impl Fn(&Fake) -> Plan, end: &str) {
+    let whole = Fake::new().with(world.clone());
+    whole.execute(plan, &assignment(3), &Limits::default()).await;
+    assert_eq!(shown(&whole), end);
+    for verb in 0..whole.verbs() {
+        for fault in [Fault::HangsBefore, Fault::HangsAfter] {
+            let fake = Fake::new().with(world.clone());
+            fake.cut(verb, fault.clone());
+            let (assignment, limits) = (assignment(3), Limits::default());
+            let cut = timeout(Duration::from_secs(3600), fake.execute(plan, &assignment, &limits)).await;
+            assert!(cut.is_err(), "verb {verb} was not cut off");
+            let done = fake.execute(&again(&fake), &assignment, &limits).await;
+            assert!(done.report.is_complete(), "{verb} {fault:?}: {}", told(&done));
+            assert_eq!(shown(&fake), end, "cut off at verb {verb}, {fault:?}");
+        }
+    }
+}
+
+const UPGRADED: &str = "node-1 etcd etcd:2 running, 1 loaded, 1 for birth\n";
+
+#[tokio::test(start_paused = true)]
+async fn a_replacement_cut_off_anywhere_and_repeated_comes_to_the_same_end() {
+    cut_everywhere(before(), &upgrade(), |_| upgrade(), UPGRADED).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replacement_cut_off_anywhere_is_ended_by_what_is_planned_then() {
+    let again = |fake: &Fake| {
+        let there = fake.world().containers.contains_key(&("node-1".into(), "etcd".into()));
+        if there { upgrade() } else { alone("etcd", run(1, "2")) }
+    };
+    cut_everywhere(before(), &upgrade(), again, UPGRADED).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_start_cut_off_anywhere_and_repeated_comes_to_the_same_end() {
+    let mut world = before();
+    world.containers.remove(&("node-1".into(), "etcd".into()));
+    let plan = alone("etcd", run(1, "2"));
+    cut_everywhere(world, &plan, |_| plan.clone(), UPGRADED).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removal_cut_off_anywhere_and_repeated_comes_to_the_same_end() {
+    let mut world = before();
+    let mut left_over = running("2");
+    left_over.state = windlass_model::ContainerState::Created;
+    world.containers.insert(("node-1".into(), "etcd.next".into()), left_over);
+    let plan = alone(
+        "etcd",
+        Action::RemoveContainer {
+            node: node(1),
+            container: "etcd".into(),
+            guards: vec![majority_without(1)],
+        },
+    );
+    cut_everywhere(world, &plan, |_| plan.clone(), "").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_cut_off_anywhere_and_repeated_comes_to_the_same_end() {
+    let plan = alone(
+        "etcd",
+        Action::RestartContainer {
+            node: node(1),
+            component: Component::Etcd,
+            guards: vec![majority_without(1)],
+        },
+    );
+    let end = "node-1 etcd etcd:1 running, 0 loaded, 0 for birth\n";
+    cut_everywhere(before(), &plan, |_| plan.clone(), end).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_small_verbs_of_containers_are_one_call_each() {
+    let fake = Fake::new().with(before());
+    let (node, component) = (node(1), Component::Etcd);
+    let plan = crate::plans::plan(
+        vec![
+            ("1", Action::ReloadContainer { node: node.clone(), component }),
+            ("2", Action::StartContainer { node: node.clone(), component }),
+            ("3", Action::RemovePods { node: node.clone() }),
+            ("4", Action::RemovePaths { node: node.clone(), paths: ["/a".into()].into() }),
+            ("5", Action::MoveAside { node, path: "/a".into(), to: "/b".into() }),
+        ],
+        &[("1", "2"), ("2", "3"), ("3", "4"), ("4", "5")],
+    );
+    let done = fake.execute(&plan, &assignment(3), &Limits::default()).await;
+    assert_frozen("small_verbs", &(fake.take_log() + "\n" + &told(&done)));
+}

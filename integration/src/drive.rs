@@ -1,0 +1,246 @@
+//! One run of windlass over a simulated world: the same loop that the binary runs.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use windlass_blueprint::{Catalog, resolve};
+use windlass_engine::{
+    Assignment, Conclusion, End, GuardSwitch, LookScope, Options, Ports, Recover, converge, observe_and_plan,
+};
+use windlass_model::{Blueprint, CertKind, Intent, Inventory, LastNode, Plan, Planning, Secret, SecretName};
+use windlass_planner::{Rules, audit, plan_by};
+use windlass_simulator::{FaultSchedule, MemoryLedger, RolloutRules, SimClock, SimFleet, SymbolicMinter};
+
+use crate::draft::Draft;
+
+/// Days that a leaf lives in simulated runs: shorter than its authority, so that it can expire alone.
+const LEAF_DAYS: u32 = 365;
+
+/// What cluster.yml comes to.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// The complete wish.
+    pub blueprint: Arc<Blueprint>,
+    /// The secrets that it refers to.
+    pub secrets: BTreeMap<SecretName, Secret<String>>,
+}
+
+impl Wish {
+    /// Reads and resolves the text of a draft.
+    ///
+    /// # Errors
+    /// The text is not accepted, with what was said of it: a fault of the generator or of windlass.
+    pub fn of(draft: &Draft, catalog: &Catalog) -> Result<Self, String> {
+        Self::read(&draft.text(), catalog)
+    }
+
+    /// Reads and resolves the text of a cluster.yml.
+    ///
+    /// # Errors
+    /// The text is not accepted, with what was said of it.
+    pub fn read(text: &str, catalog: &Catalog) -> Result<Self, String> {
+        let reading = windlass_spec::read(text.as_bytes());
+        let Some(spec) = reading.spec else {
+            return Err(windlass_spec::render(&reading.diagnostics, "cluster.yml", text.as_bytes()));
+        };
+        let resolution = resolve(&spec, catalog, &BTreeMap::new());
+        let Some(mut blueprint) = resolution.blueprint else {
+            return Err(format!("{:?}", resolution.problems));
+        };
+        for cert in blueprint.certs.values_mut().filter(|cert| cert.kind == CertKind::Leaf) {
+            cert.valid_days = LEAF_DAYS;
+        }
+        Ok(Self { blueprint: Arc::new(blueprint), secrets: resolution.secrets.into_iter().collect() })
+    }
+
+    fn assignment(&self) -> Assignment {
+        let Blueprint { nodes, footprint, .. } = self.blueprint.as_ref();
+        Assignment {
+            nodes: nodes
+                .iter()
+                .map(|(name, node)| {
+                    (name.clone(), LastNode { target: node.target.clone(), roles: node.roles.clone() })
+                })
+                .collect(),
+            scope: LookScope {
+                files: Arc::new(footprint.files.iter().chain([&footprint.ledger]).cloned().collect()),
+                directories: Arc::new(footprint.all_directories().into_keys().collect()),
+                etcd_data: footprint.etcd_data.clone(),
+                ledger: footprint.ledger.clone(),
+            },
+            secrets: self.secrets.clone(),
+        }
+    }
+}
+
+/// How windlass is run: all its rules and guards on, unless a test shows what one is good for.
+#[derive(Clone, Copy, Debug)]
+pub struct Guardrails {
+    /// The planner's rules.
+    pub rules: Rules,
+    /// Whether the engine looks again at the moment before a disruption.
+    pub guards: GuardSwitch,
+    /// Whether every plan is audited.
+    pub audited: bool,
+}
+
+impl Default for Guardrails {
+    fn default() -> Self {
+        Self { rules: Rules::ALL, guards: GuardSwitch::On, audited: true }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// windlass came to an end by itself.
+    Concluded(Box<Conclusion>),
+    /// The machine on which it ran died.
+    Died,
+}
+
+impl Ended {
+    /// Whether everything is as wished.
+    pub fn is_converged(&self) -> bool {
+        matches!(self, Self::Concluded(conclusion) if conclusion.end == End::Converged)
+    }
+}
+
+/// A world with windlass beside it, and all that was planned and found amiss.
+#[derive(Debug)]
+pub struct Helm {
+    /// The world.
+    pub fleet: SimFleet,
+    /// How windlass is run.
+    pub guardrails: Guardrails,
+    /// What the audit said of any plan.
+    pub audit_faults: Mutex<Vec<String>>,
+    /// The plans of the last run that were not empty.
+    pub plans: Mutex<Vec<Planning>>,
+    /// How many plans were made in all.
+    pub planned: Mutex<u64>,
+}
+
+impl Helm {
+    /// Takes the helm of this world.
+    pub fn new(fleet: SimFleet) -> Self {
+        Self {
+            fleet,
+            guardrails: Guardrails::default(),
+            audit_faults: Mutex::new(Vec::new()),
+            plans: Mutex::new(Vec::new()),
+            planned: Mutex::new(0),
+        }
+    }
+
+    fn plan(&self, wish: &Blueprint, seen: &Inventory, intent: &Intent) -> Planning {
+        let planning = plan_by(self.guardrails.rules, wish, seen, intent);
+        if self.guardrails.audited {
+            let faults = audit(wish, seen, intent, &planning);
+            let mut kept = self.audit_faults.lock().unwrap_or_else(PoisonError::into_inner);
+            kept.extend(faults.into_iter().map(|fault| fault.0));
+        }
+        *self.planned.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        if !planning.plan.is_empty() {
+            self.plans.lock().unwrap_or_else(PoisonError::into_inner).push(planning.clone());
+        }
+        planning
+    }
+
+    /// Runs to the end, or until the machine dies.
+    pub fn run(&self, wish: &Wish, intent: &Intent, schedule: FaultSchedule) -> Ended {
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let dismantles = matches!(intent, Intent::Dismantle { .. });
+        let blueprint = if dismantles { Arc::new(wish.blueprint.emptied()) } else { wish.blueprint.clone() };
+        let rules = if dismantles { RolloutRules::dismantle() } else { RolloutRules::of(&wish.blueprint) };
+        let assignment = wish.assignment();
+        self.fleet.begin_run(rules, schedule);
+        let ledger = MemoryLedger::new(&self.fleet);
+        let minter = SymbolicMinter::new(&self.fleet);
+        let clock = SimClock::new(&self.fleet);
+        let mut options = Options::default();
+        options.limits.guards = self.guardrails.guards;
+        let interrupt = windlass_engine::Interrupt::default();
+        windlass_simulator::run(async {
+            let ports = Ports { fleet: &self.fleet, ledger: &ledger, minter: &minter, clock: &clock };
+            let plan = |seen: &Inventory| self.plan(&blueprint, seen, intent);
+            tokio::select! {
+                biased;
+                () = self.fleet.died() => Ended::Died,
+                ended = converge(&ports, &assignment, plan, &options, &self.fleet, &interrupt) => {
+                    match ended {
+                        Ok(conclusion) => Ended::Concluded(Box::new(conclusion)),
+                        Err(_) => Ended::Died,
+                    }
+                }
+            }
+        })
+    }
+
+    /// Looks and plans, and does nothing.
+    ///
+    /// # Errors
+    /// The look failed as a whole.
+    pub fn look_and_plan(&self, wish: &Wish, intent: &Intent) -> Result<(Inventory, Planning), String> {
+        let assignment = wish.assignment();
+        self.fleet.begin_run(RolloutRules::of(&wish.blueprint), FaultSchedule::default());
+        let ledger = MemoryLedger::new(&self.fleet);
+        let minter = SymbolicMinter::new(&self.fleet);
+        let clock = SimClock::new(&self.fleet);
+        windlass_simulator::run(async {
+            let ports = Ports { fleet: &self.fleet, ledger: &ledger, minter: &minter, clock: &clock };
+            let made = RefCell::new(Planning::default());
+            let plan = |seen: &Inventory| {
+                let planning = self.plan(&wish.blueprint, seen, intent);
+                *made.borrow_mut() = planning.clone();
+                planning
+            };
+            let survey = observe_and_plan(&ports, &assignment, plan, &self.fleet, Recover::InMemory)
+                .await
+                .map_err(|error| error.to_string())?;
+            Ok((survey.observation.inventory, survey.planning))
+        })
+    }
+
+    /// Carries out a plan that was made earlier, whatever the world is like now.
+    pub fn carry_out(&self, wish: &Wish, plan: &Plan) {
+        let assignment = wish.assignment();
+        self.fleet.begin_run(RolloutRules::of(&wish.blueprint), FaultSchedule::default());
+        let ledger = MemoryLedger::new(&self.fleet);
+        let minter = SymbolicMinter::new(&self.fleet);
+        let clock = SimClock::new(&self.fleet);
+        let options = Options::default();
+        windlass_simulator::run(async {
+            let ports = Ports { fleet: &self.fleet, ledger: &ledger, minter: &minter, clock: &clock };
+            let seen = windlass_engine::observe(&ports, &assignment, &self.fleet, Recover::AndKeep).await;
+            if let Ok(seen) = seen {
+                let interrupt = windlass_engine::Interrupt::default();
+                windlass_engine::execute(
+                    plan,
+                    seen.ledger,
+                    &ports,
+                    &assignment,
+                    &options.limits,
+                    &self.fleet,
+                    &interrupt,
+                )
+                .await;
+            }
+        });
+    }
+
+    /// What windlass did that it must not do, and what the audit found; nothing if all is well.
+    pub fn complaints(&self) -> Vec<String> {
+        let mut complaints: Vec<String> =
+            self.fleet.with(|world| world.violations().iter().map(ToString::to_string).collect());
+        complaints.extend(
+            self.audit_faults
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .iter()
+                .map(|fault| format!("audit: {fault}")),
+        );
+        complaints
+    }
+}

@@ -1,0 +1,176 @@
+//! Clusters and edits out of a seed: every mix of roles, every kind of change that a live cluster survives.
+
+use fastrand::Rng;
+
+use crate::draft::{Draft, DraftNode};
+
+/// Arguments that an edit may set, by service, with values that differ from the defaults.
+const ARGUMENTS: [(&str, &str, [&str; 3]); 7] = [
+    ("etcd", "quota-backend-bytes", ["4294967296", "6442450944", "8589934592"]),
+    ("kube-api", "max-requests-inflight", ["500", "800", "1200"]),
+    ("kube-controller", "node-monitor-period", ["5s", "7s", "9s"]),
+    ("scheduler", "kube-api-qps", ["50", "70", "90"]),
+    ("kubelet", "max-pods", ["110", "150", "250"]),
+    ("kubeproxy", "proxy-mode", ["iptables", "ipvs", "userspace"]),
+    ("kube-api", "event-ttl", ["1h0m0s", "2h0m0s", "3h0m0s"]),
+];
+
+/// A cluster of 1 to 50 nodes; small ones are far more likely.
+pub fn cluster(rng: &mut Rng) -> Draft {
+    let size = match rng.u32(0..100) {
+        0..=59 => rng.usize(1..=5),
+        60..=89 => rng.usize(6..=12),
+        90..=97 => rng.usize(13..=25),
+        _ => rng.usize(26..=50),
+    };
+    let nodes: Vec<DraftNode> = (1..=size)
+        .map(|machine| {
+            let mut node = DraftNode::new(machine, rng.bool(), rng.bool(), rng.bool());
+            if size > 7 && machine > 7 {
+                node.etcd = false;
+                node.control_plane = node.control_plane && machine < 12;
+            }
+            if !(node.etcd || node.control_plane || node.worker) {
+                node.worker = true;
+            }
+            node
+        })
+        .collect();
+    let mut draft = Draft::of(nodes);
+    make_sound(&mut draft, rng);
+    draft.minor = rng.u32(20..=23);
+    draft.snapshots = rng.u8(0..4) > 0;
+    draft.drain = rng.bool();
+    draft.max_unavailable_worker = ["1", "2", "10%", "30%"][rng.usize(0..4)].to_owned();
+    draft.max_unavailable_controlplane = if rng.u8(0..5) == 0 { 2 } else { 1 };
+    draft
+}
+
+/// At least one of each role, and no more than seven members of etcd.
+fn make_sound(draft: &mut Draft, rng: &mut Rng) {
+    let pick = |rng: &mut Rng, draft: &Draft| rng.usize(0..draft.nodes.len());
+    if !draft.nodes.iter().any(|node| node.etcd) {
+        let index = pick(rng, draft);
+        draft.nodes[index].etcd = true;
+    }
+    if !draft.nodes.iter().any(|node| node.control_plane) {
+        let index = pick(rng, draft);
+        draft.nodes[index].control_plane = true;
+    }
+    if !draft.nodes.iter().any(|node| node.worker) {
+        let index = pick(rng, draft);
+        draft.nodes[index].worker = true;
+    }
+}
+
+/// Changes one thing, or a few; returns what, in words. The result is always one that a live cluster survives.
+pub fn edit(draft: &mut Draft, rng: &mut Rng, machines: usize) -> String {
+    let before = draft.clone();
+    for _ in 0..8 {
+        let what = one_edit(draft, rng, machines);
+        make_sound(draft, rng);
+        let keeps_a_member = draft
+            .nodes
+            .iter()
+            .any(|node| node.etcd && before.nodes.iter().any(|was| was.machine == node.machine && was.etcd));
+        // A cluster whose members are all exchanged at once is a rare wish: keep it rare.
+        if *draft != before && (keeps_a_member || rng.u8(0..4) == 0) {
+            return what;
+        }
+        *draft = before.clone();
+    }
+    "nothing".to_owned()
+}
+
+fn one_edit(draft: &mut Draft, rng: &mut Rng, machines: usize) -> String {
+    let index = rng.usize(0..draft.nodes.len());
+    match rng.u32(0..14) {
+        0..=3 => {
+            let (service, flag, values) = ARGUMENTS[rng.usize(0..ARGUMENTS.len())];
+            let arguments = draft.extra_args.entry(service).or_default();
+            if arguments.remove(flag).is_some() && rng.bool() {
+                return format!("remove {service} {flag}");
+            }
+            let value = values[rng.usize(0..values.len())];
+            arguments.insert(flag, value.to_owned());
+            format!("set {service} {flag}={value}")
+        }
+        4 => {
+            if draft.minor >= 30 {
+                return "nothing".to_owned();
+            }
+            draft.minor += 1;
+            format!("upgrade to 1.{}", draft.minor)
+        }
+        5 => {
+            draft.etcd_tag += 1;
+            format!("etcd image 3.4.{}", draft.etcd_tag)
+        }
+        6 => {
+            let free: Vec<usize> = (1..=machines)
+                .filter(|machine| draft.nodes.iter().all(|node| node.machine != *machine))
+                .collect();
+            let Some(&machine) = free.get(rng.usize(0..free.len().max(1))) else {
+                return "nothing".to_owned();
+            };
+            let mut node = DraftNode::new(machine, rng.u8(0..3) == 0, rng.u8(0..3) == 0, rng.bool());
+            if !(node.etcd || node.control_plane || node.worker) {
+                node.worker = true;
+            }
+            draft.nodes.push(node);
+            format!("add node-{machine}")
+        }
+        7 if draft.nodes.len() > 1 => {
+            let node = draft.nodes.remove(index);
+            format!("take node-{} out", node.machine)
+        }
+        8 => {
+            let node = &mut draft.nodes[index];
+            match rng.u8(0..3) {
+                0 => node.etcd = !node.etcd,
+                1 => node.control_plane = !node.control_plane,
+                _ => node.worker = !node.worker,
+            }
+            if !(node.etcd || node.control_plane || node.worker) {
+                node.worker = true;
+            }
+            format!("other roles for node-{}", node.machine)
+        }
+        9 => {
+            let node = &mut draft.nodes[index];
+            if node.labels.remove("disk").is_none() {
+                node.labels.insert("disk", "ssd".to_owned());
+            }
+            format!("label of node-{}", node.machine)
+        }
+        10 => {
+            let node = &mut draft.nodes[index];
+            node.tainted = !node.tainted;
+            format!("taint of node-{}", node.machine)
+        }
+        11 => {
+            if draft.sans.pop_first().is_none() {
+                draft.sans.insert("lb.example.org".to_owned());
+            }
+            "sans".to_owned()
+        }
+        12 => {
+            if rng.bool() {
+                draft.kubelet_env = match draft.kubelet_env {
+                    Some(_) => None,
+                    None => Some("HTTP_PROXY=http://10.9.9.9:3128".to_owned()),
+                };
+            } else {
+                draft.proxy_bind = match draft.proxy_bind {
+                    Some(_) => None,
+                    None => Some("/opt/proxy:/opt/proxy:ro".to_owned()),
+                };
+            }
+            "environment or mount".to_owned()
+        }
+        _ => {
+            draft.snapshots = !draft.snapshots;
+            "rolling snapshots".to_owned()
+        }
+    }
+}

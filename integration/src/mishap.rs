@@ -1,0 +1,132 @@
+//! Faults and mischief out of a seed: what may happen to a cluster and leaves it one that can be saved.
+
+use fastrand::Rng;
+use windlass_model::{Component, FilePath, Mode, NodeName};
+use windlass_simulator::{Fault, FaultSchedule, How, Mischief, When};
+
+use crate::draft::{Draft, DraftNode};
+
+fn node_name(machine: usize) -> NodeName {
+    NodeName::from(format!("node-{machine}"))
+}
+
+/// Faults that strike during a run, at verbs up to `verbs`.
+pub fn schedule(rng: &mut Rng, draft: &Draft, verbs: u64, count: usize) -> FaultSchedule {
+    let mut schedule = FaultSchedule::default();
+    for _ in 0..count {
+        schedule.at_verb.insert(rng.u64(1..=verbs.max(1)), fault(rng, draft));
+    }
+    schedule
+}
+
+/// The operator's machine dies at some verb.
+pub fn death(rng: &mut Rng, verbs: u64) -> FaultSchedule {
+    let when = if rng.bool() { When::Before } else { When::After };
+    let mut schedule = FaultSchedule::default();
+    schedule.at_verb.insert(rng.u64(1..=verbs.max(1)), Fault::OperatorDies { when });
+    schedule
+}
+
+fn fault(rng: &mut Rng, draft: &Draft) -> Fault {
+    let node = node_name(draft.nodes[rng.usize(0..draft.nodes.len())].machine);
+    let seconds = Some([3, 20, 60, 200, 1_000][rng.usize(0..5)]);
+    match rng.u32(0..20) {
+        0..=4 => Fault::Fails {
+            when: if rng.bool() { When::Before } else { When::After },
+            how: if rng.u8(0..3) == 0 { How::Lasting } else { How::Passing },
+        },
+        5..=7 => Fault::PowerOff { node, seconds },
+        8..=9 => Fault::Unreachable { node, seconds },
+        10..=11 => Fault::Partitioned { node, seconds },
+        12..=13 => Fault::DockerRestarts { node },
+        14 => Fault::SlowStart { node, factor: rng.u32(2..=15) },
+        15 => Fault::DiskFull { node, seconds },
+        16 => Fault::RegistryDown { seconds },
+        17 => Fault::LedgerLost,
+        18 => Fault::EvictionsBlocked,
+        _ => Fault::OperatorDies { when: if rng.bool() { When::Before } else { When::After } },
+    }
+}
+
+/// Something done by hand to a cluster that is as wished; `etcd` of its members may lose their data at most.
+pub fn mischief(rng: &mut Rng, draft: &Draft, etcd: &mut usize) -> Fault {
+    let drafted = &draft.nodes[rng.usize(0..draft.nodes.len())];
+    let node = node_name(drafted.machine);
+    let components = components(drafted, draft);
+    let component = components[rng.usize(0..components.len())];
+    let container = component.container();
+    let by_hand = match rng.u32(0..17) {
+        0..=1 => Mischief::ContainerRemoved { node, container },
+        2..=3 => Mischief::ContainerStopped { node, container },
+        4 => Mischief::ContainerPaused { node, container },
+        5 => Mischief::ContainerEdited { node, container, argument: "--v=9".to_owned() },
+        6 => Mischief::ContainerRecreated { node, container },
+        7 => Mischief::ContainerLeftOver { node, name: format!("{component}.next").into(), container },
+        8 => Mischief::FileDeleted { node, path: file(rng, drafted) },
+        9 => Mischief::FileEdited { node, path: file(rng, drafted), text: "nonsense\n".to_owned() },
+        10 => Mischief::FileMode { node, path: file(rng, drafted), mode: Mode(0o666) },
+        11 => {
+            let member = draft.nodes.iter().find(|node| node.etcd && rng.bool());
+            match member {
+                Some(member) if *etcd > 0 => {
+                    *etcd -= 1;
+                    Mischief::EtcdDataLost { node: node_name(member.machine) }
+                }
+                _ => Mischief::Uncordoned { node },
+            }
+        }
+        12 => Mischief::Labelled {
+            node,
+            key: "node-role.kubernetes.io/worker".to_owned(),
+            value: rng.bool().then(|| "false".to_owned()),
+        },
+        13 => Mischief::Cordoned { node },
+        14 => Mischief::NodeObjectDeleted { node },
+        15 => return Fault::DaysPass { days: [1, 200, 340, 366, 500][rng.usize(0..5)] },
+        _ => return if rng.bool() { Fault::LedgerLost } else { Fault::LedgerAged },
+    };
+    Fault::ByHand(by_hand)
+}
+
+fn components(node: &DraftNode, draft: &Draft) -> Vec<Component> {
+    let mut components = vec![Component::Kubelet, Component::KubeProxy];
+    if node.etcd {
+        components.push(Component::Etcd);
+        if draft.snapshots {
+            components.push(Component::EtcdRollingSnapshots);
+        }
+    }
+    if node.control_plane {
+        components.extend([
+            Component::KubeApiserver,
+            Component::KubeControllerManager,
+            Component::KubeScheduler,
+        ]);
+    } else {
+        components.push(Component::NginxProxy);
+    }
+    components
+}
+
+fn file(rng: &mut Rng, node: &DraftNode) -> FilePath {
+    let ssl = "/etc/kubernetes/ssl";
+    let mut paths = vec![
+        format!("{ssl}/kube-ca.pem"),
+        format!("{ssl}/kube-node.pem"),
+        format!("{ssl}/kube-node-key.pem"),
+        format!("{ssl}/kubecfg-kube-proxy.yaml"),
+    ];
+    if node.etcd {
+        paths.push(format!("{ssl}/kube-etcd.pem"));
+    }
+    if node.control_plane {
+        paths.extend([
+            format!("{ssl}/kube-apiserver.pem"),
+            format!("{ssl}/kube-service-account-token-key.pem"),
+            "/etc/kubernetes/windlass/ledger.json".to_owned(),
+        ]);
+    } else {
+        paths.push("/etc/kubernetes/nginx-proxy/nginx.conf".to_owned());
+    }
+    FilePath::from(paths.swap_remove(rng.usize(0..paths.len())))
+}

@@ -1,0 +1,531 @@
+//! The eight properties, each a function of a seed: a cluster, its edits and its faults come out of the seed.
+
+use std::str::FromStr;
+use std::sync::PoisonError;
+
+use fastrand::Rng;
+use windlass_blueprint::Catalog;
+use windlass_engine::End;
+use windlass_model::{Intent, Inventory, NodeName, Planning, Snapshots};
+use windlass_planner::{audit, plan};
+use windlass_simulator::{Fault, FaultSchedule, Mischief, SimFleet, World};
+
+use crate::draft::Draft;
+use crate::drive::{Ended, Guardrails, Helm, Wish};
+use crate::generate;
+use crate::mishap;
+
+/// The properties that windlass keeps over all generated clusters, edits and faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Property {
+    /// P1: with finitely many faults the plan becomes empty within a bound of rounds.
+    Converges,
+    /// P2: after that, planning again gives nothing; running a finished plan twice harms nothing.
+    Rests,
+    /// P3: etcd keeps its majority and unavailable nodes stay within the limits, at every verb.
+    NeverUnsafe,
+    /// P4: nothing changes except under a step of that subject; `plan` is what `up` does.
+    Honest,
+    /// P5: equal inputs give equal plans; the order of nodes in the file changes nothing.
+    Deterministic,
+    /// P6: killing the run at any verb and starting again still gives P1 to P3.
+    CrashProof,
+    /// P7: `up` then `remove` gives back the first world, pulled images excepted.
+    LeavesNoTrace,
+    /// P8: the audit, written apart from the builder, agrees with every plan.
+    Audited,
+}
+
+impl Property {
+    /// All of them, in order.
+    pub const ALL: [Self; 8] = [
+        Self::Converges,
+        Self::Rests,
+        Self::NeverUnsafe,
+        Self::Honest,
+        Self::Deterministic,
+        Self::CrashProof,
+        Self::LeavesNoTrace,
+        Self::Audited,
+    ];
+
+    /// `P1` to `P8`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Converges => "P1",
+            Self::Rests => "P2",
+            Self::NeverUnsafe => "P3",
+            Self::Honest => "P4",
+            Self::Deterministic => "P5",
+            Self::CrashProof => "P6",
+            Self::LeavesNoTrace => "P7",
+            Self::Audited => "P8",
+        }
+    }
+}
+
+impl FromStr for Property {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|property| property.label().eq_ignore_ascii_case(text))
+            .ok_or_else(|| format!("`{text}` is no property: say P1 to P8"))
+    }
+}
+
+/// How many runs of `up` may be needed after the last fault.
+///
+/// The first may still meet what the faults left half done; each repairs all it sees.
+const UPS_UNTIL_CONVERGED: usize = 4;
+
+/// What a run of a property was, for statistics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Effort {
+    /// Plans made.
+    pub plans: u64,
+    /// Runs of windlass.
+    pub runs: u64,
+}
+
+/// Checks a property for one seed.
+///
+/// # Errors
+/// The property does not hold; the text tells how, with the story of the world.
+pub fn check(property: Property, seed: u64, catalog: &Catalog) -> Result<Effort, String> {
+    check_with(property, seed, catalog, Guardrails::default())
+}
+
+/// [`check`] with some guards off.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_with(
+    property: Property,
+    seed: u64,
+    catalog: &Catalog,
+    guardrails: Guardrails,
+) -> Result<Effort, String> {
+    let mut life = Life::new(property, seed, catalog, guardrails);
+    let outcome = match property {
+        Property::Converges => life.converges(),
+        Property::Rests => life.rests(),
+        Property::NeverUnsafe => life.never_unsafe(),
+        Property::Honest => life.honest(),
+        Property::Deterministic => life.deterministic(),
+        Property::CrashProof => life.crash_proof(),
+        Property::LeavesNoTrace => life.leaves_no_trace(),
+        Property::Audited => life.audited(),
+    };
+    let outcome = outcome.and_then(|()| match life.helm.complaints().first() {
+        None => Ok(()),
+        Some(complaint) => Err(complaint.clone()),
+    });
+    outcome.map(|()| life.effort()).map_err(|what| {
+        format!(
+            "{} seed {seed}: {what}\n\nwhat was done:\n  {}\n\ncluster.yml now:\n{}\nstory:\n{}",
+            property.label(),
+            life.deeds.join("\n  "),
+            life.draft.text(),
+            life.helm.fleet.with(|world| world.story()),
+        )
+    })
+}
+
+/// One cluster's life under a seed.
+struct Life<'a> {
+    rng: Rng,
+    catalog: &'a Catalog,
+    draft: Draft,
+    machines: usize,
+    helm: Helm,
+    deeds: Vec<String>,
+    runs: u64,
+}
+
+impl<'a> Life<'a> {
+    fn new(property: Property, seed: u64, catalog: &'a Catalog, guardrails: Guardrails) -> Self {
+        let mut rng = Rng::with_seed(seed.wrapping_mul(31).wrapping_add(property as u64));
+        let draft = generate::cluster(&mut rng);
+        let machines = draft.nodes.len() + rng.usize(0..=3);
+        let world = World::bare(machines).seeded(seed);
+        let mut helm = Helm::new(SimFleet::new(world));
+        helm.guardrails = guardrails;
+        Self { rng, catalog, draft, machines, helm, deeds: Vec::new(), runs: 0 }
+    }
+
+    fn effort(&self) -> Effort {
+        Effort { plans: *self.helm.planned.lock().unwrap_or_else(PoisonError::into_inner), runs: self.runs }
+    }
+
+    fn wish(&self) -> Result<Wish, String> {
+        Wish::of(&self.draft, self.catalog)
+    }
+
+    fn up(&mut self, schedule: FaultSchedule) -> Result<Ended, String> {
+        self.runs += 1;
+        let wish = self.wish()?;
+        Ok(self.helm.run(&wish, &Intent::converge(), schedule))
+    }
+
+    /// About how many verbs a first bring-up takes.
+    fn verbs(&self) -> u64 {
+        self.draft.nodes.len() as u64 * 25 + 20
+    }
+
+    fn edit(&mut self) {
+        let what = generate::edit(&mut self.draft, &mut self.rng, self.machines);
+        self.deeds.push(format!("edit: {what}"));
+    }
+
+    fn trouble(&mut self, count: usize) -> FaultSchedule {
+        let verbs = self.verbs();
+        let schedule = mishap::schedule(&mut self.rng, &self.draft, verbs, count);
+        self.deeds.push(format!("up with {:?}", schedule.at_verb));
+        schedule
+    }
+
+    /// A few things done by hand to a cluster that is as wished.
+    fn meddle(&mut self, count: usize) {
+        let members = self.draft.nodes.iter().filter(|node| node.etcd).count();
+        let mut expendable = members.saturating_sub(1) / 2;
+        for _ in 0..count {
+            let fault = mishap::mischief(&mut self.rng, &self.draft, &mut expendable);
+            self.deeds.push(format!("{fault:?}"));
+            self.helm.fleet.with(|world| world.strike(&fault));
+        }
+    }
+
+    /// All outer troubles end, and time passes.
+    fn calm(&mut self) {
+        let names: Vec<NodeName> = self.helm.fleet.with(|world| world.names().cloned().collect());
+        self.helm.fleet.with(|world| {
+            world.wait(1_100);
+            world.strike(&Fault::EvictionsUnblocked);
+            for node in names {
+                world.strike(&Fault::PowerOn { node: node.clone() });
+                world.strike(&Fault::Reconnected { node: node.clone() });
+                world.strike(&Fault::SlowStart { node: node.clone(), factor: 1 });
+                if world.is_cordoned_by_hand(&node) {
+                    world.strike(&Fault::ByHand(Mischief::Uncordoned { node }));
+                }
+            }
+            world.wait(60);
+        });
+    }
+
+    /// Runs `up` until everything is as wished.
+    fn settle(&mut self) -> Result<(), String> {
+        self.calm();
+        self.deeds.push("calm, then up".to_owned());
+        let mut last = String::new();
+        for _ in 0..UPS_UNTIL_CONVERGED {
+            match self.up(FaultSchedule::default())? {
+                Ended::Concluded(conclusion) if conclusion.end == End::Converged => return Ok(()),
+                Ended::Concluded(conclusion) => {
+                    let findings: Vec<String> = conclusion
+                        .planning
+                        .findings
+                        .iter()
+                        .map(|finding| format!("{} {}: {}", finding.kind, finding.subject, finding.what))
+                        .collect();
+                    let failures: Vec<String> = conclusion
+                        .reports
+                        .iter()
+                        .flat_map(|report| {
+                            report.failures().map(|(id, failure)| format!("{id}: {:?}", failure.causes))
+                        })
+                        .collect();
+                    last = format!(
+                        "{:?}\n  {}\n  {}",
+                        conclusion.end,
+                        findings.join("\n  "),
+                        failures.join("\n  ")
+                    );
+                    if conclusion.end == End::Refused {
+                        break;
+                    }
+                }
+                Ended::Died => "the ledger could not be read".clone_into(&mut last),
+            }
+        }
+        Err(format!("did not converge: {last}"))
+    }
+
+    /// Edits, faults during runs, things done by hand; settled in between.
+    fn live(&mut self, chapters: usize, faults: usize) -> Result<(), String> {
+        let count = self.rng.usize(0..=faults);
+        let schedule = self.trouble(count);
+        self.up(schedule)?;
+        self.settle()?;
+        for _ in 0..chapters {
+            if self.rng.u8(0..3) == 0 {
+                let count = self.rng.usize(1..=2);
+                self.meddle(count);
+            } else {
+                self.edit();
+                if self.rng.u8(0..4) == 0 {
+                    self.edit_beside();
+                }
+            }
+            let count = self.rng.usize(0..=faults);
+            let schedule = self.trouble(count);
+            self.up(schedule)?;
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    /// A second edit in one go, but never two upgrades.
+    fn edit_beside(&mut self) {
+        let minor = self.draft.minor;
+        self.edit();
+        self.draft.minor = minor.max(self.draft.minor.min(minor));
+    }
+
+    fn converges(&mut self) -> Result<(), String> {
+        let chapters = self.rng.usize(1..=3);
+        self.live(chapters, 4)
+    }
+
+    fn rests(&mut self) -> Result<(), String> {
+        self.live(1, 2)?;
+        self.rest()?;
+        self.edit();
+        let wish = self.wish()?;
+        self.helm.run(&wish, &Intent::converge(), FaultSchedule::default());
+        let plans: Vec<Planning> = self.helm.plans.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.settle()?;
+        self.rest()?;
+        if let Some(planning) = plans.last() {
+            self.deeds.push("the last plan once more".to_owned());
+            self.helm.carry_out(&wish, &planning.plan);
+            self.settle()?;
+            self.rest()?;
+        }
+        Ok(())
+    }
+
+    /// Planning again gives nothing.
+    fn rest(&mut self) -> Result<(), String> {
+        let wish = self.wish()?;
+        let (_, planning) = self.helm.look_and_plan(&wish, &Intent::converge())?;
+        if planning.plan.is_empty() && !planning.is_held() {
+            return Ok(());
+        }
+        let steps: Vec<String> =
+            planning.plan.steps.iter().map(|step| format!("{} {}", step.id, step.reasons[0])).collect();
+        Err(format!("planning again gives steps: {} {:?}", steps.join(", "), planning.findings))
+    }
+
+    fn never_unsafe(&mut self) -> Result<(), String> {
+        let chapters = self.rng.usize(1..=3);
+        self.live(chapters, 8)
+    }
+
+    fn honest(&mut self) -> Result<(), String> {
+        self.live(0, 1)?;
+        for _ in 0..2 {
+            if self.rng.bool() {
+                self.edit();
+            } else {
+                self.meddle(1);
+            }
+            let wish = self.wish()?;
+            let before = self.helm.fleet.with(|world| world.fingerprint());
+            let (_, shown) = self.helm.look_and_plan(&wish, &Intent::converge())?;
+            if before != self.helm.fleet.with(|world| world.fingerprint()) {
+                return Err("`plan` changed the world".to_owned());
+            }
+            let ended = self.up(FaultSchedule::default())?;
+            let plans = self.helm.plans.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let done = plans.first().cloned().unwrap_or_default();
+            if skeleton(&shown) != skeleton(&done) {
+                return Err(format!(
+                    "`plan` showed {:?} and `up` did {:?}",
+                    skeleton(&shown),
+                    skeleton(&done)
+                ));
+            }
+            if let Ended::Concluded(conclusion) = ended {
+                let seen_by_hand = conclusion.reports.len() > 1;
+                if seen_by_hand {
+                    self.deeds.push(format!("{} rounds", conclusion.reports.len()));
+                }
+            }
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    fn deterministic(&mut self) -> Result<(), String> {
+        let count = self.rng.usize(0..=3);
+        let schedule = self.trouble(count);
+        self.up(schedule)?;
+        if self.rng.bool() {
+            self.settle()?;
+            self.meddle(2);
+        }
+        self.edit();
+        let wish = self.wish()?;
+        let (seen, shown) = self.helm.look_and_plan(&wish, &Intent::converge())?;
+        if plan(&wish.blueprint, &seen, &Intent::converge()) != shown {
+            return Err("two plans of equal inputs differ".to_owned());
+        }
+        self.rng.shuffle(&mut self.draft.nodes);
+        let shuffled = self.wish()?;
+        let other = plan(&shuffled.blueprint, &seen, &Intent::converge());
+        if without_origins(&shown) != without_origins(&other) {
+            return Err("another order of nodes gives another plan".to_owned());
+        }
+        Ok(())
+    }
+
+    fn crash_proof(&mut self) -> Result<(), String> {
+        let chapters = self.rng.usize(1..=3);
+        for chapter in 0..chapters {
+            if chapter > 0 {
+                self.edit();
+            }
+            for _ in 0..self.rng.usize(1..=3) {
+                let verbs = self.verbs();
+                let mut schedule = mishap::death(&mut self.rng, verbs);
+                if self.rng.u8(0..3) == 0 {
+                    schedule.at_verb.extend(mishap::schedule(&mut self.rng, &self.draft, verbs, 1).at_verb);
+                }
+                self.deeds.push(format!("up with {:?}", schedule.at_verb));
+                self.up(schedule)?;
+                match self.rng.u8(0..4) {
+                    0 => self.strike(&Fault::LedgerLost),
+                    1 => self.strike(&Fault::LedgerAged),
+                    _ => {}
+                }
+            }
+            self.settle()?;
+            self.rest()?;
+        }
+        Ok(())
+    }
+
+    fn strike(&mut self, fault: &Fault) {
+        self.deeds.push(format!("{fault:?}"));
+        self.helm.fleet.with(|world| world.strike(fault));
+    }
+
+    fn leaves_no_trace(&mut self) -> Result<(), String> {
+        let before = self.helm.fleet.with(|world| world.fingerprint());
+        let chapters = self.rng.usize(0..=2);
+        self.live(chapters, 2)?;
+        let wish = self.wish()?;
+        let dismantle = Intent::Dismantle { snapshots: Snapshots::Keep };
+        if self.rng.bool() {
+            let verbs = self.verbs() / 2;
+            let schedule = mishap::death(&mut self.rng, verbs);
+            self.deeds.push(format!("remove with {:?}", schedule.at_verb));
+            self.helm.run(&wish, &dismantle, schedule);
+            if self.rng.bool() {
+                self.strike(&Fault::LedgerLost);
+            }
+        }
+        self.calm();
+        self.deeds.push("remove".to_owned());
+        for _ in 0..2 {
+            if self.helm.run(&wish, &dismantle, FaultSchedule::default()).is_converged() {
+                break;
+            }
+        }
+        let mut after = self.helm.fleet.with(|world| world.fingerprint());
+        // The former data of a member on a node that has left is kept for its owner.
+        let here: Vec<NodeName> = wish.blueprint.nodes.keys().cloned().collect();
+        for (node, lines) in &mut after.nodes {
+            lines.retain(|line| here.contains(node) || !line.starts_with("etcd data moved aside"));
+        }
+        if before != after {
+            let left: Vec<String> = after
+                .nodes
+                .iter()
+                .flat_map(|(node, lines)| lines.iter().map(move |line| format!("{node}: {line}")))
+                .collect();
+            return Err(format!("left behind: {}", left.join(", ")));
+        }
+        if self.helm.fleet.with(|world| world.ledger().is_some()) {
+            return Err("the ledger was left behind".to_owned());
+        }
+        let (_, planning) = self.helm.look_and_plan(
+            &Wish { blueprint: wish.blueprint.emptied().into(), secrets: wish.secrets.clone() },
+            &dismantle,
+        )?;
+        if !planning.plan.is_empty() {
+            return Err(format!("a second `remove` has {:?}", skeleton(&planning)));
+        }
+        if self.rng.u8(0..3) == 0 {
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    fn audited(&mut self) -> Result<(), String> {
+        let count = self.rng.usize(0..=3);
+        let schedule = self.trouble(count);
+        self.up(schedule)?;
+        for _ in 0..6 {
+            if self.rng.bool() {
+                self.edit();
+            }
+            let schedule = self.trouble(1);
+            for fault in schedule.at_verb.values() {
+                self.helm.fleet.with(|world| world.strike(fault));
+            }
+            let wish = self.wish()?;
+            let (seen, planning) = self.helm.look_and_plan(&wish, &Intent::converge())?;
+            self.complain_of(&wish, &seen, &planning)?;
+            if self.rng.u8(0..3) == 0 {
+                self.helm.fleet.with(|world| world.wait(30));
+                let schedule = self.trouble(2);
+                self.up(schedule)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn complain_of(&self, wish: &Wish, seen: &Inventory, planning: &Planning) -> Result<(), String> {
+        match audit(&wish.blueprint, seen, &Intent::converge(), planning).first() {
+            None => Ok(()),
+            Some(fault) => Err(format!("audit: {fault}")),
+        }
+    }
+}
+
+/// The addresses of a plan's steps, and the order among them.
+fn skeleton(planning: &Planning) -> Vec<String> {
+    let steps = &planning.plan.steps;
+    steps
+        .iter()
+        .map(|step| step.id.to_string())
+        .chain(
+            planning
+                .plan
+                .edges
+                .iter()
+                .map(|edge| format!("{} → {}", steps[edge.before].id, steps[edge.after].id)),
+        )
+        .collect()
+}
+
+fn without_origins(planning: &Planning) -> Planning {
+    let mut planning = planning.clone();
+    for step in &mut planning.plan.steps {
+        step.origins.clear();
+        if let windlass_model::Action::WriteFiles { files, .. } = &mut step.action {
+            for file in files.values_mut() {
+                file.origin = None;
+            }
+        }
+    }
+    for finding in &mut planning.findings {
+        finding.origin = None;
+    }
+    planning.findings.sort();
+    planning
+}
