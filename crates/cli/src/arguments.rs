@@ -99,9 +99,16 @@ impl Command {
 #[derive(Debug, Args)]
 pub(crate) struct CommonArguments {
     /// The wish, in the format of RKE 1's cluster.yml.
-    #[arg(short, long, value_name = "FILE", env = "WINDLASS_CONFIG", default_value = "cluster.yml")]
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        env = "WINDLASS_CONFIG",
+        hide_env_values = true,
+        default_value = "cluster.yml"
+    )]
     pub(crate) config: PathBuf,
-    /// Work on the simulated machines of this file, and write back what became of them.
+    /// Work on the simulated machines of this file; all but `plan` write back what became of them.
     #[arg(long, value_name = "WORLD")]
     pub(crate) simulate: Option<PathBuf>,
     /// What stands on the standard output.

@@ -16,7 +16,7 @@ use crate::course::{Course, Goal};
 use crate::exit::Exit;
 use crate::json::{DiagnosticsDocument, PlanDocument, RunDocument, RunFacts};
 use crate::ledger_file::FileLedger;
-use crate::printer::{Printer, somebody_is_there};
+use crate::printer::{Printer, ask, somebody_is_there};
 use crate::progress::{Both, Progress};
 use crate::render::{PlanView, RunView, Sight, changes, counted, graph, plan, result};
 use crate::simulate::{SimulatedLedger, Simulation};
@@ -111,7 +111,7 @@ impl Session<'_> {
             Exit::Done
         };
         if let Some(language) = language {
-            self.printer.result(&graph(&planning.plan, language, self.printer.verbose));
+            self.printer.result(&graph(&planning.plan, language));
             return Ok(exit);
         }
         self.printer.result(&self.table(&survey, &Goal::Converge));
@@ -135,7 +135,7 @@ impl Session<'_> {
         self.printer.progress(&self.table(&survey, goal));
         let nodes = counted(survey.observation.inventory.nodes.len(), "node");
         let cluster = &self.wish.blueprint.cluster;
-        Ok(self.printer.ask(&format!(
+        Ok(ask(&format!(
             "\nThe cluster \"{cluster}\" goes from {nodes}, with all that runs in it. Type `yes` to remove it: "
         )))
     }
@@ -144,7 +144,8 @@ impl Session<'_> {
     async fn act(&self, goal: Goal) -> Result<Exit, Trouble> {
         let Self { command, printer, source, wish, diagnostics, simulation, .. } = self;
         let course = Course::new(wish, goal.clone());
-        let rules = if course.dismantles() { RolloutRules::dismantle() } else { RolloutRules::of(&wish.blueprint) };
+        let rules =
+            if course.dismantles() { RolloutRules::dismantle() } else { RolloutRules::of(&wish.blueprint) };
         simulation.fleet.begin_run(rules, FaultSchedule::none());
         let told = told(&goal, source);
         let progress = Progress::new(printer, source, wish.blueprint.clone(), &told);
@@ -184,7 +185,6 @@ impl Session<'_> {
         self.printer.result(&result(&RunView {
             command: self.command.name(),
             goal,
-            blueprint: &self.wish.blueprint,
             conclusion,
             plans,
             elapsed,
@@ -202,7 +202,7 @@ impl Session<'_> {
             sight: Sight::of(&survey.observation.inventory),
             places: &self.source.places(),
             file: &self.source.short_name(),
-            all: self.printer.verbose,
+            detail: self.printer.plan_detail(),
             paint: self.printer.paint,
             goal: &told(goal, self.source),
         })

@@ -59,11 +59,10 @@ impl<'a> Course<'a> {
             return Planning::default();
         }
         let intent = match &self.goal {
-            Goal::Converge => Intent::converge(),
             Goal::Reissue(selector) if self.is_left_to_reissue(selector, &blueprint, seen) => {
                 Intent::Converge { reissue: selector.clone() }
             }
-            Goal::Reissue(_) => Intent::converge(),
+            Goal::Converge | Goal::Reissue(_) => Intent::converge(),
             Goal::Dismantle(snapshots) => {
                 let intent = Intent::Dismantle { snapshots: *snapshots };
                 return windlass_planner::plan(&blueprint.emptied(), seen, &intent);
@@ -78,9 +77,9 @@ impl<'a> Course<'a> {
     fn is_left_to_reissue(&self, selector: &CertSelector, blueprint: &Blueprint, seen: &Inventory) -> bool {
         let certs = &seen.ledger.certs;
         let mut memory = self.memory.borrow_mut();
-        let old = memory
-            .old_certs
-            .get_or_insert_with(|| certs.iter().map(|(name, face)| (name.clone(), face.certificate)).collect());
+        let old = memory.old_certs.get_or_insert_with(|| {
+            certs.iter().map(|(name, face)| (name.clone(), face.certificate)).collect()
+        });
         let in_sight = |cert: &CertName| {
             cert.as_str().split_once('@').is_none_or(|(_, node)| {
                 seen.nodes.get(&NodeName::from(node)).is_some_and(|node| node.facts().is_some())

@@ -336,16 +336,25 @@ pub(crate) struct RunFacts<'a> {
 
 impl<'a> RunDocument<'a> {
     pub(crate) fn new(facts: &RunFacts<'a>, places: &SourceMap<'_>) -> Self {
-        let RunFacts { command, blueprint, conclusion, plans, elapsed, violations, diagnostics, exit } = facts;
+        let RunFacts { command, blueprint, conclusion, plans, elapsed, violations, diagnostics, exit } =
+            facts;
         let mut origins = Origins { places, known: BTreeMap::new() };
         let rounds = conclusion
             .reports
             .iter()
             .enumerate()
             .map(|(round, report)| {
-                let steps: BTreeMap<&StepId, &Step> =
-                    plans.get(round).into_iter().flat_map(|plan| &plan.steps).map(|step| (&step.id, step)).collect();
-                report.outcomes.iter().map(|(id, outcome)| outcome_document(id, steps.get(id), outcome)).collect()
+                let steps: BTreeMap<&StepId, &Step> = plans
+                    .get(round)
+                    .into_iter()
+                    .flat_map(|plan| &plan.steps)
+                    .map(|step| (&step.id, step))
+                    .collect();
+                report
+                    .outcomes
+                    .iter()
+                    .map(|(id, outcome)| outcome_document(id, steps.get(id), outcome))
+                    .collect()
             })
             .collect();
         Self {
@@ -372,7 +381,11 @@ impl<'a> RunDocument<'a> {
     }
 }
 
-fn outcome_document<'a>(id: &'a StepId, step: Option<&&'a Step>, outcome: &'a Outcome) -> OutcomeDocument<'a> {
+fn outcome_document<'a>(
+    id: &'a StepId,
+    step: Option<&&'a Step>,
+    outcome: &'a Outcome,
+) -> OutcomeDocument<'a> {
     let (word, failure, because) = match outcome {
         Outcome::Done => ("done", None, None),
         Outcome::Failed(failure) => ("failed", Some(failure), None),

@@ -24,7 +24,9 @@ impl FileLedger {
     }
 
     fn lasting(&self, doing: &str, cause: impl std::fmt::Display) -> PortError {
-        PortError::Lasting { what: format!("the ledger `{}` cannot be {doing}: {cause}", self.path.display()) }
+        PortError::Lasting {
+            what: format!("the ledger `{}` cannot be {doing}: {cause}", self.path.display()),
+        }
     }
 }
 
@@ -55,9 +57,7 @@ impl LedgerStore for FileLedger {
 ///
 /// Without a mode the file keeps that of its predecessor.
 pub(crate) fn write_durably(path: &Path, content: &[u8], mode: Option<u32>) -> io::Result<()> {
-    let mode = mode
-        .or_else(|| Some(fs::metadata(path).ok()?.permissions().mode()))
-        .unwrap_or(0o644);
+    let mode = mode.or_else(|| Some(fs::metadata(path).ok()?.permissions().mode())).unwrap_or(0o644);
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let draft = path.with_file_name(name);

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use windlass_spec::{Diagnostic, render};
 
 use crate::arguments::{CommonArguments, Output};
-use crate::render::Paint;
+use crate::render::{Detail, Paint};
 use crate::wish::Source;
 
 /// The two streams, and how each is to be written.
@@ -13,7 +13,7 @@ use crate::wish::Source;
 pub(crate) struct Printer {
     output: Output,
     quiet: bool,
-    pub(crate) verbose: bool,
+    verbose: bool,
     /// How the standard output is coloured.
     pub(crate) paint: Paint,
     /// How the standard error is coloured.
@@ -37,6 +37,15 @@ impl Printer {
     /// Whether the standard output is for programs.
     pub(crate) fn speaks_json(&self) -> bool {
         self.output == Output::Json
+    }
+
+    /// How much of a plan is shown.
+    pub(crate) fn plan_detail(&self) -> Detail {
+        match (self.quiet, self.verbose) {
+            (true, _) => Detail::Counts,
+            (false, true) => Detail::Everything,
+            (false, false) => Detail::Folded,
+        }
     }
 
     /// Text of the result, for people.
@@ -72,34 +81,34 @@ impl Printer {
 
     /// What is wrong with the input.
     pub(crate) fn diagnostics(&self, diagnostics: &[Diagnostic], source: &Source) {
-        if !diagnostics.is_empty() {
-            to_stderr(&render(diagnostics, &source.name(), source.text()));
+        for line in render(diagnostics, &source.name(), source.text()).lines() {
+            let is_head = line.starts_with("error: ") || line.starts_with("warning: ");
+            let line = if is_head { self.progress_paint.strong(line) } else { line.to_owned() };
+            to_stderr(&format!("{line}\n"));
         }
     }
 
     /// What keeps the command from being carried out.
     pub(crate) fn trouble(&self, diagnostic: &Diagnostic) {
-        let mut text = format!("{}: {}\n", diagnostic.severity, diagnostic.summary);
-        for note in &diagnostic.notes {
-            text.push_str(&format!(" = cause: {note}\n"));
-        }
-        if let Some(help) = &diagnostic.help {
-            text.push_str(&format!(" = help: {help}\n"));
-        }
-        to_stderr(&text);
-    }
-
-    /// Asks a question; true if the answer is `yes`.
-    pub(crate) fn ask(&self, question: &str) -> bool {
-        to_stderr(question);
-        let mut answer = String::new();
-        io::stdin().read_line(&mut answer).is_ok() && answer.trim().eq_ignore_ascii_case("yes")
+        let head = format!("{}: {}", diagnostic.severity, diagnostic.summary);
+        let mut lines = vec![self.progress_paint.strong(head)];
+        lines.extend(diagnostic.notes.iter().map(|note| format!(" = cause: {note}")));
+        lines.extend(diagnostic.help.iter().map(|help| format!(" = help: {help}")));
+        lines.push(String::new());
+        to_stderr(&lines.join("\n"));
     }
 }
 
 /// Whether somebody can be asked.
 pub(crate) fn somebody_is_there() -> bool {
     io::stdin().is_terminal()
+}
+
+/// Asks a question; true if the answer is `yes`.
+pub(crate) fn ask(question: &str) -> bool {
+    to_stderr(question);
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).is_ok() && answer.trim().eq_ignore_ascii_case("yes")
 }
 
 // A reader that has gone away (`windlass plan | head`) is no failure of the command.

@@ -73,17 +73,22 @@ impl Listener for Progress<'_> {
                     return;
                 }
                 let mut heard = self.heard();
+                let is_repeated = heard.plans.last() == Some(&planning.plan);
                 heard.plans.push(planning.plan.clone());
-                let head = if round == 1 { "plan" } else { "what is left" };
+                if is_repeated {
+                    self.printer.detail("what is left is the same plan\n\n");
+                    return;
+                }
+                let title = if round == 1 { "plan" } else { "what is left" };
                 let places = self.source.places();
                 let text = plan(&PlanView {
-                    head,
+                    head: title,
                     blueprint: &self.blueprint,
                     planning,
                     sight: heard.sight,
                     places: &places,
                     file: &self.source.short_name(),
-                    all: self.printer.verbose,
+                    detail: self.printer.plan_detail(),
                     paint: self.printer.paint,
                     goal: self.goal,
                 });

@@ -65,8 +65,10 @@ impl Trouble {
             }
             Self::NobodyToAsk => "say `--force` to remove without being asked",
             Self::NoRealHosts => "say `--simulate WORLD.yml`; real hosts come with the next release",
-            Self::Look { .. } => "nothing was changed; if the ledger file is damaged, move it away: it is \
-                                  brought back from a control-plane node",
+            Self::Look { .. } => {
+                "nothing was changed; if the ledger file is damaged, move it away: it is \
+                                  brought back from a control-plane node"
+            }
             Self::WorldUnwritable { .. } | Self::Declined | Self::Signals { .. } => return None,
         };
         Some(help.to_owned())
@@ -75,7 +77,11 @@ impl Trouble {
     /// The same as a diagnostic without a place, causes as notes.
     pub(crate) fn diagnostic(&self) -> Diagnostic {
         let mut notes = Vec::new();
-        let mut cause = self.source();
+        let mut cause = match self {
+            // It says no more than this does.
+            Self::NotAWorld { source, .. } => source.source(),
+            other => other.source(),
+        };
         while let Some(error) = cause {
             let text = error.to_string();
             if notes.last() != Some(&text) && self.to_string() != text {

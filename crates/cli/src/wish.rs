@@ -105,9 +105,9 @@ impl Wish {
             .collect();
         let mut latest = self.latest.borrow_mut();
         if latest.0 != hosts {
-            let blueprint = resolve(&self.spec, Catalog::builtin(), &hosts)
-                .blueprint
-                .expect("what is wrong with a file does not depend on machines, and nothing was wrong with it");
+            let blueprint = resolve(&self.spec, Catalog::builtin(), &hosts).blueprint.expect(
+                "what is wrong with a file does not depend on machines, and nothing was wrong with it",
+            );
             *latest = (hosts, Arc::new(blueprint));
         }
         latest.1.clone()

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use windlass_model::{Blueprint, Finding, FindingKind};
+use windlass_model::{Finding, FindingKind};
 use windlass_spec::SourceMap;
 
 use crate::render::paint::Paint;
@@ -13,13 +13,7 @@ use crate::wish::Origin;
 const NAMED: usize = 3;
 
 /// Sections `refused`, `held` and `notice`; equal findings on many nodes are told once. Empty if there are none.
-pub(crate) fn findings(
-    findings: &[Finding],
-    blueprint: Option<&Blueprint>,
-    places: &SourceMap<'_>,
-    file: &str,
-    paint: Paint,
-) -> String {
+pub(crate) fn findings(findings: &[Finding], places: &SourceMap<'_>, file: &str, paint: Paint) -> String {
     let mut text = String::new();
     for kind in [FindingKind::Refused, FindingKind::Held, FindingKind::Notice] {
         let mut alike: BTreeMap<(&str, &str), Vec<&Finding>> = BTreeMap::new();
@@ -38,8 +32,10 @@ pub(crate) fn findings(
         let head = if kind == FindingKind::Refused { paint.bad(kind) } else { paint.strong(kind) };
         let _ = writeln!(text, "{head}");
         for (what, help) in order {
-            let subjects = subjects(&alike[&(what, help)], blueprint);
-            let _ = writeln!(text, "  · {subjects}: {what}");
+            let subjects = subjects(&alike[&(what, help)]);
+            // A text in brackets tells more of the subject.
+            let colon = if what.starts_with('(') { "" } else { ":" };
+            let _ = writeln!(text, "  · {subjects}{colon} {what}");
             if let Some(origin) = alike[&(what, help)].first().and_then(|finding| finding.origin.as_ref())
                 && !is_a_mere_node(origin.as_str())
             {
@@ -64,25 +60,11 @@ pub(crate) fn is_a_mere_node(path: &str) -> bool {
     path.starts_with("nodes[") && path.ends_with(']')
 }
 
-fn subjects(alike: &[&Finding], blueprint: Option<&Blueprint>) -> String {
-    let named: Vec<String> = alike.iter().take(NAMED).map(|finding| subject(finding, blueprint)).collect();
+fn subjects(alike: &[&Finding]) -> String {
+    let named: Vec<&str> = alike.iter().take(NAMED).map(|finding| finding.subject.as_str()).collect();
     let mut text = named.join(", ");
     if alike.len() > NAMED {
         let _ = write!(text, " and {} more", alike.len() - NAMED);
     }
     text
-}
-
-/// A node is shown with its roles.
-fn subject(finding: &Finding, blueprint: Option<&Blueprint>) -> String {
-    let roles = finding
-        .node
-        .as_ref()
-        .filter(|node| node.as_str() == finding.subject)
-        .and_then(|node| blueprint?.nodes.get(node))
-        .map(|node| node.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", "));
-    match roles {
-        Some(roles) => format!("{} ({roles})", finding.subject),
-        None => finding.subject.clone(),
-    }
 }

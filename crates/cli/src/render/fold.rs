@@ -145,35 +145,25 @@ impl Origins<'_> {
 }
 
 fn after(plan: &Plan, step: &Step, before: &[(usize, Because)], all: bool) -> After {
-    let mut after = After::new();
+    let mut told: BTreeMap<Because, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
     for (earlier, because) in before {
         // What a step is made from is plain from the order of the lines.
         if *because == Because::Needs && !all {
             continue;
         }
         let earlier = &plan.steps[*earlier];
-        let at = after.entry(*because).or_default().entry(done_words(earlier)).or_insert(Places::Here);
-        let (own, other) = (place(step), place(earlier));
-        match at {
-            Places::At(at) => {
-                at.insert(other.to_owned());
-            }
-            Places::Here if own == other => {}
-            Places::Here => *at = Places::At([other.to_owned()].into()),
-        }
+        let at = told.entry(*because).or_default().entry(done_words(earlier)).or_default();
+        at.insert(place(earlier).to_owned());
     }
-    // One that waits at its own node and at others waits at all of them.
-    let own = plan.steps.iter().position(|other| std::ptr::eq(other, step));
-    for (earlier, because) in before {
-        let earlier = &plan.steps[*earlier];
-        if own.is_some() && place(earlier) == place(step)
-            && let Some(Places::At(at)) =
-                after.get_mut(because).and_then(|told| told.get_mut(&done_words(earlier)))
-        {
-            at.insert(place(earlier).to_owned());
-        }
-    }
-    after
+    let own = place(step);
+    let seen_from_here = |at: BTreeSet<String>| {
+        if at.len() == 1 && at.contains(own) { Places::Here } else { Places::At(at) }
+    };
+    told.into_iter()
+        .map(|(because, told)| {
+            (because, told.into_iter().map(|(words, at)| (words, seen_from_here(at))).collect())
+        })
+        .collect()
 }
 
 /// Makes one of groups that differ in nothing but what they wait for, if they are many.
@@ -276,7 +266,9 @@ fn told_at(words: &str, places: &Places) -> String {
         Places::At(at) => match at.iter().collect::<Vec<_>>().as_slice() {
             [one] if *one == "cluster" => words.to_owned(),
             [one] => format!("{one}/{words}"),
-            many => format!("{words} on {}", names(&many.iter().map(|name| name.as_str()).collect::<Vec<_>>())),
+            many => {
+                format!("{words} on {}", names(&many.iter().map(|name| name.as_str()).collect::<Vec<_>>()))
+            }
         },
     }
 }

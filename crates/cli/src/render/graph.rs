@@ -12,8 +12,8 @@ use crate::render::words::{place, subject};
 const WHOLE_UP_TO: usize = 60;
 
 /// The plan's graph in this language.
-pub(crate) fn graph(plan: &Plan, language: Graph, all: bool) -> String {
-    let picture = Picture::of(plan, all || plan.steps.len() <= WHOLE_UP_TO);
+pub(crate) fn graph(plan: &Plan, language: Graph) -> String {
+    let picture = Picture::of(plan, plan.steps.len() <= WHOLE_UP_TO);
     match language {
         Graph::Dot => dot(&picture),
         Graph::Mermaid => mermaid(&picture),
@@ -64,8 +64,11 @@ impl Picture {
     /// Each arrow with its reasons; that something is needed goes without saying.
     fn arrows(&self) -> impl Iterator<Item = (usize, usize, String)> {
         self.arrows.iter().map(|((from, to), because)| {
-            let reasons: Vec<String> =
-                because.iter().filter(|because| **because != Because::Needs).map(ToString::to_string).collect();
+            let reasons: Vec<String> = because
+                .iter()
+                .filter(|because| **because != Because::Needs)
+                .map(ToString::to_string)
+                .collect();
             (*from, *to, reasons.join(", "))
         })
     }

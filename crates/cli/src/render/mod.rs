@@ -10,6 +10,6 @@ mod words;
 
 pub(crate) use graph::graph;
 pub(crate) use paint::Paint;
-pub(crate) use plan::{PlanView, Sight, plan};
+pub(crate) use plan::{Detail, PlanView, Sight, plan};
 pub(crate) use report::{RunView, failure_in_a_line, result, seconds};
 pub(crate) use words::{changes, counted};

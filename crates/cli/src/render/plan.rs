@@ -29,6 +29,17 @@ impl Sight {
     }
 }
 
+/// How much of a plan is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Only findings and counts.
+    Counts,
+    /// Equal steps on many nodes in one line.
+    Folded,
+    /// Every step on a line of its own, with all reasons.
+    Everything,
+}
+
 /// All that a plan's table tells.
 #[derive(Debug)]
 pub(crate) struct PlanView<'a> {
@@ -41,8 +52,8 @@ pub(crate) struct PlanView<'a> {
     pub(crate) places: &'a SourceMap<'a>,
     /// The name of that file.
     pub(crate) file: &'a str,
-    /// Whether every step has a line of its own.
-    pub(crate) all: bool,
+    /// How much of the steps is shown.
+    pub(crate) detail: Detail,
     pub(crate) paint: Paint,
     /// What is so where nothing is to be done: `the cluster is as cluster.yml says`.
     pub(crate) goal: &'a str,
@@ -50,18 +61,21 @@ pub(crate) struct PlanView<'a> {
 
 /// The plan with its findings and a last line of counts.
 pub(crate) fn plan(view: &PlanView<'_>) -> String {
-    let PlanView { head, blueprint, planning, sight, places, file, all, paint, goal } = view;
-    let mut text = format!("{head} for cluster \"{}\": {} seen", blueprint.cluster, counted(sight.seen, "node"));
+    let PlanView { head, blueprint, planning, sight, places, file, detail, paint, goal } = view;
+    let mut text =
+        format!("{head} for cluster \"{}\": {} seen", blueprint.cluster, counted(sight.seen, "node"));
     if sight.away > 0 {
         let _ = write!(text, ", {} out of sight", sight.away);
     }
     text.push_str("\n\n");
-    let table = lines(&planning.plan, places, file, *all);
-    if !table.is_empty() {
+    if *detail != Detail::Counts {
+        let table = lines(&planning.plan, places, file, *detail == Detail::Everything);
         text.push_str(&self::table(&table, *paint));
-        text.push('\n');
+        if !table.is_empty() {
+            text.push('\n');
+        }
     }
-    text.push_str(&findings(&planning.findings, Some(blueprint), places, file, *paint));
+    text.push_str(&findings(&planning.findings, places, file, *paint));
     text.push_str(&paint.strong(last_line(planning, goal)));
     text.push('\n');
     text

@@ -5,13 +5,15 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use windlass_engine::{Conclusion, End};
-use windlass_model::{Blueprint, Failure, Outcome, Plan, Report, StepId};
+use windlass_model::{Failure, Outcome, Plan, Report, StepId};
 use windlass_spec::SourceMap;
 
 use crate::render::findings::findings;
 use crate::render::paint::Paint;
 use crate::render::words::{counted, counts, held, reasons};
 
+/// So many failures are told in full.
+const FAILURES_SHOWN: usize = 10;
 /// So many of the steps that were skipped are named.
 const SKIPPED_SHOWN: usize = 2;
 
@@ -22,7 +24,6 @@ pub(crate) struct RunView<'a> {
     pub(crate) command: &'a str,
     /// What is so at a good end: `the cluster is as cluster.yml says`.
     pub(crate) goal: &'a str,
-    pub(crate) blueprint: &'a Blueprint,
     pub(crate) conclusion: &'a Conclusion,
     /// The plans of all rounds.
     pub(crate) plans: &'a [Plan],
@@ -44,16 +45,16 @@ pub(crate) fn failure_in_a_line(failure: &Failure) -> String {
 
 /// The failures of the last round, the findings, and how it ended.
 pub(crate) fn result(view: &RunView<'_>) -> String {
-    let RunView { conclusion, blueprint, places, file, paint, .. } = view;
+    let RunView { conclusion, places, file, paint, .. } = view;
     let mut text = String::new();
     // A plan is remembered for every round that was carried out, and for one that was left before.
-    let rounds = conclusion.reports.iter().zip(view.plans);
-    if let Some((report, plan)) = rounds.last()
+    let mut rounds = conclusion.reports.iter().zip(view.plans);
+    if let Some((report, plan)) = rounds.next_back()
         && matches!(conclusion.end, End::Failed | End::Interrupted)
     {
         text.push_str(&failures(report, plan, view));
     }
-    text.push_str(&findings(&conclusion.planning.findings, Some(blueprint), places, file, *paint));
+    text.push_str(&findings(&conclusion.planning.findings, places, file, *paint));
     let line = last_line(view);
     let line = if matches!(conclusion.end, End::Failed | End::Refused | End::StoodStill) {
         paint.bad(line)
@@ -72,14 +73,16 @@ fn failures(report: &Report, plan: &Plan, view: &RunView<'_>) -> String {
         }
     }
     let mut text = String::new();
-    for (id, failure) in report.failures() {
-        if text.is_empty() {
-            let _ = writeln!(text, "{}", view.paint.bad("failed"));
-        }
+    let count = report.failures().count();
+    if count > 0 {
+        let _ = writeln!(text, "{}", view.paint.bad("failed"));
+    }
+    for (id, failure) in report.failures().take(FAILURES_SHOWN) {
         let Failure { causes, attempts, log } = failure;
         let _ = writeln!(text, "  · {}", view.paint.strong(id));
         if let Some(step) = plan.step(id.as_str()) {
-            let at = step.action.node().map_or_else(|| "on this machine".to_owned(), |node| format!("on {node}"));
+            let at =
+                step.action.node().map_or_else(|| "on this machine".to_owned(), |node| format!("on {node}"));
             let why = reasons(&step.reasons, false);
             let _ = writeln!(text, "    {} {at}, because: {why}", step.action.verb());
         }
@@ -104,14 +107,17 @@ fn failures(report: &Report, plan: &Plan, view: &RunView<'_>) -> String {
             }
             let _ = writeln!(text, "    skipped because of it: {}", names.join(", "));
         }
+    }
+    if count > FAILURES_SHOWN {
+        let more = counted(count - FAILURES_SHOWN, "failure");
+        let _ = writeln!(text, "  · and {more} more, which `--output json` tells in full");
+    }
+    if count > 0 {
         let _ = writeln!(
             text,
-            "    = help: mend the cause, then run `windlass {}` again: it goes on from here",
+            "  = help: mend the cause, then run `windlass {}` again: it goes on from here\n",
             view.command
         );
-    }
-    if !text.is_empty() {
-        text.push('\n');
     }
     text
 }

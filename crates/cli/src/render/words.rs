@@ -92,7 +92,7 @@ pub(crate) fn reasons(reasons: &[Reason], all: bool) -> String {
         } else if told.insert(kind.clone()) {
             texts.push(match reason {
                 Reason::FileDiffers { how, .. } => counted_files(count, *how),
-    Reason::Differs { .. } => format!("{reason} and {} more", count - 1),
+                Reason::Differs { .. } => format!("{reason} and {} more", count - 1),
                 _ => format!("{reason} (and {} more)", count - 1),
             });
         }
