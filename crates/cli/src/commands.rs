@@ -18,7 +18,7 @@ use crate::json::{DiagnosticsDocument, PlanDocument, RunDocument, RunFacts};
 use crate::ledger_file::FileLedger;
 use crate::printer::{Printer, ask, somebody_is_there};
 use crate::progress::{Both, Progress};
-use crate::render::{PlanView, RunView, Sight, changes, counted, graph, plan, result};
+use crate::render::{Paint, PlanView, RunView, Sight, changes, counted, graph, plan, result};
 use crate::simulate::{SimulatedLedger, Simulation};
 use crate::trouble::Trouble;
 use crate::wish::{Source, Wish};
@@ -61,14 +61,12 @@ fn run_with(command: &Command, printer: &Printer) -> Result<Exit, Trouble> {
     simulated_time(async {
         match command {
             Command::Plan(plan) => session.plan(plan.graph, plan.detailed_exitcode).await,
-            Command::Up(_) => session.act(Goal::Converge).await,
-            Command::CertRotate(rotate) => session.act(Goal::Reissue(rotate.selector())).await,
+            Command::Up(_) => session.act(Goal::Converge, None).await,
+            Command::CertRotate(rotate) => session.act(Goal::Reissue(rotate.selector()), None).await,
             Command::Remove(remove) => {
                 let goal = Goal::Dismantle(remove.snapshots());
-                if !remove.force && !session.agreed(&goal).await? {
-                    return Err(Trouble::Declined);
-                }
-                session.act(goal).await
+                let agreed = if remove.force { None } else { Some(session.agree(&goal).await?) };
+                session.act(goal, agreed).await
             }
         }
     })
@@ -114,7 +112,7 @@ impl Session<'_> {
             self.printer.result(&graph(&planning.plan, language));
             return Ok(exit);
         }
-        self.printer.result(&self.table(&survey, &Goal::Converge));
+        self.printer.result(&self.table(&survey, &Goal::Converge, self.printer.paint));
         self.printer.document(&PlanDocument::new(
             &self.wish.blueprint,
             &survey.observation.inventory,
@@ -126,29 +124,32 @@ impl Session<'_> {
         Ok(exit)
     }
 
-    /// Shows what `remove` would do, and asks whether it may.
-    async fn agreed(&self, goal: &Goal) -> Result<bool, Trouble> {
+    /// Shows what `remove` would do, and asks whether it may; the plan, if it may.
+    async fn agree(&self, goal: &Goal) -> Result<Plan, Trouble> {
         let survey = self.survey(&Course::new(self.wish, goal.clone())).await?;
-        if survey.planning.plan.is_empty() {
-            return Ok(true);
-        }
-        self.printer.progress(&self.table(&survey, goal));
         let nodes = counted(survey.observation.inventory.nodes.len(), "node");
         let cluster = &self.wish.blueprint.cluster;
-        Ok(ask(&format!(
+        let question = format!(
             "\nThe cluster \"{cluster}\" goes from {nodes}, with all that runs in it. Type `yes` to remove it: "
-        )))
+        );
+        if !survey.planning.plan.is_empty() {
+            self.printer.progress(&self.table(&survey, goal, self.printer.progress_paint));
+            if !ask(&question) {
+                return Err(Trouble::Declined);
+            }
+        }
+        Ok(survey.planning.plan)
     }
 
     /// `windlass up`, `windlass cert-rotate`, `windlass remove`
-    async fn act(&self, goal: Goal) -> Result<Exit, Trouble> {
+    async fn act(&self, goal: Goal, known: Option<Plan>) -> Result<Exit, Trouble> {
         let Self { command, printer, source, wish, diagnostics, simulation, .. } = self;
         let course = Course::new(wish, goal.clone());
         let rules =
             if course.dismantles() { RolloutRules::dismantle() } else { RolloutRules::of(&wish.blueprint) };
         simulation.fleet.begin_run(rules, FaultSchedule::none());
         let told = told(&goal, source);
-        let progress = Progress::new(printer, source, wish.blueprint.clone(), &told);
+        let progress = Progress::new(printer, source, wish.blueprint.clone(), &told, known);
         let interrupt = Interrupt::default();
         let signals = Signals::new().map_err(|source| Trouble::Signals { source })?;
         let conclusion = tokio::select! {
@@ -194,7 +195,7 @@ impl Session<'_> {
         }));
     }
 
-    fn table(&self, survey: &Survey, goal: &Goal) -> String {
+    fn table(&self, survey: &Survey, goal: &Goal, paint: Paint) -> String {
         plan(&PlanView {
             head: "plan",
             blueprint: &self.wish.blueprint,
@@ -203,7 +204,7 @@ impl Session<'_> {
             places: &self.source.places(),
             file: &self.source.short_name(),
             detail: self.printer.plan_detail(),
-            paint: self.printer.paint,
+            paint,
             goal: &told(goal, self.source),
         })
     }

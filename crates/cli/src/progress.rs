@@ -18,6 +18,8 @@ pub(crate) struct Progress<'a> {
     source: &'a Source,
     blueprint: Arc<Blueprint>,
     goal: &'a str,
+    /// A plan that the operator has seen already.
+    known: Option<Plan>,
     began: Instant,
     heard: Mutex<Heard>,
 }
@@ -35,8 +37,9 @@ impl<'a> Progress<'a> {
         source: &'a Source,
         blueprint: Arc<Blueprint>,
         goal: &'a str,
+        known: Option<Plan>,
     ) -> Self {
-        Self { printer, source, blueprint, goal, began: Instant::now(), heard: Mutex::default() }
+        Self { printer, source, blueprint, goal, known, began: Instant::now(), heard: Mutex::default() }
     }
 
     /// How long it has listened.
@@ -74,9 +77,12 @@ impl Listener for Progress<'_> {
                 }
                 let mut heard = self.heard();
                 let is_repeated = heard.plans.last() == Some(&planning.plan);
+                let is_known = self.known.as_ref() == Some(&planning.plan);
                 heard.plans.push(planning.plan.clone());
                 if is_repeated {
                     self.printer.detail("what is left is the same plan\n\n");
+                }
+                if is_repeated || is_known {
                     return;
                 }
                 let title = if round == 1 { "plan" } else { "what is left" };

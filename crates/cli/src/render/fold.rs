@@ -243,7 +243,7 @@ fn after_words(plan: &Plan, group: &Group<'_>) -> String {
                 texts.push(match window(plan, group) {
                     Some(1) => "one at a time".to_owned(),
                     Some(limit) => format!("at most {limit} at once"),
-                    None => "few at once".to_owned(),
+                    None => "within the limit of unavailable nodes".to_owned(),
                 });
             }
             _ => {

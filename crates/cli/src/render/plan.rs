@@ -11,7 +11,7 @@ use crate::render::paint::Paint;
 use crate::render::words::{counted, counts, held};
 
 /// The subject's column is at most so wide: a longer one pushes its line aside.
-const SUBJECT_WIDTH: usize = 52;
+const SUBJECT_WIDTH: usize = 64;
 /// Likewise the reason's.
 const REASON_WIDTH: usize = 40;
 

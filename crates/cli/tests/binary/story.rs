@@ -94,6 +94,47 @@ fn a_failure_tells_what_why_and_what_was_skipped() {
 }
 
 #[test]
+fn what_was_waited_for_in_vain_shows_its_log() {
+    let world = "nodes:\n- {name: node-1, address: 10.0.0.1, slowness: 100000}\n";
+    let config = "nodes: [{address: 10.0.0.1, user: ops, role: [controlplane, etcd, worker]}]\nnetwork: {plugin: none}\n";
+    let mut lab = Lab::new("slow").with("cluster.yml", config).with("world.yml", world);
+    lab.note("up --simulate world.yml --quiet");
+    lab.compare("slow.out");
+}
+
+#[test]
+fn an_upgrade_goes_from_etcd_to_the_workers() {
+    let mut lab = Lab::new("upgrade").with("world.yml", "bare: 7\n").with(
+        "cluster.yml",
+        "\
+kubernetes_version: v1.20.2
+nodes:
+- {address: 10.0.0.1, hostname_override: node-1, user: ops, role: [controlplane, etcd]}
+- {address: 10.0.0.2, hostname_override: node-2, user: ops, role: [controlplane, etcd]}
+- {address: 10.0.0.3, hostname_override: node-3, user: ops, role: [controlplane, etcd]}
+- {address: 10.0.0.4, hostname_override: node-4, user: ops, role: [worker]}
+- {address: 10.0.0.5, hostname_override: node-5, user: ops, role: [worker]}
+- {address: 10.0.0.6, hostname_override: node-6, user: ops, role: [worker]}
+- {address: 10.0.0.7, hostname_override: node-7, user: ops, role: [worker]}
+network: {plugin: none}
+upgrade_strategy: {drain: true, max_unavailable_worker: 2}
+",
+    );
+    lab.note("up --simulate world.yml --quiet");
+    lab.edit("cluster.yml", "v1.20.2", "v1.20.15-rancher2-2");
+    lab.note("plan --simulate world.yml");
+    lab.note("up --simulate world.yml --quiet");
+    lab.edit(
+        "cluster.yml",
+        "- {address: 10.0.0.7, hostname_override: node-7, user: ops, role: [worker]}\n",
+        "",
+    );
+    lab.note("plan --simulate world.yml");
+    lab.note("up --simulate world.yml --quiet");
+    lab.compare("upgrade.out");
+}
+
+#[test]
 fn certificates_are_made_anew_once() {
     let mut lab = Lab::with_three_nodes("rotate");
     lab.run(&["up", "--simulate", "world.yml"]);
