@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use windlass_blueprint::{Catalog, resolve};
@@ -139,7 +140,10 @@ impl Helm {
         if self.guardrails.audited {
             let faults = audit(wish, seen, intent, &planning);
             let mut kept = self.audit_faults.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.extend(faults.into_iter().map(|fault| fault.0));
+            if kept.is_empty() && !faults.is_empty() {
+                kept.extend(faults.into_iter().map(|fault| fault.0));
+                kept.push(told(seen, &planning));
+            }
         }
         *self.planned.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         if !planning.plan.is_empty() {
@@ -230,6 +234,12 @@ impl Helm {
         });
     }
 
+    /// What was seen and planned, for the one who has to understand a fault.
+    #[doc(hidden)]
+    pub fn complaints_in_full(&self) -> Vec<String> {
+        self.audit_faults.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// What windlass did that it must not do, and what the audit found; nothing if all is well.
     pub fn complaints(&self) -> Vec<String> {
         let mut complaints: Vec<String> =
@@ -243,4 +253,43 @@ impl Helm {
         );
         complaints
     }
+}
+
+/// A planning and what it was made from, in short.
+pub(crate) fn told(seen: &Inventory, planning: &Planning) -> String {
+    let mut text = String::from("planned:\n");
+    for step in &planning.plan.steps {
+        let _ = writeln!(text, "  {} because {}", step.id, step.reasons[0]);
+    }
+    for finding in &planning.findings {
+        let _ = writeln!(text, "  {} {}: {}", finding.kind, finding.subject, finding.what);
+    }
+    let _ = writeln!(text, "seen: {:?}", seen.etcd);
+    for (name, node) in &seen.nodes {
+        match node.facts() {
+            None => {
+                let _ = writeln!(text, "  {name} out of sight");
+            }
+            Some(facts) => {
+                let containers: Vec<String> = facts
+                    .containers
+                    .iter()
+                    .map(|(name, seen)| format!("{name} {:?}/{:?}", seen.state, seen.health))
+                    .collect();
+                let _ = writeln!(
+                    text,
+                    "  {name} etcd data {:?}, {:?}: {}",
+                    facts.etcd_data,
+                    seen.kube.node(name).map(|object| (object.ready, object.scheduling)),
+                    containers.join(", ")
+                );
+            }
+        }
+    }
+    let _ = writeln!(
+        text,
+        "ledger: {:?} serial {} born {:?}",
+        seen.ledger.lineage, seen.ledger.serial, seen.ledger.born
+    );
+    text
 }

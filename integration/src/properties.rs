@@ -11,7 +11,7 @@ use windlass_planner::{audit, plan};
 use windlass_simulator::{Fault, FaultSchedule, Mischief, SimFleet, World};
 
 use crate::draft::Draft;
-use crate::drive::{Ended, Guardrails, Helm, Wish};
+use crate::drive::{Ended, Guardrails, Helm, Wish, told};
 use crate::generate;
 use crate::mishap;
 
@@ -124,8 +124,9 @@ pub fn check_with(
     });
     outcome.map(|()| life.effort()).map_err(|what| {
         format!(
-            "{} seed {seed}: {what}\n\nwhat was done:\n  {}\n\ncluster.yml now:\n{}\nstory:\n{}",
+            "{} seed {seed}: {what}\n{}\nwhat was done:\n  {}\n\ncluster.yml now:\n{}\nstory:\n{}",
             property.label(),
+            life.helm.complaints_in_full().join("\n"),
             life.deeds.join("\n  "),
             life.draft.text(),
             life.helm.fleet.with(|world| world.story()),
@@ -237,8 +238,13 @@ impl<'a> Life<'a> {
                             report.failures().map(|(id, failure)| format!("{id}: {:?}", failure.causes))
                         })
                         .collect();
+                    let seen = conclusion
+                        .inventory
+                        .as_ref()
+                        .map(|seen| told(seen, &conclusion.planning))
+                        .unwrap_or_default();
                     last = format!(
-                        "{:?}\n  {}\n  {}",
+                        "{:?}\n  {}\n  {}\n{seen}",
                         conclusion.end,
                         findings.join("\n  "),
                         failures.join("\n  ")

@@ -44,6 +44,8 @@ enum Verdict {
     HoldsForALeader,
     /// It does not hold: this was seen.
     Not(String),
+    /// Nobody can be asked, and the node's own part does not work: it holds if that lasts.
+    Mute(String),
 }
 
 impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
@@ -55,11 +57,12 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         }
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let (guard, seen) = match self.look_at_guards(guards).await {
+            let is_last = Instant::now() >= deadline;
+            let (guard, seen) = match self.look_at_guards(guards, is_last).await {
                 Ok(led) => return self.move_leaders_off(&led).await,
                 Err(closed) => closed,
             };
-            if Instant::now() >= deadline {
+            if is_last {
                 return Err(StepError::Unguarded {
                     guard: wanted(guard),
                     seconds: PATIENCE.as_secs(),
@@ -71,7 +74,14 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
     }
 
     /// If all guards hold, those of a member that leads; else the first that does not, and what was seen.
-    async fn look_at_guards<'g>(&self, guards: &'g [Guard]) -> Result<Vec<&'g Guard>, (&'g Guard, String)> {
+    ///
+    /// At the last look silence has lasted longer than any election: what does not work then has no part in a
+    /// majority.
+    async fn look_at_guards<'g>(
+        &self,
+        guards: &'g [Guard],
+        is_last: bool,
+    ) -> Result<Vec<&'g Guard>, (&'g Guard, String)> {
         let mut led = Vec::new();
         // Held over the look, so that of two steps that look at once the second counts what the first disturbs.
         let mut disturbed = self.disturbed.lock().await;
@@ -88,7 +98,8 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
             match verdict {
                 Verdict::Holds => {}
                 Verdict::HoldsForALeader => led.push(guard),
-                Verdict::Not(seen) => return Err((guard, seen)),
+                Verdict::Mute(_) if is_last => {}
+                Verdict::Not(seen) | Verdict::Mute(seen) => return Err((guard, seen)),
             }
         }
         disturbed.extend(guards.iter().map(subject));
@@ -136,6 +147,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         match self.ports.fleet.container(node, &Component::Etcd.container()).await {
             Ok(None) => Verdict::Holds,
             Ok(Some(etcd)) if etcd.state != ContainerState::Running => Verdict::Holds,
+            Ok(Some(etcd)) if etcd.health != Health::Healthy => Verdict::Mute(seen),
             Ok(Some(_)) | Err(_) => Verdict::Not(seen),
         }
     }

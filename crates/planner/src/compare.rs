@@ -23,6 +23,8 @@ pub(crate) enum Condition {
     Down(Vec<Reason>),
     /// It runs as wished and does not do its work.
     Sick(Vec<Reason>),
+    /// It runs as wished and cannot do its work while what it depends on does not: nothing is wrong with it.
+    Waiting,
     /// It is not as wished.
     Differs {
         /// In what.

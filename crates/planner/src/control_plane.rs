@@ -1,7 +1,8 @@
 //! API server, controller manager and scheduler: brought up all at once, changed one node after another.
 
 use windlass_model::{
-    Action, Because, Component, EtcdSeen, FindingKind, Guard, NodeName, NodeWish, Reason, Role, StepId,
+    Action, Because, Component, ContainerState, EtcdSeen, FindingKind, Guard, NodeName, NodeWish, Reason,
+    Role, StepId,
 };
 
 use crate::builder::{Lanes, StepHandle};
@@ -18,6 +19,8 @@ struct Disturbance<'a> {
     name: &'a NodeName,
     /// Whether the API server works now and would be taken down.
     takes_down_api: bool,
+    /// Whether the API server runs, healthy or not.
+    runs: bool,
 }
 
 impl<'a> Planner<'a> {
@@ -41,8 +44,26 @@ impl<'a> Planner<'a> {
     fn bring_up_control_plane(&mut self, name: &'a NodeName, gaining: &mut Lanes) {
         for component in COMPONENTS {
             let step = self.bring_up(name, component, vec![]);
-            let settling = self.condition(name, component) == Some(&Condition::Settling);
-            if step.is_none() && !settling {
+            let is_mended = if component == Component::KubeApiserver {
+                !self.etcd_heals.is_empty()
+            } else {
+                self.api_up.contains_key(name)
+            };
+            let settles = match self.condition(name, component) {
+                Some(Condition::Settling) => true,
+                Some(Condition::Waiting) if is_mended => true,
+                Some(Condition::Waiting) => {
+                    let waits_for = if component == Component::KubeApiserver {
+                        "etcd must have a majority first"
+                    } else {
+                        "the API server of this node must work first"
+                    };
+                    self.hold(name, component.as_str(), "runs and cannot work", waits_for);
+                    false
+                }
+                _ => false,
+            };
+            if step.is_none() && !settles {
                 continue;
             }
             let wait = self.await_container(name, component, step);
@@ -67,7 +88,9 @@ impl<'a> Planner<'a> {
     fn free_port(&mut self, name: &'a NodeName) -> Option<StepHandle> {
         let proxy = Component::NginxProxy;
         self.facts(name)?.containers.get(proxy.as_str())?;
-        let guards: Vec<Guard> = self.window_guard(name).into_iter().collect();
+        // Where no API server answers, the node is not available, and nobody could tell.
+        let guards: Vec<Guard> =
+            self.window_guard(name).into_iter().filter(|_| self.kube_answers()).collect();
         let image = self.wish.nodes[name].containers[&Component::KubeApiserver].spec.image.clone();
         let pull = self.image(name, &image);
         let remove = self.builder.step(
@@ -87,8 +110,10 @@ impl<'a> Planner<'a> {
         let disturbed = |component| {
             matches!(self.condition(name, component), Some(Condition::Differs { .. } | Condition::Sick(_)))
         };
+        let container = self.facts(name)?.containers.get(Component::KubeApiserver.as_str());
         COMPONENTS.into_iter().any(disturbed).then(|| Disturbance {
             name,
+            runs: container.is_some_and(|container| container.state == ContainerState::Running),
             takes_down_api: matches!(
                 self.condition(name, Component::KubeApiserver),
                 Some(Condition::Differs { works: true, .. })
@@ -108,13 +133,14 @@ impl<'a> Planner<'a> {
         let blind = self.with_role(Role::ControlPlane).filter(|(name, _)| !self.is_in_sight(name)).count();
         let capacity = if self.rules.hold_while_blind { limit.saturating_sub(blind) } else { limit };
         let etcd_is_silent = self.seen.etcd == EtcdSeen::Silent;
-        let healthy_held = capacity == 0 || (etcd_is_silent && self.rules.heal_first);
+        // Without etcd no API server works: whether one is sick by itself cannot be told.
+        let blames_etcd = etcd_is_silent && self.rules.heal_first;
         disturbed.sort_by_key(|node| (node.takes_down_api, node.name));
         let mut lanes = Lanes::new(capacity.max(1), Because::OneAtATime);
         let heals = self.api_heals.clone();
         for node in disturbed {
-            if node.takes_down_api && healthy_held {
-                let waits_for = if etcd_is_silent {
+            if (node.takes_down_api && capacity == 0) || (node.runs && blames_etcd) {
+                let waits_for = if blames_etcd {
                     "etcd must have a majority first"
                 } else {
                     "every control-plane node must be in sight, or out of cluster.yml"

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use windlass_model::{
-    Action, Because, Blueprint, CertName, Component, Finding, FindingKind, Gate, Guard, ImageRef, Intent,
-    Inventory, KubeSeen, LedgerChange, NodeFacts, NodeName, NodeObject, NodeWish, Planning, Readiness,
-    Reason, Role, Scheduling, SpecPath, StepId,
+    Action, Because, Blueprint, CertName, Component, EtcdSeen, Finding, FindingKind, Gate, Guard, ImageRef,
+    Intent, Inventory, KubeSeen, LedgerChange, NodeFacts, NodeName, NodeObject, NodeWish, Planning,
+    Readiness, Reason, Role, Scheduling, SpecPath, StepId,
 };
 
 use crate::builder::{PlanBuilder, StepHandle};
@@ -40,6 +40,8 @@ pub(crate) struct Planner<'a> {
     pub(crate) conclude_after: Vec<StepHandle>,
     /// The step that commits the ledger before anything else, and the copies of it on nodes.
     pub(crate) commit: Option<StepHandle>,
+    /// The commit that notes etcd's first life.
+    pub(crate) born: Option<StepHandle>,
     pub(crate) copies: Vec<StepHandle>,
     pub(crate) files: BTreeMap<&'a NodeName, StepHandle>,
     pulls: BTreeMap<(&'a NodeName, ImageRef), StepHandle>,
@@ -90,6 +92,7 @@ impl<'a> Planner<'a> {
             conclusion: LedgerChange::default(),
             conclude_after: Vec::new(),
             commit: None,
+            born: None,
             copies: Vec::new(),
             files: BTreeMap::new(),
             pulls: BTreeMap::new(),
@@ -134,7 +137,7 @@ impl<'a> Planner<'a> {
             .iter()
             .filter_map(|(name, node)| {
                 let facts = self.seen.nodes.get(name)?.facts()?;
-                let conditions = node
+                let mut conditions: BTreeMap<Component, Condition> = node
                     .containers
                     .keys()
                     .map(|&component| match contents.condition(node, facts, component) {
@@ -145,9 +148,27 @@ impl<'a> Planner<'a> {
                         condition => (component, condition),
                     })
                     .collect();
+                self.excuse_dependents(&mut conditions);
                 Some((name, conditions))
             })
             .collect();
+    }
+
+    /// What runs and cannot work because something else does not is left alone: a restart would not help.
+    fn excuse_dependents(&self, conditions: &mut BTreeMap<Component, Condition>) {
+        let is_sick = |condition: Option<&Condition>| matches!(condition, Some(Condition::Sick(_)));
+        if self.seen.etcd == EtcdSeen::Silent && is_sick(conditions.get(&Component::KubeApiserver)) {
+            conditions.insert(Component::KubeApiserver, Condition::Waiting);
+        }
+        let api_works = conditions.get(&Component::KubeApiserver).is_none_or(Condition::works);
+        for component in [Component::KubeControllerManager, Component::KubeScheduler] {
+            if !api_works && is_sick(conditions.get(&component)) {
+                conditions.insert(component, Condition::Waiting);
+            }
+        }
+        if !self.kube_answers() && is_sick(conditions.get(&Component::NginxProxy)) {
+            conditions.insert(Component::NginxProxy, Condition::Waiting);
+        }
     }
 
     // What was seen.

@@ -8,6 +8,7 @@ use windlass_model::{
 };
 
 use crate::builder::{Lanes, StepHandle};
+use crate::compare::Condition;
 use crate::planner::Planner;
 
 impl<'a> Planner<'a> {
@@ -57,8 +58,9 @@ impl<'a> Planner<'a> {
             let reason = lost(node, Role::Etcd);
             self.remove_component(name, Component::EtcdRollingSnapshots, vec![], reason);
         }
-        if unwished(Component::Etcd)
-            && self.may_clear_member(name)
+        if unwished(Component::Etcd) && !self.may_clear_member(name) {
+            self.hold(name, "etcd", "etcd stays on this node", "its member must leave first");
+        } else if unwished(Component::Etcd)
             && let Some(step) = self.clear_member(name, &Reason::RoleLost { role: Role::Etcd })
         {
             self.removed.insert((name, Component::Etcd), step);
@@ -69,7 +71,7 @@ impl<'a> Planner<'a> {
         {
             return;
         }
-        if self.control_plane_held && self.rules.remove_last {
+        if !self.may_remove_api_server() {
             self.hold(
                 name,
                 "control-plane",
@@ -119,6 +121,16 @@ impl<'a> Planner<'a> {
             lanes.add(&mut self.builder, first, last);
             self.last_removal.insert(name, last);
         }
+    }
+
+    /// Whether the API servers that stay are as wished, or become so by this plan, and one of them works.
+    fn may_remove_api_server(&self) -> bool {
+        let works = |name: &NodeName| {
+            self.api_up.contains_key(name)
+                || self.condition(name, Component::KubeApiserver).is_some_and(Condition::works)
+        };
+        let one_stays = self.with_role(Role::ControlPlane).any(|(name, _)| works(name));
+        (one_stays && !self.control_plane_held) || !self.rules.remove_last
     }
 
     /// The waits for all that takes the place of an API server that goes.
@@ -197,10 +209,7 @@ impl<'a> Planner<'a> {
             Some("etcd has no majority, and this node's data may be needed for one")
         } else if is_member && !self.left_member.contains_key(name) {
             Some("its member must leave etcd first")
-        } else if last.roles.contains(&Role::ControlPlane)
-            && self.control_plane_held
-            && self.rules.remove_last
-        {
+        } else if last.roles.contains(&Role::ControlPlane) && !self.may_remove_api_server() {
             Some("the other API servers must be as wished first")
         } else {
             None
@@ -239,7 +248,7 @@ impl<'a> Planner<'a> {
             done.push(step);
         }
         done.extend(self.clear_member(name, &Reason::NodeLeft));
-        if kubelet != emptied {
+        if kubelet != emptied || self.has_pod_state(facts) {
             let pods = self.builder.step(
                 StepId::new(name, "pods", "remove"),
                 Action::RemovePods { node: name.clone() },
@@ -252,6 +261,7 @@ impl<'a> Planner<'a> {
         if self.object(name).is_some() || !self.kube_answers() {
             let delete = self.delete_object(name);
             self.builder.after_all(delete, kubelet, Because::Needs);
+            self.builder.after_all(delete, self.api_up.values().copied().collect::<Vec<_>>(), Because::Needs);
             done.push(delete);
         }
         let kept = [Holds::Snapshots, Holds::EtcdData];
@@ -325,6 +335,15 @@ impl<'a> Planner<'a> {
     }
 
     // Small things.
+
+    /// Whether kubelet has left something of pods on a node.
+    pub(crate) fn has_pod_state(&self, facts: &NodeFacts) -> bool {
+        self.wish
+            .footprint
+            .directories
+            .iter()
+            .any(|(path, holds)| *holds == Holds::PodState && facts.directories.contains(path))
+    }
 
     /// What of the footprint exists on a node, but for directories that hold what is kept.
     pub(crate) fn traces(&self, facts: &NodeFacts, kept: &[Holds]) -> BTreeSet<FilePath> {

@@ -100,6 +100,9 @@ impl Container {
 
     /// The digests of those files of its spec that its process has loaded; before it first starts, its label's.
     fn seen_loaded(&self) -> Loaded {
+        if self.maker == Maker::Other {
+            return Loaded::new();
+        }
         if self.phase == Phase::Created {
             return self.declared.clone();
         }
@@ -442,13 +445,9 @@ impl World {
         (!self.is_in_date(program)).then(|| "x509: certificate has expired or is not yet valid".to_owned())
     }
 
-    /// Whether an older container of the same component runs, and holds the port and the data.
+    /// Whether an older container runs that holds the same port or the same data.
     pub(crate) fn port_is_taken(&self, machine: usize, container: &Container) -> bool {
-        container.kind.is_some()
-            && self.nodes[machine]
-                .containers
-                .values()
-                .any(|other| other.runs() && other.kind == container.kind && other.number < container.number)
+        self.nodes[machine].is_ousted(container)
     }
 
     /// A container as a look tells it.
@@ -527,8 +526,20 @@ impl Node {
     pub(crate) fn running(&self, kind: Component) -> Option<&Container> {
         self.containers
             .values()
-            .filter(|container| container.runs() && container.kind == Some(kind))
-            .min_by_key(|container| container.number)
+            .find(|container| container.kind == Some(kind) && container.runs() && !self.is_ousted(container))
+    }
+
+    /// Whether an older container runs that holds the same port: one of the same component, or, on port 6443,
+    /// the other one of API server and nginx-proxy.
+    fn is_ousted(&self, container: &Container) -> bool {
+        let port = |kind| match kind {
+            Some(Component::NginxProxy) => Some(Component::KubeApiserver),
+            kind => kind,
+        };
+        container.kind.is_some()
+            && self.containers.values().any(|other| {
+                other.number < container.number && other.runs() && port(other.kind) == port(container.kind)
+            })
     }
 }
 

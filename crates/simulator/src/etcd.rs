@@ -98,8 +98,10 @@ pub(crate) const ELECTION: u64 = 5_000;
 const CATCH_UP: u64 = 2_000;
 /// For how long all voters must have been connected before etcd lets a member in (`HealthInterval`).
 const HEALTH_INTERVAL: u64 = 5_000;
-/// After how long Docker starts a process again that ended.
-const RESTART_DELAY: u64 = 1_000;
+/// After how long Docker starts a process again that ended: it waits longer each time, up to a minute.
+fn restart_delay(crashing_for: u64) -> u64 {
+    (crashing_for / 2).clamp(1_000, 60_000)
+}
 
 /// A number out of texts; 63 bits, so that any YAML reader keeps it.
 fn id_of(parts: &[&str]) -> u64 {
@@ -203,9 +205,10 @@ impl World {
             Boot::Pending | Boot::Crash { .. } => {}
         }
         let (before, number) = (container.boot.clone(), container.number);
+        let delay = restart_delay(now.saturating_sub(container.since));
         let (boot, founded) = match self.boot(machine, work, views) {
             Ok((cluster, id, founded)) => (Boot::Member { cluster, id }, founded),
-            Err(why) => (Boot::Crash { why, again_at: now + RESTART_DELAY }, false),
+            Err(why) => (Boot::Crash { why, again_at: now + delay }, false),
         };
         if let Boot::Crash { again_at, .. } = &boot {
             *until = (*until).min(*again_at);
@@ -242,7 +245,7 @@ impl World {
                 work.name
             ));
         }
-        if work.existing { self.join(machine, work, views) } else { self.found(machine, work, views) }.map(
+        if work.existing { self.join(machine, work, views) } else { self.found(machine, work) }.map(
             |(cluster, id, blank, founded)| {
                 let data = MemberData { cluster, member: id, home: work.data.clone(), blank };
                 self.nodes[machine].etcd_data.insert(work.data.clone(), data);
@@ -278,12 +281,7 @@ impl World {
     }
 
     /// `--initial-cluster-state=new` without data.
-    fn found(
-        &mut self,
-        machine: usize,
-        work: &EtcdWork,
-        views: &BTreeMap<u64, ClusterView>,
-    ) -> Result<(u64, MemberId, bool, bool), String> {
+    fn found(&mut self, machine: usize, work: &EtcdWork) -> Result<(u64, MemberId, bool, bool), String> {
         let mut urls: Vec<&str> = work.initial_cluster.iter().map(|(_, url)| url.as_str()).collect();
         urls.sort_unstable();
         urls.insert(0, "cluster");
@@ -291,7 +289,7 @@ impl World {
         let founded = id_of(&urls);
         let own = founder_id(&work.peer_url, &work.token);
         // It asks the peers first whether a cluster lives that has it already (`isMemberBootstrapped`).
-        if let Some(live) = self.answering_cluster(machine, work, views) {
+        if let Some(live) = self.remembered_cluster(machine, work) {
             let cluster = &self.clusters[&live];
             if let Some((id, member)) = cluster.by_url(&work.peer_url) {
                 if member.had_data || member.started {
@@ -353,6 +351,23 @@ impl World {
             return Err(format!("member {id} had data and has lost it"));
         }
         Ok((live, id, false, false))
+    }
+
+    /// The cluster that any process at the peer addresses of `--initial-cluster` belongs to.
+    ///
+    /// It tells of its members out of its own memory, whether it sees a majority or not: the handler of
+    /// `/members` asks nobody (`peerMembersHandler` of etcd's `etcdhttp`).
+    fn remembered_cluster(&self, machine: usize, work: &EtcdWork) -> Option<u64> {
+        work.initial_cluster.iter().filter(|(_, url)| *url != work.peer_url).find_map(|(_, url)| {
+            let other = self.machine_at(machine, host_of(url))?;
+            let (theirs, boot, _) = self.etcd_work(other)?;
+            let Boot::Member { cluster, .. } = boot else { return None };
+            let answers = self.nodes[other]
+                .running(Component::Etcd)
+                .is_some_and(|container| self.is_able(container, &mut u64::MAX.clone()));
+            (answers && self.are_connected(machine, other) && trust_each_other(work, theirs))
+                .then_some(*cluster)
+        })
     }
 
     /// The cluster with a majority that answers at any of the peer addresses of `--initial-cluster`.

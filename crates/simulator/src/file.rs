@@ -1,15 +1,23 @@
 //! A world in a file: all of it, or in short only the machines.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 
 use crate::world::World;
 
 /// The text describes no world.
 #[derive(Debug, thiserror::Error)]
-#[error("the text describes no world")]
-pub struct NotAWorld {
-    #[source]
-    source: serde_yaml::Error,
+pub enum NotAWorld {
+    /// It is no YAML, or has other keys than a world.
+    #[error("the text describes no world")]
+    Unreadable(#[source] serde_yaml::Error),
+    /// A machine without name or address.
+    #[error("nodes[{0}] needs a name and an address")]
+    Nameless(usize),
+    /// Two machines that could not be told apart.
+    #[error("two nodes have the name or address `{0}`")]
+    Twice(String),
 }
 
 /// The short form: so many bare machines.
@@ -26,15 +34,25 @@ impl World {
     /// [`World::to_yaml`] writes.
     ///
     /// # Errors
-    /// The text is neither.
+    /// The text is none of these.
     pub fn from_yaml(text: &str) -> Result<Self, NotAWorld> {
         if let Ok(Bare { bare, seed }) = serde_yaml::from_str(text) {
             return Ok(Self::bare(bare).seeded(seed));
         }
-        let mut world: Self = serde_yaml::from_str(text).map_err(|source| NotAWorld { source })?;
-        for node in &mut world.nodes {
+        let mut world: Self = serde_yaml::from_str(text).map_err(NotAWorld::Unreadable)?;
+        let mut known = BTreeSet::new();
+        for (index, node) in world.nodes.iter_mut().enumerate() {
+            if node.name.as_str().is_empty() || node.address.is_empty() {
+                return Err(NotAWorld::Nameless(index));
+            }
             if node.internal_address.is_empty() {
                 node.internal_address.clone_from(&node.address);
+            }
+            let names = BTreeSet::from([node.name.as_str(), &node.address, &node.internal_address]);
+            for name in names {
+                if !known.insert(name.to_owned()) {
+                    return Err(NotAWorld::Twice(name.to_owned()));
+                }
             }
         }
         world.keys.revive();
@@ -47,6 +65,6 @@ impl World {
     /// # Errors
     /// Never, as far as is known: the types all have a form in YAML.
     pub fn to_yaml(&self) -> Result<String, NotAWorld> {
-        serde_yaml::to_string(self).map_err(|source| NotAWorld { source })
+        serde_yaml::to_string(self).map_err(NotAWorld::Unreadable)
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use windlass_engine::{FilePut, PortError, PortResult};
+use windlass_engine::{PortError, PortResult};
 use windlass_model::{Digest, FilePath, LedgerCopy, Lineage, Mode, Owner};
 
 use crate::world::{Disk, Node, World, lasting};
@@ -121,18 +121,21 @@ impl Node {
 
 impl World {
     /// Writes files in order; each is there whole or not at all.
-    pub(crate) fn put_files(&mut self, machine: usize, files: &[FilePut]) -> PortResult<()> {
+    pub(crate) fn put_files(
+        &mut self,
+        machine: usize,
+        files: &[(FilePath, Arc<FileState>)],
+    ) -> PortResult<()> {
         let node = &mut self.nodes[machine];
         if node.disk == Disk::Full {
             return Err(lasting(format!("{}: no space left on device", node.name)));
         }
-        for file in files {
+        for (path, file) in files {
             // A file cannot be written where a directory is.
-            if node.directories.contains(&file.path) {
-                return Err(lasting(format!("{} is a directory", file.path)));
+            if node.directories.contains(path) {
+                return Err(lasting(format!("{path} is a directory")));
             }
-            let state = FileState::new(file.content.expose(), file.mode, file.owner);
-            node.files.insert(file.path.clone(), Arc::new(state));
+            node.files.insert(path.clone(), file.clone());
         }
         self.crashed_read_again(machine);
         Ok(())
@@ -142,13 +145,6 @@ impl World {
     pub(crate) fn remove_paths(&mut self, machine: usize, paths: &BTreeSet<FilePath>) -> PortResult<()> {
         for path in paths {
             let node = &mut self.nodes[machine];
-            if self.run.rules.dismantling {
-                for data in node.etcd_data.values() {
-                    if let Some(cluster) = self.clusters.get_mut(&data.cluster) {
-                        cluster.dismantled = true;
-                    }
-                }
-            }
             // kubelet mounts volumes of pods below its root directory: as long as pods run, it is busy.
             if node.pod_containers
                 && node.kubelet_root.as_ref().is_some_and(|root| is_under(root.as_str(), path.as_str()))

@@ -1,8 +1,9 @@
 //! What windlass must never do, looked at in the moment of every verb.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use windlass_engine::{FilePut, PortResult};
+use windlass_engine::PortResult;
 use windlass_model::{
     Action, CertName, Component, ContainerName, FilePath, ImageRef, Ledger, MemberId, NodeName,
 };
@@ -91,7 +92,7 @@ pub(crate) enum Deed<'a> {
         name: &'a ContainerName,
     },
     PutFiles {
-        files: &'a [FilePut],
+        files: &'a [(FilePath, Arc<FileState>)],
     },
     RemovePaths {
         paths: &'a BTreeSet<FilePath>,
@@ -130,6 +131,12 @@ impl Deed<'_> {
     /// Whether it only asks.
     pub(crate) fn is_a_question(&self) -> bool {
         matches!(self, Self::Ask | Self::AskApi)
+    }
+
+    /// Whether it changes anything beyond the operator's machine.
+    pub(crate) fn is_remote(&self) -> bool {
+        let is_local = matches!(self, Self::Mint { .. } | Self::Commit { .. } | Self::DeleteLedger);
+        !is_local && !self.is_a_question()
     }
 
     /// Whether it goes to the verb's node, and not through any API server or member.
@@ -208,9 +215,7 @@ impl World {
         for what in undurable {
             self.violate(ViolationKind::DurableFirst, what);
         }
-        for what in endangered {
-            self.violate(ViolationKind::DataLoss, what);
-        }
+        self.judge_data(&verb.deed, endangered);
         let fresh = self.run.last_blow.is_some_and(|at| self.now < at + FRESH);
         if !fresh && !self.run.rules.dismantling {
             self.judge_quorum(&before, &leaders);
@@ -221,6 +226,20 @@ impl World {
             self.judge_window(&before);
         }
         result
+    }
+
+    /// Data of members goes only when the cluster goes; from then on another one may be founded.
+    fn judge_data(&mut self, deed: &Deed<'_>, endangered: Vec<(u64, String)>) {
+        let dismantling = self.run.rules.dismantling;
+        for (id, what) in endangered {
+            match self.clusters.get_mut(&id) {
+                Some(cluster) if dismantling => cluster.dismantled = true,
+                _ => self.violate(ViolationKind::DataLoss, what),
+            }
+        }
+        if dismantling && matches!(deed, Deed::DeleteLedger) {
+            self.clusters.values_mut().for_each(|cluster| cluster.dismantled = true);
+        }
     }
 
     fn leaders(&self) -> Vec<(u64, MemberId)> {
@@ -273,15 +292,12 @@ impl World {
     }
 
     /// What a verb is about to take from members that still belong to a cluster that has lived.
-    fn data_in_danger(&self, machine: usize, deed: &Deed<'_>) -> Vec<String> {
+    fn data_in_danger(&self, machine: usize, deed: &Deed<'_>) -> Vec<(u64, String)> {
         let is_hit = |path: &FilePath| match deed {
             Deed::RemovePaths { paths } => paths.iter().any(|gone| is_under(path.as_str(), gone.as_str())),
             Deed::MoveAside { path: moved } => is_under(path.as_str(), moved.as_str()),
             _ => false,
         };
-        if self.run.rules.dismantling {
-            return Vec::new();
-        }
         let node = &self.nodes[machine];
         node.etcd_data
             .iter()
@@ -292,9 +308,10 @@ impl World {
                 })
             })
             .map(|(path, data)| {
-                format!(
-                    "{path} on {} holds the data of member {}, which still belongs",
-                    node.name, data.member
+                let (name, member) = (&node.name, data.member);
+                (
+                    data.cluster,
+                    format!("{path} on {name} holds the data of member {member}, which still belongs"),
                 )
             })
             .collect()
@@ -305,18 +322,17 @@ impl World {
         let Deed::PutFiles { files } = deed else { return Vec::new() };
         files
             .iter()
-            .filter_map(|file| {
-                let state = FileState::new(file.content.expose(), file.mode, file.owner);
-                if let Some(name) = self.keys.not_durable(&state.digest) {
-                    return Some(format!("{name} goes to {} and is not in the ledger yet", file.path));
+            .filter_map(|(path, file)| {
+                if let Some(name) = self.keys.not_durable(&file.digest) {
+                    return Some(format!("{name} goes to {path} and is not in the ledger yet"));
                 }
-                if self.run.ledger_path.as_ref() != Some(&file.path) {
+                if self.run.ledger_path.as_ref() != Some(path) {
                     return None;
                 }
-                let copy = ledger_copy(&state)?;
+                let copy = ledger_copy(file)?;
                 let committed = self.shelf.highest_serial();
                 (copy.serial > committed).then(|| {
-                    format!("ledger {} goes to {} and only {committed} is committed", copy.serial, file.path)
+                    format!("ledger {} goes to {path} and only {committed} is committed", copy.serial)
                 })
             })
             .collect()
@@ -347,7 +363,7 @@ impl World {
             (Action::MintCerts { certs }, Deed::Mint { name }) => certs.contains_key(*name),
             (Action::PullImage { image, .. }, Deed::Pull { image: pulled }) => here && image == *pulled,
             (Action::WriteFiles { files, .. }, Deed::PutFiles { files: put }) => {
-                here && put.iter().all(|file| files.contains_key(&file.path))
+                here && put.iter().all(|(path, _)| files.contains_key(path))
             }
             (Action::RemovePaths { paths, .. }, Deed::RemovePaths { paths: removed }) => {
                 here && removed.is_subset(paths)

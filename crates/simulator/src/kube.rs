@@ -26,8 +26,8 @@ pub(crate) struct KubeState {
     pub(crate) deleted: BTreeMap<NodeName, u64>,
     /// Grows with every change.
     pub(crate) revision: u64,
-    /// Whether the users' pods have been made.
-    pub(crate) populated: bool,
+    /// Whether the users have made their pods.
+    pub(crate) users: Users,
 }
 
 /// A node object.
@@ -39,6 +39,16 @@ pub(crate) struct NodeState {
     pub(crate) owned: Owned,
     pub(crate) cordon: Cordon,
     pub(crate) last_heartbeat: u64,
+}
+
+/// Whether users have come: some seconds after the first node that takes pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Users {
+    #[default]
+    Unknown,
+    ComeAt(u64),
+    Here,
 }
 
 /// Who keeps pods off a node.
@@ -99,6 +109,8 @@ impl Workload {
 const GRACE_PERIOD: u64 = 40_000;
 /// How often kubelet tells of itself.
 const HEARTBEAT: u64 = 10_000;
+/// How long after the first node the users come.
+const USERS_COME: u64 = 10_000;
 /// How long a pod takes to be ready on another node.
 const POD_START: u64 = 3_000;
 
@@ -185,8 +197,15 @@ impl World {
         if open.is_empty() {
             return;
         }
-        if !kube.populated {
-            kube.populated = true;
+        if kube.users == Users::Unknown {
+            kube.users = Users::ComeAt(now + USERS_COME);
+        }
+        if let Users::ComeAt(at) = kube.users {
+            if at > now {
+                *until = (*until).min(at);
+                return;
+            }
+            kube.users = Users::Here;
             let pod = |controller, local_data| Pod { controller, local_data, node: None, ready_at: 0 };
             for number in 0..workload.replicas {
                 kube.pods.insert(format!("web-{number}"), pod(Controller::Elsewhere, workload.local_data));
@@ -232,6 +251,17 @@ impl World {
             node.registered.as_ref().is_some_and(|(cluster, registered)| *cluster == id && registered == name)
         });
         connected || object.last_heartbeat + GRACE_PERIOD > self.now
+    }
+
+    /// Whether an API server tells that this machine is not ready.
+    pub(crate) fn is_told_not_ready(&self, machine: usize) -> bool {
+        let name = self.kubelet_name(machine);
+        self.view.nodes.iter().filter_map(|node| node.api).any(|id| {
+            self.clusters
+                .get(&id)
+                .and_then(|cluster| cluster.kube.nodes.get(&name))
+                .is_some_and(|object| !self.is_ready(id, &name, object))
+        })
     }
 
     /// Whether any cluster keeps pods off this machine.

@@ -17,6 +17,7 @@ use windlass_model::{
 };
 
 use crate::faults::FaultSchedule;
+use crate::files::FileState;
 use crate::invariants::Deed;
 use crate::run::{Outcome, RolloutRules, Verb};
 use crate::story::Object;
@@ -35,6 +36,9 @@ struct Shared {
     world: Mutex<World>,
     died: Notify,
 }
+
+/// After how long nothing is on its way any more when the operator's machine has died: longer than any verb takes.
+const LAST_ARRIVAL: Duration = Duration::from_secs(10);
 
 /// Runs a future on a runtime of one thread whose time passes only while everybody waits.
 pub fn run<F: Future>(future: F) -> F::Output {
@@ -71,15 +75,17 @@ impl SimFleet {
         self.with(|world| world.clone())
     }
 
-    /// Waits until the operator's machine dies: whoever drives the run drops it then.
+    /// Waits until the operator's machine has died and what was on its way has arrived or is lost: whoever drives
+    /// the run drops it then. Until then the run must go on being polled, as `tokio::select!` does.
     pub async fn died(&self) {
         loop {
             let notified = self.shared.died.notified();
             if self.lock().has_operator_died() {
-                return;
+                break;
             }
             notified.await;
         }
+        tokio::time::sleep(LAST_ARRIVAL).await;
     }
 
     fn lock(&self) -> MutexGuard<'_, World> {
@@ -91,7 +97,8 @@ impl SimFleet {
         verb: Verb<'_>,
         effect: impl FnOnce(&mut World) -> PortResult<T>,
     ) -> PortResult<T> {
-        let (number, latency) = self.lock().begin_verb(&verb);
+        let begun = self.lock().begin_verb(&verb);
+        let Some((number, latency)) = begun else { return std::future::pending().await };
         tokio::time::sleep(Duration::from_millis(latency)).await;
         let outcome = self.lock().finish_verb(number, verb, effect);
         match outcome {
@@ -143,8 +150,10 @@ impl SimFleet {
         let outcome = {
             let mut guard = self.lock();
             let verb = Verb { node: None, word, object, deed };
-            let (number, _) = guard.begin_verb(&verb);
-            guard.finish_verb(number, verb, effect)
+            match guard.begin_verb(&verb) {
+                Some((number, _)) => guard.finish_verb(number, verb, effect),
+                None => Outcome::OperatorDied,
+            }
         };
         match outcome {
             Outcome::Returned(result) => result,
@@ -246,8 +255,14 @@ impl Nodes for SimFleet {
     async fn put_files(&self, node: &NodeName, files: &[FilePut]) -> PortResult<()> {
         let object =
             files.first().map_or(Object::Nothing, |first| Object::Paths(files.len(), first.path.clone()));
-        self.at(node, "write", object, Deed::PutFiles { files }, |world, machine| {
-            world.put_files(machine, files)
+        let written: Vec<(FilePath, Arc<FileState>)> = files
+            .iter()
+            .map(|FilePut { path, content, mode, owner }| {
+                (path.clone(), Arc::new(FileState::new(content.expose(), *mode, *owner)))
+            })
+            .collect();
+        self.at(node, "write", object, Deed::PutFiles { files: &written }, |world, machine| {
+            world.put_files(machine, &written)
         })
         .await
     }

@@ -107,9 +107,10 @@ pub(crate) fn host_of(url: &str) -> &str {
     rest.rsplit_once(':').map_or(rest, |(host, _)| host)
 }
 
-/// Which component a container runs: by its name, or else by its program.
+/// Which component a container runs: by its name, which may have a suffix such as `.next`, or else by its program.
 pub(crate) fn kind_of(name: &str, spec: &ContainerSpec) -> Option<Component> {
-    Component::named(name).or_else(|| {
+    let base = name.split_once('.').map_or(name, |(base, _)| base);
+    Component::named(base).or_else(|| {
         let program = spec.command.first()?.rsplit('/').next()?.to_owned();
         match program.as_str() {
             "nginx" => Some(Component::NginxProxy),

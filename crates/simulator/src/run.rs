@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tokio::runtime;
 use tokio::time::Instant;
 use windlass_engine::{PortError, PortResult};
 use windlass_model::{Action, Blueprint, FilePath, NodeName, Role, Step, StepId};
@@ -68,7 +69,8 @@ pub(crate) struct Run {
     pub(crate) workers_seen: BTreeSet<usize>,
     pub(crate) apis_seen: BTreeSet<usize>,
     pub(crate) reborn: BTreeSet<u64>,
-    pub(crate) anchor: Option<(Instant, u64)>,
+    /// A moment of a runtime's clock, and the world's time at it.
+    pub(crate) anchor: Option<(runtime::Id, Instant, u64)>,
 }
 
 /// Whether the machine on which windlass runs is alive.
@@ -105,7 +107,6 @@ impl World {
         run.verbs = 0;
         run.active.clear();
         run.operator = Operator::Alive;
-        run.anchor = None;
         run.story.note(self.now, "a run begins");
         let keep = |nodes: &BTreeSet<NodeName>, world: &Self| {
             nodes.iter().filter_map(|node| world.index.get(node).copied()).collect::<BTreeSet<usize>>()
@@ -158,22 +159,28 @@ impl World {
     /// Takes time with nobody doing anything.
     pub fn wait(&mut self, seconds: u64) {
         self.settle(self.now + seconds * 1_000);
+        self.run.anchor = None;
     }
 
     /// The clock of the run's runtime, in this world's milliseconds.
     pub(crate) fn catch_up(&mut self) {
-        if tokio::runtime::Handle::try_current().is_err() {
-            return;
-        }
+        let Ok(runtime) = runtime::Handle::try_current().map(|handle| handle.id()) else { return };
         let instant = Instant::now();
-        let (anchor, at) = *self.run.anchor.get_or_insert((instant, self.now));
+        // Clocks of two runtimes have nothing to do with each other.
+        let (_, anchor, at) = match self.run.anchor {
+            Some(known @ (id, ..)) if id == runtime => known,
+            _ => *self.run.anchor.insert((runtime, instant, self.now)),
+        };
         let passed = u64::try_from(instant.saturating_duration_since(anchor).as_millis()).unwrap_or(u64::MAX);
         self.settle(at.saturating_add(passed).max(self.now));
     }
 
-    /// A verb is asked for: its number, and how long it takes in milliseconds.
-    pub(crate) fn begin_verb(&mut self, verb: &Verb<'_>) -> (u64, u64) {
+    /// A verb is asked for: its number, and how long it takes in milliseconds; nothing if nobody is alive to ask.
+    pub(crate) fn begin_verb(&mut self, verb: &Verb<'_>) -> Option<(u64, u64)> {
         self.catch_up();
+        if self.run.operator == Operator::Dead {
+            return None;
+        }
         self.run.verbs += 1;
         let number = self.run.verbs;
         let machine = verb.node.and_then(|node| self.machine_of(node));
@@ -207,7 +214,7 @@ impl World {
                 pace.question
             }
         };
-        (number, (usual / 2 + spread(self.seed, number) % usual.max(1)).max(1))
+        Some((number, (usual / 2 + spread(self.seed, number) % usual.max(1)).max(1)))
     }
 
     /// The moment of a verb has come: faults strike, it takes effect, and the invariants are looked at.
@@ -219,6 +226,11 @@ impl World {
     ) -> Outcome<T> {
         self.catch_up();
         if self.run.operator == Operator::Dead {
+            // What was on its way when the operator's machine died arrives or is lost: of every two one.
+            let arrives = verb.deed.is_remote() && spread(self.seed, number).is_multiple_of(2);
+            if arrives && self.reach(&verb).and_then(|()| self.do_under_watch(&verb, effect)).is_ok() {
+                self.tell(number, verb, End::Arrived);
+            }
             return Outcome::OperatorDied;
         }
         let mut after = None;

@@ -39,6 +39,8 @@ pub(crate) enum End {
     /// It took effect, and windlass was told that it had not.
     Denied(PortError),
     OperatorDied,
+    /// It took effect when nobody was left to be told.
+    Arrived,
 }
 
 impl Story {
@@ -122,6 +124,7 @@ impl fmt::Display for End {
             Self::Badly(error) => write!(f, " ! {error}"),
             Self::Denied(error) => write!(f, " (done) ! {error}"),
             Self::OperatorDied => f.write_str(" ! the operator's machine died"),
+            Self::Arrived => f.write_str(" (after the operator's machine died)"),
         }
     }
 }

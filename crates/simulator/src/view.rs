@@ -95,7 +95,8 @@ impl World {
         let mut nodes = vec![NodeView::default(); self.nodes.len()];
         for (machine, node) in nodes.iter_mut().enumerate() {
             if let Some((api, able)) = self.api_work(machine, &mut until) {
-                node.api_able = able;
+                // One that is cut off from the others serves nobody but its own machine.
+                node.api_able = able && self.nodes[machine].peers == crate::world::Link::Open;
                 node.api = if able { self.etcd_behind(machine, api) } else { None };
             }
         }
@@ -273,6 +274,7 @@ impl World {
             .iter()
             .copied()
             .filter(|machine| self.view.nodes[*machine].worker_able && !self.is_cordoned(*machine))
+            .filter(|machine| !self.is_told_not_ready(*machine))
             .collect();
         // Who has never been available cannot become unavailable: a first start disturbs nobody.
         self.run.workers_seen.extend(&available);

@@ -368,11 +368,17 @@ impl World {
         self.pass(to);
     }
 
+    /// What follows is worked out at each moment at which something changes by itself, not only at the last one:
+    /// from the moment that a member connects, say, counts for how long it has been connected.
     fn pass(&mut self, to: u64) {
-        self.now = self.now.max(to);
-        if self.view.stale || self.now >= self.view.until {
+        if self.view.stale {
             self.refresh();
         }
+        while self.view.until <= to {
+            self.now = self.now.max(self.view.until);
+            self.refresh();
+        }
+        self.now = self.now.max(to);
     }
 
     /// Everything that a look tells of a machine.

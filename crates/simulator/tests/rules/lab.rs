@@ -236,7 +236,7 @@ impl Lab {
         for number in 1..=count {
             self.run(number, "etcd", &Self::etcd_spec(number), &Self::birth(&members, "new")).await;
         }
-        seconds(3).await;
+        seconds(12).await;
         for number in 1..=count {
             assert_eq!(self.health(number, "etcd").await, Health::Healthy, "{}", self.story());
         }
