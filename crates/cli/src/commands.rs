@@ -56,7 +56,7 @@ fn run_with(command: &Command, printer: &Printer) -> Result<Exit, Trouble> {
     };
     let Some(world) = &common.simulate else { return Err(Trouble::NoRealHosts) };
     let simulation = Simulation::open(world)?;
-    let ledger = simulation.ledger(FileLedger::beside(source.path()));
+    let ledger = simulation.ledger(FileLedger::beside(source.path()))?;
     let session = Session { command, printer, source: &source, wish: &wish, diagnostics, simulation, ledger };
     simulated_time(async {
         match command {

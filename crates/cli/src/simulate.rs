@@ -38,8 +38,17 @@ impl Simulation {
     }
 
     /// The operator's copy of the ledger, of which the world hears too.
-    pub(crate) fn ledger(&self, file: FileLedger) -> SimulatedLedger {
-        SimulatedLedger { file, world: MemoryLedger::new(&self.fleet) }
+    ///
+    /// The file may be ahead of the world, if the last run died before it wrote the world back.
+    pub(crate) fn ledger(&self, file: FileLedger) -> Result<SimulatedLedger, Trouble> {
+        let world = MemoryLedger::new(&self.fleet);
+        let look = |source| Trouble::Look { source };
+        let present = file.read().map_err(look)?;
+        if let Some(ledger) = present.filter(|ledger| self.fleet.with(|world| world.ledger() != Some(ledger)))
+        {
+            world.commit(&ledger).map_err(look)?;
+        }
+        Ok(SimulatedLedger { file, world })
     }
 
     /// Writes the world back to its file.

@@ -163,3 +163,103 @@ fn done(plans: &[Plan], reports: &[Report]) -> usize {
         })
         .count()
 }
+
+#[cfg(test)]
+mod tests {
+    use windlass_model::{Action, NodeName, Planning, Reason, Step};
+
+    use super::*;
+
+    /// A run of one round over so many nodes, all of which were to be uncordoned.
+    fn told(end: End, nodes: usize, outcome: impl Fn(usize) -> Outcome) -> String {
+        let steps: Vec<Step> = (1..=nodes)
+            .map(|number| {
+                let node = NodeName::from(format!("node-{number:02}"));
+                Step {
+                    id: StepId::new(&node, "node", "uncordon"),
+                    action: Action::Uncordon { node },
+                    reasons: vec![Reason::LeftCordoned],
+                    origins: vec![],
+                }
+            })
+            .collect();
+        let outcomes = steps.iter().enumerate().map(|(index, step)| (step.id.clone(), outcome(index)));
+        let report = Report { outcomes: outcomes.collect() };
+        let plan = Plan { steps, edges: vec![] };
+        let conclusion = Conclusion {
+            end,
+            rounds: 2,
+            planning: Planning { plan: plan.clone(), findings: vec![] },
+            inventory: None,
+            ledger: None,
+            reports: vec![report],
+        };
+        result(&RunView {
+            command: "up",
+            goal: "the cluster is as cluster.yml says",
+            conclusion: &conclusion,
+            plans: &[plan],
+            elapsed: Duration::from_millis(1_500),
+            places: &SourceMap::new(b""),
+            file: "cluster.yml",
+            paint: Paint::Plain,
+        })
+    }
+
+    fn failed() -> Outcome {
+        Outcome::Failed(Failure {
+            causes: vec!["uncordon".to_owned(), "no API server answers".to_owned()],
+            attempts: 5,
+            log: vec!["one".to_owned(), "two".to_owned()],
+        })
+    }
+
+    #[test]
+    fn a_failure_is_told_with_causes_log_and_what_was_skipped() {
+        let skipped = || Outcome::Skipped { because: StepId::new("node-01", "node", "uncordon") };
+        let text = told(End::Failed, 5, |index| if index == 0 { failed() } else { skipped() });
+        assert_eq!(
+            text,
+            "\
+failed
+  · node-01/node/uncordon
+    uncordon on node-01, because: still cordoned by an earlier run
+    error: uncordon
+    cause: no API server answers
+    tried 5 times
+    the last lines of its log:
+      | one
+      | two
+    skipped because of it: node-02/node/uncordon, node-03/node/uncordon, 2 more
+  = help: mend the cause, then run `windlass up` again: it goes on from here
+
+failed after 0 steps in 1.5s; left: 5 steps on 5 nodes
+"
+        );
+    }
+
+    #[test]
+    fn of_many_failures_the_first_are_told() {
+        let text = told(End::Failed, 30, |_| failed());
+        assert_eq!(text.matches("  · node-").count(), FAILURES_SHOWN);
+        assert_eq!(
+            text.matches("  · and 20 failures more, which `--output json` tells in full\n").count(),
+            1
+        );
+    }
+
+    #[test]
+    fn an_interrupted_run_says_how_far_it_came() {
+        let text =
+            told(End::Interrupted, 3, |index| if index == 0 { Outcome::Done } else { Outcome::Interrupted });
+        assert_eq!(text, "interrupted after 1 step in 1.5s; run it again to go on\n");
+    }
+
+    #[test]
+    fn a_run_that_stands_still_says_so() {
+        let text = told(End::StoodStill, 1, |_| Outcome::Done);
+        let wanted = "stands still after 1 step in 1.5s: the same plan is left though no step failed \
+                      (1 step on 1 node)\n";
+        assert_eq!(text, wanted);
+    }
+}

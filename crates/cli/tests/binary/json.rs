@@ -1,7 +1,7 @@
 //! What programs read, and that no secret is in anything that windlass says.
 
 use crate::lab::Lab;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[test]
 fn plan_and_run_are_documents_of_the_described_form() {
@@ -20,6 +20,46 @@ services:
     lab.note("plan --simulate world.yml --output json");
     lab.note("up --simulate world.yml --output json --quiet");
     lab.compare("json.out");
+}
+
+#[test]
+fn a_failure_tells_its_causes_and_what_it_kept_from_being_done() {
+    let world = "nodes:\n- {name: node-1, address: 10.0.0.1, disk: full}\n";
+    let config = "nodes: [{address: 10.0.0.1, user: ops, role: [controlplane, etcd, worker]}]\nnetwork: {plugin: none}\n";
+    let lab = Lab::new("failed-json").with("cluster.yml", config).with("world.yml", world);
+    let output = lab.run(&["up", "--simulate", "world.yml", "--output", "json", "--quiet"]);
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let outcome_of = |id: &str| {
+        let outcomes = document["rounds"][0].as_array().unwrap();
+        outcomes.iter().find(|outcome| outcome["id"] == id).unwrap().clone()
+    };
+    assert_eq!(
+        outcome_of("10.0.0.1/ledger/write"),
+        json!({
+            "id": "10.0.0.1/ledger/write",
+            "node": "10.0.0.1",
+            "verb": "write",
+            "outcome": "failed",
+            "failure": {
+                "causes": [
+                    "write /etc/kubernetes/windlass/ledger.json on 10.0.0.1",
+                    "node-1: no space left on device",
+                ],
+                "attempts": 1,
+            },
+        })
+    );
+    assert_eq!(
+        outcome_of("10.0.0.1/files/write"),
+        json!({
+            "id": "10.0.0.1/files/write",
+            "node": "10.0.0.1",
+            "verb": "write",
+            "outcome": "skipped",
+            "because": "10.0.0.1/ledger/write",
+        })
+    );
+    assert_eq!(document["end"], "failed");
 }
 
 #[test]

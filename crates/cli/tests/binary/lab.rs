@@ -114,7 +114,25 @@ pub(crate) fn compare_file(path: &Path, text: &str) {
         return;
     }
     let frozen = fs::read_to_string(path).unwrap_or_default();
-    assert_eq!(frozen, text, "{} is out of date; `UPDATE=1` writes it anew", path.display());
+    if let Some(difference) = first_difference(&frozen, &text) {
+        panic!("{} is out of date; `UPDATE=1` writes it anew.\n{difference}", path.display());
+    }
+}
+
+/// The first line in which two texts differ.
+fn first_difference(frozen: &str, text: &str) -> Option<String> {
+    let (mut old, mut new) = (frozen.lines(), text.lines());
+    let mut number = 1;
+    loop {
+        match (old.next(), new.next()) {
+            (None, None) => return (frozen != text).then(|| "They differ at their ends.".to_owned()),
+            (old, new) if old == new => number += 1,
+            (old, new) => {
+                let shown = |line: Option<&str>| line.unwrap_or("(the end)").to_owned();
+                return Some(format!("line {number}\n  was: {}\n  is:  {}", shown(old), shown(new)));
+            }
+        }
+    }
 }
 
 /// Numbers of seconds and milliseconds change with every change of the simulated pace: `12.3s` becomes `…s`.

@@ -89,7 +89,6 @@ fn a_failure_tells_what_why_and_what_was_skipped() {
     let config = "nodes: [{address: 10.0.0.1, user: ops, role: [controlplane, etcd, worker]}]\nnetwork: {plugin: none}\n";
     let mut lab = Lab::new("failed").with("cluster.yml", config).with("world.yml", world);
     lab.note("up --simulate world.yml --quiet");
-    lab.note("up --simulate world.yml --quiet --output json");
     lab.compare("failed.out");
 }
 
@@ -194,4 +193,17 @@ fn another_config_has_a_ledger_of_its_own() {
     let output = lab.run(&["up", "--simulate", "world.yml", "--config", "prod.yml"]);
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(lab.files(), ["cluster.yml", "prod.windlass-ledger.json", "prod.yml", "world.yml"]);
+}
+
+#[test]
+fn a_run_that_died_before_it_wrote_the_world_is_taken_up_again() {
+    let lab = Lab::with_three_nodes("died");
+    lab.run(&["up", "--simulate", "world.yml"]);
+    let world = lab.read("world.yml");
+    lab.run(&["cert-rotate", "--simulate", "world.yml"]);
+    let lab = lab.with("world.yml", &world);
+    let output = lab.run(&["up", "--quiet", "--simulate", "world.yml"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    let output = lab.run(&["plan", "--detailed-exitcode", "--simulate", "world.yml"]);
+    assert_eq!(output.status.code(), Some(0));
 }
