@@ -256,7 +256,7 @@ impl Helm {
 }
 
 /// A planning and what it was made from, in short.
-fn told(seen: &Inventory, planning: &Planning) -> String {
+pub(crate) fn told(seen: &Inventory, planning: &Planning) -> String {
     let mut text = String::from("planned:\n");
     for step in &planning.plan.steps {
         let _ = writeln!(text, "  {} because {}", step.id, step.reasons[0]);

@@ -11,7 +11,7 @@ use windlass_planner::{audit, plan};
 use windlass_simulator::{Fault, FaultSchedule, Mischief, SimFleet, World};
 
 use crate::draft::Draft;
-use crate::drive::{Ended, Guardrails, Helm, Wish};
+use crate::drive::{Ended, Guardrails, Helm, Wish, told};
 use crate::generate;
 use crate::mishap;
 
@@ -238,8 +238,13 @@ impl<'a> Life<'a> {
                             report.failures().map(|(id, failure)| format!("{id}: {:?}", failure.causes))
                         })
                         .collect();
+                    let seen = conclusion
+                        .inventory
+                        .as_ref()
+                        .map(|seen| told(seen, &conclusion.planning))
+                        .unwrap_or_default();
                     last = format!(
-                        "{:?}\n  {}\n  {}",
+                        "{:?}\n  {}\n  {}\n{seen}",
                         conclusion.end,
                         findings.join("\n  "),
                         failures.join("\n  ")

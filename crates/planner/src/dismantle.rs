@@ -77,13 +77,7 @@ impl<'a> Planner<'a> {
             }
             removed.push(step);
         }
-        let pod_state = self
-            .wish
-            .footprint
-            .directories
-            .iter()
-            .any(|(path, holds)| *holds == Holds::PodState && facts.directories.contains(path));
-        if kubelet.is_some() || pod_state {
+        if kubelet.is_some() || self.has_pod_state(facts) {
             let pods = self.builder.step(
                 StepId::new(name, "pods", "remove"),
                 Action::RemovePods { node: name.clone() },

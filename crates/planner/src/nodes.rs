@@ -18,6 +18,8 @@ const COMPONENTS: [Component; 3] = [Component::NginxProxy, Component::Kubelet, C
 /// Which nodes share a rolling window, in the order in which they roll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Group {
+    /// Whatever does not work: nothing is lost by changing it.
+    Broken,
     /// Nodes with a control plane.
     ControlPlane,
     /// Nodes with etcd and no control plane: one at a time, whatever the limit of workers.
@@ -50,12 +52,14 @@ impl<'a> Planner<'a> {
             }
             self.reload_proxy(name);
         }
-        let mut rolling: Vec<(Group, bool, &'a NodeName, &'a NodeWish)> = nodes
+        let mut rolling: Vec<(Group, &'a NodeName)> = nodes
             .iter()
             .filter(|(name, _)| self.is_to_be_disturbed(name))
-            .map(|&(name, node)| (Group::of(node), self.is_available(name), name, node))
+            .map(|&(name, node)| {
+                (if self.is_available(name) { Group::of(node) } else { Group::Broken }, name)
+            })
             .collect();
-        rolling.sort_by_key(|&(group, available, name, _)| (group, available, name));
+        rolling.sort_unstable();
         self.roll_nodes(&rolling, &heals);
         for (name, _) in nodes {
             self.open_left_cordoned(name);
@@ -172,69 +176,74 @@ impl<'a> Planner<'a> {
         self.reloads.push(wait);
     }
 
-    /// Rolls changes over nodes, group by group, what is broken first.
-    fn roll_nodes(&mut self, rolling: &[(Group, bool, &'a NodeName, &'a NodeWish)], heals: &[StepHandle]) {
+    /// Rolls changes over nodes: what is broken first, then group by group.
+    fn roll_nodes(&mut self, rolling: &[(Group, &'a NodeName)], heals: &[StepHandle]) {
         let rollout = &self.wish.rollout;
         let worker_limit = rollout.max_unavailable_worker.of(self.workers.len());
-        let unavailable = self.unavailable_beside(rolling);
-
-        let worker_room =
-            if self.rules.window { worker_limit.saturating_sub(unavailable) } else { rolling.len() };
         let control_planes = self.with_role(Role::ControlPlane).count();
+        let away = self.unavailable_beside(rolling);
+        let worker_room = worker_limit.saturating_sub(away);
+        let healed: Vec<StepHandle> =
+            heals.iter().chain(&self.api_heals).chain(&self.etcd_heals).copied().collect();
         let mut before: Vec<StepHandle> = Vec::new();
-        for group in [Group::ControlPlane, Group::Etcd, Group::Worker] {
-            let has_workers =
-                rolling.iter().any(|(of, _, name, _)| *of == group && self.workers.contains(*name));
-            let own_limit = match group {
+        for group in [Group::Broken, Group::ControlPlane, Group::Etcd, Group::Worker] {
+            let members: Vec<&'a NodeName> =
+                rolling.iter().filter(|(of, _)| *of == group).map(|(_, name)| *name).collect();
+            let own_room = match group {
+                Group::Broken => worker_limit,
                 Group::ControlPlane => rollout.max_unavailable_controlplane.of(control_planes),
                 Group::Etcd => 1,
                 Group::Worker => worker_room,
             };
+            let has_workers = members.iter().any(|name| self.workers.contains(*name));
             let room = if !self.rules.window {
-                rolling.len()
-            } else if has_workers {
-                own_limit.min(worker_room)
+                members.len()
+            } else if group != Group::Broken && has_workers {
+                own_room.min(worker_room)
             } else {
-                own_limit
+                own_room
             };
-            let mut lanes = Lanes::new(room.max(1), Because::Window);
-            for &(_, available, name, _) in rolling.iter().filter(|(of, ..)| *of == group) {
-                if available && (room == 0 || self.is_blind_to(group)) {
-                    let waits_for = if unavailable > 0 {
-                        format!(
-                            "{unavailable} other workers are unavailable, and the limit is {worker_limit}: \
-                             they must be available again, or out of cluster.yml"
-                        )
-                    } else {
-                        "every node of its kind must be in sight, or out of cluster.yml".to_owned()
-                    };
-                    self.hold(name, "node", "the node is not disturbed", &waits_for);
+            let mut lanes = Lanes::new(room, Because::Window);
+            for name in members {
+                if group != Group::Broken && (room == 0 || self.is_blind_to(group)) {
+                    self.hold_node(name, away, worker_limit);
                     continue;
                 }
-                let Some((first, last)) = self.disturb_node(name, available) else { continue };
+                let Some((first, last)) = self.disturb_node(name, group != Group::Broken) else { continue };
                 if lanes.begins_lane() {
                     self.builder.after_all(first, before.iter().copied(), Because::Window);
                     let skew: Vec<StepHandle> =
                         self.etcd_ends.iter().chain(&self.control_plane_ends).copied().collect();
                     self.builder.after_all(first, skew, Because::Skew);
-                    if available && self.rules.heal_first {
-                        let healed: Vec<StepHandle> =
-                            heals.iter().chain(&self.api_heals).chain(&self.etcd_heals).copied().collect();
-                        self.builder.after_all(first, healed, Because::HealFirst);
+                    if group != Group::Broken && self.rules.heal_first {
+                        self.builder.after_all(first, healed.iter().copied(), Because::HealFirst);
                     }
                 }
                 lanes.add(&mut self.builder, first, last);
             }
-            if !lanes.open_ends().is_empty() {
+            // Where a rule is off, the broken ones are not waited for.
+            if !lanes.open_ends().is_empty() && (group != Group::Broken || self.rules.heal_first) {
                 before = lanes.open_ends().to_vec();
             }
         }
         self.node_ends.extend(before);
     }
 
+    fn hold_node(&mut self, name: &NodeName, away: usize, limit: usize) {
+        let waits_for = if away > 0 {
+            format!(
+                "{away} other workers are unavailable, and the limit is {limit}: they must be available \
+                 again, or out of cluster.yml"
+            )
+        } else {
+            "every node of its kind must be in sight, or out of cluster.yml".to_owned()
+        };
+        self.hold(name, "node", "the node is not disturbed", &waits_for);
+    }
+
     /// How many workers are unavailable and stay so, whatever this plan does.
-    fn unavailable_beside(&self, rolling: &[(Group, bool, &'a NodeName, &'a NodeWish)]) -> usize {
-        let rolls: BTreeSet<&NodeName> = rolling.iter().map(|(_, _, name, _)| *name).collect();
+    fn unavailable_beside(&self, rolling: &[(Group, &'a NodeName)]) -> usize {
+        let rolls: BTreeSet<&NodeName> = rolling.iter().map(|(_, name)| *name).collect();
         self.workers
             .iter()
             .filter(|name| !rolls.contains(name))
@@ -264,7 +273,7 @@ impl<'a> Planner<'a> {
                 away >= self.wish.rollout.max_unavailable_controlplane.of(total)
             }
             Group::Etcd => away > 0,
-            Group::Worker => false,
+            Group::Worker | Group::Broken => false,
         }
     }
 

@@ -240,7 +240,7 @@ impl<'a> Planner<'a> {
             done.push(step);
         }
         done.extend(self.clear_member(name, &Reason::NodeLeft));
-        if kubelet != emptied {
+        if kubelet != emptied || self.has_pod_state(facts) {
             let pods = self.builder.step(
                 StepId::new(name, "pods", "remove"),
                 Action::RemovePods { node: name.clone() },
@@ -326,6 +326,15 @@ impl<'a> Planner<'a> {
     }
 
     // Small things.
+
+    /// Whether kubelet has left something of pods on a node.
+    pub(crate) fn has_pod_state(&self, facts: &NodeFacts) -> bool {
+        self.wish
+            .footprint
+            .directories
+            .iter()
+            .any(|(path, holds)| *holds == Holds::PodState && facts.directories.contains(path))
+    }
 
     /// What of the footprint exists on a node, but for directories that hold what is kept.
     pub(crate) fn traces(&self, facts: &NodeFacts, kept: &[Holds]) -> BTreeSet<FilePath> {
