@@ -275,6 +275,9 @@ impl World {
 
     fn judge_apis(&mut self, before: &Marks) {
         let marks = &self.view.marks;
+        if before.etcd_serves != marks.etcd_serves {
+            return;
+        }
         let limit = self.run.rules.max_unavailable_controlplane;
         if marks.unavailable_apis.len() > before.unavailable_apis.len()
             && marks.unavailable_apis.len() > limit

@@ -81,8 +81,10 @@ pub(crate) struct Marks {
     pub(crate) unavailable_workers: BTreeSet<usize>,
     /// Machines of the rules whose API server has been able once and is not.
     pub(crate) unavailable_apis: BTreeSet<usize>,
-    /// Machines whose API server is able.
+    /// Machines whose API server is able, and serves if etcd does.
     pub(crate) able_apis: BTreeSet<usize>,
+    /// Whether any etcd serves: while none does, no API server does, through no fault of its own.
+    pub(crate) etcd_serves: bool,
 }
 
 impl World {
@@ -263,8 +265,13 @@ impl World {
     }
 
     fn take_marks(&mut self) -> Marks {
-        let able_apis: BTreeSet<usize> =
-            (0..self.nodes.len()).filter(|machine| self.view.nodes[*machine].api_able).collect();
+        let etcd_serves = self.view.clusters.values().any(|cluster| cluster.leader.is_some());
+        let able_apis: BTreeSet<usize> = (0..self.nodes.len())
+            .filter(|machine| {
+                let view = &self.view.nodes[*machine];
+                view.api.is_some() || (view.api_able && !etcd_serves)
+            })
+            .collect();
         let workers: BTreeSet<usize> =
             self.run.rules.workers.iter().filter_map(|node| self.machine_of(node)).collect();
         let controlplanes: BTreeSet<usize> =
@@ -294,6 +301,7 @@ impl World {
                 .filter(|machine| !able_apis.contains(machine) && self.run.apis_seen.contains(machine))
                 .collect(),
             able_apis,
+            etcd_serves,
         }
     }
 }
