@@ -171,8 +171,12 @@ impl<'a> Planner<'a> {
             vec![],
         );
         self.builder.after_all(reload, self.files.get(name).copied(), Because::Needs);
+        if self.rules.remove_last {
+            // The new list may lack servers that still work, and name some that do not yet.
+            let new_servers: Vec<StepHandle> = self.api_up.values().copied().collect();
+            self.builder.after_all(reload, new_servers, Because::RemoveLast);
+        }
         let wait = self.await_container(name, component, Some(reload));
-        self.builder.after_all(wait, self.api_up.values().copied().collect::<Vec<_>>(), Because::Needs);
         self.reloads.push(wait);
     }
 
