@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{
-    Action, Because, CertFace, CertKind, CertName, CertSelector, CertWish, FileDifference, FileWish,
-    FindingKind, Intent, LastNode, LedgerChange, NodeName, Reason, Role, San, SpecPath, StepId,
+    Action, Because, Birth, CertFace, CertKind, CertName, CertSelector, CertWish, EtcdSeen, FileDifference,
+    FileWish, FindingKind, Intent, LastNode, LedgerChange, NodeName, Reason, Role, San, SpecPath, StepId,
 };
 
 use crate::planner::Planner;
@@ -144,6 +144,7 @@ impl Planner<'_> {
         if self.seen.ledger.foundation.as_ref() != Some(&self.wish.foundation) {
             change.foundation = Some(self.wish.foundation.clone());
         }
+        change.born = self.seen.ledger.born == Birth::Expected && self.seen.etcd != EtcdSeen::Silent;
         let unwished: BTreeSet<CertName> = self
             .seen
             .ledger
@@ -201,20 +202,23 @@ impl Planner<'_> {
 
     /// Plans the ledger's last commit: what only became true by this plan.
     pub(crate) fn conclude(&mut self) {
-        if self.conclusion.is_empty() {
-            return;
+        let mut last = self.born;
+        if !self.conclusion.is_empty() {
+            let change = std::mem::take(&mut self.conclusion);
+            let after = std::mem::take(&mut self.conclude_after);
+            let reasons = commit_reasons(0, &change);
+            let conclude = self.builder.step(
+                StepId::new("cluster", "ledger", "conclude"),
+                Action::CommitLedger { change },
+                reasons,
+                vec![],
+            );
+            self.builder.after_all(conclude, after, Because::Needs);
+            self.builder.after_all(conclude, self.commit, Because::Needs);
+            self.builder.after_all(conclude, self.born, Because::Needs);
+            last = Some(conclude);
         }
-        let change = std::mem::take(&mut self.conclusion);
-        let after = std::mem::take(&mut self.conclude_after);
-        let reasons = commit_reasons(0, &change);
-        let conclude = self.builder.step(
-            StepId::new("cluster", "ledger", "conclude"),
-            Action::CommitLedger { change },
-            reasons,
-            vec![],
-        );
-        self.builder.after_all(conclude, after, Because::Needs);
-        self.builder.after_all(conclude, self.commit, Because::Needs);
+        let Some(last) = last else { return };
         let path = &self.wish.footprint.ledger;
         let nodes: Vec<(&NodeName, &FileWish)> = self
             .nodes_in_sight()
@@ -231,7 +235,7 @@ impl Planner<'_> {
                 vec![Reason::FileDiffers { path: path.clone(), how: FileDifference::Renewed }],
                 vec![],
             );
-            self.builder.after(copy, conclude, Because::DurableFirst);
+            self.builder.after(copy, last, Because::DurableFirst);
             self.builder.after_all(copy, self.copies.clone(), Because::Needs);
         }
     }

@@ -88,7 +88,9 @@ impl<'a> Planner<'a> {
     fn free_port(&mut self, name: &'a NodeName) -> Option<StepHandle> {
         let proxy = Component::NginxProxy;
         self.facts(name)?.containers.get(proxy.as_str())?;
-        let guards: Vec<Guard> = self.window_guard(name).into_iter().collect();
+        // Where no API server answers, the node is not available, and nobody could tell.
+        let guards: Vec<Guard> =
+            self.window_guard(name).into_iter().filter(|_| self.kube_answers()).collect();
         let image = self.wish.nodes[name].containers[&Component::KubeApiserver].spec.image.clone();
         let pull = self.image(name, &image);
         let remove = self.builder.step(

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use windlass_model::{
     Action, Because, Birth, Component, ContainerState, EtcdData, EtcdSeen, FindingKind, Guard, Health,
-    MemberSeen, NodeName, NodeWish, Reason, Role, SpecPath, StepId, Vote,
+    LedgerChange, MemberSeen, NodeName, NodeSeen, NodeWish, Reason, Role, SpecPath, StepId, Vote,
 };
 
 use crate::builder::{Lanes, StepHandle};
@@ -79,76 +79,42 @@ impl<'a> Planner<'a> {
         let list = initial_cluster(
             wished.iter().map(|(name, node)| (node.target.peer_url(), member_name(name))).collect(),
         );
-        let Some(cleared) = self.clear_other_first_start(&list) else {
+        if self.was_told_of_others(&list) {
             return;
-        };
+        }
         let birth = birth_arguments("new", &list);
         let in_sight: Vec<&NodeName> =
             wished.into_iter().map(|(name, _)| name).filter(|name| self.is_in_sight(name)).collect();
         for name in &in_sight {
-            let step = if cleared.iter().any(|(node, _)| node == *name) {
-                Some(self.run_etcd(name, birth.clone(), Reason::FirstStart))
-            } else {
-                self.bring_up(name, Component::Etcd, birth.clone())
-            };
-            if let Some(step) = step {
-                self.builder.after_all(step, cleared.iter().map(|(_, step)| *step), Because::Gate);
+            if let Some(step) = self.bring_up(name, Component::Etcd, birth.clone()) {
                 let wait = self.await_container(name, Component::Etcd, Some(step));
                 self.etcd_heals.push(wait);
             }
         }
-        let cleared: Vec<NodeName> = cleared.into_iter().map(|(name, _)| name).collect();
-        let rest: Vec<&NodeName> = in_sight.into_iter().filter(|name| !cleared.contains(name)).collect();
-        self.mend_without_majority(&rest, &birth);
+        self.mend_without_majority(&in_sight, &birth);
     }
 
-    /// Where an earlier first start was cut off and told another list of members: stops what it started.
+    /// Whether an earlier first start, which was cut off, told etcd of other members than this one would.
     ///
-    /// Nothing of worth is in that data: the cluster has never been healthy. It is moved aside all the same.
-    /// Returns nothing if it must wait, else the last step for each node cleared.
-    fn clear_other_first_start(&mut self, list: &str) -> Option<Vec<(NodeName, StepHandle)>> {
-        let others: Vec<(&'a NodeName, String)> = self
-            .seen
-            .nodes
-            .iter()
-            .filter_map(|(name, node)| {
-                let container = node.facts()?.containers.get(Component::Etcd.as_str())?;
-                let told = container
-                    .birth
-                    .iter()
-                    .find_map(|argument| argument.strip_prefix("--initial-cluster="))?;
-                (told != list).then(|| (name, told.to_owned()))
-            })
-            .collect();
-        let known = |peer: &str| {
-            self.seen
-                .nodes
-                .iter()
-                .any(|(name, node)| node.facts().is_some() && self.peer_url(name).as_deref() == Some(peer))
-        };
-        let unknown: Vec<String> = others
-            .iter()
-            .flat_map(|(_, told)| told.split(','))
-            .filter_map(|member| member.split_once('=').map(|(_, peer)| peer))
-            .filter(|peer| !known(peer))
-            .map(str::to_owned)
-            .collect();
-        if let Some(peer) = unknown.first() {
-            let what = "an earlier first start of etcd was told of other members".to_owned();
-            let help =
-                format!("the node of {peer} must be in sight, so that it cannot go on without the others");
-            self.find(FindingKind::Held, "cluster/etcd", None, what, help, None);
-            return None;
-        }
-        Some(
-            others
-                .into_iter()
-                .map(|(name, _)| {
-                    let removal = self.clear_member(name, &Reason::DataOfFormerMember);
-                    (name.clone(), removal.expect("a container was seen there, so its removal is a step"))
-                })
-                .collect(),
-        )
+    /// Its data cannot be taken on with another list, and nobody knows whether it has lived: so it is left alone.
+    fn was_told_of_others(&mut self, list: &str) -> bool {
+        let told = self.seen.nodes.values().filter_map(NodeSeen::facts).find_map(|facts| {
+            let container = facts.containers.get(Component::Etcd.as_str())?;
+            let told =
+                container.birth.iter().find_map(|argument| argument.strip_prefix("--initial-cluster="))?;
+            (told != list).then(|| told.to_owned())
+        });
+        let Some(told) = told else { return false };
+        self.find(
+            FindingKind::Held,
+            "cluster/etcd",
+            None,
+            format!("etcd has begun to start with the members {told}"),
+            "put these nodes back into cluster.yml until etcd has come up once, and change them then; or run \
+             `windlass remove`, and begin anew",
+            None,
+        );
+        true
     }
 
     // Revival.
@@ -721,12 +687,18 @@ impl<'a> Planner<'a> {
         if self.seen.ledger.born == Birth::Born {
             return;
         }
-        let alive = self.seen.etcd != EtcdSeen::Silent;
-        if alive || !self.etcd_heals.is_empty() {
-            self.conclusion.born = true;
-            if !alive {
-                self.conclude_after.extend(self.etcd_heals.iter().copied());
-            }
+        // Where it lives already, the first commit says so.
+        if self.seen.etcd == EtcdSeen::Silent && !self.etcd_heals.is_empty() {
+            let change = LedgerChange { born: true, ..LedgerChange::default() };
+            let born = self.builder.step(
+                StepId::new("cluster", "ledger", "born"),
+                Action::CommitLedger { change },
+                vec![Reason::LedgerBehind { what: "etcd has come to life".to_owned() }],
+                vec![],
+            );
+            self.builder.after_all(born, self.etcd_heals.clone(), Because::Needs);
+            self.builder.after_all(born, self.commit, Because::Needs);
+            self.born = Some(born);
         }
     }
 

@@ -40,6 +40,8 @@ pub(crate) struct Planner<'a> {
     pub(crate) conclude_after: Vec<StepHandle>,
     /// The step that commits the ledger before anything else, and the copies of it on nodes.
     pub(crate) commit: Option<StepHandle>,
+    /// The commit that notes etcd's first life.
+    pub(crate) born: Option<StepHandle>,
     pub(crate) copies: Vec<StepHandle>,
     pub(crate) files: BTreeMap<&'a NodeName, StepHandle>,
     pulls: BTreeMap<(&'a NodeName, ImageRef), StepHandle>,
@@ -90,6 +92,7 @@ impl<'a> Planner<'a> {
             conclusion: LedgerChange::default(),
             conclude_after: Vec::new(),
             commit: None,
+            born: None,
             copies: Vec::new(),
             files: BTreeMap::new(),
             pulls: BTreeMap::new(),

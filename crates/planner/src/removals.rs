@@ -8,6 +8,7 @@ use windlass_model::{
 };
 
 use crate::builder::{Lanes, StepHandle};
+use crate::compare::Condition;
 use crate::planner::Planner;
 
 impl<'a> Planner<'a> {
@@ -70,7 +71,7 @@ impl<'a> Planner<'a> {
         {
             return;
         }
-        if self.control_plane_held && self.rules.remove_last {
+        if !self.may_remove_api_server() {
             self.hold(
                 name,
                 "control-plane",
@@ -120,6 +121,16 @@ impl<'a> Planner<'a> {
             lanes.add(&mut self.builder, first, last);
             self.last_removal.insert(name, last);
         }
+    }
+
+    /// Whether the API servers that stay are as wished, or become so by this plan, and one of them works.
+    fn may_remove_api_server(&self) -> bool {
+        let works = |name: &NodeName| {
+            self.api_up.contains_key(name)
+                || self.condition(name, Component::KubeApiserver).is_some_and(Condition::works)
+        };
+        let one_stays = self.with_role(Role::ControlPlane).any(|(name, _)| works(name));
+        (one_stays && !self.control_plane_held) || !self.rules.remove_last
     }
 
     /// The waits for all that takes the place of an API server that goes.
@@ -198,10 +209,7 @@ impl<'a> Planner<'a> {
             Some("etcd has no majority, and this node's data may be needed for one")
         } else if is_member && !self.left_member.contains_key(name) {
             Some("its member must leave etcd first")
-        } else if last.roles.contains(&Role::ControlPlane)
-            && self.control_plane_held
-            && self.rules.remove_last
-        {
+        } else if last.roles.contains(&Role::ControlPlane) && !self.may_remove_api_server() {
             Some("the other API servers must be as wished first")
         } else {
             None
@@ -253,6 +261,7 @@ impl<'a> Planner<'a> {
         if self.object(name).is_some() || !self.kube_answers() {
             let delete = self.delete_object(name);
             self.builder.after_all(delete, kubelet, Because::Needs);
+            self.builder.after_all(delete, self.api_up.values().copied().collect::<Vec<_>>(), Because::Needs);
             done.push(delete);
         }
         let kept = [Holds::Snapshots, Holds::EtcdData];

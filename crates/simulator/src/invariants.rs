@@ -223,7 +223,7 @@ impl World {
         }
         let unseen = self.run.last_blow.is_some_and(|at| self.now < at + UNSEEN_BY_THE_API);
         if !unseen && !self.run.rules.dismantling {
-            self.judge_window(&before);
+            self.judge_window(&before, machine);
         }
         result
     }
@@ -264,18 +264,24 @@ impl World {
         }
     }
 
-    fn judge_window(&mut self, before: &Marks) {
-        let after = &self.view.marks.unavailable_workers;
+    /// What a verb does to a worker it does to its own machine: that proxies lose their API servers is a matter of
+    /// etcd and of these.
+    fn judge_window(&mut self, before: &Marks, machine: Option<usize>) {
+        if before.serving_apis.is_empty() || self.view.marks.serving_apis.is_empty() {
+            return;
+        }
+        let (was, is) = (&before.unavailable_workers, &self.view.marks.unavailable_workers);
+        let disturbed = machine.is_some_and(|machine| is.contains(&machine) && !was.contains(&machine));
         let limit = self.run.rules.max_unavailable_worker;
-        if after.len() > before.unavailable_workers.len() && after.len() > limit {
-            let names = self.names_of(after);
+        if disturbed && is.len() > limit {
+            let names = self.names_of(is);
             self.violate(ViolationKind::Window, format!("unavailable workers over {limit}: {names}"));
         }
     }
 
     fn judge_apis(&mut self, before: &Marks) {
         let marks = &self.view.marks;
-        if before.etcd_serves != marks.etcd_serves {
+        if !before.etcd_serves || !marks.etcd_serves {
             return;
         }
         let limit = self.run.rules.max_unavailable_controlplane;
@@ -284,7 +290,10 @@ impl World {
         {
             let names = self.names_of(&marks.unavailable_apis);
             self.violate(ViolationKind::ApiServers, format!("unavailable API servers over {limit}: {names}"));
-        } else if !before.able_apis.is_empty() && marks.able_apis.is_empty() && self.run.apis_seen.len() > 1 {
+        } else if !before.serving_apis.is_empty()
+            && marks.serving_apis.is_empty()
+            && self.run.apis_seen.len() > 1
+        {
             self.violate(ViolationKind::ApiServers, "the last API server of several stopped".to_owned());
         }
     }
