@@ -222,7 +222,8 @@ impl World {
             self.judge_apis(&before);
         }
         let unseen = self.run.last_blow.is_some_and(|at| self.now < at + UNSEEN_BY_THE_API);
-        if !unseen && !self.run.rules.dismantling {
+        let darkens = self.run.last_darkening.is_some_and(|at| self.now < at + FRESH);
+        if !unseen && !darkens && !self.run.rules.dismantling {
             self.judge_window(&before, machine);
         }
         result
@@ -292,6 +293,7 @@ impl World {
             self.violate(ViolationKind::ApiServers, format!("unavailable API servers over {limit}: {names}"));
         } else if !before.serving_apis.is_empty()
             && marks.serving_apis.is_empty()
+            && self.run.rules.controlplanes.len() > 1
             && self.run.apis_seen.len() > 1
         {
             self.violate(ViolationKind::ApiServers, "the last API server of several stopped".to_owned());

@@ -226,14 +226,12 @@ impl World {
         let node = &self.nodes[machine];
         let connected = node.power == Power::On && node.peers == Link::Open;
         let has_api = node.containers.values().any(|c| c.kind == Some(Component::KubeApiserver));
-        let needed: &[Component] = if has_api {
-            &[Component::Kubelet, Component::KubeProxy]
-        } else {
-            &[Component::Kubelet, Component::KubeProxy, Component::NginxProxy]
-        };
-        connected
-            && needed.iter().all(|kind| self.able_component(machine, *kind, until).is_some())
-            && (has_api || self.view.nodes[machine].proxy)
+        // Where nobody can be forwarded to, nothing is lost with the forwarder.
+        let api_lives = self.view.nodes.iter().any(|node| node.api.is_some());
+        let mut able = |kind| self.able_component(machine, kind, until).is_some();
+        let own =
+            [Component::Kubelet, Component::KubeProxy].map(&mut able).into_iter().all(|is_able| is_able);
+        connected && own && (has_api || !api_lives || self.view.nodes[machine].proxy)
     }
 
     /// Whether a running container answers as it should, at this moment.
@@ -274,11 +272,14 @@ impl World {
             self.run.rules.workers.iter().filter_map(|node| self.machine_of(node)).collect();
         let controlplanes: BTreeSet<usize> =
             self.run.rules.controlplanes.iter().filter_map(|node| self.machine_of(node)).collect();
+        let dark: BTreeMap<usize, u64> =
+            workers.iter().filter_map(|machine| Some((*machine, self.dark_since(*machine)?))).collect();
+        self.run.last_darkening = dark.values().max().copied();
         let available: BTreeSet<usize> = workers
             .iter()
             .copied()
             .filter(|machine| self.view.nodes[*machine].worker_able && !self.is_cordoned(*machine))
-            .filter(|machine| !self.is_told_not_ready(*machine))
+            .filter(|machine| !dark.contains_key(machine))
             .collect();
         // Who has never been available cannot become unavailable: a first start disturbs nobody.
         self.run.workers_seen.extend(&available);
