@@ -293,11 +293,16 @@ impl World {
             self.violate(ViolationKind::ApiServers, format!("unavailable API servers over {limit}: {names}"));
         } else if !before.serving_apis.is_empty()
             && marks.serving_apis.is_empty()
-            && self.run.rules.controlplanes.len() > 1
-            && self.run.apis_seen.len() > 1
+            && self.wished_apis_seen() > 1
         {
             self.violate(ViolationKind::ApiServers, "the last API server of several stopped".to_owned());
         }
+    }
+
+    /// How many of the machines that are to have an API server have served with one.
+    fn wished_apis_seen(&self) -> usize {
+        let wished = self.run.rules.controlplanes.iter().filter_map(|node| self.machine_of(node));
+        wished.filter(|machine| self.run.apis_seen.contains(machine)).count()
     }
 
     fn names_of(&self, machines: &BTreeSet<usize>) -> String {

@@ -226,12 +226,14 @@ impl World {
         let node = &self.nodes[machine];
         let connected = node.power == Power::On && node.peers == Link::Open;
         let has_api = node.containers.values().any(|c| c.kind == Some(Component::KubeApiserver));
-        // Where nobody can be forwarded to, nothing is lost with the forwarder.
-        let api_lives = self.view.nodes.iter().any(|node| node.api.is_some());
-        let mut able = |kind| self.able_component(machine, kind, until).is_some();
-        let own =
-            [Component::Kubelet, Component::KubeProxy].map(&mut able).into_iter().all(|is_able| is_able);
-        connected && own && (has_api || !api_lives || self.view.nodes[machine].proxy)
+        let needed: &[Component] = if has_api {
+            &[Component::Kubelet, Component::KubeProxy]
+        } else {
+            &[Component::Kubelet, Component::KubeProxy, Component::NginxProxy]
+        };
+        connected
+            && needed.iter().all(|kind| self.able_component(machine, *kind, until).is_some())
+            && (has_api || self.view.nodes[machine].proxy)
     }
 
     /// Whether a running container answers as it should, at this moment.
@@ -263,26 +265,23 @@ impl World {
 
     fn take_marks(&mut self) -> Marks {
         let etcd_serves = self.view.clusters.values().any(|cluster| cluster.leader.is_some());
-        // One that is cut off from the others serves nobody but its own machine.
-        let serves = |machine: &usize| {
-            self.view.nodes[*machine].api.is_some() && self.nodes[*machine].peers == Link::Open
-        };
+        // One that is cut off from the others still serves its own machine, and says of itself that it is well.
+        let serves = |machine: &usize| self.view.nodes[*machine].api.is_some();
         let serving_apis: BTreeSet<usize> = (0..self.nodes.len()).filter(serves).collect();
         let workers: BTreeSet<usize> =
             self.run.rules.workers.iter().filter_map(|node| self.machine_of(node)).collect();
         let controlplanes: BTreeSet<usize> =
             self.run.rules.controlplanes.iter().filter_map(|node| self.machine_of(node)).collect();
-        let dark: BTreeMap<usize, u64> =
-            workers.iter().filter_map(|machine| Some((*machine, self.dark_since(*machine)?))).collect();
-        self.run.last_darkening = dark.values().max().copied();
         let available: BTreeSet<usize> = workers
             .iter()
             .copied()
             .filter(|machine| self.view.nodes[*machine].worker_able && !self.is_cordoned(*machine))
-            .filter(|machine| !dark.contains_key(machine))
+            .filter(|machine| self.dark_since(*machine).is_none())
             .collect();
-        // Who has never been available cannot become unavailable: a first start disturbs nobody.
-        self.run.workers_seen.extend(&available);
+        self.run.last_darkening = workers.iter().filter_map(|machine| self.dark_since(*machine)).max();
+        // Who has never been of use cannot become unavailable: a first start disturbs nobody.
+        let of_use = available.iter().filter(|machine| self.view.nodes[**machine].registered.is_some());
+        self.run.workers_seen.extend(of_use);
         self.run.apis_seen.extend(&serving_apis);
         Marks {
             quorate: self
