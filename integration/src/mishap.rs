@@ -123,7 +123,6 @@ fn file(rng: &mut Rng, node: &DraftNode) -> FilePath {
         paths.extend([
             format!("{ssl}/kube-apiserver.pem"),
             format!("{ssl}/kube-service-account-token-key.pem"),
-            "/etc/kubernetes/windlass/ledger.json".to_owned(),
         ]);
     } else {
         paths.push("/etc/kubernetes/nginx-proxy/nginx.conf".to_owned());

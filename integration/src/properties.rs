@@ -1,5 +1,6 @@
 //! The eight properties, each a function of a seed: a cluster, its edits and its faults come out of the seed.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::sync::PoisonError;
 
@@ -143,6 +144,8 @@ struct Life<'a> {
     helm: Helm,
     deeds: Vec<String>,
     runs: u64,
+    /// The machines that had a control plane when all was last as wished: they hold the ledger.
+    holders: BTreeSet<usize>,
 }
 
 impl<'a> Life<'a> {
@@ -153,7 +156,7 @@ impl<'a> Life<'a> {
         let world = World::bare(machines).seeded(seed);
         let mut helm = Helm::new(SimFleet::new(world));
         helm.guardrails = guardrails;
-        Self { rng, catalog, draft, machines, helm, deeds: Vec::new(), runs: 0 }
+        Self { rng, catalog, draft, machines, helm, deeds: Vec::new(), runs: 0, holders: BTreeSet::new() }
     }
 
     fn effort(&self) -> Effort {
@@ -180,9 +183,20 @@ impl<'a> Life<'a> {
         self.deeds.push(format!("edit: {what}"));
     }
 
+    /// Whether cluster.yml still names a node that holds a copy of the ledger, or may not need one.
+    ///
+    /// Who loses the ledger and takes every node with a copy of it out of cluster.yml has lost the keys.
+    fn may_lose_ledger(&self) -> bool {
+        self.holders.is_empty()
+            || self.draft.nodes.iter().any(|node| node.control_plane && self.holders.contains(&node.machine))
+    }
+
     fn trouble(&mut self, count: usize) -> FaultSchedule {
         let verbs = self.verbs();
-        let schedule = mishap::schedule(&mut self.rng, &self.draft, verbs, count);
+        let mut schedule = mishap::schedule(&mut self.rng, &self.draft, verbs, count);
+        if !self.may_lose_ledger() {
+            schedule.at_verb.retain(|_, fault| *fault != Fault::LedgerLost);
+        }
         self.deeds.push(format!("up with {:?}", schedule.at_verb));
         schedule
     }
@@ -223,7 +237,11 @@ impl<'a> Life<'a> {
         let mut last = String::new();
         for _ in 0..UPS_UNTIL_CONVERGED {
             match self.up(FaultSchedule::default())? {
-                Ended::Concluded(conclusion) if conclusion.end == End::Converged => return Ok(()),
+                Ended::Concluded(conclusion) if conclusion.end == End::Converged => {
+                    let holders = self.draft.nodes.iter().filter(|node| node.control_plane);
+                    self.holders = holders.map(|node| node.machine).collect();
+                    return Ok(());
+                }
                 Ended::Concluded(conclusion) => {
                     let findings: Vec<String> = conclusion
                         .planning
@@ -398,13 +416,13 @@ impl<'a> Life<'a> {
                 let verbs = self.verbs();
                 let mut schedule = mishap::death(&mut self.rng, verbs);
                 if self.rng.u8(0..3) == 0 {
-                    schedule.at_verb.extend(mishap::schedule(&mut self.rng, &self.draft, verbs, 1).at_verb);
+                    schedule.at_verb.extend(self.trouble(1).at_verb);
                 }
                 self.deeds.push(format!("up with {:?}", schedule.at_verb));
                 self.up(schedule)?;
                 match self.rng.u8(0..4) {
-                    0 => self.strike(&Fault::LedgerLost),
-                    1 => self.strike(&Fault::LedgerAged),
+                    0 if self.may_lose_ledger() => self.strike(&Fault::LedgerLost),
+                    1 if self.may_lose_ledger() => self.strike(&Fault::LedgerAged),
                     _ => {}
                 }
             }

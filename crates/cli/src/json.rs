@@ -220,8 +220,11 @@ fn action(action: &Action) -> Value {
         Action::StartContainer { node: _, component } => {
             json!({"do": "start_container", "component": component})
         }
-        Action::RestartContainer { node: _, component, guards } => {
-            json!({"do": "restart_container", "component": component, "guards": self::guards(guards)})
+        Action::RestartContainer { node: _, component, when, guards } => {
+            json!({
+                "do": "restart_container", "component": component, "when": when,
+                "guards": self::guards(guards),
+            })
         }
         Action::ReloadContainer { node: _, component } => {
             json!({"do": "reload_container", "component": component})

@@ -15,7 +15,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use windlass_model::{ContainerName, ContainerSeen, ContainerSpec, Guard, Loaded, NodeName};
+use windlass_model::{
+    ContainerName, ContainerSeen, ContainerSpec, ContainerState, Guard, Health, Loaded, NodeName, RestartWhen,
+};
 
 use crate::ports::{Clock, Fleet, LedgerStore, LookScope, Minter, NewContainer};
 use crate::run::Run;
@@ -87,9 +89,22 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         &self,
         node: &NodeName,
         name: &ContainerName,
+        when: RestartWhen,
         guards: &[Guard],
     ) -> Done {
+        let works = |seen: &ContainerSeen| {
+            when == RestartWhen::StillSick
+                && seen.state == ContainerState::Running
+                && seen.health == Health::Healthy
+        };
+        // It may have come to itself since the plan was made, or while the guards were waited for.
+        if self.look_for(node, name).await?.as_ref().is_some_and(works) {
+            return Ok(());
+        }
         self.hold_guards(guards).await?;
+        if !guards.is_empty() && self.look_for(node, name).await?.as_ref().is_some_and(works) {
+            return Ok(());
+        }
         self.stop(node, name).await?;
         self.start(node, name).await
     }

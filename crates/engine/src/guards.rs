@@ -17,6 +17,9 @@ use crate::step_error::{Doing, Done, Seen, StepError, accept_already_so};
 
 /// How long a guard is given: a leader's election or a slow answer passes within it.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long silence must last without a break until it is no election: twice the election timeout that RKE sets
+/// is the longest one (<https://etcd.io/docs/v3.4/tuning/>), and a little.
+const SILENCE: Duration = Duration::from_secs(15);
 /// How long to wait between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How old node objects may be for a guard. Whatever this run changes of them makes them too old at once.
@@ -34,6 +37,14 @@ pub(crate) enum Kind {
     ApiServer,
     /// A node, in the eyes of those who run pods on it.
     Node,
+}
+
+/// A guard that does not hold, and what was seen.
+struct Closed<'g> {
+    guard: &'g Guard,
+    seen: String,
+    /// Whether only silence keeps it closed.
+    mute: bool,
 }
 
 /// What a look at a guard gives.
@@ -56,13 +67,21 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
             return Ok(());
         }
         let deadline = Instant::now() + PATIENCE;
+        let mut mute_since = None;
         loop {
-            let is_last = Instant::now() >= deadline;
-            let (guard, seen) = match self.look_at_guards(guards, is_last).await {
+            let lasts = mute_since.is_some_and(|since: Instant| since.elapsed() >= SILENCE);
+            let (guard, seen) = match self.look_at_guards(guards, lasts).await {
                 Ok(led) => return self.move_leaders_off(&led).await,
-                Err(closed) => closed,
+                Err(Closed { guard, seen, mute: true }) => {
+                    mute_since.get_or_insert_with(Instant::now);
+                    (guard, seen)
+                }
+                Err(Closed { guard, seen, mute: false }) => {
+                    mute_since = None;
+                    (guard, seen)
+                }
             };
-            if is_last {
+            if Instant::now() >= deadline {
                 return Err(StepError::Unguarded {
                     guard: wanted(guard),
                     seconds: PATIENCE.as_secs(),
@@ -75,13 +94,12 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
 
     /// If all guards hold, those of a member that leads; else the first that does not, and what was seen.
     ///
-    /// At the last look silence has lasted longer than any election: what does not work then has no part in a
-    /// majority.
+    /// Where silence has lasted longer than any election, what does not work has no part in a majority.
     async fn look_at_guards<'g>(
         &self,
         guards: &'g [Guard],
-        is_last: bool,
-    ) -> Result<Vec<&'g Guard>, (&'g Guard, String)> {
+        silence_lasts: bool,
+    ) -> Result<Vec<&'g Guard>, Closed<'g>> {
         let mut led = Vec::new();
         // Held over the look, so that of two steps that look at once the second counts what the first disturbs.
         let mut disturbed = self.disturbed.lock().await;
@@ -98,8 +116,9 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
             match verdict {
                 Verdict::Holds => {}
                 Verdict::HoldsForALeader => led.push(guard),
-                Verdict::Mute(_) if is_last => {}
-                Verdict::Not(seen) | Verdict::Mute(seen) => return Err((guard, seen)),
+                Verdict::Mute(_) if silence_lasts => {}
+                Verdict::Mute(seen) => return Err(Closed { guard, seen, mute: true }),
+                Verdict::Not(seen) => return Err(Closed { guard, seen, mute: false }),
             }
         }
         disturbed.extend(guards.iter().map(subject));

@@ -62,8 +62,8 @@ impl<'a, F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'a, F, L, M, C> {
             Action::StartContainer { node, component } => {
                 self.start_container(node, &component.container()).await
             }
-            Action::RestartContainer { node, component, guards } => {
-                self.restart_container(node, &component.container(), guards).await
+            Action::RestartContainer { node, component, when, guards } => {
+                self.restart_container(node, &component.container(), *when, guards).await
             }
             Action::ReloadContainer { node, component } => {
                 self.reload_container(node, &component.container()).await

@@ -95,6 +95,8 @@ pub enum Action {
         node: NodeName,
         /// Which component.
         component: Component,
+        /// Whether it is left alone if it does its work by then.
+        when: RestartWhen,
         /// What must hold at the moment before it stops.
         guards: Vec<Guard>,
     },
@@ -188,6 +190,16 @@ pub enum Action {
         /// The node.
         node: NodeName,
     },
+}
+
+/// On what condition a container is restarted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestartWhen {
+    /// It still does not do its work.
+    StillSick,
+    /// In any case: what it must do again it does at its start only.
+    Always,
 }
 
 /// What becomes true in the ledger by a commit.

@@ -24,7 +24,7 @@ mod secret;
 mod time;
 mod version;
 
-pub use action::{Action, Gate, Guard, LedgerChange, ObjectChange, Sign};
+pub use action::{Action, Gate, Guard, LedgerChange, ObjectChange, RestartWhen, Sign};
 pub use blueprint::{
     Blueprint, BlueprintOrigins, ContainerWish, Content, DrainOptions, FileWish, Footprint, Foundation,
     Holds, Limit, Mode, NodeTarget, NodeWish, Owner, Rollout, Taint,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use windlass_model::{
     Action, Because, Blueprint, CertName, Component, EtcdSeen, Finding, FindingKind, Gate, Guard, ImageRef,
     Intent, Inventory, KubeSeen, LedgerChange, NodeFacts, NodeName, NodeObject, NodeWish, Planning,
-    Readiness, Reason, Role, Scheduling, SpecPath, StepId,
+    Readiness, Reason, RestartWhen, Role, Scheduling, SpecPath, StepId,
 };
 
 use crate::builder::{PlanBuilder, StepHandle};
@@ -342,7 +342,16 @@ impl<'a> Planner<'a> {
             ),
             Condition::Sick(reasons) => (
                 "restart",
-                Action::RestartContainer { node: node.clone(), component, guards },
+                Action::RestartContainer {
+                    node: node.clone(),
+                    component,
+                    when: if reasons.contains(&Reason::Unregistered) {
+                        RestartWhen::Always
+                    } else {
+                        RestartWhen::StillSick
+                    },
+                    guards,
+                },
                 reasons.clone(),
                 vec![],
                 None,

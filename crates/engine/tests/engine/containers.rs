@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use windlass_engine::Limits;
-use windlass_model::{Action, Component, Health, Plan};
+use windlass_model::{Action, Component, Health, Plan, RestartWhen};
 
 use crate::fake::{Fake, Fault, World, assert_frozen, assignment, lasting, node, told, voters};
 use crate::plans::{alone, majority_without, replace, run, running};
@@ -117,6 +117,7 @@ async fn a_restart_cut_off_anywhere_and_repeated_comes_to_the_same_end() {
     let plan = alone(
         "etcd",
         Action::RestartContainer {
+            when: RestartWhen::Always,
             node: node(1),
             component: Component::Etcd,
             guards: vec![majority_without(1)],

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use windlass_engine::{Etcd, Event, Kube, LedgerStore, Listener, LookScope, Nodes};
 use windlass_model::{
-    Action, CertKind, CertWish, Component, FilePath, NodeName, Outcome, Reason, Step, StepId,
+    Action, CertKind, CertWish, Component, FilePath, NodeName, Outcome, Reason, RestartWhen, Step, StepId,
 };
 use windlass_simulator::{Fault, FaultSchedule, RolloutRules, ViolationKind, run};
 
@@ -330,7 +330,12 @@ fn a_step_of_one_component_may_not_touch_another() {
         lab.run(1, "kubelet", &wish, &[]).await;
         lab.run(1, "kube-proxy", &wish, &[]).await;
         rule(&lab, RolloutRules { honest: true, ..Lab::rules() });
-        let restart = |component| Action::RestartContainer { node: node(1), component, guards: vec![] };
+        let restart = |component| Action::RestartContainer {
+            node: node(1),
+            component,
+            when: RestartWhen::Always,
+            guards: vec![],
+        };
         lab.fleet.hear(Event::StepBegins { step: &step(restart(Component::Kubelet)) });
         stop(&lab, 1, "kubelet").await;
         assert_eq!(lab.broken(), []);
