@@ -189,9 +189,11 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         if healthy > 0 && others.len() - healthy < limit {
             return Verdict::Holds;
         }
+        let seen = format!("{healthy} of {} other API servers healthy", others.len());
         match self.is_api_server_healthy(node).await {
-            Ok(false) => Verdict::Holds,
-            Ok(true) => Verdict::Not(format!("{healthy} of {} other API servers healthy", others.len())),
+            // It may only wait for etcd to elect: let that pass first.
+            Ok(false) => Verdict::Mute(seen),
+            Ok(true) => Verdict::Not(seen),
             Err(error) => Verdict::Not(error.to_string()),
         }
     }
@@ -221,8 +223,12 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
                     objects.get(node).is_some_and(is_available)
                         && !disturbed.contains(&(Kind::Node, node.clone()))
                 };
-                let missing = among.iter().filter(|other| *other != node && !available(other)).count();
-                if missing < limit || !available(node) {
+                // A node without an object has never been there for anybody.
+                let missing = among
+                    .iter()
+                    .filter(|other| *other != node && objects.contains_key(*other) && !available(other))
+                    .count();
+                if missing < limit || !available(node) || self.is_broken(node).await {
                     Verdict::Holds
                 } else {
                     Verdict::Not(format!("{missing} of {} nodes are unavailable", among.len()))
@@ -230,6 +236,16 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
             }
             Some((_, KubeSeen::Silent)) | None => Verdict::Not("no API server answers".to_owned()),
         }
+    }
+
+    /// Whether a container of the node's own part runs and does not work, ready or not as its object may be.
+    async fn is_broken(&self, node: &NodeName) -> bool {
+        let parts = [Component::Kubelet, Component::KubeProxy, Component::NginxProxy];
+        let looks = parts.iter().map(|part| async move {
+            let seen = self.ports.fleet.container(node, &part.container()).await;
+            matches!(seen, Ok(Some(seen)) if seen.health == Health::Unhealthy)
+        });
+        join_all(looks).await.contains(&true)
     }
 
     /// What a gate waited for is healthy: it counts again.
