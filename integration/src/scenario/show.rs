@@ -1,0 +1,452 @@
+//! How plans, reports and inventories are shown in a scenario: equal steps of several nodes as one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use windlass_model::{
+    Action, Because, EtcdSeen, FileDifference, Finding, Guard, Health, Inventory, KubeSeen, Maker,
+    MemberSeen, NodeName, NodeSeen, Outcome, Plan, Planning, Readiness, Reason, Report, Scheduling, Step,
+    Vote,
+};
+
+use super::script::Shown;
+
+/// So many reasons or certificates of the same kind are told by their number.
+const TOLD_ONE_BY_ONE: usize = 4;
+
+/// A plan and its findings.
+pub(super) fn planning(planning: &Planning, shown: Shown) -> String {
+    let Planning { plan, findings } = planning;
+    let mut text = String::new();
+    for group in groups(plan) {
+        group.show(plan, shown, &mut text);
+    }
+    for finding in findings {
+        show_finding(finding, &mut text);
+    }
+    if plan.is_empty() {
+        text.push_str("  nothing to do\n");
+    } else {
+        text.push_str(&counts(plan));
+    }
+    text
+}
+
+fn counts(plan: &Plan) -> String {
+    let mut signs: BTreeMap<char, usize> = BTreeMap::new();
+    for step in &plan.steps {
+        *signs.entry(step.action.sign().as_char()).or_default() += 1;
+    }
+    let signs: Vec<String> = signs.into_iter().map(|(sign, count)| format!("{count} {sign}")).collect();
+    let steps = counted(plan.steps.len(), "step");
+    format!("  {steps} on {}: {}\n", counted(plan.steps_by_node().len(), "node"), signs.join(", "))
+}
+
+/// `1 step`, `2 steps`.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+fn show_finding(finding: &Finding, text: &mut String) {
+    let Finding { kind, subject, node: _, what, help, origin } = finding;
+    let origin = origin.as_ref().map(|origin| format!("  [{origin}]")).unwrap_or_default();
+    let _ = writeln!(text, "  {kind} {subject}: {what}{origin}");
+    if !help.is_empty() {
+        let _ = writeln!(text, "      = {help}");
+    }
+}
+
+/// Steps that differ in nothing but their node.
+struct Group {
+    steps: Vec<usize>,
+    before: Vec<(Because, BTreeSet<Earlier>)>,
+}
+
+/// A step that is waited for, as seen from the one that waits.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Earlier {
+    /// On the same node, by what follows the node in its id.
+    Own(String),
+    Other(String),
+}
+
+/// The steps in the order of execution.
+fn groups(plan: &Plan) -> Vec<Group> {
+    let before = plan.predecessors();
+    let mut by_key: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (index, step) in plan.steps.iter().enumerate() {
+        let key = format!(
+            "{}|{}|{:?}|{}|{:?}",
+            tail(step),
+            reasons(&step.reasons).join("; "),
+            origins(step, true),
+            details(&step.action).join("; "),
+            relations(plan, index, &before[index])
+        );
+        let key = if step.action.node().is_some() { key } else { format!("{} {key}", step.id) };
+        by_key.entry(key).or_default().push(index);
+    }
+    let folded: Vec<Vec<usize>> = by_key.into_values().collect();
+    let ordered = in_order(plan, &folded).unwrap_or_else(|| {
+        // Folded they would wait for each other in a circle.
+        plan.in_order().into_iter().map(|index| vec![index]).collect()
+    });
+    ordered
+        .into_iter()
+        .map(|steps| Group { before: relations(plan, steps[0], &before[steps[0]]), steps })
+        .collect()
+}
+
+/// Each group after all groups that it waits for; among free ones the order of ids.
+fn in_order(plan: &Plan, folded: &[Vec<usize>]) -> Option<Vec<Vec<usize>>> {
+    let mut group_of = vec![0; plan.steps.len()];
+    for (group, steps) in folded.iter().enumerate() {
+        for step in steps {
+            group_of[*step] = group;
+        }
+    }
+    let edges: BTreeSet<(usize, usize)> =
+        plan.edges.iter().map(|edge| (group_of[edge.before], group_of[edge.after])).collect();
+    let mut waiting = vec![0_usize; folded.len()];
+    for (_, after) in &edges {
+        waiting[*after] += 1;
+    }
+    let mut ready: BTreeSet<(usize, usize)> = (0..folded.len())
+        .filter(|group| waiting[*group] == 0)
+        .map(|group| (folded[group][0], group))
+        .collect();
+    let mut order = Vec::new();
+    while let Some((_, group)) = ready.pop_first() {
+        order.push(folded[group].clone());
+        for (_, after) in edges.range((group, 0)..=(group, usize::MAX)) {
+            waiting[*after] -= 1;
+            if waiting[*after] == 0 {
+                ready.insert((folded[*after][0], *after));
+            }
+        }
+    }
+    (order.len() == folded.len()).then_some(order)
+}
+
+fn relations(plan: &Plan, index: usize, before: &[(usize, Because)]) -> Vec<(Because, BTreeSet<Earlier>)> {
+    let node = plan.steps[index].action.node();
+    let mut relations: BTreeMap<Because, BTreeSet<Earlier>> = BTreeMap::new();
+    for (index, because) in before {
+        let earlier = &plan.steps[*index];
+        // What is waited for on this node and on others alike is no matter of this node.
+        let is_everywhere = || {
+            before.iter().any(|(other, same)| {
+                same == because && other != index && tail(&plan.steps[*other]) == tail(earlier)
+            })
+        };
+        let relation = if node.is_some() && earlier.action.node() == node && !is_everywhere() {
+            Earlier::Own(tail(earlier))
+        } else {
+            Earlier::Other(earlier.id.to_string())
+        };
+        relations.entry(*because).or_default().insert(relation);
+    }
+    relations.into_iter().collect()
+}
+
+/// What follows the node in a step's id.
+fn tail(step: &Step) -> String {
+    step.id.as_str().split_once('/').map_or_else(String::new, |(_, tail)| tail.to_owned())
+}
+
+impl Group {
+    fn show(&self, plan: &Plan, shown: Shown, text: &mut String) {
+        let Self { steps, before } = self;
+        let first = &plan.steps[steps[0]];
+        let ids: Vec<&str> = steps.iter().map(|step| plan.steps[*step].id.as_str()).collect();
+        let id = folded_ids(&ids).join(", ");
+        let reasons = reasons(&first.reasons);
+        let mut told = reasons.join("; ");
+        let origins = origins(first, steps.len() > 1);
+        if shown == Shown::Whole && !origins.is_empty() {
+            let _ = write!(told, "  [{}]", origins.join(", "));
+        }
+        let sign = first.action.sign().as_char();
+        if first.reasons == [Reason::Disturbed] {
+            // A wait that only ends what goes before it says no more than that.
+            let earlier: Vec<String> = before.iter().map(|earlier| self.after(plan, earlier)).collect();
+            let earlier = if shown == Shown::Whole { earlier.join("; ") } else { String::new() };
+            let _ = writeln!(text, "{}", format!("  {sign} {id:<38}  {earlier}").trim_end());
+            return;
+        }
+        if told.chars().count() > 90 && reasons.len() > 1 {
+            let _ = writeln!(text, "  {sign} {id}");
+            for reason in reasons {
+                let _ = writeln!(text, "      {reason}");
+            }
+            if shown == Shown::Whole && !origins.is_empty() {
+                let _ = writeln!(text, "      [{}]", origins.join(", "));
+            }
+        } else {
+            let _ = writeln!(text, "  {sign} {id:<38}  {told}");
+        }
+        if shown == Shown::Whole {
+            for detail in details(&first.action) {
+                let _ = writeln!(text, "      {detail}");
+            }
+        }
+        for earlier in before {
+            if shown == Shown::Whole || !matches!(earlier.0, Because::Needs | Because::Gate) {
+                let _ = writeln!(text, "      {}", self.after(plan, earlier));
+            }
+        }
+    }
+
+    fn after(&self, plan: &Plan, (because, earlier): &(Because, BTreeSet<Earlier>)) -> String {
+        let own = earlier.iter().filter_map(|earlier| match earlier {
+            Earlier::Own(tail) if self.steps.len() == 1 => {
+                let node = plan.steps[self.steps[0]].action.node().map_or("", |node| node.as_str());
+                Some(format!("{node}/{tail}"))
+            }
+            Earlier::Own(tail) => Some(format!("its {tail}")),
+            Earlier::Other(_) => None,
+        });
+        let others: Vec<&str> = earlier
+            .iter()
+            .filter_map(|earlier| match earlier {
+                Earlier::Own(_) => None,
+                Earlier::Other(id) => Some(id.as_str()),
+            })
+            .collect();
+        let names: Vec<String> = own.chain(folded_ids(&others)).collect();
+        format!("after {} ({because})", names.join(", "))
+    }
+}
+
+/// Ids that differ in their node only become one: `node-1…3/etcd/await`.
+fn folded_ids(ids: &[&str]) -> Vec<String> {
+    let mut places: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for id in ids {
+        let (place, tail) = id.split_once('/').unwrap_or((id, ""));
+        places.entry(tail).or_default().push(place);
+    }
+    places.into_iter().map(|(tail, places)| format!("{}/{tail}", folded_names(&places))).collect()
+}
+
+/// `node-1…3` for three nodes in a row, `node-{1,4}` for others.
+fn folded_names(names: &[&str]) -> String {
+    let numbers: Option<BTreeSet<usize>> =
+        names.iter().map(|name| name.strip_prefix("node-")?.parse().ok()).collect();
+    let Some(numbers) = numbers.filter(|numbers| numbers.len() > 1) else { return names.join(", ") };
+    let mut runs: Vec<(usize, usize)> = Vec::new();
+    for number in numbers {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => runs.push((number, number)),
+        }
+    }
+    let runs: Vec<String> = runs
+        .into_iter()
+        .flat_map(|(first, last)| match last - first {
+            0 => vec![first.to_string()],
+            1 => vec![first.to_string(), last.to_string()],
+            _ => vec![format!("{first}…{last}")],
+        })
+        .collect();
+    if let ([run], true) = (runs.as_slice(), runs[0].contains('…')) {
+        return format!("node-{run}");
+    }
+    format!("node-{{{}}}", runs.join(","))
+}
+
+fn origins(step: &Step, folded: bool) -> Vec<String> {
+    let origins = step.origins.iter().map(|origin| {
+        let origin = origin.to_string();
+        match (folded, origin.strip_prefix("nodes["), origin.split_once(']')) {
+            (true, Some(_), Some((_, rest))) => format!("nodes[…]{rest}"),
+            _ => origin,
+        }
+    });
+    let distinct: BTreeSet<String> = origins.collect();
+    distinct.into_iter().collect()
+}
+
+/// The reasons in words; many of a kind that a first bring-up has by the dozen are counted.
+fn reasons(reasons: &[Reason]) -> Vec<String> {
+    let kind = |reason: &Reason| match reason {
+        Reason::FileDiffers { how: FileDifference::Missing, .. } => Some("files missing"),
+        Reason::FileDiffers { how: FileDifference::Renewed, .. } => Some("files are made anew"),
+        _ => None,
+    };
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for kind in reasons.iter().filter_map(kind) {
+        *counts.entry(kind).or_default() += 1;
+    }
+    counts.retain(|_, count| *count > TOLD_ONE_BY_ONE);
+    let mut told: Vec<String> = reasons
+        .iter()
+        .filter(|reason| kind(reason).is_none_or(|kind| !counts.contains_key(kind)))
+        .map(ToString::to_string)
+        .collect();
+    told.dedup();
+    told.extend(counts.into_iter().map(|(kind, count)| format!("{count} {kind}")));
+    told
+}
+
+/// What an action says beyond its id and reasons.
+fn details(action: &Action) -> Vec<String> {
+    let mut details = Vec::new();
+    let (birth, guards): (&[_], &[Guard]) = match action {
+        Action::RunContainer { birth, .. } => (birth, &[]),
+        Action::ReplaceContainer { birth, guards, .. } => (birth, guards),
+        Action::RestartContainer { guards, .. }
+        | Action::RemoveContainer { guards, .. }
+        | Action::EtcdMemberRemove { guards, .. }
+        | Action::Cordon { guards, .. } => (&[], guards),
+        _ => (&[], &[]),
+    };
+    match action {
+        Action::MintCerts { certs } => {
+            let mut bases: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+            for name in certs.keys() {
+                let node = name.as_str().split_once('@').map(|(_, node)| node);
+                bases.entry(name.base()).or_default().extend(node);
+            }
+            let certs: Vec<String> = bases
+                .into_iter()
+                .map(|(base, nodes)| match nodes.as_slice() {
+                    [] => base.to_owned(),
+                    nodes => format!("{base} of {}", folded_names(nodes)),
+                })
+                .collect();
+            details.push(certs.join(", "));
+        }
+        Action::RemovePaths { paths, .. } => {
+            details.extend(paths.iter().map(ToString::to_string));
+        }
+        Action::MoveAside { path, to, .. } => details.push(format!("{path} → {to}")),
+        Action::EtcdMemberAdd { peer_url, via, .. } => {
+            let via: Vec<&str> = via.iter().map(NodeName::as_str).collect();
+            details.push(format!("{peer_url}, asked of {}", folded_names(&via)));
+        }
+        Action::EtcdMemberRemove { peer_url, via, .. } => {
+            let via: Vec<&str> = via.iter().map(NodeName::as_str).collect();
+            details.push(format!("{peer_url}, asked of {}", folded_names(&via)));
+        }
+        _ => {}
+    }
+    if !birth.is_empty() {
+        details.push(birth.join(" "));
+    }
+    for guard in guards {
+        details.push(match guard {
+            Guard::EtcdMajorityWithout { .. } => "only if etcd keeps its majority without it".to_owned(),
+            Guard::ApiServersBeside { limit, others, .. } => {
+                format!("only if of {} API servers less than {limit} other is away", others.len() + 1)
+            }
+            Guard::Window { among, limit, .. } => {
+                format!("only if of {} workers less than {limit} other is away", among.len())
+            }
+        });
+    }
+    details
+}
+
+/// What did not become done.
+pub(super) fn report(report: &Report) -> String {
+    let mut text = String::new();
+    let done = report.outcomes.values().filter(|outcome| **outcome == Outcome::Done).count();
+    let _ = writeln!(text, "  {done} of {} steps done", report.outcomes.len());
+    for (id, failure) in report.failures() {
+        let times =
+            if failure.attempts > 1 { format!(" ({} attempts)", failure.attempts) } else { String::new() };
+        let _ = writeln!(text, "  ! {id} failed{times}: {}", failure.causes.join(": "));
+        for line in &failure.log {
+            let _ = writeln!(text, "      | {line}");
+        }
+    }
+    let mut skipped: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (id, outcome) in &report.outcomes {
+        let because = match outcome {
+            Outcome::Done | Outcome::Failed(_) => continue,
+            Outcome::Skipped { because } => format!("skipped because of {because}"),
+            Outcome::Interrupted => "left because of the interrupt".to_owned(),
+        };
+        skipped.entry(because).or_default().push(id.as_str());
+    }
+    for (because, ids) in skipped {
+        let _ = writeln!(text, "  {because}: {}", folded_ids(&ids).join(", "));
+    }
+    text
+}
+
+/// What windlass sees of the world.
+pub(super) fn inventory(seen: &Inventory) -> String {
+    let mut text = String::new();
+    for (name, node) in &seen.nodes {
+        let object = match &seen.kube {
+            KubeSeen::Silent => String::new(),
+            KubeSeen::Nodes(nodes) => nodes.get(name).map_or_else(
+                || "no node object".to_owned(),
+                |object| {
+                    let ready = match object.ready {
+                        Readiness::Ready => "ready",
+                        Readiness::NotReady => "not ready",
+                    };
+                    let scheduling = match object.scheduling {
+                        Scheduling::Open => "",
+                        Scheduling::CordonedByWindlass => ", cordoned by windlass",
+                        Scheduling::CordonedByOther => ", cordoned by somebody else",
+                    };
+                    let labels = object
+                        .labels
+                        .iter()
+                        .filter(|(key, _)| !key.starts_with("kubernetes.io/") && !key.starts_with("beta."))
+                        .map(|(key, value)| format!(" {key}={value}"));
+                    let taints = object.taints.iter().map(|taint| format!(" {taint}"));
+                    format!("{ready}{scheduling}{}", labels.chain(taints).collect::<String>())
+                },
+            ),
+        };
+        match node {
+            NodeSeen::OutOfSight(why) => {
+                let _ = writeln!(text, "  {name}  out of sight ({why})  {object}");
+            }
+            NodeSeen::InSight(facts) => {
+                let _ = writeln!(text, "  {name}  {object}");
+                let containers = facts.containers.iter().map(|(container, seen)| {
+                    let mut words = Vec::new();
+                    if seen.maker == Maker::Other {
+                        words.push("not ours".to_owned());
+                    }
+                    if seen.state != windlass_model::ContainerState::Running {
+                        words.push(seen.state.to_string());
+                    } else if seen.health != Health::Healthy {
+                        words.push(format!("{:?}", seen.health).to_lowercase());
+                    }
+                    if words.is_empty() {
+                        container.to_string()
+                    } else {
+                        format!("{container} ({})", words.join(", "))
+                    }
+                });
+                let containers: Vec<String> = containers.collect();
+                if !containers.is_empty() {
+                    let _ = writeln!(text, "      {}", containers.join(", "));
+                }
+            }
+        }
+    }
+    match &seen.etcd {
+        EtcdSeen::Silent => text.push_str("  etcd: silent\n"),
+        EtcdSeen::Members(members) => {
+            let mut members: Vec<&MemberSeen> = members.iter().collect();
+            members.sort_by_key(|member| (&member.name, &member.peer_url));
+            let members: Vec<String> = members
+                .into_iter()
+                .map(|member| {
+                    let name = if member.has_started() { &member.name } else { &member.peer_url };
+                    let vote = if member.vote == Vote::Learner { ", learner" } else { "" };
+                    format!("{name} ({}{vote})", format!("{:?}", member.health).to_lowercase())
+                })
+                .collect();
+            let _ = writeln!(text, "  etcd: {}", members.join(", "));
+        }
+    }
+    text
+}
