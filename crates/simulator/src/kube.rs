@@ -132,6 +132,14 @@ impl World {
         for machine in 0..self.nodes.len() {
             self.register(machine, until);
         }
+        // A node that is silent is told to be so at a certain moment.
+        let silent = self.clusters.values().flat_map(|cluster| cluster.kube.nodes.values());
+        for object in silent {
+            let told_at = object.last_heartbeat + GRACE_PERIOD;
+            if object.last_heartbeat < self.now && told_at > self.now {
+                *until = (*until).min(told_at);
+            }
+        }
         if self.workload.is_none() {
             return;
         }
@@ -253,14 +261,12 @@ impl World {
         connected || object.last_heartbeat + GRACE_PERIOD > self.now
     }
 
-    /// Whether an API server tells that this machine is not ready.
-    pub(crate) fn is_told_not_ready(&self, machine: usize) -> bool {
+    /// Since when an API server tells that this machine is not ready, if one does.
+    pub(crate) fn dark_since(&self, machine: usize) -> Option<u64> {
         let name = self.kubelet_name(machine);
-        self.view.nodes.iter().filter_map(|node| node.api).any(|id| {
-            self.clusters
-                .get(&id)
-                .and_then(|cluster| cluster.kube.nodes.get(&name))
-                .is_some_and(|object| !self.is_ready(id, &name, object))
+        self.view.nodes.iter().filter_map(|node| node.api).find_map(|id| {
+            let object = self.clusters.get(&id)?.kube.nodes.get(&name)?;
+            (!self.is_ready(id, &name, object)).then_some(object.last_heartbeat + GRACE_PERIOD)
         })
     }
 

@@ -1,0 +1,241 @@
+//! The command line: every command and option, with the texts that `--help` shows.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use clap::builder::PossibleValue;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use windlass_model::{CertSelector, Component, Snapshots};
+
+/// Turns Linux hosts that have only sshd and Docker into a highly available Kubernetes cluster.
+///
+/// It compares what cluster.yml wishes with what the hosts have, shows the difference as a plan, and makes it
+/// so. cluster.yml is in the format of RKE 1.
+#[derive(Debug, Parser)]
+#[command(
+    name = "windlass",
+    version,
+    term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = false,
+    after_long_help = "\
+Examples:
+  windlass plan                                  show what `windlass up` would do
+  windlass up                                    make the cluster what cluster.yml says
+  windlass plan --simulate world.yml             the same on machines that exist only in a file
+
+Exit codes: 0 done or nothing to do, 1 failed or refused, 2 changes (`plan --detailed-exitcode`),
+3 done but something is held back, 64 wrong input."
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show what `up` would do, and change nothing.
+    #[command(after_long_help = "\
+Examples:
+  windlass plan
+  windlass plan --detailed-exitcode --quiet      for CI: exit code 2 where there are changes
+  windlass plan --output json                    for programs
+  windlass plan --graph dot | dot -Tsvg          a picture of the order and its reasons")]
+    Plan(PlanArguments),
+    /// Make the cluster what cluster.yml says.
+    ///
+    /// Looks, plans and acts until there is nothing left to do. It may be interrupted at any moment and run
+    /// again: Ctrl-C finishes the steps that run, a second Ctrl-C leaves at once.
+    #[command(after_long_help = "\
+Examples:
+  windlass up
+  windlass up --config prod/cluster.yml
+  windlass up --quiet                            only the result")]
+    Up(UpArguments),
+    /// Remove the cluster from all its nodes.
+    ///
+    /// Containers, files, data of etcd and of pods go; pulled images stay, and so do snapshots of etcd.
+    #[command(after_long_help = "\
+Examples:
+  windlass remove                                asks first
+  windlass remove --force                        does not ask
+  windlass remove --force --delete-snapshots     leaves no snapshot of etcd either")]
+    Remove(RemoveArguments),
+    /// Make certificates anew, and restart what reads them.
+    ///
+    /// Without `--service` all certificates that components present are made anew. Authorities and the key
+    /// that signs service-account tokens stay.
+    #[command(after_long_help = "\
+Examples:
+  windlass cert-rotate
+  windlass cert-rotate --service kubelet --service kube-proxy")]
+    CertRotate(CertRotateArguments),
+}
+
+impl Command {
+    /// The word for it on the command line.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Plan(_) => "plan",
+            Self::Up(_) => "up",
+            Self::Remove(_) => "remove",
+            Self::CertRotate(_) => "cert-rotate",
+        }
+    }
+
+    /// The options that every command has.
+    pub(crate) fn common(&self) -> &CommonArguments {
+        match self {
+            Self::Plan(PlanArguments { common, .. })
+            | Self::Up(UpArguments { common })
+            | Self::Remove(RemoveArguments { common, .. })
+            | Self::CertRotate(CertRotateArguments { common, .. }) => common,
+        }
+    }
+}
+
+/// The options that every command has.
+#[derive(Debug, Args)]
+pub(crate) struct CommonArguments {
+    /// The wish, in the format of RKE 1's cluster.yml.
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        env = "WINDLASS_CONFIG",
+        hide_env_values = true,
+        default_value = "cluster.yml"
+    )]
+    pub(crate) config: PathBuf,
+    /// Work on the simulated machines of this file; all but `plan` write back what became of them.
+    #[arg(long, value_name = "WORLD")]
+    pub(crate) simulate: Option<PathBuf>,
+    /// What stands on the standard output.
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: Output,
+    /// No colours, even on a terminal; so does the environment variable `NO_COLOR`.
+    #[arg(long)]
+    pub(crate) no_color: bool,
+    /// Only the result.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// Every step on a line of its own, with all reasons.
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+}
+
+/// `windlass plan`
+#[derive(Debug, Args)]
+pub(crate) struct PlanArguments {
+    #[command(flatten)]
+    pub(crate) common: CommonArguments,
+    /// End with exit code 2 where there are changes.
+    #[arg(long)]
+    pub(crate) detailed_exitcode: bool,
+    /// Show the plan as a graph, in the language of this program.
+    #[arg(long, value_name = "LANGUAGE", conflicts_with = "output")]
+    pub(crate) graph: Option<Graph>,
+}
+
+/// `windlass up`
+#[derive(Debug, Args)]
+pub(crate) struct UpArguments {
+    #[command(flatten)]
+    pub(crate) common: CommonArguments,
+}
+
+/// `windlass remove`
+#[derive(Debug, Args)]
+pub(crate) struct RemoveArguments {
+    #[command(flatten)]
+    pub(crate) common: CommonArguments,
+    /// Do not ask.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Delete the snapshots of etcd on the nodes, too.
+    #[arg(long)]
+    delete_snapshots: bool,
+}
+
+impl RemoveArguments {
+    /// What becomes of the snapshots of etcd.
+    pub(crate) fn snapshots(&self) -> Snapshots {
+        if self.delete_snapshots { Snapshots::Delete } else { Snapshots::Keep }
+    }
+}
+
+/// `windlass cert-rotate`
+#[derive(Debug, Args)]
+pub(crate) struct CertRotateArguments {
+    #[command(flatten)]
+    pub(crate) common: CommonArguments,
+    /// Only the certificates of this component; may be given several times.
+    #[arg(long, value_name = "NAME", conflicts_with = "all")]
+    service: Vec<Service>,
+    /// The certificates of all components, which is also meant where no component is named.
+    #[arg(long)]
+    all: bool,
+}
+
+impl CertRotateArguments {
+    /// The certificates to make anew.
+    pub(crate) fn selector(&self) -> CertSelector {
+        if self.service.is_empty() {
+            CertSelector::All
+        } else {
+            CertSelector::Services(self.service.iter().map(|service| service.0).collect::<BTreeSet<_>>())
+        }
+    }
+}
+
+/// What stands on the standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// Text for people.
+    Text,
+    /// One document for programs; see docs/reference/json-output.md.
+    Json,
+}
+
+/// A language of graphs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Graph {
+    /// Graphviz.
+    Dot,
+    /// Mermaid.
+    Mermaid,
+}
+
+/// A component that presents certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Service(Component);
+
+impl ValueEnum for Service {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[
+            Self(Component::Etcd),
+            Self(Component::Kubelet),
+            Self(Component::KubeApiserver),
+            Self(Component::KubeProxy),
+            Self(Component::KubeScheduler),
+            Self(Component::KubeControllerManager),
+        ]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.0.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

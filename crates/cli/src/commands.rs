@@ -1,0 +1,304 @@
+//! The commands, from cluster.yml to the exit code.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use windlass_engine::{
+    Assignment, Conclusion, End, Interrupt, Options, PortResult, Ports, Recover, Silence, Survey, converge,
+    observe_and_plan,
+};
+use windlass_model::Plan;
+use windlass_simulator::{FaultSchedule, RolloutRules};
+use windlass_spec::Diagnostic;
+
+use crate::arguments::{Command, Graph};
+use crate::course::{Course, Goal};
+use crate::exit::Exit;
+use crate::json::{DiagnosticsDocument, PlanDocument, RunDocument, RunFacts};
+use crate::ledger_file::FileLedger;
+use crate::printer::{Printer, ask, somebody_is_there};
+use crate::progress::{Both, Progress};
+use crate::render::{Paint, PlanView, RunView, Sight, changes, counted, graph, plan, result};
+use crate::simulate::{SimulatedLedger, Simulation};
+use crate::trouble::Trouble;
+use crate::wish::{Source, Wish};
+
+/// A look that shows machines for which it covered too little is taken again, at most so often: machines are
+/// not exchanged that fast.
+const LOOKS_FOR_SCOPE: u32 = 3;
+
+/// Carries out a command and tells how the program ends.
+pub(crate) fn run(command: &Command) -> Exit {
+    let printer = Printer::new(command.common());
+    run_with(command, &printer).unwrap_or_else(|trouble| {
+        let diagnostic = trouble.diagnostic();
+        printer.trouble(&diagnostic);
+        let file = command.common().config.display().to_string();
+        printer.document(&DiagnosticsDocument::new(file, &[diagnostic], trouble.exit()));
+        trouble.exit()
+    })
+}
+
+fn run_with(command: &Command, printer: &Printer) -> Result<Exit, Trouble> {
+    let common = command.common();
+    if let Command::Remove(remove) = command
+        && !remove.force
+        && !somebody_is_there()
+    {
+        return Err(Trouble::NobodyToAsk);
+    }
+    let source = Source::read(&common.config)?;
+    let (wish, diagnostics) = source.understand();
+    printer.diagnostics(&diagnostics, &source);
+    let Some(wish) = wish else {
+        printer.document(&DiagnosticsDocument::new(source.name(), &diagnostics, Exit::BadInput));
+        return Ok(Exit::BadInput);
+    };
+    let Some(world) = &common.simulate else { return Err(Trouble::NoRealHosts) };
+    let simulation = Simulation::open(world)?;
+    let ledger = simulation.ledger(FileLedger::beside(source.path()))?;
+    let session = Session { command, printer, source: &source, wish: &wish, diagnostics, simulation, ledger };
+    simulated_time(async {
+        match command {
+            Command::Plan(plan) => session.plan(plan.graph, plan.detailed_exitcode).await,
+            Command::Up(_) => session.act(Goal::Converge, None).await,
+            Command::CertRotate(rotate) => session.act(Goal::Reissue(rotate.selector()), None).await,
+            Command::Remove(remove) => {
+                let goal = Goal::Dismantle(remove.snapshots());
+                let agreed = if remove.force { None } else { Some(session.agree(&goal).await?) };
+                session.act(goal, agreed).await
+            }
+        }
+    })
+}
+
+/// Runs on one thread whose time passes only while everybody waits: simulated minutes take no real time.
+fn simulated_time<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .expect("a runtime needs a few file descriptors, which every process has")
+        .block_on(future)
+}
+
+/// One run of the program.
+struct Session<'a> {
+    command: &'a Command,
+    printer: &'a Printer,
+    source: &'a Source,
+    wish: &'a Wish,
+    /// What is to be said of cluster.yml, all of it warnings.
+    diagnostics: Vec<Diagnostic>,
+    simulation: Simulation,
+    ledger: SimulatedLedger,
+}
+
+impl Session<'_> {
+    /// `windlass plan`
+    async fn plan(&self, language: Option<Graph>, detailed: bool) -> Result<Exit, Trouble> {
+        let survey = self.survey(&Course::new(self.wish, Goal::Converge)).await?;
+        let planning = &survey.planning;
+        let exit = if planning.is_refused() {
+            Exit::Failed
+        } else if detailed && changes(&planning.plan) {
+            Exit::Changes
+        } else if planning.is_held() {
+            Exit::Held
+        } else {
+            Exit::Done
+        };
+        if let Some(language) = language {
+            self.printer.result(&graph(&planning.plan, language));
+            return Ok(exit);
+        }
+        self.printer.result(&self.table(&survey, &Goal::Converge, self.printer.paint));
+        self.printer.document(&PlanDocument::new(
+            &self.wish.blueprint,
+            &survey.observation.inventory,
+            planning,
+            &self.source.places(),
+            &self.diagnostics,
+            exit,
+        ));
+        Ok(exit)
+    }
+
+    /// Shows what `remove` would do, and asks whether it may; the plan, if it may.
+    async fn agree(&self, goal: &Goal) -> Result<Plan, Trouble> {
+        let survey = self.survey(&Course::new(self.wish, goal.clone())).await?;
+        let nodes = counted(survey.observation.inventory.nodes.len(), "node");
+        let cluster = &self.wish.blueprint.cluster;
+        let question = format!(
+            "\nThe cluster \"{cluster}\" goes from {nodes}, with all that runs in it. Type `yes` to remove it: "
+        );
+        if !survey.planning.plan.is_empty() {
+            self.printer.progress(&self.table(&survey, goal, self.printer.progress_paint));
+            if !ask(&question) {
+                return Err(Trouble::Declined);
+            }
+        }
+        Ok(survey.planning.plan)
+    }
+
+    /// `windlass up`, `windlass cert-rotate`, `windlass remove`
+    async fn act(&self, goal: Goal, known: Option<Plan>) -> Result<Exit, Trouble> {
+        let Self { command, printer, source, wish, diagnostics, simulation, .. } = self;
+        let course = Course::new(wish, goal.clone());
+        let rules =
+            if course.dismantles() { RolloutRules::dismantle() } else { RolloutRules::of(&wish.blueprint) };
+        simulation.fleet.begin_run(rules, FaultSchedule::none());
+        let told = told(&goal, source);
+        let progress = Progress::new(printer, source, wish.blueprint.clone(), &told, known);
+        let interrupt = Interrupt::default();
+        let signals = Signals::new().map_err(|source| Trouble::Signals { source })?;
+        let conclusion = tokio::select! {
+            conclusion = self.converge(&course, &progress, &interrupt) => {
+                conclusion.map_err(|source| Trouble::Look { source })?
+            }
+            never = signals.obey(&interrupt) => match never {},
+        };
+        if !conclusion.reports.is_empty() {
+            simulation.save()?;
+        }
+        let violations = simulation.violations();
+        let exit = exit_of(conclusion.end, &violations);
+        let (plans, elapsed) = (progress.plans(), progress.elapsed());
+        self.tell(&conclusion, &plans, elapsed, &told);
+        for violation in &violations {
+            printer.result(&format!("windlass did what it must never do: {violation}\n"));
+        }
+        let facts = RunFacts {
+            command: command.name(),
+            blueprint: &wish.blueprint,
+            conclusion: &conclusion,
+            plans: &plans,
+            elapsed,
+            violations: &violations,
+            diagnostics,
+            exit,
+        };
+        printer.document(&RunDocument::new(&facts, &source.places()));
+        Ok(exit)
+    }
+
+    fn tell(&self, conclusion: &Conclusion, plans: &[Plan], elapsed: Duration, goal: &str) {
+        self.printer.result(&result(&RunView {
+            command: self.command.name(),
+            goal,
+            conclusion,
+            plans,
+            elapsed,
+            places: &self.source.places(),
+            file: &self.source.short_name(),
+            paint: self.printer.paint,
+        }));
+    }
+
+    fn table(&self, survey: &Survey, goal: &Goal, paint: Paint) -> String {
+        plan(&PlanView {
+            head: "plan",
+            blueprint: &self.wish.blueprint,
+            planning: &survey.planning,
+            sight: Sight::of(&survey.observation.inventory),
+            places: &self.source.places(),
+            file: &self.source.short_name(),
+            detail: self.printer.plan_detail(),
+            paint,
+            goal: &told(goal, self.source),
+        })
+    }
+
+    /// Looks and plans, and changes nothing.
+    async fn survey(&self, course: &Course<'_>) -> Result<Survey, Trouble> {
+        let mut assignment = self.wish.assignment(&self.wish.blueprint);
+        let mut looks = 0;
+        loop {
+            looks += 1;
+            let plan = |seen: &_| course.plan(seen, &assignment.scope);
+            let survey = observe_and_plan(&self.ports(), &assignment, plan, &Silence, Recover::InMemory)
+                .await
+                .map_err(|source| Trouble::Look { source })?;
+            match course.take_wider() {
+                Some(wider) if looks < LOOKS_FOR_SCOPE => assignment = wider,
+                _ => return Ok(survey),
+            }
+        }
+    }
+
+    async fn converge(
+        &self,
+        course: &Course<'_>,
+        progress: &Progress<'_>,
+        interrupt: &Interrupt,
+    ) -> PortResult<Conclusion> {
+        let listener = Both(progress, &self.simulation.fleet);
+        let options = Options::default();
+        let mut assignment: Assignment = self.wish.assignment(&self.wish.blueprint);
+        let mut looks = 0;
+        loop {
+            looks += 1;
+            let plan = |seen: &_| course.plan(seen, &assignment.scope);
+            let conclusion =
+                converge(&self.ports(), &assignment, plan, &options, &listener, interrupt).await?;
+            match course.take_wider() {
+                Some(wider) if looks < LOOKS_FOR_SCOPE => assignment = wider,
+                _ => return Ok(conclusion),
+            }
+        }
+    }
+
+    fn ports(
+        &self,
+    ) -> Ports<
+        '_,
+        windlass_simulator::SimFleet,
+        SimulatedLedger,
+        windlass_simulator::SymbolicMinter,
+        windlass_simulator::SimClock,
+    > {
+        let Simulation { fleet, minter, clock, .. } = &self.simulation;
+        Ports { fleet, ledger: &self.ledger, minter, clock }
+    }
+}
+
+/// What is so when the goal is reached.
+fn told(goal: &Goal, source: &Source) -> String {
+    match goal {
+        Goal::Converge | Goal::Reissue(_) => format!("the cluster is as {} says", source.short_name()),
+        Goal::Dismantle(_) => "nothing of the cluster is left on its nodes".to_owned(),
+    }
+}
+
+fn exit_of(end: End, violations: &[String]) -> Exit {
+    match end {
+        _ if !violations.is_empty() => Exit::Failed,
+        End::Converged => Exit::Done,
+        End::Held => Exit::Held,
+        End::Refused | End::Failed | End::Interrupted | End::StoodStill => Exit::Failed,
+    }
+}
+
+/// The signals by which an operator ends a run: from a terminal, and from whatever supervises it.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Makes every signal one request: the first finishes what runs, the second leaves.
+    async fn obey(mut self, interrupt: &Interrupt) -> std::convert::Infallible {
+        loop {
+            tokio::select! {
+                Some(()) = self.interrupt.recv() => {}
+                Some(()) = self.terminate.recv() => {}
+                else => std::future::pending().await,
+            }
+            interrupt.request();
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The operator's copy of the ledger: one file beside cluster.yml, which its owner alone reads.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use windlass_engine::{LedgerStore, PortError, PortResult, decode, encode};
+use windlass_model::Ledger;
+
+/// The operator's copy of the ledger in a file.
+///
+/// *Guarantees*: the file is whole at every moment; when a commit returns, it is durable, by the rules of
+/// POSIX: the content is flushed before the rename, the directory after it.
+#[derive(Debug)]
+pub(crate) struct FileLedger {
+    path: PathBuf,
+}
+
+impl FileLedger {
+    /// The ledger of this cluster.yml: `cluster.windlass-ledger.json` beside `cluster.yml`.
+    pub(crate) fn beside(config: &Path) -> Self {
+        Self { path: config.with_extension("windlass-ledger.json") }
+    }
+
+    fn lasting(&self, doing: &str, cause: impl std::fmt::Display) -> PortError {
+        PortError::Lasting {
+            what: format!("the ledger `{}` cannot be {doing}: {cause}", self.path.display()),
+        }
+    }
+}
+
+impl LedgerStore for FileLedger {
+    fn read(&self) -> PortResult<Option<Ledger>> {
+        match fs::read(&self.path) {
+            Ok(bytes) => decode(&bytes).map(Some).map_err(|error| self.lasting("read", error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.lasting("read", error)),
+        }
+    }
+
+    fn commit(&self, ledger: &Ledger) -> PortResult<()> {
+        write_durably(&self.path, encode(ledger).expose(), Some(0o600))
+            .map_err(|error| self.lasting("written", error))
+    }
+
+    fn delete(&self) -> PortResult<()> {
+        match fs::remove_file(&self.path) {
+            Ok(()) => flush_directory(&self.path).map_err(|error| self.lasting("deleted", error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(self.lasting("deleted", error)),
+        }
+    }
+}
+
+/// Puts this content in the place of a file, whole or not at all.
+///
+/// Without a mode the file keeps that of its predecessor.
+pub(crate) fn write_durably(path: &Path, content: &[u8], mode: Option<u32>) -> io::Result<()> {
+    let mode = mode.or_else(|| Some(fs::metadata(path).ok()?.permissions().mode())).unwrap_or(0o644);
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let draft = path.with_file_name(name);
+    // One that was left by a run that died may have any mode.
+    match fs::remove_file(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    file.write_all(content)?;
+    file.set_permissions(Permissions::from_mode(mode))?;
+    file.sync_all()?;
+    fs::rename(&draft, path)?;
+    flush_directory(path)
+}
+
+fn flush_directory(path: &Path) -> io::Result<()> {
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use windlass_model::Lineage;
+
+    use super::*;
+
+    fn in_a_directory(test: impl FnOnce(&Path)) {
+        let directory = std::env::temp_dir().join(format!(
+            "windlass-ledger-{}-{:?}",
+            std::process::id(),
+            std::thread::current().id()
+        ));
+        fs::create_dir_all(&directory).unwrap();
+        test(&directory);
+        fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn a_ledger_is_its_owners_alone_and_reads_back() {
+        in_a_directory(|directory| {
+            let store = FileLedger::beside(&directory.join("prod.yml"));
+            assert_eq!(store.path, directory.join("prod.windlass-ledger.json"));
+            assert_eq!(store.read(), Ok(None));
+            let ledger = Ledger::new(Lineage::from("blue"));
+            store.commit(&ledger).unwrap();
+            store.commit(&ledger).unwrap();
+            assert_eq!(fs::metadata(&store.path).unwrap().permissions().mode() & 0o7777, 0o600);
+            assert_eq!(store.read(), Ok(Some(ledger)));
+            assert_eq!(fs::read_dir(directory).unwrap().count(), 1, "no draft is left");
+            store.delete().unwrap();
+            store.delete().unwrap();
+            assert_eq!(store.read(), Ok(None));
+        });
+    }
+
+    #[test]
+    fn a_damaged_ledger_is_an_error_and_never_none() {
+        in_a_directory(|directory| {
+            let store = FileLedger::beside(&directory.join("cluster.yml"));
+            fs::write(&store.path, b"{").unwrap();
+            let Err(PortError::Lasting { what }) = store.read() else { panic!("it was read") };
+            assert!(what.ends_with("the ledger ends in the middle, at line 1, column 1"), "{what}");
+        });
+    }
+
+    #[test]
+    fn a_draft_of_a_run_that_died_is_no_obstacle() {
+        in_a_directory(|directory| {
+            let store = FileLedger::beside(&directory.join("cluster.yml"));
+            fs::write(directory.join("cluster.windlass-ledger.json.new"), b"half").unwrap();
+            store.commit(&Ledger::new(Lineage::from("blue"))).unwrap();
+            assert!(store.read().unwrap().is_some());
+        });
+    }
+}

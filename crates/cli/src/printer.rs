@@ -1,0 +1,123 @@
+//! What is printed where: results on the standard output, everything else on the standard error.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use windlass_spec::{Diagnostic, render};
+
+use crate::arguments::{CommonArguments, Output};
+use crate::render::{Detail, Paint};
+use crate::wish::Source;
+
+/// The two streams, and how each is to be written.
+#[derive(Debug)]
+pub(crate) struct Printer {
+    output: Output,
+    quiet: bool,
+    verbose: bool,
+    /// How the standard output is coloured.
+    pub(crate) paint: Paint,
+    /// How the standard error is coloured.
+    pub(crate) progress_paint: Paint,
+}
+
+impl Printer {
+    pub(crate) fn new(common: &CommonArguments) -> Self {
+        // https://no-color.org: any value but the empty one.
+        let unwanted = common.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let paint = |terminal: bool| if terminal && !unwanted { Paint::Colours } else { Paint::Plain };
+        Self {
+            output: common.output,
+            quiet: common.quiet,
+            verbose: common.verbose,
+            paint: paint(io::stdout().is_terminal()),
+            progress_paint: paint(io::stderr().is_terminal()),
+        }
+    }
+
+    /// Whether the standard output is for programs.
+    pub(crate) fn speaks_json(&self) -> bool {
+        self.output == Output::Json
+    }
+
+    /// How much of a plan is shown.
+    pub(crate) fn plan_detail(&self) -> Detail {
+        match (self.quiet, self.verbose) {
+            (true, _) => Detail::Counts,
+            (false, true) => Detail::Everything,
+            (false, false) => Detail::Folded,
+        }
+    }
+
+    /// Text of the result, for people.
+    pub(crate) fn result(&self, text: &str) {
+        if !self.speaks_json() {
+            to_stdout(text);
+        }
+    }
+
+    /// Text that leads to the result, for people.
+    pub(crate) fn detail(&self, text: &str) {
+        if !self.quiet {
+            self.result(text);
+        }
+    }
+
+    /// The document, for programs.
+    pub(crate) fn document(&self, document: &impl serde::Serialize) {
+        if self.speaks_json() {
+            let mut text =
+                serde_json::to_string_pretty(document).expect("the documents are plain data with text keys");
+            text.push('\n');
+            to_stdout(&text);
+        }
+    }
+
+    /// What goes on meanwhile.
+    pub(crate) fn progress(&self, text: &str) {
+        if !self.quiet {
+            to_stderr(text);
+        }
+    }
+
+    /// What is wrong with the input.
+    pub(crate) fn diagnostics(&self, diagnostics: &[Diagnostic], source: &Source) {
+        for line in render(diagnostics, &source.name(), source.text()).lines() {
+            let is_head = line.starts_with("error: ") || line.starts_with("warning: ");
+            let line = if is_head { self.progress_paint.strong(line) } else { line.to_owned() };
+            to_stderr(&format!("{line}\n"));
+        }
+    }
+
+    /// What keeps the command from being carried out.
+    pub(crate) fn trouble(&self, diagnostic: &Diagnostic) {
+        let head = format!("{}: {}", diagnostic.severity, diagnostic.summary);
+        let mut lines = vec![self.progress_paint.strong(head)];
+        lines.extend(diagnostic.notes.iter().map(|note| format!(" = cause: {note}")));
+        lines.extend(diagnostic.help.iter().map(|help| format!(" = help: {help}")));
+        lines.push(String::new());
+        to_stderr(&lines.join("\n"));
+    }
+}
+
+/// Whether somebody can be asked.
+pub(crate) fn somebody_is_there() -> bool {
+    io::stdin().is_terminal()
+}
+
+/// Asks a question; true if the answer is `yes`.
+pub(crate) fn ask(question: &str) -> bool {
+    to_stderr(question);
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).is_ok() && answer.trim().eq_ignore_ascii_case("yes")
+}
+
+// A reader that has gone away (`windlass plan | head`) is no failure of the command.
+
+fn to_stdout(text: &str) {
+    let mut stream = io::stdout().lock();
+    let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+}
+
+fn to_stderr(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}

@@ -1,0 +1,101 @@
+//! What keeps a command from being carried out at all, and what to do about it.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use windlass_engine::PortError;
+use windlass_simulator::NotAWorld;
+use windlass_spec::{Diagnostic, Place, Severity};
+
+use crate::exit::Exit;
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    /// cluster.yml cannot be read from the disk.
+    #[error("`{}` cannot be read", path.display())]
+    ConfigUnreadable { path: PathBuf, source: std::io::Error },
+    /// The file of the simulated machines cannot be read from the disk.
+    #[error("the world `{}` cannot be read", path.display())]
+    WorldUnreadable { path: PathBuf, source: std::io::Error },
+    /// The file of the simulated machines holds something else.
+    #[error("`{}` describes no world", path.display())]
+    NotAWorld { path: PathBuf, source: NotAWorld },
+    /// What became of the simulated machines cannot be written.
+    #[error("the world `{}` cannot be written", path.display())]
+    WorldUnwritable { path: PathBuf, source: std::io::Error },
+    /// There is nobody who could be asked.
+    #[error("`windlass remove` asks first, and there is no terminal to ask on")]
+    NobodyToAsk,
+    /// The operator was asked and said no.
+    #[error("nothing was removed")]
+    Declined,
+    /// No simulated machines were named.
+    #[error("this release works on simulated machines only")]
+    NoRealHosts,
+    /// The ledger, or what looking at the world needs, failed.
+    #[error("the world cannot be looked at")]
+    Look { source: PortError },
+    /// The program cannot listen for signals.
+    #[error("signals cannot be listened for")]
+    Signals { source: std::io::Error },
+}
+
+impl Trouble {
+    /// How the program ends for it.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::ConfigUnreadable { .. }
+            | Self::WorldUnreadable { .. }
+            | Self::NotAWorld { .. }
+            | Self::NobodyToAsk => Exit::BadInput,
+            Self::WorldUnwritable { .. }
+            | Self::Declined
+            | Self::NoRealHosts
+            | Self::Look { .. }
+            | Self::Signals { .. } => Exit::Failed,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        let help = match self {
+            Self::ConfigUnreadable { .. } => "name the file with `--config`; cluster.example.yml shows one",
+            Self::WorldUnreadable { .. } | Self::NotAWorld { .. } => {
+                "the smallest world is the line `bare: 3`: three machines with Docker and nothing else"
+            }
+            Self::NobodyToAsk => "say `--force` to remove without being asked",
+            Self::NoRealHosts => "say `--simulate WORLD.yml`; real hosts come with the next release",
+            Self::Look { .. } => {
+                "nothing was changed; if the ledger file is damaged, move it away: it is \
+                                  brought back from a control-plane node"
+            }
+            Self::WorldUnwritable { .. } | Self::Declined | Self::Signals { .. } => return None,
+        };
+        Some(help.to_owned())
+    }
+
+    /// The same as a diagnostic without a place, causes as notes.
+    pub(crate) fn diagnostic(&self) -> Diagnostic {
+        let mut notes = Vec::new();
+        let mut cause = match self {
+            // It says no more than this does.
+            Self::NotAWorld { source, .. } => source.source(),
+            other => other.source(),
+        };
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if notes.last() != Some(&text) && self.to_string() != text {
+                notes.push(text);
+            }
+            cause = error.source();
+        }
+        Diagnostic {
+            severity: Severity::Error,
+            summary: self.to_string(),
+            place: Place::default(),
+            label: String::new(),
+            notes,
+            help: self.help(),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Wrong input and wrong usage: all problems at once, exit code 64, and nothing touched.
+
+use std::fs;
+
+use crate::lab::Lab;
+
+#[test]
+fn a_bad_file_is_told_in_full_and_nothing_is_touched() {
+    let config = "\
+nodes:
+- {address: 10.0.0.5, user: ops, role: [etcd, controlplan]}
+- {address: 10.0.0.5, role: [worker], prot: 22}
+kubernetes_version: v1.99.0
+";
+    let mut lab = Lab::new("bad").with("cluster.yml", config).with("world.yml", "bare: 3\n");
+    lab.note("up --simulate world.yml");
+    for command in [&["plan"][..], &["cert-rotate"], &["remove", "--force"]] {
+        let output = lab.run(&[command, &["--simulate", "world.yml"]].concat());
+        assert_eq!(output.status.code(), Some(64));
+    }
+    lab.note("plan --simulate world.yml --output json");
+    assert_eq!(lab.files(), ["cluster.yml", "world.yml"]);
+    assert_eq!(lab.read("world.yml"), "bare: 3\n");
+    lab.compare("bad.out");
+}
+
+#[test]
+fn what_only_the_catalog_knows_has_a_place_too() {
+    let config = "\
+nodes:
+- {address: 10.0.0.5, user: ops, role: [etcd, controlplane, worker]}
+kubernetes_version: v1.99.0
+services:
+  etcd:
+    snapshott: true
+";
+    let mut lab = Lab::new("catalog").with("cluster.yml", config).with("world.yml", "bare: 3\n");
+    lab.note("plan --simulate world.yml");
+    lab.compare("catalog.out");
+}
+
+#[test]
+fn wrong_usage_ends_with_64() {
+    let mut lab = Lab::with_three_nodes("usage").with("no-world.yml", "nodes: 3\n");
+    lab.note("");
+    lab.note("plan --nonsense");
+    lab.note("plan --graph svg --simulate world.yml");
+    lab.note("cert-rotate --service kubelet --all --simulate world.yml");
+    lab.note("plan --config missing.yml --simulate world.yml");
+    lab.note("plan --simulate missing.yml");
+    lab.note("plan --simulate no-world.yml");
+    lab.note("plan --simulate no-world.yml --output json");
+    lab.note("remove --simulate world.yml");
+    lab.compare("usage.out");
+}
+
+#[test]
+fn without_simulated_machines_nothing_is_pretended() {
+    let mut lab = Lab::with_three_nodes("real");
+    lab.note("plan");
+    lab.note("up");
+    lab.compare("real.out");
+}
+
+#[test]
+fn a_damaged_ledger_is_never_taken_for_none() {
+    let mut lab = Lab::with_three_nodes("damaged").with("cluster.windlass-ledger.json", "{");
+    lab.note("plan --simulate world.yml");
+    lab.note("up --simulate world.yml");
+    assert_eq!(lab.read("cluster.windlass-ledger.json"), "{");
+    lab.compare("damaged.out");
+}
+
+#[test]
+fn the_version_is_told() {
+    let output = Lab::new("version").run(&["--version"]);
+    assert_eq!(output.status.code(), Some(0));
+    let version = format!("windlass {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), version);
+}
+
+#[test]
+fn the_config_can_be_named_by_the_environment() {
+    let lab = Lab::with_three_nodes("environment");
+    fs::rename(lab.path("cluster.yml"), lab.path("other.yml")).unwrap();
+    let status = std::process::Command::new(env!("CARGO_BIN_EXE_windlass"))
+        .args(["plan", "--quiet", "--simulate", "world.yml", "--detailed-exitcode"])
+        .env("WINDLASS_CONFIG", "other.yml")
+        .current_dir(lab.path(""))
+        .output()
+        .unwrap()
+        .status;
+    assert_eq!(status.code(), Some(2));
+}

@@ -1,0 +1,9 @@
+//! The real binary on simulated machines: what it says, writes and ends with.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should fail where it stands")]
+
+mod documents;
+mod input;
+mod json;
+mod lab;
+mod story;
