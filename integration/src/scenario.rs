@@ -240,9 +240,11 @@ impl<'a> Stage<'a> {
         };
         for (index, planning) in plans.iter().enumerate() {
             let _ = writeln!(self.told.output, "round {}:", index + 1);
+            let steps = show::counted(planning.plan.steps.len(), "step");
             if index == 0 && self.last_shown.as_ref() == Some(planning) {
-                let steps = show::counted(planning.plan.steps.len(), "step");
                 let _ = writeln!(self.told.output, "  {steps}, as planned above");
+            } else if let Some(same) = plans[..index].iter().position(|earlier| earlier == planning) {
+                let _ = writeln!(self.told.output, "  {steps}, as in round {}", same + 1);
             } else {
                 self.told.output.push_str(&show::planning(planning, run.shown));
             }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use windlass_model::{
-    Action, Because, EtcdSeen, FileDifference, Finding, Guard, Health, Inventory, KubeSeen, Maker,
+    Action, Because, Edge, EtcdSeen, FileDifference, Finding, Guard, Health, Inventory, KubeSeen, Maker,
     MemberSeen, NodeName, NodeSeen, Outcome, Plan, Planning, Readiness, Reason, Report, Scheduling, Step,
     Vote,
 };
@@ -59,8 +59,13 @@ fn show_finding(finding: &Finding, text: &mut String) {
 /// Steps that differ in nothing but their node.
 struct Group {
     steps: Vec<usize>,
-    before: Vec<(Because, BTreeSet<Earlier>)>,
+    before: Relations,
+    /// Whether the wait for each to be healthy follows at once, and is told with it.
+    awaited: bool,
 }
+
+/// For each reason the steps that are waited for.
+type Relations = BTreeMap<Because, BTreeSet<Earlier>>;
 
 /// A step that is waited for, as seen from the one that waits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,18 +75,27 @@ enum Earlier {
     Other(String),
 }
 
+/// One node after another: no matter of the single step, so that it does not tell one step from another.
+fn is_rolling(plan: &Plan, edge: &Edge) -> bool {
+    let node = |step: usize| plan.steps[step].action.node();
+    matches!(edge.because, Because::OneAtATime | Because::Window)
+        && node(edge.before).is_some()
+        && node(edge.after).is_some()
+        && node(edge.before) != node(edge.after)
+}
+
 /// The steps in the order of execution.
 fn groups(plan: &Plan) -> Vec<Group> {
-    let before = plan.predecessors();
+    let relations: Vec<Relations> = (0..plan.steps.len()).map(|step| relations(plan, step)).collect();
     let mut by_key: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (index, step) in plan.steps.iter().enumerate() {
         let key = format!(
-            "{}|{}|{:?}|{}|{:?}",
+            "{}|{}|{}|{}|{:?}",
             tail(step),
             reasons(&step.reasons).join("; "),
-            origins(step, true),
+            origins(step, true).join("; "),
             details(&step.action).join("; "),
-            relations(plan, index, &before[index])
+            relations[index]
         );
         let key = if step.action.node().is_some() { key } else { format!("{} {key}", step.id) };
         by_key.entry(key).or_default().push(index);
@@ -91,10 +105,46 @@ fn groups(plan: &Plan) -> Vec<Group> {
         // Folded they would wait for each other in a circle.
         plan.in_order().into_iter().map(|index| vec![index]).collect()
     });
-    ordered
+    let mut groups: Vec<Group> = ordered
         .into_iter()
-        .map(|steps| Group { before: relations(plan, steps[0], &before[steps[0]]), steps })
-        .collect()
+        .map(|steps| Group { before: relations[steps[0]].clone(), steps, awaited: false })
+        .collect();
+    tell_waits_with_what_they_wait_for(plan, &mut groups);
+    groups
+}
+
+/// A wait for nothing but the step before it, on each node, becomes part of that step's line.
+fn tell_waits_with_what_they_wait_for(plan: &Plan, groups: &mut Vec<Group>) {
+    let mut told = BTreeSet::new();
+    for wait in 0..groups.len() {
+        let first = &plan.steps[groups[wait].steps[0]];
+        let needs: Vec<&Earlier> = groups[wait].before.values().flatten().collect();
+        let [Earlier::Own(earlier)] = needs.as_slice() else { continue };
+        if first.reasons != [Reason::Disturbed] || subject(earlier) != subject(&tail(first)) {
+            continue;
+        }
+        let nodes = |group: &Group| -> Vec<Option<NodeName>> {
+            group.steps.iter().map(|step| plan.steps[*step].action.node().cloned()).collect()
+        };
+        let awaited = (0..groups.len()).find(|&group| {
+            tail(&plan.steps[groups[group].steps[0]]) == *earlier
+                && nodes(&groups[group]) == nodes(&groups[wait])
+        });
+        if let Some(awaited) = awaited {
+            groups[awaited].awaited = true;
+            told.insert(wait);
+        }
+    }
+    let mut index = 0;
+    groups.retain(|_| {
+        index += 1;
+        !told.contains(&(index - 1))
+    });
+}
+
+/// What a step is about: its id without node and verb.
+fn subject(tail: &str) -> &str {
+    tail.rsplit_once('/').map_or(tail, |(subject, _)| subject)
 }
 
 /// Each group after all groups that it waits for; among free ones the order of ids.
@@ -105,8 +155,17 @@ fn in_order(plan: &Plan, folded: &[Vec<usize>]) -> Option<Vec<Vec<usize>>> {
             group_of[*step] = group;
         }
     }
-    let edges: BTreeSet<(usize, usize)> =
-        plan.edges.iter().map(|edge| (group_of[edge.before], group_of[edge.after])).collect();
+    let between = |edge: &Edge| (group_of[edge.before], group_of[edge.after]);
+    let (rolling, firm): (Vec<&Edge>, Vec<&Edge>) =
+        plan.edges.iter().partition(|edge| is_rolling(plan, edge));
+    let mut edges: BTreeSet<(usize, usize)> = firm.into_iter().map(between).collect();
+    for edge in rolling {
+        let (before, after) = between(edge);
+        // Within a folded roll the steps of one node wait for later ones of another.
+        if !edges.contains(&(before, after)) && !reaches(&edges, after, before) {
+            edges.insert((before, after));
+        }
+    }
     let mut waiting = vec![0_usize; folded.len()];
     for (_, after) in &edges {
         waiting[*after] += 1;
@@ -128,15 +187,32 @@ fn in_order(plan: &Plan, folded: &[Vec<usize>]) -> Option<Vec<Vec<usize>>> {
     (order.len() == folded.len()).then_some(order)
 }
 
-fn relations(plan: &Plan, index: usize, before: &[(usize, Because)]) -> Vec<(Because, BTreeSet<Earlier>)> {
+fn reaches(edges: &BTreeSet<(usize, usize)>, from: usize, to: usize) -> bool {
+    let mut seen = BTreeSet::from([from]);
+    let mut next = vec![from];
+    while let Some(here) = next.pop() {
+        if here == to {
+            return true;
+        }
+        let fresh = edges.range((here, 0)..=(here, usize::MAX)).filter(|(_, after)| seen.insert(*after));
+        next.extend(fresh.map(|(_, after)| *after));
+    }
+    false
+}
+
+fn relations(plan: &Plan, index: usize) -> Relations {
     let node = plan.steps[index].action.node();
-    let mut relations: BTreeMap<Because, BTreeSet<Earlier>> = BTreeMap::new();
-    for (index, because) in before {
-        let earlier = &plan.steps[*index];
+    let before: Vec<&Edge> =
+        plan.edges.iter().filter(|edge| edge.after == index && !is_rolling(plan, edge)).collect();
+    let mut relations = Relations::new();
+    for edge in &before {
+        let earlier = &plan.steps[edge.before];
         // What is waited for on this node and on others alike is no matter of this node.
         let is_everywhere = || {
-            before.iter().any(|(other, same)| {
-                same == because && other != index && tail(&plan.steps[*other]) == tail(earlier)
+            before.iter().any(|other| {
+                other.because == edge.because
+                    && other.before != edge.before
+                    && tail(&plan.steps[other.before]) == tail(earlier)
             })
         };
         let relation = if node.is_some() && earlier.action.node() == node && !is_everywhere() {
@@ -144,9 +220,9 @@ fn relations(plan: &Plan, index: usize, before: &[(usize, Because)]) -> Vec<(Bec
         } else {
             Earlier::Other(earlier.id.to_string())
         };
-        relations.entry(*because).or_default().insert(relation);
+        relations.entry(edge.because).or_default().insert(relation);
     }
-    relations.into_iter().collect()
+    relations
 }
 
 /// What follows the node in a step's id.
@@ -156,22 +232,25 @@ fn tail(step: &Step) -> String {
 
 impl Group {
     fn show(&self, plan: &Plan, shown: Shown, text: &mut String) {
-        let Self { steps, before } = self;
-        let first = &plan.steps[steps[0]];
-        let ids: Vec<&str> = steps.iter().map(|step| plan.steps[*step].id.as_str()).collect();
-        let id = folded_ids(&ids).join(", ");
+        let first = &plan.steps[self.steps[0]];
+        let ids: Vec<&str> = self.steps.iter().map(|step| plan.steps[*step].id.as_str()).collect();
+        let id = folded_ids(&ids).join(", ") + if self.awaited { "+await" } else { "" };
         let reasons = reasons(&first.reasons);
         let mut told = reasons.join("; ");
-        let origins = origins(first, steps.len() > 1);
+        let origins = origins(first, self.steps.len() > 1);
         if shown == Shown::Whole && !origins.is_empty() {
             let _ = write!(told, "  [{}]", origins.join(", "));
         }
         let sign = first.action.sign().as_char();
+        let firm = self.before.iter().filter(|(because, _)| {
+            shown == Shown::Whole || !matches!(because, Because::Needs | Because::Gate)
+        });
+        let mut earlier: Vec<String> =
+            firm.map(|(because, earlier)| self.after(plan, *because, earlier)).collect();
+        earlier.extend(self.rolls(plan));
         if first.reasons == [Reason::Disturbed] {
             // A wait that only ends what goes before it says no more than that.
-            let earlier: Vec<String> = before.iter().map(|earlier| self.after(plan, earlier)).collect();
-            let earlier = if shown == Shown::Whole { earlier.join("; ") } else { String::new() };
-            let _ = writeln!(text, "{}", format!("  {sign} {id:<38}  {earlier}").trim_end());
+            let _ = writeln!(text, "{}", format!("  {sign} {id:<38}  {}", earlier.join("; ")).trim_end());
             return;
         }
         if told.chars().count() > 90 && reasons.len() > 1 {
@@ -185,22 +264,16 @@ impl Group {
         } else {
             let _ = writeln!(text, "  {sign} {id:<38}  {told}");
         }
-        if shown == Shown::Whole {
-            for detail in details(&first.action) {
-                let _ = writeln!(text, "      {detail}");
-            }
-        }
-        for earlier in before {
-            if shown == Shown::Whole || !matches!(earlier.0, Because::Needs | Because::Gate) {
-                let _ = writeln!(text, "      {}", self.after(plan, earlier));
-            }
+        let details = if shown == Shown::Whole { details(&first.action) } else { Vec::new() };
+        for line in details.into_iter().chain(earlier) {
+            let _ = writeln!(text, "      {line}");
         }
     }
 
-    fn after(&self, plan: &Plan, (because, earlier): &(Because, BTreeSet<Earlier>)) -> String {
+    fn after(&self, plan: &Plan, because: Because, earlier: &BTreeSet<Earlier>) -> String {
         let own = earlier.iter().filter_map(|earlier| match earlier {
             Earlier::Own(tail) if self.steps.len() == 1 => {
-                let node = plan.steps[self.steps[0]].action.node().map_or("", |node| node.as_str());
+                let node = plan.steps[self.steps[0]].action.node().map_or("", NodeName::as_str);
                 Some(format!("{node}/{tail}"))
             }
             Earlier::Own(tail) => Some(format!("its {tail}")),
@@ -216,6 +289,46 @@ impl Group {
         let names: Vec<String> = own.chain(folded_ids(&others)).collect();
         format!("after {} ({because})", names.join(", "))
     }
+
+    /// Which node comes after which, by the step that is waited for and the reason.
+    fn rolls(&self, plan: &Plan) -> Vec<String> {
+        let mut rolls: BTreeMap<(Because, String), Vec<(&str, &str)>> = BTreeMap::new();
+        for edge in plan.edges.iter().filter(|edge| is_rolling(plan, edge)) {
+            let node = |step: usize| plan.steps[step].action.node().map(NodeName::as_str);
+            if let (true, Some(before), Some(after)) =
+                (self.steps.contains(&edge.after), node(edge.before), node(edge.after))
+            {
+                let waited_for = tail(&plan.steps[edge.before]);
+                rolls.entry((edge.because, waited_for)).or_default().push((before, after));
+            }
+        }
+        rolls
+            .into_iter()
+            .map(|((because, waited_for), pairs)| match pairs.as_slice() {
+                [(before, _)] if self.steps.len() == 1 => format!("after {before}/{waited_for} ({because})"),
+                pairs => {
+                    format!("after {waited_for} of the one before ({because}): {}", chains(pairs).join(", "))
+                }
+            })
+            .collect()
+    }
+}
+
+/// Pairs that follow on each other as chains: `node-1 → 2 → 3`.
+fn chains(pairs: &[(&str, &str)]) -> Vec<String> {
+    let mut left: Vec<(&str, &str)> = pairs.to_vec();
+    let mut chains = Vec::new();
+    while !left.is_empty() {
+        let begins = left.iter().position(|(before, _)| left.iter().all(|(_, after)| after != before));
+        let (before, mut last) = left.remove(begins.unwrap_or(0));
+        let mut chain = format!("{before} → {}", last.trim_start_matches("node-"));
+        while let Some(next) = left.iter().position(|(before, _)| *before == last) {
+            (_, last) = left.remove(next);
+            let _ = write!(chain, " → {}", last.trim_start_matches("node-"));
+        }
+        chains.push(chain);
+    }
+    chains
 }
 
 /// Ids that differ in their node only become one: `node-1…3/etcd/await`.
