@@ -44,6 +44,7 @@
 //! ```
 
 mod script;
+mod seen;
 mod show;
 mod strike;
 mod wish;
@@ -140,7 +141,7 @@ impl<'a> Stage<'a> {
             Command::Observe => {
                 let Some(wish) = self.wish()? else { return Ok(()) };
                 let (seen, _) = self.begun().helm.look_and_plan(&wish, &Intent::converge())?;
-                self.told.output.push_str(&show::inventory(&seen));
+                self.told.output.push_str(&seen::inventory(&seen));
             }
             Command::Story(words) => self.story(words),
             Command::ExpectRests => {

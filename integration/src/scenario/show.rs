@@ -1,12 +1,11 @@
-//! How plans, reports and inventories are shown in a scenario: equal steps of several nodes as one.
+//! How plans and reports are shown in a scenario: equal steps of several nodes as one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use windlass_model::{
-    Action, Because, Edge, EtcdSeen, FileDifference, Finding, Guard, Health, Inventory, KubeSeen, Maker,
-    MemberSeen, NodeName, NodeSeen, Outcome, Plan, Planning, Readiness, Reason, Report, Scheduling, Step,
-    Vote,
+    Action, Because, Edge, FileDifference, Finding, Guard, NodeName, Outcome, Plan, Planning, Reason, Report,
+    Step,
 };
 
 use super::script::Shown;
@@ -123,15 +122,17 @@ fn tell_waits_with_what_they_wait_for(plan: &Plan, groups: &mut Vec<Group>) {
         if first.reasons != [Reason::Disturbed] || subject(earlier) != subject(&tail(first)) {
             continue;
         }
-        let nodes = |group: &Group| -> Vec<Option<NodeName>> {
-            group.steps.iter().map(|step| plan.steps[*step].action.node().cloned()).collect()
+        let nodes = |group: usize| -> BTreeSet<Option<&NodeName>> {
+            groups[group].steps.iter().map(|step| plan.steps[*step].action.node()).collect()
         };
-        let awaited = (0..groups.len()).find(|&group| {
-            tail(&plan.steps[groups[group].steps[0]]) == *earlier
-                && nodes(&groups[group]) == nodes(&groups[wait])
-        });
-        if let Some(awaited) = awaited {
-            groups[awaited].awaited = true;
+        let awaited: Vec<usize> = (0..groups.len())
+            .filter(|&group| tail(&plan.steps[groups[group].steps[0]]) == *earlier)
+            .filter(|&group| nodes(group).is_subset(&nodes(wait)))
+            .collect();
+        if awaited.iter().flat_map(|&group| nodes(group)).collect::<BTreeSet<_>>() == nodes(wait) {
+            for group in awaited {
+                groups[group].awaited = true;
+            }
             told.insert(wait);
         }
     }
@@ -342,7 +343,7 @@ fn folded_ids(ids: &[&str]) -> Vec<String> {
 }
 
 /// `node-1…3` for three nodes in a row, `node-{1,4}` for others.
-fn folded_names(names: &[&str]) -> String {
+pub(super) fn folded_names(names: &[&str]) -> String {
     let numbers: Option<BTreeSet<usize>> =
         names.iter().map(|name| name.strip_prefix("node-")?.parse().ok()).collect();
     let Some(numbers) = numbers.filter(|numbers| numbers.len() > 1) else { return names.join(", ") };
@@ -450,14 +451,21 @@ fn details(action: &Action) -> Vec<String> {
         details.push(match guard {
             Guard::EtcdMajorityWithout { .. } => "only if etcd keeps its majority without it".to_owned(),
             Guard::ApiServersBeside { limit, others, .. } => {
-                format!("only if of {} API servers less than {limit} other is away", others.len() + 1)
+                format!("only if {}", beside(*limit, others.len() + 1, "API servers"))
             }
             Guard::Window { among, limit, .. } => {
-                format!("only if of {} workers less than {limit} other is away", among.len())
+                format!("only if {}", beside(*limit, among.len(), "workers"))
             }
         });
     }
     details
+}
+
+fn beside(limit: usize, of: usize, what: &str) -> String {
+    match limit {
+        1 => format!("no other of {of} {what} is away"),
+        limit => format!("fewer than {limit} others of {of} {what} are away"),
+    }
 }
 
 /// What did not become done.
@@ -484,82 +492,6 @@ pub(super) fn report(report: &Report) -> String {
     }
     for (because, ids) in skipped {
         let _ = writeln!(text, "  {because}: {}", folded_ids(&ids).join(", "));
-    }
-    text
-}
-
-/// What windlass sees of the world.
-pub(super) fn inventory(seen: &Inventory) -> String {
-    let mut text = String::new();
-    for (name, node) in &seen.nodes {
-        let object = match &seen.kube {
-            KubeSeen::Silent => String::new(),
-            KubeSeen::Nodes(nodes) => nodes.get(name).map_or_else(
-                || "no node object".to_owned(),
-                |object| {
-                    let ready = match object.ready {
-                        Readiness::Ready => "ready",
-                        Readiness::NotReady => "not ready",
-                    };
-                    let scheduling = match object.scheduling {
-                        Scheduling::Open => "",
-                        Scheduling::CordonedByWindlass => ", cordoned by windlass",
-                        Scheduling::CordonedByOther => ", cordoned by somebody else",
-                    };
-                    let labels = object
-                        .labels
-                        .iter()
-                        .filter(|(key, _)| !key.starts_with("kubernetes.io/") && !key.starts_with("beta."))
-                        .map(|(key, value)| format!(" {key}={value}"));
-                    let taints = object.taints.iter().map(|taint| format!(" {taint}"));
-                    format!("{ready}{scheduling}{}", labels.chain(taints).collect::<String>())
-                },
-            ),
-        };
-        match node {
-            NodeSeen::OutOfSight(why) => {
-                let _ = writeln!(text, "  {name}  out of sight ({why})  {object}");
-            }
-            NodeSeen::InSight(facts) => {
-                let _ = writeln!(text, "  {name}  {object}");
-                let containers = facts.containers.iter().map(|(container, seen)| {
-                    let mut words = Vec::new();
-                    if seen.maker == Maker::Other {
-                        words.push("not ours".to_owned());
-                    }
-                    if seen.state != windlass_model::ContainerState::Running {
-                        words.push(seen.state.to_string());
-                    } else if seen.health != Health::Healthy {
-                        words.push(format!("{:?}", seen.health).to_lowercase());
-                    }
-                    if words.is_empty() {
-                        container.to_string()
-                    } else {
-                        format!("{container} ({})", words.join(", "))
-                    }
-                });
-                let containers: Vec<String> = containers.collect();
-                if !containers.is_empty() {
-                    let _ = writeln!(text, "      {}", containers.join(", "));
-                }
-            }
-        }
-    }
-    match &seen.etcd {
-        EtcdSeen::Silent => text.push_str("  etcd: silent\n"),
-        EtcdSeen::Members(members) => {
-            let mut members: Vec<&MemberSeen> = members.iter().collect();
-            members.sort_by_key(|member| (&member.name, &member.peer_url));
-            let members: Vec<String> = members
-                .into_iter()
-                .map(|member| {
-                    let name = if member.has_started() { &member.name } else { &member.peer_url };
-                    let vote = if member.vote == Vote::Learner { ", learner" } else { "" };
-                    format!("{name} ({}{vote})", format!("{:?}", member.health).to_lowercase())
-                })
-                .collect();
-            let _ = writeln!(text, "  etcd: {}", members.join(", "));
-        }
     }
     text
 }
