@@ -85,7 +85,7 @@ fn is_rolling(plan: &Plan, edge: &Edge) -> bool {
 
 /// The steps in the order of execution.
 fn groups(plan: &Plan) -> Vec<Group> {
-    let relations: Vec<Relations> = (0..plan.steps.len()).map(|step| relations(plan, step)).collect();
+    let relations = relations(plan);
     let mut by_key: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (index, step) in plan.steps.iter().enumerate() {
         let key = format!(
@@ -119,7 +119,7 @@ fn tell_waits_with_what_they_wait_for(plan: &Plan, groups: &mut Vec<Group>) {
         let first = &plan.steps[groups[wait].steps[0]];
         let needs: Vec<&Earlier> = groups[wait].before.values().flatten().collect();
         let [Earlier::Own(earlier)] = needs.as_slice() else { continue };
-        if first.reasons != [Reason::Disturbed] || subject(earlier) != subject(&tail(first)) {
+        if !is_wait(first) || subject(earlier) != subject(&tail(first)) {
             continue;
         }
         let nodes = |group: usize| -> BTreeSet<Option<&NodeName>> {
@@ -141,6 +141,11 @@ fn tell_waits_with_what_they_wait_for(plan: &Plan, groups: &mut Vec<Group>) {
         index += 1;
         !told.contains(&(index - 1))
     });
+}
+
+/// Whether a step waits only for what goes before it.
+fn is_wait(step: &Step) -> bool {
+    step.action.only_waits() && step.reasons == [Reason::Disturbed]
 }
 
 /// What a step is about: its id without node and verb.
@@ -201,29 +206,40 @@ fn reaches(edges: &BTreeSet<(usize, usize)>, from: usize, to: usize) -> bool {
     false
 }
 
-fn relations(plan: &Plan, index: usize) -> Relations {
-    let node = plan.steps[index].action.node();
-    let before: Vec<&Edge> =
-        plan.edges.iter().filter(|edge| edge.after == index && !is_rolling(plan, edge)).collect();
-    let mut relations = Relations::new();
-    for edge in &before {
-        let earlier = &plan.steps[edge.before];
-        // What is waited for on this node and on others alike is no matter of this node.
-        let is_everywhere = || {
-            before.iter().any(|other| {
-                other.because == edge.because
-                    && other.before != edge.before
-                    && tail(&plan.steps[other.before]) == tail(earlier)
-            })
-        };
-        let relation = if node.is_some() && earlier.action.node() == node && !is_everywhere() {
-            Earlier::Own(tail(earlier))
-        } else {
-            Earlier::Other(earlier.id.to_string())
-        };
-        relations.entry(edge.because).or_default().insert(relation);
+/// The steps that a step waits for, by reason and by what follows the node in their ids.
+type Waits = BTreeMap<(Because, String), BTreeSet<usize>>;
+
+fn relations(plan: &Plan) -> Vec<Relations> {
+    let mut waits = vec![Waits::new(); plan.steps.len()];
+    for edge in plan.edges.iter().filter(|edge| !is_rolling(plan, edge)) {
+        let kind = (edge.because, tail(&plan.steps[edge.before]));
+        waits[edge.after].entry(kind).or_default().insert(edge.before);
     }
-    relations
+    let mut same: BTreeMap<(String, &(Because, String), &BTreeSet<usize>), usize> = BTreeMap::new();
+    for (step, waits) in waits.iter().enumerate() {
+        for (kind, earlier) in waits {
+            *same.entry((tail(&plan.steps[step]), kind, earlier)).or_default() += 1;
+        }
+    }
+    let relations_of = |(step, waits): (usize, &Waits)| {
+        let node = plan.steps[step].action.node();
+        let mut relations = Relations::new();
+        for (kind, earlier) in waits {
+            // What several nodes wait for alike is no matter of this node, even if it happens on it.
+            let is_own = same[&(tail(&plan.steps[step]), kind, earlier)] == 1;
+            for &earlier in earlier {
+                let earlier = &plan.steps[earlier];
+                let relation = if is_own && node.is_some() && earlier.action.node() == node {
+                    Earlier::Own(kind.1.clone())
+                } else {
+                    Earlier::Other(earlier.id.to_string())
+                };
+                relations.entry(kind.0).or_default().insert(relation);
+            }
+        }
+        relations
+    };
+    waits.iter().enumerate().map(relations_of).collect()
 }
 
 /// What follows the node in a step's id.
@@ -249,7 +265,7 @@ impl Group {
         let mut earlier: Vec<String> =
             firm.map(|(because, earlier)| self.after(plan, *because, earlier)).collect();
         earlier.extend(self.rolls(plan));
-        if first.reasons == [Reason::Disturbed] {
+        if is_wait(first) {
             // A wait that only ends what goes before it says no more than that.
             let _ = writeln!(text, "{}", format!("  {sign} {id:<38}  {}", earlier.join("; ")).trim_end());
             return;
