@@ -12,6 +12,7 @@ use windlass_model::{
 use crate::builder::{PlanBuilder, StepHandle};
 use crate::compare::{Condition, Contents};
 use crate::etcd::Votes;
+use crate::files::Differing;
 use crate::rules::Rules;
 
 /// Seconds within which a container must become healthy.
@@ -44,6 +45,9 @@ pub(crate) struct Planner<'a> {
     pub(crate) born: Option<StepHandle>,
     pub(crate) copies: Vec<StepHandle>,
     pub(crate) files: BTreeMap<&'a NodeName, StepHandle>,
+    /// Changed lists of API servers: still to be planned, and planned.
+    pub(crate) late_files: BTreeMap<&'a NodeName, Differing>,
+    pub(crate) proxy_files: BTreeMap<&'a NodeName, StepHandle>,
     pulls: BTreeMap<(&'a NodeName, ImageRef), StepHandle>,
     /// The waits for what this plan brings up, by layer.
     pub(crate) etcd_heals: Vec<StepHandle>,
@@ -95,6 +99,8 @@ impl<'a> Planner<'a> {
             born: None,
             copies: Vec::new(),
             files: BTreeMap::new(),
+            late_files: BTreeMap::new(),
+            proxy_files: BTreeMap::new(),
             pulls: BTreeMap::new(),
             etcd_heals: Vec::new(),
             api_heals: Vec::new(),
@@ -305,6 +311,9 @@ impl<'a> Planner<'a> {
         let origins = wish.origins.whole.iter().cloned().collect();
         let step = self.builder.step(StepId::new(node, component, verb), action, reasons, origins);
         self.needs_files_and_image(step, node, image);
+        if component == Component::NginxProxy {
+            self.builder.after_all(step, self.proxy_files.get(node).copied(), Because::Needs);
+        }
         Some(step)
     }
 
@@ -342,6 +351,9 @@ impl<'a> Planner<'a> {
         };
         let step = self.builder.step(StepId::new(node, component, verb), action, reasons, origins);
         self.needs_files_and_image(step, node, image);
+        if component == Component::NginxProxy {
+            self.builder.after_all(step, self.proxy_files.get(node).copied(), Because::Needs);
+        }
         self.disturbed.insert((node, component), step);
         Some(step)
     }

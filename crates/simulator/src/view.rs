@@ -279,8 +279,9 @@ impl World {
             .filter(|machine| self.dark_since(*machine).is_none())
             .collect();
         self.run.last_darkening = workers.iter().filter_map(|machine| self.dark_since(*machine)).max();
-        // Who has never been available cannot become unavailable: a first start disturbs nobody.
-        self.run.workers_seen.extend(&available);
+        // Who has never been of use cannot become unavailable: a first start disturbs nobody.
+        let of_use = available.iter().filter(|machine| self.view.nodes[**machine].registered.is_some());
+        self.run.workers_seen.extend(of_use);
         self.run.apis_seen.extend(&serving_apis);
         Marks {
             quorate: self
