@@ -192,6 +192,8 @@ impl Helm {
     /// # Errors
     /// The look failed as a whole.
     pub fn look_and_plan(&self, wish: &Wish, intent: &Intent) -> Result<(Inventory, Planning), String> {
+        let dismantles = matches!(intent, Intent::Dismantle { .. });
+        let blueprint = if dismantles { Arc::new(wish.blueprint.emptied()) } else { wish.blueprint.clone() };
         let assignment = wish.assignment();
         self.fleet.begin_run(RolloutRules::of(&wish.blueprint), FaultSchedule::default());
         let ledger = MemoryLedger::new(&self.fleet);
@@ -201,7 +203,7 @@ impl Helm {
             let ports = Ports { fleet: &self.fleet, ledger: &ledger, minter: &minter, clock: &clock };
             let made = RefCell::new(Planning::default());
             let plan = |seen: &Inventory| {
-                let planning = self.plan(&wish.blueprint, seen, intent);
+                let planning = self.plan(&blueprint, seen, intent);
                 *made.borrow_mut() = planning.clone();
                 planning
             };

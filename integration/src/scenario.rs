@@ -50,7 +50,7 @@ mod strike;
 mod wish;
 
 use std::fmt::Write as _;
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 
 use serde_yaml::Value;
 use windlass_blueprint::Catalog;
@@ -203,10 +203,7 @@ impl<'a> Stage<'a> {
     }
 
     fn plan(&mut self, run: &Run) -> Result<(), String> {
-        let Some(mut wish) = self.wish()? else { return Ok(()) };
-        if matches!(run.intent, Intent::Dismantle { .. }) {
-            wish.blueprint = Arc::new(wish.blueprint.emptied());
-        }
+        let Some(wish) = self.wish()? else { return Ok(()) };
         let before = self.world(|world| world.fingerprint());
         let (_, planning) = self.begun().helm.look_and_plan(&wish, &run.intent)?;
         self.told.output.push_str(&show::planning(&planning, run.shown));

@@ -87,7 +87,8 @@ fn is_rolling(plan: &Plan, edge: &Edge) -> bool {
 fn groups(plan: &Plan) -> Vec<Group> {
     let relations = relations(plan);
     let mut by_key: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for (index, step) in plan.steps.iter().enumerate() {
+    let key_of = |index: usize| {
+        let step = &plan.steps[index];
         let key = format!(
             "{}|{}|{}|{}|{:?}",
             tail(step),
@@ -96,7 +97,14 @@ fn groups(plan: &Plan) -> Vec<Group> {
             details(&step.action).join("; "),
             relations[index]
         );
-        let key = if step.action.node().is_some() { key } else { format!("{} {key}", step.id) };
+        if step.action.node().is_some() { key } else { format!("{} {key}", step.id) }
+    };
+    for index in 0..plan.steps.len() {
+        // A wait is folded as what it waits for is folded.
+        let key = match waited_for(plan, index) {
+            Some(earlier) => format!("{} then {}", key_of(earlier), key_of(index)),
+            None => key_of(index),
+        };
         by_key.entry(key).or_default().push(index);
     }
     let folded: Vec<Vec<usize>> = by_key.into_values().collect();
@@ -112,35 +120,23 @@ fn groups(plan: &Plan) -> Vec<Group> {
     groups
 }
 
+/// The step for which alone a wait waits, if that is the one before it on the same subject of the same node.
+fn waited_for(plan: &Plan, wait: usize) -> Option<usize> {
+    let mut edges = plan.edges.iter().filter(|edge| edge.after == wait);
+    let (edge, None) = (edges.next()?, edges.next()) else { return None };
+    let (earlier, step) = (&plan.steps[edge.before], &plan.steps[wait]);
+    let same = earlier.action.node() == step.action.node() && subject(&tail(earlier)) == subject(&tail(step));
+    (is_wait(step) && same).then_some(edge.before)
+}
+
 /// A wait for nothing but the step before it, on each node, becomes part of that step's line.
 fn tell_waits_with_what_they_wait_for(plan: &Plan, groups: &mut Vec<Group>) {
-    let mut told = BTreeSet::new();
-    for wait in 0..groups.len() {
-        let first = &plan.steps[groups[wait].steps[0]];
-        let needs: Vec<&Earlier> = groups[wait].before.values().flatten().collect();
-        let [Earlier::Own(earlier)] = needs.as_slice() else { continue };
-        if !is_wait(first) || subject(earlier) != subject(&tail(first)) {
-            continue;
-        }
-        let nodes = |group: usize| -> BTreeSet<Option<&NodeName>> {
-            groups[group].steps.iter().map(|step| plan.steps[*step].action.node()).collect()
-        };
-        let awaited: Vec<usize> = (0..groups.len())
-            .filter(|&group| tail(&plan.steps[groups[group].steps[0]]) == *earlier)
-            .filter(|&group| nodes(group).is_subset(&nodes(wait)))
-            .collect();
-        if awaited.iter().flat_map(|&group| nodes(group)).collect::<BTreeSet<_>>() == nodes(wait) {
-            for group in awaited {
-                groups[group].awaited = true;
-            }
-            told.insert(wait);
-        }
+    let waited_for: BTreeSet<usize> =
+        groups.iter().flat_map(|group| &group.steps).filter_map(|&step| waited_for(plan, step)).collect();
+    groups.retain(|group| self::waited_for(plan, group.steps[0]).is_none());
+    for group in groups {
+        group.awaited = group.steps.iter().all(|step| waited_for.contains(step));
     }
-    let mut index = 0;
-    groups.retain(|_| {
-        index += 1;
-        !told.contains(&(index - 1))
-    });
 }
 
 /// Whether a step waits only for what goes before it.
