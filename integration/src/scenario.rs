@@ -249,7 +249,11 @@ impl<'a> Stage<'a> {
             match reports.get(index) {
                 Some(report) if report.is_complete() => self.told.output.push_str("  all done\n"),
                 Some(report) => self.told.output.push_str(&show::report(report)),
-                None => self.told.output.push_str("  not carried out to its end\n"),
+                None if matches!(ended, Ended::Died) && index + 1 == plans.len() => {
+                    let story = self.world(|world| world.story());
+                    let _ = writeln!(self.told.output, "  {}", how_far(&story, planning.plan.steps.len()));
+                }
+                None => self.told.output.push_str("  not carried out\n"),
             }
         }
     }
@@ -325,6 +329,24 @@ impl<'a> Stage<'a> {
             self.wrong(&complaint);
         }
     }
+}
+
+/// How far the last plan of a run came that was cut off.
+fn how_far(story: &str, steps: usize) -> String {
+    let mut begun: Vec<&str> = Vec::new();
+    let mut done = 0;
+    for line in story.lines() {
+        match line.split_whitespace().collect::<Vec<&str>>().as_slice() {
+            [_, "begins", id] => begun.push(id),
+            [_, "done", id] => {
+                done += 1;
+                begun.retain(|other| other != id);
+            }
+            _ => {}
+        }
+    }
+    let begun = if begun.is_empty() { "none".to_owned() } else { show::folded_ids(&begun).join(", ") };
+    format!("{done} of {steps} steps done, under way: {begun}")
 }
 
 /// Verbs that change nothing.

@@ -345,7 +345,7 @@ fn chains(pairs: &[(&str, &str)]) -> Vec<String> {
 }
 
 /// Ids that differ in their node only become one: `node-1…3/etcd/await`.
-fn folded_ids(ids: &[&str]) -> Vec<String> {
+pub(super) fn folded_ids(ids: &[&str]) -> Vec<String> {
     let mut places: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for id in ids {
         let (place, tail) = id.split_once('/').unwrap_or((id, ""));
