@@ -43,6 +43,7 @@
 //! expect no trace                         the machines are as at the beginning, images and snapshots excepted
 //! ```
 
+mod fold;
 mod script;
 mod seen;
 mod show;
