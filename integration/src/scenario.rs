@@ -50,6 +50,7 @@ mod show;
 mod strike;
 mod wish;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::PoisonError;
 
@@ -95,6 +96,7 @@ struct Stage<'a> {
     begun: Option<Begun>,
     told: Told,
     complaints: usize,
+    warned: BTreeSet<String>,
     /// What was shown last, if nothing has happened since.
     last_shown: Option<Planning>,
 }
@@ -116,6 +118,7 @@ impl<'a> Stage<'a> {
             begun: None,
             told: Told::default(),
             complaints: 0,
+            warned: BTreeSet::new(),
             last_shown: None,
         }
     }
@@ -192,6 +195,7 @@ impl<'a> Stage<'a> {
     /// What cluster.yml comes to; nothing if it is not accepted, and then that is told.
     fn wish(&mut self) -> Result<Option<Wish>, String> {
         let text = serde_yaml::to_string(&self.file).map_err(|error| error.to_string())?;
+        self.warn(&text);
         match Wish::read(&text, self.catalog) {
             Ok(wish) => Ok(Some(wish)),
             Err(diagnostics) => {
@@ -199,6 +203,20 @@ impl<'a> Stage<'a> {
                     let _ = writeln!(self.told.output, "  {line}");
                 }
                 Ok(None)
+            }
+        }
+    }
+
+    /// Tells of what in cluster.yml has no effect, once.
+    fn warn(&mut self, text: &str) {
+        let reading = windlass_spec::read(text.as_bytes());
+        if reading.spec.is_none() {
+            return;
+        }
+        for diagnostic in reading.diagnostics {
+            let warning = format!("  warning: {} [{}]", diagnostic.summary, diagnostic.place.path);
+            if self.warned.insert(warning.clone()) {
+                let _ = writeln!(self.told.output, "{warning}");
             }
         }
     }

@@ -8,16 +8,23 @@ use std::thread;
 use windlass_blueprint::Catalog;
 use windlass_integration::scenario;
 
-fn scenarios() -> Vec<PathBuf> {
+fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/simulator/scenarios");
     let mut paths: Vec<PathBuf> = fs::read_dir(folder)
         .expect("the scenarios are there")
         .map(|entry| entry.expect("a readable entry").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
-        .filter(|path| std::env::var("ONLY").map_or(true, |only| path.to_string_lossy().contains(&only)))
         .collect();
     paths.sort();
     paths
+}
+
+fn scenarios() -> Vec<PathBuf> {
+    let only = std::env::var("ONLY").unwrap_or_default();
+    files()
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
+        .filter(|path| path.to_string_lossy().contains(&only))
+        .collect()
 }
 
 /// What is wrong with one scenario.
@@ -55,4 +62,45 @@ fn every_scenario_tells_what_is_frozen_beside_it() {
     });
     let wrongs = wrongs.into_inner().expect("nobody panics with it");
     assert!(wrongs.is_empty(), "{}", wrongs.join("\n"));
+}
+
+#[test]
+fn a_line_that_is_not_understood_is_named() {
+    let error = scenario::run("cluster 1 all\n\nup quickly\n", Catalog::builtin());
+    assert_eq!(
+        error,
+        Err("line 3: `quickly` is neither `quietly`, `briefly` nor `expect`: up quickly".to_owned())
+    );
+}
+
+#[test]
+fn a_run_that_ends_otherwise_than_expected_is_wrong_whatever_is_frozen() {
+    let told = scenario::run("cluster 1 all\nup quietly expect held\n", Catalog::builtin());
+    assert_eq!(told.map(|told| told.wrongs), Ok(vec!["expected was End(Held)".to_owned()]));
+}
+
+#[test]
+fn a_trace_that_is_left_is_wrong_whatever_is_frozen() {
+    let told = scenario::run(
+        "cluster 1 all\nup quietly\nremove quietly\non node-1 docker run other etcd\nexpect no trace\n",
+        Catalog::builtin(),
+    );
+    assert_eq!(told.map(|told| told.wrongs), Ok(vec!["node-1 still has container etcd".to_owned()]));
+}
+
+#[test]
+fn steps_that_are_left_are_wrong_whatever_is_frozen() {
+    let told = scenario::run(
+        "cluster 1 all\nup quietly\non node-1 docker stop kubelet\nexpect rests\n",
+        Catalog::builtin(),
+    );
+    assert_eq!(told.map(|told| told.wrongs), Ok(vec!["planning again gives steps".to_owned()]));
+}
+
+#[test]
+fn no_frozen_output_is_left_without_its_scenario() {
+    let frozen = |path: &Path| path.extension().is_some_and(|extension| extension == "out");
+    let orphans: Vec<PathBuf> =
+        files().into_iter().filter(|path| frozen(path) && !path.with_extension("txt").exists()).collect();
+    assert_eq!(orphans, Vec::<PathBuf>::new());
 }
