@@ -32,6 +32,7 @@ pub struct Draft {
 
 /// One node of a generated cluster.yml.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each role is there or not")]
 pub struct DraftNode {
     /// The number of its machine: `node-<machine>`.
     pub machine: usize,

@@ -1,6 +1,6 @@
 //! One run of windlass over a simulated world: the same loop that the binary runs.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,10 @@ use windlass_blueprint::{Catalog, resolve};
 use windlass_engine::{
     Assignment, Conclusion, End, GuardSwitch, LookScope, Options, Ports, Recover, converge, observe_and_plan,
 };
-use windlass_model::{Blueprint, CertKind, Intent, Inventory, LastNode, Plan, Planning, Secret, SecretName};
+use windlass_model::{
+    Blueprint, CertKind, CertName, Digest, Intent, Inventory, LastNode, NodeName, Plan, Planning, Secret,
+    SecretName,
+};
 use windlass_planner::{Rules, audit, plan_by};
 use windlass_simulator::{FaultSchedule, MemoryLedger, RolloutRules, SimClock, SimFleet, SymbolicMinter};
 
@@ -168,7 +171,9 @@ impl Helm {
         let interrupt = windlass_engine::Interrupt::default();
         windlass_simulator::run(async {
             let ports = Ports { fleet: &self.fleet, ledger: &ledger, minter: &minter, clock: &clock };
-            let plan = |seen: &Inventory| self.plan(&blueprint, seen, intent);
+            let first = OnceCell::new();
+            let plan =
+                |seen: &Inventory| self.plan(&blueprint, seen, &left_of(intent, &blueprint, seen, &first));
             tokio::select! {
                 biased;
                 () = self.fleet.died() => Ended::Died,
@@ -187,6 +192,8 @@ impl Helm {
     /// # Errors
     /// The look failed as a whole.
     pub fn look_and_plan(&self, wish: &Wish, intent: &Intent) -> Result<(Inventory, Planning), String> {
+        let dismantles = matches!(intent, Intent::Dismantle { .. });
+        let blueprint = if dismantles { Arc::new(wish.blueprint.emptied()) } else { wish.blueprint.clone() };
         let assignment = wish.assignment();
         self.fleet.begin_run(RolloutRules::of(&wish.blueprint), FaultSchedule::default());
         let ledger = MemoryLedger::new(&self.fleet);
@@ -196,7 +203,7 @@ impl Helm {
             let ports = Ports { fleet: &self.fleet, ledger: &ledger, minter: &minter, clock: &clock };
             let made = RefCell::new(Planning::default());
             let plan = |seen: &Inventory| {
-                let planning = self.plan(&wish.blueprint, seen, intent);
+                let planning = self.plan(&blueprint, seen, intent);
                 *made.borrow_mut() = planning.clone();
                 planning
             };
@@ -252,6 +259,30 @@ impl Helm {
                 .map(|fault| format!("audit: {fault}")),
         );
         complaints
+    }
+}
+
+/// What of the intent is left: a certificate is made anew on request once in a run, not in every round.
+fn left_of(
+    intent: &Intent,
+    wish: &Blueprint,
+    seen: &Inventory,
+    first: &OnceCell<BTreeMap<CertName, Digest>>,
+) -> Intent {
+    let Intent::Converge { reissue } = intent else { return intent.clone() };
+    let certs = &seen.ledger.certs;
+    let first =
+        first.get_or_init(|| certs.iter().map(|(name, face)| (name.clone(), face.certificate)).collect());
+    let is_left = |name: &CertName| {
+        let is_in_sight = name.as_str().split_once('@').is_none_or(|(_, node)| {
+            seen.nodes.get(&NodeName::from(node)).is_some_and(|node| node.facts().is_some())
+        });
+        is_in_sight && certs.get(name).is_some_and(|face| first.get(name) == Some(&face.certificate))
+    };
+    if wish.certs.iter().any(|(name, wish)| reissue.selects(wish) && is_left(name)) {
+        intent.clone()
+    } else {
+        Intent::converge()
     }
 }
 

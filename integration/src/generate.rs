@@ -41,7 +41,7 @@ pub fn cluster(rng: &mut Rng) -> Draft {
     draft.minor = rng.u32(20..=23);
     draft.snapshots = rng.u8(0..4) > 0;
     draft.drain = rng.bool();
-    draft.max_unavailable_worker = ["1", "2", "10%", "30%"][rng.usize(0..4)].to_owned();
+    ["1", "2", "10%", "30%"][rng.usize(0..4)].clone_into(&mut draft.max_unavailable_worker);
     draft.max_unavailable_controlplane = if rng.u8(0..5) == 0 { 2 } else { 1 };
     draft
 }

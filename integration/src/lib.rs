@@ -5,3 +5,4 @@ pub mod drive;
 pub mod generate;
 pub mod mishap;
 pub mod properties;
+pub mod scenario;

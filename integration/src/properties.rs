@@ -503,7 +503,7 @@ impl<'a> Life<'a> {
             }
             let wish = self.wish()?;
             let (seen, planning) = self.helm.look_and_plan(&wish, &Intent::converge())?;
-            self.complain_of(&wish, &seen, &planning)?;
+            Self::complain_of(&wish, &seen, &planning)?;
             if self.rng.u8(0..3) == 0 {
                 self.helm.fleet.with(|world| world.wait(30));
                 let schedule = self.trouble(2);
@@ -513,7 +513,7 @@ impl<'a> Life<'a> {
         Ok(())
     }
 
-    fn complain_of(&self, wish: &Wish, seen: &Inventory, planning: &Planning) -> Result<(), String> {
+    fn complain_of(wish: &Wish, seen: &Inventory, planning: &Planning) -> Result<(), String> {
         match audit(&wish.blueprint, seen, &Intent::converge(), planning).first() {
             None => Ok(()),
             Some(fault) => Err(format!("audit: {fault}")),

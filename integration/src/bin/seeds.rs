@@ -58,7 +58,7 @@ fn main() -> ExitCode {
                         if seed >= end {
                             break;
                         }
-                        let caught = std::panic::catch_unwind(|| check(property, seed, &catalog));
+                        let caught = std::panic::catch_unwind(|| check(property, seed, catalog));
                         match caught {
                             Ok(Ok(effort)) => drop(plans.fetch_add(effort.plans, Ordering::Relaxed)),
                             Ok(Err(what)) => {

@@ -1,0 +1,401 @@
+//! Scenarios: texts that a reviewer can read, each run over a simulated world, with their whole output frozen.
+//!
+//! A scenario is read line by line; `#` begins a comment. The guide is `docs/guides/scenarios.md`.
+//!
+//! ```text
+//! bare 5                                  machines node-1 … node-5; as many as nodes where absent
+//! users {replicas: 4, min_available: 3}   what users run; see windlass_simulator::Workload
+//! cluster 3 all                           groups of nodes; `all` is etcd+controlplane+worker
+//! cluster 3 etcd+controlplane, 2 worker
+//! cluster << … >>                         a whole cluster.yml
+//!
+//! edit services.kubelet.extra_args.max-pods 150
+//! edit nodes[node-2].role [etcd, worker]  nodes by name or number; keys with dots between quotes
+//! edit remove services.kubelet.extra_args
+//! edit add node-4 worker                  edit remove node-4
+//! upgrade v1.21.2                         version and image
+//!
+//! plan                                    look and plan; the whole plan
+//! plan rotate all                         plan remove
+//! up                                      look, plan and act, round by round; must converge
+//! rotate kube-apiserver,kubelet           rotate all
+//! remove                                  remove snapshots
+//!   … briefly                             only the order that rules and limits impose
+//!   … quietly                             only how it ended
+//!   … expect held                         or converged, refused, failed, stood-still, death
+//!
+//! node-2 power-off for 60s                power-on, unreachable, partitioned, reconnected, docker-restarts,
+//!                                         slow-start 10, disk-full; for ever without `for`
+//! registry down for 60s                   days 400 · ledger lost · ledger aged · evictions blocked
+//! on node-2 docker stop etcd              pause, rm -f, rmi IMAGE, recreate NAME [with ARGUMENT],
+//!                                         run other NAME, copy NAME as OTHER
+//! on node-2 rm PATH                       rm -r DIRECTORY, chmod 0666 PATH, write PATH << … >>, lose etcd data
+//! kubectl cordon node-2                   uncordon, label node-2 k=v, label node-2 k-, taint, delete node
+//! fault {fault: disk_full, node: node-2}  any other, as YAML of windlass_simulator::Fault
+//!
+//! at node-2/etcd/replace create: operator dies before
+//!                                         in the next run, at that step's first verb of this word
+//! at node-2/etcd/replace: node-3 power-off
+//!                                         at that step's first verb that changes something
+//! at verb 40: verb fails once             or `verb fails`, `verb fails after`
+//! wait 60s                                observe · story [words]
+//! expect rests                            planning again gives nothing
+//! expect no trace                         the machines are as at the beginning, images and snapshots excepted
+//! ```
+
+mod fold;
+mod script;
+mod seen;
+mod show;
+mod strike;
+mod wish;
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::sync::PoisonError;
+
+use serde_yaml::Value;
+use windlass_blueprint::Catalog;
+use windlass_engine::End;
+use windlass_model::{Intent, NodeName, Planning};
+use windlass_simulator::{Fault, FaultSchedule, Fingerprint, SimFleet, Workload, World};
+
+use self::script::{Command, Expected, Line, Moment, Run, Shown};
+use crate::drive::{Ended, Helm, Wish};
+
+/// What came of a scenario.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// The whole output.
+    pub output: String,
+    /// What is wrong, whatever the frozen output says: something expected that is not so, a rule that was broken.
+    pub wrongs: Vec<String>,
+}
+
+/// Runs a scenario.
+///
+/// # Errors
+/// A line is not understood or cannot be carried out.
+pub fn run(text: &str, catalog: &Catalog) -> Result<Told, String> {
+    let lines = script::read(text)?;
+    let mut stage = Stage::new(catalog);
+    for Line { number, text, command } in &lines {
+        let _ = writeln!(stage.told.output, "> {text}");
+        stage.carry_out(command).map_err(|what| format!("line {number}: {text}: {what}"))?;
+    }
+    Ok(stage.told)
+}
+
+/// A scenario under way.
+struct Stage<'a> {
+    catalog: &'a Catalog,
+    machines: Option<usize>,
+    users: Workload,
+    file: Value,
+    moments: Vec<(Moment, Fault)>,
+    begun: Option<Begun>,
+    told: Told,
+    complaints: usize,
+    warned: BTreeSet<String>,
+    /// What was shown last, if nothing has happened since.
+    last_shown: Option<Planning>,
+}
+
+/// The world, once something has happened in it.
+struct Begun {
+    helm: Helm,
+    first: Fingerprint,
+}
+
+impl<'a> Stage<'a> {
+    fn new(catalog: &'a Catalog) -> Self {
+        Self {
+            catalog,
+            machines: None,
+            users: Workload::default(),
+            file: Value::Null,
+            moments: Vec::new(),
+            begun: None,
+            told: Told::default(),
+            complaints: 0,
+            warned: BTreeSet::new(),
+            last_shown: None,
+        }
+    }
+
+    fn carry_out(&mut self, command: &Command) -> Result<(), String> {
+        if !matches!(command, Command::Up(_) | Command::At(..)) {
+            self.last_shown = None;
+        }
+        match command {
+            Command::Bare(machines) => self.machines = Some(*machines),
+            Command::Users(users) => self.users = *users,
+            Command::Cluster(text) => {
+                self.file = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
+            }
+            Command::Sized(groups) => {
+                self.file = serde_yaml::from_str(&wish::sized(groups)).map_err(|error| error.to_string())?;
+            }
+            Command::Edit(edit) => edit.apply(&mut self.file)?,
+            Command::Plan(run) => self.plan(run)?,
+            Command::Up(run) => self.up(run)?,
+            Command::Strike(fault) => self.world(|world| world.strike(fault)),
+            Command::At(moment, fault) => self.moments.push((moment.clone(), fault.clone())),
+            Command::Wait(seconds) => self.world(|world| world.wait(*seconds)),
+            Command::Observe => {
+                let Some(wish) = self.wish()? else { return Ok(()) };
+                let (seen, _) = self.begun().helm.look_and_plan(&wish, &Intent::converge())?;
+                self.told.output.push_str(&seen::inventory(&seen));
+            }
+            Command::Story(words) => self.story(words),
+            Command::ExpectRests => {
+                let Some(wish) = self.wish()? else { return Ok(()) };
+                let (_, planning) = self.begun().helm.look_and_plan(&wish, &Intent::converge())?;
+                if !planning.plan.is_empty() {
+                    self.told.output.push_str(&show::planning(&planning, Shown::Whole));
+                    self.wrong("planning again gives steps");
+                }
+                self.complain();
+            }
+            Command::ExpectNoTrace => {
+                let (now, first) = {
+                    let begun = self.begun();
+                    (begun.helm.fleet.with(|world| world.fingerprint()), begun.first.clone())
+                };
+                for (node, lines) in &now.nodes {
+                    for line in lines.iter().filter(|line| !first.nodes[node].contains(line)) {
+                        let _ = writeln!(self.told.output, "  {node} still has {line}");
+                        self.told.wrongs.push(format!("{node} still has {line}"));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn begun(&mut self) -> &Begun {
+        let nodes = self.file.get("nodes").and_then(Value::as_sequence).map_or(0, Vec::len);
+        let (machines, users) = (self.machines.unwrap_or(nodes), self.users);
+        self.begun.get_or_insert_with(|| {
+            let world = World::bare(machines).with_workload(users);
+            let first = world.fingerprint();
+            Begun { helm: Helm::new(SimFleet::new(world)), first }
+        })
+    }
+
+    fn world<T>(&mut self, act: impl FnOnce(&mut World) -> T) -> T {
+        self.begun().helm.fleet.with(act)
+    }
+
+    fn wrong(&mut self, what: &str) {
+        let _ = writeln!(self.told.output, "  !! {what}");
+        self.told.wrongs.push(what.to_owned());
+    }
+
+    /// What cluster.yml comes to; nothing if it is not accepted, and then that is told.
+    fn wish(&mut self) -> Result<Option<Wish>, String> {
+        let text = serde_yaml::to_string(&self.file).map_err(|error| error.to_string())?;
+        self.warn(&text);
+        match Wish::read(&text, self.catalog) {
+            Ok(wish) => Ok(Some(wish)),
+            Err(diagnostics) => {
+                for line in diagnostics.lines() {
+                    let _ = writeln!(self.told.output, "  {line}");
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Tells of what in cluster.yml has no effect, once.
+    fn warn(&mut self, text: &str) {
+        let reading = windlass_spec::read(text.as_bytes());
+        if reading.spec.is_none() {
+            return;
+        }
+        for diagnostic in reading.diagnostics {
+            let warning = format!("  warning: {} [{}]", diagnostic.summary, diagnostic.place.path);
+            if self.warned.insert(warning.clone()) {
+                let _ = writeln!(self.told.output, "{warning}");
+            }
+        }
+    }
+
+    fn plan(&mut self, run: &Run) -> Result<(), String> {
+        let Some(wish) = self.wish()? else { return Ok(()) };
+        let before = self.world(|world| world.fingerprint());
+        let (_, planning) = self.begun().helm.look_and_plan(&wish, &run.intent)?;
+        self.told.output.push_str(&show::planning(&planning, run.shown));
+        if before != self.world(|world| world.fingerprint()) {
+            self.wrong("`plan` changed the world");
+        }
+        self.last_shown = Some(planning);
+        self.complain();
+        Ok(())
+    }
+
+    fn up(&mut self, run: &Run) -> Result<(), String> {
+        let Some(wish) = self.wish()? else { return Ok(()) };
+        let schedule = self.schedule(&wish, run)?;
+        self.world(World::clear_story);
+        let ended = self.begun().helm.run(&wish, &run.intent, schedule);
+        self.show_rounds(run, &ended);
+        self.show_end(run, &ended);
+        self.complain();
+        self.last_shown = None;
+        Ok(())
+    }
+
+    fn show_rounds(&mut self, run: &Run, ended: &Ended) {
+        if run.shown == Shown::Quiet {
+            return;
+        }
+        let plans = self.begun().helm.plans.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let reports = match ended {
+            Ended::Concluded(conclusion) => conclusion.reports.as_slice(),
+            Ended::Died => &[],
+        };
+        for (index, planning) in plans.iter().enumerate() {
+            let _ = writeln!(self.told.output, "round {}:", index + 1);
+            let steps = show::counted(planning.plan.steps.len(), "step");
+            if index == 0 && self.last_shown.as_ref() == Some(planning) {
+                let _ = writeln!(self.told.output, "  {steps}, as planned above");
+            } else if let Some(same) = plans[..index].iter().position(|earlier| earlier == planning) {
+                let _ = writeln!(self.told.output, "  {steps}, as in round {}", same + 1);
+            } else {
+                self.told.output.push_str(&show::planning(planning, run.shown));
+            }
+            match reports.get(index) {
+                Some(report) if report.is_complete() => self.told.output.push_str("  all done\n"),
+                Some(report) => self.told.output.push_str(&show::report(report)),
+                None if matches!(ended, Ended::Died) && index + 1 == plans.len() => {
+                    let story = self.world(|world| world.story());
+                    let _ = writeln!(self.told.output, "  {}", how_far(&story, planning.plan.steps.len()));
+                }
+                None => self.told.output.push_str("  not carried out\n"),
+            }
+        }
+    }
+
+    fn show_end(&mut self, run: &Run, ended: &Ended) {
+        let died = self.world(|world| world.has_operator_died());
+        let (how, is) = match ended {
+            Ended::Concluded(conclusion) => {
+                let rounds = show::counted(conclusion.reports.len(), "round");
+                (format!("{:?} after {rounds}", conclusion.end), Expected::End(conclusion.end))
+            }
+            Ended::Died if died => ("the operator's machine died".to_owned(), Expected::Death),
+            Ended::Died => ("the ledger could not be read".to_owned(), Expected::Death),
+        };
+        let _ = writeln!(self.told.output, "end: {how}");
+        if let Ended::Concluded(conclusion) = ended
+            && (run.shown == Shown::Quiet || conclusion.planning.plan.is_empty())
+            && !conclusion.planning.findings.is_empty()
+        {
+            let findings = Planning { findings: conclusion.planning.findings.clone(), ..Planning::default() };
+            let shown = show::planning(&findings, Shown::Whole);
+            self.told.output.push_str(shown.trim_end_matches("  nothing to do\n"));
+        }
+        let expected = run.expected.unwrap_or(Expected::End(End::Converged));
+        if is != expected {
+            self.wrong(&format!("expected was {expected:?}"));
+        }
+    }
+
+    /// The faults of the next run, each at the number of its verb.
+    fn schedule(&mut self, wish: &Wish, run: &Run) -> Result<FaultSchedule, String> {
+        let mut schedule = FaultSchedule::default();
+        for (moment, fault) in std::mem::take(&mut self.moments) {
+            let verb = match moment {
+                Moment::Verb(verb) => verb,
+                Moment::Step { id, word } => {
+                    // What has not happened yet is found by a rehearsal on a copy of the world.
+                    let rehearsal = Helm::new(SimFleet::new(self.world(|world| world.clone())));
+                    rehearsal.fleet.with(World::clear_story);
+                    rehearsal.run(wish, &run.intent, schedule.clone());
+                    let story = rehearsal.fleet.with(|world| world.story());
+                    verb_of(&story, &id, word.as_deref())
+                        .ok_or_else(|| format!("no such verb in `{id}`; the story was:\n{story}"))?
+                }
+            };
+            schedule = schedule.and(verb, fault);
+        }
+        Ok(schedule)
+    }
+
+    fn story(&mut self, words: &[String]) {
+        let story = self.world(|world| world.story());
+        for line in story.lines() {
+            // The time is left away: it would change with every latency.
+            let Some((_, line)) = line.trim_start().split_once(' ') else { continue };
+            let is_shown = if words.is_empty() {
+                !is_question(line)
+            } else {
+                words.iter().any(|word| line.contains(word.as_str()))
+            };
+            if is_shown {
+                let _ = writeln!(self.told.output, "  {}", without_number(line));
+            }
+        }
+    }
+
+    /// Tells of every rule that was broken since the last time.
+    fn complain(&mut self) {
+        let complaints = self.begun().helm.complaints();
+        let fresh: Vec<String> = complaints.iter().skip(self.complaints).cloned().collect();
+        self.complaints = complaints.len();
+        for complaint in fresh {
+            self.wrong(&complaint);
+        }
+    }
+}
+
+/// How far the last plan of a run came that was cut off.
+fn how_far(story: &str, steps: usize) -> String {
+    let mut begun: Vec<&str> = Vec::new();
+    let mut done = 0;
+    for line in story.lines() {
+        match line.split_whitespace().collect::<Vec<&str>>().as_slice() {
+            [_, "begins", id] => begun.push(id),
+            [_, "done", id] => {
+                done += 1;
+                begun.retain(|other| other != id);
+            }
+            _ => {}
+        }
+    }
+    let begun = if begun.is_empty() { "none".to_owned() } else { show::folded_ids(&begun).join(", ") };
+    format!("{done} of {steps} steps done, under way: {begun}")
+}
+
+/// Verbs that change nothing.
+const QUESTIONS: [&str; 8] = ["look", "container", "log", "read", "members", "nodes", "node", "pods"];
+
+fn is_question(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    let numbered = words.next().is_some_and(|word| word.parse::<u64>().is_ok());
+    numbered && words.nth(1).is_some_and(|word| QUESTIONS.contains(&word))
+}
+
+fn without_number(line: &str) -> &str {
+    let line = line.trim_start();
+    line.trim_start_matches(|digit: char| digit.is_ascii_digit()).trim_start()
+}
+
+/// The number of the first verb on a step's node after the step has begun, of this word or of any that changes
+/// something.
+fn verb_of(story: &str, id: &str, word: Option<&str>) -> Option<u64> {
+    let node = NodeName::from(id.split('/').next()?);
+    let mut lines = story.lines().map(|line| line.split_whitespace().collect::<Vec<&str>>());
+    lines.find(|words| words.get(1..) == Some(&["begins", id]))?;
+    lines.find_map(|words| {
+        let number: u64 = words.get(1)?.parse().ok()?;
+        let here = words.get(2).is_some_and(|place| *place == node.as_str() || *place == "-");
+        let verb = words.get(3..)?.join(" ");
+        let meant = match word {
+            Some(word) => verb.starts_with(word),
+            None => !words.get(3).is_some_and(|word| QUESTIONS.contains(word)),
+        };
+        (here && meant).then_some(number)
+    })
+}

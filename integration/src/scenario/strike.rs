@@ -1,0 +1,145 @@
+//! What happens to a world, as people say it: commands they would type, and what breaks by itself.
+
+use windlass_model::{FilePath, Mode, NodeName, Taint};
+use windlass_simulator::{Fault, How, Mischief, When};
+
+use super::script::{cut, number};
+
+/// Reads what happens.
+///
+/// # Errors
+/// It is not understood.
+pub(super) fn read(said: &str, block: Option<String>) -> Result<Fault, String> {
+    let (first, rest) = cut(said);
+    match first {
+        "on" => {
+            let (node, command) = cut(rest);
+            by_hand(NodeName::from(node), command, block).map(Fault::ByHand)
+        }
+        "kubectl" => kubectl(rest).map(Fault::ByHand),
+        "registry" => match cut(rest) {
+            ("down", time) => Ok(Fault::RegistryDown { seconds: for_seconds(time)? }),
+            _ => Err("the registry is `down`, or `down for 60s`".to_owned()),
+        },
+        "days" => Ok(Fault::DaysPass { days: number(rest)? }),
+        "ledger" => match rest {
+            "lost" => Ok(Fault::LedgerLost),
+            "aged" => Ok(Fault::LedgerAged),
+            _ => Err("the ledger is `lost` or `aged`".to_owned()),
+        },
+        "evictions" => match rest {
+            "blocked" => Ok(Fault::EvictionsBlocked),
+            "unblocked" => Ok(Fault::EvictionsUnblocked),
+            _ => Err("evictions are `blocked` or `unblocked`".to_owned()),
+        },
+        "operator" => match rest {
+            "dies before" => Ok(Fault::OperatorDies { when: When::Before }),
+            "dies after" => Ok(Fault::OperatorDies { when: When::After }),
+            _ => Err("the operator's machine `dies before` a verb or `dies after` it".to_owned()),
+        },
+        "verb" => match rest {
+            "fails" => Ok(Fault::Fails { when: When::Before, how: How::Lasting }),
+            "fails once" => Ok(Fault::Fails { when: When::Before, how: How::Passing }),
+            "fails after" => Ok(Fault::Fails { when: When::After, how: How::Lasting }),
+            _ => Err("a verb `fails`, `fails once` or `fails after`".to_owned()),
+        },
+        "fault" => serde_yaml::from_str(rest).map_err(|error| error.to_string()),
+        _ => machine(NodeName::from(first), rest).ok_or_else(|| "not understood".to_owned()),
+    }
+}
+
+/// `60s`, `5m` or `2h` in seconds.
+///
+/// # Errors
+/// It is none of these.
+pub(super) fn seconds(text: &str) -> Result<u64, String> {
+    let units = [("s", 1), ("m", 60), ("h", 3_600)];
+    let found = units.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)));
+    let (count, factor) = found.ok_or_else(|| format!("`{text}` is no time such as `60s`"))?;
+    number::<u64>(count).map(|count| count * factor)
+}
+
+fn for_seconds(text: &str) -> Result<Option<u64>, String> {
+    match text.strip_prefix("for ") {
+        Some(time) => seconds(time.trim()).map(Some),
+        None if text.is_empty() => Ok(None),
+        None => Err(format!("`{text}` is no time such as `for 60s`")),
+    }
+}
+
+/// `node-2 power-off for 60s`.
+fn machine(node: NodeName, what: &str) -> Option<Fault> {
+    let (what, rest) = cut(what);
+    Some(match what {
+        "power-off" => Fault::PowerOff { node, seconds: for_seconds(rest).ok()? },
+        "power-on" => Fault::PowerOn { node },
+        "unreachable" => Fault::Unreachable { node, seconds: for_seconds(rest).ok()? },
+        "partitioned" => Fault::Partitioned { node, seconds: for_seconds(rest).ok()? },
+        "reconnected" => Fault::Reconnected { node },
+        "docker-restarts" => Fault::DockerRestarts { node },
+        "slow-start" => Fault::SlowStart { node, factor: number(rest).ok()? },
+        "disk-full" => Fault::DiskFull { node, seconds: for_seconds(rest).ok()? },
+        _ => return None,
+    })
+}
+
+/// `on node-2 docker stop etcd`.
+fn by_hand(node: NodeName, command: &str, block: Option<String>) -> Result<Mischief, String> {
+    let words: Vec<&str> = command.split_whitespace().collect();
+    Ok(match words.as_slice() {
+        ["docker", "stop", name] => Mischief::ContainerStopped { node, container: (*name).into() },
+        ["docker", "pause", name] => Mischief::ContainerPaused { node, container: (*name).into() },
+        ["docker", "rm", "-f", name] => Mischief::ContainerRemoved { node, container: (*name).into() },
+        ["docker", "rmi", image] => Mischief::ImageRemoved { node, image: (*image).into() },
+        ["docker", "run", "other", name] => Mischief::ForeignContainer { node, container: (*name).into() },
+        ["docker", "recreate", name] => Mischief::ContainerRecreated { node, container: (*name).into() },
+        ["docker", "recreate", name, "with", argument] => {
+            Mischief::ContainerEdited { node, container: (*name).into(), argument: (*argument).to_owned() }
+        }
+        ["docker", "copy", name, "as", copy] => {
+            Mischief::ContainerLeftOver { node, container: (*name).into(), name: (*copy).into() }
+        }
+        ["rm", "-r", path] => Mischief::DirectoryDeleted { node, path: FilePath::from(*path) },
+        ["rm", path] => Mischief::FileDeleted { node, path: FilePath::from(*path) },
+        ["chmod", mode, path] => Mischief::FileMode {
+            node,
+            path: FilePath::from(*path),
+            mode: Mode(u32::from_str_radix(mode, 8).map_err(|_| format!("`{mode}` is no mode"))?),
+        },
+        ["write", path] => Mischief::FileEdited {
+            node,
+            path: FilePath::from(*path),
+            text: block.ok_or("`write` wants a text between `<<` and `>>`")?,
+        },
+        ["lose", "etcd", "data"] => Mischief::EtcdDataLost { node },
+        _ => return Err("no such thing is done by hand".to_owned()),
+    })
+}
+
+/// `kubectl cordon node-2`.
+fn kubectl(command: &str) -> Result<Mischief, String> {
+    let words: Vec<&str> = command.split_whitespace().collect();
+    Ok(match words.as_slice() {
+        ["cordon", node] => Mischief::Cordoned { node: (*node).into() },
+        ["uncordon", node] => Mischief::Uncordoned { node: (*node).into() },
+        ["delete", "node", node] => Mischief::NodeObjectDeleted { node: (*node).into() },
+        ["label", node, label] => {
+            let node = (*node).into();
+            match (label.strip_suffix('-'), label.split_once('=')) {
+                (_, Some((key, value))) => {
+                    Mischief::Labelled { node, key: key.to_owned(), value: Some(value.to_owned()) }
+                }
+                (Some(key), None) => Mischief::Labelled { node, key: key.to_owned(), value: None },
+                (None, None) => return Err("a label is `key=value` or `key-`".to_owned()),
+            }
+        }
+        ["taint", node, taint] => Mischief::Tainted { node: (*node).into(), taint: tainted(taint)? },
+        _ => return Err("no such kubectl command".to_owned()),
+    })
+}
+
+fn tainted(text: &str) -> Result<Taint, String> {
+    let (label, effect) = text.split_once(':').ok_or("a taint is `key=value:Effect`")?;
+    let (key, value) = label.split_once('=').unwrap_or((label, ""));
+    Ok(Taint { key: key.into(), value: value.into(), effect: effect.into() })
+}
