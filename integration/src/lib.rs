@@ -5,3 +5,5 @@ pub mod drive;
 pub mod generate;
 pub mod mishap;
 pub mod properties;
+pub mod settled;
+pub mod speed;
