@@ -12,6 +12,7 @@ use windlass_model::{
 use crate::builder::{PlanBuilder, StepHandle};
 use crate::compare::{Condition, Contents};
 use crate::etcd::Votes;
+use crate::nodes::has_new_image;
 use crate::rules::Rules;
 
 /// Seconds within which a container must become healthy.
@@ -35,6 +36,8 @@ pub(crate) struct Planner<'a> {
     pub(crate) minted: BTreeMap<CertName, Vec<Reason>>,
     /// What is to be done about each wished container of each node in sight.
     pub(crate) conditions: BTreeMap<&'a NodeName, BTreeMap<Component, Condition>>,
+    /// Whether Kubernetes moves to another version by this plan.
+    pub(crate) upgrading: bool,
     /// What becomes true in the ledger at the end, and after which steps.
     pub(crate) conclusion: LedgerChange,
     pub(crate) conclude_after: Vec<StepHandle>,
@@ -89,6 +92,7 @@ impl<'a> Planner<'a> {
             findings: Vec::new(),
             minted: BTreeMap::new(),
             conditions: BTreeMap::new(),
+            upgrading: false,
             conclusion: LedgerChange::default(),
             conclude_after: Vec::new(),
             commit: None,
@@ -152,6 +156,12 @@ impl<'a> Planner<'a> {
                 Some((name, conditions))
             })
             .collect();
+        self.upgrading = self.conditions.values().any(|conditions| {
+            matches!(
+                conditions.get(&Component::KubeApiserver),
+                Some(Condition::Differs { reasons, .. }) if has_new_image(reasons)
+            )
+        });
     }
 
     /// What runs and cannot work because something else does not is left alone: a restart would not help.
