@@ -16,7 +16,12 @@ pub(crate) enum Condition {
     /// It is as wished, and was started moments ago.
     Settling,
     /// It is as wished but for files that it can read again while it runs.
-    Reload(Vec<Reason>),
+    Reload {
+        /// Which files.
+        reasons: Vec<Reason>,
+        /// Whether it does its work all the same.
+        works: bool,
+    },
     /// It is not there.
     Absent,
     /// It is as wished but does not run.
@@ -39,7 +44,7 @@ pub(crate) enum Condition {
 impl Condition {
     /// Whether the container runs and does its work now.
     pub(crate) fn works(&self) -> bool {
-        matches!(self, Self::Good | Self::Reload(_) | Self::Differs { works: true, .. })
+        matches!(self, Self::Good | Self::Reload { works: true, .. } | Self::Differs { works: true, .. })
     }
 }
 
@@ -127,9 +132,10 @@ impl<'a> Contents<'a> {
             (ContainerState::Paused | ContainerState::Crashing, _) => {
                 Condition::Sick(not_running(seen).into_iter().collect())
             }
-            (ContainerState::Running, _) if !reloadable.is_empty() => Condition::Reload(
-                reloadable.into_iter().map(|difference| Reason::Differs { difference }).collect(),
-            ),
+            (ContainerState::Running, _) if !reloadable.is_empty() => Condition::Reload {
+                reasons: reloadable.into_iter().map(|difference| Reason::Differs { difference }).collect(),
+                works,
+            },
             (ContainerState::Running, Health::Healthy) => Condition::Good,
             (ContainerState::Running, Health::Starting) => Condition::Settling,
             (ContainerState::Running, Health::Unhealthy) => Condition::Sick(vec![Reason::Unhealthy]),

@@ -419,8 +419,10 @@ impl<'a> Planner<'a> {
             return Need::Replaced(Reason::MemberLostData);
         }
         match condition {
-            Condition::Good | Condition::Reload(_) if member.health == Health::Healthy => Need::Nothing,
-            Condition::Good | Condition::Reload(_) | Condition::Settling | Condition::Waiting => Need::Time,
+            Condition::Good | Condition::Reload { .. } if member.health == Health::Healthy => Need::Nothing,
+            Condition::Good | Condition::Reload { .. } | Condition::Settling | Condition::Waiting => {
+                Need::Time
+            }
             // etcd itself knows better than one question to its container.
             Condition::Sick(_) if running && member.health == Health::Healthy => Need::Time,
             Condition::Absent | Condition::Down(_) => Need::Up,

@@ -3,62 +3,102 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{
-    Action, Because, CertKind, Content, FilePath, FileWish, NodeName, Reason, SpecPath, StepId,
+    Action, Because, CertKind, CertName, Content, FileDifference, FilePath, FileWish, NodeName, NodeWish,
+    OnChange, Reason, Role, SpecPath, StepId,
 };
 
+use crate::builder::StepHandle;
 use crate::compare::Contents;
 use crate::planner::Planner;
 
+/// Files of one node that differ, and why each is written.
+pub(crate) type Differing = (BTreeMap<FilePath, FileWish>, Vec<Reason>);
+
 impl<'a> Planner<'a> {
     /// Plans one write a node, of all files that differ there.
+    ///
+    /// A list of API servers that is there already waits until what is new in it works: see
+    /// [`Self::write_proxy_files`].
     pub(crate) fn files(&mut self) {
-        let nodes: Vec<(&'a NodeName, BTreeMap<FilePath, FileWish>, Vec<Reason>)> = {
-            let contents = Contents::new(self.seen, &self.minted);
-            self.nodes_in_sight()
-                .filter_map(|(name, node, facts)| {
-                    let differing: Vec<_> = node
-                        .files
-                        .iter()
-                        .filter(|(_, wish)| wish.content != Content::Ledger)
-                        .filter_map(|(path, wish)| {
-                            Some((path, wish, contents.file_difference(path, wish, facts)?))
-                        })
-                        .collect();
-                    let reasons = differing
-                        .iter()
-                        .map(|(path, _, how)| Reason::FileDiffers { path: (*path).clone(), how: *how })
-                        .collect();
-                    let files: BTreeMap<FilePath, FileWish> =
-                        differing.into_iter().map(|(path, wish, _)| (path.clone(), wish.clone())).collect();
-                    (!files.is_empty()).then_some((name, files, reasons))
-                })
-                .collect()
-        };
-        // Leaves can be made again; authorities and the service-account key cannot, so these are on every
-        // control-plane node before anything made from them is on any.
-        let mints_root = self
-            .minted
-            .keys()
-            .any(|name| self.wish.certs.get(name).is_some_and(|wish| wish.kind != CertKind::Leaf));
-        for (name, files, reasons) in nodes {
-            let minted = files.values().any(|wish| match &wish.content {
-                Content::Cert { cert, .. } => self.minted.contains_key(cert),
-                Content::Text(_) | Content::Secret(_) | Content::Ledger => false,
-            });
-            let origins: BTreeSet<SpecPath> = files.values().filter_map(|wish| wish.origin.clone()).collect();
-            let step = self.builder.step(
-                StepId::new(name, "files", "write"),
-                Action::WriteFiles { node: name.clone(), files },
-                reasons,
-                origins.into_iter().collect(),
-            );
-            if let Some(commit) = self.commit {
-                self.builder.after(step, commit, Because::DurableFirst);
+        let mut nodes: Vec<(&'a NodeName, Differing)> = Vec::new();
+        let mut late_files: BTreeMap<&'a NodeName, Differing> = BTreeMap::new();
+        let contents = Contents::new(self.seen, &self.minted);
+        for (name, node, facts) in self.nodes_in_sight() {
+            let (mut now, mut later) = (Differing::default(), Differing::default());
+            for (path, wish) in node.files.iter().filter(|(_, wish)| wish.content != Content::Ledger) {
+                let Some(how) = contents.file_difference(path, wish, facts) else { continue };
+                let waits = how != FileDifference::Missing && is_read_again(node, path);
+                let (files, reasons) = if waits { &mut later } else { &mut now };
+                files.insert(path.clone(), wish.clone());
+                reasons.push(Reason::FileDiffers { path: path.clone(), how });
             }
-            if minted && mints_root && self.rules.durable_first {
-                self.builder.after_all(step, self.copies.clone(), Because::DurableFirst);
+            if !now.0.is_empty() {
+                nodes.push((name, now));
             }
+            if !later.0.is_empty() {
+                late_files.insert(name, later);
+            }
+        }
+        self.late_files = late_files;
+        for (name, (files, reasons)) in nodes {
+            let step = self.write(name, "files", files, reasons);
             self.files.insert(name, step);
         }
     }
+
+    /// Plans the write of changed lists of API servers, when those that are new in them work.
+    pub(crate) fn write_proxy_files(&mut self) {
+        if !self.may_forget_api_servers() {
+            return;
+        }
+        for (name, (files, reasons)) in std::mem::take(&mut self.late_files) {
+            let step = self.write(name, "nginx-proxy", files, reasons);
+            if self.rules.remove_last {
+                let new_servers: Vec<StepHandle> = self.api_up.values().copied().collect();
+                self.builder.after_all(step, new_servers, Because::RemoveLast);
+            }
+            self.proxy_files.insert(name, step);
+        }
+    }
+
+    /// Whether a wished API server is in sight: else nobody knows whether any of the new list works.
+    pub(crate) fn may_forget_api_servers(&self) -> bool {
+        !self.rules.remove_last || self.with_role(Role::ControlPlane).any(|(name, _)| self.is_in_sight(name))
+    }
+
+    fn write(
+        &mut self,
+        name: &NodeName,
+        subject: &str,
+        files: BTreeMap<FilePath, FileWish>,
+        reasons: Vec<Reason>,
+    ) -> StepHandle {
+        // Leaves can be made again; authorities and the service-account key cannot, so these are on every
+        // control-plane node before anything made from them is on any.
+        let is_minted = |cert: &CertName| self.minted.contains_key(cert);
+        let is_root =
+            |cert: &CertName| self.wish.certs.get(cert).is_some_and(|wish| wish.kind != CertKind::Leaf);
+        let minted = files.values().any(|wish| match &wish.content {
+            Content::Cert { cert, .. } => is_minted(cert),
+            Content::Text(_) | Content::Secret(_) | Content::Ledger => false,
+        });
+        let after_copies = minted && self.rules.durable_first && self.minted.keys().any(is_root);
+        let origins: BTreeSet<SpecPath> = files.values().filter_map(|wish| wish.origin.clone()).collect();
+        let step = self.builder.step(
+            StepId::new(name, subject, "write"),
+            Action::WriteFiles { node: name.clone(), files },
+            reasons,
+            origins.into_iter().collect(),
+        );
+        self.builder.after_all(step, self.commit, Because::DurableFirst);
+        if after_copies {
+            self.builder.after_all(step, self.copies.clone(), Because::DurableFirst);
+        }
+        step
+    }
+}
+
+/// Whether a container of the node reads this file again while it runs.
+fn is_read_again(node: &NodeWish, path: &FilePath) -> bool {
+    node.containers.values().any(|wish| wish.spec.reads.get(path) == Some(&OnChange::Reload))
 }

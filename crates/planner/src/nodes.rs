@@ -46,6 +46,7 @@ impl<'a> Planner<'a> {
         let nodes: Vec<(&'a NodeName, &'a NodeWish)> =
             self.nodes_in_sight().map(|(name, node, _)| (name, node)).collect();
         let mut heals = Vec::new();
+        self.write_proxy_files();
         for &(name, _) in &nodes {
             if let Some(heal) = self.bring_up_node(name) {
                 heals.push(heal);
@@ -153,16 +154,25 @@ impl<'a> Planner<'a> {
     /// A changed list of API servers is read again while nginx runs.
     fn reload_proxy(&mut self, name: &'a NodeName) {
         let component = Component::NginxProxy;
-        let Some(Condition::Reload(reasons)) = self.condition(name, component) else { return };
+        let Some(Condition::Reload { reasons, .. }) = self.condition(name, component) else { return };
+        if !self.may_forget_api_servers() {
+            self.hold(
+                name,
+                component.as_str(),
+                "nginx-proxy keeps its list of API servers",
+                "one of the new list must be in sight, or cluster.yml name another",
+            );
+            return;
+        }
         let reload = self.builder.step(
             StepId::new(name, component, "reload"),
             Action::ReloadContainer { node: name.clone(), component },
             reasons.clone(),
             vec![],
         );
-        self.builder.after_all(reload, self.files.get(name).copied(), Because::Needs);
+        let written = self.proxy_files.get(name).or(self.files.get(name)).copied();
+        self.builder.after_all(reload, written, Because::Needs);
         let wait = self.await_container(name, component, Some(reload));
-        self.builder.after_all(wait, self.api_up.values().copied().collect::<Vec<_>>(), Because::Needs);
         self.reloads.push(wait);
     }
 

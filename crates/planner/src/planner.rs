@@ -12,6 +12,7 @@ use windlass_model::{
 use crate::builder::{PlanBuilder, StepHandle};
 use crate::compare::{Condition, Contents};
 use crate::etcd::Votes;
+use crate::files::Differing;
 use crate::nodes::has_new_image;
 use crate::rules::Rules;
 
@@ -47,6 +48,9 @@ pub(crate) struct Planner<'a> {
     pub(crate) born: Option<StepHandle>,
     pub(crate) copies: Vec<StepHandle>,
     pub(crate) files: BTreeMap<&'a NodeName, StepHandle>,
+    /// Changed lists of API servers: still to be planned, and planned.
+    pub(crate) late_files: BTreeMap<&'a NodeName, Differing>,
+    pub(crate) proxy_files: BTreeMap<&'a NodeName, StepHandle>,
     pulls: BTreeMap<(&'a NodeName, ImageRef), StepHandle>,
     /// The waits for what this plan brings up, by layer.
     pub(crate) etcd_heals: Vec<StepHandle>,
@@ -99,6 +103,8 @@ impl<'a> Planner<'a> {
             born: None,
             copies: Vec::new(),
             files: BTreeMap::new(),
+            late_files: BTreeMap::new(),
+            proxy_files: BTreeMap::new(),
             pulls: BTreeMap::new(),
             etcd_heals: Vec::new(),
             api_heals: Vec::new(),
@@ -315,6 +321,9 @@ impl<'a> Planner<'a> {
         let origins = wish.origins.whole.iter().cloned().collect();
         let step = self.builder.step(StepId::new(node, component, verb), action, reasons, origins);
         self.needs_files_and_image(step, node, image);
+        if component == Component::NginxProxy {
+            self.builder.after_all(step, self.proxy_files.get(node).copied(), Because::Needs);
+        }
         Some(step)
     }
 
@@ -352,6 +361,9 @@ impl<'a> Planner<'a> {
         };
         let step = self.builder.step(StepId::new(node, component, verb), action, reasons, origins);
         self.needs_files_and_image(step, node, image);
+        if component == Component::NginxProxy {
+            self.builder.after_all(step, self.proxy_files.get(node).copied(), Because::Needs);
+        }
         self.disturbed.insert((node, component), step);
         Some(step)
     }

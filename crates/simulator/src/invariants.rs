@@ -224,7 +224,7 @@ impl World {
         let unseen = self.run.last_blow.is_some_and(|at| self.now < at + UNSEEN_BY_THE_API);
         let darkens = self.run.last_darkening.is_some_and(|at| self.now < at + FRESH);
         if !unseen && !darkens && !self.run.rules.dismantling {
-            self.judge_window(&before);
+            self.judge_window(&before, machine);
         }
         result
     }
@@ -265,29 +265,44 @@ impl World {
         }
     }
 
-    fn judge_window(&mut self, before: &Marks) {
-        let after = &self.view.marks.unavailable_workers;
+    /// What a verb does to a worker it does to its own machine: that proxies lose their API servers is a matter of
+    /// etcd and of these.
+    fn judge_window(&mut self, before: &Marks, machine: Option<usize>) {
+        if before.serving_apis.is_empty() || self.view.marks.serving_apis.is_empty() {
+            return;
+        }
+        let (was, is) = (&before.unavailable_workers, &self.view.marks.unavailable_workers);
+        let disturbed = machine.is_some_and(|machine| is.contains(&machine) && !was.contains(&machine));
         let limit = self.run.rules.max_unavailable_worker;
-        if after.len() > before.unavailable_workers.len() && after.len() > limit {
-            let names = self.names_of(after);
+        if disturbed && is.len() > limit {
+            let names = self.names_of(is);
             self.violate(ViolationKind::Window, format!("unavailable workers over {limit}: {names}"));
         }
     }
 
     fn judge_apis(&mut self, before: &Marks) {
         let marks = &self.view.marks;
+        if !before.etcd_serves || !marks.etcd_serves {
+            return;
+        }
         let limit = self.run.rules.max_unavailable_controlplane;
         if marks.unavailable_apis.len() > before.unavailable_apis.len()
             && marks.unavailable_apis.len() > limit
         {
             let names = self.names_of(&marks.unavailable_apis);
             self.violate(ViolationKind::ApiServers, format!("unavailable API servers over {limit}: {names}"));
-        } else if !before.able_apis.is_empty()
-            && marks.able_apis.is_empty()
-            && self.run.rules.controlplanes.len() > 1
+        } else if !before.serving_apis.is_empty()
+            && marks.serving_apis.is_empty()
+            && self.wished_apis_seen() > 1
         {
             self.violate(ViolationKind::ApiServers, "the last API server of several stopped".to_owned());
         }
+    }
+
+    /// How many of the machines that are to have an API server have served with one.
+    fn wished_apis_seen(&self) -> usize {
+        let wished = self.run.rules.controlplanes.iter().filter_map(|node| self.machine_of(node));
+        wished.filter(|machine| self.run.apis_seen.contains(machine)).count()
     }
 
     fn names_of(&self, machines: &BTreeSet<usize>) -> String {

@@ -132,6 +132,14 @@ impl World {
         for machine in 0..self.nodes.len() {
             self.register(machine, until);
         }
+        // A node that is silent is told to be so at a certain moment.
+        let silent = self.clusters.values().flat_map(|cluster| cluster.kube.nodes.values());
+        for object in silent {
+            let told_at = object.last_heartbeat + GRACE_PERIOD;
+            if object.last_heartbeat < self.now && told_at > self.now {
+                *until = (*until).min(told_at);
+            }
+        }
         if self.workload.is_none() {
             return;
         }

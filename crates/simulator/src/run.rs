@@ -65,7 +65,7 @@ pub(crate) struct Run {
     pub(crate) active: BTreeMap<StepId, Action>,
     pub(crate) operator: Operator,
     pub(crate) last_blow: Option<u64>,
-    /// Since when the worker is not ready that became so last.
+    /// Since when the worker is told not to be ready that became so last.
     pub(crate) last_darkening: Option<u64>,
     pub(crate) ledger_path: Option<FilePath>,
     pub(crate) workers_seen: BTreeSet<usize>,

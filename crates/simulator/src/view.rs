@@ -13,7 +13,7 @@ use windlass_model::{Component, MemberId, NodeName, Usage};
 use crate::docker::{Container, Phase};
 use crate::etcd::{Boot, client_may_talk};
 use crate::process::{ApiWork, ClientWork, Program, Work};
-use crate::world::{Power, World};
+use crate::world::{Link, Power, World};
 
 /// What was worked out last.
 #[derive(Clone, Debug)]
@@ -60,8 +60,6 @@ pub(crate) enum Standing {
 /// One machine.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NodeView {
-    /// Its API server could serve, had it etcd behind it.
-    pub(crate) api_able: bool,
     /// The cluster that its API server serves.
     pub(crate) api: Option<u64>,
     /// Whether its nginx-proxy finds an API server.
@@ -79,10 +77,12 @@ pub(crate) struct Marks {
     pub(crate) quorate: BTreeMap<u64, (usize, bool)>,
     /// Workers of the rules that have been available once and are not.
     pub(crate) unavailable_workers: BTreeSet<usize>,
-    /// Machines of the rules whose API server has been able once and is not.
+    /// Machines of the rules whose API server has served once and does not.
     pub(crate) unavailable_apis: BTreeSet<usize>,
-    /// Machines whose API server is able.
-    pub(crate) able_apis: BTreeSet<usize>,
+    /// Machines whose API server serves.
+    pub(crate) serving_apis: BTreeSet<usize>,
+    /// Whether any etcd serves: while none does, no API server does, through no fault of its own.
+    pub(crate) etcd_serves: bool,
 }
 
 impl World {
@@ -94,12 +94,8 @@ impl World {
         self.view.clusters = clusters;
         let mut nodes = vec![NodeView::default(); self.nodes.len()];
         for (machine, node) in nodes.iter_mut().enumerate() {
-            if let Some((api, able)) = self.api_work(machine, &mut until) {
-                node.api = if able { self.etcd_behind(machine, api) } else { None };
-                // Where etcd lives and this one does not reach it, nothing is lost with it.
-                let etcd_lives =
-                    self.view.clusters.values().any(|cluster| cluster.standing == Standing::Quorate);
-                node.api_able = able && (node.api.is_some() || !etcd_lives);
+            if let Some((api, true)) = self.api_work(machine, &mut until) {
+                node.api = self.etcd_behind(machine, api);
             }
         }
         self.view.nodes = nodes;
@@ -225,19 +221,19 @@ impl World {
         Some((cluster, NodeName::from(client.node.as_str())))
     }
 
-    /// Whether kubelet, kube-proxy and (where there is no API server) nginx-proxy do their own part.
+    /// Whether kubelet and kube-proxy do their own part, and nginx-proxy, where there is no API server, finds one.
     fn has_able_worker(&self, machine: usize, until: &mut u64) -> bool {
         let node = &self.nodes[machine];
-        let connected = node.power == Power::On && node.peers == crate::world::Link::Open;
+        let connected = node.power == Power::On && node.peers == Link::Open;
         let has_api = node.containers.values().any(|c| c.kind == Some(Component::KubeApiserver));
-        // Where nobody can be forwarded to, nothing is lost with the forwarder.
-        let api_lives = self.view.nodes.iter().any(|node| node.api.is_some());
-        let needed: &[Component] = if has_api || !api_lives {
+        let needed: &[Component] = if has_api {
             &[Component::Kubelet, Component::KubeProxy]
         } else {
             &[Component::Kubelet, Component::KubeProxy, Component::NginxProxy]
         };
-        connected && needed.iter().all(|kind| self.able_component(machine, *kind, until).is_some())
+        connected
+            && needed.iter().all(|kind| self.able_component(machine, *kind, until).is_some())
+            && (has_api || self.view.nodes[machine].proxy)
     }
 
     /// Whether a running container answers as it should, at this moment.
@@ -268,24 +264,25 @@ impl World {
     }
 
     fn take_marks(&mut self) -> Marks {
-        let able_apis: BTreeSet<usize> =
-            (0..self.nodes.len()).filter(|machine| self.view.nodes[*machine].api_able).collect();
+        let etcd_serves = self.view.clusters.values().any(|cluster| cluster.leader.is_some());
+        // One that is cut off from the others still serves its own machine, and says of itself that it is well.
+        let serves = |machine: &usize| self.view.nodes[*machine].api.is_some();
+        let serving_apis: BTreeSet<usize> = (0..self.nodes.len()).filter(serves).collect();
         let workers: BTreeSet<usize> =
             self.run.rules.workers.iter().filter_map(|node| self.machine_of(node)).collect();
         let controlplanes: BTreeSet<usize> =
             self.run.rules.controlplanes.iter().filter_map(|node| self.machine_of(node)).collect();
-        let dark: BTreeMap<usize, u64> =
-            workers.iter().filter_map(|machine| Some((*machine, self.dark_since(*machine)?))).collect();
-        self.run.last_darkening = dark.values().max().copied();
         let available: BTreeSet<usize> = workers
             .iter()
             .copied()
             .filter(|machine| self.view.nodes[*machine].worker_able && !self.is_cordoned(*machine))
-            .filter(|machine| !dark.contains_key(machine))
+            .filter(|machine| self.dark_since(*machine).is_none())
             .collect();
-        // Who has never been available cannot become unavailable: a first start disturbs nobody.
-        self.run.workers_seen.extend(&available);
-        self.run.apis_seen.extend(&able_apis);
+        self.run.last_darkening = workers.iter().filter_map(|machine| self.dark_since(*machine)).max();
+        // Who has never been of use cannot become unavailable: a first start disturbs nobody.
+        let of_use = available.iter().filter(|machine| self.view.nodes[**machine].registered.is_some());
+        self.run.workers_seen.extend(of_use);
+        self.run.apis_seen.extend(&serving_apis);
         Marks {
             quorate: self
                 .view
@@ -300,9 +297,10 @@ impl World {
                 .collect(),
             unavailable_apis: controlplanes
                 .into_iter()
-                .filter(|machine| !able_apis.contains(machine) && self.run.apis_seen.contains(machine))
+                .filter(|machine| !serving_apis.contains(machine) && self.run.apis_seen.contains(machine))
                 .collect(),
-            able_apis,
+            serving_apis,
+            etcd_serves,
         }
     }
 }

@@ -198,7 +198,7 @@ fn a_worker_that_is_cut_off_counts_and_one_that_never_worked_does_not() {
         assert_eq!(lab.broken(), []);
         lab.fleet.start(&node(2), &name("kubelet")).await.unwrap();
         lab.fleet.with(|world| world.strike(&Fault::PowerOff { node: node(4), seconds: None }));
-        seconds(46).await;
+        seconds(50).await;
         stop(&lab, 2, "kubelet").await;
         assert_eq!(lab.broken(), [ViolationKind::Window], "by now the API tells that it is not ready");
     });
