@@ -6,3 +6,5 @@ pub mod generate;
 pub mod mishap;
 pub mod properties;
 pub mod scenario;
+pub mod settled;
+pub mod speed;

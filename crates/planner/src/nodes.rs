@@ -100,7 +100,7 @@ impl<'a> Planner<'a> {
             };
             if step.is_some() || settles {
                 if let Some(step) = step
-                    && self.is_upgrading()
+                    && self.upgrading
                 {
                     // A kubelet must not be newer than the API servers.
                     self.builder.after_all(step, self.control_plane_ends.clone(), Because::Skew);
@@ -149,16 +149,6 @@ impl<'a> Planner<'a> {
             && self
                 .facts(name)
                 .is_some_and(|facts| facts.containers.contains_key(Component::KubeApiserver.as_str()))
-    }
-
-    /// Whether Kubernetes moves to another version by this plan.
-    fn is_upgrading(&self) -> bool {
-        self.conditions.values().any(|conditions| {
-            matches!(
-                conditions.get(&Component::KubeApiserver),
-                Some(Condition::Differs { reasons, .. }) if has_new_image(reasons)
-            )
-        })
     }
 
     /// A changed list of API servers is read again while nginx runs.
@@ -426,6 +416,6 @@ impl<'a> Planner<'a> {
     }
 }
 
-fn has_new_image(reasons: &[Reason]) -> bool {
+pub(crate) fn has_new_image(reasons: &[Reason]) -> bool {
     reasons.iter().any(|reason| matches!(reason, Reason::Differs { difference: Difference::Image { .. } }))
 }

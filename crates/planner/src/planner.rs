@@ -13,6 +13,7 @@ use crate::builder::{PlanBuilder, StepHandle};
 use crate::compare::{Condition, Contents};
 use crate::etcd::Votes;
 use crate::files::Differing;
+use crate::nodes::has_new_image;
 use crate::rules::Rules;
 
 /// Seconds within which a container must become healthy.
@@ -36,6 +37,8 @@ pub(crate) struct Planner<'a> {
     pub(crate) minted: BTreeMap<CertName, Vec<Reason>>,
     /// What is to be done about each wished container of each node in sight.
     pub(crate) conditions: BTreeMap<&'a NodeName, BTreeMap<Component, Condition>>,
+    /// Whether Kubernetes moves to another version by this plan.
+    pub(crate) upgrading: bool,
     /// What becomes true in the ledger at the end, and after which steps.
     pub(crate) conclusion: LedgerChange,
     pub(crate) conclude_after: Vec<StepHandle>,
@@ -93,6 +96,7 @@ impl<'a> Planner<'a> {
             findings: Vec::new(),
             minted: BTreeMap::new(),
             conditions: BTreeMap::new(),
+            upgrading: false,
             conclusion: LedgerChange::default(),
             conclude_after: Vec::new(),
             commit: None,
@@ -158,6 +162,12 @@ impl<'a> Planner<'a> {
                 Some((name, conditions))
             })
             .collect();
+        self.upgrading = self.conditions.values().any(|conditions| {
+            matches!(
+                conditions.get(&Component::KubeApiserver),
+                Some(Condition::Differs { reasons, .. }) if has_new_image(reasons)
+            )
+        });
     }
 
     /// What runs and cannot work because something else does not is left alone: a restart would not help.

@@ -1,0 +1,24 @@
+//! Measures the way from text to plan; `integration/bench` runs it and prints the numbers as one table.
+
+use divan::Bencher;
+use windlass_integration::speed::{Case, SIZES, cluster_text, text_to_plan, wish_of};
+
+fn main() {
+    divan::main();
+}
+
+#[divan::bench(args = SIZES)]
+fn first_bring_up(bencher: Bencher<'_, '_>, nodes: usize) {
+    measure(bencher, nodes, Case::FirstBringUp);
+}
+
+#[divan::bench(args = SIZES)]
+fn nothing_to_do(bencher: Bencher<'_, '_>, nodes: usize) {
+    measure(bencher, nodes, Case::NothingToDo);
+}
+
+fn measure(bencher: Bencher<'_, '_>, nodes: usize, case: Case) {
+    let text = cluster_text(nodes);
+    let seen = case.inventory(&wish_of(&text));
+    bencher.bench(|| text_to_plan(divan::black_box(&text), divan::black_box(&seen)));
+}

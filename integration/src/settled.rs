@@ -1,0 +1,255 @@
+//! What a look finds on machines that nobody has touched, and on a cluster that is all as wished.
+//!
+//! ```text
+//! Blueprint ──▶ fresh_inventory      machines with nothing on them
+//!           └─▶ settled_inventory    the same machines after an `up` that went well
+//! ```
+//!
+//! *Guarantees*: nothing of the inventory shares memory with the blueprint. What was seen has come over a wire
+//! in real runs, so containers are read back from the text of their label, and every name is a copy of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use windlass_model::{
+    Birth, Blueprint, CertFace, CertName, Component, ContainerSeen, ContainerState, ContainerWish, Content,
+    Digest, EtcdData, EtcdSeen, FilePath, FileSeen, FileWish, Health, Inventory, KubeSeen, LastNode,
+    LedgerCopy, LedgerFace, Lineage, Loaded, Maker, MemberId, MemberSeen, NodeFacts, NodeName, NodeObject,
+    NodeSeen, NodeWish, Owned, Readiness, Role, Scheduling, Secret, SecretName, StoredCert, Taint, Timestamp,
+    Vote,
+};
+
+/// The moment of the look; any will do, since nothing reads a clock.
+const TAKEN_AT: Timestamp = Timestamp(1_700_000_000);
+
+/// Every machine of the wish is in sight, and nothing is on it.
+pub fn fresh_inventory(wish: &Blueprint) -> Inventory {
+    let nodes =
+        wish.nodes.keys().map(|name| (copy_of_node(name), NodeSeen::InSight(Box::default()))).collect();
+    Inventory {
+        taken_at: TAKEN_AT,
+        nodes,
+        etcd: EtcdSeen::Silent,
+        kube: KubeSeen::Silent,
+        ledger: LedgerFace::default(),
+    }
+}
+
+/// Everything is as wished, and has been for a day.
+pub fn settled_inventory(wish: &Blueprint) -> Inventory {
+    let ledger = ledger_of(wish);
+    let peers: Vec<(&NodeName, &NodeWish)> = wish.with_role(Role::Etcd).collect();
+    let list: Vec<String> =
+        peers.iter().map(|(name, node)| format!("etcd-{name}={}", node.target.peer_url())).collect();
+    let birth = [
+        format!("--initial-cluster={}", list.join(",")),
+        "--initial-cluster-state=new".to_owned(),
+        "--initial-cluster-token=etcd-cluster-1".to_owned(),
+    ];
+    let nodes = wish
+        .nodes
+        .iter()
+        .map(|(name, node)| {
+            let facts = facts_of(wish, node, &ledger, &birth);
+            (copy_of_node(name), NodeSeen::InSight(Box::new(facts)))
+        })
+        .collect();
+    let members = peers
+        .iter()
+        .zip(1..)
+        .map(|((name, node), id)| MemberSeen {
+            id: MemberId(id),
+            name: format!("etcd-{name}"),
+            peer_url: node.target.peer_url(),
+            vote: Vote::Voter,
+            health: Health::Healthy,
+            leads: id == 1,
+        })
+        .collect();
+    let objects = wish.nodes.iter().map(|(name, node)| (copy_of_node(name), object_of(name, node))).collect();
+    Inventory {
+        taken_at: TAKEN_AT,
+        nodes,
+        etcd: EtcdSeen::Members(members),
+        kube: KubeSeen::Nodes(objects),
+        ledger,
+    }
+}
+
+fn facts_of(wish: &Blueprint, node: &NodeWish, ledger: &LedgerFace, birth: &[String]) -> NodeFacts {
+    let files: BTreeMap<FilePath, FileSeen> = node
+        .files
+        .iter()
+        .map(|(path, file)| {
+            let FileWish { content, mode, owner, .. } = file;
+            let digest = digest_in(ledger, content);
+            (copy_of_path(path), FileSeen { digest, mode: *mode, owner: *owner })
+        })
+        .collect();
+    let containers = node
+        .containers
+        .iter()
+        .map(|(&component, container)| {
+            let seen = container_seen(component, container, &files, birth);
+            (component.as_str().into(), seen)
+        })
+        .collect();
+    let is_member = node.has(Role::Etcd);
+    NodeFacts {
+        images: node.containers.values().map(|container| container.spec.image.as_str().into()).collect(),
+        containers,
+        directories: wish
+            .footprint
+            .all_directories()
+            .keys()
+            .filter(|path| is_mounted(node, path))
+            .map(copy_of_path)
+            .collect(),
+        etcd_data: if is_member { EtcdData::Present } else { EtcdData::Absent },
+        ledger: files
+            .contains_key(&wish.footprint.ledger)
+            .then(|| LedgerCopy { lineage: Lineage::from("settled"), serial: ledger.serial }),
+        files,
+        ..NodeFacts::default()
+    }
+}
+
+/// Where Calico keeps its state; empty, and so not seen, on a cluster whose network is another or none.
+const CALICO_STATE: &str = "/var/lib/calico";
+
+/// Whether a container mounts the directory or something in it: Docker has made it, and the container uses it.
+fn is_mounted(node: &NodeWish, path: &FilePath) -> bool {
+    let mut binds = node.containers.values().flat_map(|container| &container.spec.binds);
+    path.as_str() != CALICO_STATE
+        && binds.any(|bind| {
+            let source = bind.split(':').next().unwrap_or_default();
+            source.strip_prefix(path.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+}
+
+fn container_seen(
+    component: Component,
+    wish: &ContainerWish,
+    files: &BTreeMap<FilePath, FileSeen>,
+    birth: &[String],
+) -> ContainerSeen {
+    let spec = read_back(wish.spec.as_ref());
+    let loaded: Loaded =
+        spec.reads.keys().filter_map(|path| Some((copy_of_path(path), files.get(path)?.digest))).collect();
+    let is_member = component == Component::Etcd;
+    ContainerSeen {
+        spec: Arc::new(spec),
+        birth: birth.iter().filter(|_| is_member).map(|argument| Arc::from(argument.as_str())).collect(),
+        maker: Maker::Windlass,
+        state: ContainerState::Running,
+        health: Health::Healthy,
+        loaded,
+    }
+}
+
+fn object_of(name: &NodeName, node: &NodeWish) -> NodeObject {
+    let owned: BTreeMap<Arc<str>, Arc<str>> =
+        node.labels.iter().map(|(key, value)| (copy_of(key), copy_of(value))).collect();
+    // What kubelet says of itself (https://kubernetes.io/docs/reference/labels-annotations-taints/).
+    let own = [
+        ("kubernetes.io/arch", "amd64"),
+        ("kubernetes.io/hostname", name.as_str()),
+        ("kubernetes.io/os", "linux"),
+    ];
+    let own = own.map(|(key, value)| (Arc::from(key), Arc::from(value)));
+    let taints: BTreeSet<Taint> = node
+        .taints
+        .iter()
+        .map(|Taint { key, value, effect }| Taint {
+            key: copy_of(key),
+            value: copy_of(value),
+            effect: copy_of(effect),
+        })
+        .collect();
+    NodeObject {
+        ready: Readiness::Ready,
+        scheduling: Scheduling::Open,
+        owned: Owned { labels: owned.keys().map(copy_of).collect(), taints: taints.clone() },
+        labels: owned.into_iter().chain(own).collect(),
+        taints,
+    }
+}
+
+/// The face of a ledger that holds all that is wished, with a text in the place of every key.
+fn ledger_of(wish: &Blueprint) -> LedgerFace {
+    let certificate_of = |name: &CertName| format!("certificate {name}");
+    let certs: BTreeMap<CertName, CertFace> = wish
+        .certs
+        .iter()
+        .map(|(name, cert)| {
+            let stored = StoredCert {
+                wish: read_back(cert),
+                certificate: certificate_of(name),
+                key: Secret::new(format!("key {name}")),
+                not_before: TAKEN_AT,
+                not_after: TAKEN_AT.plus_seconds(u64::from(cert.valid_days) * 86_400),
+                issuer: cert.issuer.as_ref().map(|issuer| Digest::of(certificate_of(issuer))),
+            };
+            (CertName::from(name.as_str()), stored.face())
+        })
+        .collect();
+    let nodes = wish
+        .nodes
+        .iter()
+        .map(|(name, node)| {
+            let last = LastNode { target: node.target.clone(), roles: node.roles.clone() };
+            (copy_of_node(name), read_back(&last))
+        })
+        .collect();
+    LedgerFace {
+        lineage: Some(Lineage::from("settled")),
+        serial: 1,
+        digest: Some(Digest::of("ledger")),
+        certs,
+        nodes,
+        foundation: Some(wish.foundation.clone()),
+        born: Birth::Born,
+        secrets: secrets_of(wish),
+        strangers: BTreeMap::new(),
+    }
+}
+
+fn secrets_of(wish: &Blueprint) -> BTreeMap<SecretName, Digest> {
+    let contents = wish.nodes.values().flat_map(|node| node.files.values()).map(|file| &file.content);
+    contents
+        .filter_map(|content| match content {
+            Content::Secret(name) => Some((SecretName::from(name.as_str()), Digest::of(name.as_str()))),
+            Content::Text(_) | Content::Cert { .. } | Content::Ledger => None,
+        })
+        .collect()
+}
+
+fn digest_in(ledger: &LedgerFace, content: &Content) -> Digest {
+    let digest = match content {
+        Content::Text(text) => Some(Digest::of(text.as_bytes())),
+        Content::Cert { cert, part } => ledger.digest_of(cert, *part),
+        Content::Secret(name) => ledger.secrets.get(name).copied(),
+        Content::Ledger => ledger.digest,
+    };
+    digest.expect("the ledger was made from all that the files of this blueprint name")
+}
+
+/// The same as it comes over a wire: written, and read into memory of its own.
+fn read_back<T: Serialize + DeserializeOwned>(written: &T) -> T {
+    let text = serde_json::to_vec(written).expect("documents are plain data with text for keys");
+    serde_json::from_slice(&text).expect("a document reads what it has written")
+}
+
+fn copy_of(text: &Arc<str>) -> Arc<str> {
+    Arc::from(text.as_ref())
+}
+
+fn copy_of_node(name: &NodeName) -> NodeName {
+    NodeName::from(name.as_str())
+}
+
+fn copy_of_path(path: &FilePath) -> FilePath {
+    FilePath::from(path.as_str())
+}

@@ -1,0 +1,92 @@
+//! What is measured as *nothing to do* is what windlass finds after it has done all.
+
+use std::collections::BTreeSet;
+
+use windlass_blueprint::Catalog;
+use windlass_integration::draft::Draft;
+use windlass_integration::drive::{Helm, Wish};
+use windlass_integration::settled::{fresh_inventory, settled_inventory};
+use windlass_integration::speed::{Case, cluster_text, text_to_plan, wish_of};
+use windlass_model::{ContainerSeen, Intent, Inventory, KubeSeen, LedgerFace, MemberSeen, NodeSeen};
+use windlass_planner::{audit, plan};
+use windlass_simulator::{FaultSchedule, SimFleet, World};
+
+#[test]
+fn nothing_is_to_be_done_on_a_settled_cluster() {
+    for nodes in [3, 8, 50] {
+        let text = cluster_text(nodes);
+        let seen = Case::NothingToDo.inventory(&wish_of(&text));
+        let (wish, planning) = text_to_plan(&text, &seen);
+        assert!(planning.plan.is_empty(), "{nodes} nodes: {:#?}", planning.plan.steps);
+        assert_eq!(planning.findings, [], "{nodes} nodes");
+        assert_eq!(audit(&wish, &seen, &Intent::converge(), &planning), []);
+    }
+}
+
+#[test]
+fn everything_is_to_be_done_on_fresh_machines() {
+    let wish = wish_of(&cluster_text(3));
+    let seen = fresh_inventory(&wish);
+    let planning = plan(&wish, &seen, &Intent::converge());
+    let runs = planning.plan.steps.iter().filter(|step| step.id.to_string().ends_with("/run")).count();
+    let wished: usize = wish.nodes.values().map(|node| node.containers.len()).sum();
+    assert_eq!(runs, wished);
+}
+
+#[test]
+fn a_settled_cluster_looks_as_the_simulated_one_does_after_up() {
+    for draft in [Draft::sized(3, 0), Draft::sized(3, 2)] {
+        let machines = draft.nodes.len();
+        let helm = Helm::new(SimFleet::new(World::bare(machines)));
+        let wish = Wish::of(&draft, Catalog::builtin()).expect("a plain draft is a cluster.yml");
+        let ended = helm.run(&wish, &Intent::converge(), FaultSchedule::default());
+        assert!(ended.is_converged(), "{ended:?}");
+        let (seen, planning) = helm.look_and_plan(&wish, &Intent::converge()).expect("all are in sight");
+        assert!(planning.plan.is_empty());
+        let (made, seen) = (kinds(&settled_inventory(&wish.blueprint)), kinds(&seen));
+        let only = |these: &BTreeSet<String>, those: &BTreeSet<String>| -> Vec<String> {
+            these.difference(those).cloned().collect()
+        };
+        assert_eq!((only(&made, &seen), only(&seen, &made)), (vec![], vec![]), "{machines} machines");
+    }
+}
+
+/// What of an inventory does not depend on which keys were made, and when; one line each.
+fn kinds(seen: &Inventory) -> BTreeSet<String> {
+    let Inventory { taken_at: _, nodes, etcd, kube, ledger } = seen;
+    let mut kinds = BTreeSet::new();
+    for (node, seen) in nodes {
+        let NodeSeen::InSight(facts) = seen else { continue };
+        let mut tell = |what: String| kinds.insert(format!("{node}: {what}"));
+        tell(format!("{:?}", facts.host));
+        tell(format!("images {:?}", facts.images));
+        tell(format!("directories {:?}", facts.directories));
+        tell(format!("etcd data {:?}", facts.etcd_data));
+        tell(format!("holds the ledger: {}", facts.ledger.is_some()));
+        for (path, file) in &facts.files {
+            tell(format!("{path} {} {}", file.mode, file.owner));
+        }
+        for (name, container) in &facts.containers {
+            let ContainerSeen { spec, birth, maker, state, health, loaded } = container;
+            let loaded: Vec<_> = loaded.keys().collect();
+            tell(format!("{name} {maker:?} {state:?} {health:?} {spec:?} {birth:?} {loaded:?}"));
+        }
+    }
+    for member in etcd.members() {
+        // Which one leads, and by which number it goes, is chance.
+        let MemberSeen { id: _, name, peer_url, vote, health, leads: _ } = member;
+        kinds.insert(format!("member {name} {peer_url} {vote:?} {health:?}"));
+    }
+    if let KubeSeen::Nodes(objects) = kube {
+        kinds.extend(objects.iter().map(|(name, object)| format!("{name} {object:?}")));
+    }
+    let LedgerFace { nodes, certs, foundation, born, secrets, strangers, .. } = ledger;
+    kinds.extend(
+        certs.iter().map(|(name, cert)| {
+            format!("{name} {:?} issued by another: {}", cert.wish, cert.issuer.is_some())
+        }),
+    );
+    let secrets: Vec<_> = secrets.keys().collect();
+    kinds.insert(format!("{nodes:?} {foundation:?} {born:?} {secrets:?} {strangers:?}"));
+    kinds
+}
