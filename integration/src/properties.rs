@@ -152,11 +152,12 @@ impl<'a> Life<'a> {
     fn new(property: Property, seed: u64, catalog: &'a Catalog, guardrails: Guardrails) -> Self {
         let mut rng = Rng::with_seed(seed.wrapping_mul(31).wrapping_add(property as u64));
         let draft = generate::cluster(&mut rng);
+        let holders = draft.nodes.iter().filter(|node| node.control_plane).map(|node| node.machine).collect();
         let machines = draft.nodes.len() + rng.usize(0..=3);
         let world = World::bare(machines).seeded(seed);
         let mut helm = Helm::new(SimFleet::new(world));
         helm.guardrails = guardrails;
-        Self { rng, catalog, draft, machines, helm, deeds: Vec::new(), runs: 0, holders: BTreeSet::new() }
+        Self { rng, catalog, draft, machines, helm, deeds: Vec::new(), runs: 0, holders }
     }
 
     fn effort(&self) -> Effort {
@@ -187,8 +188,7 @@ impl<'a> Life<'a> {
     ///
     /// Who loses the ledger and takes every node with a copy of it out of cluster.yml has lost the keys.
     fn may_lose_ledger(&self) -> bool {
-        self.holders.is_empty()
-            || self.draft.nodes.iter().any(|node| node.control_plane && self.holders.contains(&node.machine))
+        self.draft.nodes.iter().any(|node| node.control_plane && self.holders.contains(&node.machine))
     }
 
     fn trouble(&mut self, count: usize) -> FaultSchedule {
@@ -498,7 +498,8 @@ impl<'a> Life<'a> {
                 self.edit();
             }
             let schedule = self.trouble(1);
-            for fault in schedule.at_verb.values() {
+            // Nothing is settled here, so nobody knows where copies of the ledger are.
+            for fault in schedule.at_verb.values().filter(|fault| **fault != Fault::LedgerLost) {
                 self.helm.fleet.with(|world| world.strike(fault));
             }
             let wish = self.wish()?;

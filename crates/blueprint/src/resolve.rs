@@ -105,6 +105,11 @@ fn foundation(kit: &Kit) -> Option<(Foundation, BTreeMap<String, SpecPath>)> {
             Component::KubeApiserver,
             "service-account-issuer",
         )?,
+        etcd_data: format!(
+            "{}:{}",
+            kit.places.footprint().etcd_data,
+            fact("etcd_data", Component::Etcd, "data-dir")?
+        ),
     };
     Some((foundation, origins))
 }

@@ -271,15 +271,18 @@ fn majority_without(peer_url: Option<&str>, members: &[MemberSeen], down: &[Stri
     let own = voters.iter().find(|member| is_own(member));
     let stands = |member: &MemberSeen| member.health == Health::Healthy && !down.contains(&member.peer_url);
     let healthy_others = voters.iter().filter(|member| !is_own(member) && stands(member)).count();
-    let holds = match own {
-        // A node whose member does not vote has no vote to lose; but whose member it is must be known.
-        None if peer_url.is_some() => true,
-        Some(own) if own.health != Health::Healthy => true,
-        None | Some(_) => voters.len() <= 2 || healthy_others > voters.len() / 2,
-    };
-    if !holds {
+    let majority_beside = voters.len() <= 2 || healthy_others > voters.len() / 2;
+    // A node whose member does not vote has no vote to lose; but whose member it is must be known.
+    let has_no_vote = own.is_none() && peer_url.is_some();
+    if !majority_beside && !has_no_vote {
         let healthy = voters.iter().filter(|member| member.health == Health::Healthy).count();
-        return Verdict::Not(format!("{healthy} of {} voters healthy, this one among them", voters.len()));
+        return match own {
+            // While a leader is elected, nobody is healthy: let that pass first.
+            Some(own) if own.health != Health::Healthy => {
+                Verdict::Mute(format!("{healthy} of {} voters healthy", voters.len()))
+            }
+            _ => Verdict::Not(format!("{healthy} of {} voters healthy, this one among them", voters.len())),
+        };
     }
     if own.is_some_and(|own| own.leads) && healthy_others > 0 {
         return Verdict::HoldsForALeader;

@@ -218,17 +218,20 @@ pub struct Foundation {
     pub cluster_domain: String,
     /// The issuer of service-account tokens.
     pub service_account_issuer: String,
+    /// Where members of etcd keep their data: on the node, a colon, and in the container.
+    pub etcd_data: String,
 }
 
 impl Foundation {
     /// Its facts by the names of the fields.
-    pub fn facts(&self) -> [(&'static str, &str); 4] {
-        let Self { service_range, pod_range, cluster_domain, service_account_issuer } = self;
+    pub fn facts(&self) -> [(&'static str, &str); 5] {
+        let Self { service_range, pod_range, cluster_domain, service_account_issuer, etcd_data } = self;
         [
             ("service_range", service_range),
             ("pod_range", pod_range),
             ("cluster_domain", cluster_domain),
             ("service_account_issuer", service_account_issuer),
+            ("etcd_data", etcd_data),
         ]
     }
 }

@@ -134,7 +134,7 @@ impl<'a> Planner<'a> {
         let capacity = if self.rules.hold_while_blind { limit.saturating_sub(blind) } else { limit };
         let etcd_is_silent = self.seen.etcd == EtcdSeen::Silent;
         // Without etcd no API server works: whether one is sick by itself cannot be told.
-        let blames_etcd = etcd_is_silent && self.rules.heal_first;
+        let blames_etcd = etcd_is_silent && self.rules.heal_first && self.etcd_heals.is_empty();
         disturbed.sort_by_key(|node| (node.takes_down_api, node.name));
         let mut lanes = Lanes::new(capacity.max(1), Because::OneAtATime);
         let heals = self.api_heals.clone();
@@ -156,7 +156,7 @@ impl<'a> Planner<'a> {
             }
             let Some((first, last)) = self.disturb_control_plane(node.name) else { continue };
             self.builder.after_all(first, self.etcd_ends.clone(), Because::Skew);
-            if node.takes_down_api && self.rules.heal_first {
+            if (node.takes_down_api || etcd_is_silent) && self.rules.heal_first {
                 self.builder.after_all(
                     first,
                     heals.iter().chain(&self.etcd_heals).copied().collect::<Vec<_>>(),

@@ -150,6 +150,9 @@ impl<'a> Planner<'a> {
             .map(|(name, _)| name)
             .filter(|name| self.is_in_sight(name) && !holders.contains(name))
             .collect();
+        // A process without data that still has the arguments of the first start founds a new cluster as soon as
+        // nobody tells it of the old one: it goes before any member is touched.
+        let mut founders = Vec::new();
         for name in empty {
             self.hold(
                 name,
@@ -157,9 +160,17 @@ impl<'a> Planner<'a> {
                 "the node holds no data of etcd",
                 "etcd must have a majority again before it takes members; if it cannot, restore a snapshot",
             );
+            if self.condition(name, Component::Etcd) != Some(&Condition::Absent) {
+                founders.push(self.remove_component(name, Component::Etcd, vec![], Reason::MemberLostData));
+            }
         }
         if self.etcd_heals.is_empty() || !self.rules.heal_first {
-            self.mend_without_majority(&holders, &birth);
+            let mended = self.mend_without_majority(&holders, &birth);
+            if self.rules.majority_stands {
+                for step in mended {
+                    self.builder.after_all(step, founders.iter().copied(), Because::Gate);
+                }
+            }
             return;
         }
         for name in holders {
@@ -191,8 +202,9 @@ impl<'a> Planner<'a> {
 
     /// Replaces or restarts what runs without a majority, one after another.
     ///
-    /// Nothing becomes healthy before a majority is through, so the waits come behind the last of it.
-    fn mend_without_majority(&mut self, nodes: &[&'a NodeName], birth: &[Arc<str>]) {
+    /// Nothing becomes healthy before a majority is through, so the waits come behind the last of it. Returns
+    /// what takes something down.
+    fn mend_without_majority(&mut self, nodes: &[&'a NodeName], birth: &[Arc<str>]) -> Vec<StepHandle> {
         let mut lanes = Lanes::new(1, Because::OneAtATime);
         let mut mended = Vec::new();
         for &name in nodes {
@@ -211,12 +223,13 @@ impl<'a> Planner<'a> {
                 _ => {}
             }
         }
-        for (name, step) in mended {
+        for &(name, step) in &mended {
             let wait = self.await_container(name, Component::Etcd, Some(step));
             self.builder.after_all(wait, lanes.open_ends().to_vec(), Because::Gate);
             self.etcd_heals.push(wait);
         }
         self.etcd_ends.extend(lanes.open_ends());
+        mended.into_iter().map(|(_, step)| step).collect()
     }
 
     // A cluster whose members are known.
@@ -415,7 +428,8 @@ impl<'a> Planner<'a> {
         if !member.has_started() && has_data && !running {
             return Need::Fresh;
         }
-        if member.has_started() && !has_data {
+        // A member that answers has its data, wherever that is.
+        if member.has_started() && !has_data && member.health != Health::Healthy {
             return Need::Replaced(Reason::MemberLostData);
         }
         match condition {
@@ -728,25 +742,25 @@ impl<'a> Planner<'a> {
         vec![Guard::EtcdMajorityWithout { node: node.clone(), via }]
     }
 
-    /// The nodes in sight whose members can be asked: healthy ones first, `except` last.
+    /// All nodes whose members can be asked, those out of sight too, since they count: those that will answer
+    /// first, `except` behind its like.
     fn via(&self, members: &[MemberSeen], except: Option<&NodeName>) -> Vec<NodeName> {
-        let mut nodes: Vec<(bool, bool, NodeName)> = self
+        let mut nodes: Vec<(bool, bool, bool, NodeName)> = self
             .seen
             .nodes
             .keys()
-            .filter(|name| self.is_in_sight(name))
             .filter_map(|name| {
                 let peer = self.peer_url(name)?;
                 let member = members.iter().find(|member| member.peer_url == peer);
                 let is_etcd = self.wish.nodes.get(name).is_some_and(|node| node.has(Role::Etcd));
                 (member.is_some() || is_etcd).then(|| {
                     let healthy = member.is_some_and(|member| member.health == Health::Healthy);
-                    (Some(name) == except, !healthy, name.clone())
+                    (!self.is_in_sight(name), Some(name) == except, !healthy, name.clone())
                 })
             })
             .collect();
         nodes.sort();
-        nodes.into_iter().map(|(_, _, name)| name).collect()
+        nodes.into_iter().map(|(_, _, _, name)| name).collect()
     }
 
     /// The peer address of a node of cluster.yml or of the ledger.

@@ -209,6 +209,10 @@ impl<'a> Planner<'a> {
                     self.hold_node(name, away, worker_limit);
                     continue;
                 }
+                if let Some(waits_for) = self.why_wait_for_the_api(name) {
+                    self.hold(name, "node", "the node is not disturbed", waits_for);
+                    continue;
+                }
                 let Some((first, last)) = self.disturb_node(name, group != Group::Broken) else { continue };
                 if lanes.begins_lane() {
                     self.builder.after_all(first, before.iter().copied(), Because::Window);
@@ -229,6 +233,29 @@ impl<'a> Planner<'a> {
         self.node_ends.extend(before);
     }
 
+    /// Why a node must wait for API servers: none answers, or it would get a newer kubelet than they are.
+    fn why_wait_for_the_api(&self, name: &NodeName) -> Option<&'static str> {
+        let condition = self.condition(name, Component::Kubelet);
+        let works = condition.is_some_and(Condition::works);
+        if !self.kube_answers() && works && self.seen.ledger.born == Birth::Born && self.rules.heal_first {
+            return Some("an API server must answer first");
+        }
+        let upgrades =
+            matches!(condition, Some(Condition::Differs { reasons, .. }) if has_new_image(reasons));
+        let stays_old = |(name, _): (&NodeName, &NodeWish)| {
+            !self.is_in_sight(name)
+                || (!self.disturbed.contains_key(&(name, Component::KubeApiserver))
+                    && matches!(
+                        self.condition(name, Component::KubeApiserver),
+                        Some(Condition::Differs { reasons, .. }) if has_new_image(reasons)
+                    ))
+        };
+        (upgrades && self.rules.hold_while_blind && self.with_role(Role::ControlPlane).any(stays_old))
+            .then_some(
+                "every API server must be of the new version first: a kubelet is never newer than they are",
+            )
+    }
+
     fn hold_node(&mut self, name: &NodeName, away: usize, limit: usize) {
         let waits_for = if away > 0 {
             format!(
@@ -246,12 +273,10 @@ impl<'a> Planner<'a> {
         let rolls: BTreeSet<&NodeName> = rolling.iter().map(|(_, name)| *name).collect();
         self.workers
             .iter()
-            .filter(|name| !rolls.contains(name))
             .filter(|name| {
-                if !self.is_in_sight(name) {
-                    return self.rules.hold_while_blind;
-                }
+                // Whatever this plan does for it, a node that somebody else cordoned stays so.
                 self.object(name).is_some_and(|object| object.scheduling == Scheduling::CordonedByOther)
+                    || (!rolls.contains(name) && !self.is_in_sight(name) && self.rules.hold_while_blind)
             })
             .count()
     }

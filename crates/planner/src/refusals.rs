@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use windlass_model::{
     Birth, Component, EtcdData, EtcdSeen, FindingKind, Foundation, KubernetesVersion, NodeName, NodeSeen,
-    Role,
+    NodeTarget, Role,
 };
 
 use crate::planner::Planner;
@@ -19,6 +19,7 @@ impl Planner<'_> {
         self.refuse_two_lineages();
         self.refuse_lost_keys();
         self.refuse_new_foundation();
+        self.refuse_moved_machines();
         self.refuse_version_jumps();
         self.refuse_lost_majority();
         self.findings.len() > before
@@ -116,6 +117,46 @@ impl Planner<'_> {
         }
     }
 
+    /// A machine has one name, and a member of etcd one address: neither changes under a living cluster.
+    fn refuse_moved_machines(&mut self) {
+        let ledger = &self.seen.ledger;
+        for (former, last) in ledger.nodes.iter().filter(|(name, _)| !self.wish.nodes.contains_key(*name)) {
+            let is_same = |target: &NodeTarget| {
+                target.address == last.target.address
+                    || target.internal_address == last.target.internal_address
+            };
+            let renamed = self.wish.nodes.iter().find(|(_, node)| is_same(&node.target));
+            if let Some((name, node)) = renamed {
+                self.refuse(
+                    "cluster",
+                    format!("{name} is the machine that is {former} in the cluster"),
+                    format!(
+                        "say `hostname_override: {former}`; for another name, take the node out of \
+                         cluster.yml, run `windlass up`, and add it then"
+                    ),
+                    Some(node.origin.clone()),
+                );
+            }
+        }
+        for (name, node) in &self.wish.nodes {
+            let Some(last) = ledger.nodes.get(name).filter(|last| last.roles.contains(&Role::Etcd)) else {
+                continue;
+            };
+            let (from, to) = (&last.target.internal_address, &node.target.internal_address);
+            if from != to && ledger.born == Birth::Born {
+                self.refuse(
+                    "cluster",
+                    format!("{name} is a member of etcd at {from}, and cannot become one at {to}"),
+                    format!(
+                        "say {from} as before; for another machine, take {name} out of cluster.yml, run \
+                         `windlass up`, and add it then"
+                    ),
+                    Some(node.origin.clone()),
+                );
+            }
+        }
+    }
+
     /// Kubernetes goes one minor version at a time, and never back.
     ///
     /// Source: <https://kubernetes.io/releases/version-skew-policy/>, "Supported component upgrade order".
@@ -196,6 +237,7 @@ fn words(fact: &str) -> &str {
         "service_range" => "the range of Service addresses",
         "pod_range" => "the range of pod addresses",
         "cluster_domain" => "the cluster's domain",
+        "etcd_data" => "the place of etcd's data",
         _ => "the issuer of service-account tokens",
     }
 }
