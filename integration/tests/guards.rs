@@ -1,0 +1,144 @@
+//! Each guard switched off alone: the simulated world shows the property that it protects break.
+//!
+//! A guard whose absence nothing notices is not needed, or not tested.
+
+use windlass_blueprint::Catalog;
+use windlass_engine::GuardSwitch;
+use windlass_integration::draft::Draft;
+use windlass_integration::drive::{Guardrails, Helm, Wish};
+use windlass_integration::properties::{Property, check_with};
+use windlass_model::Intent;
+use windlass_planner::Rules;
+use windlass_simulator::{Fault, FaultSchedule, How, SimFleet, When, World};
+
+/// How many seeds of each property are searched for one that notices.
+const SEEDS: u64 = 400;
+
+/// The properties whose lives are searched.
+const LIVES: [Property; 4] =
+    [Property::Converges, Property::NeverUnsafe, Property::CrashProof, Property::Honest];
+
+/// Finds a life that breaks the rule `kind` with the guard off, and does not with it on.
+fn assert_noticed(what: &str, kind: &str, without: Guardrails, with: Guardrails) {
+    let broke = format!("broke {kind}");
+    let breaks = |property, seed, guardrails| {
+        check_with(property, seed, Catalog::builtin(), guardrails)
+            .is_err_and(|told| told.lines().next().is_some_and(|line| line.contains(&broke)))
+    };
+    let noticed = (0..SEEDS).find_map(|seed| {
+        LIVES.into_iter().find(|property| breaks(*property, seed, without)).map(|property| (property, seed))
+    });
+    let Some((property, seed)) = noticed else {
+        panic!("without `{what}` nothing breaks {kind} in {SEEDS} seeds");
+    };
+    assert!(!breaks(property, seed, with), "{property:?} seed {seed} breaks {kind} with `{what}` too");
+}
+
+/// The planner's rules but one, with the engine's guards on or off; the audit would notice at once.
+fn without(switch: fn(&mut Rules), guards: GuardSwitch) -> (Guardrails, Guardrails) {
+    let with = Guardrails { guards, audited: false, ..Guardrails::default() };
+    let mut without = with;
+    switch(&mut without.rules);
+    (without, with)
+}
+
+#[test]
+fn without_heal_first_too_many_nodes_are_down() {
+    let (off, on) = without(|rules| rules.heal_first = false, GuardSwitch::Off);
+    assert_noticed("heal first", "Window", off, on);
+}
+
+#[test]
+fn without_hold_while_blind_too_many_nodes_are_down() {
+    let (off, on) = without(|rules| rules.hold_while_blind = false, GuardSwitch::Off);
+    assert_noticed("hold while blind", "Window", off, on);
+}
+
+#[test]
+fn without_one_at_a_time_etcd_loses_its_majority() {
+    let (off, on) = without(|rules| rules.one_at_a_time = false, GuardSwitch::On);
+    assert_noticed("one at a time", "Quorum", off, on);
+}
+
+#[test]
+fn without_one_at_a_time_too_many_api_servers_are_down() {
+    let (off, on) = without(|rules| rules.one_at_a_time = false, GuardSwitch::On);
+    assert_noticed("one at a time", "ApiServers", off, on);
+}
+
+#[test]
+fn without_the_window_too_many_nodes_are_down() {
+    let (off, on) = without(|rules| rules.window = false, GuardSwitch::On);
+    assert_noticed("window", "Window", off, on);
+}
+
+#[test]
+fn without_refusals_a_living_cluster_gets_a_new_authority() {
+    let (off, on) = without(|rules| rules.refuse = false, GuardSwitch::On);
+    assert_noticed("refuse", "NewAuthority", off, on);
+}
+
+#[test]
+fn without_remove_last_nodes_lose_their_way_to_the_api() {
+    let (off, on) = without(|rules| rules.remove_last = false, GuardSwitch::On);
+    assert_noticed("remove last", "Window", off, on);
+}
+
+#[test]
+fn without_the_majority_rule_a_leader_leaves_etcd_unprepared() {
+    // That a majority is lost by a removal etcd itself refuses (`mayRemoveMember`); what is left to see is the
+    // leader that goes without handing over.
+    let (off, on) = without(|rules| rules.majority_stands = false, GuardSwitch::On);
+    assert_noticed("majority stands", "Stall", off, on);
+}
+
+#[test]
+fn without_respect_for_cordons_a_node_closed_by_hand_is_opened() {
+    let (off, on) = without(|rules| rules.respect_cordons = false, GuardSwitch::On);
+    assert_noticed("respect cordons", "CordonMark", off, on);
+}
+
+#[test]
+fn without_the_engines_guards_faults_in_the_middle_of_a_run_cost_more_than_they_must() {
+    let (off, _) = without(|_| (), GuardSwitch::Off);
+    let (on, _) = without(|_| (), GuardSwitch::On);
+    assert_noticed("guards at the moment before", "Stall", off, on);
+    assert_noticed("guards at the moment before", "ApiServers", off, on);
+}
+
+/// The first write of the ledger's copy fails, the operator's machine dies `later` verbs on with its disk, and
+/// `up` runs again from another machine: whether that one can go on.
+fn survives_the_loss_of_the_operators_disk(rules: Rules, later: u64) -> bool {
+    let wish = Wish::of(&Draft::sized(1, 1), Catalog::builtin()).expect("a sized draft is sound");
+    let helm = |guarded: Rules| {
+        let mut helm = Helm::new(SimFleet::new(World::bare(2)));
+        helm.guardrails = Guardrails { rules: guarded, audited: false, ..Guardrails::default() };
+        helm
+    };
+    let rehearsal = helm(rules);
+    rehearsal.run(&wish, &Intent::converge(), FaultSchedule::default());
+    let story = rehearsal.fleet.with(|world| world.story());
+    let written = story
+        .lines()
+        .find(|line| line.contains("write") && line.contains("ledger.json"))
+        .and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok())
+        .expect("a first start writes a copy of the ledger, and the story numbers its verbs");
+    let mut schedule = FaultSchedule::default();
+    schedule.at_verb.insert(written, Fault::Fails { when: When::Before, how: How::Lasting });
+    schedule.at_verb.insert(written + later, Fault::OperatorDies { when: When::After });
+    let helm = helm(rules);
+    helm.run(&wish, &Intent::converge(), schedule);
+    helm.fleet.with(|world| world.strike(&Fault::LedgerLost));
+    helm.fleet.with(|world| world.wait(60));
+    (0..3).any(|_| helm.run(&wish, &Intent::converge(), FaultSchedule::default()).is_converged())
+}
+
+#[test]
+fn without_durable_first_the_loss_of_one_disk_loses_the_keys_of_a_cluster() {
+    let off = Rules { durable_first: false, ..Rules::ALL };
+    let moments = (5..120).step_by(5);
+    assert!(moments.clone().any(|later| !survives_the_loss_of_the_operators_disk(off, later)));
+    for later in moments {
+        assert!(survives_the_loss_of_the_operators_disk(Rules::ALL, later), "{later} verbs later");
+    }
+}
