@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use windlass_model::{
     Component, ContainerState, EtcdSeen, Gate, Guard, Health, KubeSeen, MemberSeen, NodeName, NodeObject,
     Readiness, Scheduling, Vote,
@@ -181,9 +181,10 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         if others.is_empty() {
             return Verdict::Holds;
         }
+        // Who does not answer at once is none to rely on, and must not make what the others said grow old.
         let looks = others.iter().map(|other| async move {
-            !disturbed.contains(&(Kind::ApiServer, other.clone()))
-                && matches!(self.is_api_server_healthy(other).await, Ok(true))
+            let is_healthy = timeout(FRESH, self.is_api_server_healthy(other)).await;
+            !disturbed.contains(&(Kind::ApiServer, other.clone())) && matches!(is_healthy, Ok(Ok(true)))
         });
         let healthy = join_all(looks).await.into_iter().filter(|healthy| *healthy).count();
         if healthy > 0 && others.len() - healthy < limit {

@@ -53,6 +53,27 @@ impl Planner<'_> {
         self.copy_ledger(true);
     }
 
+    /// Whether a cluster would begin to live by keys that no control-plane node holds: one lost disk would then
+    /// be the loss of all keys.
+    pub(crate) fn keys_would_be_here_only(&mut self) -> bool {
+        let is_held = !self.copies.is_empty()
+            || self.nodes_in_sight().any(|(_, _, facts)| facts.ledger.is_some())
+            || self.seen.ledger.born == Birth::Born
+            || self.seen.etcd != EtcdSeen::Silent;
+        if is_held || !self.rules.durable_first {
+            return false;
+        }
+        self.find(
+            FindingKind::Held,
+            "cluster/ledger",
+            None,
+            "the cluster does not begin to live: its keys would be on this machine only",
+            "a control-plane node must be in sight and take a copy of the ledger",
+            None,
+        );
+        true
+    }
+
     /// Every certificate that must be made, with the reasons. Those of nodes out of sight wait for them.
     fn certificates_to_mint(&self) -> BTreeMap<CertName, Vec<Reason>> {
         let reissue = match self.intent {

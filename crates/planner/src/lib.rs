@@ -9,6 +9,7 @@ mod compare;
 mod control_plane;
 mod dismantle;
 mod etcd;
+mod etcd_silent;
 mod files;
 mod node_objects;
 mod nodes;
@@ -43,6 +44,9 @@ pub fn plan_by(rules: Rules, wish: &Blueprint, seen: &Inventory, intent: &Intent
     }
     planner.report_nodes_out_of_sight();
     planner.certificates();
+    if planner.keys_would_be_here_only() {
+        return planner.finish();
+    }
     planner.compare_containers();
     planner.left_overs();
     planner.files();
