@@ -266,16 +266,19 @@ fn commit_reasons(minted: usize, change: &LedgerChange) -> Vec<Reason> {
     let LedgerChange { nodes, forget, forget_certs, foundation, born } = change;
     let mut what = Vec::new();
     if minted > 0 {
-        what.push(format!("{minted} new certificates and keys"));
+        what.push(format!(
+            "{} made",
+            count(minted, "key with its certificate", "keys with their certificates")
+        ));
     }
     if !nodes.is_empty() {
-        what.push(format!("{} nodes new or changed", nodes.len()));
+        what.push(format!("{} new or changed", count(nodes.len(), "node", "nodes")));
     }
     if !forget.is_empty() {
-        what.push(format!("{} nodes cleaned", forget.len()));
+        what.push(format!("{} cleaned", count(forget.len(), "node", "nodes")));
     }
     if !forget_certs.is_empty() {
-        what.push(format!("{} certificates no longer wished", forget_certs.len()));
+        what.push(format!("{} no longer wished", count(forget_certs.len(), "certificate", "certificates")));
     }
     if foundation.is_some() {
         what.push("what the cluster is founded on".to_owned());
@@ -284,6 +287,11 @@ fn commit_reasons(minted: usize, change: &LedgerChange) -> Vec<Reason> {
         what.push("etcd has come to life".to_owned());
     }
     what.into_iter().map(|what| Reason::LedgerBehind { what }).collect()
+}
+
+/// `1 node`, `2 nodes`.
+pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// In what a certificate differs from its wish, in words.

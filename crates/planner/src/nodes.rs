@@ -9,6 +9,7 @@ use windlass_model::{
 };
 
 use crate::builder::{Lanes, StepHandle};
+use crate::certificates::count;
 use crate::compare::Condition;
 use crate::planner::Planner;
 
@@ -259,8 +260,8 @@ impl<'a> Planner<'a> {
     fn hold_node(&mut self, name: &NodeName, away: usize, limit: usize) {
         let waits_for = if away > 0 {
             format!(
-                "{away} other workers are unavailable, and the limit is {limit}: they must be available \
-                 again, or out of cluster.yml"
+                "{} unavailable, and the limit is {limit}: bring them back, or take them out of cluster.yml",
+                count(away, "other worker is", "other workers are")
             )
         } else {
             "every node of its kind must be in sight, or out of cluster.yml".to_owned()
