@@ -266,10 +266,7 @@ fn commit_reasons(minted: usize, change: &LedgerChange) -> Vec<Reason> {
     let LedgerChange { nodes, forget, forget_certs, foundation, born } = change;
     let mut what = Vec::new();
     if minted > 0 {
-        what.push(format!(
-            "{} made",
-            count(minted, "key with its certificate", "keys with their certificates")
-        ));
+        what.push(count(minted, "new certificate with its key", "new certificates with their keys"));
     }
     if !nodes.is_empty() {
         what.push(format!("{} new or changed", count(nodes.len(), "node", "nodes")));
