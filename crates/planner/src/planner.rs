@@ -77,10 +77,6 @@ pub(crate) struct Planner<'a> {
     pub(crate) disturbed: BTreeMap<(&'a NodeName, Component), StepHandle>,
     /// The removals of left-overs, which hold names that other steps need.
     pub(crate) left_over_removals: BTreeMap<&'a NodeName, Vec<StepHandle>>,
-    /// The end of what a lost role takes from a node.
-    pub(crate) last_removal: BTreeMap<&'a NodeName, StepHandle>,
-    /// Nodes on which nginx-proxy makes room for an API server.
-    pub(crate) freed: BTreeSet<&'a NodeName>,
     /// The waits for nginx-proxies that read a new list of API servers.
     pub(crate) reloads: Vec<StepHandle>,
 }
@@ -121,8 +117,6 @@ impl<'a> Planner<'a> {
             removed: BTreeMap::new(),
             disturbed: BTreeMap::new(),
             left_over_removals: BTreeMap::new(),
-            last_removal: BTreeMap::new(),
-            freed: BTreeSet::new(),
             reloads: Vec::new(),
             workers: Arc::new(wish.with_role(Role::Worker).map(|(name, _)| name.clone()).collect()),
         }

@@ -119,7 +119,6 @@ impl<'a> Planner<'a> {
                 self.builder.after_all(first, self.node_ends.clone(), Because::Window);
             }
             lanes.add(&mut self.builder, first, last);
-            self.last_removal.insert(name, last);
         }
     }
 
