@@ -11,6 +11,8 @@ mod commands;
 mod course;
 mod exit;
 mod json;
+#[cfg_attr(not(test), expect(dead_code, reason = "simulated machines have no API that kubectl could reach"))]
+mod kubeconfig;
 mod ledger_file;
 mod printer;
 mod progress;
