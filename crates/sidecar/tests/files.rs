@@ -1,5 +1,7 @@
 //! The program on a node, asked as windlass asks it, on a directory of its own.
 
+#![expect(clippy::unwrap_used, reason = "all of it is test; a helper of tests may panic as they do")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
