@@ -27,6 +27,9 @@ use clap::error::ErrorKind;
 use crate::arguments::Arguments;
 use crate::exit::Exit;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let exit = match Arguments::try_parse() {
         Ok(arguments) => commands::run(&arguments.command),
