@@ -26,15 +26,15 @@ make_components_tree() {
 
 make_component_archive() {
   local place=$1 tree=$cache/components-tree-$components_tree_digest/tree work=$1/work
-  mkdir -p "$work/extra/usr/local/bin"
+  mkdir -p "$work"
 
   # What a component's container never runs stays out; the rest is Debian as kubelet and kube-proxy expect it.
-  cp "$kubernetes"/bin/* "$work/extra/usr/local/bin/"
-  tar -C "$tree" -cf "$work/hyperkube.tar" --exclude './usr/bin/etcd*' --exclude ./usr/bin/docker-registry \
+  cp -al "$tree" "$work/hyperkube"
+  cp "$kubernetes"/bin/* "$work/hyperkube/usr/local/bin/"
+  tar -C "$work/hyperkube" -c --exclude './usr/bin/etcd*' --exclude ./usr/bin/docker-registry \
     --exclude './usr/lib/apt' --exclude './usr/lib/x86_64-linux-gnu/libapt*' --exclude './usr/share/perl*' \
-    --exclude './usr/lib/x86_64-linux-gnu/perl*' --exclude './var/lib/dpkg/info' --exclude './usr/share/zoneinfo' .
-  tar -C "$work/extra" --owner 0 --group 0 -rf "$work/hyperkube.tar" .
-  docker import "$work/hyperkube.tar" "lab/hyperkube:$kubernetes_version"
+    --exclude './usr/lib/x86_64-linux-gnu/perl*' --exclude './var/lib/dpkg/info' --exclude './usr/share/zoneinfo' . |
+    docker import - "lab/hyperkube:$kubernetes_version"
 
   programs_image "$tree" "$work/etcd" lab/etcd:v3.4.23 /usr/bin/etcd /usr/bin/etcdctl
   programs_image "$tree" "$work/nginx" lab/nginx:1.22 /usr/sbin/nginx /usr/lib/nginx/modules/ngx_stream_module.so \
