@@ -3,10 +3,11 @@
 //! It needs root or a Docker engine, and builds the lab where that is missing; so it runs by `integration/lab/test`
 //! and not with the other tests.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::Duration;
 
-use windlass_integration::lab::{Cluster, Images, Lab, LabError, LabShape, Node, Run, await_that};
+use windlass_integration::lab::{ApiProber, Cluster, Images, Lab, LabError, LabShape, Node, Run, await_that};
 
 type Outcome = Result<(), LabError>;
 
@@ -135,14 +136,17 @@ fn a_lab_whose_owner_was_killed_goes_with_the_next() -> Outcome {
     let name = format!("lab-{}-orphan", std::process::id());
     let mut owner = Command::new("sleep").arg("600").spawn().expect("sleep is there");
     let owner_id = owner.id().to_string();
-    Run::new(hosts, ["up", &name, "--nodes", "1", "--no-registry", "--owner", &owner_id]).output()?;
     let count = || {
         let filter = format!("label=windlass.lab={name}");
         Run::new("docker", ["ps", "-q", "--filter", &filter]).output().map(|text| text.lines().count())
     };
-    Run::new(hosts, ["sweep"]).output()?;
-    assert_eq!(count()?, 1, "its owner lives");
+    let while_it_lives =
+        Run::new(hosts, ["up", &name, "--nodes", "1", "--no-registry", "--owner", &owner_id])
+            .output()
+            .and_then(|_| Run::new(hosts, ["sweep"]).output())
+            .and_then(|_| count());
     owner.kill().and_then(|()| owner.wait()).expect("the owner is this test's child");
+    assert_eq!(while_it_lives?, 1);
     Run::new(hosts, ["sweep"]).output()?;
     assert_eq!(count()?, 0);
     Ok(())
@@ -163,5 +167,67 @@ fn seeded_nodes_hold_the_images_and_share_nothing() -> Outcome {
     assert_eq!(version, "Kubernetes v1.20.2\n");
     let cluster = Cluster::all_roles(&lab, Images::Loaded).text();
     assert!(cluster.contains(&lab.node(2).address));
+    Ok(())
+}
+
+/// A web server on every node, and a Service in front of them.
+const WEB: &str = "
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+      - name: web
+        image: lab/busybox:1
+        imagePullPolicy: IfNotPresent
+        command: [sh, -c, 'mkdir /web; hostname > /web/index.html; exec httpd -f -p 8080 -h /web']
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, clusterIP: 10.43.0.80, ports: [{port: 80, targetPort: 8080}]}
+";
+
+#[test]
+#[ignore = "needs a lab; see integration/lab/test"]
+fn kubernetes_runs_on_the_hosts_and_a_dead_api_server_is_noticed() -> Outcome {
+    let lab = Lab::start(&LabShape::nodes(2).with_images_loaded())?;
+    let floor = lab.run_floor()?;
+    assert!(floor.keys < floor.started && floor.started < floor.ready);
+    let kubectl = lab.floor_kubectl();
+    assert_eq!(kubectl.ready_nodes()?, ["node-1", "node-2"]);
+
+    // Both answer through the Service, whichever node asks: pods, routes and kube-proxy work.
+    kubectl.apply(WEB)?;
+    for node in lab.nodes() {
+        let mut heard = BTreeSet::new();
+        await_that("both pods answer through the Service", Duration::from_secs(60), || {
+            let ask = "docker run --rm --network host lab/busybox:1 wget -q -T 2 -O - http://10.43.0.80";
+            heard.extend(Some(said(node, ask)?).filter(|name| !name.is_empty()));
+            Ok(heard.len() == 2)
+        })?;
+    }
+
+    let node = lab.node(1);
+    let components = node.components()?;
+    assert!(node.containers()?.len() > components.len(), "pods have containers too");
+    assert!(components["etcd"].command.contains(&"--client-cert-auth".to_owned()));
+    let files = node.files("/etc/kubernetes")?;
+    assert!(files.contains_key("/etc/kubernetes/floor/ca.crt"));
+    assert_eq!(node.files("/etc/kubernetes")?, files, "nothing changes by being looked at");
+
+    let prober = ApiProber::start(&format!("{}:6443", node.address), &lab.floor_kubeconfig())?;
+    await_that("forty answers", Duration::from_secs(20), || Ok(prober.so_far().answered >= 40))?;
+    assert_eq!(prober.so_far().failures, []);
+    node.docker(["stop", "--time", "1", "kube-apiserver"])?;
+    await_that("failures", Duration::from_secs(20), || Ok(prober.so_far().failures.len() >= 20))?;
+    node.docker(["start", "kube-apiserver"])?;
+    let answered = prober.so_far().answered;
+    await_that("answers again", Duration::from_secs(60), || Ok(prober.so_far().answered > answered + 20))?;
+    assert!(prober.stop().slowest < Duration::from_secs(3));
     Ok(())
 }

@@ -2,7 +2,7 @@
 # own. Each is one layer, and small where a few programs are enough, since every node of every test loads them.
 # shellcheck shell=bash
 
-components_packages=etcd-server,etcd-client,nginx-light,libnginx-mod-stream,docker-registry,ca-certificates
+components_packages=busybox,etcd-server,etcd-client,nginx-light,libnginx-mod-stream,docker-registry,ca-certificates
 components_packages+=,iptables,conntrack,iproute2,mount,socat,ebtables,ethtool,kmod,ipset,e2fsprogs
 components_tree_digest=$(digest_of "$components_packages" "$suite")
 components_digest=$(digest_of "$lab/parts/components.sh" "$lab/pause.c" "$components_tree_digest" "$kubernetes_digest")
@@ -45,7 +45,7 @@ make_component_archive() {
   workshop_run "$work/pause" "gcc -static -Os -s -o pause pause.c" "$lab/pause.c"
   tar -C "$work/pause" -c pause | docker import -c 'CMD ["/pause"]' - lab/pause:3.2
 
-  busybox_into "$work/busybox"
+  busybox_into "$tree" "$work/busybox"
   tar -C "$work/busybox" --owner 0 --group 0 -c . | docker import -c 'CMD ["sh"]' - lab/busybox:1
 
   # Both under their own name and under the registry's, so that a node that has them loaded need not pull.
@@ -63,8 +63,8 @@ make_component_archive() {
 programs_image() {
   local tree=$1 work=$2 image=$3 path
   shift 3
-  busybox_into "$work"
-  mkdir -p "$work"/{etc,tmp,var/log,var/lib,run}
+  busybox_into "$tree" "$work"
+  mkdir -p "$work"/{etc,tmp,usr,var/log,var/lib,run}
   ln -s ../run "$work/var/run"
   chmod 1777 "$work/tmp"
   for path in "$@" /etc/passwd /etc/group /etc/nsswitch.conf /etc/ssl/certs/ca-certificates.crt; do
@@ -85,14 +85,17 @@ programs_image() {
 
 libraries_of() { chroot "$1" ldd "$2" 2>/dev/null | grep -o '/[^ ]*' || true; }
 
+# busybox_into TREE WORK: Debian's dynamic one, since `wget` of its static one dies.
 busybox_into() {
-  local tree=$1 name
-  mkdir -p "$tree/bin"
-  [ -f "$cache/busybox-$components_tree_digest" ] ||
-    docker run --rm --network none "$workshop" cat /bin/busybox >"$cache/busybox-$components_tree_digest"
-  install -m 0755 "$cache/busybox-$components_tree_digest" "$tree/bin/busybox"
-  for name in sh ls cat cp rm mkdir sleep wget httpd nc hostname nslookup ip ps kill date env grep id; do
-    ln -sf busybox "$tree/bin/$name"
+  local tree=$1 work=$2 name path
+  mkdir -p "$work/bin"
+  cp -a "$tree/bin/busybox" "$work/bin/"
+  for path in $(libraries_of "$tree" /bin/busybox); do
+    mkdir -p "$work/$(dirname "$path")"
+    cp -aL "$tree$path" "$work$path"
+  done
+  for name in sh ls cat cp rm mkdir sleep wget httpd nc hostname nslookup ip ps kill date env grep id tar; do
+    ln -sf busybox "$work/bin/$name"
   done
 }
 

@@ -2,7 +2,7 @@
 # not depend on the release of Debian that the lab runs on.
 # shellcheck shell=bash
 
-workshop_packages=golang-go,gcc,libc6-dev,make,rsync,apache2-utils,openssl,busybox-static,jq,file
+workshop_packages=golang-go,gcc,libc6-dev,make,rsync,apache2-utils,openssl
 workshop=lab/workshop:$(digest_of "$lab/parts/workshop.sh" "$suite")
 
 make_workshop() {

@@ -49,7 +49,7 @@ impl Run {
             command.arg(argument.as_ref());
             shown = format!("{shown} {}", argument.as_ref());
         }
-        Self { command, shown, input: Vec::new(), limit: Duration::from_mins(1) }
+        Self { command, shown, input: Vec::new(), limit: Duration::from_secs(60) }
     }
 
     /// Gives it this long.

@@ -20,6 +20,7 @@
 mod cluster;
 mod command;
 mod faults;
+mod floor;
 mod kubectl;
 mod node;
 mod prober;
@@ -34,6 +35,7 @@ use serde::Deserialize;
 
 pub use cluster::{ALL_ROLES, Cluster, Images};
 pub use command::{Ran, Run, await_that};
+pub use floor::Floor;
 pub use kubectl::Kubectl;
 pub use node::Node;
 pub use prober::{ApiProber, Probed};
@@ -152,6 +154,8 @@ pub struct Lab {
 #[derive(Debug, Deserialize)]
 struct Described {
     name: String,
+    /// Where what belongs to the lab is kept.
+    directory: PathBuf,
     balancer: String,
     user: String,
     ssh_key: PathBuf,
@@ -367,7 +371,7 @@ fn is_kept() -> bool {
 fn hosts<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<String, LabError> {
     let program = concat!(env!("CARGO_MANIFEST_DIR"), "/lab/hosts");
     // The first lab of a machine builds Kubernetes.
-    Run::new(program, arguments).within(Duration::from_mins(60)).output()
+    Run::new(program, arguments).within(Duration::from_secs(3600)).output()
 }
 
 /// Runs `docker` on the machine's own engine.

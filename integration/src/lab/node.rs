@@ -79,7 +79,7 @@ impl Node {
     /// The node's Docker refuses or does not answer.
     pub fn docker<'a>(&'a self, arguments: impl IntoIterator<Item = &'a str>) -> Result<String, LabError> {
         let own = ["exec", self.container.as_str(), "docker"];
-        Run::new("docker", own.into_iter().chain(arguments)).within(Duration::from_mins(5)).output()
+        Run::new("docker", own.into_iter().chain(arguments)).within(Duration::from_secs(300)).output()
     }
 
     /// What a file holds.
@@ -119,7 +119,7 @@ impl Node {
     /// # Errors
     /// It does not within a minute.
     pub fn await_answering(&self) -> Result<Duration, LabError> {
-        await_that(&format!("{} answers SSH and Docker", self.name), Duration::from_mins(1), || {
+        await_that(&format!("{} answers SSH and Docker", self.name), Duration::from_secs(60), || {
             self.ssh("docker info").map(|ran| ran.is_success())
         })
     }

@@ -61,7 +61,7 @@ impl Windlass {
     /// A run that may be given more time, input or environment.
     pub fn to<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Run {
         Run::new(&self.program.to_string_lossy(), arguments)
-            .within(Duration::from_mins(10))
+            .within(Duration::from_secs(600))
             .with(|command| self.place(command))
     }
 
