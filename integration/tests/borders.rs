@@ -15,8 +15,6 @@ const BORDERS: [(&str, &[&str]); 8] = [
     ("windlass-pki", &["windlass-model", "windlass-engine"]),
     ("windlass-sidecar", &["windlass-model"]),
     ("windlass-simulator", &["windlass-model", "windlass-engine"]),
-    ("windlass-sidecar", &["windlass-model"]),
-    ("windlass-remote", &["windlass-model", "windlass-engine", "windlass-sidecar"]),
 ];
 
 /// Those that touch no files, no clock, no process and no net, and await nothing.
