@@ -17,6 +17,7 @@ mod ledger_file;
 mod printer;
 mod progress;
 mod render;
+mod scene;
 mod simulate;
 mod trouble;
 mod wish;
@@ -30,6 +31,9 @@ use clap::error::ErrorKind;
 
 use crate::arguments::Arguments;
 use crate::exit::Exit;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     if let Some(arguments) = on_node() {

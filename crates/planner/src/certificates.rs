@@ -85,7 +85,9 @@ impl Planner<'_> {
         let (authorities, others): (Vec<_>, Vec<_>) =
             self.wish.certs.iter().partition(|(_, wish)| wish.issuer.is_none());
         for (name, wish) in authorities.into_iter().chain(others) {
-            if self.belongs_out_of_sight(name) {
+            let requested = reissue.selects(wish);
+            // What is requested now is not known to be so later: the node takes it when it is back.
+            if self.belongs_out_of_sight(name) && !(requested && self.seen.ledger.certs.contains_key(name)) {
                 continue;
             }
             let mut reasons = match self.seen.ledger.certs.get(name) {
@@ -98,7 +100,7 @@ impl Planner<'_> {
             {
                 reasons.push(Reason::IssuerChanged);
             }
-            if reissue.selects(wish) && reasons.is_empty() {
+            if requested && reasons.is_empty() {
                 reasons.push(Reason::Requested);
             }
             if !reasons.is_empty() {
