@@ -206,7 +206,7 @@ fn kubernetes_runs_on_the_hosts_and_a_dead_api_server_is_noticed() -> Outcome {
     for node in lab.nodes() {
         let mut heard = BTreeSet::new();
         await_that("both pods answer through the Service", Duration::from_secs(60), || {
-            let ask = "docker run --rm --network host lab/busybox:1 wget -q -T 2 -O - http://10.43.0.80";
+            let ask = "docker run --rm --network host lab/busybox:1 wget -q -O - http://10.43.0.80";
             heard.extend(Some(said(node, ask)?).filter(|name| !name.is_empty()));
             Ok(heard.len() == 2)
         })?;
