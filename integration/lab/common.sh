@@ -33,7 +33,8 @@ logged() {
   shift
   if declare -F "$1" >/dev/null; then set -- bash "$lab/build" call "$@"; fi
   if ! "$@" >"$logs/$name.log" 2>&1; then
-    tail -n 20 "$logs/$name.log" >&2
+    # Which mirror this machine uses is nobody's business.
+    tail -n 20 "$logs/$name.log" | sed -E 's#https?://[^ ]+#(the archive)#g' >&2
     fail "$name failed; the whole log is $logs/$name.log"
   fi
 }

@@ -209,9 +209,9 @@ fn a_balancer_stands_in_front_of_the_hosts() -> Outcome {
     let address = lab.start_balancer(&format!(
         "include /etc/nginx/modules-enabled/*.conf;
          events {{}}
-         stream {{ upstream hosts {{ server {first}:22; server {second}:22; }} server {{ listen 22; proxy_pass hosts; }} }}"
+         stream {{ upstream hosts {{ server {first}:22; server {second}:22; }} server {{ listen 22; proxy_pass hosts; proxy_connect_timeout 1s; }} }}"
     ))?;
-    let ask = format!("nc -w 2 {address} 22 </dev/null | head -c 4");
+    let ask = format!("nc -w 5 {address} 22 </dev/null | head -c 4");
     await_that(
         "sshd answers through it",
         Duration::from_secs(10),
