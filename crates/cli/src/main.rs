@@ -17,6 +17,7 @@ mod ledger_file;
 mod printer;
 mod progress;
 mod render;
+mod scene;
 mod simulate;
 mod trouble;
 mod wish;
