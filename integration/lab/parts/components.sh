@@ -15,8 +15,8 @@ balancer_image=lab/balancer:$components_digest
 make_components() {
   cached components-tree "$components_tree_digest" make_components_tree
   cached components "$components_digest" make_component_archive
-  docker image inspect "$registry_image" >/dev/null 2>&1 ||
-    logged registry-image docker load -i "$cache/components-$components_digest/beside.tar"
+  docker image inspect "$registry_image" "$balancer_image" >/dev/null 2>&1 ||
+    logged beside docker load -i "$cache/components-$components_digest/beside.tar"
 }
 
 make_components_tree() {
