@@ -3,6 +3,10 @@
 use divan::Bencher;
 use windlass_integration::speed::{Case, SIZES, cluster_text, text_to_plan, wish_of};
 
+/// The allocator of the binary `windlass`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     divan::main();
 }

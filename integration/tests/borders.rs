@@ -12,9 +12,9 @@ const BORDERS: [(&str, &[&str]); 8] = [
     ("windlass-blueprint", &["windlass-model", "windlass-spec"]),
     ("windlass-planner", &["windlass-model"]),
     ("windlass-engine", &["windlass-model"]),
-    ("windlass-simulator", &["windlass-model", "windlass-engine"]),
+    ("windlass-pki", &["windlass-model", "windlass-engine"]),
     ("windlass-sidecar", &["windlass-model"]),
-    ("windlass-remote", &["windlass-model", "windlass-engine", "windlass-sidecar"]),
+    ("windlass-simulator", &["windlass-model", "windlass-engine"]),
 ];
 
 /// Those that touch no files, no clock, no process and no net, and await nothing.

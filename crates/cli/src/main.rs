@@ -11,10 +11,13 @@ mod commands;
 mod course;
 mod exit;
 mod json;
+#[cfg_attr(not(test), expect(dead_code, reason = "simulated machines have no API that kubectl could reach"))]
+mod kubeconfig;
 mod ledger_file;
 mod printer;
 mod progress;
 mod render;
+mod scene;
 mod simulate;
 mod trouble;
 mod wish;
@@ -28,6 +31,9 @@ use clap::error::ErrorKind;
 
 use crate::arguments::Arguments;
 use crate::exit::Exit;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     if let Some(arguments) = on_node() {

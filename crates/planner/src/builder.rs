@@ -55,11 +55,16 @@ impl PlanBuilder {
             .edge_references()
             .map(|edge| (edge.source().index(), edge.target().index(), *edge.weight()))
             .collect();
-        let mut steps: Vec<(usize, Step)> =
-            graph.into_nodes_edges().0.into_iter().map(|node| node.weight).enumerate().collect();
-        steps.sort_by(|(_, one), (_, other)| one.id.cmp(&other.id));
+        let mut steps: Vec<Option<Step>> =
+            graph.into_nodes_edges().0.into_iter().map(|node| Some(node.weight)).collect();
+        // Only their numbers are sorted: a step is large, and there may be ten for each of thousands of nodes.
+        let mut order: Vec<usize> = (0..steps.len()).collect();
+        order.sort_by(|one, other| {
+            let id = |at: &usize| steps[*at].as_ref().map(|step| &step.id);
+            id(one).cmp(&id(other))
+        });
         let mut position = vec![0; steps.len()];
-        for (new, (old, _)) in steps.iter().enumerate() {
+        for (new, old) in order.iter().enumerate() {
             position[*old] = new;
         }
         for edge in &mut edges {
@@ -68,7 +73,7 @@ impl PlanBuilder {
         edges.sort_unstable();
         edges.dedup_by_key(|edge| (edge.0, edge.1));
         Plan {
-            steps: steps.into_iter().map(|(_, step)| step).collect(),
+            steps: order.into_iter().filter_map(|old| steps[old].take()).collect(),
             edges: edges
                 .into_iter()
                 .map(|(before, after, because)| Edge { before, after, because })

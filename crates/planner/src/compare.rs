@@ -1,12 +1,16 @@
 //! What is to be done about one wished container or one wished file, from what was seen of it.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use windlass_model::{
-    Blueprint, CertName, Component, ContainerSeen, ContainerState, ContainerWish, Content, Difference,
-    Digest, FileDifference, FilePath, FileWish, Health, Inventory, NodeFacts, NodeWish, OnChange, Reason,
-    SpecPath,
+    CertName, Component, ContainerSeen, ContainerState, ContainerWish, Content, Difference, Digest,
+    FileDifference, FilePath, FileSeen, FileWish, Health, Inventory, Maker, NodeFacts, NodeWish, OnChange,
+    Reason, SpecPath,
 };
+
+use crate::etcd::BIRTH_FLAGS;
 
 /// What is to be done about a wished container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +57,21 @@ impl Condition {
 pub(crate) struct Contents<'a> {
     seen: &'a Inventory,
     minted: &'a BTreeMap<CertName, Vec<Reason>>,
+    /// The texts met last and their digests: nodes share most of their texts.
+    texts: RefCell<Vec<(Arc<str>, Digest)>>,
+}
+
+/// How many texts are remembered: those that nodes share, and those of one node's own.
+const REMEMBERED_TEXTS: usize = 16;
+
+/// A wished file beside what was seen of it.
+#[derive(Debug)]
+pub(crate) struct FileLook<'a> {
+    pub(crate) path: &'a FilePath,
+    pub(crate) wish: &'a FileWish,
+    expected: Expected,
+    /// How it differs, if it does.
+    pub(crate) differs: Option<FileDifference>,
 }
 
 /// What is known of a content before the plan runs.
@@ -68,13 +87,13 @@ pub(crate) enum Expected {
 
 impl<'a> Contents<'a> {
     pub(crate) fn new(seen: &'a Inventory, minted: &'a BTreeMap<CertName, Vec<Reason>>) -> Self {
-        Self { seen, minted }
+        Self { seen, minted, texts: RefCell::default() }
     }
 
     /// What is known of this content.
     pub(crate) fn expected(&self, content: &Content) -> Expected {
         let digest = match content {
-            Content::Text(_) => Blueprint::digest_of_text(content),
+            Content::Text(text) => Some(self.digest_of(text)),
             Content::Cert { cert, .. } if self.minted.contains_key(cert) => return Expected::Renewed,
             Content::Cert { cert, part } => self.seen.ledger.digest_of(cert, *part),
             Content::Secret(name) => self.seen.ledger.secrets.get(name).copied(),
@@ -83,90 +102,139 @@ impl<'a> Contents<'a> {
         digest.map_or(Expected::Unknown, Expected::Digest)
     }
 
-    /// How a file on a node differs from its wish, if it does.
-    pub(crate) fn file_difference(
-        &self,
-        path: &FilePath,
-        wish: &FileWish,
-        facts: &NodeFacts,
-    ) -> Option<FileDifference> {
-        let expected = self.expected(&wish.content);
-        match (facts.files.get(path), expected) {
-            (_, Expected::Renewed) => Some(FileDifference::Renewed),
-            (_, Expected::Unknown) => None,
-            (None, Expected::Digest(_)) => Some(FileDifference::Missing),
-            (Some(seen), Expected::Digest(digest)) if seen.digest != digest => Some(FileDifference::Content),
-            (Some(seen), _) if seen.mode != wish.mode => Some(FileDifference::Mode),
-            (Some(seen), _) if seen.owner != wish.owner => Some(FileDifference::Owner),
-            _ => None,
+    fn digest_of(&self, text: &Arc<str>) -> Digest {
+        let mut texts = self.texts.borrow_mut();
+        if let Some((_, digest)) = texts.iter().find(|(known, _)| Arc::ptr_eq(known, text)) {
+            return *digest;
         }
+        let digest = Digest::of(text.as_bytes());
+        if texts.len() == REMEMBERED_TEXTS {
+            texts.remove(0);
+        }
+        texts.push((text.clone(), digest));
+        digest
     }
 
-    /// What is to be done about a wished container.
-    pub(crate) fn condition(&self, node: &NodeWish, facts: &NodeFacts, component: Component) -> Condition {
-        let Some(wish) = node.containers.get(&component) else {
-            return Condition::Good;
+    /// The wished files of a node, by path, beside what was seen of them.
+    pub(crate) fn files<'n>(&self, node: &'n NodeWish, facts: &NodeFacts) -> Vec<FileLook<'n>> {
+        let mut there = facts.files.iter().peekable();
+        node.files
+            .iter()
+            .map(|(path, wish)| {
+                while there.next_if(|(other, _)| *other < path).is_some() {}
+                let seen = there.next_if(|(other, _)| *other == path).map(|(_, seen)| seen);
+                let expected = self.expected(&wish.content);
+                FileLook { path, wish, expected, differs: file_difference(expected, wish, seen) }
+            })
+            .collect()
+    }
+}
+
+/// What is to be done about each wished container of a node.
+pub(crate) fn conditions(
+    node: &NodeWish,
+    files: &[FileLook<'_>],
+    facts: &NodeFacts,
+) -> impl Iterator<Item = (Component, Condition)> {
+    node.containers.iter().map(move |(component, wish)| {
+        let seen = facts.containers.get(component.as_str());
+        (*component, seen.map_or(Condition::Absent, |seen| condition(wish, files, seen)))
+    })
+}
+
+fn condition(wish: &ContainerWish, files: &[FileLook<'_>], seen: &ContainerSeen) -> Condition {
+    if seen.maker == Maker::Other {
+        return made_by_other(wish, seen);
+    }
+    let differences = wish.spec.differences_from(&seen.spec);
+    let (stale, reloadable) = stale_files(wish, files, seen);
+    let works = seen.state == ContainerState::Running && seen.health == Health::Healthy;
+    if !differences.is_empty() || !stale.is_empty() {
+        let differences: Vec<Difference> = differences.into_iter().chain(stale).collect();
+        return Condition::Differs {
+            origins: origins_of(wish, &differences),
+            reasons: differences
+                .into_iter()
+                .map(|difference| Reason::Differs { difference })
+                .chain(not_running(seen))
+                .collect(),
+            works,
         };
-        let Some(seen) = facts.containers.get(component.as_str()) else {
-            return Condition::Absent;
-        };
-        let differences = wish.spec.differences_from(&seen.spec);
-        let (stale, reloadable) = self.stale_files(node, wish, seen);
-        let works = seen.state == ContainerState::Running && seen.health == Health::Healthy;
-        if !differences.is_empty() || !stale.is_empty() {
-            let differences: Vec<Difference> = differences.into_iter().chain(stale).collect();
-            return Condition::Differs {
-                origins: origins_of(wish, &differences),
-                reasons: differences
-                    .into_iter()
-                    .map(|difference| Reason::Differs { difference })
-                    .chain(not_running(seen))
-                    .collect(),
-                works,
-            };
+    }
+    match (seen.state, seen.health) {
+        (ContainerState::Created | ContainerState::Stopped, _) => {
+            Condition::Down(not_running(seen).into_iter().collect())
         }
-        match (seen.state, seen.health) {
-            (ContainerState::Created | ContainerState::Stopped, _) => {
-                Condition::Down(not_running(seen).into_iter().collect())
+        (ContainerState::Paused | ContainerState::Crashing, _) => {
+            Condition::Sick(not_running(seen).into_iter().collect())
+        }
+        (ContainerState::Running, _) if !reloadable.is_empty() => Condition::Reload {
+            reasons: reloadable.into_iter().map(|difference| Reason::Differs { difference }).collect(),
+            works,
+        },
+        (ContainerState::Running, Health::Healthy) => Condition::Good,
+        (ContainerState::Running, Health::Starting) => Condition::Settling,
+        (ContainerState::Running, Health::Unhealthy) => Condition::Sick(vec![Reason::Unhealthy]),
+    }
+}
+
+/// What somebody else made is replaced, whatever it looks like: nobody knows what it has read at its start.
+fn made_by_other(wish: &ContainerWish, seen: &ContainerSeen) -> Condition {
+    let is_told = |difference: &Difference| match difference {
+        Difference::Argument { flag, .. } => !BIRTH_FLAGS.contains(&&**flag),
+        Difference::Setting { .. } | Difference::File { .. } => false,
+        Difference::Image { .. } | Difference::Environment { .. } | Difference::Mount { .. } => true,
+    };
+    let mut differences = wish.spec.differences_from(&seen.spec);
+    differences.retain(is_told);
+    let told = differences.iter().map(|difference| Reason::Differs { difference: difference.clone() });
+    Condition::Differs {
+        reasons: std::iter::once(Reason::MadeByOther).chain(told).chain(not_running(seen)).collect(),
+        origins: origins_of(wish, &differences),
+        works: seen.state == ContainerState::Running && seen.health == Health::Healthy,
+    }
+}
+
+/// The files that the container has loaded in another form than they will have: those for which it must
+/// be replaced, and those that it can read again.
+fn stale_files(
+    wish: &ContainerWish,
+    files: &[FileLook<'_>],
+    seen: &ContainerSeen,
+) -> (Vec<Difference>, Vec<Difference>) {
+    let (mut replace, mut reload) = (Vec::new(), Vec::new());
+    let mut files = files.iter().peekable();
+    let mut loaded = seen.loaded.iter().peekable();
+    for (path, on_change) in &wish.spec.reads {
+        while files.next_if(|file| file.path < path).is_some() {}
+        let Some(file) = files.next_if(|file| file.path == path) else { continue };
+        while loaded.next_if(|(other, _)| *other < path).is_some() {}
+        let has = loaded.next_if(|(other, _)| *other == path).map(|(_, digest)| digest);
+        let stale = match file.expected {
+            Expected::Renewed => true,
+            Expected::Unknown => false,
+            Expected::Digest(digest) => has != Some(&digest),
+        };
+        if stale {
+            let difference = Difference::File { path: path.clone() };
+            match on_change {
+                OnChange::Replace => replace.push(difference),
+                OnChange::Reload => reload.push(difference),
             }
-            (ContainerState::Paused | ContainerState::Crashing, _) => {
-                Condition::Sick(not_running(seen).into_iter().collect())
-            }
-            (ContainerState::Running, _) if !reloadable.is_empty() => Condition::Reload {
-                reasons: reloadable.into_iter().map(|difference| Reason::Differs { difference }).collect(),
-                works,
-            },
-            (ContainerState::Running, Health::Healthy) => Condition::Good,
-            (ContainerState::Running, Health::Starting) => Condition::Settling,
-            (ContainerState::Running, Health::Unhealthy) => Condition::Sick(vec![Reason::Unhealthy]),
         }
     }
+    (replace, reload)
+}
 
-    /// The files that the container has loaded in another form than they will have: those for which it must
-    /// be replaced, and those that it can read again.
-    fn stale_files(
-        &self,
-        node: &NodeWish,
-        wish: &ContainerWish,
-        seen: &ContainerSeen,
-    ) -> (Vec<Difference>, Vec<Difference>) {
-        let (mut replace, mut reload) = (Vec::new(), Vec::new());
-        for (path, on_change) in &wish.spec.reads {
-            let Some(file) = node.files.get(path) else { continue };
-            let stale = match self.expected(&file.content) {
-                Expected::Renewed => true,
-                Expected::Unknown => false,
-                Expected::Digest(digest) => seen.loaded.get(path) != Some(&digest),
-            };
-            if stale {
-                let difference = Difference::File { path: path.clone() };
-                match on_change {
-                    OnChange::Replace => replace.push(difference),
-                    OnChange::Reload => reload.push(difference),
-                }
-            }
-        }
-        (replace, reload)
+fn file_difference(expected: Expected, wish: &FileWish, seen: Option<&FileSeen>) -> Option<FileDifference> {
+    match (seen, expected) {
+        (_, Expected::Unknown) => None,
+        (None, _) => Some(FileDifference::Missing),
+        (_, Expected::Renewed) => Some(FileDifference::Renewed),
+        (Some(seen), Expected::Digest(digest)) if seen.digest != digest => Some(FileDifference::Content),
+        (Some(seen), _) if seen.mode != wish.mode => Some(FileDifference::Mode),
+        (Some(seen), _) if seen.owner != wish.owner => Some(FileDifference::Owner),
+        _ => None,
     }
 }
 

@@ -8,7 +8,6 @@ use windlass_model::{
 };
 
 use crate::builder::StepHandle;
-use crate::compare::Contents;
 use crate::planner::Planner;
 
 /// Files of one node that differ, and why each is written.
@@ -22,21 +21,19 @@ impl<'a> Planner<'a> {
     pub(crate) fn files(&mut self) {
         let mut nodes: Vec<(&'a NodeName, Differing)> = Vec::new();
         let mut late_files: BTreeMap<&'a NodeName, Differing> = BTreeMap::new();
-        let contents = Contents::new(self.seen, &self.minted);
-        for (name, node, facts) in self.nodes_in_sight() {
+        for node in self.sight.iter_mut() {
             let (mut now, mut later) = (Differing::default(), Differing::default());
-            for (path, wish) in node.files.iter().filter(|(_, wish)| wish.content != Content::Ledger) {
-                let Some(how) = contents.file_difference(path, wish, facts) else { continue };
-                let waits = how != FileDifference::Missing && is_read_again(node, path);
+            for (path, wish, how) in std::mem::take(&mut node.files) {
+                let waits = how != FileDifference::Missing && is_read_again(node.wish, path);
                 let (files, reasons) = if waits { &mut later } else { &mut now };
                 files.insert(path.clone(), wish.clone());
                 reasons.push(Reason::FileDiffers { path: path.clone(), how });
             }
             if !now.0.is_empty() {
-                nodes.push((name, now));
+                nodes.push((node.name, now));
             }
             if !later.0.is_empty() {
-                late_files.insert(name, later);
+                late_files.insert(node.name, later);
             }
         }
         self.late_files = late_files;

@@ -17,6 +17,7 @@ mod planner;
 mod refusals;
 mod removals;
 mod rules;
+mod sight;
 
 pub use audit::{Fault, audit};
 pub use rules::Rules;
@@ -47,7 +48,7 @@ pub fn plan_by(rules: Rules, wish: &Blueprint, seen: &Inventory, intent: &Intent
     if planner.keys_would_be_here_only() {
         return planner.finish();
     }
-    planner.compare_containers();
+    planner.compare();
     planner.left_overs();
     planner.files();
     planner.etcd();

@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use windlass_model::{
-    Action, Because, Blueprint, CertName, Component, EtcdSeen, Finding, FindingKind, Gate, Guard, ImageRef,
-    Intent, Inventory, KubeSeen, LedgerChange, NodeFacts, NodeName, NodeObject, NodeWish, Planning,
+    Action, Because, Blueprint, CertName, Component, Content, EtcdSeen, Finding, FindingKind, Gate, Guard,
+    ImageRef, Intent, Inventory, KubeSeen, LedgerChange, NodeFacts, NodeName, NodeObject, NodeWish, Planning,
     Readiness, Reason, RestartWhen, Role, Scheduling, SpecPath, StepId,
 };
 
 use crate::builder::{PlanBuilder, StepHandle};
-use crate::compare::{Condition, Contents};
+use crate::compare::{Condition, Contents, conditions};
 use crate::etcd::Votes;
 use crate::files::Differing;
 use crate::nodes::has_new_image;
 use crate::rules::Rules;
+use crate::sight::Sight;
 
 /// Seconds within which a container must become healthy.
 ///
@@ -35,8 +36,8 @@ pub(crate) struct Planner<'a> {
     pub(crate) findings: Vec<Finding>,
     /// The certificates that this plan makes, and why.
     pub(crate) minted: BTreeMap<CertName, Vec<Reason>>,
-    /// What is to be done about each wished container of each node in sight.
-    pub(crate) conditions: BTreeMap<&'a NodeName, BTreeMap<Component, Condition>>,
+    /// The wished nodes in sight, with what is to be done about each of their containers.
+    pub(crate) sight: Sight<'a>,
     /// Whether Kubernetes moves to another version by this plan.
     pub(crate) upgrading: bool,
     /// What becomes true in the ledger at the end, and after which steps.
@@ -71,6 +72,8 @@ pub(crate) struct Planner<'a> {
     /// The steps that take members out, and that clear a former member from its node, by node.
     pub(crate) left_member: BTreeMap<&'a NodeName, StepHandle>,
     pub(crate) cleared: BTreeMap<&'a NodeName, StepHandle>,
+    /// The steps that let a new member vote, by node.
+    pub(crate) joined: BTreeMap<&'a NodeName, StepHandle>,
     pub(crate) votes: Votes,
     /// The steps that remove, or that replace or restart, a component on a node.
     pub(crate) removed: BTreeMap<(&'a NodeName, Component), StepHandle>,
@@ -91,7 +94,7 @@ impl<'a> Planner<'a> {
             builder: PlanBuilder::default(),
             findings: Vec::new(),
             minted: BTreeMap::new(),
-            conditions: BTreeMap::new(),
+            sight: Sight::new(wish, seen),
             upgrading: false,
             conclusion: LedgerChange::default(),
             conclude_after: Vec::new(),
@@ -113,6 +116,7 @@ impl<'a> Planner<'a> {
             control_plane_held: false,
             left_member: BTreeMap::new(),
             cleared: BTreeMap::new(),
+            joined: BTreeMap::new(),
             votes: Votes::default(),
             removed: BTreeMap::new(),
             disturbed: BTreeMap::new(),
@@ -129,63 +133,40 @@ impl<'a> Planner<'a> {
         Planning { plan: self.builder.finish(), findings }
     }
 
-    /// Looks at every wished container of every node in sight, once the certificates to be made are known.
-    pub(crate) fn compare_containers(&mut self) {
+    /// Looks at every wished file and container of every node in sight, once the certificates to be made are known.
+    pub(crate) fn compare(&mut self) {
         let contents = Contents::new(self.seen, &self.minted);
-        let unregistered = |name: &NodeName, component| {
-            component == Component::Kubelet && self.kube_answers() && self.object(name).is_none()
-        };
-        self.conditions = self
-            .wish
-            .nodes
-            .iter()
-            .filter_map(|(name, node)| {
-                let facts = self.seen.nodes.get(name)?.facts()?;
-                let mut conditions: BTreeMap<Component, Condition> = node
-                    .containers
-                    .keys()
-                    .map(|&component| match contents.condition(node, facts, component) {
-                        // A kubelet registers its node once, at its start (`registerWithAPIServer`).
-                        Condition::Good if unregistered(name, component) => {
-                            (component, Condition::Sick(vec![Reason::Unregistered]))
-                        }
-                        condition => (component, condition),
-                    })
-                    .collect();
-                self.excuse_dependents(&mut conditions);
-                Some((name, conditions))
-            })
-            .collect();
-        self.upgrading = self.conditions.values().any(|conditions| {
-            matches!(
-                conditions.get(&Component::KubeApiserver),
-                Some(Condition::Differs { reasons, .. }) if has_new_image(reasons)
-            )
-        });
-    }
-
-    /// What runs and cannot work because something else does not is left alone: a restart would not help.
-    fn excuse_dependents(&self, conditions: &mut BTreeMap<Component, Condition>) {
-        let is_sick = |condition: Option<&Condition>| matches!(condition, Some(Condition::Sick(_)));
-        if self.seen.etcd == EtcdSeen::Silent && is_sick(conditions.get(&Component::KubeApiserver)) {
-            conditions.insert(Component::KubeApiserver, Condition::Waiting);
-        }
-        let api_works = conditions.get(&Component::KubeApiserver).is_none_or(Condition::works);
-        for component in [Component::KubeControllerManager, Component::KubeScheduler] {
-            if !api_works && is_sick(conditions.get(&component)) {
-                conditions.insert(component, Condition::Waiting);
+        let kube_answers = self.kube_answers();
+        for node in self.sight.iter_mut() {
+            let files = contents.files(node.wish, node.facts);
+            let mut conditions: Vec<(Component, Condition)> =
+                conditions(node.wish, &files, node.facts).collect();
+            if kube_answers && node.object.is_none() {
+                // A kubelet registers its node once, at its start (`registerWithAPIServer`).
+                amend(&mut conditions, Component::Kubelet, |kubelet| {
+                    (*kubelet == Condition::Good).then(|| Condition::Sick(vec![Reason::Unregistered]))
+                });
             }
+            excuse_dependents(&mut conditions, self.seen.etcd == EtcdSeen::Silent, kube_answers);
+            node.conditions = conditions;
+            let differing = files.into_iter().filter(|file| file.wish.content != Content::Ledger);
+            node.files = differing.filter_map(|file| Some((file.path, file.wish, file.differs?))).collect();
         }
-        if !self.kube_answers() && is_sick(conditions.get(&Component::NginxProxy)) {
-            conditions.insert(Component::NginxProxy, Condition::Waiting);
-        }
+        self.upgrading = self.sight.iter().any(|node| {
+            let api_server = find(&node.conditions, Component::KubeApiserver);
+            matches!(api_server, Some(Condition::Differs { reasons, .. }) if has_new_image(reasons))
+        });
     }
 
     // What was seen.
 
     /// What is known of a node, if it is in sight.
     pub(crate) fn facts(&self, node: &NodeName) -> Option<&'a NodeFacts> {
-        self.seen.nodes.get(node)?.facts()
+        match self.sight.of(node) {
+            Some(node) => Some(node.facts),
+            // It may have left the wish.
+            None => self.seen.nodes.get(node)?.facts(),
+        }
     }
 
     pub(crate) fn is_in_sight(&self, node: &NodeName) -> bool {
@@ -194,8 +175,7 @@ impl<'a> Planner<'a> {
 
     /// The wished nodes in sight, with what is known of them.
     pub(crate) fn nodes_in_sight(&self) -> impl Iterator<Item = (&'a NodeName, &'a NodeWish, &'a NodeFacts)> {
-        let (wish, seen) = (self.wish, self.seen);
-        wish.nodes.iter().filter_map(move |(name, node)| Some((name, node, seen.nodes.get(name)?.facts()?)))
+        self.sight.iter().map(|node| (node.name, node.wish, node.facts))
     }
 
     /// The wished nodes with this role, by name.
@@ -205,11 +185,14 @@ impl<'a> Planner<'a> {
 
     /// What is to be done about a wished container on a node in sight.
     pub(crate) fn condition(&self, node: &NodeName, component: Component) -> Option<&Condition> {
-        self.conditions.get(node)?.get(&component)
+        find(&self.sight.of(node)?.conditions, component)
     }
 
     pub(crate) fn object(&self, node: &NodeName) -> Option<&'a NodeObject> {
-        self.seen.kube.node(node)
+        match self.sight.of(node) {
+            Some(node) => node.object,
+            None => self.seen.kube.node(node),
+        }
     }
 
     pub(crate) fn kube_answers(&self) -> bool {
@@ -431,5 +414,36 @@ impl<'a> Planner<'a> {
             others,
             limit,
         })
+    }
+}
+
+fn find(conditions: &[(Component, Condition)], component: Component) -> Option<&Condition> {
+    conditions.iter().find(|(of, _)| *of == component).map(|(_, condition)| condition)
+}
+
+/// Puts another condition in the place of a component's, if `other` gives one.
+fn amend(
+    conditions: &mut [(Component, Condition)],
+    component: Component,
+    other: impl FnOnce(&Condition) -> Option<Condition>,
+) {
+    let Some((_, condition)) = conditions.iter_mut().find(|(of, _)| *of == component) else { return };
+    if let Some(other) = other(condition) {
+        *condition = other;
+    }
+}
+
+/// What runs and cannot work because something else does not is left alone: a restart would not help.
+fn excuse_dependents(conditions: &mut [(Component, Condition)], etcd_is_silent: bool, kube_answers: bool) {
+    let waits = |sick: &Condition| matches!(sick, Condition::Sick(_)).then_some(Condition::Waiting);
+    if etcd_is_silent {
+        amend(conditions, Component::KubeApiserver, waits);
+    }
+    if find(conditions, Component::KubeApiserver).is_some_and(|condition| !condition.works()) {
+        amend(conditions, Component::KubeControllerManager, waits);
+        amend(conditions, Component::KubeScheduler, waits);
+    }
+    if !kube_answers {
+        amend(conditions, Component::NginxProxy, waits);
     }
 }

@@ -340,10 +340,16 @@ impl World {
         self.touch();
     }
 
-    /// All containers start: restart `always` does not ask whether one was stopped before Docker stopped, nor
-    /// whether it had ever been started.
+    /// All containers that have ever been started start: restart `always` does not ask whether one was stopped
+    /// before Docker stopped. One that was only created stays so (`HasBeenStartedBefore` in Docker's daemon).
     pub(crate) fn start_all(&mut self, machine: usize) {
-        let names: Vec<ContainerName> = self.nodes[machine].containers.keys().cloned().collect();
+        let started = |container: &Container| container.phase != Phase::Created;
+        let containers = &self.nodes[machine].containers;
+        let names: Vec<ContainerName> = containers
+            .iter()
+            .filter(|(_, container)| started(container))
+            .map(|(name, _)| name.clone())
+            .collect();
         for name in names {
             self.begin_process(machine, &name);
         }

@@ -30,9 +30,9 @@ pub use self::render::render;
 pub use self::source_map::SourceMap;
 pub use self::spec::{
     AuditLogSpec, AuthenticationSpec, AuthorizationMode, BackupSpec, BastionSpec, Cidr, ClusterSpec,
-    DrainSpec, EtcdSpec, KubeApiSpec, KubeControllerSpec, KubeletSpec, MaxUnavailable, NetworkPlugin,
-    NetworkSpec, NodeSpec, NotACidr, NotAPortRange, PortRange, RegistrySpec, S3Spec, ServiceSpec,
-    ServicesSpec, TaintEffect, TaintSpec, UpgradeSpec, WebhookSpec,
+    DrainSpec, EndpointSpec, EtcdSpec, KubeApiSpec, KubeControllerSpec, KubeletSpec, MaxUnavailable,
+    NetworkPlugin, NetworkSpec, NodeSpec, NotACidr, NotAPortRange, PortRange, RegistrySpec, S3Spec,
+    ServiceSpec, ServicesSpec, TaintEffect, TaintSpec, UpgradeSpec, WebhookSpec, WindlassSpec,
 };
 
 /// What reading a cluster.yml gave.

@@ -12,6 +12,7 @@ mod nodes;
 mod services;
 mod syntax;
 mod upgrade;
+mod windlass;
 
 use crate::Reading;
 use crate::conform::conform;

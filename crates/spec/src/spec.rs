@@ -9,6 +9,7 @@ mod node;
 mod ranges;
 mod service;
 mod upgrade;
+mod windlass;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,7 @@ pub use self::service::{
     ServicesSpec,
 };
 pub use self::upgrade::{DrainSpec, MaxUnavailable, UpgradeSpec};
+pub use self::windlass::{EndpointSpec, WindlassSpec};
 use windlass_model::KubernetesVersion;
 
 /// Everything in a cluster.yml that takes effect.
@@ -59,6 +61,8 @@ pub struct ClusterSpec {
     pub bastion_host: Option<BastionSpec>,
     /// `enable_cri_dockerd`: let kubelet talk to Docker through cri-dockerd.
     pub enable_cri_dockerd: Option<bool>,
+    /// `windlass`: what RKE 1 does not have.
+    pub windlass: WindlassSpec,
 }
 
 /// `network`: how pods reach each other.

@@ -8,6 +8,10 @@ use std::process::ExitCode;
 
 use windlass_integration::speed::{Case, cluster_text, text_to_plan, wish_of};
 
+/// The allocator of the binary `windlass`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match measured() {
         Ok((peak, before)) => {

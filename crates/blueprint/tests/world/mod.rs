@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use windlass_blueprint::{Catalog, Resolution, resolve};
 use windlass_model::{Blueprint, Role};
-use windlass_spec::{AuthenticationSpec, ClusterSpec, NetworkSpec, NodeSpec, ServicesSpec, UpgradeSpec};
+use windlass_spec::{
+    AuthenticationSpec, ClusterSpec, NetworkSpec, NodeSpec, ServicesSpec, UpgradeSpec, WindlassSpec,
+};
 
 /// A cluster without nodes, at this version.
 pub(crate) fn cluster(version: &str) -> ClusterSpec {
@@ -26,6 +28,7 @@ pub(crate) fn cluster(version: &str) -> ClusterSpec {
         ssh_agent_auth: None,
         bastion_host: None,
         enable_cri_dockerd: None,
+        windlass: WindlassSpec::default(),
     }
 }
 

@@ -118,13 +118,15 @@ fn a_machine_is_out_of_sight_while_it_is_off_and_boots_when_it_comes_back() {
         let mut wish = spec(&["sleep".to_owned()], &[]);
         wish.binds.clear();
         lab.create(1, "created", &wish, &[]).await.unwrap();
+        lab.run(1, "started", &wish, &[]).await;
         lab.fleet.with(|world| world.strike(&Fault::PowerOff { node: node(1), seconds: Some(30) }));
         let begun = lab.fleet.with(|world| world.elapsed());
         assert!(matches!(lab.write(1, "/a", "x").await, Err(PortError::OutOfSight { .. })));
         assert!(lab.fleet.with(|world| world.elapsed()) >= begun + 2_500, "finding out takes time");
         seconds(30).await;
         lab.write(1, "/a", "x").await.unwrap();
-        assert_eq!(lab.seen(1, "created").await.state, ContainerState::Running);
+        assert_eq!(lab.seen(1, "created").await.state, ContainerState::Created);
+        assert_eq!(lab.seen(1, "started").await.state, ContainerState::Running);
     });
 }
 

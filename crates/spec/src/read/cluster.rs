@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use windlass_model::{KubernetesVersion, Role};
 
-use super::{access, nodes, services, upgrade};
+use super::{access, nodes, services, upgrade, windlass};
 use crate::conform::brief;
 use crate::nearest::nearest;
 use crate::path::Path;
@@ -41,6 +41,7 @@ pub(super) fn cluster(top: View<'_, '_>, reports: &mut Reports<'_>) -> Option<Cl
         ssh_agent_auth: top.flag("ssh_agent_auth"),
         bastion_host: access::bastion(top.section("bastion_host", &key("bastion_host")), reports),
         enable_cri_dockerd: top.flag("enable_cri_dockerd"),
+        windlass: windlass::windlass(top.section("windlass", &key("windlass")), reports),
     };
     check_etcd(&spec, top, reports);
     check_version(&spec, top, reports);

@@ -35,6 +35,7 @@ pub(crate) const CLUSTER: &[Key] = &[
     idle("rotate_encryption_key", Flag),
     idle("dns", Section(super::idle::DNS)),
     live("upgrade_strategy", Section(UPGRADE_STRATEGY)),
+    live("windlass", Section(WINDLASS)),
     alien("rancher_kubernetes_engine_config", RANCHER_WRAPPER),
     alien("name", RANCHER),
     alien("description", RANCHER),
@@ -236,6 +237,9 @@ const NODE_DRAIN_INPUT: &[Key] = &[
     live("grace_period", Integer),
     live("timeout", Integer),
 ];
+
+/// What RKE 1 does not have, in a section of its own that RKE 1 ignores.
+const WINDLASS: &[Key] = &[live("endpoint", Text), live("certificate_validity", Text)];
 
 /// `system_images`.
 pub(crate) const SYSTEM_IMAGES: &[Key] = &[
