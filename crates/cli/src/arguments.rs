@@ -97,6 +97,7 @@ impl Command {
 
 /// The options that every command has.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct CommonArguments {
     /// The wish, in the format of RKE 1's cluster.yml.
     #[arg(
@@ -111,9 +112,19 @@ pub(crate) struct CommonArguments {
     /// Work on the simulated machines of this file; all but `plan` write back what became of them.
     #[arg(long, value_name = "WORLD")]
     pub(crate) simulate: Option<PathBuf>,
+    /// Talk only to hosts whose keys are known already; without it a new host's key is noted down, and a changed
+    /// one refused all the same.
+    #[arg(long)]
+    pub(crate) ssh_strict: bool,
+    /// The file of known host keys, in place of ssh's own.
+    #[arg(long, value_name = "FILE", env = "WINDLASS_SSH_KNOWN_HOSTS", hide_env_values = true)]
+    pub(crate) ssh_known_hosts: Option<PathBuf>,
     /// What stands on the standard output.
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub(crate) output: Output,
+    /// Tell at the end how often the machines were asked: SSH connections, calls of Docker, probes.
+    #[arg(long)]
+    pub(crate) stats: bool,
     /// No colours, even on a terminal; so does the environment variable `NO_COLOR`.
     #[arg(long)]
     pub(crate) no_color: bool,

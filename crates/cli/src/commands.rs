@@ -8,11 +8,13 @@ use windlass_engine::{
     observe_and_plan,
 };
 use windlass_model::Plan;
+use windlass_remote::{Looks, MachineStats, Stats};
 use windlass_spec::Diagnostic;
 
 use crate::arguments::{Command, Graph};
 use crate::course::{Course, Goal};
 use crate::exit::Exit;
+use crate::hosts::Hosts;
 use crate::json::{DiagnosticsDocument, PlanDocument, RunDocument, RunFacts};
 use crate::ledger_file::FileLedger;
 use crate::printer::{Printer, ask, somebody_is_there};
@@ -54,10 +56,22 @@ fn run_with(command: &Command, printer: &Printer) -> Result<Exit, Trouble> {
         printer.document(&DiagnosticsDocument::new(source.name(), &diagnostics, Exit::BadInput));
         return Ok(Exit::BadInput);
     };
-    let Some(world) = &common.simulate else { return Err(Trouble::NoRealHosts) };
-    let scene = Simulation::open(world, FileLedger::beside(source.path()))?;
-    let session = Session { command, printer, source: &source, wish: &wish, diagnostics, scene };
-    simulated_time(session.carry_out())
+    if let Some(world) = &common.simulate {
+        let scene = Simulation::open(world, FileLedger::beside(source.path()))?;
+        let session = Session { command, printer, source: &source, wish: &wish, diagnostics, scene: &scene };
+        return simulated_time(session.carry_out());
+    }
+    let looks = match command {
+        Command::Plan(_) => Looks::LeaveNoTrace,
+        Command::Up(_) | Command::CertRotate(_) | Command::Remove(_) => Looks::MayLoadImage,
+    };
+    let scene = Hosts::of(common, source.path(), &wish, looks)?;
+    let (source, wish) = (&source, &wish);
+    real_time(async move {
+        let exit = Session { command, printer, source, wish, diagnostics, scene: &scene }.carry_out().await;
+        scene.close().await;
+        exit
+    })
 }
 
 /// Runs on one thread whose time passes only while everybody waits: simulated minutes take no real time.
@@ -65,6 +79,15 @@ fn simulated_time<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
+        .build()
+        .expect("a runtime needs a few file descriptors, which every process has")
+        .block_on(future)
+}
+
+/// Runs on one thread: there is little to compute, and much to wait for.
+fn real_time<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
         .build()
         .expect("a runtime needs a few file descriptors, which every process has")
         .block_on(future)
@@ -78,11 +101,21 @@ struct Session<'a, S> {
     wish: &'a Wish,
     /// What is to be said of cluster.yml, all of it warnings.
     diagnostics: Vec<Diagnostic>,
-    scene: S,
+    scene: &'a S,
 }
 
 impl<S: Scene> Session<'_, S> {
     async fn carry_out(&self) -> Result<Exit, Trouble> {
+        let exit = self.play().await;
+        if self.command.common().stats
+            && let Some(stats) = self.scene.stats()
+        {
+            self.printer.progress(&counts(&stats));
+        }
+        exit
+    }
+
+    async fn play(&self) -> Result<Exit, Trouble> {
         match self.command {
             Command::Plan(plan) => self.plan(plan.graph, plan.detailed_exitcode).await,
             Command::Up(_) => self.act(Goal::Converge, None).await,
@@ -145,7 +178,7 @@ impl<S: Scene> Session<'_, S> {
     async fn act(&self, goal: Goal, known: Option<Plan>) -> Result<Exit, Trouble> {
         let Self { command, printer, source, wish, diagnostics, scene } = self;
         let course = Course::new(wish, goal.clone());
-        let run = Run { blueprint: &wish.blueprint, dismantles: course.dismantles() };
+        let mut run = Run { blueprint: &wish.blueprint, dismantles: course.dismantles(), changed: false };
         scene.begin(run);
         let told = told(&goal, source);
         let progress = Progress::new(printer, source, wish.blueprint.clone(), &told, known);
@@ -157,10 +190,9 @@ impl<S: Scene> Session<'_, S> {
             }
             never = signals.obey(&interrupt) => match never {},
         };
-        if !conclusion.reports.is_empty() {
-            for said in scene.end(run, conclusion.ledger.as_ref())? {
-                printer.progress(&said);
-            }
+        run.changed = !conclusion.reports.is_empty();
+        for said in scene.end(run, conclusion.ledger.as_ref())? {
+            printer.progress(&said);
         }
         let violations = scene.violations();
         let exit = exit_of(conclusion.end, &violations);
@@ -290,4 +322,13 @@ impl Signals {
             interrupt.request();
         }
     }
+}
+
+/// How often the machines were asked, one line each.
+fn counts(stats: &Stats) -> String {
+    let lines = stats.nodes.iter().map(|(node, asked)| {
+        let MachineStats { ssh_connections, docker_calls, commands, probes } = asked;
+        format!("{node}: SSH connections {ssh_connections}, Docker calls {docker_calls}, commands {commands}, probes {probes}\n")
+    });
+    lines.collect()
 }

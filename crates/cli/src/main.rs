@@ -10,8 +10,8 @@ mod arguments;
 mod commands;
 mod course;
 mod exit;
+mod hosts;
 mod json;
-#[cfg_attr(not(test), expect(dead_code, reason = "simulated machines have no API that kubectl could reach"))]
 mod kubeconfig;
 mod ledger_file;
 mod printer;

@@ -30,9 +30,15 @@ pub(crate) enum Trouble {
     /// The operator was asked and said no.
     #[error("nothing was removed")]
     Declined,
-    /// No simulated machines were named.
-    #[error("this release works on simulated machines only")]
-    NoRealHosts,
+    /// The program cannot tell where it lies itself, and so cannot carry itself onto nodes.
+    #[error("this program cannot be found on the disk")]
+    OwnProgram { source: std::io::Error },
+    /// There is no place for the sockets of connections.
+    #[error("no private directory for connections can be made")]
+    NoRoom { source: std::io::Error },
+    /// The operator's kubeconfig cannot be written; the cluster is as it was told.
+    #[error("`{}` cannot be written", path.display())]
+    KubeconfigUnwritable { path: PathBuf, source: std::io::Error },
     /// The ledger, or what looking at the world needs, failed.
     #[error("the world cannot be looked at")]
     Look { source: PortError },
@@ -51,7 +57,9 @@ impl Trouble {
             | Self::NobodyToAsk => Exit::BadInput,
             Self::WorldUnwritable { .. }
             | Self::Declined
-            | Self::NoRealHosts
+            | Self::OwnProgram { .. }
+            | Self::NoRoom { .. }
+            | Self::KubeconfigUnwritable { .. }
             | Self::Look { .. }
             | Self::Signals { .. } => Exit::Failed,
         }
@@ -64,12 +72,18 @@ impl Trouble {
                 "the smallest world is the line `bare: 3`: three machines with Docker and nothing else"
             }
             Self::NobodyToAsk => "say `--force` to remove without being asked",
-            Self::NoRealHosts => "say `--simulate WORLD.yml`; real hosts come with the next release",
+            Self::NoRoom { .. } => "make `$XDG_RUNTIME_DIR` or the temporary directory writable",
+            Self::KubeconfigUnwritable { .. } => {
+                "the cluster itself is done with: make the file writable and run `windlass up` again"
+            }
             Self::Look { .. } => {
                 "nothing was changed; if the ledger file is damaged, move it away: it is \
                                   brought back from a control-plane node"
             }
-            Self::WorldUnwritable { .. } | Self::Declined | Self::Signals { .. } => return None,
+            Self::WorldUnwritable { .. }
+            | Self::Declined
+            | Self::Signals { .. }
+            | Self::OwnProgram { .. } => return None,
         };
         Some(help.to_owned())
     }

@@ -113,8 +113,17 @@ impl Wish {
         latest.1.clone()
     }
 
+    /// cluster.yml as it was written.
+    pub(crate) fn spec(&self) -> &ClusterSpec {
+        &self.spec
+    }
+
+    /// A secret that cluster.yml carries.
+    pub(crate) fn secret(&self, name: &str) -> Option<&Secret<String>> {
+        self.secrets.get(&SecretName::from(name))
+    }
+
     /// The name or address that stands for all API servers.
-    #[expect(dead_code, reason = "simulated machines have no API that kubectl could reach")]
     pub(crate) fn endpoint(&self) -> Option<&EndpointSpec> {
         self.spec.windlass.endpoint.as_ref()
     }
