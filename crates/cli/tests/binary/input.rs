@@ -55,8 +55,16 @@ fn wrong_usage_ends_with_64() {
 }
 
 #[test]
-fn without_simulated_machines_nothing_is_pretended() {
-    let mut lab = Lab::with_three_nodes("real");
+fn machines_that_refuse_ssh_are_named_with_their_cause() {
+    // Nothing listens on port 1 of the loopback (tcpmux, RFC 1078).
+    let node = |number| {
+        format!(
+            "- {{address: 127.0.0.{number}, port: 1, hostname_override: node-{number}, user: ops, role: [etcd, controlplane, worker]}}\n"
+        )
+    };
+    let nodes = (1..=3).map(node).collect::<String>();
+    let mut lab = Lab::new("real")
+        .with("cluster.yml", &format!("nodes:\n{nodes}kubernetes_version: v1.30.5-rancher1-1\n"));
     lab.note("plan");
     lab.note("up");
     lab.compare("real.out");
