@@ -355,6 +355,7 @@ fn registry(url: &str, password: Option<&str>, is_default: bool) -> RegistrySpec
         user: password.map(|_| "robot".to_owned()),
         password: password.map(|password| windlass_model::Secret::new(password.to_owned())),
         is_default,
+        ecr_credential_plugin: None,
     }
 }
 

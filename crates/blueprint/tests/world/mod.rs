@@ -5,27 +5,14 @@ use std::collections::BTreeMap;
 
 use windlass_blueprint::{Catalog, Resolution, resolve};
 use windlass_model::{Blueprint, Role};
-use windlass_spec::{AuthenticationSpec, ClusterSpec, NetworkSpec, NodeSpec, ServicesSpec, UpgradeSpec};
+use windlass_spec::{ClusterSpec, NodeSpec};
 
 /// A cluster without nodes, at this version.
 pub(crate) fn cluster(version: &str) -> ClusterSpec {
     ClusterSpec {
         cluster_name: Some("demo".to_owned()),
         kubernetes_version: Some(version.parse().expect("tests name versions")),
-        nodes: Vec::new(),
-        services: ServicesSpec::default(),
-        network: NetworkSpec::default(),
-        authentication: AuthenticationSpec::default(),
-        authorization: None,
-        system_images: BTreeMap::new(),
-        private_registries: Vec::new(),
-        prefix_path: None,
-        upgrade_strategy: UpgradeSpec::default(),
-        ssh_key_path: None,
-        ssh_cert_path: None,
-        ssh_agent_auth: None,
-        bastion_host: None,
-        enable_cri_dockerd: None,
+        ..ClusterSpec::default()
     }
 }
 

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use windlass_model::{KubernetesVersion, Role};
 
-use super::{access, nodes, services, upgrade};
+use super::{access, addons, cloud, nodes, services, upgrade};
 use crate::conform::brief;
-use crate::nearest::nearest;
 use crate::path::Path;
 use crate::report::Reports;
 use crate::schema;
-use crate::spec::{Cidr, ClusterSpec, NetworkPlugin, NetworkSpec};
+use crate::spec::{Cidr, ClusterSpec, NetworkPlugin};
 use crate::view::View;
 
 /// Reads everything that takes effect; nothing comes back if a node lacks what no node can be without.
@@ -23,12 +22,12 @@ pub(super) fn cluster(top: View<'_, '_>, reports: &mut Reports<'_>) -> Option<Cl
         kubernetes_version: kubernetes_version(top, reports),
         nodes: nodes::nodes(top, has_external_etcd, reports),
         services,
-        network: network(top.section("network", &key("network")), reports),
+        network: addons::network(top.section("network", &key("network")), reports),
         authentication: access::authentication(
             top.section("authentication", &key("authentication")),
             reports,
         ),
-        authorization: access::authorization(top.section("authorization", &key("authorization")), reports),
+        authorization: access::authorization(top.section("authorization", &key("authorization"))),
         system_images: system_images(top),
         private_registries: access::registries(top),
         prefix_path: prefix_path(top, reports),
@@ -41,6 +40,15 @@ pub(super) fn cluster(top: View<'_, '_>, reports: &mut Reports<'_>) -> Option<Cl
         ssh_agent_auth: top.flag("ssh_agent_auth"),
         bastion_host: access::bastion(top.section("bastion_host", &key("bastion_host")), reports),
         enable_cri_dockerd: top.flag("enable_cri_dockerd"),
+        cri_dockerd_stream_server_address: stream_address(top, reports),
+        cri_dockerd_stream_server_port: nodes::port_at(top, "cri_dockerd_stream_server_port", reports),
+        cloud_provider: cloud::cloud_provider(top.section("cloud_provider", &key("cloud_provider")), reports),
+        dns: addons::dns(top.section("dns", &key("dns")), reports),
+        ingress: addons::ingress(top.section("ingress", &key("ingress")), reports),
+        monitoring: addons::monitoring(top.section("monitoring", &key("monitoring")), reports),
+        addons: top.string("addons"),
+        addons_include: top.strings("addons_include"),
+        addon_job_timeout: services::count(top, "addon_job_timeout", reports).filter(|seconds| *seconds > 0),
     };
     check_etcd(&spec, top, reports);
     check_version(&spec, top, reports);
@@ -71,31 +79,17 @@ fn kubernetes_version(top: View<'_, '_>, reports: &mut Reports<'_>) -> Option<Ku
     }
 }
 
-fn network(view: View<'_, '_>, reports: &mut Reports<'_>) -> NetworkSpec {
-    let plugin = view.text("plugin").and_then(|text| {
-        let plugin = NetworkPlugin::ALL.into_iter().find(|(word, _)| *word == text);
-        if plugin.is_none() {
-            let summary = format!("unknown network plugin `{}`", brief(text));
-            let draft = reports.error(view.path.key("plugin"), view.span_of("plugin"), summary);
-            match nearest(text, NetworkPlugin::ALL.map(|(word, _)| word)) {
-                Some(near) => draft.help(format!("did you mean `{near}`?")),
-                None => draft.help("the plugins are canal, flannel, calico, weave, aci and none"),
-            };
-        }
-        plugin.map(|(_, plugin)| plugin)
-    });
-    if plugin == Some(NetworkPlugin::Flannel) && view.integer("mtu").is_some_and(|mtu| mtu != 0) {
-        reports
-            .error(view.path.key("mtu"), view.span_of("mtu"), "flannel takes no `mtu`")
-            .help("remove it, or choose canal or calico");
-    }
-    NetworkSpec { plugin, options: view.text_map("options") }
+fn stream_address(top: View<'_, '_>, reports: &mut Reports<'_>) -> Option<String> {
+    const NAME: &str = "cri_dockerd_stream_server_address";
+    let text = top.string(NAME)?;
+    nodes::flaw(top, NAME, &text, super::syntax::address, reports);
+    Some(text)
 }
 
 fn system_images(top: View<'_, '_>) -> BTreeMap<String, String> {
     let path = top.path.key("system_images");
     let images = top.section("system_images", &path).text_map_of_all();
-    let is_known = |name: &str| schema::SYSTEM_IMAGES.iter().any(|key| key.name == name && key.is_live());
+    let is_known = |name: &str| schema::SYSTEM_IMAGES.iter().any(|key| key.name == name && key.is_current());
     images.into_iter().filter(|(name, image)| !image.is_empty() && is_known(name)).collect()
 }
 

@@ -7,11 +7,13 @@ use windlass_model::Secret;
 
 use super::nodes::{MAX_WHY, flaw};
 use super::syntax;
+use super::whole::whole;
 use crate::conform::{brief, cut};
 use crate::report::Reports;
+use crate::schema::{AUDIT_LOG_CONFIGURATION, EVENT_RATE_LIMIT, KUBE_API, SECRETS_ENCRYPTION};
 use crate::spec::{
-    AuditLogSpec, BackupSpec, Cidr, EtcdSpec, KubeApiSpec, KubeControllerSpec, KubeletSpec, PortRange,
-    S3Spec, ServiceSpec, ServicesSpec,
+    AuditLogSpec, BackupSpec, Cidr, EtcdSpec, EventRateLimitSpec, KubeApiSpec, KubeControllerSpec,
+    KubeletSpec, PodSecurity, PortRange, S3Spec, SecretsEncryptionSpec, ServiceSpec, ServicesSpec,
 };
 use crate::view::{View, text_of};
 use crate::yaml::Value;
@@ -54,24 +56,16 @@ fn service(view: View<'_, '_>, reports: &mut Reports<'_>) -> ServiceSpec {
             }
         }
     }
-    let windows = ["win_extra_args", "win_extra_args_array", "win_extra_binds", "win_extra_env"];
     ServiceSpec {
         image: view.string("image"),
         extra_args: view.text_map("extra_args"),
         extra_args_array: texts_map(view, "extra_args_array"),
         extra_binds: view.strings("extra_binds"),
         extra_env: view.strings("extra_env"),
-        has_windows_settings: windows.iter().any(|key| {
-            match view.entry(key).map(|entry| &entry.value.value) {
-                Some(Value::List(items)) => !items.is_empty(),
-                Some(Value::Map(entries)) => !entries.is_empty(),
-                _ => false,
-            }
-        }),
     }
 }
 
-fn texts_map(view: View<'_, '_>, name: &str) -> BTreeMap<String, Vec<String>> {
+pub(super) fn texts_map(view: View<'_, '_>, name: &str) -> BTreeMap<String, Vec<String>> {
     let lists = view.names(name).iter().map(|entry| {
         let texts = match &entry.value.value {
             Value::List(items) => items.iter().filter_map(text_of).map(str::to_owned).collect(),
@@ -137,7 +131,7 @@ fn owner(view: View<'_, '_>, reports: &mut Reports<'_>) -> (Option<u32>, Option<
 }
 
 /// A whole number from zero on.
-fn count(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -> Option<u32> {
+pub(super) fn count(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -> Option<u32> {
     let number = view.integer(name)?;
     let count = u32::try_from(number).ok();
     if count.is_none() {
@@ -152,7 +146,7 @@ fn positive(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -> Option
     count(view, name, reports).filter(|number| *number > 0)
 }
 
-fn duration(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -> Option<Duration> {
+pub(super) fn duration(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -> Option<Duration> {
     let text = view.text(name)?;
     match syntax::duration(text) {
         Ok(duration) => Some(duration),
@@ -215,6 +209,28 @@ fn kube_api(view: View<'_, '_>, reports: &mut Reports<'_>) -> KubeApiSpec {
         audit_log: view
             .entry("audit_log")
             .map(|_| audit_log(view.section("audit_log", &view.path.key("audit_log")), reports)),
+        pod_security: match view.text("pod_security_configuration") {
+            Some("privileged") => Some(PodSecurity::Privileged),
+            Some("restricted") => Some(PodSecurity::Restricted),
+            _ => None,
+        },
+        secrets_encryption: view.entry("secrets_encryption_config").map(|_| {
+            let path = view.path.key("secrets_encryption_config");
+            let view = view.section("secrets_encryption_config", &path);
+            SecretsEncryptionSpec {
+                enabled: view.flag("enabled"),
+                custom_config: whole(view, SECRETS_ENCRYPTION, "custom_config").map(Secret::new),
+            }
+        }),
+        admission_configuration: whole(view, KUBE_API, "admission_configuration"),
+        event_rate_limit: view.entry("event_rate_limit").map(|_| {
+            let path = view.path.key("event_rate_limit");
+            let view = view.section("event_rate_limit", &path);
+            EventRateLimitSpec {
+                enabled: view.flag("enabled"),
+                configuration: whole(view, EVENT_RATE_LIMIT, "configuration"),
+            }
+        }),
     }
 }
 
@@ -229,6 +245,7 @@ fn audit_log(view: View<'_, '_>, reports: &mut Reports<'_>) -> AuditLogSpec {
         max_size: count(configuration, "max_size", reports),
         path: configuration.string("path"),
         format: configuration.string("format"),
+        policy: whole(configuration, AUDIT_LOG_CONFIGURATION, "policy"),
     }
 }
 
