@@ -29,7 +29,7 @@ pub(crate) const REQUESTHEADER_CA: &str = "kube-apiserver-requestheader-ca";
 /// The key pair that signs tokens of service accounts.
 pub(crate) const SERVICE_ACCOUNT: &str = "kube-service-account-token";
 
-/// RKE 1's ten years.
+/// RKE 1's ten years: for authorities always, since `up` does not renew them, and for others by default.
 const VALID_DAYS: u32 = 3_650;
 
 /// A certificate of which every node of a role has its own.
@@ -99,7 +99,7 @@ impl Leaf {
         }
     }
 
-    fn wish(&self, node: &NodeName, sans: BTreeSet<San>) -> CertWish {
+    fn wish(&self, node: &NodeName, sans: BTreeSet<San>, valid_days: u32) -> CertWish {
         CertWish {
             kind: CertKind::Leaf,
             common_name: self.common_name(node),
@@ -107,7 +107,7 @@ impl Leaf {
             issuer: Some(self.issuer.into()),
             usages: self.usages.iter().copied().collect(),
             sans,
-            valid_days: VALID_DAYS,
+            valid_days,
             service: Some(self.service),
         }
     }
@@ -119,6 +119,7 @@ pub(crate) fn certificates(
     service_ranges: &[Cidr],
     domain: &str,
 ) -> BTreeMap<CertName, CertWish> {
+    let valid_days = leaf_days(cluster);
     let mut certs: BTreeMap<CertName, CertWish> = [KUBE_CA, ETCD_CA, REQUESTHEADER_CA]
         .into_iter()
         .map(|name| (CertName::from(name), alone(CertKind::Authority, name)))
@@ -130,6 +131,7 @@ pub(crate) fn certificates(
             organizations: vec!["system:masters".to_owned()],
             issuer: Some(KUBE_CA.into()),
             usages: CLIENT.iter().copied().collect(),
+            valid_days,
             ..alone(CertKind::Leaf, "kube-admin")
         },
     );
@@ -149,10 +151,16 @@ pub(crate) fn certificates(
                 "kube-kubelet" => own_names(name, node).into(),
                 _ => BTreeSet::new(),
             };
-            certs.insert(CertName::of_node(leaf.base, name), leaf.wish(name, sans));
+            certs.insert(CertName::of_node(leaf.base, name), leaf.wish(name, sans, valid_days));
         }
     }
     certs
+}
+
+/// How long a certificate is valid that is no authority's.
+fn leaf_days(cluster: &Cluster<'_>) -> u32 {
+    let validity = cluster.spec.windlass.certificate_validity;
+    validity.and_then(|validity| u32::try_from(validity.as_secs() / 86_400).ok()).unwrap_or(VALID_DAYS)
 }
 
 /// A key or certificate that nobody else signs and no component presents.
@@ -173,8 +181,9 @@ fn alone(kind: CertKind, name: &str) -> CertWish {
 fn apiserver_sans(cluster: &Cluster<'_>, service_ranges: &[Cidr], domain: &str) -> BTreeSet<San> {
     let nodes = cluster.with_role(Role::ControlPlane).flat_map(|(name, node)| own_names(name, node));
     let wished = cluster.spec.authentication.sans.iter().map(|name| San::parse(name));
+    let endpoint = cluster.spec.windlass.endpoint.iter().map(|endpoint| San::parse(&endpoint.host));
     let services = service_ranges.iter().filter_map(|range| range.nth(1)).map(San::Ip);
-    nodes.chain(wished).chain(services).chain(local_names(domain)).collect()
+    nodes.chain(wished).chain(endpoint).chain(services).chain(local_names(domain)).collect()
 }
 
 fn own_names(name: &NodeName, node: &Member<'_>) -> [San; 3] {

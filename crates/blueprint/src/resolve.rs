@@ -80,7 +80,8 @@ fn blueprint(cluster: &Cluster<'_>, hosts: &BTreeMap<NodeName, HostFacts>) -> Op
         footprint,
         origins: BlueprintOrigins {
             version: cluster.images.version_origin.clone(),
-            sans: place_of(cluster.spec.authentication.sans.first(), "authentication.sans"),
+            sans: place_of(cluster.spec.authentication.sans.first(), "authentication.sans")
+                .or_else(|| place_of(cluster.spec.windlass.endpoint.as_ref(), "windlass.endpoint")),
             foundation: foundation_origins,
         },
     })

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use windlass_blueprint::{Catalog, Problem, render, resolve};
 use windlass_model::{
-    Blueprint, CertName, Component, Content, FilePath, HostFacts, NodeName, Role, SpecPath,
+    Blueprint, CertKind, CertName, Component, Content, FilePath, HostFacts, NodeName, Role, San, SpecPath,
 };
 use windlass_spec::{
-    AuditLogSpec, AuthorizationMode, BackupSpec, ClusterSpec, RegistrySpec, TaintEffect, TaintSpec,
-    WebhookSpec,
+    AuditLogSpec, AuthorizationMode, BackupSpec, ClusterSpec, EndpointSpec, RegistrySpec, TaintEffect,
+    TaintSpec, WebhookSpec,
 };
 use world::{ALL, blueprint, cluster, resolved, with_images, with_node};
 
@@ -725,4 +725,26 @@ fn flags_of_a_members_birth_are_not_the_users() {
             "warning: services.etcd.extra_args.initial-cluster-token: windlass alone decides on `initial-cluster-token`, when a member is born (take it out; it has no effect)",
         ]
     );
+}
+
+#[test]
+fn the_common_endpoint_is_a_name_of_every_api_server() {
+    let endpoint = EndpointSpec { host: "api.example.org".into(), port: 443 };
+    let mut spec = one();
+    spec.windlass.endpoint = Some(endpoint);
+    let after = blueprint(&spec);
+    let sans = |blueprint: &Blueprint| blueprint.certs["kube-apiserver@node-1"].sans.clone();
+    let gained: Vec<San> = sans(&after).difference(&sans(&blueprint(&one()))).cloned().collect();
+    assert_eq!(gained, [San::parse("api.example.org")]);
+    assert_eq!(after.origins.sans, Some("windlass.endpoint".into()));
+}
+
+#[test]
+fn the_validity_is_that_of_all_certificates_but_authorities() {
+    let mut spec = one();
+    spec.windlass.certificate_validity = Some(Duration::from_secs(365 * 86_400));
+    for (name, wish) in blueprint(&spec).certs {
+        let expected = if wish.kind == CertKind::Leaf { 365 } else { 3_650 };
+        assert_eq!(wish.valid_days, expected, "{name}");
+    }
 }

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use windlass_engine::{
-    Assignment, Conclusion, End, Interrupt, Options, PortResult, Ports, Recover, Silence, Survey, converge,
+    Assignment, Conclusion, End, Interrupt, Options, PortResult, Recover, Silence, Survey, converge,
     observe_and_plan,
 };
 use windlass_model::Plan;
-use windlass_simulator::{FaultSchedule, RolloutRules};
 use windlass_spec::Diagnostic;
 
 use crate::arguments::{Command, Graph};
@@ -19,7 +18,8 @@ use crate::ledger_file::FileLedger;
 use crate::printer::{Printer, ask, somebody_is_there};
 use crate::progress::{Both, Progress};
 use crate::render::{Paint, PlanView, RunView, Sight, changes, counted, graph, plan, result};
-use crate::simulate::{SimulatedLedger, Simulation};
+use crate::scene::{Run, Scene};
+use crate::simulate::Simulation;
 use crate::trouble::Trouble;
 use crate::wish::{Source, Wish};
 
@@ -55,21 +55,9 @@ fn run_with(command: &Command, printer: &Printer) -> Result<Exit, Trouble> {
         return Ok(Exit::BadInput);
     };
     let Some(world) = &common.simulate else { return Err(Trouble::NoRealHosts) };
-    let simulation = Simulation::open(world)?;
-    let ledger = simulation.ledger(FileLedger::beside(source.path()))?;
-    let session = Session { command, printer, source: &source, wish: &wish, diagnostics, simulation, ledger };
-    simulated_time(async {
-        match command {
-            Command::Plan(plan) => session.plan(plan.graph, plan.detailed_exitcode).await,
-            Command::Up(_) => session.act(Goal::Converge, None).await,
-            Command::CertRotate(rotate) => session.act(Goal::Reissue(rotate.selector()), None).await,
-            Command::Remove(remove) => {
-                let goal = Goal::Dismantle(remove.snapshots());
-                let agreed = if remove.force { None } else { Some(session.agree(&goal).await?) };
-                session.act(goal, agreed).await
-            }
-        }
-    })
+    let scene = Simulation::open(world, FileLedger::beside(source.path()))?;
+    let session = Session { command, printer, source: &source, wish: &wish, diagnostics, scene };
+    simulated_time(session.carry_out())
 }
 
 /// Runs on one thread whose time passes only while everybody waits: simulated minutes take no real time.
@@ -83,18 +71,30 @@ fn simulated_time<F: Future>(future: F) -> F::Output {
 }
 
 /// One run of the program.
-struct Session<'a> {
+struct Session<'a, S> {
     command: &'a Command,
     printer: &'a Printer,
     source: &'a Source,
     wish: &'a Wish,
     /// What is to be said of cluster.yml, all of it warnings.
     diagnostics: Vec<Diagnostic>,
-    simulation: Simulation,
-    ledger: SimulatedLedger,
+    scene: S,
 }
 
-impl Session<'_> {
+impl<S: Scene> Session<'_, S> {
+    async fn carry_out(&self) -> Result<Exit, Trouble> {
+        match self.command {
+            Command::Plan(plan) => self.plan(plan.graph, plan.detailed_exitcode).await,
+            Command::Up(_) => self.act(Goal::Converge, None).await,
+            Command::CertRotate(rotate) => self.act(Goal::Reissue(rotate.selector()), None).await,
+            Command::Remove(remove) => {
+                let goal = Goal::Dismantle(remove.snapshots());
+                let agreed = if remove.force { None } else { Some(self.agree(&goal).await?) };
+                self.act(goal, agreed).await
+            }
+        }
+    }
+
     /// `windlass plan`
     async fn plan(&self, language: Option<Graph>, detailed: bool) -> Result<Exit, Trouble> {
         let survey = self.survey(&Course::new(self.wish, Goal::Converge)).await?;
@@ -143,11 +143,10 @@ impl Session<'_> {
 
     /// `windlass up`, `windlass cert-rotate`, `windlass remove`
     async fn act(&self, goal: Goal, known: Option<Plan>) -> Result<Exit, Trouble> {
-        let Self { command, printer, source, wish, diagnostics, simulation, .. } = self;
+        let Self { command, printer, source, wish, diagnostics, scene } = self;
         let course = Course::new(wish, goal.clone());
-        let rules =
-            if course.dismantles() { RolloutRules::dismantle() } else { RolloutRules::of(&wish.blueprint) };
-        simulation.fleet.begin_run(rules, FaultSchedule::none());
+        let run = Run { blueprint: &wish.blueprint, dismantles: course.dismantles() };
+        scene.begin(run);
         let told = told(&goal, source);
         let progress = Progress::new(printer, source, wish.blueprint.clone(), &told, known);
         let interrupt = Interrupt::default();
@@ -159,9 +158,11 @@ impl Session<'_> {
             never = signals.obey(&interrupt) => match never {},
         };
         if !conclusion.reports.is_empty() {
-            simulation.save()?;
+            for said in scene.end(run, conclusion.ledger.as_ref())? {
+                printer.progress(&said);
+            }
         }
-        let violations = simulation.violations();
+        let violations = scene.violations();
         let exit = exit_of(conclusion.end, &violations);
         let (plans, elapsed) = (progress.plans(), progress.elapsed());
         self.tell(&conclusion, &plans, elapsed, &told);
@@ -216,9 +217,10 @@ impl Session<'_> {
         loop {
             looks += 1;
             let plan = |seen: &_| course.plan(seen, &assignment.scope);
-            let survey = observe_and_plan(&self.ports(), &assignment, plan, &Silence, Recover::InMemory)
-                .await
-                .map_err(|source| Trouble::Look { source })?;
+            let survey =
+                observe_and_plan(&self.scene.ports(), &assignment, plan, &Silence, Recover::InMemory)
+                    .await
+                    .map_err(|source| Trouble::Look { source })?;
             match course.take_wider() {
                 Some(wider) if looks < LOOKS_FOR_SCOPE => assignment = wider,
                 _ => return Ok(survey),
@@ -232,7 +234,7 @@ impl Session<'_> {
         progress: &Progress<'_>,
         interrupt: &Interrupt,
     ) -> PortResult<Conclusion> {
-        let listener = Both(progress, &self.simulation.fleet);
+        let listener = Both(progress, self.scene.listener());
         let options = Options::default();
         let mut assignment: Assignment = self.wish.assignment(&self.wish.blueprint);
         let mut looks = 0;
@@ -240,25 +242,12 @@ impl Session<'_> {
             looks += 1;
             let plan = |seen: &_| course.plan(seen, &assignment.scope);
             let conclusion =
-                converge(&self.ports(), &assignment, plan, &options, &listener, interrupt).await?;
+                converge(&self.scene.ports(), &assignment, plan, &options, &listener, interrupt).await?;
             match course.take_wider() {
                 Some(wider) if looks < LOOKS_FOR_SCOPE => assignment = wider,
                 _ => return Ok(conclusion),
             }
         }
-    }
-
-    fn ports(
-        &self,
-    ) -> Ports<
-        '_,
-        windlass_simulator::SimFleet,
-        SimulatedLedger,
-        windlass_simulator::SymbolicMinter,
-        windlass_simulator::SimClock,
-    > {
-        let Simulation { fleet, minter, clock, .. } = &self.simulation;
-        Ports { fleet, ledger: &self.ledger, minter, clock }
     }
 }
 

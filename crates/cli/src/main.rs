@@ -11,14 +11,19 @@ mod commands;
 mod course;
 mod exit;
 mod json;
+#[cfg_attr(not(test), expect(dead_code, reason = "simulated machines have no API that kubectl could reach"))]
+mod kubeconfig;
 mod ledger_file;
 mod printer;
 mod progress;
 mod render;
+mod scene;
 mod simulate;
 mod trouble;
 mod wish;
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -31,6 +36,9 @@ use crate::exit::Exit;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    if let Some(arguments) = on_node() {
+        return windlass_sidecar::run(&arguments);
+    }
     let exit = match Arguments::try_parse() {
         Ok(arguments) => commands::run(&arguments.command),
         Err(error) => {
@@ -43,4 +51,11 @@ fn main() -> ExitCode {
         }
     };
     exit.into()
+}
+
+/// The arguments for the program that runs on nodes, if this is a call of it: by its name, as in its image.
+fn on_node() -> Option<Vec<OsString>> {
+    let mut arguments = std::env::args_os();
+    let name = arguments.next()?;
+    (Path::new(&name).file_name()? == windlass_sidecar::PROGRAM).then(|| arguments.collect())
 }

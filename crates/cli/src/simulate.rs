@@ -3,25 +3,29 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use windlass_engine::{LedgerStore, PortResult};
+use windlass_engine::{LedgerStore, Listener, PortResult, Ports};
 use windlass_model::Ledger;
-use windlass_simulator::{MemoryLedger, SimClock, SimFleet, SymbolicMinter, World};
+use windlass_simulator::{
+    FaultSchedule, MemoryLedger, RolloutRules, SimClock, SimFleet, SymbolicMinter, World,
+};
 
 use crate::ledger_file::{FileLedger, write_durably};
+use crate::scene::{Run, Scene};
 use crate::trouble::Trouble;
 
 /// A world from a file, behind the ports of the engine.
 #[derive(Debug)]
 pub(crate) struct Simulation {
     path: PathBuf,
-    pub(crate) fleet: SimFleet,
-    pub(crate) minter: SymbolicMinter,
-    pub(crate) clock: SimClock,
+    fleet: SimFleet,
+    ledger: SimulatedLedger,
+    minter: SymbolicMinter,
+    clock: SimClock,
 }
 
 impl Simulation {
-    /// Reads the world of this file.
-    pub(crate) fn open(path: &Path) -> Result<Self, Trouble> {
+    /// Reads the world of this file; the operator's copy of the ledger is in another, as in a real run.
+    pub(crate) fn open(path: &Path, file: FileLedger) -> Result<Self, Trouble> {
         let path = path.to_owned();
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
@@ -31,28 +35,15 @@ impl Simulation {
             Ok(world) => {
                 let fleet = SimFleet::new(world);
                 let (minter, clock) = (SymbolicMinter::new(&fleet), SimClock::new(&fleet));
-                Ok(Self { path, fleet, minter, clock })
+                let ledger = SimulatedLedger::of(&fleet, file)?;
+                Ok(Self { path, fleet, ledger, minter, clock })
             }
             Err(source) => Err(Trouble::NotAWorld { path, source }),
         }
     }
 
-    /// The operator's copy of the ledger, of which the world hears too.
-    ///
-    /// The file may be ahead of the world, if the last run died before it wrote the world back.
-    pub(crate) fn ledger(&self, file: FileLedger) -> Result<SimulatedLedger, Trouble> {
-        let world = MemoryLedger::new(&self.fleet);
-        let look = |source| Trouble::Look { source };
-        let present = file.read().map_err(look)?;
-        if let Some(ledger) = present.filter(|ledger| self.fleet.with(|world| world.ledger() != Some(ledger)))
-        {
-            world.commit(&ledger).map_err(look)?;
-        }
-        Ok(SimulatedLedger { file, world })
-    }
-
     /// Writes the world back to its file.
-    pub(crate) fn save(&self) -> Result<(), Trouble> {
+    fn save(&self) -> Result<(), Trouble> {
         let path = || self.path.clone();
         let text =
             self.fleet.world().to_yaml().map_err(|source| Trouble::NotAWorld { path: path(), source })?;
@@ -60,9 +51,33 @@ impl Simulation {
         write_durably(&self.path, text.as_bytes(), None)
             .map_err(|source| Trouble::WorldUnwritable { path: path(), source })
     }
+}
 
-    /// What windlass must never do and did in this run, as the world saw it.
-    pub(crate) fn violations(&self) -> Vec<String> {
+impl Scene for Simulation {
+    type Fleet = SimFleet;
+    type Ledger = SimulatedLedger;
+    type Minter = SymbolicMinter;
+    type Clock = SimClock;
+
+    fn ports(&self) -> Ports<'_, SimFleet, SimulatedLedger, SymbolicMinter, SimClock> {
+        let Self { path: _, fleet, ledger, minter, clock } = self;
+        Ports { fleet, ledger, minter, clock }
+    }
+
+    fn begin(&self, run: Run<'_>) {
+        let rules = if run.dismantles { RolloutRules::dismantle() } else { RolloutRules::of(run.blueprint) };
+        self.fleet.begin_run(rules, FaultSchedule::none());
+    }
+
+    fn listener(&self) -> &dyn Listener {
+        &self.fleet
+    }
+
+    fn end(&self, _run: Run<'_>, _ledger: Option<&Ledger>) -> Result<Vec<String>, Trouble> {
+        self.save().map(|()| Vec::new())
+    }
+
+    fn violations(&self) -> Vec<String> {
         self.fleet.with(|world| world.violations().iter().map(ToString::to_string).collect())
     }
 }
@@ -73,6 +88,19 @@ impl Simulation {
 pub(crate) struct SimulatedLedger {
     file: FileLedger,
     world: MemoryLedger,
+}
+
+impl SimulatedLedger {
+    /// The file may be ahead of the world, if the last run died before it wrote the world back.
+    fn of(fleet: &SimFleet, file: FileLedger) -> Result<Self, Trouble> {
+        let world = MemoryLedger::new(fleet);
+        let look = |source| Trouble::Look { source };
+        let present = file.read().map_err(look)?;
+        if let Some(ledger) = present.filter(|ledger| fleet.with(|world| world.ledger() != Some(ledger))) {
+            world.commit(&ledger).map_err(look)?;
+        }
+        Ok(Self { file, world })
+    }
 }
 
 impl LedgerStore for SimulatedLedger {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use windlass_blueprint::{Catalog, Problem, resolve};
 use windlass_engine::{Assignment, LookScope};
 use windlass_model::{Blueprint, HostFacts, Inventory, LastNode, NodeName, Secret, SecretName, SpecPath};
-use windlass_spec::{ClusterSpec, Diagnostic, Place, SourceMap};
+use windlass_spec::{ClusterSpec, Diagnostic, EndpointSpec, Place, SourceMap};
 
 use crate::trouble::Trouble;
 
@@ -111,6 +111,12 @@ impl Wish {
             *latest = (hosts, Arc::new(blueprint));
         }
         latest.1.clone()
+    }
+
+    /// The name or address that stands for all API servers.
+    #[expect(dead_code, reason = "simulated machines have no API that kubectl could reach")]
+    pub(crate) fn endpoint(&self) -> Option<&EndpointSpec> {
+        self.spec.windlass.endpoint.as_ref()
     }
 
     /// What the engine is told of the wish.

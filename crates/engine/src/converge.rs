@@ -1,6 +1,6 @@
 //! The loop: look, plan, act, and look again, until nothing is left to do or nothing helps.
 
-use windlass_model::{Inventory, Ledger, Outcome, Plan, Planning, Report};
+use windlass_model::{Action, Inventory, Ledger, Outcome, Plan, Planning, Report};
 
 use crate::events::{Event, Listener};
 use crate::execute::{Execution, Limits, execute};
@@ -174,6 +174,11 @@ fn end_of(planning: &Planning) -> Option<End> {
     }
 }
 
+/// Whether a step changes anything for good. A restart that has not helped once does not help twice.
+fn brings_nearer(action: &Action) -> bool {
+    !action.only_waits() && !matches!(action, Action::RestartContainer { .. })
+}
+
 /// What the last rounds achieved.
 #[derive(Debug, Default)]
 struct Progress {
@@ -181,7 +186,7 @@ struct Progress {
     last: Option<Plan>,
     /// How many rounds in a row had that plan.
     in_a_row: u32,
-    /// Whether a step of the last round that changes something is done.
+    /// Whether a step of the last round is done that brings the world nearer to the wish.
     changed: bool,
 }
 
@@ -192,7 +197,7 @@ impl Progress {
         self.changed = plan
             .steps
             .iter()
-            .any(|step| !step.action.only_waits() && report.outcomes.get(&step.id) == Some(&Outcome::Done));
+            .any(|step| brings_nearer(&step.action) && report.outcomes.get(&step.id) == Some(&Outcome::Done));
         if !is_same {
             self.last = Some(plan.clone());
         }

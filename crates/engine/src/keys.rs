@@ -139,6 +139,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         }
         next.serial += 1;
         self.ports.ledger.commit(&next).doing(|| format!("commit the ledger as serial {}", next.serial))?;
+        self.ports.fleet.entrust(&next);
         working.committed = Some(next);
         working.minted.clear();
         Ok(())

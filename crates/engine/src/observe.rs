@@ -53,6 +53,9 @@ pub async fn observe<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
     recover: Recover,
 ) -> PortResult<Observation> {
     let mut ledger = ports.ledger.read()?;
+    if let Some(ledger) = &ledger {
+        ports.fleet.entrust(ledger);
+    }
     let mut roster: BTreeMap<NodeName, LastNode> = BTreeMap::new();
     let mut seen = BTreeMap::new();
     loop {
@@ -73,6 +76,7 @@ pub async fn observe<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
         if recover == Recover::AndKeep {
             ports.ledger.commit(&newer)?;
         }
+        ports.fleet.entrust(&newer);
         ledger = Some(newer);
     }
     let (etcd, kube) = tokio::join!(look_at_etcd(ports.fleet, &seen), look_at_kube(ports.fleet, &seen));

@@ -97,6 +97,11 @@ pub trait Nodes {
     /// Tells where a node is; reaches for nothing. Verbs on a node that was never enrolled fail lastingly.
     fn enrol(&self, node: &NodeName, last: &LastNode);
 
+    /// Hands over the keys that open etcd and Kubernetes, as a ledger holds them; reaches for nothing. Told anew
+    /// whenever the ledger is read, recovered or committed; the last one counts. Before the first, verbs on etcd
+    /// and Kubernetes fail lastingly.
+    fn entrust(&self, ledger: &Ledger);
+
     /// Everything that is to be known of a node, in as few round trips as can be. Changes nothing.
     fn look(&self, node: &NodeName, scope: &LookScope) -> impl Future<Output = PortResult<NodeFacts>> + Send;
 

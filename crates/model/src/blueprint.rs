@@ -38,7 +38,7 @@ pub struct Blueprint {
 pub struct BlueprintOrigins {
     /// The place of the version.
     pub version: Option<SpecPath>,
-    /// The place of `authentication.sans`.
+    /// The place of `authentication.sans`, or else of the endpoint, which is one of them.
     pub sans: Option<SpecPath>,
     /// The place of each foundation fact, by its field's name.
     pub foundation: BTreeMap<String, SpecPath>,

@@ -96,13 +96,16 @@ impl ContainerSpec {
             found.extend(argument_differences(&seen.command, command));
         }
         if *env != seen.env {
-            let names: BTreeSet<&Arc<str>> = env
-                .iter()
-                .filter(|(name, value)| seen.env.get(*name) != Some(value))
-                .map(|(name, _)| name)
-                .chain(seen.env.keys().filter(|name| !env.contains_key(*name)))
-                .collect();
-            found.extend(names.into_iter().map(|name| Difference::Environment { name: name.clone() }));
+            let names: BTreeSet<&Arc<str>> = env.keys().chain(seen.env.keys()).collect();
+            found.extend(names.into_iter().filter_map(|name| {
+                let is = match (seen.env.get(name), env.get(name)) {
+                    (None, _) => Change::Added,
+                    (_, None) => Change::Removed,
+                    (was, is) if was == is => return None,
+                    _ => Change::Changed,
+                };
+                Some(Difference::Environment { name: name.clone(), is })
+            }));
         }
         if *binds != seen.binds {
             let mut changed: Vec<Difference> = binds
@@ -198,6 +201,8 @@ pub enum Difference {
     Environment {
         /// The variable's name.
         name: Arc<str>,
+        /// What would happen to it.
+        is: Change,
     },
     /// A bind mount too few or too many.
     Mount {
@@ -218,7 +223,7 @@ pub enum Difference {
     },
 }
 
-/// Whether a change adds or removes.
+/// What a change does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {
@@ -226,6 +231,18 @@ pub enum Change {
     Added,
     /// There, and not wished.
     Removed,
+    /// There with another value than wished.
+    Changed,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Added => "added",
+            Self::Removed => "removed",
+            Self::Changed => "changed",
+        })
+    }
 }
 
 impl fmt::Display for Difference {
@@ -238,9 +255,8 @@ impl fmt::Display for Difference {
             Self::Argument { flag, from: None, to: Some(to) } if to.is_empty() => write!(f, "{flag} added"),
             Self::Argument { flag, from: None, to: Some(to) } => write!(f, "{flag}={to} added"),
             Self::Argument { flag, .. } => write!(f, "{flag} removed"),
-            Self::Environment { name } => write!(f, "environment variable {name} changed"),
-            Self::Mount { bind, is: Change::Added } => write!(f, "mount {bind} added"),
-            Self::Mount { bind, is: Change::Removed } => write!(f, "mount {bind} removed"),
+            Self::Environment { name, is } => write!(f, "environment variable {name} {is}"),
+            Self::Mount { bind, is } => write!(f, "mount {bind} {is}"),
             Self::Setting { name } => write!(f, "{name} changed"),
             Self::File { path } => write!(f, "{path} changed"),
         }
@@ -268,7 +284,7 @@ impl Origins {
         let part = match difference {
             Difference::Image { .. } => return self.image.as_ref().or(self.whole.as_ref()),
             Difference::Argument { flag, .. } => self.parts.get(flag),
-            Difference::Environment { name } => self.parts.get(format!("env {name}").as_str()),
+            Difference::Environment { name, is: _ } => self.parts.get(format!("env {name}").as_str()),
             Difference::Mount { bind, .. } => self.parts.get(format!("bind {bind}").as_str()),
             Difference::Setting { .. } | Difference::File { .. } => None,
         };

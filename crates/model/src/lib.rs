@@ -47,5 +47,5 @@ pub use names::{
 pub use plan::{Because, Edge, FileDifference, Plan, Reason, Step, StepId};
 pub use report::{Failure, Outcome, Report};
 pub use secret::{HIDDEN, Secret, exposed};
-pub use time::Timestamp;
+pub use time::{NotATimestamp, Timestamp};
 pub use version::{KubernetesVersion, NotAVersion};

@@ -134,6 +134,8 @@ pub enum Reason {
     Unhealthy,
     /// A container was started moments ago and is not healthy yet.
     Starting,
+    /// A container with the name of a component was made by somebody else.
+    MadeByOther,
     /// A file has other content, mode or owner than wished, or is missing.
     FileDiffers {
         /// The file.
@@ -206,6 +208,8 @@ pub enum Reason {
         /// The image.
         image: ImageRef,
     },
+    /// The plan itself has cordoned the node, and is done with it.
+    DoneWith,
     /// A disturbance before it must have healed.
     Disturbed,
     /// The node's object must be there and ready.
@@ -237,7 +241,8 @@ impl fmt::Display for Reason {
             Self::Differs { difference } => write!(f, "{difference}"),
             Self::NotRunning { state } => write!(f, "{state}"),
             Self::Unhealthy => f.write_str("runs but does not answer as it should"),
-            Self::Starting => f.write_str("started moments ago"),
+            Self::Starting => f.write_str("not healthy yet"),
+            Self::MadeByOther => f.write_str("made by somebody else"),
             Self::FileDiffers { path, how } => match how {
                 FileDifference::Missing => write!(f, "{path} missing"),
                 FileDifference::Content => write!(f, "{path} has other content"),
@@ -265,7 +270,8 @@ impl fmt::Display for Reason {
             Self::Upgrade { from, to } => write!(f, "upgrade {from} → {to}"),
             Self::LeftCordoned => f.write_str("still cordoned by an earlier run"),
             Self::ImageNeeded { image } => write!(f, "{image} is not on the node"),
-            Self::Disturbed => f.write_str("must be healthy again before the plan goes on"),
+            Self::DoneWith => f.write_str("cordoned by this plan, which is done with it"),
+            Self::Disturbed => f.write_str("must be healthy before the plan goes on"),
             Self::NotReady => f.write_str("not ready yet"),
             Self::Unregistered => f.write_str("the node has no object in Kubernetes"),
         }

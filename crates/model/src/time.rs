@@ -1,6 +1,7 @@
 //! Points in time as plain numbers: nothing here reads a clock.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -60,9 +61,62 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// The text is no moment since 1970 as in `2025-12-31T23:59:59Z`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no moment as in `2025-12-31T23:59:59Z`")]
+pub struct NotATimestamp(pub String);
+
+impl FromStr for Timestamp {
+    type Err = NotATimestamp;
+
+    /// Takes what [`fmt::Display`] writes, and nothing else.
+    fn from_str(text: &str) -> Result<Self, NotATimestamp> {
+        let wrong = || NotATimestamp(text.to_owned());
+        let number = |range: std::ops::Range<usize>| {
+            text.get(range).and_then(|digits| digits.parse::<u64>().ok()).ok_or_else(wrong)
+        };
+        let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
+        let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
+        if year < 1_970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+            return Err(wrong());
+        }
+        // As in `date`, the other way round.
+        let shifted_year = year - u64::from(month <= 2);
+        let shifted_month = if month > 2 { month - 3 } else { month + 9 };
+        let (era, year_of_era) = (shifted_year / 400, shifted_year % 400);
+        let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
+        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+        let days = era * 146_097 + day_of_era - 719_468;
+        let moment = Self(days * 86_400 + hour * 3_600 + minute * 60 + second);
+        // What is written otherwise, or is no day of the calendar, comes back as another text.
+        if moment.to_string() == text { Ok(moment) } else { Err(wrong()) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn timestamps_read_back_and_nothing_else_is_one() {
+        for seconds in (0..5_000_000_000).step_by(40_000_003) {
+            assert_eq!(Timestamp(seconds).to_string().parse(), Ok(Timestamp(seconds)));
+        }
+        for text in [
+            "",
+            "2025-02-29T00:00:00Z",
+            "1969-12-31T23:59:59Z",
+            "2025-12-31T24:00:00Z",
+            "2025-12-31T23:59:60Z",
+            "2025-00-10T00:00:00Z",
+            "2025-12-31 23:59:59Z",
+            "2025-12-31T23:59:59",
+            "+025-12-31T23:59:59Z",
+            "2025-12-31T23:59:59Zé",
+        ] {
+            assert!(text.parse::<Timestamp>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn timestamps_print_as_rfc_3339() {

@@ -85,7 +85,9 @@ impl Planner<'_> {
         let (authorities, others): (Vec<_>, Vec<_>) =
             self.wish.certs.iter().partition(|(_, wish)| wish.issuer.is_none());
         for (name, wish) in authorities.into_iter().chain(others) {
-            if self.belongs_out_of_sight(name) {
+            let requested = reissue.selects(wish);
+            // What is requested now is not known to be so later: the node takes it when it is back.
+            if self.belongs_out_of_sight(name) && !(requested && self.seen.ledger.certs.contains_key(name)) {
                 continue;
             }
             let mut reasons = match self.seen.ledger.certs.get(name) {
@@ -98,7 +100,7 @@ impl Planner<'_> {
             {
                 reasons.push(Reason::IssuerChanged);
             }
-            if reissue.selects(wish) && reasons.is_empty() {
+            if requested && reasons.is_empty() {
                 reasons.push(Reason::Requested);
             }
             if !reasons.is_empty() {
@@ -119,11 +121,15 @@ impl Planner<'_> {
         }
         let mut reasons: Vec<Reason> =
             differences(wish, &face.wish).into_iter().map(|how| Reason::CertDiffers { how }).collect();
-        let renew_at = self.seen.taken_at.plus_seconds(RENEW_DAYS_BEFORE_EXPIRY * 86_400);
-        if face.not_after <= renew_at {
+        let issuer = wish.issuer.as_ref().and_then(|issuer| self.seen.ledger.certs.get(issuer));
+        let now = self.seen.taken_at;
+        let renew_at = now.plus_seconds(RENEW_DAYS_BEFORE_EXPIRY * 86_400);
+        // Where the issuer ends too, a new certificate would end on the same day, and every `up` make one more.
+        let new_end = now.plus_days(wish.valid_days);
+        let new_end = issuer.map_or(new_end, |issuer| new_end.min(issuer.not_after));
+        if face.not_after <= renew_at && new_end > face.not_after {
             reasons.push(Reason::CertExpires { on: face.not_after });
         }
-        let issuer = wish.issuer.as_ref().and_then(|issuer| self.seen.ledger.certs.get(issuer));
         if issuer.is_some_and(|issuer| face.issuer != Some(issuer.certificate)) {
             reasons.push(Reason::IssuerChanged);
         }

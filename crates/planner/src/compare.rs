@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use windlass_model::{
     CertName, Component, ContainerSeen, ContainerState, ContainerWish, Content, Difference, Digest,
-    FileDifference, FilePath, FileSeen, FileWish, Health, Inventory, NodeFacts, NodeWish, OnChange, Reason,
-    SpecPath,
+    FileDifference, FilePath, FileSeen, FileWish, Health, Inventory, Maker, NodeFacts, NodeWish, OnChange,
+    Reason, SpecPath,
 };
+
+use crate::etcd::BIRTH_FLAGS;
 
 /// What is to be done about a wished container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,6 +143,9 @@ pub(crate) fn conditions(
 }
 
 fn condition(wish: &ContainerWish, files: &[FileLook<'_>], seen: &ContainerSeen) -> Condition {
+    if seen.maker == Maker::Other {
+        return made_by_other(wish, seen);
+    }
     let differences = wish.spec.differences_from(&seen.spec);
     let (stale, reloadable) = stale_files(wish, files, seen);
     let works = seen.state == ContainerState::Running && seen.health == Health::Healthy;
@@ -170,6 +175,23 @@ fn condition(wish: &ContainerWish, files: &[FileLook<'_>], seen: &ContainerSeen)
         (ContainerState::Running, Health::Healthy) => Condition::Good,
         (ContainerState::Running, Health::Starting) => Condition::Settling,
         (ContainerState::Running, Health::Unhealthy) => Condition::Sick(vec![Reason::Unhealthy]),
+    }
+}
+
+/// What somebody else made is replaced, whatever it looks like: nobody knows what it has read at its start.
+fn made_by_other(wish: &ContainerWish, seen: &ContainerSeen) -> Condition {
+    let is_told = |difference: &Difference| match difference {
+        Difference::Argument { flag, .. } => !BIRTH_FLAGS.contains(&&**flag),
+        Difference::Setting { .. } | Difference::File { .. } => false,
+        Difference::Image { .. } | Difference::Environment { .. } | Difference::Mount { .. } => true,
+    };
+    let mut differences = wish.spec.differences_from(&seen.spec);
+    differences.retain(is_told);
+    let told = differences.iter().map(|difference| Reason::Differs { difference: difference.clone() });
+    Condition::Differs {
+        reasons: std::iter::once(Reason::MadeByOther).chain(told).chain(not_running(seen)).collect(),
+        origins: origins_of(wish, &differences),
+        works: seen.state == ContainerState::Running && seen.health == Health::Healthy,
     }
 }
 
@@ -206,9 +228,9 @@ fn stale_files(
 
 fn file_difference(expected: Expected, wish: &FileWish, seen: Option<&FileSeen>) -> Option<FileDifference> {
     match (seen, expected) {
-        (_, Expected::Renewed) => Some(FileDifference::Renewed),
         (_, Expected::Unknown) => None,
-        (None, Expected::Digest(_)) => Some(FileDifference::Missing),
+        (None, _) => Some(FileDifference::Missing),
+        (_, Expected::Renewed) => Some(FileDifference::Renewed),
         (Some(seen), Expected::Digest(digest)) if seen.digest != digest => Some(FileDifference::Content),
         (Some(seen), _) if seen.mode != wish.mode => Some(FileDifference::Mode),
         (Some(seen), _) if seen.owner != wish.owner => Some(FileDifference::Owner),

@@ -102,6 +102,7 @@ impl<'a> Planner<'a> {
         // The node is without an API server in between: nothing else may keep it waiting.
         self.builder.after_all(remove, pull.into_iter().chain(self.files.get(name).copied()), Because::Needs);
         self.builder.after_all(remove, self.etcd_heals.clone(), Because::HealFirst);
+        self.removed.insert((name, proxy), remove);
         Some(remove)
     }
 

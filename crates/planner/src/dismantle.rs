@@ -51,6 +51,22 @@ impl<'a> Planner<'a> {
                 None,
             );
         }
+        let holds_snapshots = |(path, holds): (&FilePath, &Holds)| {
+            let is_there =
+                |node: &NodeSeen| node.facts().is_some_and(|facts| facts.directories.contains(path));
+            (*holds == Holds::Snapshots && kept.contains(holds) && seen.nodes.values().any(is_there))
+                .then(|| path.clone())
+        };
+        if let Some(path) = self.wish.footprint.directories.iter().find_map(holds_snapshots) {
+            self.find(
+                FindingKind::Notice,
+                "cluster/snapshots",
+                None,
+                format!("the snapshots of etcd in {path} are kept"),
+                "they are all that is left of the cluster's data; `--delete-snapshots` removes them too",
+                None,
+            );
+        }
         self.drop_ledger(&cleaned, away.is_empty(), &done);
     }
 

@@ -379,6 +379,7 @@ impl<'a> Planner<'a> {
         let pull = image.and_then(|image| self.image(name, &image));
         let files = self.files.get(name).copied();
         self.builder.after_all(add, pull.into_iter().chain(files), Because::Needs);
+        self.joined.insert(name, promote);
         (self.first_of(name, cleared, add), promote)
     }
 
@@ -554,6 +555,7 @@ impl<'a> Planner<'a> {
             if step.is_some() || settling {
                 let wait = self.await_container(name, component, step);
                 self.builder.after_all(wait, self.etcd_heals.clone(), Because::Needs);
+                self.builder.after_all(wait, self.joined.get(name).copied(), Because::Needs);
             }
         }
     }
@@ -635,6 +637,10 @@ pub(crate) fn initial_cluster(members: BTreeMap<String, String>) -> String {
     let members: Vec<String> = members.into_iter().map(|(peer, name)| format!("{name}={peer}")).collect();
     members.join(",")
 }
+
+/// The flags of [`birth_arguments`].
+pub(crate) const BIRTH_FLAGS: [&str; 3] =
+    ["--initial-cluster", "--initial-cluster-state", "--initial-cluster-token"];
 
 /// The arguments that count only while a member has no data.
 ///

@@ -364,7 +364,7 @@ impl<'a> Planner<'a> {
         last = Some(ready);
         let cordons = drains && scheduling == Scheduling::Open;
         if cordons || scheduling == Scheduling::CordonedByWindlass {
-            let reason = if cordons { Reason::Disturbed } else { Reason::LeftCordoned };
+            let reason = if cordons { Reason::DoneWith } else { Reason::LeftCordoned };
             let uncordon = self.uncordon(name, reason);
             self.builder.after_all(uncordon, last, Because::Needs);
             last = Some(uncordon);

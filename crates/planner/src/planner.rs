@@ -72,6 +72,8 @@ pub(crate) struct Planner<'a> {
     /// The steps that take members out, and that clear a former member from its node, by node.
     pub(crate) left_member: BTreeMap<&'a NodeName, StepHandle>,
     pub(crate) cleared: BTreeMap<&'a NodeName, StepHandle>,
+    /// The steps that let a new member vote, by node.
+    pub(crate) joined: BTreeMap<&'a NodeName, StepHandle>,
     pub(crate) votes: Votes,
     /// The steps that remove, or that replace or restart, a component on a node.
     pub(crate) removed: BTreeMap<(&'a NodeName, Component), StepHandle>,
@@ -114,6 +116,7 @@ impl<'a> Planner<'a> {
             control_plane_held: false,
             left_member: BTreeMap::new(),
             cleared: BTreeMap::new(),
+            joined: BTreeMap::new(),
             votes: Votes::default(),
             removed: BTreeMap::new(),
             disturbed: BTreeMap::new(),

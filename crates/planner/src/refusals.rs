@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use windlass_model::{
-    Birth, Component, EtcdData, EtcdSeen, FindingKind, Foundation, KubernetesVersion, NodeName, NodeSeen,
-    NodeTarget, Role,
+    Birth, Component, EtcdData, EtcdSeen, FindingKind, Foundation, KubernetesVersion, Maker, NodeName,
+    NodeSeen, NodeTarget, Role,
 };
 
 use crate::planner::Planner;
@@ -71,6 +71,26 @@ impl Planner<'_> {
                 format!("a cluster lives here ({}), and its ledger with its keys is nowhere", list(&alive)),
                 "bring back the ledger file, or the control-plane node that holds a copy of it; or restore a \
                  snapshot; or run `windlass remove` and begin anew"
+                    .to_owned(),
+                None,
+            );
+            return;
+        }
+        let made_by_others: BTreeSet<String> = self
+            .nodes_in_sight()
+            .flat_map(|(name, _, facts)| facts.containers.iter().map(move |container| (name, container)))
+            .filter(|(_, (container, seen))| {
+                seen.maker == Maker::Other && Component::of_container(container).is_some()
+            })
+            .map(|(name, (container, _))| format!("{container} on {name}"))
+            .collect();
+        if !made_by_others.is_empty() {
+            let names: Vec<&str> = made_by_others.iter().map(String::as_str).collect();
+            self.refuse(
+                "cluster",
+                format!("another tool's cluster seems to live here: {}", names.join(", ")),
+                "windlass does not replace what it did not make and has no keys of; if nobody needs these \
+                 containers, remove them"
                     .to_owned(),
                 None,
             );

@@ -51,9 +51,21 @@ impl<'a> Planner<'a> {
         facts: &'a NodeFacts,
         lanes: &mut Lanes,
     ) {
-        let unwished = |component: Component| {
-            facts.containers.contains_key(component.as_str()) && !node.containers.contains_key(&component)
-        };
+        let last = self.seen.ledger.nodes.get(name);
+        let is_wished = |component: &Component| node.containers.contains_key(component);
+        for component in Component::ALL.into_iter().filter(|component| !is_wished(component)) {
+            if facts.containers.contains_key(component.as_str()) && !is_ours(component, facts, last) {
+                self.find(
+                    FindingKind::Notice,
+                    format!("{name}/{component}"),
+                    Some(name),
+                    "made by somebody else, on a node where windlass never had one: it is left alone",
+                    "remove it by hand if nobody needs it, or give it another name",
+                    None,
+                );
+            }
+        }
+        let unwished = |component: Component| !is_wished(&component) && is_ours(component, facts, last);
         if unwished(Component::EtcdRollingSnapshots) {
             let reason = lost(node, Role::Etcd);
             self.remove_component(name, Component::EtcdRollingSnapshots, vec![], reason);
@@ -112,7 +124,14 @@ impl<'a> Planner<'a> {
                 let files = self.files.get(name).copied();
                 self.builder.after_all(apiserver, pull.into_iter().chain(files), Because::Needs);
             }
-            last = Some(self.await_container(name, Component::NginxProxy, Some(run)));
+            let wait = self.await_container(name, Component::NginxProxy, Some(run));
+            last = Some(wait);
+            if !self.ready.contains_key(name) {
+                let ready = self.await_ready(name, Reason::Disturbed);
+                self.builder.after(ready, wait, Because::Needs);
+                self.ready.insert(name, ready);
+                last = Some(ready);
+            }
         }
         if let (Some(first), Some(last)) = (first, last) {
             if lanes.begins_lane() {
@@ -230,7 +249,7 @@ impl<'a> Planner<'a> {
             Component::KubeScheduler,
             Component::KubeApiserver,
         ] {
-            if !facts.containers.contains_key(component.as_str()) {
+            if !is_ours(component, facts, Some(last)) {
                 continue;
             }
             let guards: Vec<Guard> = if component == Component::KubeApiserver {
@@ -394,6 +413,21 @@ impl<'a> Planner<'a> {
             vec![],
         )
     }
+}
+
+/// Whether a node has this component, made by windlass, or on a node where windlass had one.
+fn is_ours(component: Component, facts: &NodeFacts, last: Option<&LastNode>) -> bool {
+    let role = match component {
+        Component::Etcd | Component::EtcdRollingSnapshots => Some(Role::Etcd),
+        Component::KubeApiserver | Component::KubeControllerManager | Component::KubeScheduler => {
+            Some(Role::ControlPlane)
+        }
+        Component::NginxProxy | Component::Kubelet | Component::KubeProxy => None,
+    };
+    facts.containers.get(component.as_str()).is_some_and(|seen| {
+        seen.maker == Maker::Windlass
+            || last.is_some_and(|last| role.is_none_or(|role| last.roles.contains(&role)))
+    })
 }
 
 /// Why a component of this role is no longer wished on a node: the role is lost, or the feature is off.

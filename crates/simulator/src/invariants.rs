@@ -135,8 +135,17 @@ impl Deed<'_> {
 
     /// Whether it changes anything beyond the operator's machine.
     pub(crate) fn is_remote(&self) -> bool {
-        let is_local = matches!(self, Self::Mint { .. } | Self::Commit { .. } | Self::DeleteLedger);
-        !is_local && !self.is_a_question()
+        !self.is_local() && !self.is_a_question()
+    }
+
+    /// Whether it stays on the operator's own machine.
+    fn is_local(&self) -> bool {
+        matches!(self, Self::Mint { .. } | Self::Commit { .. } | Self::DeleteLedger)
+    }
+
+    /// Whether it goes to etcd or to an API server, for which one needs keys.
+    pub(crate) fn is_on_an_api(&self) -> bool {
+        !self.is_on_a_machine() && !self.is_local()
     }
 
     /// Whether it goes to the verb's node, and not through any API server or member.

@@ -146,10 +146,11 @@ impl World {
         &mut self,
         name: &CertName,
         wish: &CertWish,
-        issuer: Option<&StoredCert>,
+        given: Option<&StoredCert>,
         now: Timestamp,
     ) -> PortResult<StoredCert> {
-        let issuer = match (&wish.issuer, issuer) {
+        let given = given.filter(|_| wish.issuer.is_some());
+        let issuer = match (&wish.issuer, given) {
             (Some(wished), None) => return Err(lasting(format!("{name}: its issuer {wished} is missing"))),
             (Some(wished), Some(given)) if given.wish.kind != CertKind::Authority => {
                 return Err(lasting(format!("{name}: {wished} is no authority")));
@@ -162,7 +163,11 @@ impl World {
         };
         self.minted += 1;
         let (seed, serial) = (self.seed, self.minted);
-        let not_after = now.plus_days(wish.valid_days);
+        let not_after = match given {
+            // Nobody would believe it for longer.
+            Some(issuer) => now.plus_days(wish.valid_days).min(issuer.not_after),
+            None => now.plus_days(wish.valid_days),
+        };
         let joined = |texts: &mut dyn Iterator<Item = String>| texts.collect::<Vec<_>>().join(",");
         let sans = joined(&mut wish.sans.iter().map(San::to_string));
         let groups = joined(&mut wish.organizations.iter().cloned());

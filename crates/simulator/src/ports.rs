@@ -12,8 +12,8 @@ use windlass_engine::{
 };
 use windlass_model::{
     CertName, ContainerName, ContainerSeen, DrainOptions, EtcdSeen, FilePath, ImageRef, KubeSeen, LastNode,
-    MemberId, NodeFacts, NodeName, NodeObject, ObjectChange, Outcome as StepOutcome, Secret, StoredCert,
-    Timestamp,
+    Ledger, MemberId, NodeFacts, NodeName, NodeObject, ObjectChange, Outcome as StepOutcome, Secret,
+    StoredCert, Timestamp,
 };
 
 use crate::faults::FaultSchedule;
@@ -55,6 +55,7 @@ impl SimFleet {
     pub fn new(mut world: World) -> Self {
         world.revive();
         world.run.anchor = None;
+        world.run.entrusted = false;
         Self { shared: Arc::new(Shared { world: Mutex::new(world), died: Notify::new() }) }
     }
 
@@ -180,6 +181,10 @@ impl Nodes for SimFleet {
         let machine = world.nodes.iter().position(|machine| machine.address == last.target.address);
         world.run.enrolled.insert(node.clone(), machine);
         world.touch();
+    }
+
+    fn entrust(&self, _ledger: &Ledger) {
+        self.lock().run.entrusted = true;
     }
 
     async fn look(&self, node: &NodeName, scope: &LookScope) -> PortResult<NodeFacts> {

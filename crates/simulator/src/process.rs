@@ -373,16 +373,18 @@ impl Start<'_> {
         Ok(work)
     }
 
-    /// The keys of service accounts must be keys: public or private halves of one that was made.
+    /// The keys of service accounts must be keys: the public half where tokens are verified, the private one where
+    /// they are signed. An API server reads a private elliptic key in PKCS#8 for signing alone
+    /// (`ParsePublicKeysPEM` in `client-go/util/keyutil`).
     fn check_service_account(&self, loaded: &LoadedFiles, keys: &Keys) -> Result<(), String> {
-        for flag in [
-            "service-account-key-file",
-            "service-account-signing-key-file",
-            "service-account-private-key-file",
-        ] {
-            let Some(file) = self.flag(flag).and_then(|path| self.file(path, loaded)) else { continue };
-            if keys.of_key(&file.digest).is_none() && keys.certificate(&file.digest).is_none() {
-                return Err(format!("--{flag}: data does not contain any valid RSA or ECDSA keys"));
+        let digest = |flag| Some(self.file(self.flag(flag)?, loaded)?.digest);
+        let flag = "service-account-key-file";
+        if digest(flag).is_some_and(|digest| keys.certificate(&digest).is_none()) {
+            return Err(format!("--{flag}: data does not contain any valid RSA or ECDSA public keys"));
+        }
+        for flag in ["service-account-signing-key-file", "service-account-private-key-file"] {
+            if digest(flag).is_some_and(|digest| keys.of_key(&digest).is_none()) {
+                return Err(format!("--{flag}: data does not contain a valid RSA or ECDSA private key"));
             }
         }
         Ok(())

@@ -59,6 +59,8 @@ pub(crate) struct Run {
     pub(crate) rules: RolloutRules,
     pub(crate) schedule: FaultSchedule,
     pub(crate) enrolled: BTreeMap<NodeName, Option<usize>>,
+    /// Whether windlass has handed over the keys of etcd and Kubernetes.
+    pub(crate) entrusted: bool,
     pub(crate) verbs: u64,
     pub(crate) story: Story,
     pub(crate) violations: Vec<Violation>,
@@ -106,6 +108,7 @@ impl World {
         run.rules = rules;
         run.schedule = schedule;
         run.enrolled.clear();
+        run.entrusted = false;
         run.verbs = 0;
         run.active.clear();
         run.operator = Operator::Alive;
@@ -276,8 +279,11 @@ impl World {
         Outcome::OperatorDied
     }
 
-    /// Whether windlass reaches the machine of a verb.
+    /// Whether windlass has the keys, or reaches the machine, of a verb.
     fn reach(&self, verb: &Verb<'_>) -> PortResult<()> {
+        if verb.deed.is_on_an_api() && !self.run.entrusted {
+            return Err(lasting("nobody has handed over the keys of etcd and Kubernetes"));
+        }
         let (Some(node), true) = (verb.node, verb.deed.is_on_a_machine()) else { return Ok(()) };
         match self.run.enrolled.get(node) {
             None => Err(lasting(format!("{node} was never enrolled"))),

@@ -15,6 +15,7 @@ mod services;
 mod syntax;
 mod upgrade;
 mod whole;
+mod windlass;
 
 use crate::Reading;
 use crate::conform::conform;

@@ -11,6 +11,7 @@ mod node;
 mod ranges;
 mod service;
 mod upgrade;
+mod windlass;
 
 use std::collections::BTreeMap;
 
@@ -28,6 +29,7 @@ pub use self::service::{
     PodSecurity, S3Spec, SecretsEncryptionSpec, ServiceSpec, ServicesSpec,
 };
 pub use self::upgrade::{DrainSpec, MaxUnavailable, UpgradeSpec};
+pub use self::windlass::{EndpointSpec, WindlassSpec};
 use windlass_model::KubernetesVersion;
 
 /// Everything in a cluster.yml that takes effect.
@@ -83,4 +85,6 @@ pub struct ClusterSpec {
     pub addons_include: Vec<String>,
     /// `addon_job_timeout` in seconds.
     pub addon_job_timeout: Option<u32>,
+    /// `windlass`: what RKE 1 does not have.
+    pub windlass: WindlassSpec,
 }

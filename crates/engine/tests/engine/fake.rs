@@ -54,6 +54,8 @@ pub(crate) struct World {
     pub(crate) pods: BTreeMap<String, BTreeMap<PodSeen, Evicted>>,
     /// The operator's ledger.
     pub(crate) ledger: Option<Ledger>,
+    /// The serial of the ledger whose keys were handed over last.
+    pub(crate) entrusted: Option<u64>,
     /// Nodes that were enrolled.
     pub(crate) enrolled: BTreeMap<NodeName, LastNode>,
 }
@@ -378,6 +380,10 @@ impl Listener for Fake {
 }
 
 impl Nodes for Fake {
+    fn entrust(&self, ledger: &Ledger) {
+        self.world().entrusted = Some(ledger.serial);
+    }
+
     fn enrol(&self, node: &NodeName, last: &LastNode) {
         self.world().enrolled.insert(node.clone(), last.clone());
     }

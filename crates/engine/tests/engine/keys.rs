@@ -81,6 +81,7 @@ async fn keys_are_made_then_durable_then_written() {
     let done = fake.execute(&first_keys(), &secrets(), &Limits::default()).await;
     let ledger = done.ledger.clone().unwrap();
     assert_eq!(fake.world().ledger.as_ref(), Some(&ledger));
+    assert_eq!(fake.world().entrusted, Some(ledger.serial));
     assert_eq!(fake.world().files[&("node-1".into(), COPY.into())], crate::fake::copy_of(&ledger));
     assert_frozen("keys", &(fake.take_log() + "\n" + &told(&done) + &format!("{ledger:?}\n")));
 }
@@ -113,6 +114,7 @@ async fn a_failed_commit_lets_nothing_out() {
     let verb = "ledger commit blue serial 2 [a-leaf b-leaf old-ca z-ca]";
     fake.fault(verb, 1, Fault::Before(lasting("disk full")));
     let done = fake.execute(&first_keys(), &secrets(), &Limits::default()).await;
+    assert_eq!(fake.world().entrusted, Some(1), "keys that are not durable open nothing");
     assert_frozen("commit_fails", &(fake.take_log() + "\n" + &told(&done)));
 }
 

@@ -51,6 +51,7 @@ async fn a_missing_ledger_is_brought_back_and_its_nodes_are_looked_at() {
     put_copy(&fake, 3, &ledger("blue", 5, &[1, 3, 4]));
     let observation = look(&fake, &assignment(2), Recover::AndKeep).await;
     assert_eq!(fake.world().enrolled.len(), 4);
+    assert_eq!(fake.world().entrusted, Some(5));
     assert_frozen("recovered", &told(&fake, &observation));
 }
 

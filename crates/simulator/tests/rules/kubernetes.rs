@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use windlass_engine::{Eviction, Kube, Nodes, PodController};
+use windlass_engine::{Etcd, Eviction, Kube, Nodes, PodController, PortError};
 use windlass_model::{
     DrainOptions, Health, KubeSeen, NodeObject, ObjectChange, Owned, Readiness, Scheduling, Taint,
 };
-use windlass_simulator::{Fault, Mischief, ViolationKind, Workload, World, run};
+use windlass_simulator::{Fault, FaultSchedule, Mischief, ViolationKind, Workload, World, run};
 
 use crate::lab::{IMAGE, Lab, name, node, seconds};
 
@@ -251,5 +251,19 @@ fn a_pod_that_nobody_brings_back_and_local_data_are_evicted_only_where_that_is_a
             lab.fleet.evict(pod, &drain()).await.unwrap();
         }
         assert_eq!(lab.broken(), [ViolationKind::Drain, ViolationKind::Drain]);
+    });
+}
+
+#[test]
+fn nobody_answers_whom_the_keys_were_not_handed_to() {
+    run(async {
+        let lab = Lab::new(1);
+        lab.fleet.begin_run(Lab::rules(), FaultSchedule::none());
+        let refused =
+            PortError::Lasting { what: "nobody has handed over the keys of etcd and Kubernetes".to_owned() };
+        assert_eq!(lab.fleet.nodes().await, Err(refused.clone()));
+        assert_eq!(lab.fleet.members(&[node(1)]).await, Err(refused));
+        lab.fleet.entrust(&lab.kept);
+        assert_eq!(lab.fleet.nodes().await, Ok(KubeSeen::Silent));
     });
 }

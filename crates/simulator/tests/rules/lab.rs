@@ -96,7 +96,7 @@ impl Lab {
         RolloutRules { max_unavailable_worker: 1, max_unavailable_controlplane: 1, ..RolloutRules::default() }
     }
 
-    /// A run begins, and every machine is enrolled.
+    /// A run begins; every machine is enrolled, and the keys are handed over.
     pub(crate) fn begin(&self, schedule: FaultSchedule) {
         self.fleet.begin_run(Self::rules(), schedule);
         self.enrol();
@@ -114,6 +114,7 @@ impl Lab {
             };
             self.fleet.enrol(&node(number), &LastNode { target, roles: BTreeSet::new() });
         }
+        self.fleet.entrust(&self.kept);
     }
 
     pub(crate) fn wish(common_name: &str, sans: &[&str]) -> CertWish {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use windlass_model::{KubernetesVersion, Role};
 
-use super::{access, addons, cloud, nodes, services, upgrade};
+use super::{access, addons, cloud, nodes, services, upgrade, windlass};
 use crate::conform::brief;
 use crate::path::Path;
 use crate::report::Reports;
@@ -49,6 +49,7 @@ pub(super) fn cluster(top: View<'_, '_>, reports: &mut Reports<'_>) -> Option<Cl
         addons: top.string("addons"),
         addons_include: top.strings("addons_include"),
         addon_job_timeout: services::count(top, "addon_job_timeout", reports).filter(|seconds| *seconds > 0),
+        windlass: windlass::windlass(top.section("windlass", &key("windlass")), reports),
     };
     check_etcd(&spec, top, reports);
     check_version(&spec, top, reports);

@@ -48,6 +48,7 @@ pub(crate) const CLUSTER: &[Key] = &[
         .idle("the key is not yet made anew"),
     section("dns", DNS, "who resolves the names of Services").later(),
     section("upgrade_strategy", UPGRADE_STRATEGY, "how many nodes may be away at once"),
+    section("windlass", WINDLASS, "the keys that RKE 1 does not have"),
     gone("auth", "it is called `authentication` today"),
     gone("dashboard", "RKE 1 deploys no dashboard: apply its manifest by `addons_include`"),
     alien("rancher_kubernetes_engine_config", RANCHER_WRAPPER),
@@ -100,6 +101,11 @@ const RESTORE: &[Key] = &[flag("restore", "restore").or("false"), text("snapshot
 
 const ROTATE_CERTIFICATES: &[Key] =
     &[flag("cacertificates", "the authorities too").or("false"), texts("services", "the components")];
+
+const WINDLASS: &[Key] = &[
+    text("endpoint", "the name or address that stands for all API servers, perhaps with a port"),
+    text("certificate_validity", "how long certificates that are no authority's are valid").or("87600h"),
+];
 
 const TOOLS: &str = "RKE 1's tools; windlass needs them not";
 

@@ -1,0 +1,45 @@
+//! Where a command plays: on simulated machines, or on real ones.
+
+use windlass_engine::{Clock, Fleet, LedgerStore, Listener, Minter, Ports};
+use windlass_model::{Blueprint, Ledger};
+
+use crate::trouble::Trouble;
+
+/// What a run is about, as far as the scene must know.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run<'a> {
+    /// The wish.
+    pub(crate) blueprint: &'a Blueprint,
+    /// Whether the cluster is to be removed.
+    pub(crate) dismantles: bool,
+}
+
+/// Everything behind the ports of the engine, and what goes on around a run.
+pub(crate) trait Scene {
+    /// The machines, etcd and Kubernetes.
+    type Fleet: Fleet;
+    /// The operator's copy of the ledger.
+    type Ledger: LedgerStore;
+    /// The maker of keys.
+    type Minter: Minter;
+    /// The time of day.
+    type Clock: Clock;
+
+    /// The ports.
+    fn ports(&self) -> Ports<'_, Self::Fleet, Self::Ledger, Self::Minter, Self::Clock>;
+
+    /// A run that may change things begins.
+    fn begin(&self, run: Run<'_>);
+
+    /// Who else listens to a run.
+    fn listener(&self) -> &dyn Listener;
+
+    /// A run has ended, and has changed things or tried to; the ledger as it is now, if there is one.
+    ///
+    /// # Errors
+    /// What is kept between runs cannot be written.
+    fn end(&self, run: Run<'_>, ledger: Option<&Ledger>) -> Result<Vec<String>, Trouble>;
+
+    /// What windlass must never do and did in this run, as far as the scene can tell.
+    fn violations(&self) -> Vec<String>;
+}

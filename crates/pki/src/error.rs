@@ -1,0 +1,56 @@
+//! Why a key or certificate can be neither made nor read. No message holds key material.
+
+/// Why a key or certificate can be neither made nor read.
+#[derive(Debug, thiserror::Error)]
+pub enum PkiError {
+    /// The wish names an issuer that was not given.
+    #[error("its issuer `{issuer}` is missing")]
+    IssuerMissing {
+        /// The issuer.
+        issuer: String,
+    },
+    /// A certificate that is no authority's cannot sign.
+    #[error("`{issuer}` is no authority")]
+    NoAuthority {
+        /// The issuer.
+        issuer: String,
+    },
+    /// What an expired authority signs is accepted by nobody.
+    #[error("its issuer `{issuer}` ended {ended}")]
+    IssuerExpired {
+        /// The issuer.
+        issuer: String,
+        /// When it ended.
+        ended: windlass_model::Timestamp,
+    },
+    /// The issuer's key is another's: what it signs would not verify by the issuer's certificate.
+    #[error("the key of its issuer `{issuer}` does not fit the issuer's certificate")]
+    IssuerKeyDiffers {
+        /// The issuer.
+        issuer: String,
+    },
+    /// The wish is of a form that no cluster has.
+    #[error("{what}")]
+    UnfitWish {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The text is no certificate in PEM.
+    #[error("this is no certificate in PEM")]
+    NotACertificate,
+    /// The text is no private key in PEM of a kind that can be read.
+    #[error("this is no private key in PEM that can be read")]
+    NotAKey,
+    /// The certificate's names or usages are malformed.
+    #[error("the certificate's {part} cannot be read")]
+    Malformed {
+        /// Which part of it.
+        part: &'static str,
+    },
+    /// The system gives no randomness.
+    #[error("the system gives no random bytes")]
+    NoRandomness,
+    /// The certificate cannot be made.
+    #[error("it cannot be made")]
+    NotMade(#[source] rcgen::Error),
+}

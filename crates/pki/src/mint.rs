@@ -1,0 +1,199 @@
+//! Makes keys and certificates: the [`Minter`] of real clusters.
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, SerialNumber,
+};
+use ring::rand::{SecureRandom, SystemRandom};
+use time::OffsetDateTime;
+use windlass_engine::{Minter, PortError, PortResult};
+use windlass_model::{
+    CertKind, CertName, CertWish, Digest, Lineage, San, Secret, StoredCert, Timestamp, Usage,
+};
+
+use crate::error::PkiError;
+use crate::facts::{CertificateFacts, fits};
+
+/// How long before its making a certificate begins to be valid.
+///
+/// A node whose clock is behind the operator's refuses a certificate "of the future". Kubernetes' own signer
+/// backdates by as much (`pkg/controller/certificates/signer`, `backdate` of five minutes).
+pub const BACKDATED_SECONDS: u64 = 300;
+
+/// Makes ECDSA P-256 keys and X.509 certificates.
+///
+/// *Guarantees*: no two certificates have one serial number; none is valid longer than its issuer; the dates in
+/// the [`StoredCert`] are those in the certificate.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct X509Minter;
+
+impl Minter for X509Minter {
+    fn lineage(&self) -> Lineage {
+        let bytes: [u8; 16] = random().expect("a system without random bytes cannot make keys either");
+        Lineage::from(bytes.map(|byte| format!("{byte:02x}")).concat())
+    }
+
+    fn mint(
+        &self,
+        name: &CertName,
+        wish: &CertWish,
+        issuer: Option<&StoredCert>,
+        now: Timestamp,
+    ) -> PortResult<StoredCert> {
+        mint(wish, issuer, now).map_err(|error| PortError::Lasting { what: told(name, &error) })
+    }
+}
+
+/// The error with its causes, since the port carries text alone.
+fn told(name: &CertName, error: &PkiError) -> String {
+    let mut text = format!("{name}: {error}");
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+fn mint(wish: &CertWish, issuer: Option<&StoredCert>, now: Timestamp) -> Result<StoredCert, PkiError> {
+    let signer = signer(wish, issuer, now)?;
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(PkiError::NotMade)?;
+    let not_before = Timestamp(now.0.saturating_sub(BACKDATED_SECONDS));
+    let wished_end = now.plus_days(wish.valid_days);
+    // Whoever checks a chain checks the issuer's dates too: a later end would be a promise that nobody keeps.
+    let not_after = signer.as_ref().map_or(wished_end, |signer| wished_end.min(signer.not_after));
+    let certificate = match &signer {
+        _ if wish.kind == CertKind::KeyPair => key.public_key_pem(),
+        Some(signer) => {
+            let params = parameters(wish, not_before, not_after)?;
+            params.signed_by(&key, &signer.issuer).map_err(PkiError::NotMade)?.pem()
+        }
+        None => parameters(wish, not_before, not_after)?.self_signed(&key).map_err(PkiError::NotMade)?.pem(),
+    };
+    Ok(StoredCert {
+        wish: wish.clone(),
+        certificate,
+        key: Secret::new(key.serialize_pem()),
+        not_before,
+        not_after,
+        issuer: signer.map(|signer| signer.certificate),
+    })
+}
+
+/// Who signs, checked before anything is made.
+struct Signer {
+    issuer: Issuer<'static, KeyPair>,
+    not_after: Timestamp,
+    certificate: Digest,
+}
+
+fn signer(wish: &CertWish, given: Option<&StoredCert>, now: Timestamp) -> Result<Option<Signer>, PkiError> {
+    let unfit = |what: &str| Err(PkiError::UnfitWish { what: what.to_owned() });
+    let name = match (wish.kind, &wish.issuer) {
+        (CertKind::Leaf, None) => return unfit("a leaf that nobody signs is trusted by nobody"),
+        (CertKind::Authority | CertKind::KeyPair, Some(_)) => {
+            return unfit("authorities sign themselves, and bare keys are signed by nobody");
+        }
+        (CertKind::Authority | CertKind::KeyPair, None) => return Ok(None),
+        (CertKind::Leaf, Some(name)) => name.to_string(),
+    };
+    let Some(given) = given else { return Err(PkiError::IssuerMissing { issuer: name }) };
+    let facts = match given.wish.kind {
+        CertKind::KeyPair => return Err(PkiError::NoAuthority { issuer: name }),
+        CertKind::Authority | CertKind::Leaf => CertificateFacts::read(&given.certificate)?,
+    };
+    if !facts.is_authority {
+        return Err(PkiError::NoAuthority { issuer: name });
+    }
+    if facts.not_after <= now {
+        return Err(PkiError::IssuerExpired { issuer: name, ended: facts.not_after });
+    }
+    if !fits(&given.certificate, given.key.expose())? {
+        return Err(PkiError::IssuerKeyDiffers { issuer: name });
+    }
+    let key = KeyPair::from_pem(given.key.expose()).map_err(|_| PkiError::NotAKey)?;
+    let issuer = Issuer::from_ca_cert_pem(&given.certificate, key).map_err(|_| PkiError::NotACertificate)?;
+    Ok(Some(Signer { issuer, not_after: facts.not_after, certificate: Digest::of(&given.certificate) }))
+}
+
+/// What a certificate says.
+fn parameters(
+    wish: &CertWish,
+    not_before: Timestamp,
+    not_after: Timestamp,
+) -> Result<CertificateParams, PkiError> {
+    let mut params = CertificateParams::default();
+    params.not_before = date(not_before)?;
+    params.not_after = date(not_after)?;
+    params.serial_number = Some(serial_number()?);
+    params.distinguished_name = subject(wish)?;
+    params.use_authority_key_identifier_extension = true;
+    params.subject_alt_names = wish.sans.iter().map(subject_alt_name).collect::<Result<_, _>>()?;
+    match wish.kind {
+        CertKind::Authority => {
+            // It signs leaves and no further authorities.
+            params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+            params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        }
+        CertKind::Leaf | CertKind::KeyPair => {
+            params.is_ca = IsCa::ExplicitNoCa;
+            // Enciphering a key is what RSA does; with ECDSA both sides only sign.
+            params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+            params.extended_key_usages = wish.usages.iter().map(|usage| purpose(*usage)).collect();
+        }
+    }
+    Ok(params)
+}
+
+fn purpose(usage: Usage) -> ExtendedKeyUsagePurpose {
+    match usage {
+        Usage::ServerAuth => ExtendedKeyUsagePurpose::ServerAuth,
+        Usage::ClientAuth => ExtendedKeyUsagePurpose::ClientAuth,
+    }
+}
+
+fn subject(wish: &CertWish) -> Result<DistinguishedName, PkiError> {
+    let mut subject = DistinguishedName::new();
+    match wish.organizations.as_slice() {
+        [] => {}
+        [organization] => subject.push(DnType::OrganizationName, organization.as_str()),
+        // rcgen keeps one value a type; a group that is silently lost would be worse than this.
+        _ => {
+            let what = "a certificate with several organizations cannot be made".to_owned();
+            return Err(PkiError::UnfitWish { what });
+        }
+    }
+    subject.push(DnType::CommonName, wish.common_name.as_str());
+    Ok(subject)
+}
+
+fn subject_alt_name(san: &San) -> Result<SanType, PkiError> {
+    match san {
+        San::Ip(address) => Ok(SanType::IpAddress(*address)),
+        San::Dns(name) => name.as_str().try_into().map(SanType::DnsName).map_err(PkiError::NotMade),
+    }
+}
+
+fn date(moment: Timestamp) -> Result<OffsetDateTime, PkiError> {
+    i64::try_from(moment.0)
+        .ok()
+        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+        .ok_or_else(|| PkiError::UnfitWish {
+            what: format!("{moment} is no date that a certificate can have"),
+        })
+}
+
+/// 126 random bits, positive and always of 16 bytes: whoever signs twice for one name, or lost what it had
+/// signed, still repeats none (RFC 5280 4.1.2.2 wants them unique for each issuer).
+fn serial_number() -> Result<SerialNumber, PkiError> {
+    let mut bytes: [u8; 16] = random()?;
+    bytes[0] = bytes[0] & 0x7f | 0x40;
+    Ok(SerialNumber::from_slice(&bytes))
+}
+
+fn random<const LENGTH: usize>() -> Result<[u8; LENGTH], PkiError> {
+    let mut bytes = [0; LENGTH];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| PkiError::NoRandomness)?;
+    Ok(bytes)
+}

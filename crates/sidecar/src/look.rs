@@ -1,0 +1,112 @@
+//! Looks at files and directories, and changes nothing, not even a time of access.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+use serde::Deserialize;
+use windlass_model::{Digest, FilePath, Lineage, Mode, Owner};
+
+use crate::protocol::{Bytes, Seen, SeenFile};
+use crate::serve::{At, Fault};
+
+/// Looks once.
+pub(crate) fn look(
+    files: &BTreeSet<FilePath>,
+    directories: &BTreeSet<FilePath>,
+    etcd_data: &FilePath,
+    ledger: &FilePath,
+) -> Result<Seen, Fault> {
+    let mut seen = Seen::default();
+    for path in files {
+        if let Some((file, content)) = read(path)? {
+            if path == ledger {
+                seen.ledger = copy(&content);
+            }
+            seen.files.insert(path.clone(), file);
+        }
+    }
+    if !files.contains(ledger) && !ledger.as_str().is_empty() {
+        seen.ledger = read(ledger)?.and_then(|(_, content)| copy(&content));
+    }
+    for path in directories {
+        if is_filled(Path::new(path.as_str())).at(path)? {
+            seen.directories.insert(path.clone());
+        }
+    }
+    if !etcd_data.as_str().is_empty() {
+        seen.etcd_data = is_filled(&Path::new(etcd_data.as_str()).join("member/wal")).at(etcd_data)?;
+    }
+    Ok(seen)
+}
+
+/// What is in a file.
+pub(crate) fn content(path: &FilePath) -> Result<Option<Bytes>, Fault> {
+    Ok(read(path)?.map(|(_, content)| Bytes(content)))
+}
+
+/// A file with what is in it; none if there is none at this path, or something that is no file.
+pub(crate) fn read(path: &FilePath) -> Result<Option<(SeenFile, Vec<u8>)>, Fault> {
+    let Some(mut file) = open(Path::new(path.as_str())).at(path)? else { return Ok(None) };
+    let metadata = file.metadata().at(path)?;
+    if !metadata.is_file() {
+        return Ok(None);
+    }
+    let mut content = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
+    file.read_to_end(&mut content).at(path)?;
+    let seen = SeenFile {
+        digest: Digest::of(&content),
+        mode: Mode(metadata.mode() & 0o7777),
+        owner: Owner { uid: metadata.uid(), gid: metadata.gid() },
+    };
+    Ok(Some((seen, content)))
+}
+
+fn open(path: &Path) -> io::Result<Option<File>> {
+    let flags = |flags: OFlags| i32::try_from(flags.bits()).unwrap_or(0);
+    // A pipe in the place of a file must not hold up the look.
+    let quiet = OFlags::NOATIME | OFlags::NONBLOCK;
+    let mut opened = OpenOptions::new().read(true).custom_flags(flags(quiet)).open(path);
+    if matches!(&opened, Err(error) if error.kind() == io::ErrorKind::PermissionDenied) {
+        // Only an owner may ask for NOATIME.
+        opened = OpenOptions::new().read(true).custom_flags(flags(OFlags::NONBLOCK)).open(path);
+    }
+    match opened {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_filled(path: &Path) -> io::Result<bool> {
+    match fs::read_dir(path) {
+        Ok(mut entries) => Ok(entries.next().transpose()?.is_some()),
+        Err(error) if is_absent(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether there is nothing of the kind at the path: nothing at all, or something else on the way.
+pub(crate) fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    ledger: Face,
+}
+
+#[derive(Deserialize)]
+struct Face {
+    lineage: Lineage,
+    serial: u64,
+}
+
+/// Whose ledger it is, as far as may be known without its keys; none if it cannot be understood.
+fn copy(content: &[u8]) -> Option<(Lineage, u64)> {
+    let Envelope { ledger: Face { lineage, serial } } = serde_json::from_slice(content).ok()?;
+    Some((lineage, serial))
+}

@@ -1,0 +1,196 @@
+//! What windlass asks of its program on a node, and what that answers: one document each way.
+//!
+//! A document is a length of four bytes, most significant first, and so many bytes of JSON. Nothing else is on the
+//! two streams, and nothing of a request is in an argument, an environment or a log: it may hold keys.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read, Write};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use windlass_model::{Digest, FilePath, Lineage, Mode, Owner};
+
+/// The version of these documents: two programs talk only if they agree on it.
+pub const PROTOCOL: u32 = 1;
+
+/// The longest document that is read, so that a stray stream does not fill the memory.
+const LONGEST: u32 = 256 << 20;
+
+/// What is asked, with the version of the question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// [`PROTOCOL`] of who asks.
+    pub protocol: u32,
+    /// The question.
+    pub request: Request,
+}
+
+/// One thing to do on a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Tells of files and directories. Changes nothing.
+    Look {
+        /// Files whose digest, mode and owner are wanted.
+        files: BTreeSet<FilePath>,
+        /// Directories of which is wanted whether they exist and are not empty.
+        directories: BTreeSet<FilePath>,
+        /// The data directory of etcd.
+        etcd_data: FilePath,
+        /// The copy of the ledger.
+        ledger: FilePath,
+    },
+    /// Writes files in order, each whole or not at all; one that is as wished already is left alone.
+    Put {
+        /// The files.
+        files: Vec<FileToPut>,
+    },
+    /// Tells what is in a file. Changes nothing.
+    Read {
+        /// Which.
+        path: FilePath,
+    },
+    /// Deletes files and directories with all that is in them, but nothing that is mounted there.
+    Remove {
+        /// What.
+        paths: BTreeSet<FilePath>,
+    },
+    /// Renames a directory, unless it is not there.
+    Move {
+        /// The directory.
+        path: FilePath,
+        /// Its new name.
+        to: FilePath,
+    },
+    /// Unmounts whatever is mounted below directories of this name, such as `/var/lib/kubelet`, under any prefix.
+    Unmount {
+        /// The end of the directories' names.
+        below: BTreeSet<FilePath>,
+    },
+}
+
+/// A file to be written.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileToPut {
+    /// Where.
+    pub path: FilePath,
+    /// What is in it.
+    pub content: Bytes,
+    /// Permission bits.
+    pub mode: Mode,
+    /// Who owns it.
+    pub owner: Owner,
+}
+
+impl std::fmt::Debug for FileToPut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileToPut")
+            .field("path", &self.path)
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Bytes that may be secret: base64 in a document, and never shown.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Bytes(pub Vec<u8>);
+
+impl std::fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        // The error must not quote the text.
+        STANDARD.decode(text).map(Self).map_err(|_| serde::de::Error::custom("no base64"))
+    }
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// What was seen.
+    Seen(Seen),
+    /// What is in the file; none if there is no such file.
+    Content(Option<Bytes>),
+    /// It is done, or was so before.
+    Done,
+    /// It is not done, or in part: trying again would not help.
+    Failed(String),
+}
+
+/// What was seen of files and directories.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Those files that exist.
+    pub files: BTreeMap<FilePath, SeenFile>,
+    /// Those directories that exist and are not empty.
+    pub directories: BTreeSet<FilePath>,
+    /// Whether etcd's data directory holds a write-ahead log.
+    pub etcd_data: bool,
+    /// Whose copy of the ledger it holds, and which serial.
+    pub ledger: Option<(Lineage, u64)>,
+}
+
+/// A file as it was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenFile {
+    /// The digest of what is in it.
+    pub digest: Digest,
+    /// Permission bits.
+    pub mode: Mode,
+    /// Who owns it.
+    pub owner: Owner,
+}
+
+/// The bytes of a document.
+///
+/// # Errors
+/// It is longer than four gigabytes.
+pub fn encode<T: Serialize>(document: &T) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; 4];
+    serde_json::to_writer(&mut bytes, document)?;
+    let length = u32::try_from(bytes.len() - 4).map_err(io::Error::other)?;
+    bytes[..4].copy_from_slice(&length.to_be_bytes());
+    Ok(bytes)
+}
+
+/// Reads a document.
+///
+/// # Errors
+/// The stream ends too early, or what it holds is no such document.
+pub fn read<T: DeserializeOwned>(mut from: impl Read) -> io::Result<T> {
+    let mut length = [0; 4];
+    from.read_exact(&mut length)?;
+    let length = u32::from_be_bytes(length);
+    if length > LONGEST {
+        return Err(io::Error::other(format!("a document of {length} bytes is none of ours")));
+    }
+    let mut bytes = vec![0; length as usize];
+    from.read_exact(&mut bytes)?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        // The text of the error may quote a key.
+        io::Error::other(format!("a document cannot be understood from column {}", error.column()))
+    })
+}
+
+/// Writes a document.
+///
+/// # Errors
+/// The stream is closed.
+pub fn write<T: Serialize>(mut to: impl Write, document: &T) -> io::Result<()> {
+    to.write_all(&encode(document)?)?;
+    to.flush()
+}

@@ -1,0 +1,99 @@
+//! Answers one request: reads it, does it on the host, and writes what came of it.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::protocol::{Answer, Asked, PROTOCOL, Request, read, write};
+use crate::{clean, look, put};
+
+/// Where the container sees the host's files.
+pub const HOST: &str = "/host";
+/// Works on the host's files as they are mounted at [`HOST`].
+pub const AT_HOST: &str = "--at-host";
+/// Works in the host's own space of mounts, so that it can unmount: needs its processes and all privileges.
+pub const IN_HOST: &str = "--in-host";
+
+/// Serves the request on stdin.
+pub(crate) fn serve(arguments: &[OsString]) -> ExitCode {
+    let entered = match arguments.first().and_then(|argument| argument.to_str()) {
+        Some(AT_HOST) => rustix::process::chroot(HOST).map_err(io::Error::from),
+        Some(IN_HOST) => enter_host(),
+        _ => return ExitCode::from(crate::USAGE),
+    };
+    let entered = entered.and_then(|()| std::env::set_current_dir("/"));
+    match answer_to(entered, io::stdin().lock(), io::stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn enter_host() -> io::Result<()> {
+    let mounts = File::open("/proc/1/ns/mnt")?;
+    move_into_link_name_space(mounts.as_fd(), Some(LinkNameSpaceType::Mount))?;
+    Ok(())
+}
+
+fn answer_to(entered: io::Result<()>, from: impl Read, to: impl Write) -> io::Result<()> {
+    let asked: Asked = read(from)?;
+    let answer = match entered {
+        Err(error) => Answer::Failed(format!("the host's files cannot be reached: {error}")),
+        Ok(()) => answer(asked),
+    };
+    write(to, &answer)
+}
+
+/// Does what is asked, on the files that this process sees.
+pub fn answer(asked: Asked) -> Answer {
+    if asked.protocol != PROTOCOL {
+        return Answer::Failed(format!("it speaks version {PROTOCOL}, and was asked in {}", asked.protocol));
+    }
+    let done = match asked.request {
+        Request::Look { files, directories, etcd_data, ledger } => {
+            look::look(&files, &directories, &etcd_data, &ledger).map(Answer::Seen)
+        }
+        Request::Read { path } => look::content(&path).map(Answer::Content),
+        Request::Put { files } => put::put(&files).map(|()| Answer::Done),
+        Request::Remove { paths } => clean::remove(&paths).map(|()| Answer::Done),
+        Request::Move { path, to } => clean::move_aside(&path, &to).map(|()| Answer::Done),
+        Request::Unmount { below } => clean::unmount(&below).map(|()| Answer::Done),
+    };
+    done.unwrap_or_else(|error| Answer::Failed(error.to_string()))
+}
+
+/// What went wrong, and with which path.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// The system refused.
+    #[error("{path}: {source}")]
+    Path {
+        /// With what.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It would do harm.
+    #[error("{path}: {why}")]
+    Refused {
+        /// With what.
+        path: String,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Names the path that an error of the system is about.
+pub(crate) trait At<T> {
+    /// The error with its path.
+    fn at(self, path: impl std::fmt::Display) -> Result<T, Fault>;
+}
+
+impl<T, E: Into<io::Error>> At<T> for Result<T, E> {
+    fn at(self, path: impl std::fmt::Display) -> Result<T, Fault> {
+        self.map_err(|source| Fault::Path { path: path.to_string(), source: source.into() })
+    }
+}

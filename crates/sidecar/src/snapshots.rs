@@ -1,0 +1,251 @@
+//! Snapshots of etcd, taken on the node itself: rolling ones by a timer, and one on request.
+//!
+//! ```text
+//! moments_in the directory ─▶ due? ─▶ take ─▶ expired ─▶ removed
+//!          ▲                   │ not yet, or failed
+//!          └───── a while ◀────┘
+//! ```
+//!
+//! *Guarantees*: a file under its name is whole, checked and durable. When the next one is due is read off the
+//! files that are there, so a process that is started anew every minute takes no more of them. Nothing is
+//! removed but the timer's own snapshots, and none of them before a newer one is there.
+
+mod arguments;
+mod draft;
+mod intake;
+mod name;
+mod take;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, sleep};
+use windlass_model::Timestamp;
+
+use self::arguments::{Once, Rolling, Wrong};
+use self::draft::Draft;
+use self::take::{TakeError, Taken, take};
+
+/// The verb that takes snapshots by a timer until it is told to stop.
+pub const ROLLING: &str = "snapshots";
+/// The verb that takes one snapshot.
+pub const ONCE: &str = "snapshot";
+
+/// The longest sleep: clocks are set, machines sleep, and people remove files.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// The first wait after a failure; each further one is twice as long.
+const RETRY_FIRST: Duration = Duration::from_secs(5);
+/// The longest wait after a failure.
+const RETRY_MOST: Duration = Duration::from_secs(300);
+/// How long one on request waits for another that is being taken.
+const WAIT_FOR_OTHER: Duration = Duration::from_secs(120);
+
+/// Carries out `windlass-node snapshots`; ends with the first SIGTERM or SIGINT.
+pub(crate) fn run_rolling(arguments: &[OsString]) -> ExitCode {
+    match arguments::rolling(arguments) {
+        Err(wrong) => refuse(&wrong),
+        Ok(rolling) => until_stopped(async {
+            take_rolling(&rolling).await;
+            ExitCode::FAILURE
+        })
+        // To be stopped is how it ends.
+        .unwrap_or(ExitCode::SUCCESS),
+    }
+}
+
+/// Carries out `windlass-node snapshot`.
+pub(crate) fn run_once(arguments: &[OsString]) -> ExitCode {
+    match arguments::once(arguments) {
+        Err(wrong) => refuse(&wrong),
+        Ok(once) => until_stopped(take_once(&once)).unwrap_or(ExitCode::FAILURE),
+    }
+}
+
+fn refuse(wrong: &Wrong) -> ExitCode {
+    log(wrong);
+    ExitCode::from(crate::USAGE)
+}
+
+/// What the work comes to; none if a signal came before. The work is dropped then, and cleans up after itself.
+fn until_stopped(work: impl Future<Output = ExitCode>) -> Option<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime needs a few file descriptors, which every process has");
+    runtime.block_on(async {
+        // As the first process of a container it has no handlers but its own.
+        let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be listened for");
+        let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be listened for");
+        tokio::select! {
+            exit = work => Some(exit),
+            _ = terminate.recv() => None,
+            _ = interrupt.recv() => None,
+        }
+    })
+}
+
+/// Takes snapshots for ever.
+async fn take_rolling(rolling: &Rolling) {
+    let Rolling { target, every, keep } = rolling;
+    let directory = &target.directory;
+    // What a process that was killed has left would lie there until the next snapshot.
+    drop(Draft::begin(directory));
+    log(&format!("a snapshot every {} s into `{}`, {keep} kept", every.as_secs(), directory.display()));
+    let mut failures = 0;
+    loop {
+        let step = match name::moments_in(directory) {
+            Err(error) => Err(format!("`{}` cannot be read: {error}", directory.display())),
+            Ok(moments) => match wait_until_due(&moments, now(), *every) {
+                Some(wait) => {
+                    sleep(wait.min(LOOK_AGAIN)).await;
+                    continue;
+                }
+                None => take_logged(target, &name::rolling(now())).await.map_err(|error| told(&error)),
+            },
+        };
+        match step {
+            Ok(()) => {
+                failures = 0;
+                remove_expired(directory, *keep);
+            }
+            Err(error) => {
+                let wait = wait_after(failures);
+                failures += 1;
+                log(&format!("no snapshot: {error}; tried again in {} s", wait.as_secs()));
+                sleep(wait).await;
+            }
+        }
+    }
+}
+
+async fn take_once(once: &Once) -> ExitCode {
+    let Once { target, name } = once;
+    let patience = Instant::now() + WAIT_FOR_OTHER;
+    loop {
+        match take_logged(target, name).await {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(TakeError::Busy) if Instant::now() < patience => sleep(Duration::from_secs(1)).await,
+            Err(error) => {
+                log(&format!("no snapshot: {}", told(&error)));
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+}
+
+async fn take_logged(target: &arguments::Target, name: &str) -> Result<(), TakeError> {
+    let begun = Instant::now();
+    let Taken { bytes, endpoint } = take(&target.access, &target.directory, name).await?;
+    let seconds = begun.elapsed().as_secs_f64();
+    log(&format!("snapshot `{name}`: {bytes} bytes from {endpoint} in {seconds:.1} s"));
+    Ok(())
+}
+
+/// How long until the next snapshot is due; none if it is.
+///
+/// Snapshots of the future, from before a clock was set back, tell nothing of the last one.
+fn wait_until_due(moments: &[Timestamp], now: Timestamp, every: Duration) -> Option<Duration> {
+    let last = moments.iter().rfind(|moment| **moment <= now)?;
+    let due = last.plus_seconds(every.as_secs());
+    Some(Duration::from_secs(due.seconds_since(now))).filter(|wait| !wait.is_zero())
+}
+
+fn wait_after(failures: u32) -> Duration {
+    RETRY_FIRST.saturating_mul(2_u32.saturating_pow(failures)).min(RETRY_MOST)
+}
+
+/// Removes the timer's oldest snapshots, one of which has just been taken.
+fn remove_expired(directory: &Path, keep: usize) {
+    let moments = match name::moments_in(directory) {
+        Ok(moments) => moments,
+        Err(error) => return log(&format!("`{}` cannot be read: {error}", directory.display())),
+    };
+    for moment in expired(&moments, now(), keep) {
+        let name = name::rolling(moment);
+        match std::fs::remove_file(directory.join(&name)) {
+            Ok(()) => log(&format!("removed `{name}`: {keep} newer ones are kept")),
+            Err(error) => log(&format!("`{name}` cannot be removed: {error}")),
+        }
+    }
+}
+
+/// All but the `keep` latest; those of the future, from before a clock was set back, are older than any other.
+fn expired(moments: &[Timestamp], now: Timestamp, keep: usize) -> Vec<Timestamp> {
+    let (past, future): (Vec<Timestamp>, Vec<Timestamp>) = moments.iter().partition(|moment| **moment <= now);
+    let by_age: Vec<Timestamp> = future.into_iter().chain(past).collect();
+    by_age[..by_age.len().saturating_sub(keep)].to_vec()
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(since.as_secs())
+}
+
+/// The error and its causes in one line.
+fn told(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// One line in the container's log.
+fn log(line: &str) {
+    // A log that cannot be written is no reason to take no snapshots.
+    let _ = writeln!(std::io::stderr(), "{} {line}", now());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    fn at(seconds: &[u64]) -> Vec<Timestamp> {
+        seconds.iter().copied().map(Timestamp).collect()
+    }
+
+    #[test]
+    fn the_first_is_due_at_once_and_a_fresh_one_is_enough() {
+        let wait = |moments: &[u64], now| wait_until_due(&at(moments), Timestamp(now), HOUR);
+        assert_eq!(wait(&[], 10_000), None);
+        assert_eq!(wait(&[10_000], 10_000), Some(HOUR));
+        assert_eq!(wait(&[5_000, 10_000], 13_599), Some(Duration::from_secs(1)));
+        assert_eq!(wait(&[5_000, 10_000], 13_600), None);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_neither_stops_snapshots_nor_doubles_them() {
+        let wait = |moments: &[u64]| wait_until_due(&at(moments), Timestamp(10_000), HOUR);
+        assert_eq!(wait(&[90_000]), None);
+        assert_eq!(wait(&[9_999, 90_000]), Some(Duration::from_secs(3_599)));
+    }
+
+    #[test]
+    fn the_oldest_expire_and_never_the_one_just_taken() {
+        let gone = |moments: &[u64], keep| expired(&at(moments), Timestamp(100), keep);
+        assert_eq!(gone(&[10, 20, 30], 3), at(&[]));
+        assert_eq!(gone(&[10, 20, 30, 100], 3), at(&[10]));
+        assert_eq!(gone(&[10, 20, 100], 1), at(&[10, 20]));
+        assert_eq!(gone(&[10, 100, 500, 600], 2), at(&[500, 600]));
+        assert_eq!(gone(&[100, 500, 600], 1), at(&[500, 600]));
+    }
+
+    #[test]
+    fn waits_after_failures_grow_to_five_minutes() {
+        let waits: Vec<u64> = (0..8).map(|failures| wait_after(failures).as_secs()).collect();
+        assert_eq!(waits, [5, 10, 20, 40, 80, 160, 300, 300]);
+        assert_eq!(wait_after(u32::MAX), RETRY_MOST);
+    }
+}

@@ -1,0 +1,150 @@
+//! A snapshot while it is written: one at a time in a directory, and there under its name only when it is whole.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+/// One name for all, so that whoever dies leaves at most one behind, and the next one takes it over.
+const NAME: &str = ".windlass-snapshot.part";
+/// A snapshot is the whole cluster, its secrets included.
+const MODE: u32 = 0o600;
+
+/// An unfinished snapshot. It is removed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    path: PathBuf,
+    /// Locked as long as it is open.
+    file: File,
+    is_kept: bool,
+}
+
+impl Draft {
+    /// An empty one; none while another process writes a snapshot there.
+    pub(crate) fn begin(directory: &Path) -> io::Result<Option<Self>> {
+        let path = directory.join(NAME);
+        loop {
+            let file = OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(MODE)
+                .open(&path)?;
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Err(Errno::WOULDBLOCK) => return Ok(None),
+                locked => locked?,
+            }
+            // Between opening and locking, the former holder may have given the file its name or removed it.
+            if is_at(&file, &path)? {
+                file.set_permissions(Permissions::from_mode(MODE))?;
+                file.set_len(0)?;
+                return Ok(Some(Self { path, file, is_kept: false }));
+            }
+        }
+    }
+
+    pub(crate) fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.file.write_all(piece)
+    }
+
+    /// Bytes that may still be written to the file system.
+    pub(crate) fn free_bytes(&self) -> io::Result<u64> {
+        let system = rustix::fs::fstatvfs(&self.file)?;
+        Ok(system.f_bavail.saturating_mul(system.f_frsize))
+    }
+
+    /// Gives it its name, under which there must be nothing; when this returns, a loss of power leaves it there.
+    pub(crate) fn keep_as(mut self, name: &str) -> io::Result<()> {
+        let target = self.path.with_file_name(name);
+        // Nobody else of windlass can put it there meanwhile: the draft is the only one.
+        if fs::exists(&target)? {
+            return Err(io::Error::from(io::ErrorKind::AlreadyExists));
+        }
+        self.file.sync_all()?;
+        fs::rename(&self.path, &target)?;
+        self.is_kept = true;
+        crate::put::sync_directory(target.parent().unwrap_or(Path::new(".")))
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            // Should it fail, the next draft is this very file, emptied.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Whether the open file is the one at this path.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let open = file.metadata()?;
+    match fs::symlink_metadata(path) {
+        Ok(there) => Ok((open.dev(), open.ino()) == (there.dev(), there.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_draft_is_seen_under_its_name_only_when_it_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut draft = Draft::begin(directory.path()).unwrap().unwrap();
+        draft.write(b"whole").unwrap();
+        assert_eq!(names(directory.path()), [NAME]);
+        draft.keep_as("one.db").unwrap();
+        assert_eq!(names(directory.path()), ["one.db"]);
+        let kept = directory.path().join("one.db");
+        assert_eq!(fs::read(&kept).unwrap(), b"whole");
+        assert_eq!(fs::metadata(kept).unwrap().permissions().mode() & 0o7777, 0o600);
+    }
+
+    #[test]
+    fn there_is_one_draft_at_a_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = Draft::begin(directory.path()).unwrap().unwrap();
+        assert!(Draft::begin(directory.path()).unwrap().is_none());
+        first.keep_as("one.db").unwrap();
+        assert!(Draft::begin(directory.path()).unwrap().is_some());
+    }
+
+    #[test]
+    fn what_a_dead_process_left_is_taken_over_and_a_draft_that_is_dropped_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let left = directory.path().join(NAME);
+        fs::write(&left, b"half").unwrap();
+        fs::set_permissions(&left, Permissions::from_mode(0o644)).unwrap();
+        let draft = Draft::begin(directory.path()).unwrap().unwrap();
+        let left = fs::metadata(&left).unwrap();
+        assert_eq!((left.len(), left.permissions().mode() & 0o7777), (0, 0o600));
+        drop(draft);
+        assert_eq!(names(directory.path()), [""; 0]);
+    }
+
+    #[test]
+    fn nothing_is_written_over() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("one.db"), b"former").unwrap();
+        let draft = Draft::begin(directory.path()).unwrap().unwrap();
+        assert_eq!(draft.keep_as("one.db").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(directory.path().join("one.db")).unwrap(), b"former");
+        assert_eq!(names(directory.path()), ["one.db"]);
+    }
+}

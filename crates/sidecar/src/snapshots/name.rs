@@ -1,0 +1,92 @@
+//! What snapshots are called, and which of them are the timer's own.
+//!
+//! RKE 1 calls its files `2026-01-31T12:00:00Z_etcd`, some with `.zip` behind. Those of the timer here are
+//! `2026-01-31T12-00-00Z_etcd.db`: what RKE 1 left is never taken for ours, and no `:` is in the way of `scp`.
+
+use std::path::Path;
+
+use windlass_model::Timestamp;
+
+const SUFFIX: &str = "_etcd.db";
+/// Of what snapshots on request are.
+const EXTENSION: &str = ".db";
+
+/// The name of the timer's snapshot of this moment.
+pub(crate) fn rolling(moment: Timestamp) -> String {
+    moment.to_string().replace(':', "-") + SUFFIX
+}
+
+/// The moment of a snapshot of the timer; none if the name is not one that the timer gives.
+pub(crate) fn moment_of(name: &str) -> Option<Timestamp> {
+    let text = name.strip_suffix(SUFFIX)?;
+    let (date, time) = text.split_once('T')?;
+    let moment = format!("{date}T{}", time.replace('-', ":")).parse().ok()?;
+    (rolling(moment) == name).then_some(moment)
+}
+
+/// The file of a snapshot that somebody asked for by name.
+///
+/// # Errors
+/// The name leads elsewhere, is hidden, or is one that the timer would delete some day.
+pub(crate) fn requested(name: &str) -> Result<String, &'static str> {
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "-_.+".contains(letter);
+    if name.is_empty() || name.len() > 200 || !name.chars().all(allowed) || name.starts_with(['.', '-']) {
+        return Err("a snapshot's name is made of letters, digits and `-_.+`, and begins with none of `.-`");
+    }
+    let file = format!("{}{EXTENSION}", name.strip_suffix(EXTENSION).unwrap_or(name));
+    if moment_of(&file).is_some() {
+        return Err("snapshots of this name belong to the timer, which deletes them when they are old");
+    }
+    Ok(file)
+}
+
+/// The moments of all snapshots of the timer in a directory, oldest first.
+pub(crate) fn moments_in(directory: &Path) -> std::io::Result<Vec<Timestamp>> {
+    let mut moments = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        if let Some(moment) = entry.file_name().to_str().and_then(moment_of)
+            && entry.file_type()?.is_file()
+        {
+            moments.push(moment);
+        }
+    }
+    moments.sort_unstable();
+    Ok(moments)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_timers_names_read_back_and_no_others_do() {
+        let moment = Timestamp(1_769_860_800);
+        assert_eq!(rolling(moment), "2026-01-31T12-00-00Z_etcd.db");
+        assert_eq!(moment_of("2026-01-31T12-00-00Z_etcd.db"), Some(moment));
+        for other in [
+            "2026-01-31T12:00:00Z_etcd",
+            "2026-01-31T12:00:00Z_etcd.zip",
+            "2026-01-31T12:00:00Z_etcd.db",
+            "2026-01-31T12-00-00Z_etcd",
+            "2026-01-31T12-00-00Z_etcd.db.zip",
+            "2026-02-31T12-00-00Z_etcd.db",
+            "2026-01-31T12-0-00Z_etcd.db",
+            "2026:01:31T12-00-00Z_etcd.db",
+            "c2026-01-31T12-00-00Z_etcd.db",
+            "before-upgrade.db",
+            "pki.bundle.tar.gz",
+        ] {
+            assert_eq!(moment_of(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_requested_name_stays_in_the_directory_and_off_the_timers_ground() {
+        assert_eq!(requested("before-1.30.5"), Ok("before-1.30.5.db".to_owned()));
+        assert_eq!(requested("mine.db"), Ok("mine.db".to_owned()));
+        for wrong in ["", "..", ".hidden", "-x", "a/b", "a b", "a:b", "ä", "2026-01-31T12-00-00Z_etcd"] {
+            assert!(requested(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Takes one snapshot: from a member of etcd, through the checks, to a file.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::draft::Draft;
+use super::intake::{Intake, NotASnapshot};
+use crate::etcd::{Access, EtcdError};
+
+/// How long a member may be silent in the middle of a snapshot.
+const SILENCE: Duration = Duration::from_secs(60);
+/// What is left of the disk for others: etcd's own log, which may lie there too, grows by files of 64 MB, and a
+/// member that finds the disk full stops.
+const LEFT_FREE: u64 = 128 << 20;
+
+/// Why there is no snapshot.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TakeError {
+    #[error("no endpoint is given")]
+    NoEndpoint,
+    #[error(transparent)]
+    Etcd(#[from] EtcdError),
+    #[error("{endpoint} breaks off: {}", status.message())]
+    BrokenOff { endpoint: String, status: Box<tonic::Status> },
+    #[error("{endpoint} has sent nothing for {} s", SILENCE.as_secs())]
+    Silent { endpoint: String },
+    #[error("{endpoint}: {source}")]
+    Unfit { endpoint: String, source: NotASnapshot },
+    #[error(
+        "the snapshot has {bytes} bytes and the disk {free} free ones, of which {LEFT_FREE} are left to others"
+    )]
+    NoRoom { bytes: u64, free: u64 },
+    #[error("another snapshot is being taken")]
+    Busy,
+    #[error("`{}` is there already", path.display())]
+    Exists { path: PathBuf },
+    #[error("`{}` cannot be written", path.display())]
+    Unwritable { path: PathBuf, source: io::Error },
+}
+
+/// A snapshot that has been taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(crate) bytes: u64,
+    pub(crate) endpoint: String,
+}
+
+/// Takes a snapshot from the first member that gives a whole one.
+///
+/// When it returns one, that is on the disk for good. Else there is nothing of it, nor if it is dropped.
+pub(crate) async fn take(access: &Access, directory: &Path, name: &str) -> Result<Taken, TakeError> {
+    let path = directory.join(name);
+    let unwritable = |source| TakeError::Unwritable { path: path.clone(), source };
+    if path.exists() {
+        return Err(TakeError::Exists { path });
+    }
+    let mut failed = TakeError::NoEndpoint;
+    for endpoint in &access.endpoints {
+        // Begun anew for each: what another member sent is no part of it.
+        let mut draft = Draft::begin(directory).map_err(unwritable)?.ok_or(TakeError::Busy)?;
+        match receive(access, endpoint, &mut draft, &path).await {
+            Ok(bytes) => {
+                draft.keep_as(name).map_err(|source| match source.kind() {
+                    io::ErrorKind::AlreadyExists => TakeError::Exists { path: path.clone() },
+                    _ => unwritable(source),
+                })?;
+                return Ok(Taken { bytes, endpoint: endpoint.clone() });
+            }
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+async fn receive(access: &Access, endpoint: &str, draft: &mut Draft, path: &Path) -> Result<u64, TakeError> {
+    let unwritable = |source| TakeError::Unwritable { path: path.to_owned(), source };
+    let silent = || TakeError::Silent { endpoint: endpoint.to_owned() };
+    let broken_off =
+        |status| TakeError::BrokenOff { endpoint: endpoint.to_owned(), status: Box::new(status) };
+    let mut stream = timeout(SILENCE, access.snapshot(endpoint)).await.map_err(|_| silent())??;
+    let mut intake = Intake::default();
+    let mut is_first = true;
+    loop {
+        let next = timeout(SILENCE, stream.message()).await.map_err(|_| silent())?;
+        let Some(piece) = next.map_err(broken_off)? else { break };
+        if is_first {
+            let bytes = piece.remaining_bytes.saturating_add(piece.blob.len() as u64);
+            let free = draft.free_bytes().map_err(unwritable)?;
+            if free < bytes.saturating_add(LEFT_FREE) {
+                return Err(TakeError::NoRoom { bytes, free });
+            }
+            is_first = false;
+        }
+        intake.take(&piece.blob, piece.remaining_bytes);
+        draft.write(&piece.blob).map_err(unwritable)?;
+    }
+    intake.finish().map_err(|source| TakeError::Unfit { endpoint: endpoint.to_owned(), source })
+}

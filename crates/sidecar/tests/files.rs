@@ -1,0 +1,172 @@
+//! The program on a node, asked as windlass asks it, on a directory of its own.
+
+#![expect(clippy::unwrap_used, reason = "all of it is test; a helper of tests may panic as they do")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use tempfile::TempDir;
+use windlass_model::{Digest, FilePath, Mode, Owner};
+use windlass_sidecar::answer;
+use windlass_sidecar::protocol::{
+    Answer, Asked, Bytes, FileToPut, PROTOCOL, Request, Seen, SeenFile, encode, read,
+};
+
+struct Host(TempDir);
+
+impl Host {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> FilePath {
+        self.0.path().join(name).to_str().unwrap().into()
+    }
+
+    fn owner(&self) -> Owner {
+        let metadata = fs::metadata(self.0.path()).unwrap();
+        Owner { uid: metadata.uid(), gid: metadata.gid() }
+    }
+
+    fn file(&self, name: &str, content: &str, mode: u32) -> FileToPut {
+        let content = Bytes(content.as_bytes().to_vec());
+        FileToPut { path: self.path(name), content, mode: Mode(mode), owner: self.owner() }
+    }
+}
+
+fn ask(request: Request) -> Answer {
+    answer(Asked { protocol: PROTOCOL, request })
+}
+
+fn look(host: &Host, files: &[&str], directories: &[&str]) -> Seen {
+    let all = |names: &[&str]| names.iter().map(|name| host.path(name)).collect();
+    let request = Request::Look {
+        files: all(files),
+        directories: all(directories),
+        etcd_data: host.path("etcd"),
+        ledger: host.path("ledger.json"),
+    };
+    match ask(request) {
+        Answer::Seen(seen) => seen,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn names(path: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn files_are_written_with_mode_and_owner_and_seen_so() {
+    let host = Host::new();
+    let files = vec![host.file("ssl/ca.pem", "ca", 0o644), host.file("ssl/ca-key.pem", "key", 0o600)];
+    assert_eq!(ask(Request::Put { files }), Answer::Done);
+    let seen = look(&host, &["ssl/ca-key.pem", "ssl/absent.pem", "ssl"], &["ssl", "absent", "etcd"]);
+    let file = SeenFile { digest: Digest::of("key"), mode: Mode(0o600), owner: host.owner() };
+    assert_eq!(seen.files.into_iter().collect::<Vec<_>>(), [(host.path("ssl/ca-key.pem"), file)]);
+    assert_eq!(seen.directories, BTreeSet::from([host.path("ssl")]));
+    assert_eq!(names(&host.0.path().join("ssl")), ["ca-key.pem", "ca.pem"], "nothing unfinished is left");
+}
+
+#[test]
+fn a_file_that_is_as_wished_is_left_alone() {
+    let host = Host::new();
+    let put = || assert_eq!(ask(Request::Put { files: vec![host.file("a", "x", 0o640)] }), Answer::Done);
+    put();
+    let inode = || fs::metadata(host.0.path().join("a")).unwrap().ino();
+    let before = inode();
+    put();
+    assert_eq!(inode(), before);
+    fs::set_permissions(host.0.path().join("a"), fs::Permissions::from_mode(0o600)).unwrap();
+    put();
+    assert_ne!(inode(), before, "another mode is a difference");
+}
+
+#[test]
+fn what_a_run_left_unfinished_is_written_over() {
+    let host = Host::new();
+    fs::write(host.0.path().join("a.windlass-new"), "half").unwrap();
+    assert_eq!(ask(Request::Put { files: vec![host.file("a", "whole", 0o600)] }), Answer::Done);
+    assert_eq!(names(host.0.path()), ["a"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_named() {
+    let host = Host::new();
+    fs::create_dir(host.0.path().join("a")).unwrap();
+    let told = ask(Request::Put { files: vec![host.file("a", "x", 0o600)] });
+    let wanted = format!("{}: Is a directory (os error 21)", host.path("a"));
+    assert_eq!(told, Answer::Failed(wanted));
+    assert_eq!(names(host.0.path()), ["a"]);
+}
+
+#[test]
+fn data_of_etcd_and_whose_ledger_it_is_are_seen() {
+    let host = Host::new();
+    assert!(!look(&host, &[], &[]).etcd_data);
+    fs::create_dir_all(host.0.path().join("etcd/member/wal")).unwrap();
+    assert!(!look(&host, &[], &[]).etcd_data, "a member without a log has never lived");
+    fs::write(host.0.path().join("etcd/member/wal/0.wal"), "").unwrap();
+    let ledger = r#"{"format": 1, "ledger": {"lineage": "blue", "serial": 7, "certs": {}}}"#;
+    fs::write(host.0.path().join("ledger.json"), ledger).unwrap();
+    let seen = look(&host, &["ledger.json"], &["etcd"]);
+    assert!(seen.etcd_data);
+    assert_eq!(seen.ledger, Some(("blue".into(), 7)));
+    assert_eq!(seen.directories.len(), 1);
+}
+
+#[test]
+fn a_file_is_read_back_and_an_absent_one_is_none() {
+    let host = Host::new();
+    fs::write(host.0.path().join("a"), "x").unwrap();
+    let read = |name: &str| ask(Request::Read { path: host.path(name) });
+    assert_eq!(read("a"), Answer::Content(Some(Bytes(b"x".to_vec()))));
+    assert_eq!(read("b"), Answer::Content(None));
+    assert_eq!(read("a/b"), Answer::Content(None));
+}
+
+#[test]
+fn removing_what_is_not_there_is_no_error() {
+    let host = Host::new();
+    fs::create_dir_all(host.0.path().join("a/b/c")).unwrap();
+    let remove = || ask(Request::Remove { paths: BTreeSet::from([host.path("a"), host.path("x")]) });
+    assert_eq!(remove(), Answer::Done);
+    assert_eq!(remove(), Answer::Done);
+    assert_eq!(names(host.0.path()), [""; 0]);
+}
+
+#[test]
+fn moving_aside_happens_once_and_never_onto_something() {
+    let host = Host::new();
+    fs::create_dir_all(host.0.path().join("etcd/member")).unwrap();
+    let aside = || ask(Request::Move { path: host.path("etcd"), to: host.path("aside/1") });
+    assert_eq!(aside(), Answer::Done);
+    assert_eq!(aside(), Answer::Done);
+    assert_eq!(names(&host.0.path().join("aside/1")), ["member"]);
+    fs::create_dir(host.0.path().join("etcd")).unwrap();
+    assert_eq!(aside(), Answer::Failed(format!("{}: it is there already", host.path("aside/1"))));
+}
+
+#[test]
+fn another_version_of_the_question_is_refused() {
+    let asked = Asked { protocol: PROTOCOL + 1, request: Request::Read { path: "/x".into() } };
+    assert!(matches!(answer(asked), Answer::Failed(_)));
+}
+
+#[test]
+fn a_document_reads_back_and_a_truncated_one_is_an_error_that_quotes_nothing() {
+    let host = Host::new();
+    let asked =
+        Asked { protocol: PROTOCOL, request: Request::Put { files: vec![host.file("a", "hunter2", 0o600)] } };
+    let bytes = encode(&asked).unwrap();
+    assert_eq!(read::<Asked>(bytes.as_slice()).unwrap(), asked);
+    assert!(!format!("{asked:?}").contains("hunter2"));
+    for length in 0..bytes.len() {
+        read::<Asked>(&bytes[..length]).unwrap_err();
+    }
+}

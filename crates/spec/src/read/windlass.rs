@@ -1,0 +1,108 @@
+//! Reads `windlass`, the section that RKE 1 does not have.
+
+use std::time::Duration;
+
+use super::nodes::flaw;
+use super::syntax;
+use crate::report::Reports;
+use crate::spec::{EndpointSpec, WindlassSpec};
+use crate::view::View;
+
+/// The API servers' own port.
+const PORT: u16 = 6_443;
+const DAY: u64 = 86_400;
+/// `up` makes anew what has less than a month left; one that lives little longer would be made anew all the time.
+const LEAST_DAYS: u64 = 60;
+const MOST_DAYS: u64 = 36_500;
+
+pub(super) fn windlass(view: View<'_, '_>, reports: &mut Reports<'_>) -> WindlassSpec {
+    WindlassSpec {
+        endpoint: checked(view, "endpoint", endpoint, reports),
+        certificate_validity: checked(view, "certificate_validity", validity, reports),
+    }
+}
+
+fn checked<T>(
+    view: View<'_, '_>,
+    name: &str,
+    read: impl Fn(&str) -> Result<T, syntax::Flaw>,
+    reports: &mut Reports<'_>,
+) -> Option<T> {
+    let text = view.text(name)?;
+    flaw(view, name, text, |text| read(text).map(|_| ()), reports);
+    read(text).ok()
+}
+
+fn endpoint(text: &str) -> Result<EndpointSpec, syntax::Flaw> {
+    if text.contains("://") {
+        return Err("it is a name or an address, perhaps with a port, and no URL".to_owned());
+    }
+    let is_whole_address = text.parse::<std::net::IpAddr>().is_ok();
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !is_whole_address && !text.ends_with(']') => (host, port_number(port)?),
+        _ => (text, PORT),
+    };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    if let Some(bare) = bare.filter(|bare| bare.parse::<std::net::Ipv6Addr>().is_err()) {
+        return Err(format!("`{bare}` is no IPv6 address"));
+    }
+    let host = bare.unwrap_or(host);
+    if host.is_empty() {
+        return Err("there is nothing before its port".to_owned());
+    }
+    syntax::address(host)?;
+    Ok(EndpointSpec { host: host.to_ascii_lowercase(), port })
+}
+
+fn port_number(text: &str) -> Result<u16, syntax::Flaw> {
+    match text.parse() {
+        Ok(port) if port > 0 && text.bytes().all(|byte| byte.is_ascii_digit()) => Ok(port),
+        _ => Err("a port is a number from 1 to 65535".to_owned()),
+    }
+}
+
+fn validity(text: &str) -> Result<Duration, syntax::Flaw> {
+    let days = syntax::duration(text)?.as_secs() / DAY;
+    if days < LEAST_DAYS {
+        return Err(format!("it is less than {LEAST_DAYS} days, {}h", LEAST_DAYS * 24));
+    }
+    if days > MOST_DAYS {
+        return Err(format!("it is more than {MOST_DAYS} days, {}h", MOST_DAYS * 24));
+    }
+    Ok(Duration::from_secs(days * DAY))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_a_host_perhaps_with_a_port() {
+        let shown = |text| endpoint(text).map(|endpoint| endpoint.to_string());
+        for (text, expected) in [
+            ("API.example.org", "api.example.org:6443"),
+            ("api.example.org:443", "api.example.org:443"),
+            ("203.0.113.9", "203.0.113.9:6443"),
+            ("203.0.113.9:8443", "203.0.113.9:8443"),
+            ("fd00::9", "[fd00::9]:6443"),
+            ("[fd00::9]", "[fd00::9]:6443"),
+            ("[fd00::9]:443", "[fd00::9]:443"),
+        ] {
+            assert_eq!(shown(text).as_deref(), Ok(expected));
+        }
+        for wrong in
+            ["https://api", "api:", "api:0", "api:+1", "api:70000", ":443", "[api]:443", "a b", "a/b"]
+        {
+            assert!(endpoint(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_validity_is_whole_days_and_longer_than_two_months() {
+        let days = |text| validity(text).map(|validity| validity.as_secs() / DAY);
+        assert_eq!([days("87600h"), days("8770h")], [Ok(3_650), Ok(365)]);
+        for wrong in ["365d", "1h", "1439h", "876024h"] {
+            assert!(validity(wrong).is_err(), "{wrong}");
+        }
+    }
+}

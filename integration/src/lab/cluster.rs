@@ -1,0 +1,194 @@
+//! The cluster.yml of a lab.
+
+use std::fmt::Write as _;
+
+use serde_yaml::{Mapping, Value};
+
+use super::{Lab, LabError, Registry, Windlass};
+
+/// All three roles, for shapes where each node does everything.
+pub const ALL_ROLES: [&str; 3] = ["controlplane", "etcd", "worker"];
+
+/// The component images as nodes name them without a registry.
+const IMAGES: [(&str, &str); 4] = [
+    ("kubernetes", "lab/hyperkube:v1.20.2"),
+    ("etcd", "lab/etcd:v3.4.23"),
+    ("nginx_proxy", "lab/nginx:1.22"),
+    ("pod_infra_container", "lab/pause:3.2"),
+];
+
+/// Where the nodes get the component images from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Images {
+    /// The lab's registry, with its credentials in cluster.yml.
+    FromRegistry,
+    /// They have them: [`super::LabShape::with_images_loaded`].
+    Loaded,
+}
+
+/// A cluster.yml that fits a lab, to be edited before it is written.
+///
+/// It holds what this kind of host asks for and a real one does not: kube-proxy must leave the machine's own
+/// connection tracking alone, kubelet must not mind the machine's swap, and the network for pods is the lab's.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    document: Value,
+}
+
+impl Cluster {
+    /// Nodes 1 to 3 with control plane and etcd, nodes 4 and 5 as workers; images from the registry.
+    ///
+    /// # Panics
+    /// The lab has fewer than five nodes.
+    pub fn three_control_planes_two_workers(lab: &Lab) -> Self {
+        let control: &[&str] = &["controlplane", "etcd"];
+        let worker: &[&str] = &["worker"];
+        let roles = [(1, control), (2, control), (3, control), (4, worker), (5, worker)];
+        Self::of(lab, Images::FromRegistry, roles)
+    }
+
+    /// Every node of the lab with all roles.
+    pub fn all_roles(lab: &Lab, images: Images) -> Self {
+        Self::of(lab, images, lab.nodes().iter().map(|node| (node.number, &ALL_ROLES[..])))
+    }
+
+    /// These nodes with these roles.
+    ///
+    /// # Panics
+    /// The lab has no such node.
+    pub fn of<'a>(
+        lab: &Lab,
+        images: Images,
+        roles: impl IntoIterator<Item = (usize, &'a [&'a str])>,
+    ) -> Self {
+        let mut text = format!(
+            "cluster_name: lab
+kubernetes_version: v1.20.2
+ssh_key_path: {}
+network: {{plugin: none}}
+services:
+  kubelet:
+    fail_swap_on: false
+  kubeproxy:
+    extra_args:
+      conntrack-max-per-core: \"0\"
+      conntrack-tcp-timeout-established: \"0s\"
+      conntrack-tcp-timeout-close-wait: \"0s\"
+system_images:
+",
+            lab.ssh_key().display()
+        );
+        let registry = match images {
+            Images::FromRegistry => format!("{}/", lab.registry().host),
+            Images::Loaded => String::new(),
+        };
+        for (key, image) in IMAGES {
+            writeln!(text, "  {key}: {registry}{image}").expect("a String takes every text");
+        }
+        text += "nodes:\n";
+        for (number, roles) in roles {
+            text += &node_entry(lab, number, roles);
+        }
+        let document = serde_yaml::from_str(&text).expect("what is written here is YAML");
+        let mut cluster = Self { document };
+        if images == Images::FromRegistry {
+            cluster.set("private_registries", Value::Sequence(vec![credentials(lab.registry())]));
+        }
+        cluster
+    }
+
+    /// Sets what is at a path of keys and numbers: `services.kubelet.extra_args.max-pods`, `nodes.0.role`. Keys
+    /// that are not there on the way are made.
+    ///
+    /// # Panics
+    /// The path leads through a list that has no such entry, or through a plain value.
+    pub fn set(&mut self, path: &str, value: impl Into<Value>) -> &mut Self {
+        let mut place = &mut self.document;
+        for part in path.split('.') {
+            place = match place {
+                Value::Sequence(entries) => {
+                    let number: usize = part.parse().expect("a list is entered by a number");
+                    entries.get_mut(number).expect("the list has such an entry")
+                }
+                Value::Null => {
+                    *place = Value::Mapping(Mapping::new());
+                    entry(place, part)
+                }
+                _ => entry(place, part),
+            };
+        }
+        *place = value.into();
+        self
+    }
+
+    /// Takes the key at the end of a path away, as if it had not been written.
+    pub fn remove(&mut self, path: &str) -> &mut Self {
+        let (before, last) = path.rsplit_once('.').unwrap_or(("", path));
+        let mut place = Some(&mut self.document);
+        for part in before.split('.').filter(|part| !part.is_empty()) {
+            place = place.and_then(|place| match (part.parse::<usize>(), place) {
+                (Ok(number), Value::Sequence(entries)) => entries.get_mut(number),
+                (_, place) => place.get_mut(part),
+            });
+        }
+        if let Some(Value::Mapping(mapping)) = place {
+            mapping.remove(last);
+        }
+        self
+    }
+
+    /// Adds a node of the lab.
+    ///
+    /// # Panics
+    /// The lab has no such node.
+    pub fn add_node(&mut self, lab: &Lab, number: usize, roles: &[&str]) -> &mut Self {
+        let node: Value =
+            serde_yaml::from_str(&node_entry(lab, number, roles)).expect("it is a list of one node");
+        let Value::Sequence(more) = node else { return self };
+        if let Some(Value::Sequence(nodes)) = self.document.get_mut("nodes") {
+            nodes.extend(more);
+        }
+        self
+    }
+
+    /// The text of it.
+    ///
+    /// # Panics
+    /// Never: what is a YAML value can be written.
+    pub fn text(&self) -> String {
+        serde_yaml::to_string(&self.document).expect("a YAML value can be written")
+    }
+
+    /// Writes it where `windlass` looks for it.
+    ///
+    /// # Errors
+    /// The directory is gone.
+    pub fn write(&self, windlass: &Windlass) -> Result<(), LabError> {
+        let path = windlass.cluster_yml();
+        std::fs::write(&path, self.text()).map_err(|source| LabError::File { path, source })
+    }
+}
+
+fn node_entry(lab: &Lab, number: usize, roles: &[&str]) -> String {
+    let node = lab.node(number);
+    format!(
+        "- {{address: {}, hostname_override: {}, user: {}, role: [{}]}}\n",
+        node.address,
+        node.name,
+        lab.user(),
+        roles.join(", ")
+    )
+}
+
+fn credentials(registry: &Registry) -> Value {
+    let mut mapping = Mapping::new();
+    mapping.insert("url".into(), registry.host.clone().into());
+    mapping.insert("user".into(), registry.user.clone().into());
+    mapping.insert("password".into(), registry.password().expect("the lab's own password is there").into());
+    Value::Mapping(mapping)
+}
+
+fn entry<'a>(place: &'a mut Value, key: &str) -> &'a mut Value {
+    let Value::Mapping(mapping) = place else { panic!("`{key}` is looked for in a plain value") };
+    mapping.entry(key.into()).or_insert(Value::Null)
+}

@@ -1,0 +1,384 @@
+//! A lab of real hosts: containers with sshd and dockerd, and what a test does to them.
+//!
+//! The hosts are made by `integration/lab/hosts`; `docs/guides/lab.md` tells what they are. A lab belongs to the
+//! process that started it: it is taken down when its [`Lab`] is dropped, and where the process was killed, by the
+//! next lab that starts.
+//!
+//! ```no_run
+//! use windlass_integration::lab::{Cluster, Lab, LabError, LabShape, Windlass};
+//!
+//! # fn main() -> Result<(), LabError> {
+//! let lab = Lab::start(&LabShape::nodes(5))?;
+//! let windlass = Windlass::new(&lab)?;
+//! Cluster::three_control_planes_two_workers(&lab).write(&windlass)?;
+//! assert_eq!(windlass.run(["up"])?.code, Some(0));
+//! lab.node(1).power_off()?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod cluster;
+mod command;
+mod faults;
+mod floor;
+mod kubectl;
+mod node;
+mod prober;
+mod snapshot;
+mod windlass;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+pub use cluster::{ALL_ROLES, Cluster, Images};
+pub use command::{Ran, Run, await_that};
+pub use floor::Floor;
+pub use kubectl::Kubectl;
+pub use node::Node;
+pub use prober::{ApiProber, Probed};
+pub use snapshot::{ContainerSeen, FileSeen};
+pub use windlass::Windlass;
+
+/// Why a lab could not do what was asked of it.
+#[derive(Debug, thiserror::Error)]
+pub enum LabError {
+    /// A program is not there, or may not be run.
+    #[error("`{command}` cannot be started")]
+    NotStarted {
+        /// The program and its arguments.
+        command: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A program ended with another exit code than 0.
+    #[error("`{command}` ended with {code:?}: {stderr}")]
+    Failed {
+        /// The program and its arguments.
+        command: String,
+        /// The exit code; none if a signal ended it.
+        code: Option<i32>,
+        /// What it said of it.
+        stderr: String,
+    },
+    /// A program took too long and was killed.
+    #[error("`{command}` did not end within {limit:?}")]
+    TimeOver {
+        /// The program and its arguments.
+        command: String,
+        /// What it was given.
+        limit: Duration,
+    },
+    /// A condition did not come true.
+    #[error("waited {limit:?} for this in vain: {what}; at last: {last}")]
+    NotReached {
+        /// The condition.
+        what: String,
+        /// How long it was waited for.
+        limit: Duration,
+        /// The last answer.
+        last: String,
+    },
+    /// A file of the lab cannot be read or written.
+    #[error("{path}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Something did not answer in the form it has.
+    #[error("{what} is not understood: {why}")]
+    NotUnderstood {
+        /// What was read.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// What hosts a lab has.
+#[derive(Clone, Debug)]
+pub struct LabShape {
+    nodes: usize,
+    disk: Option<String>,
+    images: NodeImages,
+    pods_network: bool,
+}
+
+/// What images the nodes hold from the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NodeImages {
+    None,
+    Components,
+}
+
+impl LabShape {
+    /// So many hosts, without images, with the network for pods in place.
+    pub fn nodes(nodes: usize) -> Self {
+        Self { nodes, disk: None, images: NodeImages::None, pods_network: true }
+    }
+
+    /// Each with a disk of this size (`4G`) under Docker, etcd and kubelet, so that it can be filled.
+    #[must_use]
+    pub fn with_disk(mut self, size: &str) -> Self {
+        self.disk = Some(size.to_owned());
+        self
+    }
+
+    /// The component images are in each node's Docker from the beginning.
+    #[must_use]
+    pub fn with_images_loaded(mut self) -> Self {
+        self.images = NodeImages::Components;
+        self
+    }
+
+    /// No CNI configuration and no routes: pods get no network.
+    #[must_use]
+    pub fn without_pods_network(mut self) -> Self {
+        self.pods_network = false;
+        self
+    }
+}
+
+/// Hosts that run, with a registry beside them. Dropping it takes them down.
+#[derive(Debug)]
+pub struct Lab {
+    shape: LabShape,
+    described: Described,
+}
+
+/// What `hosts up` tells of a lab.
+#[derive(Debug, Deserialize)]
+struct Described {
+    name: String,
+    /// Where what belongs to the lab is kept.
+    directory: PathBuf,
+    balancer: String,
+    user: String,
+    ssh_key: PathBuf,
+    kubectl: PathBuf,
+    nginx_image: String,
+    registry: Registry,
+    nodes: Vec<Node>,
+}
+
+/// The lab's registry: `docker-registry` with TLS by a CA that the nodes' Docker trusts, and basic authentication.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Registry {
+    /// The container, on the machine's own Docker.
+    pub container: String,
+    /// How nodes name it: `registry.lab:5000`.
+    pub host: String,
+    /// Who may pull.
+    pub user: String,
+    password_file: PathBuf,
+}
+
+impl Registry {
+    /// The password of [`Registry::user`].
+    ///
+    /// # Errors
+    /// The lab's file of it is gone.
+    pub fn password(&self) -> Result<String, LabError> {
+        read(&self.password_file)
+    }
+
+    /// Stops it: nodes find nobody at its address.
+    ///
+    /// # Errors
+    /// Docker refuses.
+    pub fn stop(&self) -> Result<(), LabError> {
+        docker(["stop", "--time", "2", &self.container])
+    }
+
+    /// Starts it again.
+    ///
+    /// # Errors
+    /// Docker refuses.
+    pub fn start(&self) -> Result<(), LabError> {
+        docker(["start", &self.container])
+    }
+}
+
+static STARTED: AtomicU32 = AtomicU32::new(0);
+
+impl Lab {
+    /// Starts hosts and waits until they answer SSH and Docker. The first ever on a machine builds all that a lab
+    /// is made of, which takes a quarter of an hour; afterwards it takes seconds.
+    ///
+    /// With `WINDLASS_LAB_KEEP` in the environment the lab stays when it is dropped: `hosts down NAME` takes it.
+    ///
+    /// # Errors
+    /// The hosts cannot be made; what there is of them is taken down.
+    pub fn start(shape: &LabShape) -> Result<Self, LabError> {
+        let own = std::process::id();
+        let name = format!("lab-{own}-{}", STARTED.fetch_add(1, Ordering::Relaxed));
+        match up(&name, shape, 1) {
+            Ok(described) => Ok(Self { shape: shape.clone(), described }),
+            Err(error) => {
+                if !is_kept() {
+                    // The first error is the one worth telling.
+                    let _ = hosts(["down", &name]);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// The lab's name, with which its containers begin.
+    pub fn name(&self) -> &str {
+        &self.described.name
+    }
+
+    /// The node of this number; they count from 1.
+    ///
+    /// # Panics
+    /// The lab has no such node.
+    pub fn node(&self, number: usize) -> &Node {
+        self.nodes().iter().find(|node| node.number == number).expect("a test asks for nodes that it started")
+    }
+
+    /// All nodes.
+    pub fn nodes(&self) -> &[Node] {
+        &self.described.nodes
+    }
+
+    /// The registry that holds the component images.
+    pub fn registry(&self) -> &Registry {
+        &self.described.registry
+    }
+
+    /// Who logs in: a member of the group `docker` who cannot become root.
+    pub fn user(&self) -> &str {
+        &self.described.user
+    }
+
+    /// The private key of [`Lab::user`], and of `visitor`, who is not in the group `docker`.
+    pub fn ssh_key(&self) -> &Path {
+        &self.described.ssh_key
+    }
+
+    /// The `kubectl` of the lab's Kubernetes.
+    pub fn kubectl_program(&self) -> &Path {
+        &self.described.kubectl
+    }
+
+    /// Further nodes beside those that run; their numbers follow.
+    ///
+    /// # Errors
+    /// They cannot be made.
+    pub fn add_nodes(&mut self, count: usize) -> Result<(), LabError> {
+        let first = self.nodes().iter().map(|node| node.number).max().unwrap_or(0) + 1;
+        let shape = LabShape { nodes: count, ..self.shape.clone() };
+        self.described = up(self.name(), &shape, first)?;
+        Ok(())
+    }
+
+    /// Removes this node's container and all its data: a host that burnt down.
+    ///
+    /// # Errors
+    /// Docker refuses.
+    pub fn remove_node_including_data(&mut self, number: usize) -> Result<(), LabError> {
+        docker(["rm", "--force", "--volumes", &self.node(number).container.clone()])?;
+        self.described.nodes.retain(|node| node.number != number);
+        Ok(())
+    }
+
+    /// Starts nginx as a load balancer of the lab's network, with this configuration, and gives its address.
+    ///
+    /// # Errors
+    /// It cannot be started, or one runs already.
+    pub fn start_balancer(&self, nginx_conf: &str) -> Result<String, LabError> {
+        let Described { name, balancer, nginx_image, .. } = &self.described;
+        let container = format!("{name}-balancer");
+        docker([
+            "create",
+            "--name",
+            &container,
+            "--network",
+            name,
+            "--ip",
+            balancer,
+            "--label",
+            &format!("windlass.lab={name}"),
+            nginx_image,
+            "nginx",
+            "-g",
+            "daemon off;",
+            "-c",
+            "/etc/nginx/lab.conf",
+        ])?;
+        self.write_into(&container, "/etc/nginx/lab.conf", nginx_conf)?;
+        docker(["start", &container])?;
+        Ok(balancer.clone())
+    }
+
+    /// Puts a file into a container of the machine's own Docker, which need not run.
+    fn write_into(&self, container: &str, path: &str, text: &str) -> Result<(), LabError> {
+        let directory =
+            tempfile::tempdir().map_err(|source| LabError::File { path: std::env::temp_dir(), source })?;
+        let file = directory.path().join(self.name());
+        std::fs::write(&file, text).map_err(|source| LabError::File { path: file.clone(), source })?;
+        docker(["cp", &file.to_string_lossy(), &format!("{container}:{path}")])
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if !is_kept() {
+            // Nobody can be told here; what is left over is swept by the next lab that starts.
+            let _ = hosts(["down", self.name()]);
+        }
+    }
+}
+
+/// Starts nodes from this number on, and reads what the lab has then.
+fn up(name: &str, shape: &LabShape, first: usize) -> Result<Described, LabError> {
+    let LabShape { nodes, disk, images, pods_network } = shape;
+    let (nodes, first, owner) = (nodes.to_string(), first.to_string(), std::process::id().to_string());
+    let mut arguments = vec!["up", name, "--nodes", &nodes, "--first", &first];
+    if !is_kept() {
+        arguments.extend(["--owner", &owner]);
+    }
+    if let Some(size) = disk {
+        arguments.extend(["--disk", size]);
+    }
+    if *images == NodeImages::Components {
+        arguments.push("--seeded");
+    }
+    if !pods_network {
+        arguments.push("--empty-network");
+    }
+    let path = hosts(arguments)?;
+    let path = Path::new(path.trim());
+    let mut described: Described = serde_json::from_str(&read(path)?).map_err(|error| {
+        LabError::NotUnderstood { what: path.display().to_string(), why: error.to_string() }
+    })?;
+    for node in &mut described.nodes {
+        node.belongs_to(&described.user, &described.ssh_key);
+    }
+    Ok(described)
+}
+
+fn is_kept() -> bool {
+    std::env::var_os("WINDLASS_LAB_KEEP").is_some()
+}
+
+/// Runs `integration/lab/hosts`. Its progress goes to this process's stderr.
+fn hosts<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<String, LabError> {
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/lab/hosts");
+    // The first lab of a machine builds Kubernetes.
+    Run::new(program, arguments).within(Duration::from_secs(3600)).output()
+}
+
+/// Runs `docker` on the machine's own engine.
+fn docker<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<(), LabError> {
+    Run::new("docker", arguments).output().map(|_| ())
+}
+
+fn read(path: &Path) -> Result<String, LabError> {
+    std::fs::read_to_string(path).map_err(|source| LabError::File { path: path.to_owned(), source })
+}

@@ -1,0 +1,93 @@
+//! The `windlass` program, run in a directory and a home of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::{Kubectl, Lab, LabError, Ran, Run};
+
+/// The program and the directory with its cluster.yml, ledger and kubeconfig. Dropping it removes the directory.
+#[derive(Debug)]
+pub struct Windlass {
+    program: PathBuf,
+    directory: TempDir,
+}
+
+impl Windlass {
+    /// With an empty directory. The program is `$WINDLASS`, or the `windlass` that was built beside this test
+    /// (`cargo build -p windlass`).
+    ///
+    /// # Errors
+    /// There is no program, or no directory can be made.
+    pub fn new(lab: &Lab) -> Result<Self, LabError> {
+        let program = program()?;
+        let directory = tempfile::Builder::new()
+            .prefix(&format!("{}-", lab.name()))
+            .tempdir()
+            .map_err(|source| LabError::File { path: std::env::temp_dir(), source })?;
+        Ok(Self { program, directory })
+    }
+
+    /// The directory it runs in, which is its home too: `known_hosts` of a lab go nowhere else.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The cluster.yml.
+    pub fn cluster_yml(&self) -> PathBuf {
+        self.directory().join("cluster.yml")
+    }
+
+    /// The kubeconfig that `up` writes.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.directory().join("kube_config_cluster.yml")
+    }
+
+    /// `kubectl` with that kubeconfig.
+    pub fn kubectl(&self, lab: &Lab) -> Kubectl {
+        Kubectl::new(lab, &self.kubeconfig())
+    }
+
+    /// Runs it to its end, whatever that is; ten minutes are given to it.
+    ///
+    /// # Errors
+    /// It cannot be started or does not end.
+    pub fn run<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Result<Ran, LabError> {
+        self.to(arguments).ran()
+    }
+
+    /// A run that may be given more time, input or environment.
+    pub fn to<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Run {
+        Run::new(&self.program.to_string_lossy(), arguments)
+            .within(Duration::from_secs(600))
+            .with(|command| self.place(command))
+    }
+
+    /// Starts it and leaves it running, to be killed.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn spawn<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Result<Child, LabError> {
+        self.to(arguments).spawn()
+    }
+
+    fn place(&self, command: &mut Command) {
+        command.current_dir(self.directory()).env("HOME", self.directory()).env_remove("SSH_AUTH_SOCK");
+    }
+}
+
+fn program() -> Result<PathBuf, LabError> {
+    if let Some(program) = std::env::var_os("WINDLASS") {
+        return Ok(program.into());
+    }
+    let not_found = |path: PathBuf| LabError::File {
+        path,
+        source: std::io::Error::new(std::io::ErrorKind::NotFound, "build it first: cargo build -p windlass"),
+    };
+    let test = std::env::current_exe().map_err(|_| not_found("windlass".into()))?;
+    // target/debug/deps/lab_hosts-…, or target/debug/examples/…
+    let beside = test.ancestors().skip(1).take(2).map(|directory| directory.join("windlass"));
+    beside.clone().find(|path| path.is_file()).ok_or_else(|| not_found(beside.last().unwrap_or_default()))
+}
