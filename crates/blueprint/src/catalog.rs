@@ -274,6 +274,14 @@ pub(crate) enum Feature {
     CriDockerd,
     /// Pods' images are pulled with credentials out of cluster.yml.
     RegistryAuth,
+    /// The nodes run in a cloud.
+    CloudProvider,
+    /// Secrets are encrypted in etcd.
+    Encryption,
+    /// The members of etcd are nodes of the cluster.
+    OwnEtcd,
+    /// etcd is outside of the cluster.
+    ExternalEtcd,
     /// Host directories are under another prefix than `/`.
     Prefix,
 }

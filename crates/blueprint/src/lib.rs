@@ -8,6 +8,7 @@
 
 mod catalog;
 mod certificates;
+mod cloud;
 mod cluster;
 mod containers;
 mod files;

@@ -34,8 +34,8 @@ pub use self::render::render;
 pub use self::source_map::SourceMap;
 pub use self::spec::{
     AuditLogSpec, AuthenticationSpec, AuthorizationMode, BackupSpec, BastionSpec, Cidr, CloudProviderSpec,
-    ClusterSpec, DnsSpec, DrainSpec, EcrSpec, EndpointSpec, EtcdSpec, EventRateLimitSpec, IngressSpec, KubeApiSpec,
-    KubeControllerSpec, KubeletSpec, MaxUnavailable, MonitoringSpec, NetworkPlugin, NetworkSpec,
+    ClusterSpec, DnsSpec, DrainSpec, EcrSpec, EndpointSpec, EtcdSpec, EventRateLimitSpec, IngressSpec,
+    KubeApiSpec, KubeControllerSpec, KubeletSpec, MaxUnavailable, MonitoringSpec, NetworkPlugin, NetworkSpec,
     NodeLocalDnsSpec, NodeSpec, NotACidr, NotAPortRange, PodSecurity, PortRange, RegistrySpec, S3Spec,
     SecretsEncryptionSpec, ServiceSpec, ServicesSpec, TaintEffect, TaintSpec, UpgradeSpec, WebhookSpec,
     WindlassSpec,

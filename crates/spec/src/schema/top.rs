@@ -24,8 +24,12 @@ pub(crate) const CLUSTER: &[Key] = &[
         .or("false")
         .void("RKE 1 overwrote it with the flag of its command line"),
     flag("enable_cri_dockerd", "let kubelet reach Docker through cri-dockerd").or("true from 1.24 on"),
-    text("cri_dockerd_stream_server_address", "the address that cri-dockerd streams on").or("127.0.0.1"),
-    text("cri_dockerd_stream_server_port", "the port that cri-dockerd streams on").or("10010"),
+    text("cri_dockerd_stream_server_address", "the address that cri-dockerd streams on")
+        .or("127.0.0.1")
+        .idle(NO_CRI_DOCKERD),
+    text("cri_dockerd_stream_server_port", "the port that cri-dockerd streams on")
+        .or("10010")
+        .idle(NO_CRI_DOCKERD),
     text("kubernetes_version", "the version of Kubernetes, such as v1.30.5-rancher1-1")
         .or("v1.30.5-rancher1-1"),
     key("private_registries", Sections(REGISTRY), "registries that images come from"),
@@ -75,6 +79,7 @@ pub(crate) const CLUSTER: &[Key] = &[
     alien("windows_prefered_cluster", RANCHER),
 ];
 
+const NO_CRI_DOCKERD: &str = "windlass does not run cri-dockerd by itself yet";
 const RANCHER: &str = "it belongs to the cluster documents of Rancher's API, not to cluster.yml";
 const RANCHER_WRAPPER: &str = "Rancher wraps a cluster.yml in it: move what is under it to the top level";
 
