@@ -105,7 +105,7 @@ struct Minors {
 pub(crate) struct Minor(u32, u32);
 
 impl Minor {
-    fn of(version: &KubernetesVersion) -> Self {
+    pub(crate) fn of(version: &KubernetesVersion) -> Self {
         Self(version.major, version.minor)
     }
 }
@@ -284,6 +284,24 @@ pub(crate) enum Feature {
     ExternalEtcd,
     /// Host directories are under another prefix than `/`.
     Prefix,
+}
+
+#[cfg(test)]
+impl Feature {
+    /// All of them.
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Rbac,
+        Self::Webhook,
+        Self::Audit,
+        Self::ServingCertificates,
+        Self::CriDockerd,
+        Self::RegistryAuth,
+        Self::CloudProvider,
+        Self::Encryption,
+        Self::OwnEtcd,
+        Self::ExternalEtcd,
+        Self::Prefix,
+    ];
 }
 
 /// What the conditions of entries are held against.

@@ -1,5 +1,10 @@
 //! What parts of a cluster.yml change of the blueprint: each file of `effects/` beside what it gains and loses.
-#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "the frozen texts are files")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::format_push_string,
+    reason = "the frozen texts are files"
+)]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,11 +14,17 @@ use windlass_blueprint::{Catalog, Resolution, render, resolve};
 use windlass_spec::read;
 
 /// One node with all roles, as a file that says no more.
-const NODES: &str =
-    "nodes: [{address: 192.0.2.1, internal_address: 10.0.0.1, hostname_override: node-1, user: ops, role: [etcd, controlplane, worker]}]\n";
+const NODES: &str = "nodes: [{address: 192.0.2.1, internal_address: 10.0.0.1, hostname_override: node-1, user: ops, role: [etcd, controlplane, worker]}]\n";
 
 fn resolved(text: &str) -> Resolution {
-    let text = if text.contains("nodes:") { text.to_owned() } else { format!("{NODES}{text}") };
+    let mut text = if text.contains("nodes:") { text.to_owned() } else { format!("{NODES}{text}") };
+    for (section, key) in
+        [("network", "plugin"), ("dns", "provider"), ("ingress", "provider"), ("monitoring", "provider")]
+    {
+        if !text.contains(section) {
+            text.push_str(&format!("{section}: {{{key}: none}}\n"));
+        }
+    }
     let reading = read(text.as_bytes());
     let spec = reading.spec.unwrap_or_else(|| panic!("{text}\n{:#?}", reading.diagnostics));
     resolve(&spec, Catalog::builtin(), &BTreeMap::new())

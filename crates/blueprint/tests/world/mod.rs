@@ -5,13 +5,20 @@ use std::collections::BTreeMap;
 
 use windlass_blueprint::{Catalog, Resolution, resolve};
 use windlass_model::{Blueprint, Role};
-use windlass_spec::{ClusterSpec, NodeSpec};
+use windlass_spec::{
+    ClusterSpec, DnsSpec, IngressSpec, MonitoringSpec, NetworkPlugin, NetworkSpec, NodeSpec,
+};
 
-/// A cluster without nodes, at this version.
+/// A cluster without nodes and without anything that is deployed into it, at this version.
 pub(crate) fn cluster(version: &str) -> ClusterSpec {
+    let none = || Some("none".to_owned());
     ClusterSpec {
         cluster_name: Some("demo".to_owned()),
         kubernetes_version: Some(version.parse().expect("tests name versions")),
+        network: NetworkSpec { plugin: Some(NetworkPlugin::None), ..NetworkSpec::default() },
+        dns: DnsSpec { provider: none(), ..DnsSpec::default() },
+        ingress: IngressSpec { provider: none(), ..IngressSpec::default() },
+        monitoring: MonitoringSpec { provider: none(), ..MonitoringSpec::default() },
         ..ClusterSpec::default()
     }
 }
