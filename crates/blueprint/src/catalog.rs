@@ -67,6 +67,32 @@ impl Catalog {
         self.versions.get(version)
     }
 
+    /// The images of a version of RKE 1 that is not listed: Kubernetes' own by its name, the others from the nearest
+    /// listed version before it, which is given too.
+    ///
+    /// RKE 1 called its image `rancher/hyperkube` in each of its versions, and tagged it with the version without
+    /// the number behind the last dash.
+    pub fn images_like(
+        &self,
+        version: &KubernetesVersion,
+    ) -> Option<(&KubernetesVersion, BTreeMap<String, String>)> {
+        let (build, _) = version.suffix.strip_prefix("rancher")?.split_once('-')?;
+        if !self.knows_flags_of(version) || !build.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let (near, images) = self
+            .versions
+            .range(..=version)
+            .rev()
+            .find(|(near, _)| !near.suffix.is_empty())
+            .or_else(|| self.versions.iter().find(|(near, _)| !near.suffix.is_empty()))?;
+        let mut images = images.clone();
+        let (major, minor, patch) = version.numbers();
+        let image = format!("rancher/hyperkube:v{major}.{minor}.{patch}-rancher{build}");
+        images.insert("kubernetes".to_owned(), image);
+        Some((near, images))
+    }
+
     /// Whether the flags of this version's minor are known.
     pub fn knows_flags_of(&self, version: &KubernetesVersion) -> bool {
         let minor = Minor::of(version);

@@ -1,10 +1,5 @@
 //! What parts of a cluster.yml change of the blueprint: each file of `effects/` beside what it gains and loses.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    clippy::format_push_string,
-    reason = "the frozen texts are files"
-)]
+#![expect(clippy::disallowed_methods, clippy::format_push_string, reason = "the frozen texts are files")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -72,4 +67,18 @@ fn each_file_has_the_effects_that_are_frozen_beside_it() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_version_of_rke_1_that_is_not_listed_takes_after_its_neighbour() {
+    let of = |version: &str| Catalog::builtin().images_like(&version.parse().unwrap());
+    let (near, images) = of("v1.24.8-rancher1-1").unwrap();
+    assert_eq!(near.to_string(), "v1.22.16-rancher1-1");
+    assert_eq!(images["kubernetes"], "rancher/hyperkube:v1.24.8-rancher1");
+    assert_eq!(images["etcd"], "rancher/mirrored-coreos-etcd:v3.5.3");
+    for unknown in
+        ["v1.24.8", "v1.24.8-rancher1", "v1.24.8-rancherX-1", "v1.19.1-rancher1-1", "v1.99.0-rancher1-1"]
+    {
+        assert!(of(unknown).is_none(), "{unknown}");
+    }
 }
