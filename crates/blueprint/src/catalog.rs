@@ -68,7 +68,7 @@ impl Catalog {
     }
 
     /// The images of a version of RKE 1 that is not listed: Kubernetes' own by its name, the others from the nearest
-    /// listed version before it, which is given too.
+    /// listed version of the same minor, or else before it; which is given too.
     ///
     /// RKE 1 called its image `rancher/hyperkube` in each of its versions, and tagged it with the version without
     /// the number behind the last dash.
@@ -80,12 +80,14 @@ impl Catalog {
         if !self.knows_flags_of(version) || !build.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
-        let (near, images) = self
-            .versions
-            .range(..=version)
-            .rev()
-            .find(|(near, _)| !near.suffix.is_empty())
-            .or_else(|| self.versions.iter().find(|(near, _)| !near.suffix.is_empty()))?;
+        let listed = || self.versions.iter().filter(|(near, _)| !near.suffix.is_empty());
+        let same = |near: &KubernetesVersion| (near.major, near.minor) == (version.major, version.minor);
+        // A later etcd of the same minor is safe; one of an earlier minor may not read the data.
+        let (near, images) = listed()
+            .rfind(|(near, _)| *near <= version && same(near))
+            .or_else(|| listed().find(|(near, _)| same(near)))
+            .or_else(|| listed().rfind(|(near, _)| *near <= version))
+            .or_else(|| listed().next())?;
         let mut images = images.clone();
         let (major, minor, patch) = version.numbers();
         let image = format!("rancher/hyperkube:v{major}.{minor}.{patch}-rancher{build}");
