@@ -1,0 +1,168 @@
+//! Runs windlass' own program on a node for one request, in a container that goes as soon as it has answered.
+//!
+//! ```text
+//! create ─▶ attach ─▶ start ─▶ request on stdin ─▶ answer on stdout ─▶ it ends, and Docker removes it
+//! ```
+//!
+//! When windlass dies, stdin ends, the program with it, and Docker removes the container all the same. Only one that
+//! was never started stays; the next run that changes anything removes it.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bollard::container::LogOutput;
+use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig};
+use bollard::query_parameters::{
+    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder,
+    StartContainerOptions,
+};
+use futures_util::StreamExt;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+use windlass_engine::{PortError, PortResult};
+use windlass_model::ImageRef;
+use windlass_sidecar::protocol::{Answer, Asked, PROTOCOL, Request, encode, read};
+use windlass_sidecar::{AT_HOST, HOST, IN_HOST, SERVE};
+
+use crate::labels;
+use crate::link::Link;
+use crate::trouble::{Trouble, chain, lasting, passing};
+
+/// How long Docker may take to make, attach or start the container.
+const DOCKER_WITHIN: Duration = Duration::from_secs(30);
+/// How long the program may take with a request.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// How much of its complaints is read.
+const LONGEST_COMPLAINT: usize = 2_000;
+
+/// What came of a request.
+#[derive(Debug)]
+pub(crate) enum Asking {
+    /// The program answered.
+    Answered(Answer),
+    /// The node does not have the image.
+    NoImage,
+}
+
+/// Asks the program on a node.
+pub(crate) async fn ask(link: &Link, image: &ImageRef, request: Request) -> PortResult<Asking> {
+    let verb = verb(&request);
+    let body = body(image, &request, verb);
+    let name = format!("windlass-node-{verb}-{:08x}", fastrand::u32(..));
+    let document = encode(&Asked { protocol: PROTOCOL, request })
+        .map_err(|error| lasting(format!("a request to {}: {error}", link.node)))?;
+    let failed = |what: &str, trouble: Trouble| trouble.of(&link.node, &format!("{what} {name}"));
+    let options = CreateContainerOptionsBuilder::new().name(&name).build();
+    match link.call(DOCKER_WITHIN, link.docker.create_container(Some(options), body)).await {
+        Ok(_) => {}
+        Err(trouble) if trouble.is(404) => return Ok(Asking::NoImage),
+        Err(trouble) => return Err(failed("create", trouble)),
+    }
+    let answer = start_and_ask(link, &name, &document, &failed).await;
+    if answer.is_err() {
+        // It may never have started, and then Docker does not remove it by itself.
+        let options = RemoveContainerOptionsBuilder::new().force(true).build();
+        let _ = link.call(DOCKER_WITHIN, link.docker.remove_container(&name, Some(options))).await;
+    }
+    answer.map(Asking::Answered)
+}
+
+async fn start_and_ask(
+    link: &Link,
+    name: &str,
+    document: &[u8],
+    failed: &(impl Fn(&str, Trouble) -> PortError + Sync),
+) -> PortResult<Answer> {
+    let options =
+        AttachContainerOptionsBuilder::new().stdin(true).stdout(true).stderr(true).stream(true).build();
+    let attached = link
+        .call(DOCKER_WITHIN, link.docker.attach_container(name, Some(options)))
+        .await
+        .map_err(|trouble| failed("attach", trouble))?;
+    link.call(DOCKER_WITHIN, link.docker.start_container(name, None::<StartContainerOptions>))
+        .await
+        .map_err(|trouble| failed("start", trouble))?;
+    let talk = async {
+        let mut input = attached.input;
+        // It may answer, and end, without having read everything.
+        let sent = send(&mut input, document).await;
+        let mut output = attached.output;
+        let (mut answer, mut complaint) = (Vec::new(), Vec::new());
+        while let Some(part) = output.next().await {
+            match part {
+                Ok(LogOutput::StdOut { message }) => answer.extend_from_slice(&message),
+                Ok(LogOutput::StdErr { message }) if complaint.len() < LONGEST_COMPLAINT => {
+                    complaint.extend_from_slice(&message);
+                }
+                Ok(_) => {}
+                Err(error) => return Err(passing(format!("{name} on {}: {}", link.node, chain(&error)))),
+            }
+            if is_whole(&answer) {
+                break;
+            }
+        }
+        read(answer.as_slice()).map_err(|error| {
+            let complaint = String::from_utf8_lossy(&complaint).trim().to_owned();
+            let sent = sent.err().map(|error| error.to_string()).unwrap_or_default();
+            let told = [complaint, sent, error.to_string()].into_iter().find(|told| !told.is_empty());
+            passing(format!("{name} on {} gave no answer: {}", link.node, told.unwrap_or_default()))
+        })
+    };
+    timeout(ANSWER_WITHIN, talk).await.unwrap_or_else(|_| Err(failed("ask", Trouble::TimeUp(ANSWER_WITHIN))))
+}
+
+async fn send(input: &mut Pin<Box<dyn AsyncWrite + Send>>, document: &[u8]) -> std::io::Result<()> {
+    input.write_all(document).await?;
+    input.flush().await
+}
+
+/// Whether a whole document is there: the rest is Docker taking the container down, which nobody must wait for.
+fn is_whole(answer: &[u8]) -> bool {
+    let Some((length, rest)) = answer.split_first_chunk() else { return false };
+    rest.len() >= u32::from_be_bytes(*length) as usize
+}
+
+fn verb(request: &Request) -> &'static str {
+    match request {
+        Request::Look { .. } => "look",
+        Request::Put { .. } => "put",
+        Request::Read { .. } => "read",
+        Request::Remove { .. } => "remove",
+        Request::Move { .. } => "move",
+        Request::Unmount { .. } => "unmount",
+    }
+}
+
+fn body(image: &ImageRef, request: &Request, verb: &str) -> ContainerCreateBody {
+    // What is mounted where matters only to those; they need the host's own space of mounts, and all privileges.
+    let in_host = matches!(request, Request::Remove { .. } | Request::Move { .. } | Request::Unmount { .. });
+    let host = HostConfig {
+        auto_remove: Some(true),
+        network_mode: Some("none".to_owned()),
+        log_config: Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None }),
+        ipc_mode: Some("none".to_owned()),
+        // Where Docker maps users, root in the container must be root all the same.
+        userns_mode: Some("host".to_owned()),
+        privileged: in_host.then_some(true),
+        pid_mode: in_host.then(|| "host".to_owned()),
+        binds: (!in_host).then(|| vec![format!("/:{HOST}:rslave")]),
+        // SELinux keeps a confined container from the host's files.
+        security_opt: Some(vec!["label=disable".to_owned()]),
+        ..HostConfig::default()
+    };
+    ContainerCreateBody {
+        image: Some(image.to_string()),
+        cmd: Some(vec![SERVE.to_owned(), if in_host { IN_HOST } else { AT_HOST }.to_owned()]),
+        user: Some("0:0".to_owned()),
+        labels: Some(HashMap::from([(labels::TRANSIENT.to_owned(), verb.to_owned())])),
+        attach_stdin: Some(true),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        open_stdin: Some(true),
+        stdin_once: Some(true),
+        network_disabled: Some(true),
+        host_config: Some(host),
+        ..ContainerCreateBody::default()
+    }
+}

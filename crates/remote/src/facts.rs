@@ -1,0 +1,147 @@
+//! What an unprivileged user of a node can tell: a script that only reads, and what it says.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use windlass_engine::LookScope;
+use windlass_model::{Digest, EtcdData, FilePath, FileSeen, Mode, Owner};
+
+use crate::link::quoted;
+
+/// Where systemd-resolved keeps the real name servers.
+const RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
+
+/// Tells which file names the real name servers.
+pub(crate) const RESOLV_CONF: &str = "test -s /run/systemd/resolve/resolv.conf && echo /run/systemd/resolve/resolv.conf || echo /etc/resolv.conf";
+
+/// The file with the real name servers, by the script's word.
+pub(crate) fn resolv_conf(told: &str) -> FilePath {
+    FilePath::from(if told.trim() == RESOLVED { RESOLVED } else { "/etc/resolv.conf" })
+}
+
+/// What can be told of files and directories without being root.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Unprivileged {
+    pub(crate) files: BTreeMap<FilePath, FileSeen>,
+    pub(crate) directories: BTreeSet<FilePath>,
+    /// Of these nothing can be told, or not all.
+    pub(crate) hidden: BTreeSet<FilePath>,
+}
+
+impl Unprivileged {
+    /// Whether root would see nothing more.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.hidden.is_empty()
+    }
+
+    /// Whether etcd's data directory may hold data: what cannot be told is taken for data.
+    pub(crate) fn etcd_data(&self, scope: &LookScope) -> EtcdData {
+        let wal = wal(&scope.etcd_data);
+        let may_be = [&self.directories, &self.hidden].into_iter().any(|paths| paths.contains(&wal));
+        if may_be { EtcdData::Present } else { EtcdData::Absent }
+    }
+}
+
+fn wal(etcd_data: &FilePath) -> FilePath {
+    FilePath::from(format!("{etcd_data}/member/wal"))
+}
+
+/// A script that tells of the files and directories of a scope. One line each: `f MODE UID GID DIGEST PATH` of a
+/// file, `d PATH` of a directory that is not empty, `h PATH` of what is hidden; nothing of what is not there.
+pub(crate) fn script(scope: &LookScope) -> String {
+    let mut script = String::from(
+        r#"near() { p=$1; while [ ! -e "$p" ]; do p=${p%/*}; [ -n "$p" ] || p=/; done
+[ "$p" = "$1" ] || [ -x "$p" ] || { echo "h $1"; false; }; }
+file() { near "$1" || return; [ -f "$1" ] || return
+if [ -r "$1" ] && s=$(sha256sum < "$1"); then echo "f $(stat -L -c '%a %u %g' "$1") ${s%% *} $1"; else echo "h $1"; fi; }
+dir() { near "$1" || return; [ -d "$1" ] || return
+if [ -r "$1" ]; then [ -z "$(ls -A "$1")" ] || echo "d $1"; else echo "h $1"; fi; }
+"#,
+    );
+    let mut call = |function: &str, path: &FilePath| {
+        if path.as_str().starts_with('/') {
+            let _ = writeln!(script, "{function} {}", quoted(path.as_str()));
+        }
+    };
+    scope.files.iter().for_each(|path| call("file", path));
+    if !scope.files.contains(&scope.ledger) {
+        call("file", &scope.ledger);
+    }
+    scope.directories.iter().for_each(|path| call("dir", path));
+    call("dir", &wal(&scope.etcd_data));
+    script
+}
+
+/// Understands what the script says.
+pub(crate) fn told(text: &str) -> Unprivileged {
+    let mut seen = Unprivileged::default();
+    for line in text.lines() {
+        match line.split_once(' ') {
+            Some(("f", rest)) => {
+                if let Some((path, file)) = file(rest) {
+                    seen.files.insert(path, file);
+                }
+            }
+            Some(("d", path)) => {
+                seen.directories.insert(path.into());
+            }
+            Some(("h", path)) => {
+                seen.hidden.insert(path.into());
+            }
+            _ => {}
+        }
+    }
+    seen
+}
+
+fn file(rest: &str) -> Option<(FilePath, FileSeen)> {
+    let mut words = rest.splitn(5, ' ');
+    let mode = Mode(u32::from_str_radix(words.next()?, 8).ok()?);
+    let owner = Owner { uid: words.next()?.parse().ok()?, gid: words.next()?.parse().ok()? };
+    let digest: Digest = format!("sha256:{}", words.next()?).parse().ok()?;
+    Some((words.next()?.into(), FileSeen { digest, mode, owner }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn what_the_script_says_is_understood() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| FilePath::from(directory.path().join(name).to_str().unwrap());
+        fs::write(path("a 'b").as_str(), "x").unwrap();
+        fs::set_permissions(path("a 'b").as_str(), fs::Permissions::from_mode(0o640)).unwrap();
+        fs::create_dir_all(path("etcd/member/wal").as_str()).unwrap();
+        fs::write(path("etcd/member/wal/0").as_str(), "").unwrap();
+        fs::create_dir(path("empty").as_str()).unwrap();
+        let scope = LookScope {
+            files: Arc::new(BTreeSet::from([path("a 'b"), path("absent/x")])),
+            directories: Arc::new(BTreeSet::from([path("etcd"), path("empty"), path("none")])),
+            etcd_data: path("etcd"),
+            ledger: path("ledger"),
+        };
+        let output = Command::new("sh").arg("-c").arg(script(&scope)).output().unwrap();
+        let seen = told(&String::from_utf8(output.stdout).unwrap());
+        let files: Vec<_> =
+            seen.files.iter().map(|(path, file)| (path.clone(), file.digest, file.mode)).collect();
+        assert_eq!(files, [(path("a 'b"), Digest::of("x"), Mode(0o640))]);
+        assert_eq!(seen.directories, BTreeSet::from([path("etcd"), path("etcd/member/wal")]));
+        assert_eq!(seen.etcd_data(&scope), EtcdData::Present);
+        assert!(seen.is_whole());
+    }
+
+    #[test]
+    fn what_is_hidden_is_taken_for_data() {
+        let scope = LookScope { etcd_data: "/var/lib/etcd".into(), ..LookScope::default() };
+        let seen = told("h /var/lib/etcd/member/wal\n");
+        assert_eq!(seen.etcd_data(&scope), EtcdData::Present);
+        assert!(!seen.is_whole());
+        assert_eq!(told("").etcd_data(&scope), EtcdData::Absent);
+    }
+}

@@ -1,0 +1,279 @@
+//! The fleet: which machines there are, the connections to them, and what has been asked of them.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use tokio::sync::OnceCell;
+use windlass_engine::{PortError, PortResult};
+use windlass_model::{LastNode, Ledger, NodeName, Role};
+
+use crate::image::NodeImage;
+use crate::keys::Keys;
+use crate::link::{Counts, Link};
+use crate::master::{self, Destination};
+use crate::room::Room;
+use crate::settings::Settings;
+use crate::trouble::lasting;
+
+/// For how long nobody tries again to reach a machine that was not reached: those who waited for the same
+/// connection are told the same.
+const REST: Duration = Duration::from_secs(2);
+
+/// The machines, reached over SSH.
+///
+/// *Guarantees*: one connection a machine, made when it is first needed and again after it broke. Every verb is
+/// bounded in time. [`RemoteFleet::close`] ends all ssh processes; if windlass is killed, they end by themselves.
+#[derive(Debug)]
+pub struct RemoteFleet {
+    pub(crate) settings: Settings,
+    room: Arc<Room>,
+    machines: Mutex<BTreeMap<NodeName, Arc<Machine>>>,
+    bastion: tokio::sync::Mutex<Option<std::path::PathBuf>>,
+    bastion_connections: Arc<Counts>,
+    keys: Mutex<Option<Arc<Keys>>>,
+    pub(crate) image: OnceCell<Arc<NodeImage>>,
+    /// The control-plane node that answered last.
+    pub(crate) last_api: Mutex<Option<NodeName>>,
+}
+
+/// One machine.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    pub(crate) name: NodeName,
+    pub(crate) last: LastNode,
+    counts: Arc<Counts>,
+    connection: tokio::sync::Mutex<Connection>,
+    /// Whether it is known to hold the image with this very program.
+    pub(crate) has_image: AtomicBool,
+    pub(crate) loading: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Connection {
+    link: Option<Arc<Link>>,
+    failed: Option<(Instant, PortError)>,
+}
+
+impl Machine {
+    /// The connection to it, if there is one that works.
+    pub(crate) fn connected(&self) -> Option<Arc<Link>> {
+        let connection = self.connection.try_lock().ok()?;
+        connection.link.clone().filter(|link| link.is_alive())
+    }
+}
+
+/// What has been asked of a machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct MachineStats {
+    /// SSH connections made.
+    pub ssh_connections: u64,
+    /// Requests to Docker.
+    pub docker_calls: u64,
+    /// Commands run over SSH.
+    pub commands: u64,
+    /// Requests to components, etcd and Kubernetes among them.
+    pub probes: u64,
+}
+
+/// What has been asked of all machines.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Stats {
+    /// By node.
+    pub nodes: BTreeMap<NodeName, MachineStats>,
+    /// SSH connections made to the bastion.
+    pub bastion_connections: u64,
+}
+
+impl RemoteFleet {
+    /// A fleet without machines. Reaches for nothing but a directory of its own.
+    ///
+    /// # Errors
+    /// That directory cannot be made.
+    pub fn new(settings: Settings) -> std::io::Result<Self> {
+        Ok(Self {
+            settings,
+            room: Arc::new(Room::new()?),
+            machines: Mutex::default(),
+            bastion: tokio::sync::Mutex::default(),
+            bastion_connections: Arc::default(),
+            keys: Mutex::default(),
+            image: OnceCell::new(),
+            last_api: Mutex::default(),
+        })
+    }
+
+    /// What has been asked of the machines so far.
+    pub fn stats(&self) -> Stats {
+        let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let stats = |counts: &Counts| MachineStats {
+            ssh_connections: load(&counts.connections),
+            docker_calls: load(&counts.docker_calls),
+            commands: load(&counts.commands),
+            probes: load(&counts.probes),
+        };
+        let machines = locked(&self.machines);
+        let nodes = machines.iter().map(|(name, machine)| (name.clone(), stats(&machine.counts)));
+        Stats { nodes: nodes.collect(), bastion_connections: load(&self.bastion_connections.connections) }
+    }
+
+    /// Ends all connections. A verb that is under way may still end well, or tell of a lost connection.
+    pub async fn close(self) {
+        let machines = std::mem::take(&mut *locked(&self.machines));
+        let closing = machines.into_values().map(|machine| async move {
+            let link = machine.connection.lock().await.link.take();
+            if let Some(link) = link.and_then(Arc::into_inner) {
+                link.close().await;
+            }
+        });
+        futures_util::future::join_all(closing).await;
+        if let Some(control) = self.bastion.lock().await.take() {
+            let session = openssh::Session::resume_mux(control.into_boxed_path(), None);
+            // Should it fail, the process ends by itself a little later.
+            let _ = tokio::time::timeout(Duration::from_secs(5), session.close()).await;
+        }
+    }
+
+    pub(crate) fn enrol_machine(&self, node: &NodeName, last: &LastNode) {
+        let mut machines = locked(&self.machines);
+        match machines.get(node) {
+            Some(known) if known.last == *last => {}
+            known => {
+                // Where it is reached as before, the connection stays.
+                let (counts, connection) = match known {
+                    Some(known) if known.last.target == last.target => {
+                        let taken = known.connection.try_lock().map(|mut it| std::mem::take(&mut *it));
+                        (known.counts.clone(), taken.unwrap_or_default())
+                    }
+                    Some(known) => (known.counts.clone(), Connection::default()),
+                    None => (Arc::default(), Connection::default()),
+                };
+                let machine = Machine {
+                    name: node.clone(),
+                    last: last.clone(),
+                    counts,
+                    connection: tokio::sync::Mutex::new(connection),
+                    has_image: AtomicBool::new(false),
+                    loading: tokio::sync::Mutex::default(),
+                };
+                machines.insert(node.clone(), Arc::new(machine));
+            }
+        }
+    }
+
+    pub(crate) fn take_keys(&self, ledger: &Ledger) {
+        *locked(&self.keys) = Some(Arc::new(Keys::of(ledger)));
+    }
+
+    pub(crate) fn keys(&self) -> Option<Arc<Keys>> {
+        locked(&self.keys).clone()
+    }
+
+    /// The keys, where nothing goes without them.
+    pub(crate) fn needed_keys(&self) -> PortResult<Arc<Keys>> {
+        self.keys().ok_or_else(|| lasting("nobody has handed over the keys of etcd and Kubernetes"))
+    }
+
+    pub(crate) fn machine(&self, node: &NodeName) -> PortResult<Arc<Machine>> {
+        locked(&self.machines).get(node).cloned().ok_or_else(|| lasting(format!("{node} was never enrolled")))
+    }
+
+    /// The machines that have an API server.
+    pub(crate) fn control_planes(&self) -> Vec<Arc<Machine>> {
+        let has_api = |machine: &&Arc<Machine>| machine.last.roles.contains(&Role::ControlPlane);
+        locked(&self.machines).values().filter(has_api).cloned().collect()
+    }
+
+    /// The machine that is known by this internal address.
+    pub(crate) fn machine_at(&self, host: &str) -> Option<Arc<Machine>> {
+        let bare = |host: &str| host.trim_matches(['[', ']']).to_owned();
+        let is_there = |machine: &&Arc<Machine>| bare(&machine.last.target.internal_address) == bare(host);
+        locked(&self.machines).values().find(is_there).cloned()
+    }
+
+    pub(crate) async fn link(&self, node: &NodeName) -> PortResult<Arc<Link>> {
+        self.link_of(&*self.machine(node)?).await
+    }
+
+    /// The connection to a machine; a new one, if there is none that works.
+    pub(crate) async fn link_of(&self, machine: &Machine) -> PortResult<Arc<Link>> {
+        let asked = Instant::now();
+        let mut connection = machine.connection.lock().await;
+        if let Some(link) = connection.link.as_ref().filter(|link| link.is_alive()) {
+            return Ok(link.clone());
+        }
+        connection.link = None;
+        if let Some((when, error)) = &connection.failed
+            && (*when > asked || when.elapsed() < REST)
+        {
+            return Err(error.clone());
+        }
+        let made = self.connect(machine).await;
+        match made {
+            Ok(link) => {
+                let link = Arc::new(link);
+                *connection = Connection { link: Some(link.clone()), failed: None };
+                Ok(link)
+            }
+            Err(error) => {
+                connection.failed = Some((Instant::now(), error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    async fn connect(&self, machine: &Machine) -> PortResult<Link> {
+        let out_of_sight = |cause| PortError::OutOfSight { node: machine.name.clone(), cause };
+        let target = &machine.last.target;
+        let mut access =
+            self.settings.access.get(&machine.name).unwrap_or(&self.settings.common_access).clone();
+        if access.key.is_none() {
+            access.key = target.key_path.as_ref().map(|path| crate::settings::KeySource::Path(path.into()));
+        }
+        let through = self.bastion().await.map_err(out_of_sight)?;
+        Counts::count(&machine.counts.connections);
+        let destination = Destination {
+            address: &target.address,
+            port: target.port,
+            user: &target.user,
+            access: &access,
+            through: through.as_deref(),
+            host_keys: self.settings.host_keys,
+            known_hosts: self.settings.known_hosts.as_deref(),
+        };
+        let control = master::start(&destination, &self.room).await.map_err(out_of_sight)?;
+        Link::new(&machine.name, control, &target.docker_socket, &machine.counts, &self.room).await
+    }
+
+    /// The control socket of the one connection to the bastion, if there is one.
+    async fn bastion(&self) -> Result<Option<std::path::PathBuf>, String> {
+        let Some(bastion) = &self.settings.bastion else { return Ok(None) };
+        let mut control = self.bastion.lock().await;
+        if let Some(known) = control.as_ref() {
+            let session = openssh::Session::resume_mux(known.clone().into_boxed_path(), None);
+            if matches!(tokio::time::timeout(Duration::from_secs(5), session.check()).await, Ok(Ok(()))) {
+                return Ok(Some(known.clone()));
+            }
+        }
+        Counts::count(&self.bastion_connections.connections);
+        let destination = Destination {
+            address: &bastion.address,
+            port: bastion.port,
+            user: &bastion.user,
+            access: &bastion.access,
+            through: None,
+            host_keys: self.settings.host_keys,
+            known_hosts: self.settings.known_hosts.as_deref(),
+        };
+        let made = master::start(&destination, &self.room).await;
+        *control = Some(made.map_err(|cause| format!("the bastion is out of sight: {cause}"))?);
+        Ok(control.clone())
+    }
+}
+
+/// Every change behind these locks is a single assignment, so a panic elsewhere leaves them whole.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

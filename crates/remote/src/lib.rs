@@ -1,0 +1,35 @@
+//! The real fleet: one OpenSSH connection a node, and everything through it.
+//!
+//! ```text
+//! RemoteFleet ─ Machine ─ Link ─┬─ ssh, one process ─┬─ forward ─▶ Docker's socket      bollard
+//!                               │                    ├─ forward ─▶ ports of components  probes, etcd, Kubernetes
+//!                               │                    └─ command ─▶ facts for anybody
+//!                               └─ windlass/node, a container for one request ─▶ files, mounts
+//! ```
+
+mod aide;
+mod clock;
+mod docker;
+mod etcd;
+mod facts;
+mod fleet;
+mod health;
+mod https;
+mod image;
+mod keys;
+mod kube;
+mod labels;
+mod link;
+mod look;
+mod master;
+mod nodes;
+mod render;
+mod room;
+mod seen;
+mod settings;
+mod trouble;
+
+pub use clock::SystemClock;
+pub use fleet::{MachineStats, RemoteFleet, Stats};
+pub use image::ImageError;
+pub use settings::{Access, Agent, Bastion, HostKeys, KeySource, Looks, Settings};

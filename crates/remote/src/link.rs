@@ -1,0 +1,226 @@
+//! One node's connection: ssh, the forwards through it, and Docker behind one of them.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use bollard::{API_DEFAULT_VERSION, Docker};
+use openssh::{ForwardType, Session, Socket, Stdio};
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+use windlass_engine::{PortError, PortResult};
+use windlass_model::{FilePath, NodeName};
+
+use crate::room::Room;
+use crate::trouble::{Trouble, lasting};
+
+/// How long the running ssh process may take to do as it is told.
+const CONTROL_WITHIN: Duration = Duration::from_secs(10);
+/// How long a command on the node may take.
+const COMMAND_WITHIN: Duration = Duration::from_secs(20);
+/// bollard's own bound, above every bound that is given here to a call.
+const DOCKER_SECONDS: u64 = 3_600;
+
+/// What has been asked of a node so far.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) connections: AtomicU64,
+    pub(crate) docker_calls: AtomicU64,
+    pub(crate) commands: AtomicU64,
+    pub(crate) probes: AtomicU64,
+}
+
+impl Counts {
+    pub(crate) fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A connection that works, or worked moments ago.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) node: NodeName,
+    pub(crate) docker: Docker,
+    pub(crate) counts: Arc<Counts>,
+    session: Session,
+    room: Arc<Room>,
+    forwards: tokio::sync::Mutex<BTreeMap<Far, PathBuf>>,
+    is_alive: Arc<AtomicBool>,
+    hold: Hold,
+}
+
+/// A place on the node, or as the node sees it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Far {
+    /// A socket of its own.
+    Socket(FilePath),
+    /// A host and a port that it can reach.
+    Port(String, u16),
+}
+
+impl Link {
+    /// Takes over a running ssh process by its control socket, and reaches for Docker through it.
+    pub(crate) async fn new(
+        node: &NodeName,
+        control: PathBuf,
+        docker_socket: &FilePath,
+        counts: &Arc<Counts>,
+        room: &Arc<Room>,
+    ) -> PortResult<Self> {
+        let is_alive = Arc::new(AtomicBool::new(true));
+        let hold = watch(&control, is_alive.clone()).await.map_err(|error| PortError::OutOfSight {
+            node: node.clone(),
+            cause: format!("ssh ended at once: {error}"),
+        })?;
+        let session = Session::resume_mux(control.into_boxed_path(), None);
+        let forwards = tokio::sync::Mutex::default();
+        let far = Far::Socket(docker_socket.clone());
+        let near = open_forward(&session, room, &far)
+            .await
+            .map_err(|cause| PortError::OutOfSight { node: node.clone(), cause })?;
+        let docker = Docker::connect_with_unix(&near.to_string_lossy(), DOCKER_SECONDS, API_DEFAULT_VERSION)
+            .map_err(|error| lasting(format!("Docker's socket for {node}: {error}")))?;
+        let mut link = Self {
+            node: node.clone(),
+            docker,
+            counts: counts.clone(),
+            session,
+            room: room.clone(),
+            forwards,
+            is_alive,
+            hold,
+        };
+        let negotiated = link.call(CONTROL_WITHIN, link.docker.clone().negotiate_version()).await;
+        link.docker = match negotiated {
+            Ok(docker) => docker,
+            Err(trouble) => return Err(link.why_no_docker(docker_socket, trouble).await),
+        };
+        Ok(link)
+    }
+
+    /// Whether the ssh process still runs.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.is_alive.load(Ordering::Relaxed)
+    }
+
+    /// Calls Docker, and counts it.
+    pub(crate) async fn call<T>(
+        &self,
+        within: Duration,
+        call: impl Future<Output = Result<T, bollard::errors::Error>>,
+    ) -> Result<T, Trouble> {
+        Counts::count(&self.counts.docker_calls);
+        match timeout(within, call).await {
+            Ok(ended) => ended.map_err(Trouble::from),
+            Err(_) => Err(Trouble::TimeUp(within)),
+        }
+    }
+
+    /// A local socket behind which is that place.
+    pub(crate) async fn forward(&self, far: &Far) -> PortResult<PathBuf> {
+        let mut forwards = self.forwards.lock().await;
+        if let Some(near) = forwards.get(far) {
+            return Ok(near.clone());
+        }
+        let near = open_forward(&self.session, &self.room, far)
+            .await
+            .map_err(|what| PortError::Passing { what: format!("{}: {what}", self.node) })?;
+        forwards.insert(far.clone(), near.clone());
+        Ok(near)
+    }
+
+    /// Runs a script of the shell as the user, and returns what it writes.
+    pub(crate) async fn run(&self, script: &str) -> PortResult<String> {
+        Counts::count(&self.counts.commands);
+        let failed =
+            |what: String| PortError::Passing { what: format!("a command on {}: {what}", self.node) };
+        let mut command = self.session.shell(script);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        match timeout(COMMAND_WITHIN, command.output()).await {
+            Err(_) => Err(failed(format!("no end within {} s", COMMAND_WITHIN.as_secs()))),
+            Ok(Err(error)) => Err(failed(error.to_string())),
+            Ok(Ok(output)) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+        }
+    }
+
+    /// Ends the ssh process.
+    pub(crate) async fn close(self) {
+        let Self { session, hold, docker, .. } = self;
+        drop((hold, docker));
+        // Should it fail, the process ends by itself a little later.
+        let _ = timeout(CONTROL_WITHIN, session.close()).await;
+    }
+
+    async fn why_no_docker(&self, socket: &FilePath, trouble: Trouble) -> PortError {
+        let script = format!(
+            "s={}; if [ ! -e \"$s\" ]; then command -v dockerd >/dev/null && echo stopped || echo absent; \
+             elif [ ! -w \"$s\" ]; then echo forbidden; id -un; else echo deaf; fi",
+            quoted(socket.as_str())
+        );
+        let told = self.run(&script).await.unwrap_or_default();
+        let mut words = told.split_whitespace();
+        let cause = match words.next() {
+            Some("absent") => format!("Docker is not installed there: there is no {socket}"),
+            Some("stopped") => format!("Docker does not run there: there is no {socket}"),
+            Some("deaf") if matches!(trouble, Trouble::Lost(_)) => {
+                format!("Docker does not run there: nobody answers at {socket}")
+            }
+            Some("forbidden") => format!(
+                "the user {} may not use Docker: add it to the group `docker`, and log in anew",
+                words.next().unwrap_or("of the connection")
+            ),
+            _ => match trouble {
+                Trouble::Refused { message, .. } => format!("Docker refuses: {message}"),
+                Trouble::Lost(cause) => format!("Docker does not answer: {cause}"),
+                Trouble::TimeUp(within) => format!("Docker does not answer within {} s", within.as_secs()),
+            },
+        };
+        PortError::OutOfSight { node: self.node.clone(), cause }
+    }
+}
+
+/// The task that holds on to an ssh process; dropped, it lets go.
+#[derive(Debug)]
+struct Hold(AbortHandle);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn open_forward(session: &Session, room: &Room, far: &Far) -> Result<PathBuf, String> {
+    let near = room.path("f");
+    let target = match far {
+        Far::Socket(path) => Socket::from(PathBuf::from(path.as_str())),
+        Far::Port(host, port) => Socket::new(host.as_str(), *port),
+    };
+    match timeout(CONTROL_WITHIN, session.request_port_forward(ForwardType::Local, near.as_path(), target))
+        .await
+    {
+        Err(_) => Err("ssh does not answer".to_owned()),
+        Ok(Err(error)) => Err(format!("ssh does not forward: {}", crate::trouble::chain(&error))),
+        Ok(Ok(())) => Ok(near),
+    }
+}
+
+/// Holds on to the ssh process, so that it does not think itself unused, and notes when it ends.
+async fn watch(control: &std::path::Path, is_alive: Arc<AtomicBool>) -> std::io::Result<Hold> {
+    let mut held = UnixStream::connect(control).await?;
+    let task = tokio::spawn(async move {
+        let mut greeting = [0; 256];
+        while matches!(held.read(&mut greeting).await, Ok(length) if length > 0) {}
+        is_alive.store(false, Ordering::Relaxed);
+    });
+    Ok(Hold(task.abort_handle()))
+}
+
+/// A text as one word of the shell.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}

@@ -1,0 +1,216 @@
+//! A look at a node: everything at once, over one connection.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bollard::query_parameters::{ListContainersOptionsBuilder, ListImagesOptionsBuilder};
+use futures_util::future::join_all;
+use windlass_engine::{LookScope, PortError, PortResult};
+use windlass_model::{
+    ContainerName, ContainerSeen, ContainerState, EtcdData, FilePath, FileSeen, Health, HostFacts,
+    LedgerCopy, NodeFacts, OnChange,
+};
+use windlass_sidecar::protocol::{Answer, Request, Seen, SeenFile};
+
+use crate::aide::{self, Asking};
+use crate::docker::{self, ASK_WITHIN, names_of};
+use crate::facts::{self, Unprivileged};
+use crate::fleet::{Machine, RemoteFleet};
+use crate::health;
+use crate::link::Link;
+use crate::seen::{Known, Listed, listed};
+use crate::settings::Looks;
+use crate::trouble::lasting;
+
+impl RemoteFleet {
+    /// Everything that is to be known of a machine.
+    pub(crate) async fn look_at(&self, machine: &Machine, scope: &LookScope) -> PortResult<NodeFacts> {
+        let link = &*self.link_of(machine).await?;
+        let failed =
+            |what: &'static str| move |trouble: crate::trouble::Trouble| trouble.of(&link.node, what);
+        let containers = async {
+            let options = ListContainersOptionsBuilder::new().all(true).build();
+            let listed = link.call(ASK_WITHIN, link.docker.list_containers(Some(options))).await;
+            listed.map_err(failed("list containers"))
+        };
+        let images = async {
+            let options = ListImagesOptionsBuilder::new().build();
+            let images = link.call(ASK_WITHIN, link.docker.list_images(Some(options))).await;
+            images.map_err(failed("list images"))
+        };
+        let info = async {
+            link.call(ASK_WITHIN, link.docker.info()).await.map_err(failed("ask Docker about itself"))
+        };
+        let resolv_conf = async { link.run(facts::RESOLV_CONF).await };
+        let (containers, images, info, resolv_conf, files) =
+            tokio::join!(containers, images, info, resolv_conf, self.files_of(machine, link, scope));
+        let (containers, images, info, files) = (containers?, images?, info?, files?);
+        let now = info.system_time.as_deref().and_then(crate::clock::parse).unwrap_or_default().0;
+        let containers = self.understand(link, containers.into_iter().map(listed), &files.seen, now).await?;
+        let Files { seen: files, directories, etcd_data, ledger } = files;
+        let defaults = HostFacts::default();
+        Ok(NodeFacts {
+            host: HostFacts {
+                docker_root: info.docker_root_dir.map_or(defaults.docker_root, Into::into),
+                cgroup_driver: info
+                    .cgroup_driver
+                    .map_or(defaults.cgroup_driver, |driver| driver.to_string().into()),
+                operating_system: info.operating_system.unwrap_or(defaults.operating_system),
+                architecture: info.architecture.unwrap_or(defaults.architecture),
+                resolv_conf: facts::resolv_conf(&resolv_conf?),
+            },
+            images: images
+                .iter()
+                .flat_map(|image| image.repo_tags.iter().chain(&image.repo_digests))
+                .filter(|name| !name.contains("<none>"))
+                .flat_map(|name| names_of(name))
+                .collect(),
+            containers,
+            files,
+            directories,
+            etcd_data,
+            ledger,
+        })
+    }
+
+    /// One container, with its health asked now.
+    pub(crate) async fn look_at_container(
+        &self,
+        machine: &Machine,
+        name: &ContainerName,
+    ) -> PortResult<Option<ContainerSeen>> {
+        let link = &*self.link_of(machine).await?;
+        let Some(known) = docker::inspect(link, name).await? else { return Ok(None) };
+        let loaded = docker::loaded(link, name, &known).await?;
+        let now = windlass_engine::Clock::now(&crate::clock::SystemClock).0;
+        let health = self.health(link, name, &known, now).await;
+        Ok(Some(seen(known, loaded, health)))
+    }
+
+    async fn understand(
+        &self,
+        link: &Link,
+        lines: impl Iterator<Item = Listed>,
+        files: &BTreeMap<FilePath, FileSeen>,
+        now: u64,
+    ) -> PortResult<BTreeMap<ContainerName, ContainerSeen>> {
+        let each = lines.map(|line| async {
+            let (name, known) = match line {
+                Listed::Foreign | Listed::Transient { .. } => return Ok(None),
+                Listed::Known(name, known) => (name, known),
+                Listed::Unclear(name) => match docker::inspect(link, &name).await? {
+                    Some(known) => (name, known),
+                    None => return Ok(None),
+                },
+            };
+            // The note of a reload is asked for only where the label alone would ask for another.
+            let is_stale = known.spec.reads.iter().any(|(path, change)| {
+                *change == OnChange::Reload
+                    && files.get(path).map(|file| &file.digest) != known.loaded.get(path)
+            });
+            let loaded = async {
+                if is_stale { docker::loaded(link, &name, &known).await } else { Ok(known.loaded.clone()) }
+            };
+            let (loaded, health) = tokio::join!(loaded, self.health(link, &name, &known, now));
+            let loaded = loaded?;
+            Ok(Some((name, seen(known, loaded, health))))
+        });
+        let all: Vec<Option<(ContainerName, ContainerSeen)>> =
+            join_all(each).await.into_iter().collect::<PortResult<_>>()?;
+        Ok(all.into_iter().flatten().collect())
+    }
+
+    async fn health(&self, link: &Link, name: &ContainerName, known: &Known, now: u64) -> Health {
+        if known.state != ContainerState::Running {
+            return Health::Unhealthy;
+        }
+        let Some(question) = health::question(name, &known.spec) else { return Health::Healthy };
+        match health::ask(link, &question, self.keys().as_deref()).await {
+            Health::Unhealthy if known.since.is_within(health::grace(name), now) => Health::Starting,
+            health => health,
+        }
+    }
+
+    /// What can be told of a node's files, by root if that leaves no trace, or may.
+    async fn files_of(&self, machine: &Machine, link: &Link, scope: &LookScope) -> PortResult<Files> {
+        let request = || Request::Look {
+            files: (*scope.files).clone(),
+            directories: (*scope.directories).clone(),
+            etcd_data: scope.etcd_data.clone(),
+            ledger: scope.ledger.clone(),
+        };
+        if let Asking::Answered(Answer::Seen(seen)) =
+            aide::ask(link, &self.settings.node_image, request()).await?
+        {
+            return Ok(seen.into());
+        }
+        let unprivileged = facts::told(&link.run(&facts::script(scope)).await?);
+        if unprivileged.is_whole() {
+            return Ok(Files::partly(unprivileged, scope));
+        }
+        if self.settings.looks == Looks::MayLoadImage {
+            return match self.ask(machine, link, request()).await? {
+                Answer::Seen(seen) => Ok(seen.into()),
+                other => Err(strange(link, &other)),
+            };
+        }
+        if unprivileged.hidden.contains(&scope.ledger) {
+            let what = format!(
+                "{} holds a ledger that only root may read, and no image to read it with; `windlass up` brings one",
+                link.node
+            );
+            return Err(lasting(what));
+        }
+        Ok(Files::partly(unprivileged, scope))
+    }
+}
+
+/// What is known of a node's files.
+struct Files {
+    seen: BTreeMap<FilePath, FileSeen>,
+    directories: BTreeSet<FilePath>,
+    etcd_data: EtcdData,
+    ledger: Option<LedgerCopy>,
+}
+
+impl Files {
+    /// What an unprivileged user sees; what is hidden from him is taken for filled.
+    fn partly(seen: Unprivileged, scope: &LookScope) -> Self {
+        let etcd_data = seen.etcd_data(scope);
+        let Unprivileged { files, directories, hidden } = seen;
+        let directories = directories.into_iter().chain(hidden);
+        let files: BTreeMap<_, _> =
+            files.into_iter().filter(|(path, _)| scope.files.contains(path)).collect();
+        Self {
+            directories: directories.filter(|path| scope.directories.contains(path)).collect(),
+            seen: files,
+            etcd_data,
+            ledger: None,
+        }
+    }
+}
+
+impl From<Seen> for Files {
+    fn from(seen: Seen) -> Self {
+        let Seen { files, directories, etcd_data, ledger } = seen;
+        let file = |(path, SeenFile { digest, mode, owner })| (path, FileSeen { digest, mode, owner });
+        Self {
+            seen: files.into_iter().map(file).collect(),
+            directories,
+            etcd_data: if etcd_data { EtcdData::Present } else { EtcdData::Absent },
+            ledger: ledger.map(|(lineage, serial)| LedgerCopy { lineage, serial }),
+        }
+    }
+}
+
+fn seen(known: Known, loaded: windlass_model::Loaded, health: Health) -> ContainerSeen {
+    let Known { id: _, spec, birth, maker, state, loaded: _, since: _ } = known;
+    ContainerSeen { spec, birth, maker, state, health, loaded }
+}
+
+/// An answer to another question than was asked, or the program's own complaint.
+pub(crate) fn strange(link: &Link, answer: &Answer) -> PortError {
+    match answer {
+        Answer::Failed(why) => lasting(format!("{}: {why}", link.node)),
+        _ => lasting(format!("{}: the program there answers another question", link.node)),
+    }
+}

@@ -1,0 +1,286 @@
+//! The machines as the engine's port wants them.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bollard::query_parameters::{
+    ImportImageOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+};
+use futures_util::TryStreamExt;
+use tokio::sync::mpsc;
+use windlass_engine::{FilePut, LookScope, NewContainer, Nodes, PortError, PortResult};
+use windlass_model::{
+    ContainerName, ContainerSeen, FilePath, ImageRef, LastNode, Ledger, NodeFacts, NodeName, Secret,
+};
+use windlass_sidecar::protocol::{Answer, Bytes, FileToPut, Request};
+
+use crate::aide::{self, Asking};
+use crate::docker::{self, ASK_WITHIN};
+use crate::fleet::{Machine, RemoteFleet};
+use crate::image::NodeImage;
+use crate::labels;
+use crate::link::Link;
+use crate::look::strange;
+use crate::seen::{Listed, listed};
+use crate::trouble::{already, lasting};
+
+/// How long the image may be on its way.
+const LOAD_WITHIN: Duration = Duration::from_secs(600);
+/// How long the removal of one container of a pod may take.
+const REMOVE_WITHIN: Duration = Duration::from_secs(60);
+/// How many parts of the image wait for the network at most.
+const PARTS: usize = 4;
+/// From what age on a container that answers one request is a left-over of a run that was cut off.
+const LEFT_OVER_SECONDS: u64 = 120;
+/// What kubelet mounts is below these, under whatever prefix.
+const KUBELET: &str = "/var/lib/kubelet";
+
+impl Nodes for RemoteFleet {
+    fn enrol(&self, node: &NodeName, last: &LastNode) {
+        self.enrol_machine(node, last);
+    }
+
+    fn entrust(&self, ledger: &Ledger) {
+        self.take_keys(ledger);
+    }
+
+    async fn look(&self, node: &NodeName, scope: &LookScope) -> PortResult<NodeFacts> {
+        Box::pin(self.look_at(&*self.machine(node)?, scope)).await
+    }
+
+    async fn container(&self, node: &NodeName, name: &ContainerName) -> PortResult<Option<ContainerSeen>> {
+        self.look_at_container(&*self.machine(node)?, name).await
+    }
+
+    async fn pull(&self, node: &NodeName, image: &ImageRef) -> PortResult<()> {
+        let machine = self.machine(node)?;
+        let link = self.link_of(&machine).await?;
+        if *image == self.settings.node_image {
+            return self.carry_image(&machine, &link).await;
+        }
+        docker::pull(&link, image, self.settings.registry_auth.as_ref()).await
+    }
+
+    async fn create(&self, node: &NodeName, name: &ContainerName, new: &NewContainer) -> PortResult<()> {
+        docker::create(&*self.link(node).await?, name, new).await
+    }
+
+    async fn start(&self, node: &NodeName, name: &ContainerName) -> PortResult<()> {
+        docker::start(&*self.link(node).await?, name).await
+    }
+
+    async fn stop(&self, node: &NodeName, name: &ContainerName) -> PortResult<()> {
+        docker::stop(&*self.link(node).await?, name).await
+    }
+
+    async fn rename(&self, node: &NodeName, from: &ContainerName, to: &ContainerName) -> PortResult<()> {
+        docker::rename(&*self.link(node).await?, from, to).await
+    }
+
+    async fn remove(&self, node: &NodeName, name: &ContainerName) -> PortResult<()> {
+        docker::remove(&*self.link(node).await?, name).await
+    }
+
+    async fn reload(&self, node: &NodeName, name: &ContainerName) -> PortResult<()> {
+        docker::reload(&*self.link(node).await?, name).await
+    }
+
+    async fn log_tail(&self, node: &NodeName, name: &ContainerName, lines: usize) -> PortResult<Vec<String>> {
+        docker::log_tail(&*self.link(node).await?, name, lines).await
+    }
+
+    async fn put_files(&self, node: &NodeName, files: &[FilePut]) -> PortResult<()> {
+        let files = files
+            .iter()
+            .map(|FilePut { path, content, mode, owner }| FileToPut {
+                path: path.clone(),
+                content: Bytes(content.expose().clone()),
+                mode: *mode,
+                owner: *owner,
+            })
+            .collect();
+        self.have_done(node, Request::Put { files }).await
+    }
+
+    async fn read_file(&self, node: &NodeName, path: &FilePath) -> PortResult<Option<Secret<Vec<u8>>>> {
+        let link = self.link(node).await?;
+        match aide::ask(&link, &self.settings.node_image, Request::Read { path: path.clone() }).await? {
+            Asking::Answered(Answer::Content(content)) => {
+                Ok(content.map(|Bytes(content)| Secret::new(content)))
+            }
+            Asking::Answered(other) => Err(strange(&link, &other)),
+            Asking::NoImage => Err(lasting(format!("{node} has no image to read {path} with"))),
+        }
+    }
+
+    async fn remove_paths(&self, node: &NodeName, paths: &BTreeSet<FilePath>) -> PortResult<()> {
+        self.have_done(node, Request::Remove { paths: paths.clone() }).await
+    }
+
+    async fn move_aside(&self, node: &NodeName, path: &FilePath, to: &FilePath) -> PortResult<()> {
+        self.have_done(node, Request::Move { path: path.clone(), to: to.clone() }).await
+    }
+
+    async fn remove_pods(&self, node: &NodeName) -> PortResult<()> {
+        let machine = self.machine(node)?;
+        let link = self.link_of(&machine).await?;
+        remove_pods(&link).await?;
+        self.have_done(node, Request::Unmount { below: BTreeSet::from([FilePath::from(KUBELET)]) }).await
+    }
+}
+
+impl RemoteFleet {
+    /// Asks for something to be done, and takes nothing but its being done for an answer.
+    async fn have_done(&self, node: &NodeName, request: Request) -> PortResult<()> {
+        let machine = self.machine(node)?;
+        let link = self.link_of(&machine).await?;
+        match self.ask(&machine, &link, request).await? {
+            Answer::Done => Ok(()),
+            other => Err(strange(&link, &other)),
+        }
+    }
+
+    /// Asks the program on a node, and brings it there first if need be.
+    pub(crate) async fn ask(&self, machine: &Machine, link: &Link, request: Request) -> PortResult<Answer> {
+        if !machine.has_image.load(Ordering::Relaxed) {
+            accept(self.carry_image(machine, link).await)?;
+        }
+        let image = &self.settings.node_image;
+        match aide::ask(link, image, request.clone()).await? {
+            Asking::Answered(answer) => Ok(answer),
+            Asking::NoImage => {
+                // Somebody has removed it since.
+                machine.has_image.store(false, Ordering::Relaxed);
+                accept(self.carry_image(machine, link).await)?;
+                match aide::ask(link, image, request).await? {
+                    Asking::Answered(answer) => Ok(answer),
+                    Asking::NoImage => Err(lasting(format!("{image} does not stay on {}", link.node))),
+                }
+            }
+        }
+    }
+
+    /// Brings the image with this very program onto a node, and clears away what runs that were cut off left.
+    async fn carry_image(&self, machine: &Machine, link: &Link) -> PortResult<()> {
+        let _one_at_a_time = machine.loading.lock().await;
+        if machine.has_image.load(Ordering::Relaxed) {
+            return already(format!("{} is there", self.settings.node_image));
+        }
+        remove_left_overs(link).await?;
+        let image = self.image().await?;
+        let name = &self.settings.node_image;
+        let there = link.call(ASK_WITHIN, link.docker.inspect_image(name.as_str())).await;
+        let is_there = there.is_ok_and(|seen| {
+            let labels = seen.config.and_then(|config| config.labels).unwrap_or_default();
+            labels.get(labels::PROGRAM) == Some(&image.digest.to_string())
+        });
+        if !is_there {
+            load(link, image).await?;
+        }
+        machine.has_image.store(true, Ordering::Relaxed);
+        if is_there { already(format!("{name} is there")) } else { Ok(()) }
+    }
+
+    async fn image(&self) -> PortResult<Arc<NodeImage>> {
+        let (program, name) = (self.settings.program.clone(), self.settings.node_image.clone());
+        let image = self.image.get_or_try_init(|| async move {
+            let made = tokio::task::spawn_blocking(move || NodeImage::of(&program, &name)).await;
+            made.map_err(|error| lasting(error.to_string()))?
+                .map(Arc::new)
+                .map_err(|error| lasting(error.to_string()))
+        });
+        image.await.cloned()
+    }
+}
+
+fn accept(result: PortResult<()>) -> PortResult<()> {
+    match result {
+        Err(PortError::AlreadySo { .. }) => Ok(()),
+        other => other,
+    }
+}
+
+/// Streams the image to Docker, a few parts of it in memory at a time.
+async fn load(link: &Link, image: Arc<NodeImage>) -> PortResult<()> {
+    let (sender, receiver) = mpsc::channel(PARTS);
+    let writing = tokio::task::spawn_blocking(move || {
+        let mut writer = std::io::BufWriter::with_capacity(256 << 10, Parts(sender));
+        let written = image.write(&mut writer).and_then(|()| writer.flush());
+        // Nobody reads on once Docker has refused: it is Docker's word that counts then.
+        written.err().filter(|error| error.kind() != std::io::ErrorKind::BrokenPipe)
+    });
+    let parts = futures_util::stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|part| (Ok::<_, std::io::Error>(part), receiver))
+    });
+    let options = ImportImageOptionsBuilder::new().quiet(true).build();
+    let call = link.docker.import_image_stream(options, parts, None).try_for_each(|_| async { Ok(()) });
+    let loaded = link.call(LOAD_WITHIN, call).await;
+    if let Ok(Some(error)) = writing.await {
+        return Err(lasting(format!("read windlass' own program: {error}")));
+    }
+    loaded.map_err(|trouble| trouble.of(&link.node, "load windlass' own image"))
+}
+
+struct Parts(mpsc::Sender<hyper::body::Bytes>);
+
+impl Write for Parts {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let part = hyper::body::Bytes::copy_from_slice(bytes);
+        self.0.blocking_send(part).map_err(|_| std::io::Error::from(std::io::ErrorKind::BrokenPipe))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Removes the containers for single requests that runs which were cut off left.
+async fn remove_left_overs(link: &Link) -> PortResult<()> {
+    let filters = HashMap::from([("label", vec![labels::TRANSIENT])]);
+    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+    let lines = link
+        .call(ASK_WITHIN, link.docker.list_containers(Some(options)))
+        .await
+        .map_err(|trouble| trouble.of(&link.node, "list containers"))?;
+    let now = windlass_engine::Clock::now(&crate::clock::SystemClock).0;
+    for line in lines {
+        let Listed::Transient { id, runs: _, created } = listed(line) else { continue };
+        if now.saturating_sub(u64::try_from(created).unwrap_or(0)) > LEFT_OVER_SECONDS {
+            let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+            // Another run may remove it at the same moment.
+            let _ = link.call(REMOVE_WITHIN, link.docker.remove_container(&id, Some(options))).await;
+        }
+    }
+    Ok(())
+}
+
+/// Removes all containers that kubelet made: each carries a label of its pod.
+async fn remove_pods(link: &Link) -> PortResult<()> {
+    let filters = HashMap::from([("label", vec!["io.kubernetes.pod.uid"])]);
+    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+    let lines = link
+        .call(ASK_WITHIN, link.docker.list_containers(Some(options)))
+        .await
+        .map_err(|trouble| trouble.of(&link.node, "list the containers of pods"))?;
+    for id in lines.into_iter().filter_map(|line| line.id) {
+        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+        match link.call(REMOVE_WITHIN, link.docker.remove_container(&id, Some(options))).await {
+            Ok(()) => {}
+            Err(trouble) if trouble.is(404) || trouble.is(409) => {}
+            Err(trouble) => return Err(trouble.of(&link.node, "remove a container of a pod")),
+        }
+    }
+    Ok(())
+}
+
+#[expect(dead_code, reason = "a compiler's proof that futures of verbs can go to any thread")]
+fn all_futures_are_send(fleet: &RemoteFleet, node: &NodeName, scope: &LookScope) {
+    fn is_send(_: impl Send) {}
+    is_send(fleet.look(node, scope));
+    is_send(fleet.put_files(node, &[]));
+    is_send(fleet.remove_pods(node));
+}

@@ -1,0 +1,148 @@
+//! A container as Docker is asked for it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bollard::models::{
+    ContainerCreateBody, HostConfig, Mount, MountBindOptions, MountBindOptionsPropagationEnum, MountType,
+    RestartPolicy, RestartPolicyNameEnum,
+};
+use windlass_engine::NewContainer;
+use windlass_model::{ContainerSpec, PidMode, Privilege};
+
+use crate::labels;
+
+/// What lies below a node's configuration. Docker makes a missing source of a mount an empty directory, which is
+/// never right there: such a mount is asked for in the way that lets it refuse.
+const CONFIGURATION: &str = "/etc/kubernetes";
+
+/// The body of the request that creates a container.
+pub(crate) fn create_body(new: &NewContainer) -> ContainerCreateBody {
+    let NewContainer { spec, birth, loaded } = new;
+    let ContainerSpec { image, command, env, binds, pid, privilege, user, reads: _, version: _ } = &**spec;
+    let (program, arguments) = match command.split_first() {
+        Some((program, rest)) => (Some(vec![program.to_string()]), rest),
+        None => (None, &command[..]),
+    };
+    let arguments = arguments.iter().chain(birth).map(ToString::to_string).collect();
+    let json = |value: serde_json::Result<String>| value.expect("plain data with keys of text is JSON");
+    let labels = HashMap::from([
+        (labels::SPEC.to_owned(), json(serde_json::to_string(spec))),
+        (labels::BIRTH.to_owned(), json(serde_json::to_string(birth))),
+        (labels::LOADED.to_owned(), json(serde_json::to_string(loaded))),
+    ]);
+    let (mounts, plain): (Vec<_>, Vec<_>) = binds.iter().map(|bind| (bind, strict_mount(bind, spec))).fold(
+        (Vec::new(), Vec::new()),
+        |(mut mounts, mut plain), (bind, mount)| {
+            match mount {
+                Some(mount) => mounts.push(mount),
+                None => plain.push(bind.to_string()),
+            }
+            (mounts, plain)
+        },
+    );
+    ContainerCreateBody {
+        image: Some(image.to_string()),
+        entrypoint: program,
+        cmd: Some(arguments),
+        env: Some(env.iter().map(|(name, value)| format!("{name}={value}")).collect()),
+        user: user.as_deref().map(ToOwned::to_owned),
+        labels: Some(labels),
+        host_config: Some(HostConfig {
+            network_mode: Some("host".to_owned()),
+            restart_policy: Some(RestartPolicy {
+                name: Some(RestartPolicyNameEnum::ALWAYS),
+                maximum_retry_count: None,
+            }),
+            privileged: Some(*privilege == Privilege::Privileged),
+            pid_mode: (*pid == PidMode::Host).then(|| "host".to_owned()),
+            binds: Some(plain),
+            mounts: Some(mounts),
+            ..HostConfig::default()
+        }),
+        ..ContainerCreateBody::default()
+    }
+}
+
+/// The mount in the form that fails where its source is missing, if it concerns configuration and can be said so.
+fn strict_mount(bind: &Arc<str>, spec: &ContainerSpec) -> Option<Mount> {
+    let mut parts = bind.splitn(3, ':');
+    let (source, target, options) = (parts.next()?, parts.next()?, parts.next().unwrap_or_default());
+    let trimmed = source.trim_end_matches('/');
+    let concerns = trimmed.ends_with(CONFIGURATION)
+        || trimmed.contains(&format!("{CONFIGURATION}/"))
+        || spec.reads.contains_key(trimmed);
+    if !concerns {
+        return None;
+    }
+    let mut mount = Mount {
+        target: Some(target.to_owned()),
+        source: Some(source.to_owned()),
+        typ: Some(MountType::BIND),
+        ..Mount::default()
+    };
+    for option in options.split(',').filter(|option| !option.is_empty()) {
+        match option {
+            "ro" => mount.read_only = Some(true),
+            "rw" => mount.read_only = Some(false),
+            // Relabelling for SELinux, say, cannot be said in this form.
+            other => {
+                let propagation = propagation(other)?;
+                mount.bind_options =
+                    Some(MountBindOptions { propagation: Some(propagation), ..MountBindOptions::default() });
+            }
+        }
+    }
+    Some(mount)
+}
+
+fn propagation(option: &str) -> Option<MountBindOptionsPropagationEnum> {
+    Some(match option {
+        "private" => MountBindOptionsPropagationEnum::PRIVATE,
+        "rprivate" => MountBindOptionsPropagationEnum::RPRIVATE,
+        "shared" => MountBindOptionsPropagationEnum::SHARED,
+        "rshared" => MountBindOptionsPropagationEnum::RSHARED,
+        "slave" => MountBindOptionsPropagationEnum::SLAVE,
+        "rslave" => MountBindOptionsPropagationEnum::RSLAVE,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use windlass_model::{Digest, Loaded, OnChange};
+
+    use super::*;
+
+    #[test]
+    fn a_container_is_asked_for_as_its_spec_says() {
+        let texts = |texts: &[&str]| texts.iter().copied().map(Arc::from).collect::<Vec<Arc<str>>>();
+        let spec = ContainerSpec {
+            image: "r:5000/etcd:v3".into(),
+            command: texts(&["etcd", "--name=etcd-n1", "--listen=a b"]),
+            env: BTreeMap::from([("A".into(), "1".into()), ("B".into(), String::new().into())]),
+            binds: texts(&[
+                "/var/lib/etcd:/data",
+                "/etc/kubernetes:/etc/kubernetes:ro,rslave",
+                "/etc/kubernetes/ssl:/ssl:z",
+                "/etc/own.conf:/own.conf",
+            ]),
+            pid: PidMode::Host,
+            privilege: Privilege::Privileged,
+            user: Some("52034:52034".into()),
+            reads: BTreeMap::from([("/etc/own.conf".into(), OnChange::Replace)]),
+            version: None,
+        };
+        let new = NewContainer {
+            spec: Arc::new(spec),
+            birth: texts(&["--initial-cluster-state=new"]),
+            loaded: Loaded::from([("/etc/own.conf".into(), Digest::of("x"))]),
+        };
+        let body = serde_json::to_value(create_body(&new)).unwrap();
+        let frozen: serde_json::Value =
+            serde_json::from_str(include_str!("../tests/frozen/create.json")).unwrap();
+        assert_eq!(body, frozen, "{}", serde_json::to_string_pretty(&body).unwrap());
+    }
+}

@@ -1,0 +1,124 @@
+//! The private directory of one run: control sockets, forwards and inline keys. Gone when the run is.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::{FlockOperation, flock};
+use windlass_model::Secret;
+
+/// What the names of these directories begin with.
+const PREFIX: &str = "windlass-";
+/// The file that a run holds locked for as long as it lives.
+const LOCK: &str = "lock";
+/// The longest path of a directory that leaves room for the name of a socket: those end at 107 bytes, and ssh
+/// adds 17 while it makes one.
+const LONGEST: usize = 70;
+
+/// The directory of this run.
+#[derive(Debug)]
+pub(crate) struct Room {
+    path: PathBuf,
+    /// Held locked: by it another run knows that this one lives.
+    _lock: File,
+    made: AtomicU64,
+}
+
+impl Room {
+    /// Makes one, and clears away those of runs that have died.
+    pub(crate) fn new() -> io::Result<Self> {
+        let parent = parent();
+        clear_dead(&parent);
+        loop {
+            let name = format!("{PREFIX}{:08x}", fastrand::u32(..));
+            let path = parent.join(name);
+            match DirBuilder::new().mode(0o700).create(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                made => made?,
+            }
+            let lock = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path.join(LOCK))?;
+            flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+            return Ok(Self { path, _lock: lock, made: AtomicU64::new(0) });
+        }
+    }
+
+    /// A path in it that nothing has yet.
+    pub(crate) fn path(&self, kind: &str) -> PathBuf {
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        self.path.join(format!("{kind}{number}"))
+    }
+
+    /// A file in it that nobody else may read.
+    pub(crate) fn keep(&self, content: &Secret<String>) -> io::Result<PathBuf> {
+        let path = self.path("key");
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        file.write_all(content.expose().as_bytes())?;
+        if !content.expose().ends_with('\n') {
+            // ssh takes a key without its last line break for damaged.
+            file.write_all(b"\n")?;
+        }
+        Ok(path)
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        // Should it fail, the next run clears it away.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+fn parent() -> PathBuf {
+    let temporary = std::env::temp_dir();
+    if temporary.as_os_str().len() > LONGEST { PathBuf::from("/tmp") } else { temporary }
+}
+
+/// Removes the directories of this user's runs that nobody holds locked any more. Their ssh processes end by
+/// themselves: each does when nobody has used it for a while.
+fn clear_dead(parent: &Path) {
+    let own = rustix::process::geteuid().as_raw();
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let is_ours = entry.file_name().to_string_lossy().starts_with(PREFIX)
+            && fs::symlink_metadata(&path).is_ok_and(|it| it.is_dir() && it.uid() == own);
+        if is_ours
+            && let Ok(lock) = File::open(path.join(LOCK))
+            && flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok()
+        {
+            let _ = fs::remove_dir_all(&path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_room_goes_with_its_run_and_a_dead_one_is_cleared_away() {
+        let parent = tempfile::tempdir().unwrap();
+        let dead = parent.path().join("windlass-dead");
+        let living = parent.path().join("windlass-living");
+        let other = parent.path().join("other");
+        for path in [&dead, &living, &other] {
+            fs::create_dir(path).unwrap();
+            File::create(path.join(LOCK)).unwrap();
+        }
+        let held = File::open(living.join(LOCK)).unwrap();
+        flock(&held, FlockOperation::NonBlockingLockExclusive).unwrap();
+        clear_dead(parent.path());
+        assert_eq!([dead.exists(), living.exists(), other.exists()], [false, true, true]);
+    }
+
+    #[test]
+    fn an_inline_key_is_for_its_owner_alone_and_ends_with_its_line() {
+        let room = Room::new().unwrap();
+        let path = room.keep(&Secret::new("key".to_owned())).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "key\n");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        drop(room);
+        assert!(!path.exists());
+    }
+}

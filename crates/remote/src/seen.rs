@@ -1,0 +1,440 @@
+//! Containers as Docker tells of them, understood: the label is believed only where all else agrees with it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use bollard::models::{
+    ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryStateEnum,
+    MountPoint,
+};
+use serde::de::DeserializeOwned;
+use windlass_model::{
+    Component, ContainerName, ContainerSpec, ContainerState, ImageRef, Loaded, Maker, PidMode, Privilege,
+};
+
+use crate::labels;
+
+/// A container, as far as Docker alone can tell of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Known {
+    pub(crate) id: String,
+    pub(crate) spec: Arc<ContainerSpec>,
+    pub(crate) birth: Vec<Arc<str>>,
+    pub(crate) maker: Maker,
+    pub(crate) state: ContainerState,
+    pub(crate) loaded: Loaded,
+    /// For how many seconds it has run, as a list tells it; an inspection tells when it began.
+    pub(crate) since: Since,
+}
+
+/// How long a container has run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Since {
+    /// In Docker's words: `Up 3 seconds`.
+    Words(String),
+    /// When it began, as RFC 3339.
+    Moment(String),
+}
+
+/// One line of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Listed {
+    /// It is no business of windlass.
+    Foreign,
+    /// All of it is known.
+    Known(ContainerName, Known),
+    /// It must be inspected: it holds one of our names without our label, or disagrees with its label.
+    Unclear(ContainerName),
+    /// One that answers a single request, of this run or one that was cut off.
+    Transient {
+        /// Its id.
+        id: String,
+        /// Whether it runs.
+        runs: bool,
+        /// When it was created, in seconds since 1970.
+        created: i64,
+    },
+}
+
+/// Understands one line of a list.
+pub(crate) fn listed(line: ContainerSummary) -> Listed {
+    let ContainerSummary { id, names, image, command, created, labels, state, status, mounts, .. } = line;
+    let (id, labels) = (id.unwrap_or_default(), labels.unwrap_or_default());
+    let state = match state {
+        Some(ContainerSummaryStateEnum::CREATED) => ContainerState::Created,
+        Some(ContainerSummaryStateEnum::RUNNING) => ContainerState::Running,
+        Some(ContainerSummaryStateEnum::PAUSED) => ContainerState::Paused,
+        Some(ContainerSummaryStateEnum::RESTARTING) => ContainerState::Crashing,
+        _ => ContainerState::Stopped,
+    };
+    if labels.contains_key(labels::TRANSIENT) {
+        return Listed::Transient {
+            id,
+            runs: state == ContainerState::Running,
+            created: created.unwrap_or_default(),
+        };
+    }
+    // Old links between containers add names with a second slash.
+    let name = names.unwrap_or_default().into_iter().find_map(|name| {
+        let name = name.strip_prefix('/').unwrap_or(&name);
+        (!name.contains('/')).then(|| ContainerName::from(name))
+    });
+    let Some(name) = name else { return Listed::Foreign };
+    let Some(label) = Label::read(&labels) else {
+        let is_ours = labels.contains_key(labels::SPEC) || holds_our_name(&name);
+        return if is_ours { Listed::Unclear(name) } else { Listed::Foreign };
+    };
+    let agrees = image.as_deref() == Some(label.spec.image.as_str())
+        && command.as_deref() == Some(&shown_command(&label.spec.command, &label.birth))
+        && targets(mounts.unwrap_or_default()).is_superset(&wished_targets(&label.spec));
+    if !agrees {
+        return Listed::Unclear(name);
+    }
+    let Label { spec, birth, loaded } = label;
+    let since = Since::Words(status.unwrap_or_default());
+    Listed::Known(
+        name,
+        Known { id, spec: Arc::new(spec), birth, maker: Maker::Windlass, state, loaded, since },
+    )
+}
+
+/// Whether the name is one of a component, or of one that is about to take its place.
+fn holds_our_name(name: &ContainerName) -> bool {
+    let base = name.as_str().strip_suffix(".next").unwrap_or(name.as_str());
+    Component::named(base).is_some()
+}
+
+/// Program and arguments as Docker's list shows them: those with a blank in quotes.
+fn shown_command(command: &[Arc<str>], birth: &[Arc<str>]) -> String {
+    let mut words = command.iter().chain(birth);
+    let mut text = words.next().map(ToString::to_string).unwrap_or_default();
+    for word in words {
+        text.push(' ');
+        if word.contains(' ') {
+            text.extend(["'", word, "'"]);
+        } else {
+            text.push_str(word);
+        }
+    }
+    text
+}
+
+fn targets(mounts: Vec<MountPoint>) -> BTreeSet<(String, String)> {
+    let pair = |mount: MountPoint| Some((trimmed(&mount.source?), trimmed(&mount.destination?)));
+    mounts.into_iter().filter_map(pair).collect()
+}
+
+fn wished_targets(spec: &ContainerSpec) -> BTreeSet<(String, String)> {
+    let pair = |bind: &Arc<str>| {
+        let mut parts = bind.splitn(3, ':');
+        Some((trimmed(parts.next()?), trimmed(parts.next()?)))
+    };
+    spec.binds.iter().filter_map(pair).collect()
+}
+
+fn trimmed(path: &str) -> String {
+    let short = path.trim_end_matches('/');
+    if short.is_empty() { "/".to_owned() } else { short.to_owned() }
+}
+
+/// The labels of a container that windlass made.
+struct Label {
+    spec: ContainerSpec,
+    birth: Vec<Arc<str>>,
+    loaded: Loaded,
+}
+
+impl Label {
+    fn read(labels: &HashMap<String, String>) -> Option<Self> {
+        fn value<T: DeserializeOwned>(labels: &HashMap<String, String>, name: &str) -> Option<T> {
+            serde_json::from_str(labels.get(name)?).ok()
+        }
+        Some(Self {
+            spec: value(labels, labels::SPEC)?,
+            birth: value(labels, labels::BIRTH)?,
+            loaded: value(labels, labels::LOADED)?,
+        })
+    }
+}
+
+/// Understands an inspection.
+pub(crate) fn inspected(seen: &ContainerInspectResponse) -> Known {
+    let labels = seen.config.as_ref().and_then(|config| config.labels.clone()).unwrap_or_default();
+    let state = seen.state.clone().unwrap_or_default();
+    let since = Since::Moment(state.started_at.clone().unwrap_or_default());
+    let state = match state.status {
+        Some(ContainerStateStatusEnum::CREATED) => ContainerState::Created,
+        Some(ContainerStateStatusEnum::RUNNING) => ContainerState::Running,
+        Some(ContainerStateStatusEnum::PAUSED) => ContainerState::Paused,
+        Some(ContainerStateStatusEnum::RESTARTING) => ContainerState::Crashing,
+        _ => ContainerState::Stopped,
+    };
+    let id = seen.id.clone().unwrap_or_default();
+    let really = real_spec(seen);
+    let Some(Label { spec, birth, loaded }) = Label::read(&labels) else {
+        let spec = Arc::new(really.spec);
+        return Known {
+            id,
+            spec,
+            birth: Vec::new(),
+            maker: Maker::Other,
+            state,
+            loaded: Loaded::new(),
+            since,
+        };
+    };
+    let (birth, spec) = really.measured_by(spec, birth);
+    Known { id, spec: Arc::new(spec), birth, maker: Maker::Windlass, state, loaded, since }
+}
+
+/// What a container really runs with.
+struct Real {
+    spec: ContainerSpec,
+}
+
+impl Real {
+    /// The label's spec with all in it that is not so put right. What Docker adds by itself, such as the variables
+    /// of an image, is no difference.
+    fn measured_by(self, label: ContainerSpec, birth: Vec<Arc<str>>) -> (Vec<Arc<str>>, ContainerSpec) {
+        let Self { mut spec } = self;
+        let whole: Vec<Arc<str>> = label.command.iter().chain(&birth).cloned().collect();
+        let birth = if spec.command == whole {
+            spec.command.clone_from(&label.command);
+            birth
+        } else {
+            Vec::new()
+        };
+        if label.env.iter().all(|(name, value)| spec.env.get(name) == Some(value)) {
+            spec.env = label.env;
+        }
+        let as_set = |binds: &[Arc<str>]| binds.iter().map(|bind| canonical(bind)).collect::<BTreeSet<_>>();
+        if as_set(&spec.binds) == as_set(&label.binds) {
+            spec.binds = label.binds;
+        }
+        if spec.user.is_none() || spec.user == label.user {
+            spec.user = label.user;
+        }
+        spec.reads = label.reads;
+        spec.version = label.version;
+        (birth, spec)
+    }
+}
+
+fn real_spec(seen: &ContainerInspectResponse) -> Real {
+    let config = seen.config.clone().unwrap_or_default();
+    let host = seen.host_config.clone().unwrap_or_default();
+    let text = |text: String| Arc::<str>::from(text);
+    let command = seen.path.iter().chain(seen.args.iter().flatten()).cloned().map(text).collect();
+    let env: BTreeMap<Arc<str>, Arc<str>> = config
+        .env
+        .unwrap_or_default()
+        .iter()
+        .map(|variable| variable.split_once('=').unwrap_or((variable, "")))
+        .map(|(name, value)| (Arc::from(name), Arc::from(value)))
+        .collect();
+    let mounts = host.mounts.unwrap_or_default().into_iter().filter_map(|mount| {
+        let mut bind = format!("{}:{}", mount.source?, mount.target?);
+        let propagation = mount.bind_options.and_then(|options| options.propagation).map(|it| it.to_string());
+        let read_only = (mount.read_only == Some(true)).then(|| "ro".to_owned());
+        let options: Vec<String> =
+            read_only.into_iter().chain(propagation).filter(|option| !option.is_empty()).collect();
+        if !options.is_empty() {
+            bind = format!("{bind}:{}", options.join(","));
+        }
+        Some(bind)
+    });
+    let binds = host.binds.unwrap_or_default().into_iter().chain(mounts).map(text).collect();
+    Real {
+        spec: ContainerSpec {
+            image: ImageRef::from(config.image.unwrap_or_default()),
+            command,
+            env,
+            binds,
+            pid: if host.pid_mode.as_deref() == Some("host") { PidMode::Host } else { PidMode::Own },
+            privilege: if host.privileged == Some(true) {
+                Privilege::Privileged
+            } else {
+                Privilege::Confined
+            },
+            user: config.user.filter(|user| !user.is_empty()).map(text),
+            reads: BTreeMap::new(),
+            version: None,
+        },
+    }
+}
+
+/// A bind with its options in order and without `rw`, which is what it is anyway.
+fn canonical(bind: &str) -> String {
+    let mut parts = bind.splitn(3, ':');
+    let (source, target) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let options: BTreeSet<&str> =
+        parts.next().unwrap_or_default().split(',').filter(|option| !["", "rw"].contains(option)).collect();
+    let options: Vec<&str> = options.into_iter().collect();
+    format!("{}:{}:{}", trimmed(source), trimmed(target), options.join(","))
+}
+
+impl Since {
+    /// Whether the container began less than so many seconds before `now`, which is Docker's own clock in seconds
+    /// since 1970.
+    pub(crate) fn is_within(&self, seconds: u64, now: u64) -> bool {
+        match self {
+            Self::Words(words) => up_for(words).is_some_and(|up| up < seconds),
+            Self::Moment(moment) => {
+                crate::clock::parse(moment).is_some_and(|then| now.saturating_sub(then.0) < seconds)
+            }
+        }
+    }
+}
+
+/// The seconds in Docker's `Up 3 seconds`; none where it tells of minutes or more.
+fn up_for(words: &str) -> Option<u64> {
+    let rest = words.strip_prefix("Up ")?;
+    if rest.starts_with("Less than a second") {
+        return Some(0);
+    }
+    if rest.starts_with("About a minute") {
+        return Some(60);
+    }
+    let (count, unit) = rest.split_once(' ')?;
+    unit.starts_with("second").then(|| count.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use bollard::models::{ContainerConfig, ContainerState as StateSeen, HostConfig};
+    use windlass_engine::NewContainer;
+
+    use super::*;
+    use crate::render::create_body;
+
+    fn new() -> NewContainer {
+        let texts = |texts: &[&str]| texts.iter().copied().map(Arc::from).collect::<Vec<Arc<str>>>();
+        let spec = ContainerSpec {
+            image: "etcd:v3".into(),
+            command: texts(&["etcd", "--a=1", "--b=x y"]),
+            env: BTreeMap::from([("A".into(), "1".into())]),
+            binds: texts(&["/etc/kubernetes:/etc/kubernetes", "/run/:/run:rw,rprivate"]),
+            pid: PidMode::Own,
+            privilege: Privilege::Confined,
+            user: None,
+            reads: BTreeMap::new(),
+            version: Some("v1.20.2".parse().unwrap()),
+        };
+        NewContainer { spec: Arc::new(spec), birth: texts(&["--born=1"]), loaded: Loaded::new() }
+    }
+
+    fn summary(new: &NewContainer) -> ContainerSummary {
+        let mount = |source: &str, destination: &str| MountPoint {
+            source: Some(source.to_owned()),
+            destination: Some(destination.to_owned()),
+            ..MountPoint::default()
+        };
+        ContainerSummary {
+            id: Some("id".to_owned()),
+            names: Some(vec!["/kubelet/alias".to_owned(), "/etcd".to_owned()]),
+            image: Some("etcd:v3".to_owned()),
+            command: Some("etcd --a=1 '--b=x y' --born=1".to_owned()),
+            labels: create_body(new).labels,
+            state: Some(ContainerSummaryStateEnum::RUNNING),
+            status: Some("Up 3 seconds".to_owned()),
+            mounts: Some(vec![mount("/etc/kubernetes", "/etc/kubernetes"), mount("/run", "/run")]),
+            ..ContainerSummary::default()
+        }
+    }
+
+    fn inspection(new: &NewContainer) -> ContainerInspectResponse {
+        let body = create_body(new);
+        let whole: Vec<String> = new.spec.command.iter().chain(&new.birth).map(ToString::to_string).collect();
+        let mut env = body.env.unwrap();
+        env.push("PATH=/bin".to_owned());
+        ContainerInspectResponse {
+            id: Some("id".to_owned()),
+            path: Some(whole[0].clone()),
+            args: Some(whole[1..].to_vec()),
+            state: Some(StateSeen {
+                status: Some(ContainerStateStatusEnum::RUNNING),
+                ..StateSeen::default()
+            }),
+            config: Some(ContainerConfig {
+                env: Some(env),
+                image: body.image,
+                labels: body.labels,
+                ..ContainerConfig::default()
+            }),
+            host_config: body.host_config,
+            ..ContainerInspectResponse::default()
+        }
+    }
+
+    #[test]
+    fn a_label_with_which_all_agrees_is_believed() {
+        let new = new();
+        let Listed::Known(name, known) = listed(summary(&new)) else { panic!() };
+        assert_eq!(name.as_str(), "etcd");
+        assert_eq!((&known.spec, &known.birth, known.maker), (&new.spec, &new.birth, Maker::Windlass));
+        assert!(known.since.is_within(5, 0) && !known.since.is_within(3, 0));
+    }
+
+    #[test]
+    fn a_label_with_which_something_disagrees_is_not() {
+        let new = new();
+        for change in [
+            |line: &mut ContainerSummary| line.image = Some("sha256:123".to_owned()),
+            |line: &mut ContainerSummary| line.command = Some("etcd --a=2 '--b=x y' --born=1".to_owned()),
+            |line: &mut ContainerSummary| line.mounts = None,
+            |line: &mut ContainerSummary| line.labels = None,
+        ] {
+            let mut line = summary(&new);
+            change(&mut line);
+            assert_eq!(listed(line), Listed::Unclear("etcd".into()));
+        }
+        let mut line = summary(&new);
+        line.labels = None;
+        line.names = Some(vec!["/k8s_POD_x".to_owned()]);
+        assert_eq!(listed(line), Listed::Foreign);
+    }
+
+    #[test]
+    fn an_inspection_that_agrees_gives_the_label_back() {
+        let new = new();
+        let known = inspected(&inspection(&new));
+        assert_eq!((known.spec, known.birth, known.maker), (new.spec, new.birth, Maker::Windlass));
+    }
+
+    #[test]
+    fn an_inspection_tells_what_is_really_so() {
+        let new = new();
+        let mut seen = inspection(&new);
+        seen.args = Some(vec!["--a=2".to_owned()]);
+        seen.host_config = Some(HostConfig { privileged: Some(true), ..seen.host_config.unwrap() });
+        let known = inspected(&seen);
+        let found: Vec<String> =
+            new.spec.differences_from(&known.spec).iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["--a 2 → 1", "--b=x y added", "privilege changed"]);
+    }
+
+    #[test]
+    fn a_container_of_somebody_else_is_told_by_what_it_runs() {
+        let mut seen = inspection(&new());
+        seen.config.as_mut().unwrap().labels = None;
+        let known = inspected(&seen);
+        assert_eq!(known.maker, Maker::Other);
+        assert_eq!(known.spec.command.len(), 4);
+        assert_eq!(known.spec.version, None);
+    }
+
+    #[test]
+    fn how_long_it_runs_is_read_from_either() {
+        for (since, wanted) in [
+            (Since::Words("Up Less than a second".to_owned()), true),
+            (Since::Words("Up 29 seconds".to_owned()), true),
+            (Since::Words("Up About a minute".to_owned()), false),
+            (Since::Words("Up 2 days".to_owned()), false),
+            (Since::Moment("2000-02-29T00:00:00.123456789Z".to_owned()), true),
+            (Since::Moment("2000-02-28T23:59:00Z".to_owned()), false),
+            (Since::Moment(String::new()), false),
+        ] {
+            assert_eq!(since.is_within(30, 951_782_410), wanted, "{since:?}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! How nodes are reached: keys, the bastion, host keys, and what windlass carries onto them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use windlass_model::{ImageRef, NodeName, Secret};
+
+/// Everything that the fleet is told once.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How strictly host keys are checked. They are always checked.
+    pub host_keys: HostKeys,
+    /// The file of known host keys; ssh's own where absent.
+    pub known_hosts: Option<PathBuf>,
+    /// What opens each node of cluster.yml.
+    pub access: BTreeMap<NodeName, Access>,
+    /// What opens every other node, such as those that only the ledger knows.
+    pub common_access: Access,
+    /// The machine through which all nodes are reached.
+    pub bastion: Option<Bastion>,
+    /// Credentials of registries, as Docker's own configuration file holds them.
+    pub registry_auth: Option<Secret<String>>,
+    /// The image that windlass makes of itself for what must run on nodes.
+    pub node_image: ImageRef,
+    /// The program of that image: one static file.
+    pub program: PathBuf,
+    /// Whether a look may load that image.
+    pub looks: Looks,
+}
+
+/// How strictly host keys are checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum HostKeys {
+    /// A host that nobody knows is noted down; one whose key has changed is refused.
+    #[default]
+    AcceptNew,
+    /// Only hosts that are known already are talked to.
+    KnownOnly,
+}
+
+/// Whether a look may leave something behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Looks {
+    /// Nothing: on a node without the image, files that only root may read are not seen.
+    #[default]
+    LeaveNoTrace,
+    /// The image, where it is not there yet, if anything else on the node could not be seen without it.
+    MayLoadImage,
+}
+
+/// What opens a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Access {
+    /// The private key; ssh's own defaults where absent.
+    pub key: Option<KeySource>,
+    /// The certificate of that key.
+    pub certificate: Option<KeySource>,
+    /// Whether the agent may be asked.
+    pub agent: Agent,
+}
+
+/// Where a key or certificate is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// In a file; `~` is the home directory.
+    Path(PathBuf),
+    /// In cluster.yml itself.
+    Inline(Secret<String>),
+}
+
+/// Whether the ssh agent may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Agent {
+    /// It may, beside the default keys, where no key is named.
+    #[default]
+    WithoutKey,
+    /// It may in any case.
+    Always,
+}
+
+/// The machine through which all nodes are reached, by one connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bastion {
+    /// Where it is.
+    pub address: String,
+    /// The port of its sshd.
+    pub port: u16,
+    /// Who to log in as.
+    pub user: String,
+    /// What opens it.
+    pub access: Access,
+}
