@@ -68,6 +68,9 @@ enum What {
 
 impl Walk<'_, '_> {
     fn section(&mut self, keys: &'static [Key], entries: &[Entry<'_>], path: &Path<'_>) {
+        if schema::OF_API_SERVER.iter().any(|format| std::ptr::eq(*format, keys)) {
+            self.needed(keys, entries, path);
+        }
         for entry in entries {
             let path = path.key(&entry.key);
             let Some(key) = schema::find(keys, &entry.key) else {
@@ -93,6 +96,26 @@ impl Walk<'_, '_> {
             }
             if key.is_current() {
                 self.value(key.kind, keys, &entry.value, &path);
+            }
+        }
+    }
+
+    /// Reports what a format of Kubernetes cannot be without.
+    fn needed(&mut self, keys: &'static [Key], entries: &[Entry<'_>], path: &Path<'_>) {
+        // Where nothing at all is written, nothing is asked for.
+        let Some(first) = entries.first() else { return };
+        for key in keys.iter().filter(|key| key.needed) {
+            let is_there = entries
+                .iter()
+                .any(|entry| entry.key == key.name && !matches!(entry.value.value, Value::Null));
+            if !is_there {
+                self.reports
+                    .error(
+                        path.key(key.name),
+                        first.key_span,
+                        format!("`{}` is missing beside this", key.name),
+                    )
+                    .help("the API server does not start without it");
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The format as a JSON Schema, from the same table that reading goes by: for editors and for other programs.
 
+use std::sync::LazyLock;
+
 use serde_json::{Map, Value, json};
 
 use crate::conform::HOLDERS;
@@ -20,8 +22,11 @@ pub fn json_schema() -> Value {
 
 /// A map with these keys, and no others.
 fn map(keys: &[Key]) -> Map<String, Value> {
-    let properties: Map<String, Value> =
-        keys.iter().filter(|key| key.is_current()).map(|key| (key.name.to_owned(), property(key))).collect();
+    let properties: Map<String, Value> = keys
+        .iter()
+        .filter(|key| !matches!(key.status, Status::Alien(_)))
+        .map(|key| (key.name.to_owned(), property(key)))
+        .collect();
     let needed: Vec<&str> = keys.iter().filter(|key| key.needed).map(|key| key.name).collect();
     let mut schema = Map::new();
     schema.insert("type".to_owned(), json!(["object", "null"]));
@@ -42,14 +47,15 @@ fn property(key: &Key) -> Value {
         about.push('.');
     }
     match key.status {
-        Status::Live | Status::Gone(_) | Status::Alien(_) => {}
+        Status::Live | Status::Alien(_) => {}
+        Status::Gone(_) => about.insert_str(0, "No longer a key. "),
         Status::Later => about.push_str(" Not yet deployed."),
         Status::Idle(reason) => about.push_str(&format_reason(" Without effect yet: ", reason)),
         Status::Void(reason) => about.push_str(&format_reason(" Without effect: ", reason)),
         Status::Old(successor) => about.push_str(&format_reason(" Old form of ", successor)),
     }
     schema.insert("description".to_owned(), json!(about));
-    if matches!(key.status, Status::Old(_) | Status::Void(_)) {
+    if matches!(key.status, Status::Old(_) | Status::Void(_) | Status::Gone(_)) {
         schema.insert("deprecated".to_owned(), json!(true));
     }
     Value::Object(schema)
@@ -76,7 +82,7 @@ fn form(kind: Kind) -> Map<String, Value> {
             json!({ "enum": words })
         }
         // What reads YAML 1.2 takes `yes` for a text; reading follows YAML 1.1.
-        Kind::Flag => json!({ "enum": [true, false, null, "yes", "no", "on", "off"] }),
+        Kind::Flag => json!({ "enum": *FLAGS }),
         Kind::Integer => json!({ "type": ["integer", "null"] }),
         Kind::Number => json!({ "type": ["number", "null"] }),
         Kind::Texts => json!({ "type": ["array", "null"], "items": { "type": SCALAR } }),
@@ -100,5 +106,12 @@ fn form(kind: Kind) -> Map<String, Value> {
         _ => Map::new(),
     }
 }
+
+/// All forms of the two.
+static FLAGS: LazyLock<Vec<Value>> = LazyLock::new(|| {
+    let words =
+        ["y", "Y", "yes", "Yes", "YES", "on", "On", "ON", "n", "N", "no", "No", "NO", "off", "Off", "OFF"];
+    [Value::Bool(true), Value::Bool(false), Value::Null].into_iter().chain(words.map(Value::from)).collect()
+});
 
 const SCALAR: [&str; 4] = ["string", "number", "boolean", "null"];

@@ -30,7 +30,7 @@ pub use self::diagnostic::{Diagnostic, Place, Position, Range, Severity};
 pub use self::json_schema::json_schema;
 pub use self::nearest::nearest;
 pub use self::read::{Strictness, read, read_with};
-pub use self::reference::reference;
+pub use self::reference::{reference, skeleton};
 pub use self::render::render;
 pub use self::source_map::SourceMap;
 pub use self::spec::{

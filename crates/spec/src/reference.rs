@@ -29,6 +29,41 @@ silent. What else is worth knowing of each key, and what differs from RKE 1, sta
     page
 }
 
+/// A cluster.yml without nodes in which every other key stands as a comment, with its default and meaning.
+pub fn skeleton() -> String {
+    let mut file = "\
+# A cluster.yml in the format of RKE 1, with every key as a comment. Only `nodes` is needed.
+"
+    .to_owned();
+    fill(CLUSTER, 0, &mut file);
+    file
+}
+
+fn fill(keys: &[Key], depth: usize, file: &mut String) {
+    for key in keys.iter().filter(|key| key.is_current() && !matches!(key.status, Status::Void(_))) {
+        let indent = "  ".repeat(depth);
+        if depth == 0 {
+            file.push('\n');
+        }
+        let default =
+            if key.default.is_empty() { String::new() } else { format!(" Default: {}.", key.default) };
+        // The nodes are the one thing that a file cannot be without.
+        let (mark, value) = if key.name == "nodes" { ("", " []") } else { ("#", "") };
+        let _ =
+            writeln!(file, "{indent}# {}{default}\n{mark}{indent}{}:{value}", sentence(key.about), key.name);
+        let (below, depth) = match key.kind {
+            Kind::Section(keys) => (keys, depth + 1),
+            Kind::Sections(keys) => (keys, depth + 2),
+            Kind::SectionMap(keys) => {
+                let _ = writeln!(file, "#{indent}  name:");
+                (keys, depth + 2)
+            }
+            _ => (&[][..], depth),
+        };
+        fill(below, depth, file);
+    }
+}
+
 fn section(path: &str, keys: &[Key], page: &mut String) {
     let head = if path.is_empty() { "The top level".to_owned() } else { format!("`{path}`") };
     let mut line = |text: &str| {

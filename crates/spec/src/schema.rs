@@ -14,8 +14,11 @@ mod top;
 pub(crate) use self::aci::{ACI_NEEDED, ACI_REFUSED};
 pub(crate) use self::addons::{DNS, INGRESS, MONITORING, NETWORK, NODELOCAL};
 pub(crate) use self::cloud::CLOUD_PROVIDER;
+pub(crate) use self::kubernetes::OF_API_SERVER;
 pub(crate) use self::services::{AUDIT_LOG_CONFIGURATION, EVENT_RATE_LIMIT, KUBE_API, SECRETS_ENCRYPTION};
 pub(crate) use self::top::{CLUSTER, SYSTEM_IMAGES};
+
+use crate::yaml::{Node, Span, Value};
 
 /// One key of a section.
 #[derive(Clone, Copy, Debug)]
@@ -219,6 +222,44 @@ pub(crate) fn secret_names() -> Vec<&'static str> {
     names.retain(|name| *name != "key");
     names.sort_unstable();
     names
+}
+
+/// The places of all values of a file that no output may show.
+pub(crate) fn secret_spans(root: &Node<'_>) -> Vec<Span> {
+    let mut spans = Vec::new();
+    collect(Kind::Section(CLUSTER), root, &mut spans);
+    spans
+}
+
+fn collect(kind: Kind, node: &Node<'_>, spans: &mut Vec<Span>) {
+    match (kind, &node.value) {
+        (_, Value::Null) => {}
+        (Kind::Secret, _) => spans.push(node.span),
+        (Kind::Section(keys), Value::Map(entries)) => {
+            for entry in entries {
+                if let Some(key) = find(keys, &entry.key) {
+                    collect(key.kind, &entry.value, spans);
+                }
+            }
+        }
+        (Kind::SectionMap(keys), Value::Map(entries)) => {
+            for entry in entries {
+                collect(Kind::Section(keys), &entry.value, spans);
+            }
+        }
+        (Kind::Sections(keys), Value::List(items)) => {
+            for item in items {
+                collect(Kind::Section(keys), item, spans);
+            }
+        }
+        // A text where a section with secrets belongs may be the secret itself.
+        (kind, Value::Scalar(_)) => {
+            if children(kind).iter().any(|key| matches!(key.kind, Kind::Secret)) {
+                spans.push(node.span);
+            }
+        }
+        _ => {}
+    }
 }
 
 #[cfg(test)]

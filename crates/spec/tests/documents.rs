@@ -31,7 +31,10 @@ fn paths(schema: &Value, path: &str, found: &mut Vec<String>) {
     for properties in inner.into_iter().flatten().filter_map(|schema| schema.get("properties")?.as_object()) {
         for (name, property) in properties {
             let about = property["description"].as_str().unwrap();
-            if about.contains("Without effect") || about.contains("the fabric") {
+            if about.contains("Without effect")
+                || about.contains("the fabric")
+                || about.starts_with("No longer")
+            {
                 continue;
             }
             let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };

@@ -54,6 +54,8 @@ pub(super) fn cluster(top: View<'_, '_>, reports: &mut Reports<'_>) -> Option<Cl
     check_etcd(&spec, top, reports);
     check_version(&spec, top, reports);
     check_ranges(&spec, top, reports);
+    check_nodes_in_ranges(&spec, top, reports);
+    check_encryption(&spec, top, reports);
     if reports.has_errors() { None } else { Some(spec) }
 }
 
@@ -204,8 +206,16 @@ fn check_ranges(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>
             .warning(path, span, format!("the pods' range {one} overlaps the services' range {other}"))
             .help("choose ranges that have no address in common");
     }
+    let first = api.first().and_then(|range| range.nth(1));
     let dns = spec.services.kubelet.cluster_dns_server.as_deref();
     let dns = dns.and_then(|server| server.split(',').next()?.trim().parse().ok());
+    if let Some(server) = dns.filter(|server| Some(*server) == first) {
+        let (path, span) = place("kubelet", "cluster_dns_server");
+        reports
+            .error(path, span, format!("{server} is the address of the API server's own Service"))
+            .note("it is always the first of the services' range")
+            .help("choose another address of the range, its tenth as a rule");
+    }
     if let Some(server) = dns
         && !api.is_empty()
         && !api.iter().any(|range| range.contains(server))
@@ -215,6 +225,66 @@ fn check_ranges(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>
             .warning(path, span, format!("{server} is not in the services' range {}", text(api)))
             .note("the cluster's DNS is a service, so that no pod would reach it there")
             .help("choose an address of the range, its tenth as a rule");
+    }
+}
+
+/// RKE 1's ranges where the file is silent.
+const SERVICE_RANGE: &str = "10.43.0.0/16";
+const POD_RANGE: &str = "10.42.0.0/16";
+
+/// A node inside a range of the cluster's own is cut off from what is behind it.
+fn check_nodes_in_ranges(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>) {
+    let or = |ranges: &[Cidr], default: &str| {
+        if ranges.is_empty() { default.parse().into_iter().collect() } else { ranges.to_vec() }
+    };
+    let services = or(&spec.services.kube_api.service_cluster_ip_range, SERVICE_RANGE);
+    let pods = or(&spec.services.kube_controller.cluster_cidr, POD_RANGE);
+    let list = top.path.key("nodes");
+    let mut told = 0;
+    for (index, entries, span) in top.items("nodes") {
+        let path = list.item(index);
+        let view = View::new(entries, span, &path);
+        for name in ["address", "internal_address"] {
+            let Some(address) = view.text(name).and_then(|text| text.parse().ok()) else { continue };
+            let within = |ranges: &[Cidr]| ranges.iter().find(|range| range.contains(address)).copied();
+            let found = within(&services).map(|range| ("services'", range));
+            if let Some((whose, range)) = found.or(within(&pods).map(|range| ("pods'", range)))
+                && told < MAX_NODES_TOLD
+            {
+                told += 1;
+                reports
+                    .warning(
+                        path.key(name),
+                        view.span_of(name),
+                        format!("{address} is in the {whose} range {range}"),
+                    )
+                    .note("pods will not reach this node by that address")
+                    .help("choose another range, before the cluster is brought up");
+            }
+        }
+    }
+}
+
+/// Of a whole network in the wrong range, a few nodes say enough.
+const MAX_NODES_TOLD: usize = 3;
+
+fn check_encryption(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>) {
+    let Some(encryption) = &spec.services.kube_api.secrets_encryption else { return };
+    if encryption.custom_config.is_some() && encryption.enabled != Some(true) {
+        let services = top.path.key("services");
+        let api = services.key("kube-api");
+        let path = api.key("secrets_encryption_config");
+        let view = top.section("services", &services);
+        let view = view.section("kube-api", &api);
+        let view = view.section("secrets_encryption_config", &path);
+        reports
+            .warning(
+                path.key("custom_config"),
+                view.span_of("custom_config"),
+                "`custom_config` has no effect",
+            )
+            .note("Secrets are encrypted only with `enabled: true`")
+            .help("write `enabled: true` beside it, or remove it");
     }
 }
 

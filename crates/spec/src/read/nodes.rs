@@ -85,6 +85,11 @@ fn missing_roles(
             .error(path, head, "no node has the role controlplane")
             .help("give it to at least one node: there is no API server without");
     }
+    if !seen.roles.contains(&Role::Worker) && seen.roles.contains(&Role::ControlPlane) {
+        reports
+            .warning(path, head, "no node has the role worker")
+            .note("no pod but those of the cluster itself will find a place");
+    }
     if seen.etcd_members > 0 && seen.etcd_members.is_multiple_of(2) {
         let members = seen.etcd_members;
         reports

@@ -94,7 +94,33 @@ fn etcd(view: View<'_, '_>, reports: &mut Reports<'_>) -> EtcdSpec {
         key: view.string("key").map(Secret::new),
         path: view.string("path"),
     };
-    if !spec.external_urls.is_empty() {
+    former_snapshots(&spec, view, reports);
+    if spec.external_urls.is_empty() {
+        for name in ["ca_cert", "cert", "key", "path"].into_iter().filter(|name| view.text(name).is_some()) {
+            reports
+                .warning(view.path.key(name), view.span_of(name), format!("`{name}` has no effect"))
+                .note("it belongs to an external etcd, and there are no `external_urls`");
+        }
+    } else {
+        for (index, url, span) in view.texts("external_urls") {
+            if !url.starts_with("https://") && !url.starts_with("http://") {
+                reports
+                    .warning(
+                        view.path.key("external_urls").item(index),
+                        span,
+                        format!("`{}` is no URL", brief(url)),
+                    )
+                    .help("write it like `https://etcd-1.example.org:2379`");
+            }
+        }
+        for name in ["ca_cert", "cert", "key"] {
+            let wanted = if name == "key" { "PRIVATE KEY-----" } else { "BEGIN CERTIFICATE-----" };
+            if view.text(name).is_some_and(|text| !text.contains(wanted)) {
+                reports
+                    .warning(view.path.key(name), view.span_of(name), format!("`{name}` is no PEM"))
+                    .help("paste the whole text, with its lines BEGIN and END, after `|-`");
+            }
+        }
         for name in ["ca_cert", "cert", "key", "path"] {
             if view.text(name).is_none() {
                 reports
@@ -108,6 +134,39 @@ fn etcd(view: View<'_, '_>, reports: &mut Reports<'_>) -> EtcdSpec {
         }
     }
     spec
+}
+
+/// `creation` and `retention`, which `backup_config` took the place of.
+fn former_snapshots(spec: &EtcdSpec, view: View<'_, '_>, reports: &mut Reports<'_>) {
+    for name in ["creation", "retention"].into_iter().filter(|name| view.text(name).is_some()) {
+        if spec.backup_config.is_some() {
+            reports
+                .warning(
+                    view.path.key(name),
+                    view.span_of(name),
+                    format!("`{name}` has no effect beside `backup_config`"),
+                )
+                .help("remove it");
+        }
+    }
+    let hours = |duration: Option<Duration>, default: u64| {
+        duration.map_or(default, |duration| (duration.as_secs() / 3_600).max(1))
+    };
+    let old = view.key("creation").or(view.key("retention"));
+    if let Some(entry) =
+        old.filter(|_| spec.backup_config.is_none() && (spec.creation.or(spec.retention)).is_some())
+    {
+        let every = hours(spec.creation, 12);
+        let keep = (hours(spec.retention, 72) / every).max(1);
+        reports
+            .warning(
+                view.path.key(&entry.key),
+                entry.key_span,
+                "`creation` and `retention` are the old form of `backup_config`",
+            )
+            .note("they take effect as before")
+            .help(format!("the new form is `backup_config: {{interval_hours: {every}, retention: {keep}}}`"));
+    }
 }
 
 /// `uid` and `gid`: both or none.

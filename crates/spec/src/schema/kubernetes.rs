@@ -3,6 +3,20 @@
 use super::Kind::{Foreign, IntegerOrText, Sections, Word};
 use super::{Key, flag, integer, key, secret, section, text, texts};
 
+/// The formats without whose needed keys the API server does not start.
+pub(crate) const OF_API_SERVER: [&[Key]; 10] = [
+    AUDIT_POLICY,
+    AUDIT_RULE,
+    ADMISSION_PLUGIN,
+    EVENT_RATE_LIMIT_CONFIGURATION,
+    LIMIT,
+    ENCRYPTION_CONFIGURATION,
+    ENCRYPTED_RESOURCES,
+    KEYS,
+    KEY,
+    KMS,
+];
+
 const API_VERSION: Key = text("apiVersion", "the version of the format");
 const KIND: Key = text("kind", "the kind of the format");
 
