@@ -100,6 +100,10 @@ pub(crate) struct ValidateArguments {
 
 /// `windlass config`
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option that stands for itself, as `rke config` had it"
+)]
 pub(crate) struct ConfigArguments {
     /// The file to write; it must not be there yet.
     #[arg(short, long, value_name = "FILE", default_value = "cluster.yml")]

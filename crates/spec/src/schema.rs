@@ -253,10 +253,8 @@ fn collect(kind: Kind, node: &Node<'_>, spans: &mut Vec<Span>) {
             }
         }
         // A text where a section with secrets belongs may be the secret itself.
-        (kind, Value::Scalar(_)) => {
-            if children(kind).iter().any(|key| matches!(key.kind, Kind::Secret)) {
-                spans.push(node.span);
-            }
+        (kind, Value::Scalar(_)) if children(kind).iter().any(|key| matches!(key.kind, Kind::Secret)) => {
+            spans.push(node.span);
         }
         _ => {}
     }
