@@ -42,6 +42,18 @@ pub(crate) enum Trouble {
     /// The ledger, or what looking at the world needs, failed.
     #[error("the world cannot be looked at")]
     Look { source: PortError },
+    /// The new cluster.yml cannot be written.
+    #[error("`{}` cannot be written", path.display())]
+    ConfigUnwritable { path: PathBuf, source: std::io::Error },
+    /// The answers to `windlass config` ended too early.
+    #[error("not all questions were answered")]
+    NoAnswer { source: std::io::Error },
+    /// The text given as a version is none.
+    #[error("there is no such version")]
+    NotAVersion { source: windlass_model::NotAVersion },
+    /// The images of this version are not known.
+    #[error("no images are known for {version}")]
+    UnknownVersion { version: String },
     /// The program cannot listen for signals.
     #[error("signals cannot be listened for")]
     Signals { source: std::io::Error },
@@ -54,8 +66,12 @@ impl Trouble {
             Self::ConfigUnreadable { .. }
             | Self::WorldUnreadable { .. }
             | Self::NotAWorld { .. }
+            | Self::NoAnswer { .. }
+            | Self::NotAVersion { .. }
+            | Self::UnknownVersion { .. }
             | Self::NobodyToAsk => Exit::BadInput,
             Self::WorldUnwritable { .. }
+            | Self::ConfigUnwritable { .. }
             | Self::Declined
             | Self::OwnProgram { .. }
             | Self::NoRoom { .. }
@@ -79,6 +95,13 @@ impl Trouble {
             Self::Look { .. } => {
                 "nothing was changed; if the ledger file is damaged, move it away: it is \
                                   brought back from a control-plane node"
+            }
+            Self::ConfigUnwritable { .. } => {
+                "a file that is there is never written over: name another with `--name`, or say `--print`"
+            }
+            Self::NoAnswer { .. } => "answer on the standard input, a line for each question",
+            Self::NotAVersion { .. } | Self::UnknownVersion { .. } => {
+                "`windlass config --list-version --all` prints those that are known"
             }
             Self::WorldUnwritable { .. }
             | Self::Declined
