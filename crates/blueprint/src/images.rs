@@ -9,7 +9,7 @@ use crate::catalog::{Catalog, EtcdVersion, tag_of};
 use crate::problem::Problems;
 
 /// The image that windlass makes of itself for what must run on nodes.
-const NODE_IMAGE: &str = concat!("windlass/node:", env!("CARGO_PKG_VERSION"));
+pub const NODE_IMAGE: &str = concat!("windlass/node:", env!("CARGO_PKG_VERSION"));
 
 /// The version that runs, and the images of the cluster.
 #[derive(Debug)]

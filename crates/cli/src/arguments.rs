@@ -97,6 +97,7 @@ impl Command {
 
 /// The options that every command has.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct CommonArguments {
     /// The wish, in the format of RKE 1's cluster.yml.
     #[arg(
@@ -111,6 +112,9 @@ pub(crate) struct CommonArguments {
     /// Work on the simulated machines of this file; all but `plan` write back what became of them.
     #[arg(long, value_name = "WORLD")]
     pub(crate) simulate: Option<PathBuf>,
+    /// Talk only to machines whose SSH host keys are known already; else new ones are noted down.
+    #[arg(long, conflicts_with = "simulate")]
+    pub(crate) ssh_strict: bool,
     /// What stands on the standard output.
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub(crate) output: Output,

@@ -8,8 +8,10 @@ use windlass_engine::{
     observe_and_plan,
 };
 use windlass_model::Plan;
+use windlass_remote::HostKeys;
 use windlass_spec::Diagnostic;
 
+use crate::access;
 use crate::arguments::{Command, Graph};
 use crate::course::{Course, Goal};
 use crate::exit::Exit;
@@ -17,6 +19,7 @@ use crate::json::{DiagnosticsDocument, PlanDocument, RunDocument, RunFacts};
 use crate::ledger_file::FileLedger;
 use crate::printer::{Printer, ask, somebody_is_there};
 use crate::progress::{Both, Progress};
+use crate::real::Real;
 use crate::render::{Paint, PlanView, RunView, Sight, changes, counted, graph, plan, result};
 use crate::scene::{Run, Scene};
 use crate::simulate::Simulation;
@@ -54,10 +57,29 @@ fn run_with(command: &Command, printer: &Printer) -> Result<Exit, Trouble> {
         printer.document(&DiagnosticsDocument::new(source.name(), &diagnostics, Exit::BadInput));
         return Ok(Exit::BadInput);
     };
-    let Some(world) = &common.simulate else { return Err(Trouble::NoRealHosts) };
-    let scene = Simulation::open(world, FileLedger::beside(source.path()))?;
+    if let Some(world) = &common.simulate {
+        let scene = Simulation::open(world, FileLedger::beside(source.path()))?;
+        let session = Session { command, printer, source: &source, wish: &wish, diagnostics, scene };
+        return simulated_time(session.carry_out());
+    }
+    let host_keys = if common.ssh_strict { HostKeys::KnownOnly } else { HostKeys::AcceptNew };
+    let settings = access::settings(&wish, host_keys).map_err(|source| Trouble::NoProgram { source })?;
+    let scene = Real::open(&source, settings, wish.endpoint())?;
     let session = Session { command, printer, source: &source, wish: &wish, diagnostics, scene };
-    simulated_time(session.carry_out())
+    real_time(async {
+        let ended = session.carry_out().await;
+        session.scene.close().await;
+        ended
+    })
+}
+
+/// Runs on one thread: what takes time is on other machines.
+fn real_time<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime needs a few file descriptors, which every process has")
+        .block_on(future)
 }
 
 /// Runs on one thread whose time passes only while everybody waits: simulated minutes take no real time.

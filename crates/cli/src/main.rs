@@ -6,16 +6,17 @@
 //!                       cluster.yml   └─ engine, on the machines of `simulate`
 //! ```
 
+mod access;
 mod arguments;
 mod commands;
 mod course;
 mod exit;
 mod json;
-#[cfg_attr(not(test), expect(dead_code, reason = "simulated machines have no API that kubectl could reach"))]
 mod kubeconfig;
 mod ledger_file;
 mod printer;
 mod progress;
+mod real;
 mod render;
 mod scene;
 mod simulate;

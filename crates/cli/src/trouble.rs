@@ -30,9 +30,15 @@ pub(crate) enum Trouble {
     /// The operator was asked and said no.
     #[error("nothing was removed")]
     Declined,
-    /// No simulated machines were named.
-    #[error("this release works on simulated machines only")]
-    NoRealHosts,
+    /// There is no place for what connections need.
+    #[error("no directory can be made for the sockets of connections")]
+    NoRoom { source: std::io::Error },
+    /// The program does not find itself.
+    #[error("windlass does not find its own program, which it carries onto nodes")]
+    NoProgram { source: std::io::Error },
+    /// The operator's kubeconfig cannot be written.
+    #[error("`{}` cannot be written", path.display())]
+    KubeconfigUnwritable { path: PathBuf, source: std::io::Error },
     /// The ledger, or what looking at the world needs, failed.
     #[error("the world cannot be looked at")]
     Look { source: PortError },
@@ -51,7 +57,9 @@ impl Trouble {
             | Self::NobodyToAsk => Exit::BadInput,
             Self::WorldUnwritable { .. }
             | Self::Declined
-            | Self::NoRealHosts
+            | Self::NoRoom { .. }
+            | Self::NoProgram { .. }
+            | Self::KubeconfigUnwritable { .. }
             | Self::Look { .. }
             | Self::Signals { .. } => Exit::Failed,
         }
@@ -64,12 +72,17 @@ impl Trouble {
                 "the smallest world is the line `bare: 3`: three machines with Docker and nothing else"
             }
             Self::NobodyToAsk => "say `--force` to remove without being asked",
-            Self::NoRealHosts => "say `--simulate WORLD.yml`; real hosts come with the next release",
+            Self::NoRoom { .. } => "name another directory for temporary files in `TMPDIR`",
+            Self::KubeconfigUnwritable { .. } => {
+                "the cluster itself is as told above; run `windlass up` again"
+            }
             Self::Look { .. } => {
                 "nothing was changed; if the ledger file is damaged, move it away: it is \
                                   brought back from a control-plane node"
             }
-            Self::WorldUnwritable { .. } | Self::Declined | Self::Signals { .. } => return None,
+            Self::WorldUnwritable { .. } | Self::Declined | Self::NoProgram { .. } | Self::Signals { .. } => {
+                return None;
+            }
         };
         Some(help.to_owned())
     }

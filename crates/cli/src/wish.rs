@@ -113,8 +113,17 @@ impl Wish {
         latest.1.clone()
     }
 
+    /// cluster.yml as it is written.
+    pub(crate) fn spec(&self) -> &ClusterSpec {
+        &self.spec
+    }
+
+    /// A secret of cluster.yml.
+    pub(crate) fn secret(&self, name: &str) -> Option<&Secret<String>> {
+        self.secrets.get(name)
+    }
+
     /// The name or address that stands for all API servers.
-    #[expect(dead_code, reason = "simulated machines have no API that kubectl could reach")]
     pub(crate) fn endpoint(&self) -> Option<&EndpointSpec> {
         self.spec.windlass.endpoint.as_ref()
     }

@@ -34,6 +34,7 @@ pub struct RemoteFleet {
     bastion: tokio::sync::Mutex<Option<std::path::PathBuf>>,
     bastion_connections: Arc<Counts>,
     keys: Mutex<Option<Arc<Keys>>>,
+    may_change: AtomicBool,
     pub(crate) image: OnceCell<Arc<NodeImage>>,
     /// The control-plane node that answered last.
     pub(crate) last_api: Mutex<Option<NodeName>>,
@@ -100,9 +101,20 @@ impl RemoteFleet {
             bastion: tokio::sync::Mutex::default(),
             bastion_connections: Arc::default(),
             keys: Mutex::default(),
+            may_change: AtomicBool::new(false),
             image: OnceCell::new(),
             last_api: Mutex::default(),
         })
+    }
+
+    /// From now on a look may bring the image of windlass' own program onto a node, where otherwise it could not
+    /// see all. Until then a look leaves no trace, and takes what it cannot see for filled.
+    pub fn begin_changes(&self) {
+        self.may_change.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn may_leave_traces(&self) -> bool {
+        self.may_change.load(Ordering::Relaxed)
     }
 
     /// What has been asked of the machines so far.
@@ -120,19 +132,16 @@ impl RemoteFleet {
     }
 
     /// Ends all connections. A verb that is under way may still end well, or tell of a lost connection.
-    pub async fn close(self) {
+    pub async fn close(&self) {
         let machines = std::mem::take(&mut *locked(&self.machines));
         let closing = machines.into_values().map(|machine| async move {
-            let link = machine.connection.lock().await.link.take();
-            if let Some(link) = link.and_then(Arc::into_inner) {
+            if let Some(link) = machine.connection.lock().await.link.take() {
                 link.close().await;
             }
         });
         futures_util::future::join_all(closing).await;
         if let Some(control) = self.bastion.lock().await.take() {
-            let session = openssh::Session::resume_mux(control.into_boxed_path(), None);
-            // Should it fail, the process ends by itself a little later.
-            let _ = tokio::time::timeout(Duration::from_secs(5), session.close()).await;
+            crate::link::stop(&control).await;
         }
     }
 
