@@ -18,9 +18,9 @@ use crate::room::Room;
 use crate::settings::Settings;
 use crate::trouble::lasting;
 
-/// For how long nobody tries again to reach a machine that was not reached: those who waited for the same
-/// connection are told the same.
-const REST: Duration = Duration::from_secs(2);
+/// For how long, at least and at most, nobody tries again to reach a machine that was not reached. In between it is
+/// as long as the last try took: who asks again at once is told the same, and waits for nothing.
+const REST: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(15));
 
 /// The machines, reached over SSH.
 ///
@@ -55,6 +55,7 @@ pub(crate) struct Machine {
 #[derive(Debug, Default)]
 struct Connection {
     link: Option<Arc<Link>>,
+    /// Until when nobody tries again, and why.
     failed: Option<(Instant, PortError)>,
 }
 
@@ -189,6 +190,10 @@ impl RemoteFleet {
         locked(&self.machines).get(node).cloned().ok_or_else(|| lasting(format!("{node} was never enrolled")))
     }
 
+    pub(crate) fn machines(&self) -> Vec<Arc<Machine>> {
+        locked(&self.machines).values().cloned().collect()
+    }
+
     /// The machines that have an API server.
     pub(crate) fn control_planes(&self) -> Vec<Arc<Machine>> {
         let has_api = |machine: &&Arc<Machine>| machine.last.roles.contains(&Role::ControlPlane);
@@ -208,17 +213,17 @@ impl RemoteFleet {
 
     /// The connection to a machine; a new one, if there is none that works.
     pub(crate) async fn link_of(&self, machine: &Machine) -> PortResult<Arc<Link>> {
-        let asked = Instant::now();
         let mut connection = machine.connection.lock().await;
         if let Some(link) = connection.link.as_ref().filter(|link| link.is_alive()) {
             return Ok(link.clone());
         }
         connection.link = None;
-        if let Some((when, error)) = &connection.failed
-            && (*when > asked || when.elapsed() < REST)
+        if let Some((until, error)) = &connection.failed
+            && *until > Instant::now()
         {
             return Err(error.clone());
         }
+        let begun = Instant::now();
         let made = self.connect(machine).await;
         match made {
             Ok(link) => {
@@ -227,7 +232,8 @@ impl RemoteFleet {
                 Ok(link)
             }
             Err(error) => {
-                connection.failed = Some((Instant::now(), error.clone()));
+                let rest = begun.elapsed().clamp(REST.0, REST.1);
+                connection.failed = Some((Instant::now() + rest, error.clone()));
                 Err(error)
             }
         }

@@ -156,7 +156,7 @@ impl Link {
 
     async fn why_no_docker(&self, socket: &FilePath, trouble: Trouble) -> PortError {
         let script = format!(
-            "s={}; if [ ! -e \"$s\" ]; then command -v dockerd >/dev/null && echo stopped || echo absent; \
+            "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; s={}; if [ ! -e \"$s\" ]; then command -v dockerd >/dev/null && echo stopped || echo absent; \
              elif [ ! -w \"$s\" ]; then echo forbidden; id -un; else echo deaf; fi",
             quoted(socket.as_str())
         );
