@@ -68,6 +68,9 @@ fn run_with(command: &Command, printer: &Printer) -> Result<Exit, Trouble> {
     let session = Session { command, printer, source: &source, wish: &wish, diagnostics, scene };
     real_time(async {
         let ended = session.carry_out().await;
+        if matches!((command, &ended), (Command::Remove(_), Ok(Exit::Done))) {
+            session.scene.leave_nothing().await;
+        }
         session.scene.close().await;
         ended
     })

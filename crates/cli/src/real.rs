@@ -36,6 +36,11 @@ impl Real {
         Ok(Self { fleet, ledger: FileLedger::beside(source.path()), config, endpoint })
     }
 
+    /// Takes windlass' own program off all machines.
+    pub(crate) async fn leave_nothing(&self) {
+        self.fleet.remove_images().await;
+    }
+
     /// Lets go of all machines.
     pub(crate) async fn close(&self) {
         self.fleet.close().await;

@@ -55,10 +55,13 @@ fn wrong_usage_ends_with_64() {
 }
 
 #[test]
-fn without_simulated_machines_nothing_is_pretended() {
-    let mut lab = Lab::with_three_nodes("real");
+fn without_simulated_machines_the_real_ones_are_reached_for() {
+    // Nothing listens at the first port of this machine.
+    let config = "nodes: [{address: 127.0.0.1, port: 1, user: ops, role: [controlplane, etcd, worker]}]\n";
+    let mut lab = Lab::new("real").with("cluster.yml", config);
     lab.note("plan");
     lab.note("up");
+    assert_eq!(lab.files(), ["cluster.yml"]);
     lab.compare("real.out");
 }
 
