@@ -29,3 +29,4 @@ pub use self::images::NODE_IMAGE;
 pub use self::problem::{Problem, Severity};
 pub use self::render::render;
 pub use self::resolve::{Resolution, resolve};
+pub use self::secrets::REGISTRY_AUTH;

@@ -13,7 +13,7 @@ use crate::{cloud, texts};
 /// Docker's configuration with the credentials of private registries, for kubelet's pulls.
 ///
 /// kubelet reads the file anew every few minutes, so that no container is replaced when a password changes.
-pub(crate) const REGISTRY_AUTH: &str = "registry-auth";
+pub const REGISTRY_AUTH: &str = "registry-auth";
 
 /// The kubeconfig by which the API server reaches the webhook that checks tokens.
 pub(crate) const AUTHN_WEBHOOK: &str = "authn-webhook";

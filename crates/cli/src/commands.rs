@@ -8,17 +8,18 @@ use windlass_engine::{
     observe_and_plan,
 };
 use windlass_model::Plan;
-use windlass_remote::{Looks, MachineStats, Stats};
+use windlass_remote::{HostKeys, MachineStats, Stats};
 use windlass_spec::Diagnostic;
 
+use crate::access;
 use crate::arguments::{Command, Graph};
 use crate::course::{Course, Goal};
 use crate::exit::Exit;
-use crate::hosts::Hosts;
 use crate::json::{DiagnosticsDocument, PlanDocument, RunDocument, RunFacts};
 use crate::ledger_file::FileLedger;
 use crate::printer::{Printer, ask, somebody_is_there};
 use crate::progress::{Both, Progress};
+use crate::real::Real;
 use crate::render::{Paint, PlanView, RunView, Sight, changes, counted, graph, plan, result};
 use crate::scene::{Run, Scene};
 use crate::simulate::Simulation;
@@ -61,16 +62,18 @@ fn run_with(command: &Command, printer: &Printer) -> Result<Exit, Trouble> {
         let session = Session { command, printer, source: &source, wish: &wish, diagnostics, scene: &scene };
         return simulated_time(session.carry_out());
     }
-    let looks = match command {
-        Command::Plan(_) => Looks::LeaveNoTrace,
-        Command::Up(_) | Command::CertRotate(_) | Command::Remove(_) => Looks::MayLoadImage,
-    };
-    let scene = Hosts::of(common, source.path(), &wish, looks)?;
-    let (source, wish) = (&source, &wish);
-    real_time(async move {
-        let exit = Session { command, printer, source, wish, diagnostics, scene: &scene }.carry_out().await;
+    let host_keys = if common.ssh_strict { HostKeys::KnownOnly } else { HostKeys::AcceptNew };
+    let mut settings = access::settings(&wish, host_keys).map_err(|source| Trouble::OwnProgram { source })?;
+    settings.known_hosts.clone_from(&common.ssh_known_hosts);
+    let scene = Real::open(&source, settings, wish.endpoint())?;
+    let session = Session { command, printer, source: &source, wish: &wish, diagnostics, scene: &scene };
+    real_time(async {
+        let ended = session.carry_out().await;
+        if matches!((command, &ended), (Command::Remove(_), Ok(Exit::Done))) {
+            scene.leave_nothing().await;
+        }
         scene.close().await;
-        exit
+        ended
     })
 }
 

@@ -6,18 +6,19 @@
 //!                       cluster.yml   └─ engine, on the machines of `simulate`
 //! ```
 
+mod access;
 mod arguments;
 mod commands;
 mod course;
 mod exit;
 mod file_commands;
-mod hosts;
 mod json;
 mod kubeconfig;
 mod ledger_file;
 mod printer;
 mod progress;
 mod questions;
+mod real;
 mod render;
 mod scene;
 mod simulate;

@@ -130,16 +130,23 @@ fn verb(request: &Request) -> &'static str {
         Request::Read { .. } => "read",
         Request::Remove { .. } => "remove",
         Request::Move { .. } => "move",
+        Request::CleanNetwork => "network",
         Request::Unmount { .. } => "unmount",
     }
 }
 
 fn body(image: &ImageRef, request: &Request, verb: &str) -> ContainerCreateBody {
     // What is mounted where matters only to those; they need the host's own space of mounts, and all privileges.
-    let in_host = matches!(request, Request::Remove { .. } | Request::Move { .. } | Request::Unmount { .. });
+    let in_host = match request {
+        Request::Look { .. } | Request::Put { .. } | Request::Read { .. } => false,
+        Request::Remove { .. } | Request::Move { .. } | Request::CleanNetwork | Request::Unmount { .. } => {
+            true
+        }
+    };
+    let in_network = matches!(request, Request::CleanNetwork);
     let host = HostConfig {
         auto_remove: Some(true),
-        network_mode: Some("none".to_owned()),
+        network_mode: Some(if in_network { "host" } else { "none" }.to_owned()),
         log_config: Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None }),
         ipc_mode: Some("none".to_owned()),
         // Where Docker maps users, root in the container must be root all the same.
@@ -161,7 +168,7 @@ fn body(image: &ImageRef, request: &Request, verb: &str) -> ContainerCreateBody 
         attach_stderr: Some(true),
         open_stdin: Some(true),
         stdin_once: Some(true),
-        network_disabled: Some(true),
+        network_disabled: Some(!in_network),
         host_config: Some(host),
         ..ContainerCreateBody::default()
     }

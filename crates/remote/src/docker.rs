@@ -28,8 +28,9 @@ use crate::trouble::{Trouble, already, lasting};
 pub(crate) const ASK_WITHIN: Duration = Duration::from_secs(20);
 /// How long making, starting, renaming or removing may take.
 const ACT_WITHIN: Duration = Duration::from_secs(60);
-/// How long a container is given to end by itself before it is killed. etcd and the API server finish in less.
-const GRACE_SECONDS: i32 = 20;
+/// How long a container is given to end by itself before it is killed, as Docker does by default. etcd and the API
+/// server finish in less, unless what they wait for is gone.
+const GRACE_SECONDS: i32 = 10;
 /// How long a pull may stand still.
 const PULL_STANDS_STILL: Duration = Duration::from_secs(300);
 /// How long a pull may take at all.

@@ -18,9 +18,9 @@ use crate::room::Room;
 use crate::settings::Settings;
 use crate::trouble::lasting;
 
-/// For how long nobody tries again to reach a machine that was not reached: those who waited for the same
-/// connection are told the same.
-const REST: Duration = Duration::from_secs(2);
+/// For how long, at least and at most, nobody tries again to reach a machine that was not reached. In between it is
+/// as long as the last try took: who asks again at once is told the same, and waits for nothing.
+const REST: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(15));
 
 /// The machines, reached over SSH.
 ///
@@ -34,6 +34,7 @@ pub struct RemoteFleet {
     bastion: tokio::sync::Mutex<Option<std::path::PathBuf>>,
     bastion_connections: Arc<Counts>,
     keys: Mutex<Option<Arc<Keys>>>,
+    may_change: AtomicBool,
     pub(crate) image: OnceCell<Arc<NodeImage>>,
     /// The control-plane node that answered last.
     pub(crate) last_api: Mutex<Option<NodeName>>,
@@ -54,6 +55,7 @@ pub(crate) struct Machine {
 #[derive(Debug, Default)]
 struct Connection {
     link: Option<Arc<Link>>,
+    /// Until when nobody tries again, and why.
     failed: Option<(Instant, PortError)>,
 }
 
@@ -100,9 +102,20 @@ impl RemoteFleet {
             bastion: tokio::sync::Mutex::default(),
             bastion_connections: Arc::default(),
             keys: Mutex::default(),
+            may_change: AtomicBool::new(false),
             image: OnceCell::new(),
             last_api: Mutex::default(),
         })
+    }
+
+    /// From now on a look may bring the image of windlass' own program onto a node, where otherwise it could not
+    /// see all. Until then a look leaves no trace, and takes what it cannot see for filled.
+    pub fn begin_changes(&self) {
+        self.may_change.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn may_leave_traces(&self) -> bool {
+        self.may_change.load(Ordering::Relaxed)
     }
 
     /// What has been asked of the machines so far.
@@ -120,19 +133,16 @@ impl RemoteFleet {
     }
 
     /// Ends all connections. A verb that is under way may still end well, or tell of a lost connection.
-    pub async fn close(self) {
+    pub async fn close(&self) {
         let machines = std::mem::take(&mut *locked(&self.machines));
         let closing = machines.into_values().map(|machine| async move {
-            let link = machine.connection.lock().await.link.take();
-            if let Some(link) = link.and_then(Arc::into_inner) {
+            if let Some(link) = machine.connection.lock().await.link.take() {
                 link.close().await;
             }
         });
         futures_util::future::join_all(closing).await;
         if let Some(control) = self.bastion.lock().await.take() {
-            let session = openssh::Session::resume_mux(control.into_boxed_path(), None);
-            // Should it fail, the process ends by itself a little later.
-            let _ = tokio::time::timeout(Duration::from_secs(5), session.close()).await;
+            crate::link::stop(&control).await;
         }
     }
 
@@ -180,6 +190,10 @@ impl RemoteFleet {
         locked(&self.machines).get(node).cloned().ok_or_else(|| lasting(format!("{node} was never enrolled")))
     }
 
+    pub(crate) fn machines(&self) -> Vec<Arc<Machine>> {
+        locked(&self.machines).values().cloned().collect()
+    }
+
     /// The machines that have an API server.
     pub(crate) fn control_planes(&self) -> Vec<Arc<Machine>> {
         let has_api = |machine: &&Arc<Machine>| machine.last.roles.contains(&Role::ControlPlane);
@@ -199,17 +213,17 @@ impl RemoteFleet {
 
     /// The connection to a machine; a new one, if there is none that works.
     pub(crate) async fn link_of(&self, machine: &Machine) -> PortResult<Arc<Link>> {
-        let asked = Instant::now();
         let mut connection = machine.connection.lock().await;
         if let Some(link) = connection.link.as_ref().filter(|link| link.is_alive()) {
             return Ok(link.clone());
         }
         connection.link = None;
-        if let Some((when, error)) = &connection.failed
-            && (*when > asked || when.elapsed() < REST)
+        if let Some((until, error)) = &connection.failed
+            && *until > Instant::now()
         {
             return Err(error.clone());
         }
+        let begun = Instant::now();
         let made = self.connect(machine).await;
         match made {
             Ok(link) => {
@@ -218,7 +232,8 @@ impl RemoteFleet {
                 Ok(link)
             }
             Err(error) => {
-                connection.failed = Some((Instant::now(), error.clone()));
+                let rest = begun.elapsed().clamp(REST.0, REST.1);
+                connection.failed = Some((Instant::now() + rest, error.clone()));
                 Err(error)
             }
         }

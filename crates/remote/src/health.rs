@@ -77,9 +77,9 @@ fn is_any(host: &str) -> bool {
 /// For how many seconds after its start a component that does not answer counts as starting.
 pub(crate) fn grace(name: &ContainerName) -> u64 {
     match Component::of_container(name) {
-        // It waits for etcd's majority, and fills its caches.
-        Some(Component::KubeApiserver) => 60,
-        _ => 30,
+        Some(Component::Etcd) => 30,
+        // They wait for others: for etcd's majority, for an API server, for Docker.
+        _ => 60,
     }
 }
 

@@ -32,4 +32,4 @@ mod trouble;
 pub use clock::SystemClock;
 pub use fleet::{MachineStats, RemoteFleet, Stats};
 pub use image::ImageError;
-pub use settings::{Access, Agent, Bastion, HostKeys, KeySource, Looks, Settings};
+pub use settings::{Access, Agent, Bastion, HostKeys, KeySource, Settings};

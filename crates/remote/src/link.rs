@@ -51,7 +51,8 @@ pub(crate) struct Link {
     room: Arc<Room>,
     forwards: tokio::sync::Mutex<BTreeMap<Far, PathBuf>>,
     is_alive: Arc<AtomicBool>,
-    hold: Hold,
+    /// Lets go of the ssh process with the link.
+    _hold: Hold,
 }
 
 /// A place on the node, or as the node sees it.
@@ -93,7 +94,7 @@ impl Link {
             room: room.clone(),
             forwards,
             is_alive,
-            hold,
+            _hold: hold,
         };
         let negotiated = link.call(CONTROL_WITHIN, link.docker.clone().negotiate_version()).await;
         link.docker = match negotiated {
@@ -148,17 +149,14 @@ impl Link {
         }
     }
 
-    /// Ends the ssh process.
-    pub(crate) async fn close(self) {
-        let Self { session, hold, docker, .. } = self;
-        drop((hold, docker));
-        // Should it fail, the process ends by itself a little later.
-        let _ = timeout(CONTROL_WITHIN, session.close()).await;
+    /// Ends the ssh process, once the last who uses it has let go.
+    pub(crate) async fn close(&self) {
+        stop(self.session.control_socket()).await;
     }
 
     async fn why_no_docker(&self, socket: &FilePath, trouble: Trouble) -> PortError {
         let script = format!(
-            "s={}; if [ ! -e \"$s\" ]; then command -v dockerd >/dev/null && echo stopped || echo absent; \
+            "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; s={}; if [ ! -e \"$s\" ]; then command -v dockerd >/dev/null && echo stopped || echo absent; \
              elif [ ! -w \"$s\" ]; then echo forbidden; id -un; else echo deaf; fi",
             quoted(socket.as_str())
         );
@@ -192,6 +190,13 @@ impl Drop for Hold {
     fn drop(&mut self) {
         self.0.abort();
     }
+}
+
+/// Tells an ssh process to end, once the last who uses it has let go.
+pub(crate) async fn stop(control: &std::path::Path) {
+    let session = Session::resume_mux(control.into(), None);
+    // Should it fail, the process ends by itself a little later.
+    let _ = timeout(CONTROL_WITHIN, session.close()).await;
 }
 
 async fn open_forward(session: &Session, room: &Room, far: &Far) -> Result<PathBuf, String> {

@@ -18,7 +18,6 @@ use crate::fleet::{Machine, RemoteFleet};
 use crate::health;
 use crate::link::Link;
 use crate::seen::{Known, Listed, listed};
-use crate::settings::Looks;
 use crate::trouble::lasting;
 
 impl RemoteFleet {
@@ -147,7 +146,7 @@ impl RemoteFleet {
         if unprivileged.is_whole() {
             return Ok(Files::partly(unprivileged, scope));
         }
-        if self.settings.looks == Looks::MayLoadImage {
+        if self.may_leave_traces() {
             return match self.ask(machine, link, request()).await? {
                 Answer::Seen(seen) => Ok(seen.into()),
                 other => Err(strange(link, &other)),

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use bollard::query_parameters::{
     ImportImageOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+    RemoveImageOptions,
 };
 use futures_util::TryStreamExt;
+use futures_util::future::join_all;
 use tokio::sync::mpsc;
 use windlass_engine::{FilePut, LookScope, NewContainer, Nodes, PortError, PortResult};
 use windlass_model::{
@@ -31,6 +33,9 @@ use crate::trouble::{already, lasting};
 const LOAD_WITHIN: Duration = Duration::from_secs(600);
 /// How long the removal of one container of a pod may take.
 const REMOVE_WITHIN: Duration = Duration::from_secs(60);
+/// How often the image is tried to be removed while a container of it ends, and how long it waits in between.
+const REMOVALS: u32 = 20;
+const BETWEEN_REMOVALS: Duration = Duration::from_millis(100);
 /// How many parts of the image wait for the network at most.
 const PARTS: usize = 4;
 /// From what age on a container that answers one request is a left-over of a run that was cut off.
@@ -128,6 +133,7 @@ impl Nodes for RemoteFleet {
         let machine = self.machine(node)?;
         let link = self.link_of(&machine).await?;
         remove_pods(&link).await?;
+        self.have_done(node, Request::CleanNetwork).await?;
         self.have_done(node, Request::Unmount { below: BTreeSet::from([FilePath::from(KUBELET)]) }).await
     }
 }
@@ -161,6 +167,26 @@ impl RemoteFleet {
                 }
             }
         }
+    }
+
+    /// Removes the image of windlass' own program from every machine that is connected and runs nothing of it.
+    ///
+    /// *Assumes* that no verb is under way. What cannot be removed stays; nothing depends on it.
+    pub async fn remove_images(&self) {
+        let removals = self.machines().into_iter().map(|machine| async move {
+            let Some(link) = machine.connected() else { return };
+            machine.has_image.store(false, Ordering::Relaxed);
+            let name = self.settings.node_image.as_str();
+            for _ in 0..REMOVALS {
+                let call = link.docker.remove_image(name, None::<RemoveImageOptions>, None);
+                match link.call(ASK_WITHIN, call).await {
+                    // The container of the last request may still be on its way out.
+                    Err(trouble) if trouble.is(409) => tokio::time::sleep(BETWEEN_REMOVALS).await,
+                    _ => break,
+                }
+            }
+        });
+        join_all(removals).await;
     }
 
     /// Brings the image with this very program onto a node, and clears away what runs that were cut off left.

@@ -24,8 +24,6 @@ pub struct Settings {
     pub node_image: ImageRef,
     /// The program of that image: one static file.
     pub program: PathBuf,
-    /// Whether a look may load that image.
-    pub looks: Looks,
 }
 
 /// How strictly host keys are checked.
@@ -36,16 +34,6 @@ pub enum HostKeys {
     AcceptNew,
     /// Only hosts that are known already are talked to.
     KnownOnly,
-}
-
-/// Whether a look may leave something behind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Looks {
-    /// Nothing: on a node without the image, files that only root may read are not seen.
-    #[default]
-    LeaveNoTrace,
-    /// The image, where it is not there yet, if anything else on the node could not be seen without it.
-    MayLoadImage,
 }
 
 /// What opens a machine.

@@ -9,6 +9,7 @@
 mod clean;
 mod etcd;
 mod look;
+mod network;
 pub mod protocol;
 mod put;
 mod serve;

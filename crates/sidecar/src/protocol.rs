@@ -64,6 +64,8 @@ pub enum Request {
         /// Its new name.
         to: FilePath,
     },
+    /// Takes away what Kubernetes has put into the host's network: rules and interfaces.
+    CleanNetwork,
     /// Unmounts whatever is mounted below directories of this name, such as `/var/lib/kubelet`, under any prefix.
     Unmount {
         /// The end of the directories' names.

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::protocol::{Answer, Asked, PROTOCOL, Request, read, write};
-use crate::{clean, look, put};
+use crate::{clean, look, network, put};
 
 /// Where the container sees the host's files.
 pub const HOST: &str = "/host";
@@ -60,6 +60,7 @@ pub fn answer(asked: Asked) -> Answer {
         Request::Put { files } => put::put(&files).map(|()| Answer::Done),
         Request::Remove { paths } => clean::remove(&paths).map(|()| Answer::Done),
         Request::Move { path, to } => clean::move_aside(&path, &to).map(|()| Answer::Done),
+        Request::CleanNetwork => network::clean().map(|()| Answer::Done),
         Request::Unmount { below } => clean::unmount(&below).map(|()| Answer::Done),
     };
     done.unwrap_or_else(|error| Answer::Failed(error.to_string()))

@@ -67,6 +67,7 @@ fn machines_that_refuse_ssh_are_named_with_their_cause() {
         .with("cluster.yml", &format!("nodes:\n{nodes}kubernetes_version: v1.30.5-rancher1-1\n"));
     lab.note("plan");
     lab.note("up");
+    assert_eq!(lab.files(), ["cluster.yml"]);
     lab.compare("real.out");
 }
 

@@ -1,0 +1,133 @@
+//! Takes away what Kubernetes and its network plugins have put into the host's network, by the host's own programs.
+//!
+//! Rules are read, those of Kubernetes left out, and the rest put back in one go: what others have put there, Docker
+//! above all, stays as it is. A host without a program has nothing that it could have made.
+
+use std::io::{self, Write};
+use std::process::{Command, Output, Stdio};
+
+use crate::serve::{At, Fault};
+
+/// Each keeps rules of its own: those of the older kernel interface and of the newer, for both versions of IP.
+const TABLES: [&str; 4] = ["iptables-legacy", "iptables-nft", "ip6tables-legacy", "ip6tables-nft"];
+/// What the names of chains begin with that Kubernetes and its plugins make.
+const CHAINS: [&str; 4] = ["KUBE-", "CNI-", "cali-", "FLANNEL-"];
+/// The interfaces of network plugins and of kube-proxy: whole names, or beginnings that end with a star.
+const INTERFACES: [&str; 7] =
+    ["cni0", "flannel.1", "kube-ipvs0", "nodelocaldns", "vxlan.calico", "cali*", "weave"];
+/// Where a host may have its programs.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Takes all of it away.
+pub(crate) fn clean() -> Result<(), Fault> {
+    TABLES.iter().try_for_each(|tables| clean_rules(tables).at(tables))?;
+    clean_interfaces().at("ip")
+}
+
+fn clean_rules(tables: &str) -> io::Result<()> {
+    let Some(output) = run(&format!("{tables}-save"), &[], None)? else { return Ok(()) };
+    let rules = String::from_utf8_lossy(&output.stdout);
+    let Some(rest) = without_ours(&rules) else { return Ok(()) };
+    run(&format!("{tables}-restore"), &[], Some(rest.as_bytes())).map(|_| ())
+}
+
+/// The rules without those of Kubernetes; none if there are none of those.
+fn without_ours(rules: &str) -> Option<String> {
+    let is_ours = |line: &str| {
+        let names = |chain: &str| CHAINS.iter().any(|begin| chain.starts_with(begin));
+        let mut words = line.split(' ');
+        line.strip_prefix(':').is_some_and(names)
+            || (line.starts_with("-A ") && words.any(names))
+            || line.contains("--comment \"kubernetes ")
+    };
+    rules.lines().any(is_ours).then(|| {
+        rules.lines().filter(|line| !is_ours(line)).fold(String::new(), |all, line| all + line + "\n")
+    })
+}
+
+fn clean_interfaces() -> io::Result<()> {
+    let Some(output) = run("ip", &["-o", "link"], None)? else { return Ok(()) };
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        if let Some(name) = interface(line).filter(|name| is_of_plugins(name)) {
+            run("ip", &["link", "delete", name], None)?;
+        }
+    }
+    Ok(())
+}
+
+/// The name in a line such as `5: cni0: <BROADCAST…` or `7: veth1@if2: <…`.
+fn interface(line: &str) -> Option<&str> {
+    let name = line.split(' ').nth(1)?.strip_suffix(':')?;
+    Some(name.split_once('@').map_or(name, |(name, _)| name))
+}
+
+fn is_of_plugins(name: &str) -> bool {
+    INTERFACES.iter().any(|wanted| match wanted.strip_suffix('*') {
+        Some(begin) => name.starts_with(begin),
+        None => name == *wanted,
+    })
+}
+
+/// Runs a program of the host; none if it has no such program.
+fn run(program: &str, arguments: &[&str], input: Option<&[u8]>) -> io::Result<Option<Output>> {
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().env("PATH", PATH);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = match command.spawn() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        spawned => spawned?,
+    };
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input.unwrap_or_default())?;
+    }
+    let output = child.wait_with_output()?;
+    if output.status.success() {
+        return Ok(Some(output));
+    }
+    let told = String::from_utf8_lossy(&output.stderr);
+    let last = told.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it failed without a word");
+    Err(io::Error::other(format!("{program}: {last}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_rules_of_kubernetes_go() {
+        let rules = "\
+*nat
+:PREROUTING ACCEPT [0:0]
+:DOCKER - [0:0]
+:KUBE-SERVICES - [0:0]
+:CNI-HOSTPORT-DNAT - [0:0]
+-A PREROUTING -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES
+-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+-A KUBE-SERVICES -j RETURN
+COMMIT
+";
+        let rest = "\
+*nat
+:PREROUTING ACCEPT [0:0]
+:DOCKER - [0:0]
+-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+COMMIT
+";
+        assert_eq!(without_ours(rules).as_deref(), Some(rest));
+        assert_eq!(without_ours(rest), None);
+    }
+
+    #[test]
+    fn interfaces_of_plugins_are_told_from_others() {
+        let lines = [
+            "1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536",
+            "5: cni0: <BROADCAST> mtu 1500",
+            "7: cali12@if3: <BROADCAST>",
+            "8: docker0: <BROADCAST>",
+            "9: cni01: <BROADCAST>",
+        ];
+        let gone: Vec<&str> =
+            lines.into_iter().filter_map(interface).filter(|name| is_of_plugins(name)).collect();
+        assert_eq!(gone, ["cni0", "cali12"]);
+    }
+}
