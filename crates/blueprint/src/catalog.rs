@@ -367,11 +367,9 @@ mod tests {
         }
         for (version, images) in &catalog.versions {
             assert!(catalog.knows_flags_of(version), "{version}");
-            assert_eq!(
-                images.keys().collect::<Vec<_>>(),
-                ["etcd", "kubernetes", "nginx_proxy", "pod_infra_container"],
-                "{version}"
-            );
+            for needed in ["etcd", "kubernetes", "nginx_proxy", "pod_infra_container"] {
+                assert!(images.contains_key(needed), "{version} {needed}");
+            }
         }
     }
 

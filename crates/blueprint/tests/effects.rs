@@ -82,3 +82,11 @@ fn a_version_of_rke_1_that_is_not_listed_takes_after_its_neighbour() {
         assert!(of(unknown).is_none(), "{unknown}");
     }
 }
+
+#[test]
+fn the_reference_names_the_default_version_of_the_catalog() {
+    let schema = windlass_spec::json_schema();
+    let about = schema["properties"]["kubernetes_version"]["description"].as_str().unwrap();
+    let default = Catalog::builtin().default_version();
+    assert!(about.ends_with(&format!("Default: {default}.")), "{about}");
+}

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use windlass_model::{
-    Birth, Component, EtcdData, EtcdSeen, FindingKind, Foundation, KubernetesVersion, Maker, NodeName,
-    NodeSeen, NodeTarget, Role,
+    Birth, CertKind, Component, EtcdData, EtcdSeen, FindingKind, Foundation, Intent, KubernetesVersion,
+    Maker, NodeName, NodeSeen, NodeTarget, Role,
 };
 
 use crate::planner::Planner;
@@ -18,6 +18,7 @@ impl Planner<'_> {
         let before = self.findings.len();
         self.refuse_two_lineages();
         self.refuse_lost_keys();
+        self.refuse_unreadable_secrets();
         self.refuse_new_foundation();
         self.refuse_moved_machines();
         self.refuse_version_jumps();
@@ -47,6 +48,36 @@ impl Planner<'_> {
                 ),
                 "take these nodes out of cluster.yml, or run `windlass remove` on them with their own \
                  cluster.yml first"
+                    .to_owned(),
+                None,
+            );
+        }
+    }
+
+    /// Secrets that are encrypted by a key of the ledger are lost with it: the wish never lets go of it.
+    fn refuse_unreadable_secrets(&mut self) {
+        if !matches!(self.intent, Intent::Converge { .. }) || self.seen.ledger.born == Birth::Expected {
+            return;
+        }
+        let unwished: Vec<String> = self
+            .seen
+            .ledger
+            .certs
+            .iter()
+            .filter(|(name, face)| {
+                face.wish.kind == CertKind::KeyPair && !self.wish.certs.contains_key(*name)
+            })
+            .map(|(name, _)| format!("`{name}`"))
+            .collect();
+        if !unwished.is_empty() {
+            self.refuse(
+                "cluster/secrets",
+                format!(
+                    "Secrets in etcd are encrypted by {}, and cluster.yml no longer asks for it",
+                    unwished.join(", ")
+                ),
+                "they could never be read again: write `secrets_encryption_config: {enabled: true}` without \
+                 `custom_config`; to take encryption back is not done yet"
                     .to_owned(),
                 None,
             );

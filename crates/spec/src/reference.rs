@@ -10,8 +10,8 @@ pub fn reference() -> String {
     let mut page = "\
 # cluster.yml
 
-Every key of the format: RKE 1's, all of it, and none besides. Only `nodes` is needed. This page is generated from the
-table that reading goes by; `windlass schema` prints the same as a JSON Schema, for editors.
+Every key of the format: all of RKE 1's, and under `windlass` a few that are not. Only `nodes` is needed. This page is
+generated from the table that reading goes by; `windlass schema` prints the same as a JSON Schema, for editors.
 
 A **text** takes any scalar and keeps it as it is written: `1.20` stays `1.20`. A **flag** is `true` or `false`, also
 written `yes`, `no`, `on` or `off`, never quoted. A key without a value, and an empty text, mean that the file is

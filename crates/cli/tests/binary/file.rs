@@ -83,3 +83,19 @@ fn the_schema_is_one_json_document() {
         serde_json::json!(["address", "role", "user"])
     );
 }
+
+#[test]
+fn the_key_of_encrypted_secrets_is_never_given_up() {
+    let encrypted = "services: {kube-api: {secrets_encryption_config: {enabled: true}}}\n";
+    let config = format!(
+        "nodes: [{{address: 10.0.0.1, hostname_override: node-1, user: ops, role: [controlplane, etcd, worker]}}]\n\
+         {encrypted}network: {{plugin: none}}\ndns: {{provider: none}}\ningress: {{provider: none}}\n\
+         monitoring: {{provider: none}}\n"
+    );
+    let mut lab = Lab::new("encryption").with("cluster.yml", &config).with("world.yml", "bare: 1\n");
+    lab.note("up --simulate world.yml --quiet");
+    lab.note("plan --simulate world.yml");
+    lab.edit("cluster.yml", "enabled: true", "enabled: false");
+    lab.note("plan --simulate world.yml");
+    lab.compare("encryption.out");
+}

@@ -47,8 +47,8 @@ const AWS_OVERRIDE: &[Key] = &[
 
 const AZURE: &[Key] = &[
     text("cloud", "the cloud"),
-    text("tenantId", "the tenant").needed(),
-    text("subscriptionId", "the subscription").needed(),
+    text("tenantId", "the tenant").or("needed with azure"),
+    text("subscriptionId", "the subscription").or("needed with azure"),
     text("resourceGroup", "the resource group"),
     text("location", "the location"),
     text("vnetName", "the virtual network"),
@@ -91,7 +91,7 @@ const OPENSTACK: &[Key] = &[
 ];
 
 const OPENSTACK_GLOBAL: &[Key] = &[
-    text("auth-url", "the identity service").needed(),
+    text("auth-url", "the identity service").or("needed with openstack"),
     text("username", "the user"),
     text("user-id", "the user by number"),
     secret("password", "the password"),

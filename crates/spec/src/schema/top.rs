@@ -11,7 +11,7 @@ use super::{Key, alien, flag, gone, integer, key, secret, section, text, text_ma
 pub(crate) const CLUSTER: &[Key] = &[
     key("nodes", Sections(NODE), "the machines of the cluster").needed(),
     section("services", SERVICES, "the components of Kubernetes, and etcd"),
-    section("network", NETWORK, "how pods reach each other"),
+    section("network", NETWORK, "how pods reach each other").later(),
     section("authentication", AUTHENTICATION, "who the API server believes"),
     section("authorization", AUTHORIZATION, "who may do what"),
     text("addons", "manifests of your own, applied after all else").later(),
@@ -73,7 +73,6 @@ pub(crate) const CLUSTER: &[Key] = &[
     alien("enable_cluster_monitoring", RANCHER),
     alien("enable_network_policy", RANCHER),
     alien("fleet_workspace_name", RANCHER),
-    alien("labels", RANCHER),
     alien("local_cluster_auth_endpoint", RANCHER),
     alien("scheduled_cluster_scan", RANCHER),
     alien("windows_prefered_cluster", RANCHER),
