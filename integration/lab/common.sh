@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 # Everything built is kept here, outside the repository, so that a fresh clone finds it again.
-cache=${WINDLASS_LAB_CACHE:-$HOME/.cache/windlass-lab}
+cache=${WINDLASS_LAB_CACHE:-${HOME:-/root}/.cache/windlass-lab}
 logs=$cache/logs
 mkdir -p "$logs"
 
@@ -33,7 +33,8 @@ logged() {
   shift
   if declare -F "$1" >/dev/null; then set -- bash "$lab/build" call "$@"; fi
   if ! "$@" >"$logs/$name.log" 2>&1; then
-    tail -n 20 "$logs/$name.log" >&2
+    # Which mirror this machine uses is nobody's business.
+    tail -n 20 "$logs/$name.log" | sed -E 's#https?://[^ ]+#(the archive)#g' >&2
     fail "$name failed; the whole log is $logs/$name.log"
   fi
 }
@@ -53,10 +54,21 @@ cached() {
   touch "$place"
 }
 
-# The Debian archive that this machine's own apt is told to use.
+# The Debian archive that this machine's own apt is told to use. What apt knows of an archive's origin, it has from
+# its lists, which a fresh machine lacks.
 mirror() {
+  local found
+  found=$(known_mirror)
+  if [ -z "$found" ]; then
+    apt-get update -q >&2
+    found=$(known_mirror)
+  fi
+  [ -n "$found" ] || fail "apt knows no Debian archive: see /etc/apt/sources.list"
+  echo "$found"
+}
+known_mirror() {
   apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(REPO_URI)' 'Created-By: Packages' |
-    awk -F'|' '$1 == "Debian" && $2 == "Debian" { print $3; exit }'
+    awk -F'|' '$1 == "Debian" && $2 == "Debian" && !seen++ { print $3 }'
 }
 
 # debian_tree DIRECTORY PACKAGE,PACKAGE…: a small Debian root file system with these packages. What apt keeps
@@ -64,7 +76,6 @@ mirror() {
 debian_tree() {
   local tree=$1 packages=$2 from
   from=$(mirror)
-  [ -n "$from" ] || fail "apt knows no Debian archive: see /etc/apt/sources.list and run apt-get update"
   mkdir -p "$cache/packages"
   debootstrap --variant=minbase --keyring="$keyring" --cache-dir="$cache/packages" --include="$packages" \
     "$suite" "$tree" "$from"

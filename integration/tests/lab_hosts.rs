@@ -3,7 +3,7 @@
 //! It needs root or a Docker engine, and builds the lab where that is missing; so it runs by `integration/lab/test`
 //! and not with the other tests.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::time::Duration;
 
@@ -116,6 +116,12 @@ fn what_befalls_a_host_is_seen_and_can_be_undone() -> Outcome {
     assert_eq!(said(node, "cat /proc/sys/net/ipv4/ip_forward")?, "0");
     assert_eq!(said(other, "cat /proc/sys/net/ipv4/ip_forward")?, "1");
 
+    let swaps = "Filename Type Size Used Priority\n/swapfile file 1048576 0 -2\n";
+    node.pretend_file("/proc/swaps", swaps)?;
+    assert_eq!(node.ssh("cat /proc/swaps")?.stdout, swaps);
+    node.restore_file("/proc/swaps")?;
+    assert_ne!(node.ssh("cat /proc/swaps")?.stdout, swaps);
+
     node.shut_out()?;
     assert_eq!(node.ssh("true")?.code, Some(255));
     node.let_in()?;
@@ -165,8 +171,54 @@ fn seeded_nodes_hold_the_images_and_share_nothing() -> Outcome {
     assert_eq!(said(lab.node(2), images)?, all);
     let version = lab.node(2).docker(["run", "--rm", "lab/hyperkube:v1.20.2", "kubelet", "--version"])?;
     assert_eq!(version, "Kubernetes v1.20.2\n");
-    let cluster = Cluster::all_roles(&lab, Images::Loaded).text();
-    assert!(cluster.contains(&lab.node(2).address));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs a lab; see integration/lab/test"]
+fn the_cluster_yml_of_a_lab_is_understood_without_a_warning() -> Outcome {
+    let lab = Lab::start(&LabShape::nodes(5))?;
+    let mut edited = Cluster::three_control_planes_two_workers(&lab);
+    edited
+        .set("services.kubelet.extra_args.max-pods", "150")
+        .set("authentication.sans", vec!["balancer.lab".to_owned()]);
+    edited.remove("cluster_name").set("nodes.4.labels.rack", "r1");
+    for cluster in [
+        Cluster::three_control_planes_two_workers(&lab),
+        Cluster::all_roles(&lab, Images::FromRegistry),
+        Cluster::all_roles(&lab, Images::Loaded),
+        edited,
+    ] {
+        let text = cluster.text();
+        let reading = windlass_spec::read(text.as_bytes());
+        assert_eq!(reading.diagnostics, [], "{text}");
+        let spec = reading.spec.expect("it has no errors");
+        let resolution =
+            windlass_blueprint::resolve(&spec, windlass_blueprint::Catalog::builtin(), &BTreeMap::new());
+        assert_eq!(resolution.problems, [], "{text}");
+        assert!(resolution.blueprint.is_some());
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs a lab; see integration/lab/test"]
+fn a_balancer_stands_in_front_of_the_hosts() -> Outcome {
+    let lab = Lab::start(&LabShape::nodes(2))?;
+    let (first, second) = (&lab.node(1).address, &lab.node(2).address);
+    let address = lab.start_balancer(&format!(
+        "include /etc/nginx/modules-enabled/*.conf;
+         events {{}}
+         stream {{ upstream hosts {{ server {first}:22; server {second}:22; }} server {{ listen 22; proxy_pass hosts; proxy_connect_timeout 1s; }} }}"
+    ))?;
+    let ask = format!("nc -w 5 {address} 22 </dev/null | head -c 4");
+    await_that(
+        "sshd answers through it",
+        Duration::from_secs(10),
+        || Ok(said(lab.node(1), &ask)? == "SSH-"),
+    )?;
+    lab.node(2).power_off()?;
+    assert_eq!(said(lab.node(1), &ask)?, "SSH-");
     Ok(())
 }
 
@@ -206,7 +258,7 @@ fn kubernetes_runs_on_the_hosts_and_a_dead_api_server_is_noticed() -> Outcome {
     for node in lab.nodes() {
         let mut heard = BTreeSet::new();
         await_that("both pods answer through the Service", Duration::from_secs(60), || {
-            let ask = "docker run --rm --network host lab/busybox:1 wget -q -T 2 -O - http://10.43.0.80";
+            let ask = "docker run --rm --network host lab/busybox:1 wget -q -O - http://10.43.0.80";
             heard.extend(Some(said(node, ask)?).filter(|name| !name.is_empty()));
             Ok(heard.len() == 2)
         })?;

@@ -67,6 +67,34 @@ impl Catalog {
         self.versions.get(version)
     }
 
+    /// The images of a version of RKE 1 that is not listed: Kubernetes' own by its name, the others from the nearest
+    /// listed version of the same minor, or else before it; which is given too.
+    ///
+    /// RKE 1 called its image `rancher/hyperkube` in each of its versions, and tagged it with the version without
+    /// the number behind the last dash.
+    pub fn images_like(
+        &self,
+        version: &KubernetesVersion,
+    ) -> Option<(&KubernetesVersion, BTreeMap<String, String>)> {
+        let (build, _) = version.suffix.strip_prefix("rancher")?.split_once('-')?;
+        if !self.knows_flags_of(version) || !build.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let listed = || self.versions.iter().filter(|(near, _)| !near.suffix.is_empty());
+        let same = |near: &KubernetesVersion| (near.major, near.minor) == (version.major, version.minor);
+        // A later etcd of the same minor is safe; one of an earlier minor may not read the data.
+        let (near, images) = listed()
+            .rfind(|(near, _)| *near <= version && same(near))
+            .or_else(|| listed().find(|(near, _)| same(near)))
+            .or_else(|| listed().rfind(|(near, _)| *near <= version))
+            .or_else(|| listed().next())?;
+        let mut images = images.clone();
+        let (major, minor, patch) = version.numbers();
+        let image = format!("rancher/hyperkube:v{major}.{minor}.{patch}-rancher{build}");
+        images.insert("kubernetes".to_owned(), image);
+        Some((near, images))
+    }
+
     /// Whether the flags of this version's minor are known.
     pub fn knows_flags_of(&self, version: &KubernetesVersion) -> bool {
         let minor = Minor::of(version);
@@ -105,7 +133,7 @@ struct Minors {
 pub(crate) struct Minor(u32, u32);
 
 impl Minor {
-    fn of(version: &KubernetesVersion) -> Self {
+    pub(crate) fn of(version: &KubernetesVersion) -> Self {
         Self(version.major, version.minor)
     }
 }
@@ -274,8 +302,34 @@ pub(crate) enum Feature {
     CriDockerd,
     /// Pods' images are pulled with credentials out of cluster.yml.
     RegistryAuth,
+    /// The nodes run in a cloud.
+    CloudProvider,
+    /// Secrets are encrypted in etcd.
+    Encryption,
+    /// The members of etcd are nodes of the cluster.
+    OwnEtcd,
+    /// etcd is outside of the cluster.
+    ExternalEtcd,
     /// Host directories are under another prefix than `/`.
     Prefix,
+}
+
+#[cfg(test)]
+impl Feature {
+    /// All of them.
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Rbac,
+        Self::Webhook,
+        Self::Audit,
+        Self::ServingCertificates,
+        Self::CriDockerd,
+        Self::RegistryAuth,
+        Self::CloudProvider,
+        Self::Encryption,
+        Self::OwnEtcd,
+        Self::ExternalEtcd,
+        Self::Prefix,
+    ];
 }
 
 /// What the conditions of entries are held against.

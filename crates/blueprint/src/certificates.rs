@@ -26,6 +26,8 @@ pub(crate) const KUBE_CA: &str = "kube-ca";
 pub(crate) const ETCD_CA: &str = "kube-etcd-ca";
 /// The authority of those who may speak for others to an extension API server.
 pub(crate) const REQUESTHEADER_CA: &str = "kube-apiserver-requestheader-ca";
+/// The key pair that the key is made of by which Secrets are encrypted.
+pub(crate) const ENCRYPTION: &str = "kube-encryption";
 /// The key pair that signs tokens of service accounts.
 pub(crate) const SERVICE_ACCOUNT: &str = "kube-service-account-token";
 
@@ -61,7 +63,12 @@ pub(crate) const LEAVES: [Leaf; 9] = {
         usages: &'static [Usage],
         organization: Option<&'static str>,
     ) -> Leaf {
-        Leaf { base, issuer, role, with: None, service, usages, organization }
+        // Only an etcd of the cluster's own has an authority that windlass signs by.
+        let with = match issuer.as_bytes() {
+            b"kube-etcd-ca" => Some(Feature::OwnEtcd),
+            _ => None,
+        };
+        Leaf { base, issuer, role, with, service, usages, organization }
     }
     const CONTROL_PLANE: Option<Role> = Some(Role::ControlPlane);
     const MASTERS: Option<&str> = Some("system:masters");
@@ -122,9 +129,13 @@ pub(crate) fn certificates(
     let valid_days = leaf_days(cluster);
     let mut certs: BTreeMap<CertName, CertWish> = [KUBE_CA, ETCD_CA, REQUESTHEADER_CA]
         .into_iter()
+        .filter(|name| *name != ETCD_CA || cluster.has(Feature::OwnEtcd))
         .map(|name| (CertName::from(name), alone(CertKind::Authority, name)))
         .collect();
     certs.insert(SERVICE_ACCOUNT.into(), alone(CertKind::KeyPair, SERVICE_ACCOUNT));
+    if cluster.has_own_encryption_key() {
+        certs.insert(ENCRYPTION.into(), alone(CertKind::KeyPair, ENCRYPTION));
+    }
     certs.insert(
         "kube-admin".into(),
         CertWish {

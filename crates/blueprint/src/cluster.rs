@@ -60,13 +60,6 @@ impl<'a> Cluster<'a> {
             .collect();
         let ranges = &spec.services.kube_api.service_cluster_ip_range;
         let service_ranges = if ranges.is_empty() { vec![SERVICE_RANGE] } else { ranges.clone() };
-        if !spec.services.etcd.external_urls.is_empty() {
-            problems.error(
-                "services.etcd.external_urls",
-                "an etcd outside of the cluster's nodes is not supported yet".to_owned(),
-                Some("give nodes the role `etcd` and take the key out".to_owned()),
-            );
-        }
         Self { spec, catalog, images, features, nodes, service_ranges }
     }
 
@@ -90,6 +83,12 @@ impl<'a> Cluster<'a> {
             && etcd.backup_config.as_ref().is_none_or(|backup| backup.enabled.unwrap_or(true))
     }
 
+    /// Whether Secrets are encrypted with a key that windlass makes.
+    pub(crate) fn has_own_encryption_key(&self) -> bool {
+        let config = self.spec.services.kube_api.secrets_encryption.as_ref();
+        self.has(Feature::Encryption) && config.is_some_and(|config| config.custom_config.is_none())
+    }
+
     pub(crate) fn setting(&self) -> Setting<'_> {
         Setting { version: &self.images.version, etcd: self.images.etcd, features: &self.features }
     }
@@ -111,6 +110,17 @@ fn features(spec: &ClusterSpec, images: &Images, problems: &mut Problems) -> BTr
         (Feature::ServingCertificates, spec.services.kubelet.generate_serving_certificate.unwrap_or(false)),
         (Feature::CriDockerd, uses_cri_dockerd(spec, images, problems)),
         (Feature::RegistryAuth, secrets::has_credentials(spec)),
+        (Feature::CloudProvider, spec.cloud_provider.as_ref().is_some_and(|cloud| cloud.name.is_some())),
+        (
+            Feature::Encryption,
+            spec.services
+                .kube_api
+                .secrets_encryption
+                .as_ref()
+                .is_some_and(|config| config.enabled == Some(true)),
+        ),
+        (Feature::OwnEtcd, spec.services.etcd.external_urls.is_empty()),
+        (Feature::ExternalEtcd, !spec.services.etcd.external_urls.is_empty()),
     ]
     .into_iter()
     .filter_map(|(feature, on)| on.then_some(feature))

@@ -197,7 +197,10 @@ fn slots(
 }
 
 /// The keys of `services` that add to a component's container.
-fn service_of<'a>(component: Component, cluster: &Cluster<'a>) -> Option<(&'a ServiceSpec, &'static str)> {
+pub(crate) fn service_of<'a>(
+    component: Component,
+    cluster: &Cluster<'a>,
+) -> Option<(&'a ServiceSpec, &'static str)> {
     let services = &cluster.spec.services;
     match component {
         Component::Etcd => Some((&services.etcd.service, "services.etcd")),

@@ -10,10 +10,11 @@ use windlass_model::{
 
 use crate::catalog::Feature;
 use crate::certificates::{
-    ETCD_CA, KUBE_CA, KUBELET_SERVING, LEAVES, Leaf, REQUESTHEADER_CA, SERVICE_ACCOUNT,
+    ENCRYPTION, ETCD_CA, KUBE_CA, KUBELET_SERVING, LEAVES, Leaf, REQUESTHEADER_CA, SERVICE_ACCOUNT,
 };
+use crate::cloud;
 use crate::cluster::{Cluster, Member, place_of};
-use crate::secrets::{AUTHN_WEBHOOK, REGISTRY_AUTH};
+use crate::secrets::{AUTHN_WEBHOOK, CLOUD_CONFIG, ENCRYPTION_CONFIG, ETCD_CLIENT_KEY, REGISTRY_AUTH};
 use crate::texts;
 
 /// The copy of the ledger on control-plane nodes.
@@ -181,7 +182,8 @@ impl Places {
             (REQUESTHEADER_CA, CONTROL_PLANE),
         ] {
             let source = Source::Shared(name.into(), CertPart::Certificate);
-            self.add(certificate(name), source, Mode::PUBLIC, on);
+            let file = self.add(certificate(name), source, Mode::PUBLIC, on);
+            file.with = (name == ETCD_CA).then_some(Feature::OwnEtcd);
         }
     }
 
@@ -224,10 +226,15 @@ impl Places {
             let source = Source::Shared(SERVICE_ACCOUNT.into(), part);
             self.add(short, source, Mode::PRIVATE, CONTROL_PLANE);
         }
-        let admission = Source::Text(texts::admission(&cluster.images.version).into());
-        self.add("/etc/kubernetes/admission.yaml".into(), admission, Mode::PRIVATE, CONTROL_PLANE);
+        let api = &cluster.spec.services.kube_api;
+        let admission = Source::Text(texts::admission(&cluster.images.version, api).into());
+        let file = self.add("/etc/kubernetes/admission.yaml".into(), admission, Mode::PRIVATE, CONTROL_PLANE);
+        file.origin =
+            place_of(api.admission_configuration.as_ref(), "services.kube-api.admission_configuration")
+                .or(place_of(api.pod_security.as_ref(), "services.kube-api.pod_security_configuration"))
+                .or(place_of(api.event_rate_limit.as_ref(), "services.kube-api.event_rate_limit"));
 
-        let policy = Source::Text(texts::AUDIT_POLICY.into());
+        let policy = Source::Text(texts::audit_policy(api).into());
         let file = self.add("/etc/kubernetes/audit-policy.yaml".into(), policy, Mode::PRIVATE, CONTROL_PLANE);
         file.with = Some(Feature::Audit);
         file.origin =
@@ -244,7 +251,42 @@ impl Places {
         file.with = Some(Feature::Webhook);
         file.origin = place_of(webhook, "authentication.webhook");
 
+        let source = if cluster.has_own_encryption_key() {
+            Source::Shared(ENCRYPTION.into(), CertPart::Encryption)
+        } else {
+            Source::Secret(ENCRYPTION_CONFIG.into())
+        };
+        let file =
+            self.add("/etc/kubernetes/ssl/encryption.yaml".into(), source, Mode::PRIVATE, CONTROL_PLANE);
+        file.with = Some(Feature::Encryption);
+        file.origin =
+            place_of(api.secrets_encryption.as_ref(), "services.kube-api.secrets_encryption_config");
+
+        self.add_external_etcd(cluster);
         self.add(LEDGER.into(), Source::Ledger, Mode::PRIVATE, CONTROL_PLANE);
+    }
+
+    /// How the API server reaches an etcd that is not of the cluster's nodes.
+    fn add_external_etcd(&mut self, cluster: &Cluster<'_>) {
+        let etcd = &cluster.spec.services.etcd;
+        let pem = |text: &Option<String>| {
+            let text = text.as_deref().unwrap_or_default().trim_end();
+            Source::Text(format!("{text}\n").into())
+        };
+        for (short, source, mode, place) in [
+            (certificate("kube-etcd-client-ca"), pem(&etcd.ca_cert), Mode::PUBLIC, "services.etcd.ca_cert"),
+            (certificate("kube-etcd-client"), pem(&etcd.cert), Mode::PRIVATE, "services.etcd.cert"),
+            (
+                key("kube-etcd-client"),
+                Source::Secret(ETCD_CLIENT_KEY.into()),
+                Mode::PRIVATE,
+                "services.etcd.key",
+            ),
+        ] {
+            let file = self.add(short, source, mode, CONTROL_PLANE);
+            file.with = Some(Feature::ExternalEtcd);
+            file.origin = Some(place.into());
+        }
     }
 
     fn add_others(&mut self, cluster: &Cluster<'_>) {
@@ -253,6 +295,13 @@ impl Places {
         let short = "/etc/kubernetes/nginx-proxy/nginx.conf";
         let file = self.add(short.into(), text, Mode::PUBLIC, On::Lacking(Role::ControlPlane));
         file.origin = Some("nodes".into());
+
+        let has_settings =
+            cluster.spec.cloud_provider.as_ref().is_some_and(|cloud| cloud::config(cloud).is_some());
+        let source = if has_settings { Source::Secret(CLOUD_CONFIG.into()) } else { Source::Text("".into()) };
+        let file = self.add("/etc/kubernetes/cloud-config".into(), source, Mode::PRIVATE, On::Every);
+        file.with = Some(Feature::CloudProvider);
+        file.origin = Some("cloud_provider".into());
 
         let secret = Source::Secret(REGISTRY_AUTH.into());
         let file = self.add("/var/lib/kubelet/config.json".into(), secret, Mode::PRIVATE, On::Every);

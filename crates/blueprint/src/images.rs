@@ -41,7 +41,9 @@ impl Images {
 pub(crate) fn choose(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Problems) -> Images {
     let wished = spec.kubernetes_version.as_ref().unwrap_or_else(|| catalog.default_version());
     let mut version_origin = spec.kubernetes_version.as_ref().map(|_| SpecPath::from("kubernetes_version"));
-    let known = catalog.images(wished);
+    let like = if catalog.images(wished).is_none() { catalog.images_like(wished) } else { None };
+    let known = catalog.images(wished).or(like.as_ref().map(|(_, images)| images));
+    let mut guessed = Vec::new();
     let registry = default_registry(spec);
 
     let mut by_key = BTreeMap::new();
@@ -55,9 +57,22 @@ pub(crate) fn choose(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Probl
                 None => image.as_str().into(),
             };
             by_key.insert(key, Image { image, origin: version_origin.clone() });
+            if key != "kubernetes" {
+                guessed.push(format!("`{key}`"));
+            }
         } else {
             lacking.push(format!("`{key}`"));
         }
+    }
+    if let Some((near, _)) = like.as_ref().filter(|_| !guessed.is_empty()) {
+        problems.warning(
+            "kubernetes_version",
+            format!(
+                "the images of {wished} are not listed: those of {near} are taken for {}",
+                guessed.join(", ")
+            ),
+            Some("name them under `system_images` if others are to run".to_owned()),
+        );
     }
     by_key.insert("windlass_node", Image { image: NODE_IMAGE.into(), origin: None });
 
@@ -82,14 +97,16 @@ pub(crate) fn choose(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Probl
             Some(format!("windlass knows those from {first} to {last}")),
         );
     } else if !lacking.is_empty() {
-        let known: Vec<String> = catalog.versions().map(ToString::to_string).collect();
         problems.error(
             "kubernetes_version",
             format!(
                 "no images are known for {wished}, and `system_images` does not name {}",
                 lacking.join(", ")
             ),
-            Some(format!("name them under `system_images`, or take one of {}", known.join(", "))),
+            Some(
+                "name them under `system_images`, or take a version that `windlass config --list-version` lists"
+                    .to_owned(),
+            ),
         );
     }
     let etcd = by_key.get("etcd").and_then(|etcd| EtcdVersion::of_image(etcd.image.as_str()));

@@ -8,9 +8,12 @@
 
 mod catalog;
 mod certificates;
+mod checks;
+mod cloud;
 mod cluster;
 mod containers;
 mod files;
+mod flags;
 mod images;
 mod nodes;
 mod problem;

@@ -171,6 +171,7 @@ fn file_line(path: &str, file: &FileWish) -> String {
         Content::Text(text) => format!("text {}", Digest::of(text.as_bytes()).short()),
         Content::Cert { cert, part: CertPart::Certificate } => format!("certificate {cert}"),
         Content::Cert { cert, part: CertPart::Key } => format!("key {cert}"),
+        Content::Cert { cert, part: CertPart::Encryption } => format!("encryption by {cert}"),
         Content::Secret(name) => format!("secret {name}"),
         Content::Ledger => "ledger".to_owned(),
     };

@@ -10,8 +10,9 @@ use windlass_spec::{Cidr, ClusterSpec, MaxUnavailable};
 
 use crate::catalog::Catalog;
 use crate::certificates::certificates;
+use crate::checks::check;
 use crate::cluster::{Cluster, place_of};
-use crate::nodes::{Kit, prefix_of, warn_of_reserved};
+use crate::nodes::{Kit, prefix_of};
 use crate::problem::{Problem, Problems};
 use crate::secrets::secrets;
 
@@ -36,7 +37,7 @@ pub struct Resolution {
 pub fn resolve(spec: &ClusterSpec, catalog: &Catalog, hosts: &BTreeMap<NodeName, HostFacts>) -> Resolution {
     let mut problems = Problems::default();
     let cluster = Cluster::new(spec, catalog, &mut problems);
-    warn_of_reserved(&cluster, &mut problems);
+    check(&cluster, &mut problems);
     let blueprint = if problems.has_error() { None } else { blueprint(&cluster, hosts) };
     Resolution { blueprint, secrets: secrets(spec), problems: problems.0 }
 }

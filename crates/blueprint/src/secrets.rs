@@ -8,6 +8,8 @@ use serde::Serialize;
 use windlass_model::{Secret, SecretName};
 use windlass_spec::{ClusterSpec, RegistrySpec};
 
+use crate::{cloud, texts};
+
 /// Docker's configuration with the credentials of private registries, for kubelet's pulls.
 ///
 /// kubelet reads the file anew every few minutes, so that no container is replaced when a password changes.
@@ -16,21 +18,56 @@ pub const REGISTRY_AUTH: &str = "registry-auth";
 /// The kubeconfig by which the API server reaches the webhook that checks tokens.
 pub(crate) const AUTHN_WEBHOOK: &str = "authn-webhook";
 
+/// The settings of the cloud, most of which hold a password.
+pub(crate) const CLOUD_CONFIG: &str = "cloud-config";
+
+/// The user's own configuration of how Secrets are encrypted.
+pub(crate) const ENCRYPTION_CONFIG: &str = "encryption-config";
+
+/// The key by which the API server shows itself to an external etcd.
+pub(crate) const ETCD_CLIENT_KEY: &str = "etcd-client-key";
+
 /// The key under which Docker and kubelet look for the credentials of Docker Hub.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 
 /// All secrets with their names, in the order of the names.
 pub(crate) fn secrets(spec: &ClusterSpec) -> Vec<(SecretName, Secret<String>)> {
     let webhook = spec.authentication.webhook.as_ref().and_then(|webhook| webhook.config_file.clone());
-    [(AUTHN_WEBHOOK, webhook), (REGISTRY_AUTH, registry_auth(spec))]
-        .into_iter()
-        .filter_map(|(name, secret)| Some((SecretName::from(name), secret?)))
-        .collect()
+    let etcd = &spec.services.etcd;
+    let etcd_key = etcd
+        .key
+        .as_ref()
+        .filter(|_| !etcd.external_urls.is_empty())
+        .map(|key| Secret::new(format!("{}\n", key.expose().trim_end())));
+    let encryption = spec
+        .services
+        .kube_api
+        .secrets_encryption
+        .as_ref()
+        .filter(|encryption| encryption.enabled == Some(true))
+        .and_then(|encryption| encryption.custom_config.as_ref())
+        .map(|config| Secret::new(texts::encryption(config.expose())));
+    [
+        (AUTHN_WEBHOOK, webhook),
+        (CLOUD_CONFIG, spec.cloud_provider.as_ref().and_then(cloud::config)),
+        (ENCRYPTION_CONFIG, encryption),
+        (ETCD_CLIENT_KEY, etcd_key),
+        (REGISTRY_AUTH, registry_auth(spec)),
+    ]
+    .into_iter()
+    .filter_map(|(name, secret)| Some((SecretName::from(name), secret?)))
+    .collect()
 }
 
 /// Whether any registry has credentials.
 pub(crate) fn has_credentials(spec: &ClusterSpec) -> bool {
-    spec.private_registries.iter().any(|registry| credentials(registry).is_some())
+    let asks = |registry: &RegistrySpec| credentials(registry).is_some() || asks_amazon(registry);
+    spec.private_registries.iter().any(asks)
+}
+
+/// Whether kubelet asks the helper on the node for the credentials of Amazon's registry.
+fn asks_amazon(registry: &RegistrySpec) -> bool {
+    registry.ecr_credential_plugin.is_some() && registry.user.is_none() && registry.password.is_none()
 }
 
 fn credentials(registry: &RegistrySpec) -> Option<String> {
@@ -38,8 +75,12 @@ fn credentials(registry: &RegistrySpec) -> Option<String> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct DockerConfig {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     auths: BTreeMap<String, Auth>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    cred_helpers: BTreeMap<String, &'static str>,
 }
 
 #[derive(Serialize)]
@@ -58,9 +99,15 @@ fn registry_auth(spec: &ClusterSpec) -> Option<Secret<String>> {
             Some((url.to_owned(), Auth { auth }))
         })
         .collect();
-    if auths.is_empty() {
+    let cred_helpers: BTreeMap<String, &str> = spec
+        .private_registries
+        .iter()
+        .filter(|registry| asks_amazon(registry))
+        .filter_map(|registry| Some((registry.url.clone()?, "ecr-login")))
+        .collect();
+    if auths.is_empty() && cred_helpers.is_empty() {
         return None;
     }
-    let text = serde_json::to_string(&DockerConfig { auths }).expect("texts by texts are JSON");
+    let text = serde_json::to_string(&DockerConfig { auths, cred_helpers }).expect("texts by texts are JSON");
     Some(Secret::new(text))
 }

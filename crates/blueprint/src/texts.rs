@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
+use serde_json::{Value, json};
 use windlass_model::{Digest, KubernetesVersion};
+use windlass_spec::{KubeApiSpec, PodSecurity};
 
 /// How a component reaches the API server of its node, or the proxy there, with the certificate of this name.
 pub(crate) fn kubeconfig(name: &str) -> String {
@@ -33,7 +35,43 @@ current-context: local
 ///
 /// `PodSecurity` is configurable from 1.23 on; its own format is v1 from 1.25 on
 /// (<https://kubernetes.io/docs/tasks/configure-pod-container/enforce-standards-admission-controller/>).
-pub(crate) fn admission(version: &KubernetesVersion) -> String {
+///
+/// A plugin that cluster.yml configures is configured so; RKE 1 dropped all but these two of them.
+pub(crate) fn admission(version: &KubernetesVersion, api: &KubeApiSpec) -> String {
+    let restricted = api.pod_security == Some(PodSecurity::Restricted);
+    let limits = api.event_rate_limit.as_ref().and_then(|limit| limit.configuration.as_ref());
+    if api.admission_configuration.is_none() && limits.is_none() && !restricted {
+        return ordinary_admission(version);
+    }
+    let mut whole: Value =
+        serde_yaml::from_str(&ordinary_admission(version)).expect("the text above is YAML");
+    let mut plugins = vec![];
+    for plugin in whole["plugins"].as_array().into_iter().flatten() {
+        let mut plugin = plugin.clone();
+        if restricted && plugin["name"] == "PodSecurity" {
+            plugin["configuration"]["defaults"]["enforce"] = json!("restricted");
+            plugin["configuration"]["exemptions"] = json!({ "namespaces": ["ingress-nginx", "kube-system"] });
+        }
+        if let Some(limits) = limits.filter(|_| plugin["name"] == "EventRateLimit") {
+            plugin["configuration"] =
+                of_kind("eventratelimit.admission.k8s.io/v1alpha1", "Configuration", limits);
+        }
+        plugins.push(plugin);
+    }
+    let of_user = api.admission_configuration.as_ref().and_then(|config| config["plugins"].as_array());
+    for plugin in of_user.into_iter().flatten() {
+        let has_own_key = plugin["name"] == "EventRateLimit" && limits.is_some();
+        match plugins.iter_mut().find(|known| known["name"] == plugin["name"]) {
+            Some(_) if has_own_key => {}
+            Some(known) => *known = plugin.clone(),
+            None => plugins.push(plugin.clone()),
+        }
+    }
+    whole["plugins"] = Value::Array(plugins);
+    yaml(&whole)
+}
+
+fn ordinary_admission(version: &KubernetesVersion) -> String {
     let mut text = "apiVersion: apiserver.config.k8s.io/v1
 kind: AdmissionConfiguration
 plugins:
@@ -66,11 +104,39 @@ plugins:
 }
 
 /// RKE 1's policy: of every request who, when and what, but not its body.
-pub(crate) const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1
+const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1
 kind: Policy
 rules:
 - level: Metadata
 ";
+
+/// The user's policy, or else RKE 1's.
+pub(crate) fn audit_policy(api: &KubeApiSpec) -> String {
+    match api.audit_log.as_ref().and_then(|log| log.policy.as_ref()) {
+        Some(policy) => yaml(&of_kind("audit.k8s.io/v1", "Policy", policy)),
+        None => AUDIT_POLICY.to_owned(),
+    }
+}
+
+/// The user's configuration of how Secrets are encrypted; it holds keys.
+pub(crate) fn encryption(config: &Value) -> String {
+    yaml(&of_kind("apiserver.config.k8s.io/v1", "EncryptionConfiguration", config))
+}
+
+/// An object that says what it is, as it is read only then; what it says itself stays.
+fn of_kind(version: &str, kind: &str, value: &Value) -> Value {
+    let mut value = value.clone();
+    for (key, default) in [("apiVersion", version), ("kind", kind)] {
+        if value.get(key).is_none() {
+            value[key] = json!(default);
+        }
+    }
+    value
+}
+
+fn yaml(value: &Value) -> String {
+    serde_yaml::to_string(value).expect("a JSON value is YAML")
+}
 
 /// RKE 1's webhook, which listens on the node itself.
 pub(crate) const AUTHN_WEBHOOK: &str = "apiVersion: v1

@@ -7,6 +7,8 @@ use std::time::Duration;
 use windlass_model::{HostFacts, NodeName, Role, SpecPath};
 use windlass_spec::Cidr;
 
+use crate::catalog::Feature;
+use crate::cloud;
 use crate::cluster::{Cluster, Member, place_of};
 
 /// The values that are equal on all nodes, with their places in cluster.yml.
@@ -27,6 +29,7 @@ impl ClusterValues {
         values.ranges(cluster);
         values.kubelet(cluster);
         values.apiserver(cluster);
+        values.cloud_and_etcd(cluster);
         values.snapshots(cluster);
         values
     }
@@ -95,9 +98,16 @@ impl ClusterValues {
             api.service_node_port_range.map_or_else(|| "30000-32767".to_owned(), |range| range.to_string());
         let path = "services.kube-api.service_node_port_range";
         self.set("node_port_range", ports, place_of(api.service_node_port_range.as_ref(), path));
-        let more = if api.always_pull_images.unwrap_or(false) { ",AlwaysPullImages" } else { "" };
-        let path = "services.kube-api.always_pull_images";
-        self.set("more_admission_plugins", more, place_of(api.always_pull_images.as_ref(), path));
+        let pulls = api.always_pull_images.unwrap_or(false);
+        let limits = api.event_rate_limit.as_ref().and_then(|limit| limit.enabled).unwrap_or(false);
+        let more: String = [(pulls, ",AlwaysPullImages"), (limits, ",EventRateLimit")]
+            .iter()
+            .filter(|(on, _)| *on)
+            .map(|(_, name)| *name)
+            .collect();
+        let origin = place_of(api.always_pull_images.as_ref(), "services.kube-api.always_pull_images")
+            .or(place_of(api.event_rate_limit.as_ref(), "services.kube-api.event_rate_limit"));
+        self.set("more_admission_plugins", more, origin);
 
         let webhook = cluster.spec.authentication.webhook.as_ref();
         let ttl = webhook.and_then(|webhook| webhook.cache_timeout.as_ref());
@@ -123,6 +133,19 @@ impl ClusterValues {
             let text = given.clone().unwrap_or_else(|| default.to_owned());
             self.set(name, text, place_of(given.as_ref(), &audit_path(key)));
         }
+    }
+
+    fn cloud_and_etcd(&mut self, cluster: &Cluster<'_>) {
+        let cloud = cluster.spec.cloud_provider.as_ref();
+        let name = cloud.map_or("", cloud::flag_of);
+        self.set("cloud_provider", name, place_of(cloud, "cloud_provider.name"));
+        let etcd = &cluster.spec.services.etcd;
+        let prefix = etcd.path.as_ref().filter(|_| cluster.has(Feature::ExternalEtcd));
+        self.set(
+            "etcd_prefix",
+            prefix.map_or("/registry", String::as_str),
+            place_of(prefix, "services.etcd.path"),
+        );
     }
 
     fn snapshots(&mut self, cluster: &Cluster<'_>) {
@@ -174,6 +197,7 @@ pub(crate) struct NodeValues {
     internal_host: String,
     advertise_address: Option<String>,
     node_ip: Option<String>,
+    internal_ip: Option<String>,
     etcd_listen: String,
     etcdctl_host: String,
     etcd_servers: Option<String>,
@@ -195,6 +219,7 @@ impl NodeValues {
         Self {
             node: name.to_string(),
             advertise_address: is_address.then(|| internal.to_owned()),
+            internal_ip: is_address.then(|| internal.to_owned()),
             node_ip: (is_address && !listens_on_all).then(|| internal.to_owned()),
             etcd_listen: if listens_on_all { "0.0.0.0".to_owned() } else { host.clone() },
             etcdctl_host: if listens_on_all { "127.0.0.1".to_owned() } else { host.clone() },
@@ -217,6 +242,7 @@ impl NodeValues {
             "internal_host" => Some(&self.internal_host),
             "advertise_address" => self.advertise_address.as_deref(),
             "node_ip" => self.node_ip.as_deref(),
+            "internal_ip" => self.internal_ip.as_deref(),
             "etcd_listen" => Some(&self.etcd_listen),
             "etcdctl_host" => Some(&self.etcdctl_host),
             "etcd_servers" => self.etcd_servers.as_deref(),
@@ -236,6 +262,7 @@ impl NodeValues {
             | "internal_host"
             | "advertise_address"
             | "node_ip"
+            | "internal_ip"
             | "etcd_listen"
             | "etcdctl_host"
             | "etcd_servers"
@@ -259,6 +286,10 @@ pub(crate) enum Source {
 
 /// All members of etcd: the node's own first, so that it is preferred, then the others by name.
 fn etcd_servers(name: &NodeName, cluster: &Cluster<'_>) -> String {
+    let external = &cluster.spec.services.etcd.external_urls;
+    if !external.is_empty() {
+        return external.join(",");
+    }
     let (own, others): (Vec<_>, Vec<_>) =
         cluster.with_role(Role::Etcd).partition(|(other, _)| *other == name);
     let urls: Vec<String> =

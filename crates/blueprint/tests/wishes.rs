@@ -355,6 +355,7 @@ fn registry(url: &str, password: Option<&str>, is_default: bool) -> RegistrySpec
         user: password.map(|_| "robot".to_owned()),
         password: password.map(|password| windlass_model::Secret::new(password.to_owned())),
         is_default,
+        ecr_credential_plugin: None,
     }
 }
 
@@ -646,7 +647,7 @@ fn a_version_without_images_says_which_ones_it_lacks() {
     assert_eq!(
         problems(version("v1.29.1")),
         [
-            "error: kubernetes_version: no images are known for v1.29.1, and `system_images` does not name `etcd`, `kubernetes`, `pod_infra_container` (name them under `system_images`, or take one of v1.20.2, v1.20.15-rancher2-2, v1.30.5-rancher1-1, v1.32.6-rancher1-1)",
+            "error: kubernetes_version: no images are known for v1.29.1, and `system_images` does not name `etcd`, `kubernetes`, `pod_infra_container` (name them under `system_images`, or take a version that `windlass config --list-version` lists)",
         ]
     );
     let named = |text: &'static str| {

@@ -29,7 +29,103 @@ Exit codes: 0 done or nothing to do, 1 failed or refused, 2 changes (`plan --det
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) task: Task,
+}
+
+/// What is to be done, on machines or with the file alone.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    #[command(flatten)]
+    Cluster(Command),
+    #[command(flatten)]
+    File(FileCommand),
+}
+
+/// What concerns cluster.yml alone.
+#[derive(Debug, Subcommand)]
+pub(crate) enum FileCommand {
+    /// Say everything that is wrong or doubtful in cluster.yml, and touch no machine.
+    #[command(after_long_help = "\
+Examples:
+  windlass validate
+  windlass validate --strict                     for CI: unknown keys are errors
+  windlass validate --output json                for editors: every finding with its lines and columns")]
+    Validate(ValidateArguments),
+    /// Ask for what a cluster.yml needs, and write one.
+    ///
+    /// It asks what `rke config` asked, in the same order, and never writes over a file.
+    #[command(after_long_help = "\
+Examples:
+  windlass config                                asks, and writes cluster.yml
+  windlass config --print                        asks, and writes to the standard output
+  windlass config --empty --name new.yml         asks nothing: every key, commented
+  windlass config --list-version --all           the versions of Kubernetes that are known
+  windlass config --system-images --version v1.30.5-rancher1-1")]
+    Config(ConfigArguments),
+    /// Print the JSON Schema of cluster.yml, for editors and other programs.
+    #[command(after_long_help = "\
+Examples:
+  windlass schema > cluster.schema.json
+  # and as the first line of cluster.yml:
+  # yaml-language-server: $schema=cluster.schema.json")]
+    Schema,
+}
+
+/// `windlass validate`
+#[derive(Debug, Args)]
+pub(crate) struct ValidateArguments {
+    /// The file, in the format of RKE 1's cluster.yml.
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        env = "WINDLASS_CONFIG",
+        hide_env_values = true,
+        default_value = "cluster.yml"
+    )]
+    pub(crate) config: PathBuf,
+    /// Keys that nothing reads are errors.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// What stands on the standard output.
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: Output,
+    /// No colours, even on a terminal; so does the environment variable `NO_COLOR`.
+    #[arg(long)]
+    pub(crate) no_color: bool,
+    /// Only the result.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// `windlass config`
+#[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option that stands for itself, as `rke config` had it"
+)]
+pub(crate) struct ConfigArguments {
+    /// The file to write; it must not be there yet.
+    #[arg(short, long, value_name = "FILE", default_value = "cluster.yml")]
+    pub(crate) name: PathBuf,
+    /// Ask nothing: write every key, commented, with its default and meaning.
+    #[arg(short, long)]
+    pub(crate) empty: bool,
+    /// Write to the standard output, not to a file.
+    #[arg(short, long)]
+    pub(crate) print: bool,
+    /// Print the version of Kubernetes that is taken where cluster.yml names none.
+    #[arg(short, long, conflicts_with_all = ["empty", "print", "system_images"])]
+    pub(crate) list_version: bool,
+    /// Print the images of a version, one a line.
+    #[arg(short, long, conflicts_with_all = ["empty", "print"])]
+    pub(crate) system_images: bool,
+    /// With `--list-version` or `--system-images`: of all versions that are known.
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    /// The version of Kubernetes.
+    #[arg(long = "version", value_name = "VERSION")]
+    pub(crate) kubernetes: Option<String>,
 }
 
 /// What is to be done.
@@ -112,12 +208,19 @@ pub(crate) struct CommonArguments {
     /// Work on the simulated machines of this file; all but `plan` write back what became of them.
     #[arg(long, value_name = "WORLD")]
     pub(crate) simulate: Option<PathBuf>,
-    /// Talk only to machines whose SSH host keys are known already; else new ones are noted down.
-    #[arg(long, conflicts_with = "simulate")]
+    /// Talk only to hosts whose keys are known already; without it a new host's key is noted down, and a changed
+    /// one refused all the same.
+    #[arg(long)]
     pub(crate) ssh_strict: bool,
+    /// The file of known host keys, in place of ssh's own.
+    #[arg(long, value_name = "FILE", env = "WINDLASS_SSH_KNOWN_HOSTS", hide_env_values = true)]
+    pub(crate) ssh_known_hosts: Option<PathBuf>,
     /// What stands on the standard output.
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub(crate) output: Output,
+    /// Tell at the end how often the machines were asked: SSH connections, calls of Docker, probes.
+    #[arg(long)]
+    pub(crate) stats: bool,
     /// No colours, even on a terminal; so does the environment variable `NO_COLOR`.
     #[arg(long)]
     pub(crate) no_color: bool,

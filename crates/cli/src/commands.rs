@@ -8,7 +8,7 @@ use windlass_engine::{
     observe_and_plan,
 };
 use windlass_model::Plan;
-use windlass_remote::HostKeys;
+use windlass_remote::{HostKeys, MachineStats, Stats};
 use windlass_spec::Diagnostic;
 
 use crate::access;
@@ -59,30 +59,22 @@ fn run_with(command: &Command, printer: &Printer) -> Result<Exit, Trouble> {
     };
     if let Some(world) = &common.simulate {
         let scene = Simulation::open(world, FileLedger::beside(source.path()))?;
-        let session = Session { command, printer, source: &source, wish: &wish, diagnostics, scene };
+        let session = Session { command, printer, source: &source, wish: &wish, diagnostics, scene: &scene };
         return simulated_time(session.carry_out());
     }
     let host_keys = if common.ssh_strict { HostKeys::KnownOnly } else { HostKeys::AcceptNew };
-    let settings = access::settings(&wish, host_keys).map_err(|source| Trouble::NoProgram { source })?;
+    let mut settings = access::settings(&wish, host_keys).map_err(|source| Trouble::OwnProgram { source })?;
+    settings.known_hosts.clone_from(&common.ssh_known_hosts);
     let scene = Real::open(&source, settings, wish.endpoint())?;
-    let session = Session { command, printer, source: &source, wish: &wish, diagnostics, scene };
+    let session = Session { command, printer, source: &source, wish: &wish, diagnostics, scene: &scene };
     real_time(async {
         let ended = session.carry_out().await;
         if matches!((command, &ended), (Command::Remove(_), Ok(Exit::Done))) {
-            session.scene.leave_nothing().await;
+            scene.leave_nothing().await;
         }
-        session.scene.close().await;
+        scene.close().await;
         ended
     })
-}
-
-/// Runs on one thread: what takes time is on other machines.
-fn real_time<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime needs a few file descriptors, which every process has")
-        .block_on(future)
 }
 
 /// Runs on one thread whose time passes only while everybody waits: simulated minutes take no real time.
@@ -90,6 +82,15 @@ fn simulated_time<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
+        .build()
+        .expect("a runtime needs a few file descriptors, which every process has")
+        .block_on(future)
+}
+
+/// Runs on one thread: there is little to compute, and much to wait for.
+fn real_time<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
         .build()
         .expect("a runtime needs a few file descriptors, which every process has")
         .block_on(future)
@@ -103,11 +104,21 @@ struct Session<'a, S> {
     wish: &'a Wish,
     /// What is to be said of cluster.yml, all of it warnings.
     diagnostics: Vec<Diagnostic>,
-    scene: S,
+    scene: &'a S,
 }
 
 impl<S: Scene> Session<'_, S> {
     async fn carry_out(&self) -> Result<Exit, Trouble> {
+        let exit = self.play().await;
+        if self.command.common().stats
+            && let Some(stats) = self.scene.stats()
+        {
+            self.printer.progress(&counts(&stats));
+        }
+        exit
+    }
+
+    async fn play(&self) -> Result<Exit, Trouble> {
         match self.command {
             Command::Plan(plan) => self.plan(plan.graph, plan.detailed_exitcode).await,
             Command::Up(_) => self.act(Goal::Converge, None).await,
@@ -170,7 +181,7 @@ impl<S: Scene> Session<'_, S> {
     async fn act(&self, goal: Goal, known: Option<Plan>) -> Result<Exit, Trouble> {
         let Self { command, printer, source, wish, diagnostics, scene } = self;
         let course = Course::new(wish, goal.clone());
-        let run = Run { blueprint: &wish.blueprint, dismantles: course.dismantles() };
+        let mut run = Run { blueprint: &wish.blueprint, dismantles: course.dismantles(), changed: false };
         scene.begin(run);
         let told = told(&goal, source);
         let progress = Progress::new(printer, source, wish.blueprint.clone(), &told, known);
@@ -182,10 +193,9 @@ impl<S: Scene> Session<'_, S> {
             }
             never = signals.obey(&interrupt) => match never {},
         };
-        if !conclusion.reports.is_empty() {
-            for said in scene.end(run, conclusion.ledger.as_ref())? {
-                printer.progress(&said);
-            }
+        run.changed = !conclusion.reports.is_empty();
+        for said in scene.end(run, conclusion.ledger.as_ref())? {
+            printer.progress(&said);
         }
         let violations = scene.violations();
         let exit = exit_of(conclusion.end, &violations);
@@ -315,4 +325,13 @@ impl Signals {
             interrupt.request();
         }
     }
+}
+
+/// How often the machines were asked, one line each.
+fn counts(stats: &Stats) -> String {
+    let lines = stats.nodes.iter().map(|(node, asked)| {
+        let MachineStats { ssh_connections, docker_calls, commands, probes } = asked;
+        format!("{node}: SSH connections {ssh_connections}, Docker calls {docker_calls}, commands {commands}, probes {probes}\n")
+    });
+    lines.collect()
 }

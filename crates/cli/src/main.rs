@@ -11,11 +11,13 @@ mod arguments;
 mod commands;
 mod course;
 mod exit;
+mod file_commands;
 mod json;
 mod kubeconfig;
 mod ledger_file;
 mod printer;
 mod progress;
+mod questions;
 mod real;
 mod render;
 mod scene;
@@ -30,7 +32,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Task};
 use crate::exit::Exit;
 
 #[global_allocator]
@@ -41,7 +43,8 @@ fn main() -> ExitCode {
         return windlass_sidecar::run(&arguments);
     }
     let exit = match Arguments::try_parse() {
-        Ok(arguments) => commands::run(&arguments.command),
+        Ok(Arguments { task: Task::Cluster(command) }) => commands::run(&command),
+        Ok(Arguments { task: Task::File(command) }) => file_commands::run(&command),
         Err(error) => {
             // A closed pipe is no reason to end otherwise.
             let _ = error.print();

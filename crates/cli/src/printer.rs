@@ -22,13 +22,18 @@ pub(crate) struct Printer {
 
 impl Printer {
     pub(crate) fn new(common: &CommonArguments) -> Self {
+        Self { verbose: common.verbose, ..Self::plain(common.output, common.quiet, common.no_color) }
+    }
+
+    /// For commands that have no more to choose.
+    pub(crate) fn plain(output: Output, quiet: bool, no_color: bool) -> Self {
         // https://no-color.org: any value but the empty one.
-        let unwanted = common.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let unwanted = no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let paint = |terminal: bool| if terminal && !unwanted { Paint::Colours } else { Paint::Plain };
         Self {
-            output: common.output,
-            quiet: common.quiet,
-            verbose: common.verbose,
+            output,
+            quiet,
+            verbose: false,
             paint: paint(io::stdout().is_terminal()),
             progress_paint: paint(io::stderr().is_terminal()),
         }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use windlass_engine::{Listener, Ports, Silence};
 use windlass_model::Ledger;
 use windlass_pki::X509Minter;
-use windlass_remote::{RemoteFleet, Settings, SystemClock};
+use windlass_remote::{RemoteFleet, Settings, Stats, SystemClock};
 use windlass_spec::EndpointSpec;
 
 use crate::kubeconfig::{self, Written};
@@ -88,5 +88,9 @@ impl Scene for Real {
 
     fn violations(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    fn stats(&self) -> Option<Stats> {
+        Some(self.fleet.stats())
     }
 }

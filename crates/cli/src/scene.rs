@@ -2,6 +2,7 @@
 
 use windlass_engine::{Clock, Fleet, LedgerStore, Listener, Minter, Ports};
 use windlass_model::{Blueprint, Ledger};
+use windlass_remote::Stats;
 
 use crate::trouble::Trouble;
 
@@ -12,6 +13,8 @@ pub(crate) struct Run<'a> {
     pub(crate) blueprint: &'a Blueprint,
     /// Whether the cluster is to be removed.
     pub(crate) dismantles: bool,
+    /// Whether steps were carried out.
+    pub(crate) changed: bool,
 }
 
 /// Everything behind the ports of the engine, and what goes on around a run.
@@ -34,7 +37,8 @@ pub(crate) trait Scene {
     /// Who else listens to a run.
     fn listener(&self) -> &dyn Listener;
 
-    /// A run has ended, and has changed things or tried to; the ledger as it is now, if there is one.
+    /// A run has ended that may have changed things; the ledger as it is now, if there is one. What is to be
+    /// said of it goes to people.
     ///
     /// # Errors
     /// What is kept between runs cannot be written.
@@ -42,4 +46,9 @@ pub(crate) trait Scene {
 
     /// What windlass must never do and did in this run, as far as the scene can tell.
     fn violations(&self) -> Vec<String>;
+
+    /// What has been asked of the machines, where that is counted.
+    fn stats(&self) -> Option<Stats> {
+        None
+    }
 }

@@ -73,8 +73,11 @@ impl Scene for Simulation {
         &self.fleet
     }
 
-    fn end(&self, _run: Run<'_>, _ledger: Option<&Ledger>) -> Result<Vec<String>, Trouble> {
-        self.save().map(|()| Vec::new())
+    fn end(&self, run: Run<'_>, _ledger: Option<&Ledger>) -> Result<Vec<String>, Trouble> {
+        if run.changed {
+            self.save()?;
+        }
+        Ok(Vec::new())
     }
 
     fn violations(&self) -> Vec<String> {

@@ -30,18 +30,30 @@ pub(crate) enum Trouble {
     /// The operator was asked and said no.
     #[error("nothing was removed")]
     Declined,
-    /// There is no place for what connections need.
-    #[error("no directory can be made for the sockets of connections")]
+    /// The program cannot tell where it lies itself, and so cannot carry itself onto nodes.
+    #[error("this program cannot be found on the disk")]
+    OwnProgram { source: std::io::Error },
+    /// There is no place for the sockets of connections.
+    #[error("no private directory for connections can be made")]
     NoRoom { source: std::io::Error },
-    /// The program does not find itself.
-    #[error("windlass does not find its own program, which it carries onto nodes")]
-    NoProgram { source: std::io::Error },
-    /// The operator's kubeconfig cannot be written.
+    /// The operator's kubeconfig cannot be written; the cluster is as it was told.
     #[error("`{}` cannot be written", path.display())]
     KubeconfigUnwritable { path: PathBuf, source: std::io::Error },
     /// The ledger, or what looking at the world needs, failed.
     #[error("the world cannot be looked at")]
     Look { source: PortError },
+    /// The new cluster.yml cannot be written.
+    #[error("`{}` cannot be written", path.display())]
+    ConfigUnwritable { path: PathBuf, source: std::io::Error },
+    /// The answers to `windlass config` ended too early.
+    #[error("not all questions were answered")]
+    NoAnswer { source: std::io::Error },
+    /// The text given as a version is none.
+    #[error("there is no such version")]
+    NotAVersion { source: windlass_model::NotAVersion },
+    /// The images of this version are not known.
+    #[error("no images are known for {version}")]
+    UnknownVersion { version: String },
     /// The program cannot listen for signals.
     #[error("signals cannot be listened for")]
     Signals { source: std::io::Error },
@@ -54,11 +66,15 @@ impl Trouble {
             Self::ConfigUnreadable { .. }
             | Self::WorldUnreadable { .. }
             | Self::NotAWorld { .. }
+            | Self::NoAnswer { .. }
+            | Self::NotAVersion { .. }
+            | Self::UnknownVersion { .. }
             | Self::NobodyToAsk => Exit::BadInput,
             Self::WorldUnwritable { .. }
+            | Self::ConfigUnwritable { .. }
             | Self::Declined
+            | Self::OwnProgram { .. }
             | Self::NoRoom { .. }
-            | Self::NoProgram { .. }
             | Self::KubeconfigUnwritable { .. }
             | Self::Look { .. }
             | Self::Signals { .. } => Exit::Failed,
@@ -72,17 +88,25 @@ impl Trouble {
                 "the smallest world is the line `bare: 3`: three machines with Docker and nothing else"
             }
             Self::NobodyToAsk => "say `--force` to remove without being asked",
-            Self::NoRoom { .. } => "name another directory for temporary files in `TMPDIR`",
+            Self::NoRoom { .. } => "make `$XDG_RUNTIME_DIR` or the temporary directory writable",
             Self::KubeconfigUnwritable { .. } => {
-                "the cluster itself is as told above; run `windlass up` again"
+                "the cluster itself is done with: make the file writable and run `windlass up` again"
             }
             Self::Look { .. } => {
                 "nothing was changed; if the ledger file is damaged, move it away: it is \
                                   brought back from a control-plane node"
             }
-            Self::WorldUnwritable { .. } | Self::Declined | Self::NoProgram { .. } | Self::Signals { .. } => {
-                return None;
+            Self::ConfigUnwritable { .. } => {
+                "a file that is there is never written over: name another with `--name`, or say `--print`"
             }
+            Self::NoAnswer { .. } => "answer on the standard input, a line for each question",
+            Self::NotAVersion { .. } | Self::UnknownVersion { .. } => {
+                "`windlass config --list-version --all` prints those that are known"
+            }
+            Self::WorldUnwritable { .. }
+            | Self::Declined
+            | Self::Signals { .. }
+            | Self::OwnProgram { .. } => return None,
         };
         Some(help.to_owned())
     }

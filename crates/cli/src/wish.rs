@@ -9,7 +9,7 @@ use std::sync::Arc;
 use windlass_blueprint::{Catalog, Problem, resolve};
 use windlass_engine::{Assignment, LookScope};
 use windlass_model::{Blueprint, HostFacts, Inventory, LastNode, NodeName, Secret, SecretName, SpecPath};
-use windlass_spec::{ClusterSpec, Diagnostic, EndpointSpec, Place, SourceMap};
+use windlass_spec::{ClusterSpec, Diagnostic, EndpointSpec, Place, Severity, SourceMap, Strictness};
 
 use crate::trouble::Trouble;
 
@@ -56,7 +56,16 @@ impl Source {
 
     /// What it wishes, if nothing is wrong with it; and all that is to be said of it.
     pub(crate) fn understand(&self) -> (Option<Wish>, Vec<Diagnostic>) {
-        let mut reading = windlass_spec::read(&self.text);
+        self.understand_with(Strictness::Lenient)
+    }
+
+    /// The same, with so much made of keys that nothing reads.
+    pub(crate) fn understand_with(&self, strictness: Strictness) -> (Option<Wish>, Vec<Diagnostic>) {
+        let mut reading = windlass_spec::read_with(&self.text, strictness);
+        if strictness == Strictness::Strict {
+            // A key that nothing reads keeps nobody from saying what else is wrong.
+            reading.spec = windlass_spec::read(&self.text).spec;
+        }
         let Some(spec) = reading.spec else { return (None, reading.diagnostics) };
         let resolution = resolve(&spec, Catalog::builtin(), &BTreeMap::new());
         if !resolution.problems.is_empty() {
@@ -66,7 +75,8 @@ impl Source {
                 .extend(resolution.problems.into_iter().map(|problem| diagnostic(problem, &places)));
             reading.diagnostics.sort_by_key(|diagnostic| diagnostic.place.range.map(|range| range.start));
         }
-        let wish = resolution.blueprint.map(|blueprint| {
+        let is_refused = reading.diagnostics.iter().any(|found| found.severity == Severity::Error);
+        let wish = resolution.blueprint.filter(|_| !is_refused).map(|blueprint| {
             let blueprint = Arc::new(blueprint);
             let latest = RefCell::new((BTreeMap::new(), blueprint.clone()));
             Wish { spec, blueprint, secrets: resolution.secrets.into_iter().collect(), latest }
@@ -113,14 +123,14 @@ impl Wish {
         latest.1.clone()
     }
 
-    /// cluster.yml as it is written.
+    /// cluster.yml as it was written.
     pub(crate) fn spec(&self) -> &ClusterSpec {
         &self.spec
     }
 
-    /// A secret of cluster.yml.
+    /// A secret that cluster.yml carries.
     pub(crate) fn secret(&self, name: &str) -> Option<&Secret<String>> {
-        self.secrets.get(name)
+        self.secrets.get(&SecretName::from(name))
     }
 
     /// The name or address that stands for all API servers.

@@ -90,4 +90,6 @@ pub enum CertPart {
     Certificate,
     /// The private key, in PEM.
     Key,
+    /// An `EncryptionConfiguration` of Kubernetes whose key is made of the private key: Secrets are encrypted by it.
+    Encryption,
 }

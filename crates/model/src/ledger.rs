@@ -1,12 +1,13 @@
 //! The ledger: only what cannot be observed again, and the public face of it that the planner sees.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::blueprint::{Foundation, NodeTarget};
-use crate::certificate::{CertPart, CertWish};
+use crate::certificate::{CertKind, CertPart, CertWish};
 use crate::digest::Digest;
 use crate::names::{CertName, Lineage, NodeName, Roles, SecretName};
 use crate::secret::{Secret, exposed};
@@ -88,11 +89,12 @@ pub struct StoredCert {
 }
 
 impl StoredCert {
-    /// One half of it, as a file holds it.
-    pub fn part(&self, part: CertPart) -> &str {
+    /// One part of it, as a file holds it.
+    pub fn part(&self, part: CertPart) -> Cow<'_, str> {
         match part {
-            CertPart::Certificate => &self.certificate,
-            CertPart::Key => self.key.expose(),
+            CertPart::Certificate => Cow::Borrowed(&self.certificate),
+            CertPart::Key => Cow::Borrowed(self.key.expose()),
+            CertPart::Encryption => Cow::Owned(encryption_configuration(self.key.expose())),
         }
     }
 
@@ -105,8 +107,33 @@ impl StoredCert {
             issuer: self.issuer,
             certificate: Digest::of(&self.certificate),
             key: Digest::of(self.key.expose()),
+            // Leaves are many, and none of them encrypts anything.
+            encryption: (self.wish.kind == CertKind::KeyPair)
+                .then(|| Digest::of(encryption_configuration(self.key.expose()))),
         }
     }
+}
+
+/// The configuration by which the API server encrypts Secrets, with one key that only the holder of this private
+/// key can make: its digest, which has the 32 bytes that AES-256 takes.
+///
+/// What is not encrypted yet is still read, as with RKE 1.
+fn encryption_configuration(private_key: &str) -> String {
+    let secret = Digest::of(format!("encryption of Secrets\n{private_key}")).base64();
+    format!(
+        "apiVersion: apiserver.config.k8s.io/v1
+kind: EncryptionConfiguration
+resources:
+- resources:
+  - secrets
+  providers:
+  - aescbc:
+      keys:
+      - name: key-1
+        secret: {secret}
+  - identity: {{}}
+"
+    )
 }
 
 /// A node of the last `up`.
@@ -144,9 +171,10 @@ pub struct LedgerFace {
 impl LedgerFace {
     /// The digest of one half of a certificate.
     pub fn digest_of(&self, cert: &CertName, part: CertPart) -> Option<Digest> {
-        self.certs.get(cert).map(|face| match part {
-            CertPart::Certificate => face.certificate,
-            CertPart::Key => face.key,
+        self.certs.get(cert).and_then(|face| match part {
+            CertPart::Certificate => Some(face.certificate),
+            CertPart::Key => Some(face.key),
+            CertPart::Encryption => face.encryption,
         })
     }
 }
@@ -166,4 +194,7 @@ pub struct CertFace {
     pub certificate: Digest,
     /// The digest of its key.
     pub key: Digest,
+    /// The digest of the configuration that encrypts by its key; of bare key pairs alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Digest>,
 }

@@ -221,11 +221,11 @@ fn keys_fit_their_own_certificates_and_are_pkcs8() {
             "{name}"
         );
         if cert.wish.kind != CertKind::KeyPair {
-            assert!(fits(&cert.certificate, key).unwrap(), "{name}");
+            assert!(fits(&cert.certificate, &key).unwrap(), "{name}");
         }
     }
     let other = certs["kube-node@two"].part(CertPart::Key);
-    assert!(!fits(&certs["kube-node@one"].certificate, other).unwrap());
+    assert!(!fits(&certs["kube-node@one"].certificate, &other).unwrap());
     let pair = &certs["kube-service-account-token"];
     assert!(pair.certificate.starts_with("-----BEGIN PUBLIC KEY-----\n"));
 }

@@ -43,6 +43,16 @@ impl<'a> Planner<'a> {
     /// What only comes up waits for nothing but what it uses.
     fn bring_up_control_plane(&mut self, name: &'a NodeName, gaining: &mut Lanes) {
         for component in COMPONENTS {
+            let api = Component::KubeApiserver;
+            if component != api
+                && self.rules.hold_while_blind
+                && self.condition(name, component) == Some(&Condition::Absent)
+                && self.facts(name).is_some_and(|facts| self.is_older(facts, api))
+            {
+                let waits_for = "the API server of this node must be of the new version first";
+                self.hold(name, component.as_str(), "is missing, and not run now", waits_for);
+                continue;
+            }
             let step = self.bring_up(name, component, vec![]);
             let is_mended = if component == Component::KubeApiserver {
                 !self.etcd_heals.is_empty()

@@ -41,6 +41,8 @@ pub fn plan_by(rules: Rules, wish: &Blueprint, seen: &Inventory, intent: &Intent
         return planner.finish();
     }
     if planner.refuses() {
+        // Why they are away may be what is to be mended.
+        planner.report_nodes_out_of_sight();
         return planner.finish();
     }
     planner.report_nodes_out_of_sight();

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use windlass_model::{
-    Action, Because, Birth, Component, Difference, FindingKind, Guard, NodeName, NodeWish, Readiness, Reason,
-    Role, Scheduling, StepId,
+    Action, Because, Birth, Component, Difference, FindingKind, Guard, KubernetesVersion, NodeFacts,
+    NodeName, NodeSeen, NodeWish, Readiness, Reason, Role, Scheduling, StepId,
 };
 
 use crate::builder::{Lanes, StepHandle};
@@ -15,6 +15,10 @@ use crate::planner::Planner;
 
 /// The components of a node, in the order in which they are changed: the way to the API first.
 const COMPONENTS: [Component; 3] = [Component::NginxProxy, Component::Kubelet, Component::KubeProxy];
+
+/// Why a kubelet of a new version waits.
+const NEVER_NEWER: &str =
+    "every API server must be of the new version first: a kubelet is never newer than they are";
 
 /// Which nodes share a rolling window, in the order in which they roll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,8 +52,9 @@ impl<'a> Planner<'a> {
             self.nodes_in_sight().map(|(name, node, _)| (name, node)).collect();
         let mut heals = Vec::new();
         self.write_proxy_files();
+        let stays_old = self.is_on_the_way() && self.an_api_server_stays_old();
         for &(name, _) in &nodes {
-            if let Some(heal) = self.bring_up_node(name) {
+            if let Some(heal) = self.bring_up_node(name, stays_old) {
                 heals.push(heal);
             }
             self.reload_proxy(name);
@@ -75,12 +80,22 @@ impl<'a> Planner<'a> {
     }
 
     /// Brings up what is absent or down, and waits for the node to be ready. Returns the last wait.
-    fn bring_up_node(&mut self, name: &'a NodeName) -> Option<StepHandle> {
+    ///
+    /// While an API server stays old, no new kubelet or kube-proxy is run.
+    fn bring_up_node(&mut self, name: &'a NodeName, stays_old: bool) -> Option<StepHandle> {
         let mut waits = Vec::new();
         let mut held = false;
         for component in COMPONENTS {
             if component == Component::NginxProxy && self.port_is_taken(name) {
                 // The node is losing its control plane: the removal brings the proxy up.
+                held = true;
+                continue;
+            }
+            if stays_old
+                && component != Component::NginxProxy
+                && self.condition(name, component) == Some(&Condition::Absent)
+            {
+                self.hold(name, component.as_str(), "is missing, and not run now", NEVER_NEWER);
                 held = true;
                 continue;
             }
@@ -241,20 +256,53 @@ impl<'a> Planner<'a> {
         if !self.kube_answers() && works && self.seen.ledger.born == Birth::Born && self.rules.heal_first {
             return Some("an API server must answer first");
         }
-        let upgrades =
-            matches!(condition, Some(Condition::Differs { reasons, .. }) if has_new_image(reasons));
+        let upgrades = [Component::Kubelet, Component::KubeProxy].into_iter().any(|component| {
+            let condition = self.condition(name, component);
+            matches!(condition, Some(Condition::Differs { reasons, .. }) if has_new_image(reasons))
+        });
+        (upgrades && self.an_api_server_stays_old()).then_some(NEVER_NEWER)
+    }
+
+    /// Whether an API server is, or may be, of an older version than this plan's kubelets, also when it is done.
+    ///
+    /// Source: <https://kubernetes.io/releases/version-skew-policy/#kubelet>.
+    fn an_api_server_stays_old(&self) -> bool {
+        if !self.rules.hold_while_blind {
+            return false;
+        }
+        let api = Component::KubeApiserver;
         let stays_old = |(name, _): (&NodeName, &NodeWish)| {
             !self.is_in_sight(name)
-                || (!self.disturbed.contains_key(&(name, Component::KubeApiserver))
+                || (!self.disturbed.contains_key(&(name, api))
                     && matches!(
-                        self.condition(name, Component::KubeApiserver),
+                        self.condition(name, api),
                         Some(Condition::Differs { reasons, .. }) if has_new_image(reasons)
                     ))
         };
-        (upgrades && self.rules.hold_while_blind && self.with_role(Role::ControlPlane).any(stays_old))
-            .then_some(
-                "every API server must be of the new version first: a kubelet is never newer than they are",
-            )
+        // One that is no longer wished goes after the nodes have been changed.
+        let leaves_old = |(name, node): (&NodeName, &NodeSeen)| {
+            let is_wished = self.wish.nodes.get(name).is_some_and(|node| node.has(Role::ControlPlane));
+            !is_wished && node.facts().is_some_and(|facts| self.is_older(facts, api))
+        };
+        self.with_role(Role::ControlPlane).any(stays_old) || self.seen.nodes.iter().any(leaves_old)
+    }
+
+    /// Whether a node has this component in an older minor version than wished.
+    pub(crate) fn is_older(&self, facts: &NodeFacts, component: Component) -> bool {
+        let minor = |version: &KubernetesVersion| {
+            let (major, minor, _) = version.numbers();
+            (major, minor)
+        };
+        let seen = facts.containers.get(component.as_str());
+        seen.and_then(|seen| seen.spec.version.as_ref())
+            .is_some_and(|version| minor(version) < minor(&self.wish.version))
+    }
+
+    /// Whether Kubernetes is on its way to another minor version, by anything that is in sight.
+    fn is_on_the_way(&self) -> bool {
+        let parts = [Component::KubeApiserver, Component::Kubelet, Component::KubeProxy];
+        let facts = self.seen.nodes.values().filter_map(NodeSeen::facts);
+        facts.into_iter().any(|facts| parts.into_iter().any(|part| self.is_older(facts, part)))
     }
 
     fn hold_node(&mut self, name: &NodeName, away: usize, limit: usize) {

@@ -96,11 +96,16 @@ async fn take_rolling(rolling: &Rolling) {
     drop(Draft::begin(directory));
     log(&format!("a snapshot every {} s into `{}`, {keep} kept", every.as_secs(), directory.display()));
     let mut failures = 0;
+    let mut is_started = false;
     loop {
         let step = match name::moments_in(directory) {
             Err(error) => Err(format!("`{}` cannot be read: {error}", directory.display())),
             Ok(moments) => match wait_until_due(&moments, now(), *every) {
                 Some(wait) => {
+                    if !is_started {
+                        log(&format!("the last one is fresh: the next is due in {} s", wait.as_secs()));
+                    }
+                    is_started = true;
                     sleep(wait.min(LOOK_AGAIN)).await;
                     continue;
                 }
@@ -109,7 +114,7 @@ async fn take_rolling(rolling: &Rolling) {
         };
         match step {
             Ok(()) => {
-                failures = 0;
+                (failures, is_started) = (0, true);
                 remove_expired(directory, *keep);
             }
             Err(error) => {

@@ -51,6 +51,10 @@ pub enum ViolationKind {
     Window,
     /// A verb made more API servers unavailable than the limit allows, or stopped the last of several.
     ApiServers,
+    /// A component was started that is too new for the API servers.
+    Skew,
+    /// A member of etcd was taken out that works and is wished.
+    Member,
     /// A node was opened that somebody else had cordoned.
     CordonMark,
     /// A pod was evicted that the options of the drain protect.
@@ -210,6 +214,7 @@ impl World {
         let before = self.view.marks.clone();
         let leaders = self.leaders();
         let honest = !self.run.rules.honest || self.is_under_a_step(verb);
+        let needed = self.needed_member(&verb.deed);
         let result = effect(self);
         if result.is_err() && !is_already_so(&result) {
             return result;
@@ -225,6 +230,12 @@ impl World {
             self.violate(ViolationKind::DurableFirst, what);
         }
         self.judge_data(&verb.deed, endangered);
+        if let Some(what) = needed {
+            self.violate(ViolationKind::Member, what);
+        }
+        if let (Some(machine), Deed::Start { name }) = (machine, &verb.deed) {
+            self.judge_versions(machine, name);
+        }
         let fresh = self.run.last_blow.is_some_and(|at| self.now < at + FRESH);
         if !fresh && !self.run.rules.dismantling {
             self.judge_quorum(&before, &leaders);
@@ -287,6 +298,15 @@ impl World {
             let names = self.names_of(is);
             self.violate(ViolationKind::Window, format!("unavailable workers over {limit}: {names}"));
         }
+    }
+
+    /// What is to be said if a verb takes a member out that works and is wished.
+    fn needed_member(&self, deed: &Deed<'_>) -> Option<String> {
+        let Deed::RemoveMember { id } = deed else { return None };
+        let machine = self.view.clusters.values().find_map(|cluster| cluster.serving.get(id))?;
+        let name = &self.nodes[*machine].name;
+        let wished = self.run.rules.etcds.iter().any(|node| self.machine_of(node) == Some(*machine));
+        wished.then(|| format!("member {id} on {name} works, is wished, and was taken out"))
     }
 
     fn judge_apis(&mut self, before: &Marks) {

@@ -20,6 +20,7 @@ mod ports;
 mod process;
 mod run;
 mod story;
+mod versions;
 mod view;
 mod world;
 

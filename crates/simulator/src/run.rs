@@ -17,6 +17,8 @@ use crate::world::{World, lasting};
 pub struct RolloutRules {
     /// The nodes that are to be workers.
     pub workers: BTreeSet<NodeName>,
+    /// The nodes that are to have a member of etcd.
+    pub etcds: BTreeSet<NodeName>,
     /// The nodes that are to have an API server.
     pub controlplanes: BTreeSet<NodeName>,
     /// How many workers may be unavailable at once.
@@ -41,6 +43,7 @@ impl RolloutRules {
                 .max_unavailable_controlplane
                 .of(controlplanes.len()),
             workers,
+            etcds: with(Role::Etcd),
             controlplanes,
             dismantling: false,
             honest: true,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::nearest::nearest;
 use crate::path::Path;
+use crate::read::Strictness;
 use crate::report::Reports;
 use crate::scalar;
 use crate::schema::{self, Key, Kind, Status};
@@ -13,12 +14,12 @@ use crate::yaml::{Entry, Node, Span, Value};
 ///
 /// *Guarantees.* If it reports no error, every value that the schema describes has the form it says, or is
 /// null. A key that repeats from node to node is told once.
-pub(crate) fn conform(root: &[Entry<'_>], reports: &mut Reports<'_>) {
+pub(crate) fn conform(root: &[Entry<'_>], strictness: Strictness, reports: &mut Reports<'_>) {
     let mut walk = Walk { reports, sightings: BTreeMap::new() };
-    walk.section(schema::CLUSTER, root, &Path::Top, false);
+    walk.section(schema::CLUSTER, root, &Path::Top);
     let Walk { reports, sightings } = walk;
     for (pattern, sighting) in sightings {
-        tell(&pattern, sighting, reports);
+        tell(&pattern, sighting, strictness, reports);
     }
 }
 
@@ -26,7 +27,7 @@ pub(crate) fn conform(root: &[Entry<'_>], reports: &mut Reports<'_>) {
 const MAX_SIGHTINGS: usize = 200;
 
 /// People hang what they repeat by alias under top-level keys that begin so; they mean no setting by it.
-const HOLDERS: [&str; 2] = [".", "x-"];
+pub(crate) const HOLDERS: [&str; 2] = [".", "x-"];
 
 /// How many further places of a repeated key are named.
 const MAX_LINES_NAMED: usize = 3;
@@ -46,19 +47,33 @@ struct Sighting {
 }
 
 enum What {
-    Unknown { section: &'static [Key], key: String },
-    UnknownByName { names: &'static [&'static str], key: String },
-    Idle,
+    Unknown {
+        section: &'static [Key],
+        key: String,
+    },
+    /// In a map whose keys are the user's, but which are not these.
+    UnknownByName {
+        names: &'static [&'static str],
+        key: String,
+    },
+    /// In such a map, and a key of the section around it.
+    TooDeep {
+        key: String,
+    },
+    Idle(&'static str),
     Void(&'static str),
     Gone(&'static str),
     Alien(&'static str),
 }
 
 impl Walk<'_, '_> {
-    fn section(&mut self, keys: &'static [Key], entries: &[Entry<'_>], path: &Path<'_>, idle: bool) {
+    fn section(&mut self, keys: &'static [Key], entries: &[Entry<'_>], path: &Path<'_>) {
+        if schema::OF_API_SERVER.iter().any(|format| std::ptr::eq(*format, keys)) {
+            self.needed(keys, entries, path);
+        }
         for entry in entries {
             let path = path.key(&entry.key);
-            let Some(key) = schema::key(keys, &entry.key) else {
+            let Some(key) = schema::find(keys, &entry.key) else {
                 let is_top = std::ptr::eq(keys, schema::CLUSTER);
                 if is_top && HOLDERS.iter().any(|prefix| entry.key.starts_with(prefix)) {
                     continue;
@@ -67,86 +82,135 @@ impl Walk<'_, '_> {
                 self.sight(&path, entry.key_span, what);
                 continue;
             };
-            let sets_something = has_effect(&entry.value);
-            let idle = match key.status {
-                Status::Live => idle,
-                Status::Idle => true,
-                Status::IdleExcept(value) => {
-                    !matches!(&entry.value.value, Value::Scalar(scalar) if scalar.text == value)
-                }
-                Status::Void(reason) => {
-                    if sets_something {
-                        self.sight(&path, entry.key_span, || What::Void(reason));
-                    }
-                    false
-                }
-                Status::Gone(reason) => {
-                    if sets_something {
-                        self.sight(&path, entry.key_span, || What::Gone(reason));
-                    }
-                    continue;
-                }
-                Status::Alien(reason) => {
-                    if sets_something {
-                        self.sight(&path, entry.key_span, || What::Alien(reason));
-                    }
-                    continue;
-                }
+            let told = match key.status {
+                Status::Live | Status::Later | Status::Old(_) => None,
+                Status::Idle(reason) => Some(What::Idle(reason)),
+                Status::Void(reason) => Some(What::Void(reason)),
+                Status::Gone(reason) => Some(What::Gone(reason)),
+                Status::Alien(reason) => Some(What::Alien(reason)),
             };
-            let is_leaf = !matches!(key.kind, Kind::Section(_) | Kind::Sections(_) | Kind::SectionMap(_));
-            if idle && is_leaf && sets_something {
-                self.sight(&path, entry.key_span, || What::Idle);
+            if let Some(told) = told
+                && has_effect(&entry.value)
+            {
+                self.sight(&path, entry.key_span, || told);
             }
-            self.value(key.kind, &entry.value, &path, idle);
+            if key.is_current() {
+                self.value(key.kind, keys, &entry.value, &path);
+            }
         }
     }
 
-    fn value(&mut self, kind: Kind, node: &Node<'_>, path: &Path<'_>, idle: bool) {
+    /// Reports what a format of Kubernetes cannot be without.
+    fn needed(&mut self, keys: &'static [Key], entries: &[Entry<'_>], path: &Path<'_>) {
+        // Where nothing at all is written, nothing is asked for.
+        let Some(first) = entries.first() else { return };
+        for key in keys.iter().filter(|key| key.needed) {
+            let is_there = entries
+                .iter()
+                .any(|entry| entry.key == key.name && !matches!(entry.value.value, Value::Null));
+            if !is_there {
+                self.reports
+                    .error(
+                        path.key(key.name),
+                        first.key_span,
+                        format!("`{}` is missing beside this", key.name),
+                    )
+                    .help("the API server does not start without it");
+            }
+        }
+    }
+
+    /// Compares a value with its form; `siblings` are the keys of the section that it stands in.
+    fn value(&mut self, kind: Kind, siblings: &'static [Key], node: &Node<'_>, path: &Path<'_>) {
         match (kind, &node.value) {
             (_, Value::Null)
             | (Kind::Foreign, _)
-            | (Kind::Text | Kind::Secret | Kind::TextOrTexts, Value::Scalar(_)) => {}
+            | (Kind::Text | Kind::Secret | Kind::TextOrTexts | Kind::IntegerOrText, Value::Scalar(_)) => {}
             (Kind::Flag, Value::Scalar(scalar)) if scalar::flag(scalar).is_some() => {}
             (Kind::Integer, Value::Scalar(scalar)) if scalar::integer(scalar).is_some() => {}
+            (Kind::Number, Value::Scalar(scalar)) if scalar::number(scalar).is_some() => {}
+            (Kind::Word(words), Value::Scalar(scalar)) => {
+                if !scalar.text.is_empty() && !words.contains(&&*scalar.text) {
+                    self.unknown_word(words, &scalar.text, node, path);
+                }
+            }
             (Kind::Texts | Kind::TextOrTexts, Value::List(items)) => {
                 for (index, item) in items.iter().enumerate() {
-                    self.value(Kind::Text, item, &path.item(index), idle);
+                    self.value(Kind::Text, &[], item, &path.item(index));
                 }
             }
             (Kind::TextMap, Value::Map(entries)) => {
                 for entry in entries {
-                    self.value(Kind::Text, &entry.value, &path.key(&entry.key), idle);
+                    self.name_of_a_map(&[], siblings, entry, path);
+                    self.value(Kind::Text, &[], &entry.value, &path.key(&entry.key));
+                }
+            }
+            (Kind::Options(names), Value::Map(entries)) => {
+                for entry in entries {
+                    self.name_of_a_map(names, siblings, entry, path);
+                    self.value(Kind::Text, &[], &entry.value, &path.key(&entry.key));
                 }
             }
             (Kind::TextsMap, Value::Map(entries)) => {
                 for entry in entries {
-                    self.value(Kind::Texts, &entry.value, &path.key(&entry.key), idle);
+                    self.name_of_a_map(&[], siblings, entry, path);
+                    self.value(Kind::Texts, &[], &entry.value, &path.key(&entry.key));
                 }
             }
-            (Kind::Section(keys), Value::Map(entries)) => self.section(keys, entries, path, idle),
+            (Kind::Section(keys), Value::Map(entries)) => self.section(keys, entries, path),
             (Kind::Sections(keys), Value::List(items)) => {
                 for (index, item) in items.iter().enumerate() {
                     let path = path.item(index);
                     if let Value::Map(entries) = &item.value {
-                        self.section(keys, entries, &path, idle);
+                        self.section(keys, entries, &path);
                     } else {
-                        self.value(Kind::Section(keys), item, &path, idle);
+                        self.value(Kind::Section(keys), &[], item, &path);
                     }
                 }
             }
             (Kind::SectionMap(keys), Value::Map(entries)) => {
                 for entry in entries {
-                    self.value(Kind::Section(keys), &entry.value, &path.key(&entry.key), idle);
-                }
-            }
-            (Kind::Named(names), Value::Map(entries)) => {
-                for entry in entries.iter().filter(|entry| !names.contains(&&*entry.key)) {
-                    let what = || What::UnknownByName { names, key: entry.key.to_string() };
-                    self.sight(&path.key(&entry.key), entry.key_span, what);
+                    self.value(Kind::Section(keys), &[], &entry.value, &path.key(&entry.key));
                 }
             }
             (kind, _) => self.wrong_form(kind, node, path),
         }
+    }
+
+    /// A name in a map whose names are the user's: perhaps it was meant for the section around the map.
+    fn name_of_a_map(
+        &mut self,
+        names: &'static [&'static str],
+        siblings: &'static [Key],
+        entry: &Entry<'_>,
+        path: &Path<'_>,
+    ) {
+        let Path::Key(_, map) = path else { return };
+        // Labels may be called anything; flags and options have no names like these.
+        let is_own = !matches!(*map, "labels" | "node_selector") && entry.key.contains('_');
+        let key = || entry.key.to_string();
+        let path = path.key(&entry.key);
+        if is_own && schema::find(siblings, &entry.key).is_some_and(Key::is_current) {
+            self.sight(&path, entry.key_span, || What::TooDeep { key: key() });
+        } else if !names.is_empty() && !names.contains(&&*entry.key) && !entry.key.starts_with("aci_") {
+            if schema::find(siblings, &entry.key).is_some() {
+                self.sight(&path, entry.key_span, || What::TooDeep { key: key() });
+            } else {
+                self.sight(&path, entry.key_span, || What::UnknownByName { names, key: key() });
+            }
+        }
+    }
+
+    fn unknown_word(&mut self, words: &'static [&'static str], text: &str, node: &Node<'_>, path: &Path<'_>) {
+        let name = match path {
+            Path::Key(_, key) => *key,
+            Path::Top | Path::Item(..) => "value",
+        };
+        let draft = self.reports.error(path, node.span, format!("`{name}` cannot be `{}`", brief(text)));
+        match nearest(text, words.iter().copied()) {
+            Some(near) => draft.help(format!("did you mean `{near}`?")),
+            None => draft.help(format!("write one of {}", words.join(", "))),
+        };
     }
 
     fn wrong_form(&mut self, kind: Kind, node: &Node<'_>, path: &Path<'_>) {
@@ -158,7 +222,15 @@ impl Walk<'_, '_> {
             Path::Item(..) => format!("`{path}`"),
         };
         let (must, help) = match (kind, &node.value) {
-            (Kind::Text | Kind::Secret | Kind::TextOrTexts | Kind::Foreign, _) => ("a text", None),
+            (
+                Kind::Text
+                | Kind::Secret
+                | Kind::Word(_)
+                | Kind::TextOrTexts
+                | Kind::IntegerOrText
+                | Kind::Foreign,
+                _,
+            ) => ("a text", None),
             (Kind::Flag, Value::Scalar(scalar)) if scalar.quoted => {
                 let would_do = scalar::flag_of(&scalar.text).is_some();
                 ("true or false", Some(if would_do { "remove the quotes" } else { "write true or false" }))
@@ -169,16 +241,22 @@ impl Walk<'_, '_> {
                 ("a whole number", Some(if would_do { "remove the quotes" } else { "write a number" }))
             }
             (Kind::Integer, _) => ("a whole number", None),
+            (Kind::Number, Value::Scalar(scalar)) if scalar.quoted => {
+                let would_do = scalar.text.parse::<f64>().is_ok();
+                ("a number", Some(if would_do { "remove the quotes" } else { "write a number" }))
+            }
+            (Kind::Number, _) => ("a number", None),
             (Kind::Texts, Value::Scalar(_)) => {
                 ("a list", Some("begin each value with `- `, on its own line"))
             }
             (Kind::Texts, _) => ("a list", None),
-            (Kind::TextMap | Kind::TextsMap, Value::List(_)) => {
+            (Kind::TextMap | Kind::Options(_) | Kind::TextsMap, Value::List(_)) => {
                 ("a map", Some("write `name: value` without a dash before it"))
             }
-            (Kind::TextMap | Kind::TextsMap | Kind::Section(_) | Kind::SectionMap(_) | Kind::Named(_), _) => {
-                ("a map", None)
-            }
+            (
+                Kind::TextMap | Kind::Options(_) | Kind::TextsMap | Kind::Section(_) | Kind::SectionMap(_),
+                _,
+            ) => ("a map", None),
             (Kind::Sections(_), Value::Map(_)) => {
                 ("a list", Some("begin each entry with `- ` before its first key"))
             }
@@ -214,25 +292,49 @@ impl Walk<'_, '_> {
     }
 }
 
-fn tell(pattern: &str, sighting: Sighting, reports: &mut Reports<'_>) {
+fn tell(pattern: &str, sighting: Sighting, strictness: Strictness, reports: &mut Reports<'_>) {
     let Sighting { what, path, span, further, further_lines } = sighting;
-    let draft = match what {
+    let unknown = |summary: String, reports: &mut Reports<'_>| match strictness {
+        Strictness::Lenient => reports.warning(&path, span, summary).id(),
+        Strictness::Strict => reports.error(&path, span, summary).id(),
+    };
+    let id = match what {
         What::Unknown { section, key } => {
             let known = section.iter().filter(|key| key.is_current()).map(|key| key.name);
             let near = nearest(&key, known);
-            unknown(&key, &path, pattern, near, span, reports)
+            let section = section_of(pattern, &key);
+            let id = unknown(format!("unknown key `{}` {}", brief(&key), place(section)), reports);
+            hint(&key, section, near, reports.draft(id));
+            id
         }
         What::UnknownByName { names, key } => {
-            let near = nearest(&key, names.iter().copied());
-            unknown(&key, &path, pattern, near, span, reports)
+            let section = section_of(pattern, &key);
+            let id = unknown(format!("unknown key `{}` {}", brief(&key), place(section)), reports);
+            hint(&key, section, nearest(&key, names.iter().copied()), reports.draft(id));
+            id
         }
-        What::Idle => reports.warning(&path, span, format!("`{pattern}` is read but has no effect yet")),
-        What::Void(reason) => reports.warning(&path, span, format!("`{pattern}` has no effect")).note(reason),
+        What::TooDeep { key } => {
+            let section = section_of(pattern, &key);
+            let outer = section.rsplit_once('.').map_or("", |(outer, _)| outer);
+            let id = unknown(format!("`{}` is one level too deep {}", brief(&key), place(section)), reports);
+            let help = format!("indent it less: it belongs {}", place(outer));
+            reports.draft(id).note("it is lost here").help(help);
+            id
+        }
+        What::Idle(reason) => reports
+            .warning(&path, span, format!("`{pattern}` is read but has no effect yet"))
+            .note(reason)
+            .id(),
+        What::Void(reason) => {
+            reports.warning(&path, span, format!("`{pattern}` has no effect")).note(reason).id()
+        }
         What::Gone(reason) => {
-            reports.warning(&path, span, format!("`{pattern}` is no longer a key")).note(reason)
+            let id = unknown(format!("`{pattern}` is no longer a key"), reports);
+            reports.draft(id).note(reason).id()
         }
         What::Alien(reason) => {
-            reports.warning(&path, span, format!("`{pattern}` is no key of cluster.yml")).note(reason)
+            let id = unknown(format!("`{pattern}` is no key of cluster.yml"), reports);
+            reports.draft(id).note(reason).id()
         }
     };
     if further > 0 {
@@ -240,39 +342,57 @@ fn tell(pattern: &str, sighting: Sighting, reports: &mut Reports<'_>) {
         let more = further - further_lines.len();
         let rest = if more > 0 { format!(" and in {more} more places") } else { String::new() };
         let noun = if lines.len() == 1 { "line" } else { "lines" };
-        draft.note(format!("also on {noun} {}{rest}", lines.join(", ")));
+        reports.draft(id).note(format!("also on {noun} {}{rest}", lines.join(", ")));
     }
 }
 
-fn unknown<'r>(
-    key: &str,
-    path: &str,
-    pattern: &str,
-    near: Option<&str>,
-    span: Span,
-    reports: &'r mut Reports<'_>,
-) -> &'r mut crate::report::Draft {
-    let section = pattern.strip_suffix(key).unwrap_or(pattern).trim_end_matches('.');
-    let place = match section {
+/// The section of a key, by the patterns of their paths.
+fn section_of<'p>(pattern: &'p str, key: &str) -> &'p str {
+    pattern.strip_suffix(key).unwrap_or(pattern).trim_end_matches('.')
+}
+
+/// A section in words.
+fn place(section: &str) -> String {
+    match section {
         "" => "at the top level".to_owned(),
         "nodes[]" => "in a node".to_owned(),
         section => format!("in `{}`", section.trim_end_matches("[]")),
-    };
-    let draft = reports.warning(path, span, format!("unknown key `{}` {place}", brief(key)));
-    let elsewhere = schema::sections_with(key);
-    let homes = elsewhere
-        .iter()
-        .map(|home| if home.is_empty() { "the top level".to_owned() } else { format!("`{home}`") });
-    let homes: Vec<String> = homes.take(MAX_LINES_NAMED).collect();
-    match near {
-        Some(near) => draft.help(format!("did you mean `{near}`?")),
-        None if homes.is_empty() => draft.note("it is ignored"),
-        None => draft.help(format!("`{key}` belongs in {}", homes.join(" or "))),
-    };
-    if near.is_some() && !homes.is_empty() {
-        draft.note(format!("`{key}` is a key of {}", homes.join(" and ")));
     }
-    draft
+}
+
+/// What was meant by an unknown key, as far as it can be told.
+fn hint(key: &str, section: &str, near: Option<&str>, draft: &mut crate::report::Draft) {
+    let elsewhere = schema::sections_with(key);
+    if let Some(near) = near {
+        draft.help(format!("did you mean `{near}`?"));
+        if !elsewhere.is_empty() {
+            let homes: Vec<String> = elsewhere.iter().take(MAX_LINES_NAMED).map(|home| name(home)).collect();
+            draft.note(format!("`{key}` is a key of {}", homes.join(" and ")));
+        }
+        return;
+    }
+    let parent = |path: &str| path.rsplit_once('.').map_or(String::new(), |(outer, _)| outer.to_owned());
+    let deeper = elsewhere.iter().find(|home| !home.is_empty() && parent(home) == section);
+    let shallower = elsewhere.iter().rfind(|home| {
+        home.is_empty() || section.strip_prefix(home.as_str()).is_some_and(|rest| rest.starts_with('.'))
+    });
+    if let Some(home) = deeper {
+        draft.note("it is lost here").help(format!("indent it deeper: `{key}` belongs in {}", name(home)));
+    } else if let Some(home) = shallower.filter(|_| !section.is_empty()) {
+        draft.note("it is lost here").help(format!("indent it less: `{key}` belongs in {}", name(home)));
+    } else if !elsewhere.is_empty() {
+        let homes: Vec<String> = elsewhere.iter().take(MAX_LINES_NAMED).map(|home| name(home)).collect();
+        draft.note("it is lost here").help(format!("`{key}` belongs in {}", homes.join(" or ")));
+    } else if section.starts_with("services.") && key.contains('-') {
+        draft.note("it is ignored").help("if it is a flag, write it under `extra_args`");
+    } else {
+        draft.note("it is ignored");
+    }
+}
+
+/// A section by name.
+fn name(section: &str) -> String {
+    if section.is_empty() { "the top level".to_owned() } else { format!("`{section}`") }
 }
 
 /// A word of the user's, cut where it would drown the message.

@@ -11,10 +11,12 @@
 
 mod conform;
 mod diagnostic;
+mod json_schema;
 mod lines;
 mod nearest;
 mod path;
 mod read;
+mod reference;
 mod render;
 mod report;
 mod scalar;
@@ -25,14 +27,19 @@ mod view;
 mod yaml;
 
 pub use self::diagnostic::{Diagnostic, Place, Position, Range, Severity};
-pub use self::read::read;
+pub use self::json_schema::json_schema;
+pub use self::nearest::nearest;
+pub use self::read::{Strictness, read, read_with};
+pub use self::reference::{reference, skeleton};
 pub use self::render::render;
 pub use self::source_map::SourceMap;
 pub use self::spec::{
-    AuditLogSpec, AuthenticationSpec, AuthorizationMode, BackupSpec, BastionSpec, Cidr, ClusterSpec,
-    DrainSpec, EndpointSpec, EtcdSpec, KubeApiSpec, KubeControllerSpec, KubeletSpec, MaxUnavailable,
-    NetworkPlugin, NetworkSpec, NodeSpec, NotACidr, NotAPortRange, PortRange, RegistrySpec, S3Spec,
-    ServiceSpec, ServicesSpec, TaintEffect, TaintSpec, UpgradeSpec, WebhookSpec, WindlassSpec,
+    AuditLogSpec, AuthenticationSpec, AuthorizationMode, BackupSpec, BastionSpec, Cidr, CloudProviderSpec,
+    ClusterSpec, DnsSpec, DrainSpec, EcrSpec, EndpointSpec, EtcdSpec, EventRateLimitSpec, IngressSpec,
+    KubeApiSpec, KubeControllerSpec, KubeletSpec, MaxUnavailable, MonitoringSpec, NetworkPlugin, NetworkSpec,
+    NodeLocalDnsSpec, NodeSpec, NotACidr, NotAPortRange, PodSecurity, PortRange, RegistrySpec, S3Spec,
+    SecretsEncryptionSpec, ServiceSpec, ServicesSpec, TaintEffect, TaintSpec, UpgradeSpec, WebhookSpec,
+    WindlassSpec,
 };
 
 /// What reading a cluster.yml gave.

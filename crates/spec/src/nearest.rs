@@ -4,7 +4,7 @@
 const MAX_LENGTH: usize = 64;
 
 /// The nearest of the known words, if it is near enough to be meant.
-pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     if word.len() > MAX_LENGTH {
         return None;
     }

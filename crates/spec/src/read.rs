@@ -7,11 +7,14 @@
 //! Every stage but the first two goes on after an error, so that all errors are told at once.
 
 mod access;
+mod addons;
+mod cloud;
 mod cluster;
 mod nodes;
 mod services;
 mod syntax;
 mod upgrade;
+mod whole;
 mod windlass;
 
 use crate::Reading;
@@ -26,13 +29,28 @@ use crate::yaml::{self, Finding, Span, Value, What};
 /// The largest file that is read: sixteen times a cluster of 5,000 nodes.
 const MAX_BYTES: usize = 16 << 20;
 
+/// How much is made of keys that nothing reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strictness {
+    /// They are warnings, since RKE 1 ignored them.
+    #[default]
+    Lenient,
+    /// They are errors.
+    Strict,
+}
+
 /// Reads a cluster.yml.
 ///
 /// *Guarantees.* `spec` is absent exactly if one of the diagnostics is an error. No bytes make it panic, and
 /// its time and memory are bounded by the length of the text and a constant.
 pub fn read(text: &[u8]) -> Reading {
+    read_with(text, Strictness::Lenient)
+}
+
+/// Reads a cluster.yml, and makes this much of keys that nothing reads.
+pub fn read_with(text: &[u8], strictness: Strictness) -> Reading {
     match decode(text) {
-        Ok(text) => read_text(without_mark(text)),
+        Ok(text) => read_text(without_mark(text), strictness),
         Err((valid, summary, help)) => {
             let mut reports = Reports::new(valid);
             reports.error("", Span { start: valid.len(), end: valid.len() }, summary).help(help);
@@ -56,7 +74,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<&str, (&str, String, &'static str)>
     })
 }
 
-fn read_text(text: &str) -> Reading {
+fn read_text(text: &str, strictness: Strictness) -> Reading {
     let mut reports = Reports::new(text);
     let start = Span::default();
     let spec = match yaml::parse(text) {
@@ -78,7 +96,7 @@ fn read_text(text: &str) -> Reading {
                     None
                 }
                 Some((Value::Map(entries), span)) => {
-                    conform(&entries, &mut reports);
+                    conform(&entries, strictness, &mut reports);
                     cluster::cluster(View::new(&entries, span, &Path::Top), &mut reports)
                 }
                 Some((value, span)) => {

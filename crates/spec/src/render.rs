@@ -1,5 +1,6 @@
 //! Shows diagnostics as a person reads them: what, where, the line itself, and what to do.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use windlass_model::HIDDEN;
@@ -8,6 +9,7 @@ use crate::diagnostic::{Diagnostic, Place, Range};
 use crate::lines::{Lines, without_mark};
 use crate::read::decode;
 use crate::schema;
+use crate::yaml;
 
 /// How much of a line is shown; a longer one is cut around what is marked.
 const MAX_WIDTH: usize = 160;
@@ -37,7 +39,7 @@ pub fn render(diagnostics: &[Diagnostic], file_name: &str, text: &[u8]) -> Strin
         Err((valid, ..)) => valid,
     };
     let lines = Lines::new(text);
-    let secrets = schema::secret_names();
+    let secrets = Secrets::of(text, &lines);
     let mut output = String::new();
     for (index, diagnostic) in diagnostics.iter().enumerate() {
         if index > 0 {
@@ -48,7 +50,13 @@ pub fn render(diagnostics: &[Diagnostic], file_name: &str, text: &[u8]) -> Strin
     output
 }
 
-fn render_one(diagnostic: &Diagnostic, file: &str, lines: &Lines<'_>, secrets: &[&str], output: &mut String) {
+fn render_one(
+    diagnostic: &Diagnostic,
+    file: &str,
+    lines: &Lines<'_>,
+    secrets: &Secrets,
+    output: &mut String,
+) {
     let Diagnostic { severity, summary, place: Place { path: _, range }, label, notes, help } = diagnostic;
     let mut line = |text: String| {
         output.push_str(text.trim_end());
@@ -85,9 +93,9 @@ fn render_one(diagnostic: &Diagnostic, file: &str, lines: &Lines<'_>, secrets: &
 }
 
 /// The line with its secrets hidden and its control characters made harmless, and the marks under it.
-fn excerpt(source: &str, range: Range, secrets: &[&str]) -> (String, String) {
+fn excerpt(source: &str, range: Range, secrets: &Secrets) -> (String, String) {
     let from = (range.start.column as usize).saturating_sub(1);
-    let (shown, hidden_from) = conceal(source, secrets);
+    let (shown, hidden_from) = conceal(source, range.start.line, secrets);
     let mut letters: Vec<char> = shown.chars().map(harmless).collect();
     let to = if range.end.line == range.start.line {
         (range.end.column as usize).saturating_sub(1)
@@ -111,13 +119,40 @@ fn excerpt(source: &str, range: Range, secrets: &[&str]) -> (String, String) {
     (letters.into_iter().collect(), marks)
 }
 
-/// Hides what follows the key of a secret, and lines that look like a piece of a PEM text.
-fn conceal(source: &str, secrets: &[&str]) -> (String, Option<usize>) {
+/// What no output may show, by the names of keys, and by place where the text is YAML.
+struct Secrets {
+    names: Vec<&'static str>,
+    /// The offset in each line from which on it is hidden.
+    from: BTreeMap<u32, usize>,
+}
+
+impl Secrets {
+    fn of(text: &str, lines: &Lines<'_>) -> Self {
+        let mut from = BTreeMap::new();
+        let root = yaml::parse(text).ok().and_then(|document| document.root);
+        for span in root.iter().flat_map(schema::secret_spans) {
+            let range = lines.range(span);
+            let source = lines.line(range.start.line as usize);
+            let column = range.start.column as usize - 1;
+            let start = source.char_indices().nth(column).map_or(source.len(), |(offset, _)| offset);
+            let first = from.entry(range.start.line).or_insert(start);
+            *first = (*first).min(start);
+            from.extend((range.start.line + 1..=range.end.line).map(|line| (line, 0)));
+        }
+        Self { names: schema::secret_names(), from }
+    }
+}
+
+/// Hides a secret, what follows the key of one, and lines that look like a piece of a PEM text.
+fn conceal(source: &str, line: u32, secrets: &Secrets) -> (String, Option<usize>) {
     let trimmed = source.trim();
     let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
     let is_pem = trimmed.contains("PRIVATE KEY") || (trimmed.len() >= 40 && trimmed.bytes().all(is_base64));
     let mut cut = is_pem.then(|| source.len() - source.trim_start().len());
-    for name in secrets {
+    if let Some(from) = secrets.from.get(&line).filter(|from| **from < source.trim_end().len()) {
+        cut = Some(cut.map_or(*from, |cut| cut.min(*from)));
+    }
+    for name in &secrets.names {
         for (at, _) in source.match_indices(name) {
             let before = source[..at].chars().next_back();
             let is_word = |letter: char| letter.is_alphanumeric() || "_-".contains(letter);
@@ -154,7 +189,7 @@ mod tests {
 
     #[test]
     fn secrets_are_hidden_wherever_they_stand() {
-        let hide = |source| conceal(source, &schema::secret_names()).0;
+        let hide = |source| conceal(source, 1, &Secrets::of("", &Lines::new(""))).0;
         assert_eq!(hide("    password: hunter2"), "    password: «secret»");
         assert_eq!(hide("  - {url: x, \"password\" : hunter2}"), "  - {url: x, \"password\" : «secret»");
         assert_eq!(hide("ssh_key: |-"), "ssh_key: «secret»");
@@ -168,7 +203,11 @@ mod tests {
     fn a_long_line_is_cut_around_what_is_marked() {
         let source = format!("a: {}", "x".repeat(1000));
         let position = |column| crate::Position { line: 1, column };
-        let (shown, marks) = excerpt(&source, Range { start: position(900), end: position(905) }, &[]);
+        let (shown, marks) = excerpt(
+            &source,
+            Range { start: position(900), end: position(905) },
+            &Secrets::of("", &Lines::new("")),
+        );
         assert_eq!(shown.chars().count(), MAX_WIDTH + 1);
         assert!(marks.chars().count() <= MAX_WIDTH);
         assert_eq!(marks.trim(), "^^^^^");

@@ -28,7 +28,12 @@ pub(crate) struct Draft {
     label: String,
     notes: Vec<String>,
     help: Option<String>,
+    id: DraftId,
 }
+
+/// Where a draft is found again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct DraftId(Option<usize>);
 
 impl<'t> Reports<'t> {
     pub(crate) fn new(text: &'t str) -> Self {
@@ -86,9 +91,15 @@ impl<'t> Reports<'t> {
             summary: summary.into(),
             path: path.into(),
             span,
+            id: DraftId(Some(self.drafts.len())),
             ..Draft::default()
         });
         self.drafts.last_mut().expect("one was pushed in the line before")
+    }
+
+    /// A draft that was made before.
+    pub(crate) fn draft(&mut self, id: DraftId) -> &mut Draft {
+        id.0.and_then(|index| self.drafts.get_mut(index)).unwrap_or(&mut self.spare)
     }
 
     /// All diagnostics in the order of their places, each once.
@@ -116,7 +127,7 @@ impl<'t> Reports<'t> {
 }
 
 fn resolve(draft: Draft, lines: &Lines<'_>) -> Diagnostic {
-    let Draft { severity, summary, path, span, label, notes, help } = draft;
+    let Draft { severity, summary, path, span, label, notes, help, id: _ } = draft;
     Diagnostic {
         severity: severity.expect("every draft but the spare one is made with a severity"),
         summary,
@@ -132,6 +143,11 @@ impl Draft {
     pub(crate) fn label(&mut self, label: impl Into<String>) -> &mut Self {
         self.label = label.into();
         self
+    }
+
+    /// Where it is found again.
+    pub(crate) fn id(&self) -> DraftId {
+        self.id
     }
 
     pub(crate) fn note(&mut self, note: impl Into<String>) -> &mut Self {

@@ -21,6 +21,16 @@ pub(crate) fn integer(scalar: &Scalar<'_>) -> Option<i64> {
     if scalar.quoted { None } else { integer_of(&scalar.text) }
 }
 
+/// The number that a scalar is, perhaps with a fraction; a quoted one is a text.
+pub(crate) fn number(scalar: &Scalar<'_>) -> Option<f64> {
+    if scalar.quoted
+        || !scalar.text.starts_with(|first: char| first.is_ascii_digit() || "+-.".contains(first))
+    {
+        return None;
+    }
+    scalar.text.replace('_', "").parse().ok().filter(|number: &f64| number.is_finite())
+}
+
 /// The whole number that a text would be without quotes: decimal, `0x`, `0b`, `0o` or octal after a zero.
 pub(crate) fn integer_of(text: &str) -> Option<i64> {
     if text.len() > 64 || !text.starts_with(|first: char| first.is_ascii_digit() || "+-.".contains(first)) {

@@ -1,19 +1,37 @@
-//! Every key that cluster.yml has or had, as data: its section, the form of its value, and what it does.
+//! Every key that cluster.yml has or had, as data: its section, the form of its value, what it means and does.
 //!
-//! Reading, the warnings about unknown keys and about keys without effect, and the hints on misspelt ones are
-//! all driven from this tree, so that a key is known everywhere or nowhere.
+//! Reading, the warnings about unknown keys and about keys without effect, the hints on misspelt ones, the JSON
+//! Schema and the reference are all driven from this tree, so that a key is known everywhere or nowhere.
 
-mod idle;
-mod live;
+mod aci;
+mod addons;
+mod cloud;
+mod kubernetes;
+mod nodes;
+mod services;
+mod top;
 
-pub(crate) use self::live::{CLUSTER, SYSTEM_IMAGES};
+pub(crate) use self::aci::{ACI_NEEDED, ACI_REFUSED};
+pub(crate) use self::addons::{DNS, INGRESS, MONITORING, NETWORK, NODELOCAL};
+pub(crate) use self::cloud::CLOUD_PROVIDER;
+pub(crate) use self::kubernetes::OF_API_SERVER;
+pub(crate) use self::services::{AUDIT_LOG_CONFIGURATION, EVENT_RATE_LIMIT, KUBE_API, SECRETS_ENCRYPTION};
+pub(crate) use self::top::{CLUSTER, SYSTEM_IMAGES};
+
+use crate::yaml::{Node, Span, Value};
 
 /// One key of a section.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Key {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
     pub(crate) status: Status,
+    /// What it means, in one line.
+    pub(crate) about: &'static str,
+    /// What holds where the file is silent; empty for nothing.
+    pub(crate) default: &'static str,
+    /// Whether the section cannot be without it.
+    pub(crate) needed: bool,
 }
 
 /// The form of a value.
@@ -23,16 +41,24 @@ pub(crate) enum Kind {
     Text,
     /// A text that no output may show.
     Secret,
+    /// One of these texts.
+    Word(&'static [&'static str]),
     /// True or false.
     Flag,
     /// A whole number.
     Integer,
+    /// A number, perhaps with a fraction.
+    Number,
+    /// A whole number or a text, such as `1` or `10%`.
+    IntegerOrText,
     /// A list of texts.
     Texts,
     /// One text or a list of them.
     TextOrTexts,
     /// A map from names to texts.
     TextMap,
+    /// As `TextMap`, of which these names mean something.
+    Options(&'static [&'static str]),
     /// A map from names to lists of texts.
     TextsMap,
     /// A map with these keys.
@@ -41,9 +67,7 @@ pub(crate) enum Kind {
     Sections(&'static [Key]),
     /// A map from names that the user chooses to maps with these keys.
     SectionMap(&'static [Key]),
-    /// A map whose keys are known by name alone.
-    Named(&'static [&'static str]),
-    /// Something in the format of Kubernetes itself, not looked into.
+    /// Something in a format of Kubernetes that differs from version to version: kept whole, not looked into.
     Foreign,
 }
 
@@ -52,10 +76,12 @@ pub(crate) enum Kind {
 pub(crate) enum Status {
     /// It takes effect.
     Live,
-    /// It is read but has no effect in this release.
-    Idle,
-    /// As `Idle`, but this value asks for what happens anyhow.
-    IdleExcept(&'static str),
+    /// It becomes an object in the cluster, which this release does not deploy.
+    Later,
+    /// It is read but has no effect in this release, for this reason.
+    Idle(&'static str),
+    /// It takes effect, and this is written in its place today.
+    Old(&'static str),
     /// It never has an effect, for this reason.
     Void(&'static str),
     /// It was a key of RKE 1 once, and this became of it.
@@ -65,52 +91,100 @@ pub(crate) enum Status {
 }
 
 impl Key {
-    /// Whether it takes effect.
-    pub(crate) fn is_live(&self) -> bool {
-        matches!(self.status, Status::Live)
-    }
-
     /// Whether cluster.yml has it, with or without effect.
     pub(crate) fn is_current(&self) -> bool {
         !matches!(self.status, Status::Gone(_) | Status::Alien(_))
     }
+
+    const fn or(mut self, default: &'static str) -> Self {
+        self.default = default;
+        self
+    }
+
+    const fn needed(mut self) -> Self {
+        self.needed = true;
+        self
+    }
+
+    const fn later(mut self) -> Self {
+        self.status = Status::Later;
+        self
+    }
+
+    const fn idle(mut self, reason: &'static str) -> Self {
+        self.status = Status::Idle(reason);
+        self
+    }
+
+    const fn old(mut self, successor: &'static str) -> Self {
+        self.status = Status::Old(successor);
+        self
+    }
+
+    const fn void(mut self, reason: &'static str) -> Self {
+        self.status = Status::Void(reason);
+        self
+    }
 }
 
-const fn live(name: &'static str, kind: Kind) -> Key {
-    Key { name, kind, status: Status::Live }
+const fn key(name: &'static str, kind: Kind, about: &'static str) -> Key {
+    Key { name, kind, status: Status::Live, about, default: "", needed: false }
 }
 
-const fn idle(name: &'static str, kind: Kind) -> Key {
-    Key { name, kind, status: Status::Idle }
+const fn text(name: &'static str, about: &'static str) -> Key {
+    key(name, Kind::Text, about)
 }
 
-const fn idle_except(name: &'static str, kind: Kind, value: &'static str) -> Key {
-    Key { name, kind, status: Status::IdleExcept(value) }
+const fn secret(name: &'static str, about: &'static str) -> Key {
+    key(name, Kind::Secret, about)
 }
 
-const fn void(name: &'static str, kind: Kind, reason: &'static str) -> Key {
-    Key { name, kind, status: Status::Void(reason) }
+const fn flag(name: &'static str, about: &'static str) -> Key {
+    key(name, Kind::Flag, about)
+}
+
+const fn integer(name: &'static str, about: &'static str) -> Key {
+    key(name, Kind::Integer, about)
+}
+
+const fn texts(name: &'static str, about: &'static str) -> Key {
+    key(name, Kind::Texts, about)
+}
+
+const fn text_map(name: &'static str, about: &'static str) -> Key {
+    key(name, Kind::TextMap, about)
+}
+
+const fn section(name: &'static str, keys: &'static [Key], about: &'static str) -> Key {
+    key(name, Kind::Section(keys), about)
 }
 
 const fn gone(name: &'static str, reason: &'static str) -> Key {
-    Key { name, kind: Kind::Foreign, status: Status::Gone(reason) }
+    Key { status: Status::Gone(reason), ..key(name, Kind::Foreign, reason) }
 }
 
 const fn alien(name: &'static str, reason: &'static str) -> Key {
-    Key { name, kind: Kind::Foreign, status: Status::Alien(reason) }
+    Key { status: Status::Alien(reason), ..key(name, Kind::Foreign, reason) }
 }
 
 /// The key of this name in a section.
-pub(crate) fn key(section: &'static [Key], name: &str) -> Option<&'static Key> {
+pub(crate) fn find(section: &'static [Key], name: &str) -> Option<&'static Key> {
     section.iter().find(|key| key.name == name)
 }
 
 /// The keys below a key, if its value is one map or a list of maps.
-fn children(kind: Kind) -> &'static [Key] {
+pub(crate) fn children(kind: Kind) -> &'static [Key] {
     match kind {
         Kind::Section(keys) | Kind::Sections(keys) | Kind::SectionMap(keys) => keys,
         _ => &[],
     }
+}
+
+/// The path of what is below a key, such as `nodes[]` or `cloud_provider.vsphereCloudProvider.virtual_center.<name>`.
+pub(crate) fn path_below(path: &str, key: &Key) -> String {
+    let list = if matches!(key.kind, Kind::Sections(_)) { "[]" } else { "" };
+    let any = if matches!(key.kind, Kind::SectionMap(_)) { ".<name>" } else { "" };
+    format!("{}{list}{any}", crate::yaml::join(path, key.name))
 }
 
 /// The paths of all sections that have a key of this name, such as `services.etcd`; nearest to the top first.
@@ -120,14 +194,11 @@ pub(crate) fn sections_with(name: &str) -> Vec<String> {
     while !level.is_empty() {
         let mut below = Vec::new();
         for (path, keys) in level {
-            if key(keys, name).is_some_and(Key::is_current) {
+            if find(keys, name).is_some_and(Key::is_current) {
                 found.push(path.clone());
             }
-            for key in keys {
-                let list = if matches!(key.kind, Kind::Sections(_)) { "[]" } else { "" };
-                let any = if matches!(key.kind, Kind::SectionMap(_)) { ".<name>" } else { "" };
-                let child = format!("{}{list}{any}", crate::yaml::join(&path, key.name));
-                below.push((child, children(key.kind)));
+            for key in keys.iter().filter(|key| !children(key.kind).is_empty()) {
+                below.push((path_below(&path, key), children(key.kind)));
             }
         }
         level = below;
@@ -147,30 +218,79 @@ pub(crate) fn secret_names() -> Vec<&'static str> {
             left.push(children(key.kind));
         }
     }
-    names.extend(idle::SECRETS_KNOWN_BY_NAME);
     // The key of a taint is no secret; that of an etcd client is PEM, which is known by its look.
     names.retain(|name| *name != "key");
     names.sort_unstable();
-    names.dedup();
     names
+}
+
+/// The places of all values of a file that no output may show.
+pub(crate) fn secret_spans(root: &Node<'_>) -> Vec<Span> {
+    let mut spans = Vec::new();
+    collect(Kind::Section(CLUSTER), root, &mut spans);
+    spans
+}
+
+fn collect(kind: Kind, node: &Node<'_>, spans: &mut Vec<Span>) {
+    match (kind, &node.value) {
+        (_, Value::Null) => {}
+        (Kind::Secret, _) => spans.push(node.span),
+        (Kind::Section(keys), Value::Map(entries)) => {
+            for entry in entries {
+                if let Some(key) = find(keys, &entry.key) {
+                    collect(key.kind, &entry.value, spans);
+                }
+            }
+        }
+        (Kind::SectionMap(keys), Value::Map(entries)) => {
+            for entry in entries {
+                collect(Kind::Section(keys), &entry.value, spans);
+            }
+        }
+        (Kind::Sections(keys), Value::List(items)) => {
+            for item in items {
+                collect(Kind::Section(keys), item, spans);
+            }
+        }
+        // A text where a section with secrets belongs may be the secret itself.
+        (kind, Value::Scalar(_)) if children(kind).iter().any(|key| matches!(key.kind, Kind::Secret)) => {
+            spans.push(node.span);
+        }
+        _ => {}
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn all() -> Vec<(String, &'static Key)> {
+        let mut all = Vec::new();
+        let mut left: Vec<(String, &'static [Key])> = vec![(String::new(), CLUSTER)];
+        while let Some((section, keys)) = left.pop() {
+            for key in keys {
+                left.push((path_below(&section, key), children(key.kind)));
+                all.push((crate::yaml::join(&section, key.name), key));
+            }
+        }
+        all
+    }
+
     #[test]
     fn no_section_names_a_key_twice() {
-        let mut left = vec![("", CLUSTER)];
-        while let Some((section, keys)) = left.pop() {
-            for (position, key) in keys.iter().enumerate() {
-                assert!(
-                    keys[..position].iter().all(|other| other.name != key.name),
-                    "{section}.{}",
-                    key.name
-                );
-                left.push((key.name, children(key.kind)));
-            }
+        let mut paths: Vec<String> = all().into_iter().map(|(path, _)| path).collect();
+        let before = paths.len();
+        paths.sort();
+        paths.dedup();
+        assert_eq!(paths.len(), before);
+        assert!(before > 500, "{before}");
+    }
+
+    #[test]
+    fn every_key_says_in_a_line_what_it_means() {
+        for (path, key) in all() {
+            let is_line = !key.about.is_empty() && key.about.len() < 130 && !key.about.contains('\n');
+            assert!(is_line && !key.about.ends_with('.'), "{path}: {}", key.about);
         }
     }
 
@@ -196,12 +316,12 @@ mod tests {
                 "cloud_config",
                 "config_file",
                 "customCloudProvider",
-                "custom_config",
                 "kafka_client_key",
                 "password",
+                "secret",
                 "secret_key",
                 "ssh_key",
-                "token"
+                "token",
             ]
         );
     }

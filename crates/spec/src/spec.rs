@@ -5,6 +5,8 @@
 //! it: `1.20` stays `1.20`.
 
 mod access;
+mod addons;
+mod cloud;
 mod node;
 mod ranges;
 mod service;
@@ -15,19 +17,23 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-pub use self::access::{AuthenticationSpec, AuthorizationMode, BastionSpec, RegistrySpec, WebhookSpec};
+pub use self::access::{
+    AuthenticationSpec, AuthorizationMode, BastionSpec, EcrSpec, RegistrySpec, WebhookSpec,
+};
+pub use self::addons::{DnsSpec, IngressSpec, MonitoringSpec, NetworkPlugin, NetworkSpec, NodeLocalDnsSpec};
+pub use self::cloud::CloudProviderSpec;
 pub use self::node::{NodeSpec, TaintEffect, TaintSpec};
 pub use self::ranges::{Cidr, NotACidr, NotAPortRange, PortRange};
 pub use self::service::{
-    AuditLogSpec, BackupSpec, EtcdSpec, KubeApiSpec, KubeControllerSpec, KubeletSpec, S3Spec, ServiceSpec,
-    ServicesSpec,
+    AuditLogSpec, BackupSpec, EtcdSpec, EventRateLimitSpec, KubeApiSpec, KubeControllerSpec, KubeletSpec,
+    PodSecurity, S3Spec, SecretsEncryptionSpec, ServiceSpec, ServicesSpec,
 };
 pub use self::upgrade::{DrainSpec, MaxUnavailable, UpgradeSpec};
 pub use self::windlass::{EndpointSpec, WindlassSpec};
 use windlass_model::KubernetesVersion;
 
 /// Everything in a cluster.yml that takes effect.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ClusterSpec {
     /// `cluster_name`: the name in kubeconfigs.
     pub cluster_name: Option<String>,
@@ -61,45 +67,24 @@ pub struct ClusterSpec {
     pub bastion_host: Option<BastionSpec>,
     /// `enable_cri_dockerd`: let kubelet talk to Docker through cri-dockerd.
     pub enable_cri_dockerd: Option<bool>,
+    /// `cri_dockerd_stream_server_address`.
+    pub cri_dockerd_stream_server_address: Option<String>,
+    /// `cri_dockerd_stream_server_port`.
+    pub cri_dockerd_stream_server_port: Option<u16>,
+    /// `cloud_provider`; absent if nothing of it is set.
+    pub cloud_provider: Option<CloudProviderSpec>,
+    /// `dns`.
+    pub dns: DnsSpec,
+    /// `ingress`.
+    pub ingress: IngressSpec,
+    /// `monitoring`.
+    pub monitoring: MonitoringSpec,
+    /// `addons`: manifests of the user's own.
+    pub addons: Option<String>,
+    /// `addons_include`: files or URLs of manifests of the user's own.
+    pub addons_include: Vec<String>,
+    /// `addon_job_timeout` in seconds.
+    pub addon_job_timeout: Option<u32>,
     /// `windlass`: what RKE 1 does not have.
     pub windlass: WindlassSpec,
-}
-
-/// `network`: how pods reach each other.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct NetworkSpec {
-    /// `network.plugin`.
-    pub plugin: Option<NetworkPlugin>,
-    /// `network.options`: settings of the plugin, such as `canal_iface`.
-    pub options: BTreeMap<String, String>,
-}
-
-/// The network plugins that the format knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum NetworkPlugin {
-    /// Flannel's network with Calico's policies.
-    Canal,
-    /// Flannel alone.
-    Flannel,
-    /// Calico alone.
-    Calico,
-    /// Weave Net; gone from Kubernetes 1.30 on.
-    Weave,
-    /// Cisco ACI.
-    Aci,
-    /// None: the user brings a network.
-    None,
-}
-
-impl NetworkPlugin {
-    /// All plugins with the word that cluster.yml uses for each.
-    pub const ALL: [(&'static str, Self); 6] = [
-        ("canal", Self::Canal),
-        ("flannel", Self::Flannel),
-        ("calico", Self::Calico),
-        ("weave", Self::Weave),
-        ("aci", Self::Aci),
-        ("none", Self::None),
-    ];
 }

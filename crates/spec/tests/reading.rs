@@ -2,7 +2,7 @@
 
 use windlass_spec::{ClusterSpec, Reading, read};
 
-const NODE: &str = "address: 10.0.0.1, user: ops, role: [controlplane, etcd]";
+const NODE: &str = "address: 10.0.0.1, user: ops, role: [controlplane, etcd, worker]";
 
 fn spec_of(text: &str) -> ClusterSpec {
     let Reading { spec, diagnostics } = read(text.as_bytes());
@@ -98,8 +98,9 @@ fn a_node_is_named_in_lower_case() {
 
 #[test]
 fn nodes_of_one_key_misspelt_make_one_warning() {
-    let node =
-        |number| format!("- {{address: 10.0.0.{number}, user: ops, role: [controlplane, etcd], prot: 22}}\n");
+    let node = |number| {
+        format!("- {{address: 10.0.0.{number}, user: ops, role: [controlplane, etcd, worker], prot: 22}}\n")
+    };
     let text = format!("nodes:\n{}", (1..=99).map(node).collect::<Vec<_>>().concat());
     let diagnostics = read(text.as_bytes()).diagnostics;
     assert_eq!(diagnostics.len(), 1);

@@ -10,13 +10,13 @@ components_digest=$(digest_of "$lab/parts/components.sh" "$lab/pause.c" "$compon
 component_images="lab/hyperkube:$kubernetes_version lab/etcd:v3.4.23 lab/nginx:1.22 lab/pause:3.2 lab/busybox:1"
 components_archive=$cache/components-$components_digest/images.tar
 registry_image=lab/registry:$components_digest
-nginx_image=lab/nginx:1.22
+balancer_image=lab/balancer:$components_digest
 
 make_components() {
   cached components-tree "$components_tree_digest" make_components_tree
   cached components "$components_digest" make_component_archive
-  docker image inspect "$registry_image" >/dev/null 2>&1 ||
-    logged registry-image docker load -i "$cache/components-$components_digest/registry.tar"
+  docker image inspect "$registry_image" "$balancer_image" >/dev/null 2>&1 ||
+    logged beside docker load -i "$cache/components-$components_digest/beside.tar"
 }
 
 make_components_tree() {
@@ -55,7 +55,8 @@ make_component_archive() {
     names+=("$image" "registry.lab:5000/$image")
   done
   docker save -o "$place/images.tar" "${names[@]}"
-  docker save -o "$place/registry.tar" "$registry_image"
+  docker tag lab/nginx:1.22 "$balancer_image"
+  docker save -o "$place/beside.tar" "$registry_image" "$balancer_image"
   rm -rf "$work"
 }
 
@@ -85,7 +86,7 @@ programs_image() {
 
 libraries_of() { chroot "$1" ldd "$2" 2>/dev/null | grep -o '/[^ ]*' || true; }
 
-# busybox_into TREE WORK: Debian's dynamic one, since `wget` of its static one dies.
+# busybox_into TREE WORK: Debian's, with the words that the lab uses. Its `wget` dies of the option -T.
 busybox_into() {
   local tree=$1 work=$2 name path
   mkdir -p "$work/bin"

@@ -3,8 +3,6 @@
 
 kubernetes_version=v1.20.2
 kubernetes_programs="kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet kubectl"
-kubernetes_digest=$(digest_of "$lab/parts/kubernetes.sh" "$suite")
-kubernetes=$cache/kubernetes-$kubernetes_digest
 
 make_kubernetes() { cached kubernetes "$kubernetes_digest" build_kubernetes; }
 
@@ -50,12 +48,17 @@ SCRIPT
 # fetch_source PACKAGE: the upstream tar of a Debian source package into this directory, with apt lists of our own,
 # since the machine's apt need not know of sources, nor of this release.
 fetch_source() {
-  local apt=$PWD/apt
+  local apt=$PWD/apt from
+  from=$(mirror)
   mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
-  echo "deb-src [signed-by=$keyring] $(mirror) $suite main" >"$apt/sources.list"
+  echo "deb-src [signed-by=$keyring] $from $suite main" >"$apt/sources.list"
   local options=(-o "Dir::Etc::SourceList=$apt/sources.list" -o Dir::Etc::SourceParts=/nonexistent
     -o "Dir::State::Lists=$apt/lists" -o "Dir::Cache=$apt/cache" -o APT::Sandbox::User=root)
   apt-get "${options[@]}" -q update
   apt-get "${options[@]}" -q source --download-only "$1"
   rm -rf "$apt"
 }
+
+# A compilation takes ten minutes of two cores, so only what it does counts, not how this file puts it.
+kubernetes_digest=$(digest_of "$(compile_script)" "$suite")
+kubernetes=$cache/kubernetes-$kubernetes_digest

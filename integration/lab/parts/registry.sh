@@ -72,7 +72,9 @@ push_images() {
   for image in $component_images; do
     docker tag "$image" "$address/$image"
     docker push -q "$address/$image"
-    docker rmi "$address/$image"
+    # The names by digest hold an image as well.
+    docker rmi "$(docker image inspect -f '{{index .RepoDigests 0}}' "$address/$image")" "$address/$image" \
+      "registry.lab:5000/$image" "$image"
   done
   rm -rf "$DOCKER_CONFIG"
 }

@@ -29,7 +29,8 @@ pub enum Images {
 /// A cluster.yml that fits a lab, to be edited before it is written.
 ///
 /// It holds what this kind of host asks for and a real one does not: kube-proxy must leave the machine's own
-/// connection tracking alone, kubelet must not mind the machine's swap, and the network for pods is the lab's.
+/// connection tracking alone, kubelet must not mind the machine's swap, nor evict pods and remove images because the
+/// disk that all hosts share is nine tenths full, and the network for pods is the lab's.
 #[derive(Clone, Debug)]
 pub struct Cluster {
     document: Value,
@@ -69,6 +70,9 @@ network: {{plugin: none}}
 services:
   kubelet:
     fail_swap_on: false
+    extra_args:
+      image-gc-high-threshold: \"100\"
+      eviction-hard: imagefs.available<1%,nodefs.available<1%
   kubeproxy:
     extra_args:
       conntrack-max-per-core: \"0\"

@@ -245,6 +245,28 @@ impl Node {
         self.root(&format!("echo {} > /proc/sys/{}", quoted(value), name.replace('.', "/"))).map(|_| ())
     }
 
+    /// Whoever reads this file on the host reads this text, until it reboots: `/proc/swaps`, say, of a machine with
+    /// swap. Containers, which have a `/proc` of their own, see the true one.
+    ///
+    /// # Errors
+    /// There is no such file.
+    pub fn pretend_file(&self, path: &str, text: &str) -> Result<(), LabError> {
+        let mask = quoted(&format!("/run/lab/pretended{path}"));
+        let path = quoted(path);
+        self.as_root(&format!("mkdir -p \"$(dirname {mask})\" && cat > {mask} && mount --bind {mask} {path}"))
+            .with_input(text)
+            .output()
+            .map(|_| ())
+    }
+
+    /// The true file is read again.
+    ///
+    /// # Errors
+    /// Nothing was pretended.
+    pub fn restore_file(&self, path: &str) -> Result<(), LabError> {
+        self.root(&format!("umount {}", quoted(path))).map(|_| ())
+    }
+
     /// Puts the network for pods in place again, which `remove` or a test took away.
     ///
     /// # Errors

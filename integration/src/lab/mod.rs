@@ -160,7 +160,7 @@ struct Described {
     user: String,
     ssh_key: PathBuf,
     kubectl: PathBuf,
-    nginx_image: String,
+    balancer_image: String,
     registry: Registry,
     nodes: Vec<Node>,
 }
@@ -292,7 +292,7 @@ impl Lab {
     /// # Errors
     /// It cannot be started, or one runs already.
     pub fn start_balancer(&self, nginx_conf: &str) -> Result<String, LabError> {
-        let Described { name, balancer, nginx_image, .. } = &self.described;
+        let Described { name, balancer, balancer_image, .. } = &self.described;
         let container = format!("{name}-balancer");
         docker([
             "create",
@@ -304,7 +304,7 @@ impl Lab {
             balancer,
             "--label",
             &format!("windlass.lab={name}"),
-            nginx_image,
+            balancer_image,
             "nginx",
             "-g",
             "daemon off;",

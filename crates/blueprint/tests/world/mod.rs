@@ -6,29 +6,20 @@ use std::collections::BTreeMap;
 use windlass_blueprint::{Catalog, Resolution, resolve};
 use windlass_model::{Blueprint, Role};
 use windlass_spec::{
-    AuthenticationSpec, ClusterSpec, NetworkSpec, NodeSpec, ServicesSpec, UpgradeSpec, WindlassSpec,
+    ClusterSpec, DnsSpec, IngressSpec, MonitoringSpec, NetworkPlugin, NetworkSpec, NodeSpec,
 };
 
-/// A cluster without nodes, at this version.
+/// A cluster without nodes and without anything that is deployed into it, at this version.
 pub(crate) fn cluster(version: &str) -> ClusterSpec {
+    let none = || Some("none".to_owned());
     ClusterSpec {
         cluster_name: Some("demo".to_owned()),
         kubernetes_version: Some(version.parse().expect("tests name versions")),
-        nodes: Vec::new(),
-        services: ServicesSpec::default(),
-        network: NetworkSpec::default(),
-        authentication: AuthenticationSpec::default(),
-        authorization: None,
-        system_images: BTreeMap::new(),
-        private_registries: Vec::new(),
-        prefix_path: None,
-        upgrade_strategy: UpgradeSpec::default(),
-        ssh_key_path: None,
-        ssh_cert_path: None,
-        ssh_agent_auth: None,
-        bastion_host: None,
-        enable_cri_dockerd: None,
-        windlass: WindlassSpec::default(),
+        network: NetworkSpec { plugin: Some(NetworkPlugin::None), ..NetworkSpec::default() },
+        dns: DnsSpec { provider: none(), ..DnsSpec::default() },
+        ingress: IngressSpec { provider: none(), ..IngressSpec::default() },
+        monitoring: MonitoringSpec { provider: none(), ..MonitoringSpec::default() },
+        ..ClusterSpec::default()
     }
 }
 

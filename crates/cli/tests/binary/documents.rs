@@ -13,7 +13,7 @@ fn root() -> PathBuf {
 fn the_commands_are_described_as_the_help_tells_them() {
     let lab = Lab::new("help");
     let mut text = "# Commands\n\nWhat `--help` tells; a test keeps this page true.\n".to_owned();
-    for command in ["", "plan", "up", "remove", "cert-rotate"] {
+    for command in ["", "plan", "up", "remove", "cert-rotate", "validate", "config", "schema"] {
         let mut arguments: Vec<&str> = command.split_whitespace().collect();
         arguments.push("--help");
         let output = lab.run(&arguments);

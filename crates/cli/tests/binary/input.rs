@@ -55,10 +55,16 @@ fn wrong_usage_ends_with_64() {
 }
 
 #[test]
-fn without_simulated_machines_the_real_ones_are_reached_for() {
-    // Nothing listens at the first port of this machine.
-    let config = "nodes: [{address: 127.0.0.1, port: 1, user: ops, role: [controlplane, etcd, worker]}]\n";
-    let mut lab = Lab::new("real").with("cluster.yml", config);
+fn machines_that_refuse_ssh_are_named_with_their_cause() {
+    // Nothing listens on port 1 of the loopback (tcpmux, RFC 1078).
+    let node = |number| {
+        format!(
+            "- {{address: 127.0.0.{number}, port: 1, hostname_override: node-{number}, user: ops, role: [etcd, controlplane, worker]}}\n"
+        )
+    };
+    let nodes = (1..=3).map(node).collect::<String>();
+    let mut lab = Lab::new("real")
+        .with("cluster.yml", &format!("nodes:\n{nodes}kubernetes_version: v1.30.5-rancher1-1\n"));
     lab.note("plan");
     lab.note("up");
     assert_eq!(lab.files(), ["cluster.yml"]);

@@ -23,6 +23,9 @@ services:
   kubelet:
     extra_args:
       max-pods: 250
+dns: {provider: none}
+ingress: {provider: none}
+monitoring: {provider: none}
 ";
 
 impl Lab {

@@ -139,6 +139,36 @@ mod tests {
     }
 
     #[test]
+    fn a_finished_snapshot_is_never_taken_for_a_draft() {
+        const WRITERS: usize = 8;
+        const EACH: usize = 100;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        std::thread::scope(|scope| {
+            for writer in 0..WRITERS {
+                scope.spawn(move || {
+                    for number in 0..EACH {
+                        let name = format!("{writer}-{number}.db");
+                        let mut draft = loop {
+                            if let Some(draft) = Draft::begin(path).unwrap() {
+                                break draft;
+                            }
+                            std::thread::yield_now();
+                        };
+                        draft.write(name.as_bytes()).unwrap();
+                        draft.keep_as(&name).unwrap();
+                    }
+                });
+            }
+        });
+        let names = names(path);
+        assert_eq!(names.len(), WRITERS * EACH);
+        for name in names {
+            assert_eq!(fs::read(path.join(&name)).unwrap(), name.as_bytes());
+        }
+    }
+
+    #[test]
     fn nothing_is_written_over() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("one.db"), b"former").unwrap();

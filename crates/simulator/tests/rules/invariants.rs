@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use windlass_engine::{Etcd, Event, Kube, LedgerStore, Listener, LookScope, Nodes};
 use windlass_model::{
-    Action, CertKind, CertWish, Component, FilePath, NodeName, Outcome, Reason, RestartWhen, Step, StepId,
+    Action, CertKind, CertWish, Component, FilePath, KubernetesVersion, NodeName, Outcome, Reason,
+    RestartWhen, Step, StepId,
 };
 use windlass_simulator::{Fault, FaultSchedule, RolloutRules, ViolationKind, run};
 
@@ -121,6 +122,54 @@ fn data_of_a_member_that_was_taken_out_may_be_moved_aside() {
         stop(&lab, 3, "etcd").await;
         lab.fleet.move_aside(&node(3), &"/var/lib/etcd".into(), &"/var/lib/etcd.old".into()).await.unwrap();
         assert_eq!(lab.broken(), []);
+    });
+}
+
+#[test]
+fn a_member_that_works_and_is_wished_must_not_be_taken_out() {
+    run(async {
+        let mut lab = Lab::new(3);
+        lab.etcd(3).await;
+        rule(&lab, RolloutRules { etcds: nodes(&[1, 2, 3]), ..Lab::rules() });
+        lab.fleet.move_leader(&[node(1)], &url(3)).await.unwrap();
+        let windlass_model::EtcdSeen::Members(members) = lab.fleet.members(&[node(1)]).await.unwrap() else {
+            panic!("etcd is silent")
+        };
+        let id = members.iter().find(|member| member.peer_url == url(3)).unwrap().id;
+        lab.fleet.remove_member(&[node(1)], id).await.unwrap();
+        assert_eq!(lab.broken(), [ViolationKind::Member]);
+    });
+}
+
+#[test]
+fn a_kubelet_must_not_be_newer_than_an_api_server() {
+    run(async {
+        let mut lab = Lab::new(3);
+        lab.etcd(1).await;
+        rule(&lab, RolloutRules { controlplanes: nodes(&[1, 2]), ..Lab::rules() });
+        lab.version = Some(KubernetesVersion::new(1, 20, 2));
+        lab.api(1, 1).await;
+        lab.version = Some(KubernetesVersion::new(1, 21, 0));
+        lab.api(2, 1).await;
+        seconds(30).await;
+        assert_eq!(lab.broken(), [], "API servers may be one minor version apart");
+        lab.worker(3, &[1, 2]).await;
+        assert_eq!(lab.broken(), [ViolationKind::Skew, ViolationKind::Skew], "kubelet and kube-proxy");
+    });
+}
+
+#[test]
+fn api_servers_must_not_be_two_minor_versions_apart() {
+    run(async {
+        let mut lab = Lab::new(2);
+        lab.etcd(1).await;
+        rule(&lab, RolloutRules { controlplanes: nodes(&[1, 2]), ..Lab::rules() });
+        lab.version = Some(KubernetesVersion::new(1, 20, 2));
+        lab.api(1, 1).await;
+        seconds(30).await;
+        lab.version = Some(KubernetesVersion::new(1, 22, 0));
+        lab.api(2, 1).await;
+        assert_eq!(lab.broken(), [ViolationKind::Skew]);
     });
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use windlass_engine::{Clock, FilePut, LedgerStore, Minter, NewContainer, Nodes, PortResult};
 use windlass_model::{
-    CertKind, CertName, CertWish, ContainerName, ContainerSeen, ContainerSpec, Health, ImageRef, LastNode,
-    Ledger, Loaded, Mode, NodeName, NodeTarget, OnChange, Owner, PidMode, Privilege, San, Secret, StoredCert,
-    Usage,
+    CertKind, CertName, CertWish, ContainerName, ContainerSeen, ContainerSpec, Health, ImageRef,
+    KubernetesVersion, LastNode, Ledger, Loaded, Mode, NodeName, NodeTarget, OnChange, Owner, PidMode,
+    Privilege, San, Secret, StoredCert, Usage,
 };
 use windlass_simulator::{
     FaultSchedule, MemoryLedger, RolloutRules, SimClock, SimFleet, SymbolicMinter, World,
@@ -24,6 +24,8 @@ pub(crate) struct Lab {
     pub(crate) clock: SimClock,
     pub(crate) kept: Ledger,
     pub(crate) size: usize,
+    /// The version of whatever of Kubernetes is run next.
+    pub(crate) version: Option<KubernetesVersion>,
 }
 
 pub(crate) fn node(number: usize) -> NodeName {
@@ -86,6 +88,7 @@ impl Lab {
             minter,
             fleet,
             size,
+            version: None,
         };
         lab.begin(FaultSchedule::none());
         lab.certify("ca", &CertWish { kind: CertKind::Authority, ..Self::wish("ca", &[]) });
@@ -263,7 +266,8 @@ impl Lab {
         command.push(format!("--etcd-servers={}", servers.join(",")));
         let reads =
             ["ca.pem", "kube-apiserver.pem", "kube-apiserver-key.pem"].map(|file| format!("{SSL}/{file}"));
-        self.run(number, "kube-apiserver", &spec(&command, &reads), &[]).await;
+        let spec = ContainerSpec { version: self.version.clone(), ..spec(&command, &reads) };
+        self.run(number, "kube-apiserver", &spec, &[]).await;
     }
 
     /// nginx-proxy before the API servers on these machines.
@@ -306,7 +310,8 @@ impl Lab {
             format!("--hostname-override=node-{number}"),
         ];
         let reads = [".yaml", ".pem", "-key.pem"].map(|end| format!("{SSL}/{called}{end}"));
-        self.run(number, called, &spec(&command, &reads), &[]).await;
+        let spec = ContainerSpec { version: self.version.clone(), ..spec(&command, &reads) };
+        self.run(number, called, &spec, &[]).await;
     }
 
     /// nginx-proxy, kubelet and kube-proxy.

@@ -3,11 +3,11 @@
 use windlass_model::Secret;
 
 use super::nodes::{flaw, port};
+use super::services::duration;
 use super::syntax;
 use crate::conform::brief;
-use crate::nearest::nearest;
 use crate::report::Reports;
-use crate::spec::{AuthenticationSpec, AuthorizationMode, BastionSpec, RegistrySpec, WebhookSpec};
+use crate::spec::{AuthenticationSpec, AuthorizationMode, BastionSpec, EcrSpec, RegistrySpec, WebhookSpec};
 use crate::view::View;
 
 pub(super) fn authentication(view: View<'_, '_>, reports: &mut Reports<'_>) -> AuthenticationSpec {
@@ -19,7 +19,8 @@ pub(super) fn authentication(view: View<'_, '_>, reports: &mut Reports<'_>) -> A
         sans: view.strings("sans"),
         webhook: view.entry("webhook").map(|_| WebhookSpec {
             config_file: webhook.string("config_file").map(Secret::new),
-            cache_timeout: webhook.string("cache_timeout"),
+            cache_timeout: duration(webhook, "cache_timeout", reports)
+                .and_then(|_| webhook.string("cache_timeout")),
         }),
     }
 }
@@ -38,19 +39,12 @@ fn strategy(view: View<'_, '_>, reports: &mut Reports<'_>) -> Vec<String> {
     strategies
 }
 
-pub(super) fn authorization(view: View<'_, '_>, reports: &mut Reports<'_>) -> Option<AuthorizationMode> {
+pub(super) fn authorization(view: View<'_, '_>) -> Option<AuthorizationMode> {
     match view.text("mode")? {
         "rbac" => Some(AuthorizationMode::Rbac),
         "none" => Some(AuthorizationMode::None),
-        unknown => {
-            let summary = format!("unknown authorization mode `{}`", brief(unknown));
-            let draft = reports.error(view.path.key("mode"), view.span_of("mode"), summary);
-            match nearest(unknown, ["rbac", "none"]) {
-                Some(near) => draft.help(format!("did you mean `{near}`?")),
-                None => draft.help("the modes are rbac and none"),
-            };
-            None
-        }
+        // The comparison with the schema has told.
+        _ => None,
     }
 }
 
@@ -64,6 +58,15 @@ pub(super) fn registries(top: View<'_, '_>) -> Vec<RegistrySpec> {
             user: view.string("user"),
             password: view.string("password").map(Secret::new),
             is_default: view.flag("is_default").unwrap_or(false),
+            ecr_credential_plugin: view.entry("ecr_credential_plugin").map(|_| {
+                let path = view.path.key("ecr_credential_plugin");
+                let view = view.section("ecr_credential_plugin", &path);
+                EcrSpec {
+                    access_key_id: view.string("aws_access_key_id"),
+                    secret_access_key: view.string("aws_secret_access_key").map(Secret::new),
+                    session_token: view.string("aws_session_token").map(Secret::new),
+                }
+            }),
         }
     };
     let items = top.items("private_registries").into_iter();

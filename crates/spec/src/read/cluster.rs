@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use windlass_model::{KubernetesVersion, Role};
 
-use super::{access, nodes, services, upgrade, windlass};
+use super::{access, addons, cloud, nodes, services, upgrade, windlass};
 use crate::conform::brief;
-use crate::nearest::nearest;
 use crate::path::Path;
 use crate::report::Reports;
 use crate::schema;
-use crate::spec::{Cidr, ClusterSpec, NetworkPlugin, NetworkSpec};
+use crate::spec::{Cidr, ClusterSpec, NetworkPlugin};
 use crate::view::View;
 
 /// Reads everything that takes effect; nothing comes back if a node lacks what no node can be without.
@@ -23,12 +22,12 @@ pub(super) fn cluster(top: View<'_, '_>, reports: &mut Reports<'_>) -> Option<Cl
         kubernetes_version: kubernetes_version(top, reports),
         nodes: nodes::nodes(top, has_external_etcd, reports),
         services,
-        network: network(top.section("network", &key("network")), reports),
+        network: addons::network(top.section("network", &key("network")), reports),
         authentication: access::authentication(
             top.section("authentication", &key("authentication")),
             reports,
         ),
-        authorization: access::authorization(top.section("authorization", &key("authorization")), reports),
+        authorization: access::authorization(top.section("authorization", &key("authorization"))),
         system_images: system_images(top),
         private_registries: access::registries(top),
         prefix_path: prefix_path(top, reports),
@@ -41,11 +40,22 @@ pub(super) fn cluster(top: View<'_, '_>, reports: &mut Reports<'_>) -> Option<Cl
         ssh_agent_auth: top.flag("ssh_agent_auth"),
         bastion_host: access::bastion(top.section("bastion_host", &key("bastion_host")), reports),
         enable_cri_dockerd: top.flag("enable_cri_dockerd"),
+        cri_dockerd_stream_server_address: stream_address(top, reports),
+        cri_dockerd_stream_server_port: nodes::port_at(top, "cri_dockerd_stream_server_port", reports),
+        cloud_provider: cloud::cloud_provider(top.section("cloud_provider", &key("cloud_provider")), reports),
+        dns: addons::dns(top.section("dns", &key("dns")), reports),
+        ingress: addons::ingress(top.section("ingress", &key("ingress")), reports),
+        monitoring: addons::monitoring(top.section("monitoring", &key("monitoring")), reports),
+        addons: top.string("addons"),
+        addons_include: top.strings("addons_include"),
+        addon_job_timeout: services::count(top, "addon_job_timeout", reports).filter(|seconds| *seconds > 0),
         windlass: windlass::windlass(top.section("windlass", &key("windlass")), reports),
     };
     check_etcd(&spec, top, reports);
     check_version(&spec, top, reports);
     check_ranges(&spec, top, reports);
+    check_nodes_in_ranges(&spec, top, reports);
+    check_encryption(&spec, top, reports);
     if reports.has_errors() { None } else { Some(spec) }
 }
 
@@ -72,31 +82,17 @@ fn kubernetes_version(top: View<'_, '_>, reports: &mut Reports<'_>) -> Option<Ku
     }
 }
 
-fn network(view: View<'_, '_>, reports: &mut Reports<'_>) -> NetworkSpec {
-    let plugin = view.text("plugin").and_then(|text| {
-        let plugin = NetworkPlugin::ALL.into_iter().find(|(word, _)| *word == text);
-        if plugin.is_none() {
-            let summary = format!("unknown network plugin `{}`", brief(text));
-            let draft = reports.error(view.path.key("plugin"), view.span_of("plugin"), summary);
-            match nearest(text, NetworkPlugin::ALL.map(|(word, _)| word)) {
-                Some(near) => draft.help(format!("did you mean `{near}`?")),
-                None => draft.help("the plugins are canal, flannel, calico, weave, aci and none"),
-            };
-        }
-        plugin.map(|(_, plugin)| plugin)
-    });
-    if plugin == Some(NetworkPlugin::Flannel) && view.integer("mtu").is_some_and(|mtu| mtu != 0) {
-        reports
-            .error(view.path.key("mtu"), view.span_of("mtu"), "flannel takes no `mtu`")
-            .help("remove it, or choose canal or calico");
-    }
-    NetworkSpec { plugin, options: view.text_map("options") }
+fn stream_address(top: View<'_, '_>, reports: &mut Reports<'_>) -> Option<String> {
+    const NAME: &str = "cri_dockerd_stream_server_address";
+    let text = top.string(NAME)?;
+    nodes::flaw(top, NAME, &text, super::syntax::address, reports);
+    Some(text)
 }
 
 fn system_images(top: View<'_, '_>) -> BTreeMap<String, String> {
     let path = top.path.key("system_images");
     let images = top.section("system_images", &path).text_map_of_all();
-    let is_known = |name: &str| schema::SYSTEM_IMAGES.iter().any(|key| key.name == name && key.is_live());
+    let is_known = |name: &str| schema::SYSTEM_IMAGES.iter().any(|key| key.name == name && key.is_current());
     images.into_iter().filter(|(name, image)| !image.is_empty() && is_known(name)).collect()
 }
 
@@ -210,8 +206,16 @@ fn check_ranges(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>
             .warning(path, span, format!("the pods' range {one} overlaps the services' range {other}"))
             .help("choose ranges that have no address in common");
     }
+    let first = api.first().and_then(|range| range.nth(1));
     let dns = spec.services.kubelet.cluster_dns_server.as_deref();
     let dns = dns.and_then(|server| server.split(',').next()?.trim().parse().ok());
+    if let Some(server) = dns.filter(|server| Some(*server) == first) {
+        let (path, span) = place("kubelet", "cluster_dns_server");
+        reports
+            .error(path, span, format!("{server} is the address of the API server's own Service"))
+            .note("it is always the first of the services' range")
+            .help("choose another address of the range, its tenth as a rule");
+    }
     if let Some(server) = dns
         && !api.is_empty()
         && !api.iter().any(|range| range.contains(server))
@@ -221,6 +225,66 @@ fn check_ranges(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>
             .warning(path, span, format!("{server} is not in the services' range {}", text(api)))
             .note("the cluster's DNS is a service, so that no pod would reach it there")
             .help("choose an address of the range, its tenth as a rule");
+    }
+}
+
+/// RKE 1's ranges where the file is silent.
+const SERVICE_RANGE: &str = "10.43.0.0/16";
+const POD_RANGE: &str = "10.42.0.0/16";
+
+/// A node inside a range of the cluster's own is cut off from what is behind it.
+fn check_nodes_in_ranges(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>) {
+    let or = |ranges: &[Cidr], default: &str| {
+        if ranges.is_empty() { default.parse().into_iter().collect() } else { ranges.to_vec() }
+    };
+    let services = or(&spec.services.kube_api.service_cluster_ip_range, SERVICE_RANGE);
+    let pods = or(&spec.services.kube_controller.cluster_cidr, POD_RANGE);
+    let list = top.path.key("nodes");
+    let mut told = 0;
+    for (index, entries, span) in top.items("nodes") {
+        let path = list.item(index);
+        let view = View::new(entries, span, &path);
+        for name in ["address", "internal_address"] {
+            let Some(address) = view.text(name).and_then(|text| text.parse().ok()) else { continue };
+            let within = |ranges: &[Cidr]| ranges.iter().find(|range| range.contains(address)).copied();
+            let found = within(&services).map(|range| ("services'", range));
+            if let Some((whose, range)) = found.or(within(&pods).map(|range| ("pods'", range)))
+                && told < MAX_NODES_TOLD
+            {
+                told += 1;
+                reports
+                    .warning(
+                        path.key(name),
+                        view.span_of(name),
+                        format!("{address} is in the {whose} range {range}"),
+                    )
+                    .note("pods will not reach this node by that address")
+                    .help("choose another range, before the cluster is brought up");
+            }
+        }
+    }
+}
+
+/// Of a whole network in the wrong range, a few nodes say enough.
+const MAX_NODES_TOLD: usize = 3;
+
+fn check_encryption(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>) {
+    let Some(encryption) = &spec.services.kube_api.secrets_encryption else { return };
+    if encryption.custom_config.is_some() && encryption.enabled != Some(true) {
+        let services = top.path.key("services");
+        let api = services.key("kube-api");
+        let path = api.key("secrets_encryption_config");
+        let view = top.section("services", &services);
+        let view = view.section("kube-api", &api);
+        let view = view.section("secrets_encryption_config", &path);
+        reports
+            .warning(
+                path.key("custom_config"),
+                view.span_of("custom_config"),
+                "`custom_config` has no effect",
+            )
+            .note("Secrets are encrypted only with `enabled: true`")
+            .help("write `enabled: true` beside it, or remove it");
     }
 }
 

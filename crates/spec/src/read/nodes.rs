@@ -85,6 +85,11 @@ fn missing_roles(
             .error(path, head, "no node has the role controlplane")
             .help("give it to at least one node: there is no API server without");
     }
+    if !seen.roles.contains(&Role::Worker) && seen.roles.contains(&Role::ControlPlane) {
+        reports
+            .warning(path, head, "no node has the role worker")
+            .note("no pod but those of the cluster itself will find a place");
+    }
     if seen.etcd_members > 0 && seen.etcd_members.is_multiple_of(2) {
         let members = seen.etcd_members;
         reports
@@ -195,13 +200,22 @@ pub(super) fn flaw(
 
 /// `port` of a node or of the bastion.
 pub(super) fn port(view: View<'_, '_>, reports: &mut Reports<'_>) -> Option<u16> {
-    let text = view.text("port")?;
+    port_at(view, "port", reports)
+}
+
+/// A port, written as a text.
+pub(super) fn port_at(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -> Option<u16> {
+    let text = view.text(name)?;
     match text.parse::<u16>() {
         Ok(port) if port > 0 && text.bytes().all(|byte| byte.is_ascii_digit()) => Some(port),
         _ => {
             reports
-                .error(view.path.key("port"), view.span_of("port"), format!("`{}` is no port", brief(text)))
-                .help("a port is a number from 1 to 65535; sshd's own is 22");
+                .error(view.path.key(name), view.span_of(name), format!("`{}` is no port", brief(text)))
+                .help(if name == "port" {
+                    "a port is a number from 1 to 65535; sshd's own is 22"
+                } else {
+                    "a port is a number from 1 to 65535"
+                });
             None
         }
     }
@@ -300,16 +314,10 @@ fn taints(view: View<'_, '_>, reports: &mut Reports<'_>) -> Vec<TaintSpec> {
                 .help("the effects are NoSchedule, PreferNoSchedule and NoExecute");
             continue;
         };
+        // An unknown effect was told when the file was compared with the schema.
         if let Some(effect) = TaintEffect::ALL.into_iter().find(|known| known.as_str() == effect) {
             taints.push(TaintSpec { key: key.to_owned(), value: value.to_owned(), effect });
-            continue;
         }
-        let summary = format!("unknown effect `{}` of a taint", brief(effect));
-        let draft = reports.error(path.key("effect"), view.span_of("effect"), summary);
-        match nearest(effect, TaintEffect::ALL.map(TaintEffect::as_str)) {
-            Some(near) => draft.help(format!("did you mean `{near}`?")),
-            None => draft.help("the effects are NoSchedule, PreferNoSchedule and NoExecute"),
-        };
     }
     taints
 }

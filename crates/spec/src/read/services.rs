@@ -7,11 +7,13 @@ use windlass_model::Secret;
 
 use super::nodes::{MAX_WHY, flaw};
 use super::syntax;
+use super::whole::whole;
 use crate::conform::{brief, cut};
 use crate::report::Reports;
+use crate::schema::{AUDIT_LOG_CONFIGURATION, EVENT_RATE_LIMIT, KUBE_API, SECRETS_ENCRYPTION};
 use crate::spec::{
-    AuditLogSpec, BackupSpec, Cidr, EtcdSpec, KubeApiSpec, KubeControllerSpec, KubeletSpec, PortRange,
-    S3Spec, ServiceSpec, ServicesSpec,
+    AuditLogSpec, BackupSpec, Cidr, EtcdSpec, EventRateLimitSpec, KubeApiSpec, KubeControllerSpec,
+    KubeletSpec, PodSecurity, PortRange, S3Spec, SecretsEncryptionSpec, ServiceSpec, ServicesSpec,
 };
 use crate::view::{View, text_of};
 use crate::yaml::Value;
@@ -54,24 +56,16 @@ fn service(view: View<'_, '_>, reports: &mut Reports<'_>) -> ServiceSpec {
             }
         }
     }
-    let windows = ["win_extra_args", "win_extra_args_array", "win_extra_binds", "win_extra_env"];
     ServiceSpec {
         image: view.string("image"),
         extra_args: view.text_map("extra_args"),
         extra_args_array: texts_map(view, "extra_args_array"),
         extra_binds: view.strings("extra_binds"),
         extra_env: view.strings("extra_env"),
-        has_windows_settings: windows.iter().any(|key| {
-            match view.entry(key).map(|entry| &entry.value.value) {
-                Some(Value::List(items)) => !items.is_empty(),
-                Some(Value::Map(entries)) => !entries.is_empty(),
-                _ => false,
-            }
-        }),
     }
 }
 
-fn texts_map(view: View<'_, '_>, name: &str) -> BTreeMap<String, Vec<String>> {
+pub(super) fn texts_map(view: View<'_, '_>, name: &str) -> BTreeMap<String, Vec<String>> {
     let lists = view.names(name).iter().map(|entry| {
         let texts = match &entry.value.value {
             Value::List(items) => items.iter().filter_map(text_of).map(str::to_owned).collect(),
@@ -100,7 +94,33 @@ fn etcd(view: View<'_, '_>, reports: &mut Reports<'_>) -> EtcdSpec {
         key: view.string("key").map(Secret::new),
         path: view.string("path"),
     };
-    if !spec.external_urls.is_empty() {
+    former_snapshots(&spec, view, reports);
+    if spec.external_urls.is_empty() {
+        for name in ["ca_cert", "cert", "key", "path"].into_iter().filter(|name| view.text(name).is_some()) {
+            reports
+                .warning(view.path.key(name), view.span_of(name), format!("`{name}` has no effect"))
+                .note("it belongs to an external etcd, and there are no `external_urls`");
+        }
+    } else {
+        for (index, url, span) in view.texts("external_urls") {
+            if !url.starts_with("https://") && !url.starts_with("http://") {
+                reports
+                    .warning(
+                        view.path.key("external_urls").item(index),
+                        span,
+                        format!("`{}` is no URL", brief(url)),
+                    )
+                    .help("write it like `https://etcd-1.example.org:2379`");
+            }
+        }
+        for name in ["ca_cert", "cert", "key"] {
+            let wanted = if name == "key" { "PRIVATE KEY-----" } else { "BEGIN CERTIFICATE-----" };
+            if view.text(name).is_some_and(|text| !text.contains(wanted)) {
+                reports
+                    .warning(view.path.key(name), view.span_of(name), format!("`{name}` is no PEM"))
+                    .help("paste the whole text, with its lines BEGIN and END, after `|-`");
+            }
+        }
         for name in ["ca_cert", "cert", "key", "path"] {
             if view.text(name).is_none() {
                 reports
@@ -114,6 +134,39 @@ fn etcd(view: View<'_, '_>, reports: &mut Reports<'_>) -> EtcdSpec {
         }
     }
     spec
+}
+
+/// `creation` and `retention`, which `backup_config` took the place of.
+fn former_snapshots(spec: &EtcdSpec, view: View<'_, '_>, reports: &mut Reports<'_>) {
+    for name in ["creation", "retention"].into_iter().filter(|name| view.text(name).is_some()) {
+        if spec.backup_config.is_some() {
+            reports
+                .warning(
+                    view.path.key(name),
+                    view.span_of(name),
+                    format!("`{name}` has no effect beside `backup_config`"),
+                )
+                .help("remove it");
+        }
+    }
+    let hours = |duration: Option<Duration>, default: u64| {
+        duration.map_or(default, |duration| (duration.as_secs() / 3_600).max(1))
+    };
+    let old = view.key("creation").or(view.key("retention"));
+    if let Some(entry) =
+        old.filter(|_| spec.backup_config.is_none() && (spec.creation.or(spec.retention)).is_some())
+    {
+        let every = hours(spec.creation, 12);
+        let keep = (hours(spec.retention, 72) / every).max(1);
+        reports
+            .warning(
+                view.path.key(&entry.key),
+                entry.key_span,
+                "`creation` and `retention` are the old form of `backup_config`",
+            )
+            .note("they take effect as before")
+            .help(format!("the new form is `backup_config: {{interval_hours: {every}, retention: {keep}}}`"));
+    }
 }
 
 /// `uid` and `gid`: both or none.
@@ -137,7 +190,7 @@ fn owner(view: View<'_, '_>, reports: &mut Reports<'_>) -> (Option<u32>, Option<
 }
 
 /// A whole number from zero on.
-fn count(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -> Option<u32> {
+pub(super) fn count(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -> Option<u32> {
     let number = view.integer(name)?;
     let count = u32::try_from(number).ok();
     if count.is_none() {
@@ -152,7 +205,7 @@ fn positive(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -> Option
     count(view, name, reports).filter(|number| *number > 0)
 }
 
-fn duration(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -> Option<Duration> {
+pub(super) fn duration(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -> Option<Duration> {
     let text = view.text(name)?;
     match syntax::duration(text) {
         Ok(duration) => Some(duration),
@@ -215,6 +268,28 @@ fn kube_api(view: View<'_, '_>, reports: &mut Reports<'_>) -> KubeApiSpec {
         audit_log: view
             .entry("audit_log")
             .map(|_| audit_log(view.section("audit_log", &view.path.key("audit_log")), reports)),
+        pod_security: match view.text("pod_security_configuration") {
+            Some("privileged") => Some(PodSecurity::Privileged),
+            Some("restricted") => Some(PodSecurity::Restricted),
+            _ => None,
+        },
+        secrets_encryption: view.entry("secrets_encryption_config").map(|_| {
+            let path = view.path.key("secrets_encryption_config");
+            let view = view.section("secrets_encryption_config", &path);
+            SecretsEncryptionSpec {
+                enabled: view.flag("enabled"),
+                custom_config: whole(view, SECRETS_ENCRYPTION, "custom_config").map(Secret::new),
+            }
+        }),
+        admission_configuration: whole(view, KUBE_API, "admission_configuration"),
+        event_rate_limit: view.entry("event_rate_limit").map(|_| {
+            let path = view.path.key("event_rate_limit");
+            let view = view.section("event_rate_limit", &path);
+            EventRateLimitSpec {
+                enabled: view.flag("enabled"),
+                configuration: whole(view, EVENT_RATE_LIMIT, "configuration"),
+            }
+        }),
     }
 }
 
@@ -229,6 +304,7 @@ fn audit_log(view: View<'_, '_>, reports: &mut Reports<'_>) -> AuditLogSpec {
         max_size: count(configuration, "max_size", reports),
         path: configuration.string("path"),
         format: configuration.string("format"),
+        policy: whole(configuration, AUDIT_LOG_CONFIGURATION, "policy"),
     }
 }
 

@@ -45,6 +45,19 @@ pub struct RegistrySpec {
     pub password: Option<Secret<String>>,
     /// `is_default`: whether system images are pulled through this registry.
     pub is_default: bool,
+    /// `ecr_credential_plugin`: credentials for Amazon's registry.
+    pub ecr_credential_plugin: Option<EcrSpec>,
+}
+
+/// `private_registries[].ecr_credential_plugin`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct EcrSpec {
+    /// `aws_access_key_id`; ambient credentials if absent.
+    pub access_key_id: Option<String>,
+    /// `aws_secret_access_key`.
+    pub secret_access_key: Option<Secret<String>>,
+    /// `aws_session_token`.
+    pub session_token: Option<Secret<String>>,
 }
 
 /// `bastion_host`: the one host through which every node is reached.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{Cidr, PortRange};
 use windlass_model::Secret;
@@ -38,8 +39,6 @@ pub struct ServiceSpec {
     pub extra_binds: Vec<String>,
     /// `extra_env`, each `NAME=value`.
     pub extra_env: Vec<String>,
-    /// Whether any of the keys for Windows (`win_extra_args` and the like) is set.
-    pub has_windows_settings: bool,
 }
 
 /// `services.etcd`.
@@ -120,6 +119,52 @@ pub struct KubeApiSpec {
     pub always_pull_images: Option<bool>,
     /// `audit_log`.
     pub audit_log: Option<AuditLogSpec>,
+    /// `pod_security_configuration`.
+    pub pod_security: Option<PodSecurity>,
+    /// `secrets_encryption_config`.
+    pub secrets_encryption: Option<SecretsEncryptionSpec>,
+    /// `admission_configuration`, an `AdmissionConfiguration` of Kubernetes.
+    pub admission_configuration: Option<Value>,
+    /// `event_rate_limit`.
+    pub event_rate_limit: Option<EventRateLimitSpec>,
+}
+
+/// `services.kube-api.pod_security_configuration`: what pods may do where their namespace does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PodSecurity {
+    /// Everything.
+    Privileged,
+    /// Only what is known to be harmless; some system namespaces are exempt.
+    Restricted,
+}
+
+impl PodSecurity {
+    /// The word that cluster.yml uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Privileged => "privileged",
+            Self::Restricted => "restricted",
+        }
+    }
+}
+
+/// `services.kube-api.secrets_encryption_config`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct SecretsEncryptionSpec {
+    /// `enabled`.
+    pub enabled: Option<bool>,
+    /// `custom_config`, an `EncryptionConfiguration` of Kubernetes; it holds keys.
+    pub custom_config: Option<Secret<Value>>,
+}
+
+/// `services.kube-api.event_rate_limit`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct EventRateLimitSpec {
+    /// `enabled`.
+    pub enabled: Option<bool>,
+    /// `configuration`, a Configuration of the admission plugin.
+    pub configuration: Option<Value>,
 }
 
 /// `services.kube-api.audit_log`.
@@ -139,6 +184,8 @@ pub struct AuditLogSpec {
     pub path: Option<String>,
     /// `configuration.format`.
     pub format: Option<String>,
+    /// `configuration.policy`, an audit Policy of Kubernetes.
+    pub policy: Option<Value>,
 }
 
 /// `services.kube-controller`.

@@ -1,0 +1,299 @@
+//! What the file wishes in vain, or at its own risk: flags, labels and taints that windlass decides on, settings
+//! that need another version, and what is not deployed yet.
+
+use windlass_model::{Component, SpecPath};
+use windlass_spec::{AuthorizationMode, NetworkPlugin, PodSecurity, ServiceSpec};
+
+use crate::cluster::Cluster;
+use crate::containers::{BIRTH_FLAGS, service_of};
+use crate::flags::{Fate, fate};
+use crate::nodes::warn_of_reserved;
+use crate::problem::Problems;
+use crate::values::ClusterValues;
+
+pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
+    warn_of_reserved(cluster, problems);
+    flags(cluster, problems);
+    versions(cluster, problems);
+    names_of_nodes(cluster, problems);
+    credentials(cluster, problems);
+    not_deployed(cluster, problems);
+}
+
+/// Flags by which the components find each other and their keys: with another value a cluster falls apart.
+const OWN: [(Component, &[&str]); 6] = [
+    (
+        Component::Etcd,
+        &[
+            "name",
+            "data-dir",
+            "listen-client-urls",
+            "listen-peer-urls",
+            "advertise-client-urls",
+            "initial-advertise-peer-urls",
+            "trusted-ca-file",
+            "cert-file",
+            "key-file",
+            "client-cert-auth",
+            "peer-trusted-ca-file",
+            "peer-cert-file",
+            "peer-key-file",
+            "peer-client-cert-auth",
+        ],
+    ),
+    (
+        Component::KubeApiserver,
+        &[
+            "bind-address",
+            "secure-port",
+            "client-ca-file",
+            "etcd-cafile",
+            "etcd-certfile",
+            "etcd-keyfile",
+            "etcd-prefix",
+            "etcd-servers",
+            "kubelet-client-certificate",
+            "kubelet-client-key",
+            "proxy-client-cert-file",
+            "proxy-client-key-file",
+            "requestheader-allowed-names",
+            "requestheader-client-ca-file",
+            "service-account-key-file",
+            "service-account-signing-key-file",
+            "service-cluster-ip-range",
+            "service-node-port-range",
+            "tls-cert-file",
+            "tls-private-key-file",
+            "authorization-mode",
+            "encryption-provider-config",
+            "cloud-provider",
+            "cloud-config",
+        ],
+    ),
+    (
+        Component::KubeControllerManager,
+        &[
+            "kubeconfig",
+            "root-ca-file",
+            "service-account-private-key-file",
+            "cluster-cidr",
+            "service-cluster-ip-range",
+            "cloud-provider",
+            "cloud-config",
+        ],
+    ),
+    (Component::KubeScheduler, &["kubeconfig"]),
+    (
+        Component::Kubelet,
+        &[
+            "client-ca-file",
+            "kubeconfig",
+            "hostname-override",
+            "root-dir",
+            "cluster-dns",
+            "cluster-domain",
+            "container-runtime-endpoint",
+            "pod-infra-container-image",
+            "cloud-provider",
+            "cloud-config",
+        ],
+    ),
+    (Component::KubeProxy, &["kubeconfig", "hostname-override", "cluster-cidr"]),
+];
+
+fn flags(cluster: &Cluster<'_>, problems: &mut Problems) {
+    let values = ClusterValues::new(cluster, "");
+    for component in Component::ALL {
+        let Some((service, path)) = service_of(component, cluster) else { continue };
+        let names = service.extra_args.keys().map(|name| ("extra_args", name));
+        let repeated = service.extra_args_array.keys().map(|name| ("extra_args_array", name));
+        for (key, name) in names.chain(repeated) {
+            let place = format!("{path}.{key}.{name}");
+            let is_birth = component == Component::Etcd && BIRTH_FLAGS.contains(&name.as_str());
+            if !is_birth && !known(component, name, &place, cluster, problems) {
+                continue;
+            }
+            if key == "extra_args_array" && service.extra_args.contains_key(name) {
+                problems.warning(
+                    &place,
+                    format!("`{name}` is in `extra_args` too"),
+                    Some(format!(
+                        "{component} gets all values of both, that of `extra_args` first: write it once"
+                    )),
+                );
+            }
+            overridden(component, service, name, &place, cluster, &values, problems);
+        }
+    }
+}
+
+/// Warns of a flag that this version does not have.
+fn known(
+    component: Component,
+    name: &str,
+    place: &str,
+    cluster: &Cluster<'_>,
+    problems: &mut Problems,
+) -> bool {
+    let version = &cluster.images.version;
+    let stops = format!("{component} does not start with a flag that it does not know");
+    let (summary, help) = match fate(component, name, version) {
+        Fate::Known => return true,
+        Fate::Unknown(Some(near)) => {
+            (format!("{component} has no flag `{name}`"), format!("did you mean `{near}`?"))
+        }
+        Fate::Unknown(None) => (
+            format!("{component} has no flag `{name}` that windlass knows of"),
+            format!("{stops}: look twice"),
+        ),
+        Fate::Removed(minor) => (
+            format!("{component} has no flag `{name}` from {minor} on, and this is {version}"),
+            format!("{stops}: take it out"),
+        ),
+        Fate::NotYet(minor) => (
+            format!("{component} has the flag `{name}` from {minor} on, and this is {version}"),
+            format!("{stops}: take it out"),
+        ),
+    };
+    problems.warning(place, summary, Some(help));
+    false
+}
+
+/// Warns of a flag that windlass sets for reasons of its own; the user's value counts.
+fn overridden(
+    component: Component,
+    service: &ServiceSpec,
+    name: &str,
+    place: &str,
+    cluster: &Cluster<'_>,
+    values: &ClusterValues,
+    problems: &mut Problems,
+) {
+    let is_own = OWN.iter().any(|(owner, names)| *owner == component && names.contains(&name));
+    let Some(recipe) = cluster.catalog.recipe(component).filter(|_| is_own) else { return };
+    let flag = format!("--{name}");
+    let ours = recipe
+        .flags
+        .iter()
+        .filter_map(|entry| entry.text_in(&cluster.setting()))
+        .find(|template| template.flag() == flag);
+    let Some(ours) = ours else { return };
+    let theirs = service.extra_args.get(name).map(|value| format!("{flag}={value}"));
+    let ours = ours.fill(|name| values.text(name)).unwrap_or_else(|| format!("{flag} of each node"));
+    let theirs = theirs.unwrap_or_else(|| format!("{flag} of `extra_args_array`"));
+    if ours != theirs {
+        problems.warning(
+            place,
+            format!("`{theirs}` overrides windlass' own `{ours}`"),
+            Some(
+                "the components find each other and their keys by it: take it out unless you know better"
+                    .to_owned(),
+            ),
+        );
+    }
+}
+
+fn versions(cluster: &Cluster<'_>, problems: &mut Problems) {
+    const POD_SECURITY: &str = "services.kube-api.pod_security_configuration";
+    let (spec, version) = (cluster.spec, &cluster.images.version);
+    if spec.services.kube_api.pod_security == Some(PodSecurity::Restricted) {
+        if !version.at_least(1, 23) {
+            problems.error(
+                POD_SECURITY,
+                format!("pod security is configured from Kubernetes 1.23 on, and this is {version}"),
+                Some("take the key out".to_owned()),
+            );
+        }
+        if spec.authorization == Some(AuthorizationMode::None) {
+            problems.error(
+                POD_SECURITY,
+                "pod security needs `authorization.mode: rbac`".to_owned(),
+                Some("choose rbac, or take the key out".to_owned()),
+            );
+        }
+    }
+    let cloud = spec.cloud_provider.as_ref().and_then(|cloud| cloud.name.as_deref());
+    if cloud == Some("aws") && version.at_least(1, 27) {
+        problems.error(
+            "cloud_provider.name",
+            format!("Kubernetes has no cloud provider `aws` from 1.27 on, and this is {version}"),
+            Some("write `external-aws`, and run Amazon's provider in the cluster".to_owned()),
+        );
+    }
+}
+
+/// RKE 1 let the cloud name nodes; then windlass would know none of them.
+fn names_of_nodes(cluster: &Cluster<'_>, problems: &mut Problems) {
+    let cloud = cluster.spec.cloud_provider.as_ref();
+    if cloud.and_then(|cloud| cloud.use_instance_metadata_hostname) == Some(true) {
+        problems.warning(
+            "cloud_provider.useInstanceMetadataHostname",
+            "nodes are named by `hostname_override`, not by the cloud".to_owned(),
+            Some(
+                "give each node the name that the cloud has for it, such as its private DNS name".to_owned(),
+            ),
+        );
+    }
+}
+
+fn credentials(cluster: &Cluster<'_>, problems: &mut Problems) {
+    for (index, registry) in cluster.spec.private_registries.iter().enumerate() {
+        if registry.ecr_credential_plugin.is_some() {
+            problems.warning(
+                &format!("private_registries[{index}].ecr_credential_plugin"),
+                "only kubelet asks Amazon for credentials, by `docker-credential-ecr-login` on the node"
+                    .to_owned(),
+                Some(
+                    "pull the system images from another registry, or give `user` and `password`".to_owned(),
+                ),
+            );
+        }
+    }
+}
+
+/// What RKE 1 deployed and this release does not, in one warning.
+fn not_deployed(cluster: &Cluster<'_>, problems: &mut Problems) {
+    let spec = cluster.spec;
+    let mut missing = Vec::new();
+    let mut place = SpecPath::from("");
+    let mut miss = |what: String, at: Option<&str>| {
+        missing.push(what);
+        if let Some(at) = at.filter(|_| place.as_str().is_empty()) {
+            place = at.into();
+        }
+    };
+    let plugin = spec.network.plugin.unwrap_or(NetworkPlugin::Canal);
+    if plugin != NetworkPlugin::None {
+        miss(format!("the pod network {}", plugin.as_str()), spec.network.plugin.map(|_| "network.plugin"));
+    }
+    for (section, given, default) in [
+        ("dns", &spec.dns.provider, "coredns"),
+        ("ingress", &spec.ingress.provider, "nginx"),
+        ("monitoring", &spec.monitoring.provider, "metrics-server"),
+    ] {
+        let provider = given.as_deref().unwrap_or(default);
+        if provider != "none" {
+            let at = format!("{section}.provider");
+            miss(provider.to_owned(), given.as_ref().map(|_| at.as_str()));
+        }
+    }
+    if let Some(local) = &spec.dns.node_local {
+        miss(format!("the cache of names at {}", local.ip_address), Some("dns.nodelocal"));
+    }
+    if spec.addons.is_some() {
+        miss("`addons`".to_owned(), Some("addons"));
+    }
+    if !spec.addons_include.is_empty() {
+        miss("`addons_include`".to_owned(), Some("addons_include"));
+    }
+    if !missing.is_empty() {
+        problems.warning(
+            place.as_str(),
+            format!("not yet deployed: {}", missing.join(", ")),
+            Some(
+                "apply what you need of it yourself, and write `none` where a provider can be left out"
+                    .to_owned(),
+            ),
+        );
+    }
+}

@@ -1,0 +1,120 @@
+//! Which flags the components have, by minor version: so that one that stops a component is told before it does.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+use windlass_model::{Component, KubernetesVersion};
+
+use crate::catalog::Minor;
+
+/// What becomes of a flag that a component is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is known.
+    Known,
+    /// No version that windlass knows has it; this one is spelt alike.
+    Unknown(Option<&'static str>),
+    /// This minor version was the first without it.
+    Removed(Minor),
+    /// This minor version is the first with it.
+    NotYet(Minor),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    known: Words,
+    #[serde(default)]
+    since: BTreeMap<Minor, Words>,
+    #[serde(default)]
+    gone: BTreeMap<Minor, Words>,
+}
+
+/// Words with blanks between.
+#[derive(Deserialize)]
+#[serde(from = "String")]
+struct Words(Vec<String>);
+
+impl From<String> for Words {
+    fn from(text: String) -> Self {
+        Self(text.split_whitespace().map(str::to_owned).collect())
+    }
+}
+
+static TABLES: LazyLock<BTreeMap<Component, Table>> = LazyLock::new(|| {
+    serde_yaml::from_str(include_str!("flags.yml")).expect("a test parses the built-in table of flags")
+});
+
+/// What becomes of a flag, without its dashes; components whose flags are not known accept all.
+pub(crate) fn fate(component: Component, flag: &str, version: &KubernetesVersion) -> Fate {
+    let Some(Table { known, since, gone }) = TABLES.get(&component) else { return Fate::Known };
+    // The programs take `_` for `-`.
+    let flag = flag.replace('_', "-");
+    let minor = Minor::of(version);
+    let first_in = |lists: &BTreeMap<Minor, Words>| {
+        lists.iter().find(|(_, words)| words.0.contains(&flag)).map(|(minor, _)| *minor)
+    };
+    let came = first_in(since);
+    if !known.0.contains(&flag) && came.is_none() {
+        let all = known.0.iter().chain(since.values().flat_map(|words| &words.0));
+        return Fate::Unknown(windlass_spec::nearest(&flag, all.map(String::as_str)));
+    }
+    match (first_in(gone), came) {
+        (Some(gone), _) if gone <= minor => Fate::Removed(gone),
+        (_, Some(came)) if minor < came => Fate::NotYet(came),
+        _ => Fate::Known,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(component: Component, flag: &str, version: &str) -> Fate {
+        fate(component, flag, &version.parse().expect("the tests name versions"))
+    }
+
+    #[test]
+    fn cut_offs_are_where_kubernetes_has_them() {
+        use Component::{KubeApiserver, KubeControllerManager, KubeScheduler, Kubelet};
+        let minor = |text: &str| text.parse::<Minor>().expect("the tests name minor versions");
+        for (component, flag, gone, last) in [
+            (KubeApiserver, "insecure-port", "v1.24", "v1.23.9"),
+            (KubeControllerManager, "pod-eviction-timeout", "v1.27", "v1.26.9"),
+            (KubeScheduler, "policy-config-file", "v1.23", "v1.22.9"),
+            (Kubelet, "network-plugin", "v1.24", "v1.23.9"),
+            (Kubelet, "container-runtime", "v1.27", "v1.26.9"),
+            (Kubelet, "logtostderr", "v1.26", "v1.25.9"),
+        ] {
+            assert_eq!(told(component, flag, last), Fate::Known, "{flag}");
+            assert_eq!(told(component, flag, &format!("{gone}.0")), Fate::Removed(minor(gone)), "{flag}");
+            assert_eq!(told(component, flag, "v1.32.0"), Fate::Removed(minor(gone)), "{flag}");
+        }
+        assert_eq!(told(Kubelet, "seccomp-default", "v1.21.0"), Fate::NotYet(minor("v1.22")));
+        assert_eq!(told(Kubelet, "max_pods", "v1.30.0"), Fate::Known);
+        assert_eq!(told(Kubelet, "max-pod", "v1.30.0"), Fate::Unknown(Some("max-pods")));
+        assert_eq!(told(Component::NginxProxy, "anything", "v1.30.0"), Fate::Known);
+    }
+
+    #[test]
+    fn every_flag_of_windlass_is_known_to_the_versions_that_get_it() {
+        use crate::catalog::{Catalog, Setting};
+        for minor in 20..=32 {
+            let version = KubernetesVersion::new(1, minor, 0);
+            let features = crate::catalog::Feature::ALL.into_iter().collect();
+            let setting = Setting { version: &version, etcd: None, features: &features };
+            for component in TABLES.keys() {
+                let recipe = Catalog::builtin().recipe(*component).expect("the catalog knows all components");
+                for flag in recipe.flags.iter().filter_map(|entry| entry.text_in(&setting)) {
+                    let name = flag.flag().trim_start_matches("--");
+                    assert_eq!(
+                        fate(*component, name, &version),
+                        Fate::Known,
+                        "{component} --{name} {version}"
+                    );
+                }
+            }
+        }
+    }
+}

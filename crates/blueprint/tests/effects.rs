@@ -1,0 +1,84 @@
+//! What parts of a cluster.yml change of the blueprint: each file of `effects/` beside what it gains and loses.
+#![expect(clippy::disallowed_methods, clippy::format_push_string, reason = "the frozen texts are files")]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+
+use windlass_blueprint::{Catalog, Resolution, render, resolve};
+use windlass_spec::read;
+
+/// One node with all roles, as a file that says no more.
+const NODES: &str = "nodes: [{address: 192.0.2.1, internal_address: 10.0.0.1, hostname_override: node-1, user: ops, role: [etcd, controlplane, worker]}]\n";
+
+fn resolved(text: &str) -> Resolution {
+    let mut text = if text.contains("nodes:") { text.to_owned() } else { format!("{NODES}{text}") };
+    for (section, key) in
+        [("network", "plugin"), ("dns", "provider"), ("ingress", "provider"), ("monitoring", "provider")]
+    {
+        if !text.contains(section) {
+            text.push_str(&format!("{section}: {{{key}: none}}\n"));
+        }
+    }
+    let reading = read(text.as_bytes());
+    let spec = reading.spec.unwrap_or_else(|| panic!("{text}\n{:#?}", reading.diagnostics));
+    resolve(&spec, Catalog::builtin(), &BTreeMap::new())
+}
+
+fn lines(resolution: &Resolution) -> Vec<String> {
+    let text = resolution.blueprint.as_ref().map(render).unwrap_or_default();
+    text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect()
+}
+
+#[test]
+fn each_file_has_the_effects_that_are_frozen_beside_it() {
+    let folder = format!("{}/tests/effects", env!("CARGO_MANIFEST_DIR"));
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "yml"));
+    files.sort();
+    assert!(files.len() > 9);
+    let mut wrong = Vec::new();
+    for file in files {
+        let after = resolved(&fs::read_to_string(&file).unwrap());
+        let mut lost = lines(&resolved(""));
+        let mut output = String::new();
+        for problem in &after.problems {
+            let help = problem.help.as_deref().unwrap_or_default();
+            writeln!(output, "{}: {}: {} ({help})", problem.severity, problem.path, problem.summary).unwrap();
+        }
+        for line in lines(&after) {
+            match lost.iter().position(|other| *other == line) {
+                Some(found) => drop(lost.remove(found)),
+                None => writeln!(output, "+{line}").unwrap(),
+            }
+        }
+        for line in lost {
+            writeln!(output, "-{line}").unwrap();
+        }
+        assert!(!output.contains("hunter2") && !output.contains("aHVudGVy"), "{output}");
+        for (name, secret) in &after.secrets {
+            writeln!(output, "secret {name} of {} characters", secret.expose().chars().count()).unwrap();
+        }
+        let frozen = file.with_extension("out");
+        if std::env::var("UPDATE").is_ok() {
+            fs::write(frozen, output).unwrap();
+        } else if fs::read_to_string(&frozen).unwrap_or_default() != output {
+            wrong.push(format!("{}:\n{output}", file.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_version_of_rke_1_that_is_not_listed_takes_after_its_neighbour() {
+    let of = |version: &str| Catalog::builtin().images_like(&version.parse().unwrap());
+    let (near, images) = of("v1.24.8-rancher1-1").unwrap();
+    assert_eq!(near.to_string(), "v1.22.16-rancher1-1");
+    assert_eq!(images["kubernetes"], "rancher/hyperkube:v1.24.8-rancher1");
+    assert_eq!(images["etcd"], "rancher/mirrored-coreos-etcd:v3.5.3");
+    for unknown in
+        ["v1.24.8", "v1.24.8-rancher1", "v1.24.8-rancherX-1", "v1.19.1-rancher1-1", "v1.99.0-rancher1-1"]
+    {
+        assert!(of(unknown).is_none(), "{unknown}");
+    }
+}

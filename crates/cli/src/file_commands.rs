@@ -1,0 +1,146 @@
+//! The commands that concern cluster.yml alone: `validate`, `config` and `schema`. They touch no machine.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use windlass_blueprint::Catalog;
+use windlass_model::KubernetesVersion;
+use windlass_spec::{Severity, Strictness, json_schema, skeleton};
+
+use crate::arguments::{ConfigArguments, FileCommand, Output, ValidateArguments};
+use crate::exit::Exit;
+use crate::json::DiagnosticsDocument;
+use crate::printer::Printer;
+use crate::questions;
+use crate::trouble::Trouble;
+use crate::wish::Source;
+
+/// Carries out a command and tells how the program ends.
+pub(crate) fn run(command: &FileCommand) -> Exit {
+    match command {
+        FileCommand::Validate(arguments) => {
+            let printer = Printer::plain(arguments.output, arguments.quiet, arguments.no_color);
+            validate(arguments, &printer).unwrap_or_else(|trouble| {
+                let diagnostic = trouble.diagnostic();
+                printer.trouble(&diagnostic);
+                let file = arguments.config.display().to_string();
+                printer.document(&DiagnosticsDocument::new(file, &[diagnostic], trouble.exit()));
+                trouble.exit()
+            })
+        }
+        FileCommand::Config(arguments) => {
+            let printer = Printer::plain(Output::Text, false, false);
+            config(arguments, &printer).unwrap_or_else(|trouble| {
+                printer.trouble(&trouble.diagnostic());
+                trouble.exit()
+            })
+        }
+        FileCommand::Schema => {
+            let printer = Printer::plain(Output::Json, false, false);
+            printer.document(&json_schema());
+            Exit::Done
+        }
+    }
+}
+
+/// `windlass validate`
+fn validate(arguments: &ValidateArguments, printer: &Printer) -> Result<Exit, Trouble> {
+    let source = Source::read(&arguments.config)?;
+    let strictness = if arguments.strict { Strictness::Strict } else { Strictness::Lenient };
+    let (wish, diagnostics) = source.understand_with(strictness);
+    printer.diagnostics(&diagnostics, &source);
+    let count = |severity| diagnostics.iter().filter(|found| found.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let exit = if wish.is_some() { Exit::Done } else { Exit::BadInput };
+    let counted = |number: usize, what: &str| match number {
+        0 => format!("no {what}s"),
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
+    };
+    let result = match &wish {
+        Some(wish) => format!(
+            "{}: {}, Kubernetes {}: {}\n",
+            source.name(),
+            counted(wish.blueprint.nodes.len(), "node"),
+            wish.blueprint.version,
+            counted(warnings, "warning"),
+        ),
+        None => {
+            format!("{}: {}, {}\n", source.name(), counted(errors, "error"), counted(warnings, "warning"))
+        }
+    };
+    printer.result(&result);
+    printer.document(&DiagnosticsDocument::new(source.name(), &diagnostics, exit));
+    Ok(exit)
+}
+
+/// `windlass config`
+fn config(arguments: &ConfigArguments, printer: &Printer) -> Result<Exit, Trouble> {
+    let catalog = Catalog::builtin();
+    let version = match &arguments.kubernetes {
+        None => None,
+        Some(text) => {
+            Some(text.parse::<KubernetesVersion>().map_err(|source| Trouble::NotAVersion { source })?)
+        }
+    };
+    if arguments.list_version {
+        let versions: Vec<String> = if arguments.all {
+            catalog.versions().map(ToString::to_string).collect()
+        } else {
+            vec![catalog.default_version().to_string()]
+        };
+        printer.result(&(versions.join("\n") + "\n"));
+        return Ok(Exit::Done);
+    }
+    if arguments.system_images {
+        printer.result(&images(catalog, version.as_ref(), arguments.all)?);
+        return Ok(Exit::Done);
+    }
+    let version = version.unwrap_or_else(|| catalog.default_version().clone());
+    let text = if arguments.empty {
+        skeleton()
+    } else {
+        let input = std::io::stdin().lock();
+        questions::ask(input, |question| printer.progress(question), &version)
+            .map_err(|source| Trouble::NoAnswer { source })?
+    };
+    if arguments.print {
+        printer.result(&text);
+        return Ok(Exit::Done);
+    }
+    write_new(&arguments.name, &text)?;
+    printer.result(&format!("{}\n", arguments.name.display()));
+    Ok(Exit::Done)
+}
+
+/// One image a line, as a mirror of a registry is fed with.
+fn images(catalog: &Catalog, version: Option<&KubernetesVersion>, all: bool) -> Result<String, Trouble> {
+    let versions: Vec<&KubernetesVersion> = match version {
+        Some(version) => vec![version],
+        None if all => catalog.versions().collect(),
+        None => vec![catalog.default_version()],
+    };
+    let mut lines: Vec<String> = Vec::new();
+    for version in versions {
+        let like = || catalog.images_like(version).map(|(_, images)| images);
+        let images = catalog.images(version).cloned().or_else(like);
+        let images = images.ok_or_else(|| Trouble::UnknownVersion { version: version.to_string() })?;
+        lines.extend(images.into_values());
+    }
+    lines.sort();
+    lines.dedup();
+    Ok(lines.join("\n") + "\n")
+}
+
+/// Writes a file that must not be there yet, with RKE 1's mode: passwords may come to stand in it.
+fn write_new(path: &Path, text: &str) -> Result<(), Trouble> {
+    let written = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o640)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|source| Trouble::ConfigUnwritable { path: path.to_owned(), source })
+}

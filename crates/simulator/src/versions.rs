@@ -1,0 +1,48 @@
+//! Whether the versions of Kubernetes' components fit together: windlass must never start one that is too new.
+//!
+//! Source: <https://kubernetes.io/releases/version-skew-policy/>.
+
+use windlass_model::{Component, ContainerName, KubernetesVersion};
+
+use crate::invariants::ViolationKind;
+use crate::world::World;
+
+impl World {
+    /// Looks at what was started on a machine beside the API servers that serve.
+    pub(crate) fn judge_versions(&mut self, machine: usize, name: &ContainerName) {
+        let version_of = |machine: usize, name: &str| -> Option<KubernetesVersion> {
+            self.nodes[machine].containers.get(name)?.spec.version.clone()
+        };
+        let kind = self.nodes[machine].containers.get(name).and_then(|container| container.kind);
+        let (Some(kind), Some(started)) = (kind, version_of(machine, name.as_str())) else { return };
+        let api = Component::KubeApiserver.as_str();
+        let beside = match kind {
+            // It may talk with any of them, or is one of them.
+            Component::Kubelet | Component::KubeProxy | Component::KubeApiserver => {
+                self.view.marks.serving_apis.clone()
+            }
+            // It talks with that of its own node.
+            Component::KubeControllerManager | Component::KubeScheduler => [machine].into(),
+            Component::Etcd | Component::EtcdRollingSnapshots | Component::NginxProxy => return,
+        };
+        let (major, minor, _) = started.numbers();
+        let unfit = beside
+            .into_iter()
+            .filter(|other| *other != machine || kind != Component::KubeApiserver)
+            .find_map(|other| {
+                let server = version_of(other, api)?;
+                let (server_major, server_minor, _) = server.numbers();
+                let fits = if kind == Component::KubeApiserver {
+                    major == server_major && minor.abs_diff(server_minor) <= 1
+                } else {
+                    (major, minor) <= (server_major, server_minor)
+                };
+                (!fits).then_some((other, server))
+            });
+        if let Some((other, server)) = unfit {
+            let (node, other) = (&self.nodes[machine].name, &self.nodes[other].name);
+            let what = format!("{name} {started} on {node} beside the API server {server} on {other}");
+            self.violate(ViolationKind::Skew, what);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Reads what becomes objects in the cluster: `network`, `dns`, `ingress` and `monitoring`.
+
+use windlass_model::Secret;
+
+use super::services::{count, texts_map};
+use super::whole::{all, whole};
+use crate::conform::brief;
+use crate::nearest::nearest;
+use crate::report::Reports;
+use crate::schema::{ACI_NEEDED, ACI_REFUSED, DNS, INGRESS, MONITORING, NETWORK, NODELOCAL};
+use crate::spec::{DnsSpec, IngressSpec, MonitoringSpec, NetworkPlugin, NetworkSpec, NodeLocalDnsSpec};
+use crate::view::View;
+
+pub(super) fn network(view: View<'_, '_>, reports: &mut Reports<'_>) -> NetworkSpec {
+    let plugin = plugin(view, reports);
+    if plugin == Some(NetworkPlugin::Flannel) && view.integer("mtu").is_some_and(|mtu| mtu != 0) {
+        reports
+            .error(view.path.key("mtu"), view.span_of("mtu"), "flannel takes no `mtu`")
+            .help("remove it, or choose canal or calico");
+    }
+    let provider = |section: &str, name: &str| {
+        let path = view.path.key(section);
+        view.section(section, &path).string(name)
+    };
+    if plugin == Some(NetworkPlugin::Aci) {
+        check_aci(view, reports);
+    }
+    NetworkSpec {
+        plugin,
+        options: view.text_map("options"),
+        mtu: count(view, "mtu", reports).filter(|mtu| *mtu > 0),
+        node_selector: view.text_map("node_selector"),
+        update_strategy: whole(view, NETWORK, "update_strategy"),
+        tolerations: all(view, NETWORK, "tolerations"),
+        calico_cloud_provider: provider("calico_network_provider", "cloudprovider"),
+        canal_iface: provider("canal_network_provider", "iface"),
+        flannel_iface: provider("flannel_network_provider", "iface"),
+        weave_password: provider("weave_network_provider", "password").map(Secret::new),
+        aci: whole(view, NETWORK, "aci_network_provider").map(Secret::new),
+    }
+}
+
+fn plugin(view: View<'_, '_>, reports: &mut Reports<'_>) -> Option<NetworkPlugin> {
+    let text = view.text("plugin")?;
+    let plugin = NetworkPlugin::ALL.into_iter().find(|(word, _)| *word == text);
+    if plugin.is_none() {
+        let summary = format!("unknown network plugin `{}`", brief(text));
+        let draft = reports.error(view.path.key("plugin"), view.span_of("plugin"), summary);
+        match nearest(text, NetworkPlugin::ALL.map(|(word, _)| word)) {
+            Some(near) => draft.help(format!("did you mean `{near}`?")),
+            None => draft.help("the plugins are canal, flannel, calico, weave, aci and none"),
+        };
+    }
+    plugin.map(|(_, plugin)| plugin)
+}
+
+/// What RKE 1 demanded and refused of Cisco ACI.
+fn check_aci(network: View<'_, '_>, reports: &mut Reports<'_>) {
+    let path = network.path.key("aci_network_provider");
+    let view = network.section("aci_network_provider", &path);
+    let lacking: Vec<String> = ACI_NEEDED
+        .iter()
+        .filter(|name| view.text(name).is_none() && view.texts(name).is_empty())
+        .map(|name| format!("`{name}`"))
+        .collect();
+    if !lacking.is_empty() {
+        let summary = format!("the network plugin aci needs {}", lacking.join(", "));
+        let place = network.span_of(if network.entry("aci_network_provider").is_some() {
+            "aci_network_provider"
+        } else {
+            "plugin"
+        });
+        reports.error(path, place, summary).help("give them under `network.aci_network_provider`");
+    }
+    for name in ACI_REFUSED {
+        if view.text(name).is_some_and(|text| text != "false") {
+            reports
+                .error(path.key(name), view.span_of(name), format!("`{name}` cannot be set"))
+                .note("it belongs to the fabric of a cloud, which RKE 1 did not support")
+                .help("remove it");
+        }
+    }
+}
+
+pub(super) fn dns(view: View<'_, '_>, reports: &mut Reports<'_>) -> DnsSpec {
+    let nodelocal = view.path.key("nodelocal");
+    DnsSpec {
+        provider: view.string("provider"),
+        options: view.text_map("options"),
+        upstream_nameservers: view.strings("upstreamnameservers"),
+        reverse_cidrs: view.strings("reversecidrs"),
+        stub_domains: texts_map(view, "stubdomains"),
+        node_selector: view.text_map("node_selector"),
+        node_local: node_local(view.section("nodelocal", &nodelocal), reports),
+        update_strategy: whole(view, DNS, "update_strategy"),
+        linear_autoscaler_params: whole(view, DNS, "linear_autoscaler_params"),
+        tolerations: all(view, DNS, "tolerations"),
+    }
+}
+
+fn node_local(view: View<'_, '_>, reports: &mut Reports<'_>) -> Option<NodeLocalDnsSpec> {
+    let ip_address = view.string("ip_address")?;
+    if ip_address.parse::<std::net::IpAddr>().is_err() {
+        reports
+            .error(
+                view.path.key("ip_address"),
+                view.span_of("ip_address"),
+                format!("`{}` is no IP address", brief(&ip_address)),
+            )
+            .help("the usual one is 169.254.20.10");
+    }
+    Some(NodeLocalDnsSpec {
+        ip_address,
+        update_strategy: whole(view, NODELOCAL, "update_strategy"),
+        node_selector: view.text_map("node_selector"),
+        priority_class_name: view.string("node_local_dns_priority_class_name"),
+    })
+}
+
+pub(super) fn ingress(view: View<'_, '_>, reports: &mut Reports<'_>) -> IngressSpec {
+    let (plain, encrypted) = (port(view, "http_port", reports), port(view, "https_port", reports));
+    if plain.unwrap_or(80) == encrypted.unwrap_or(443)
+        && !matches!(view.text("network_mode"), Some("hostNetwork" | "none"))
+    {
+        let name = if encrypted.is_some() { "https_port" } else { "http_port" };
+        reports
+            .error(view.path.key(name), view.span_of(name), "HTTP and HTTPS share a port")
+            .note("they are 80 and 443 where the file is silent")
+            .help("give each a port of its own");
+    }
+    IngressSpec {
+        provider: view.string("provider"),
+        options: view.text_map("options"),
+        node_selector: view.text_map("node_selector"),
+        extra_args: view.text_map("extra_args"),
+        dns_policy: view.string("dns_policy"),
+        extra_envs: all(view, INGRESS, "extra_envs"),
+        extra_volumes: all(view, INGRESS, "extra_volumes"),
+        extra_volume_mounts: all(view, INGRESS, "extra_volume_mounts"),
+        update_strategy: whole(view, INGRESS, "update_strategy"),
+        http_port: plain,
+        https_port: encrypted,
+        network_mode: view.string("network_mode"),
+        tolerations: all(view, INGRESS, "tolerations"),
+        default_backend: view.flag("default_backend"),
+        default_backend_priority_class_name: view.string("default_http_backend_priority_class_name"),
+        controller_priority_class_name: view.string("nginx_ingress_controller_priority_class_name"),
+        default_ingress_class: view.flag("default_ingress_class"),
+    }
+}
+
+/// A port where zero means that the file is silent, as it did in RKE 1.
+fn port(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -> Option<u16> {
+    let number = view.integer(name)?;
+    let port = u16::try_from(number).ok();
+    if port.is_none() {
+        reports
+            .error(view.path.key(name), view.span_of(name), format!("{number} is no port"))
+            .help("a port is a number from 1 to 65535");
+    }
+    port.filter(|port| *port > 0)
+}
+
+pub(super) fn monitoring(view: View<'_, '_>, reports: &mut Reports<'_>) -> MonitoringSpec {
+    MonitoringSpec {
+        provider: view.string("provider"),
+        options: view.text_map("options"),
+        node_selector: view.text_map("node_selector"),
+        update_strategy: whole(view, MONITORING, "update_strategy"),
+        replicas: count(view, "replicas", reports),
+        tolerations: all(view, MONITORING, "tolerations"),
+        priority_class_name: view.string("metrics_server_priority_class_name"),
+    }
+}
