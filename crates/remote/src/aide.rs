@@ -48,7 +48,7 @@ pub(crate) enum Asking {
 /// Asks the program on a node.
 pub(crate) async fn ask(link: &Link, image: &ImageRef, request: Request) -> PortResult<Asking> {
     let verb = verb(&request);
-    let body = body(image, &request, verb);
+    let body = body(image, &request, link.run_name());
     let name = format!("windlass-node-{verb}-{:08x}", fastrand::u32(..));
     let document = encode(&Asked { protocol: PROTOCOL, request })
         .map_err(|error| lasting(format!("a request to {}: {error}", link.node)))?;
@@ -135,7 +135,7 @@ fn verb(request: &Request) -> &'static str {
     }
 }
 
-fn body(image: &ImageRef, request: &Request, verb: &str) -> ContainerCreateBody {
+fn body(image: &ImageRef, request: &Request, run: &str) -> ContainerCreateBody {
     // What is mounted where matters only to those; they need the host's own space of mounts, and all privileges.
     let in_host = match request {
         Request::Look { .. } | Request::Put { .. } | Request::Read { .. } => false,
@@ -162,7 +162,7 @@ fn body(image: &ImageRef, request: &Request, verb: &str) -> ContainerCreateBody 
         image: Some(image.to_string()),
         cmd: Some(vec![SERVE.to_owned(), if in_host { IN_HOST } else { AT_HOST }.to_owned()]),
         user: Some("0:0".to_owned()),
-        labels: Some(HashMap::from([(labels::TRANSIENT.to_owned(), verb.to_owned())])),
+        labels: Some(HashMap::from([(labels::TRANSIENT.to_owned(), run.to_owned())])),
         attach_stdin: Some(true),
         attach_stdout: Some(true),
         attach_stderr: Some(true),

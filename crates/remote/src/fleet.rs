@@ -259,7 +259,13 @@ impl RemoteFleet {
             known_hosts: self.settings.known_hosts.as_deref(),
         };
         let control = master::start(&destination, &self.room).await.map_err(out_of_sight)?;
-        Link::new(&machine.name, control, &target.docker_socket, &machine.counts, &self.room).await
+        let linked =
+            Link::new(&machine.name, control.clone(), &target.docker_socket, &machine.counts, &self.room)
+                .await;
+        if linked.is_err() {
+            crate::link::stop(&control).await;
+        }
+        linked
     }
 
     /// The control socket of the one connection to the bastion, if there is one.

@@ -6,7 +6,7 @@ pub(crate) const SPEC: &str = "io.windlass.spec";
 pub(crate) const BIRTH: &str = "io.windlass.birth";
 /// The digests of the files that it read at its start, as JSON.
 pub(crate) const LOADED: &str = "io.windlass.loaded";
-/// On a container that goes as soon as it has answered.
+/// On a container that goes as soon as it has answered: the run that it belongs to.
 pub(crate) const TRANSIENT: &str = "io.windlass.transient";
 /// On the image: the digest of the program in it.
 pub(crate) const PROGRAM: &str = "io.windlass.program";

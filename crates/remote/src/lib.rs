@@ -23,6 +23,7 @@ mod link;
 mod look;
 mod master;
 mod nodes;
+mod preflight;
 mod render;
 mod room;
 mod seen;

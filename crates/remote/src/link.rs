@@ -49,6 +49,7 @@ pub(crate) struct Link {
     pub(crate) counts: Arc<Counts>,
     session: Session,
     room: Arc<Room>,
+    run_name: String,
     forwards: tokio::sync::Mutex<BTreeMap<Far, PathBuf>>,
     is_alive: Arc<AtomicBool>,
     /// Lets go of the ssh process with the link.
@@ -92,6 +93,7 @@ impl Link {
             counts: counts.clone(),
             session,
             room: room.clone(),
+            run_name: room.run(),
             forwards,
             is_alive,
             _hold: hold,
@@ -102,6 +104,16 @@ impl Link {
             Err(trouble) => return Err(link.why_no_docker(docker_socket, trouble).await),
         };
         Ok(link)
+    }
+
+    /// The name by which the node knows this run.
+    pub(crate) fn run_name(&self) -> &str {
+        &self.run_name
+    }
+
+    /// Whether another run is known to have died.
+    pub(crate) fn has_died(&self, run: &str) -> bool {
+        self.room.has_died(run)
     }
 
     /// Whether the ssh process still runs.

@@ -17,6 +17,7 @@ use crate::facts::{self, Unprivileged};
 use crate::fleet::{Machine, RemoteFleet};
 use crate::health;
 use crate::link::Link;
+use crate::nodes::remove_left_overs_of;
 use crate::seen::{Known, Listed, listed};
 use crate::trouble::lasting;
 
@@ -44,7 +45,11 @@ impl RemoteFleet {
             tokio::join!(containers, images, info, resolv_conf, self.files_of(machine, link, scope));
         let (containers, images, info, files) = (containers?, images?, info?, files?);
         let now = info.system_time.as_deref().and_then(crate::clock::parse).unwrap_or_default().0;
-        let containers = self.understand(link, containers.into_iter().map(listed), &files.seen, now).await?;
+        let lines: Vec<Listed> = containers.into_iter().map(listed).collect();
+        if self.may_leave_traces() {
+            remove_left_overs_of(link, &lines).await;
+        }
+        let containers = self.understand(link, lines, &files.seen, now).await?;
         let Files { seen: files, directories, etcd_data, ledger } = files;
         let defaults = HostFacts::default();
         Ok(NodeFacts {
@@ -88,11 +93,11 @@ impl RemoteFleet {
     async fn understand(
         &self,
         link: &Link,
-        lines: impl Iterator<Item = Listed>,
+        lines: Vec<Listed>,
         files: &BTreeMap<FilePath, FileSeen>,
         now: u64,
     ) -> PortResult<BTreeMap<ContainerName, ContainerSeen>> {
-        let each = lines.map(|line| async {
+        let each = lines.into_iter().map(|line| async {
             let (name, known) = match line {
                 Listed::Foreign | Listed::Transient { .. } => return Ok(None),
                 Listed::Known(name, known) => (name, known),

@@ -38,7 +38,8 @@ const REMOVALS: u32 = 20;
 const BETWEEN_REMOVALS: Duration = Duration::from_millis(100);
 /// How many parts of the image wait for the network at most.
 const PARTS: usize = 4;
-/// From what age on a container that answers one request is a left-over of a run that was cut off.
+/// From what age on a container that answers one request is a left-over of a run that was cut off, where nobody can
+/// tell whether that run lives: it may be one of another machine.
 const LEFT_OVER_SECONDS: u64 = 120;
 /// What kubelet mounts is below these, under whatever prefix.
 const KUBELET: &str = "/var/lib/kubelet";
@@ -272,16 +273,23 @@ async fn remove_left_overs(link: &Link) -> PortResult<()> {
         .call(ASK_WITHIN, link.docker.list_containers(Some(options)))
         .await
         .map_err(|trouble| trouble.of(&link.node, "list containers"))?;
+    let lines: Vec<Listed> = lines.into_iter().map(listed).collect();
+    remove_left_overs_of(link, &lines).await;
+    Ok(())
+}
+
+/// Removes those of them that are in a list.
+pub(crate) async fn remove_left_overs_of(link: &Link, lines: &[Listed]) {
     let now = windlass_engine::Clock::now(&crate::clock::SystemClock).0;
     for line in lines {
-        let Listed::Transient { id, runs: _, created } = listed(line) else { continue };
-        if now.saturating_sub(u64::try_from(created).unwrap_or(0)) > LEFT_OVER_SECONDS {
+        let Listed::Transient { id, run, created } = line else { continue };
+        let age = now.saturating_sub(u64::try_from(*created).unwrap_or(0));
+        if link.has_died(run) || age > LEFT_OVER_SECONDS {
             let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-            // Another run may remove it at the same moment.
-            let _ = link.call(REMOVE_WITHIN, link.docker.remove_container(&id, Some(options))).await;
+            // Docker or another run may remove it at the same moment.
+            let _ = link.call(REMOVE_WITHIN, link.docker.remove_container(id, Some(options))).await;
         }
     }
-    Ok(())
 }
 
 /// Removes all containers that kubelet made: each carries a label of its pod.

@@ -44,6 +44,21 @@ impl Room {
         }
     }
 
+    /// The name by which nodes know this run: the machine, and the directory on it.
+    pub(crate) fn run(&self) -> String {
+        let directory = self.path.file_name().unwrap_or_default().to_string_lossy();
+        format!("{}/{directory}", own_name())
+    }
+
+    /// Whether a run of this name was one of this machine, and has died.
+    pub(crate) fn has_died(&self, run: &str) -> bool {
+        let Some((machine, directory)) = run.rsplit_once('/') else { return false };
+        let parent = self.path.parent().unwrap_or(Path::new("/"));
+        // Those of the dead were cleared away when this run began, or will have let go of their lock.
+        let is_held = |lock: File| flock(&lock, FlockOperation::NonBlockingLockShared).is_err();
+        machine == own_name() && !File::open(parent.join(directory).join(LOCK)).is_ok_and(is_held)
+    }
+
     /// A path in it that nothing has yet.
     pub(crate) fn path(&self, kind: &str) -> PathBuf {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
@@ -68,6 +83,10 @@ impl Drop for Room {
         // Should it fail, the next run clears it away.
         let _ = fs::remove_dir_all(&self.path);
     }
+}
+
+fn own_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 fn parent() -> PathBuf {
@@ -110,6 +129,16 @@ mod tests {
         flock(&held, FlockOperation::NonBlockingLockExclusive).unwrap();
         clear_dead(parent.path());
         assert_eq!([dead.exists(), living.exists(), other.exists()], [false, true, true]);
+    }
+
+    #[test]
+    fn a_run_is_dead_when_nobody_holds_its_lock() {
+        let (room, other) = (Room::new().unwrap(), Room::new().unwrap());
+        assert!(!room.has_died(&other.run()));
+        let run = other.run();
+        drop(other);
+        assert!(room.has_died(&run));
+        assert!(!room.has_died(&format!("elsewhere{run}")), "nobody knows of other machines");
     }
 
     #[test]

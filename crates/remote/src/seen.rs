@@ -49,8 +49,8 @@ pub(crate) enum Listed {
     Transient {
         /// Its id.
         id: String,
-        /// Whether it runs.
-        runs: bool,
+        /// The run that it belongs to.
+        run: String,
         /// When it was created, in seconds since 1970.
         created: i64,
     },
@@ -67,12 +67,8 @@ pub(crate) fn listed(line: ContainerSummary) -> Listed {
         Some(ContainerSummaryStateEnum::RESTARTING) => ContainerState::Crashing,
         _ => ContainerState::Stopped,
     };
-    if labels.contains_key(labels::TRANSIENT) {
-        return Listed::Transient {
-            id,
-            runs: state == ContainerState::Running,
-            created: created.unwrap_or_default(),
-        };
+    if let Some(run) = labels.get(labels::TRANSIENT) {
+        return Listed::Transient { id, run: run.clone(), created: created.unwrap_or_default() };
     }
     // Old links between containers add names with a second slash.
     let name = names.unwrap_or_default().into_iter().find_map(|name| {

@@ -1,0 +1,53 @@
+//! What a machine tells of itself before anything is changed on it: what a preflight judges.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::names::FilePath;
+
+/// A machine as an unprivileged user sees it. What could not be read is empty or absent, never guessed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostReport {
+    /// The name that it gives itself.
+    pub hostname: String,
+    /// The id that tells it from all others, of which copied machines have the same.
+    pub machine_id: String,
+    /// Its architecture, such as `x86_64`.
+    pub architecture: String,
+    /// The release of its kernel.
+    pub kernel: String,
+    /// The version of its Docker.
+    pub docker: String,
+    /// By how many seconds its clock is ahead of this machine's; behind where negative.
+    pub clock_ahead_seconds: i64,
+    /// Its addresses.
+    pub addresses: BTreeSet<IpAddr>,
+    /// The TCP ports at which something listens.
+    pub listening: BTreeSet<u16>,
+    /// Whether it swaps.
+    pub swap: Swap,
+    /// Those kernel settings that matter to Kubernetes, by their names; one that the kernel does not know is absent.
+    pub sysctls: BTreeMap<Arc<str>, Arc<str>>,
+    /// Those kernel modules that matter to Kubernetes and are there, loaded or built in.
+    pub modules: BTreeSet<Arc<str>>,
+    /// The version of control groups.
+    pub cgroup: Option<u8>,
+    /// Memory in bytes.
+    pub memory: Option<u64>,
+    /// Free bytes on the disks under these directories.
+    pub free: BTreeMap<FilePath, u64>,
+}
+
+/// Whether a machine swaps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Swap {
+    /// It does not.
+    #[default]
+    Off,
+    /// It does.
+    On,
+}
