@@ -336,6 +336,6 @@ mod tests {
     fn a_secret_in_the_environment_is_never_shown() {
         let mut wish = spec(&["kubelet"]);
         wish.env.insert("TOKEN".into(), "hunter2".into());
-        assert_eq!(shown(&wish, &spec(&["kubelet"])), ["environment variable TOKEN changed"]);
+        assert_eq!(shown(&wish, &spec(&["kubelet"])), ["environment variable TOKEN added"]);
     }
 }
