@@ -54,6 +54,12 @@ fn wrong_usage_ends_with_64() {
     lab.compare("usage.out");
 }
 
+/// Nothing beside the cluster itself.
+const NO_ADDONS: &str = "network: {plugin: none}\n\
+    dns: {provider: none}\n\
+    ingress: {provider: none}\n\
+    monitoring: {provider: none}\n";
+
 #[test]
 fn machines_that_refuse_ssh_are_named_with_their_cause() {
     // Nothing listens on port 1 of the loopback (tcpmux, RFC 1078).
@@ -64,7 +70,7 @@ fn machines_that_refuse_ssh_are_named_with_their_cause() {
     };
     let nodes = (1..=3).map(node).collect::<String>();
     let mut lab = Lab::new("real")
-        .with("cluster.yml", &format!("nodes:\n{nodes}kubernetes_version: v1.30.5-rancher1-1\n"));
+        .with("cluster.yml", &format!("nodes:\n{nodes}kubernetes_version: v1.30.5-rancher1-1\n{NO_ADDONS}"));
     lab.note("plan");
     lab.note("up");
     assert_eq!(lab.files(), ["cluster.yml"]);
