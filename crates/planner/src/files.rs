@@ -79,7 +79,9 @@ impl<'a> Planner<'a> {
             Content::Cert { cert, .. } => is_minted(cert),
             Content::Text(_) | Content::Secret(_) | Content::Ledger => false,
         });
-        let after_copies = minted && self.rules.durable_first && self.minted.keys().any(is_root);
+        // As long as no node holds a copy, whatever is made from the keys waits for the first ones.
+        let roots_are_new = self.minted.keys().any(is_root) || self.no_copy_yet;
+        let after_copies = (minted || self.no_copy_yet) && self.rules.durable_first && roots_are_new;
         let origins: BTreeSet<SpecPath> = files.values().filter_map(|wish| wish.origin.clone()).collect();
         let step = self.builder.step(
             StepId::new(name, subject, "write"),

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use windlass_model::{
-    Action, Because, Blueprint, CertName, Component, Content, EtcdSeen, Finding, FindingKind, Gate, Guard,
-    ImageRef, Intent, Inventory, KubeSeen, LedgerChange, NodeFacts, NodeName, NodeObject, NodeWish, Planning,
-    Readiness, Reason, RestartWhen, Role, Scheduling, SpecPath, StepId,
+    Action, Because, Birth, Blueprint, CertName, Component, Content, EtcdSeen, Finding, FindingKind, Gate,
+    Guard, ImageRef, Intent, Inventory, KubeSeen, LedgerChange, NodeFacts, NodeName, NodeObject, NodeSeen,
+    NodeWish, Planning, Readiness, Reason, RestartWhen, Role, Scheduling, SpecPath, StepId,
 };
 
 use crate::builder::{PlanBuilder, StepHandle};
@@ -48,6 +48,8 @@ pub(crate) struct Planner<'a> {
     /// The commit that notes etcd's first life.
     pub(crate) born: Option<StepHandle>,
     pub(crate) copies: Vec<StepHandle>,
+    /// Whether no node in sight holds a copy of the ledger yet, while the cluster has not begun to live.
+    pub(crate) no_copy_yet: bool,
     pub(crate) files: BTreeMap<&'a NodeName, StepHandle>,
     /// Changed lists of API servers: still to be planned, and planned.
     pub(crate) late_files: BTreeMap<&'a NodeName, Differing>,
@@ -101,6 +103,8 @@ impl<'a> Planner<'a> {
             commit: None,
             born: None,
             copies: Vec::new(),
+            no_copy_yet: seen.ledger.born == Birth::Expected
+                && seen.nodes.values().filter_map(NodeSeen::facts).all(|facts| facts.ledger.is_none()),
             files: BTreeMap::new(),
             late_files: BTreeMap::new(),
             proxy_files: BTreeMap::new(),
