@@ -23,8 +23,11 @@ mod faults;
 mod floor;
 mod kubectl;
 mod node;
+mod planned;
 mod prober;
 mod snapshot;
+mod state;
+mod web;
 mod windlass;
 
 use std::path::{Path, PathBuf};
@@ -38,8 +41,11 @@ pub use command::{Ran, Run, await_that};
 pub use floor::Floor;
 pub use kubectl::Kubectl;
 pub use node::Node;
+pub use planned::Planned;
 pub use prober::{ApiProber, Probed};
 pub use snapshot::{ContainerSeen, FileSeen};
+pub use state::LabState;
+pub use web::{await_web, start_web};
 pub use windlass::Windlass;
 
 /// Why a lab could not do what was asked of it.

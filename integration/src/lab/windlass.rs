@@ -74,7 +74,13 @@ impl Windlass {
     }
 
     fn place(&self, command: &mut Command) {
-        command.current_dir(self.directory()).env("HOME", self.directory()).env_remove("SSH_AUTH_SOCK");
+        // ssh asks the user database for its home, not the environment: hosts of another lab, with other keys, have
+        // the same addresses.
+        command
+            .current_dir(self.directory())
+            .env("HOME", self.directory())
+            .env("WINDLASS_SSH_KNOWN_HOSTS", self.directory().join("known_hosts"))
+            .env_remove("SSH_AUTH_SOCK");
     }
 }
 

@@ -1,0 +1,83 @@
+//! All that windlass keeps on the hosts of a lab at one moment, and what became different since.
+
+use std::collections::BTreeMap;
+
+use super::{ContainerSeen, FileSeen, Lab, LabError};
+
+/// Where windlass writes on a node, etcd's data and snapshots apart.
+const KEPT: [&str; 2] = ["/etc/kubernetes", "/var/lib/kubelet/config.json"];
+
+/// The containers of components and the files of all nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabState {
+    containers: BTreeMap<String, ContainerSeen>,
+    files: BTreeMap<String, FileSeen>,
+}
+
+impl Lab {
+    /// What is on the nodes now. Pods are not in it: they come and go by themselves.
+    ///
+    /// # Errors
+    /// A node or its Docker does not answer.
+    pub fn state(&self) -> Result<LabState, LabError> {
+        let (mut containers, mut files) = (BTreeMap::new(), BTreeMap::new());
+        for node in self.nodes() {
+            for (name, container) in node.components()? {
+                containers.insert(format!("{} {name}", node.name), container);
+            }
+            for directory in KEPT {
+                for (path, file) in node.files(directory)? {
+                    files.insert(format!("{} {path}", node.name), file);
+                }
+            }
+        }
+        Ok(LabState { containers, files })
+    }
+}
+
+impl LabState {
+    /// The containers by node and name: `node-1 etcd`.
+    pub fn containers(&self) -> &BTreeMap<String, ContainerSeen> {
+        &self.containers
+    }
+
+    /// The files by node and path: `node-1 /etc/kubernetes/ssl/kube-ca.pem`.
+    pub fn files(&self) -> &BTreeMap<String, FileSeen> {
+        &self.files
+    }
+
+    /// What is not as it was, in order: `node-1 etcd created`, `node-1 etcd restarted`, `node-1 /etc/… written`.
+    pub fn since(&self, before: &Self) -> Vec<String> {
+        let mut told = differences(&before.containers, &self.containers, |old, new| {
+            if old.id != new.id {
+                Some("created")
+            } else if (&old.started, &old.state) != (&new.started, &new.state) {
+                Some("restarted")
+            } else {
+                (old != new).then_some("changed")
+            }
+        });
+        told.extend(differences(&before.files, &self.files, |old, new| {
+            if (&old.modified, old.inode, old.size) != (&new.modified, new.inode, new.size) {
+                Some("written")
+            } else {
+                (old != new).then_some("changed")
+            }
+        }));
+        told.sort();
+        told
+    }
+}
+
+fn differences<T>(
+    before: &BTreeMap<String, T>,
+    after: &BTreeMap<String, T>,
+    between: impl Fn(&T, &T) -> Option<&'static str>,
+) -> Vec<String> {
+    let gone = before.keys().filter(|name| !after.contains_key(*name)).map(|name| format!("{name} gone"));
+    let others = after.iter().filter_map(|(name, new)| match before.get(name) {
+        None => Some(format!("{name} new")),
+        Some(old) => between(old, new).map(|how| format!("{name} {how}")),
+    });
+    gone.chain(others).collect()
+}

@@ -1,0 +1,225 @@
+//! Five bare hosts become a highly available cluster, which rests, and is repaired as planned.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use windlass_integration::lab::{
+    Cluster, Images, Lab, LabError, LabShape, LabState, Node, Windlass, await_that, await_web, start_web,
+};
+
+type Outcome = Result<(), LabError>;
+
+const CONTROL: [&str; 7] = [
+    "etcd",
+    "etcd-rolling-snapshots",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-proxy",
+    "kube-scheduler",
+    "kubelet",
+];
+const WORKER: [&str; 3] = ["kube-proxy", "kubelet", "nginx-proxy"];
+
+#[test]
+#[ignore = "needs a lab; see integration/lab/test"]
+fn five_bare_hosts_become_a_cluster_that_rests_and_is_repaired() -> Outcome {
+    let lab = Lab::start(&LabShape::nodes(5))?;
+    let windlass = Windlass::new(&lab)?;
+    Cluster::three_control_planes_two_workers(&lab).write(&windlass)?;
+
+    comes_up(&lab, &windlass)?;
+    rests(&lab, &windlass)?;
+    is_repaired(&lab, &windlass)
+}
+
+/// Runs `up` and shows all that it said where it did not end as it should.
+fn up(windlass: &Windlass) -> Result<String, LabError> {
+    let ran = windlass.run(["up"])?;
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    Ok(ran.stdout)
+}
+
+fn comes_up(lab: &Lab, windlass: &Windlass) -> Outcome {
+    up(windlass)?;
+
+    let kubectl = windlass.kubectl(lab);
+    assert_eq!(kubectl.ready_nodes()?, ["node-1", "node-2", "node-3", "node-4", "node-5"]);
+    let expected: BTreeSet<String> = (1..=3)
+        .flat_map(|number| CONTROL.map(|component| format!("node-{number} {component}")))
+        .chain((4..=5).flat_map(|number| WORKER.map(|component| format!("node-{number} {component}"))))
+        .collect();
+    let state = lab.state()?;
+    assert_eq!(state.containers().keys().cloned().collect::<BTreeSet<_>>(), expected);
+    for (name, container) in state.containers() {
+        assert_eq!(
+            (container.restart_policy.as_str(), container.state.as_str()),
+            ("always", "running"),
+            "{name}"
+        );
+    }
+    assert_eq!(secrets_in_sight(lab, &state)?, Vec::<String>::new());
+
+    // A worker's kubelet and kube-proxy know the API at its own nginx-proxy only.
+    for number in [4, 5] {
+        for user in ["kube-node", "kube-proxy"] {
+            let kubeconfig =
+                lab.node(number).read_file(&format!("/etc/kubernetes/ssl/kubecfg-{user}.yaml"))?;
+            let server = kubeconfig.lines().find_map(|line| line.trim().strip_prefix("server: "));
+            assert_eq!(
+                server.map(|server| server.trim_matches('"')),
+                Some("https://127.0.0.1:6443"),
+                "{user}"
+            );
+        }
+    }
+
+    start_web(lab, &kubectl, Images::FromRegistry)?;
+    for node in lab.nodes() {
+        await_web(node, lab.nodes().len())?;
+    }
+    Ok(())
+}
+
+/// Where the registry's password or a private key stands in something that everybody on a node may look at.
+fn secrets_in_sight(lab: &Lab, state: &LabState) -> Result<Vec<String>, LabError> {
+    let password = lab.registry().password()?;
+    let is_secret = |text: &str| text.contains(password.trim()) || text.contains("PRIVATE KEY");
+    let containers = state.containers().iter().filter(|(_, container)| {
+        let labels = container.labels.values();
+        container.command.iter().chain(&container.environment).chain(labels).any(|text| is_secret(text))
+    });
+    // A file that others may read holds certificates and addresses, never a key.
+    let open = state.files().iter().filter(|(_, file)| !file.mode.ends_with("00"));
+    let mut told: Vec<String> = containers.map(|(name, _)| name.clone()).collect();
+    for (name, _) in open {
+        let (node, path) = name.split_once(' ').expect("a node and a path");
+        let node = lab.nodes().iter().find(|other| other.name == node).expect("a node of the lab");
+        if is_secret(&node.read_file(path)?) {
+            told.push(name.clone());
+        }
+    }
+    Ok(told)
+}
+
+/// When each file of the operator's directory was written.
+fn own_files(windlass: &Windlass) -> Vec<(String, SystemTime)> {
+    let entries = fs::read_dir(windlass.directory()).expect("the directory is there");
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.expect("it can be read"))
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()))
+        .map(|entry| {
+            let modified =
+                entry.metadata().and_then(|metadata| metadata.modified()).expect("files have a time");
+            (entry.file_name().to_string_lossy().into_owned(), modified)
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+fn rests(lab: &Lab, windlass: &Windlass) -> Outcome {
+    let (before, own) = (lab.state()?, own_files(windlass));
+    assert_eq!(up(windlass)?, "nothing to do: the cluster is as cluster.yml says\n");
+    let planned = windlass.planned()?;
+    assert_eq!((planned.code, planned.changes, planned.findings), (Some(0), vec![], vec![]));
+    assert_eq!(lab.state()?, before);
+    assert_eq!(own_files(windlass), own);
+    Ok(())
+}
+
+/// Something that went wrong on one node, what `plan` must say of it, and what `up` may touch.
+struct Breakage<'a> {
+    node: &'a Node,
+    by: &'a str,
+    changes: &'a [&'a str],
+    touched: &'a [&'a str],
+}
+
+fn is_repaired(lab: &Lab, windlass: &Windlass) -> Outcome {
+    let other_flag = "docker rm -f kube-scheduler && docker run -d --name kube-scheduler --network host \
+        --restart always -v /etc/kubernetes:/etc/kubernetes $(docker inspect -f '{{.Config.Image}}' kube-proxy) \
+        kube-scheduler --kubeconfig=/etc/kubernetes/ssl/kubecfg-kube-scheduler.yaml --leader-elect=true \
+        --address=0.0.0.0 --profiling=false --v=4";
+    let lost_data = "docker stop -t 5 etcd && rm -rf /var/lib/etcd/member && docker start etcd";
+    let edited = "echo '# careless' >> /etc/kubernetes/nginx-proxy/nginx.conf";
+    let breakages = [
+        Breakage {
+            node: lab.node(2),
+            by: "docker rm -f kube-scheduler",
+            changes: &["node-2/kube-scheduler/run: missing"],
+            touched: &["node-2 kube-scheduler new"],
+        },
+        Breakage {
+            node: lab.node(5),
+            by: "docker stop -t 2 kube-proxy",
+            changes: &["node-5/kube-proxy/start: stopped"],
+            touched: &["node-5 kube-proxy restarted"],
+        },
+        Breakage {
+            node: lab.node(3),
+            by: other_flag,
+            changes: &["node-3/kube-scheduler/replace: made by somebody else; --v 4 → 2"],
+            touched: &["node-3 kube-scheduler created"],
+        },
+        Breakage {
+            node: lab.node(1),
+            by: "cat /etc/kubernetes/ssl/kube-scheduler.pem > /etc/kubernetes/ssl/kube-proxy.pem",
+            changes: &["node-1/files/write: /etc/kubernetes/ssl/kube-proxy.pem has other content"],
+            touched: &["node-1 /etc/kubernetes/ssl/kube-proxy.pem written"],
+        },
+        Breakage {
+            node: lab.node(2),
+            by: "rm /etc/kubernetes/audit-policy.yaml",
+            changes: &["node-2/files/write: /etc/kubernetes/audit-policy.yaml missing"],
+            touched: &["node-2 /etc/kubernetes/audit-policy.yaml new"],
+        },
+        Breakage {
+            node: lab.node(4),
+            by: edited,
+            changes: &["node-4/nginx-proxy/write: /etc/kubernetes/nginx-proxy/nginx.conf has other content"],
+            touched: &["node-4 /etc/kubernetes/nginx-proxy/nginx.conf written"],
+        },
+        Breakage {
+            node: lab.node(3),
+            by: lost_data,
+            changes: &[
+                "node-3/etcd/join: the member's data is gone",
+                "node-3/etcd/leave: the member's data is gone",
+                "node-3/etcd/promote: joined as a learner, votes when it has caught up",
+                "node-3/etcd/remove: the member's data is gone",
+                "node-3/etcd/run: the member's data is gone",
+            ],
+            touched: &["node-3 etcd created"],
+        },
+    ];
+    for Breakage { node, by, changes, touched } in breakages {
+        eprintln!("on {}: {by}", node.name);
+        let whole = lab.state()?;
+        node.root(by)?;
+        let broken = lab.state()?;
+        // Docker starts again what fails, and looks at it anew each time: what is planned comes to rest.
+        let mut planned = windlass.planned()?;
+        let _ = await_that("the plan is as expected", Duration::from_secs(30), || {
+            planned = windlass.planned()?;
+            Ok(planned.changes == changes)
+        });
+        assert_eq!((planned.code, planned.findings), (Some(2), vec![]));
+        assert_eq!(planned.changes, changes);
+        up(windlass)?;
+        let repaired = lab.state()?;
+        assert_eq!(repaired.since(&broken), touched, "by {by}");
+        // What was not broken was never touched, and what was is as it had been.
+        let names = |state: &LabState| -> Vec<String> {
+            state.containers().keys().chain(state.files().keys()).cloned().collect()
+        };
+        assert_eq!(names(&repaired), names(&whole));
+        let again = windlass.planned()?;
+        assert_eq!((again.code, again.changes), (Some(0), vec![]));
+    }
+    // Workers reach the API through their own proxies again, and the Service answers as before.
+    for node in lab.nodes() {
+        await_web(node, lab.nodes().len())?;
+    }
+    windlass.kubectl(lab).await_ready_nodes(5, Duration::from_secs(60)).map(|_| ())
+}
