@@ -1,4 +1,5 @@
 //! A changed argument replaces its component only, one control plane at a time, and the API answers throughout.
+#![expect(clippy::print_stderr, reason = "a test of minutes tells how far it is")]
 
 use std::time::Duration;
 

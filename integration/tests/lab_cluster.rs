@@ -1,4 +1,5 @@
 //! Five bare hosts become a highly available cluster, which rests, and is repaired as planned.
+#![expect(clippy::print_stderr, reason = "a test of minutes tells how far it is")]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -26,6 +26,7 @@ const CONTAINER_WITHIN_SECONDS: u32 = 180;
 const READY_WITHIN_SECONDS: u32 = 300;
 
 /// A plan in the making.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself, and none excludes another")]
 #[derive(Debug)]
 pub(crate) struct Planner<'a> {
     pub(crate) rules: Rules,

@@ -58,10 +58,10 @@ impl LabState {
             }
         });
         told.extend(differences(&before.files, &self.files, |old, new| {
-            if (&old.modified, old.inode, old.size) != (&new.modified, new.inode, new.size) {
-                Some("written")
-            } else {
+            if (&old.modified, old.inode, old.size) == (&new.modified, new.inode, new.size) {
                 (old != new).then_some("changed")
+            } else {
+                Some("written")
             }
         }));
         told.sort();
