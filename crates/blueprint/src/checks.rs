@@ -17,20 +17,7 @@ pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
     versions(cluster, problems);
     names_of_nodes(cluster, problems);
     credentials(cluster, problems);
-    external_etcd(cluster, problems);
     not_deployed(cluster, problems);
-}
-
-/// The wish is whole, and plans for it are still to come.
-fn external_etcd(cluster: &Cluster<'_>, problems: &mut Problems) {
-    if !cluster.spec.services.etcd.external_urls.is_empty() {
-        problems.warning(
-            "services.etcd.external_urls",
-            "a cluster on an etcd outside of its nodes is not yet brought up: every plan is refused"
-                .to_owned(),
-            Some("give nodes the role `etcd`, and take the key out".to_owned()),
-        );
-    }
 }
 
 /// Flags by which the components find each other and their keys: with another value a cluster falls apart.

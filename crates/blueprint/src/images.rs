@@ -115,7 +115,10 @@ pub(crate) fn choose(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Probl
 
 /// The keys of the images that this cluster needs.
 fn needed(spec: &ClusterSpec) -> Vec<&'static str> {
-    let mut keys = vec!["etcd", "kubernetes", "pod_infra_container"];
+    let mut keys = vec!["kubernetes", "pod_infra_container"];
+    if spec.services.etcd.external_urls.is_empty() {
+        keys.push("etcd");
+    }
     if spec.nodes.iter().any(|node| !node.role.contains(&Role::ControlPlane)) {
         keys.push("nginx_proxy");
     }
