@@ -266,8 +266,9 @@ fn not_deployed(cluster: &Cluster<'_>, problems: &mut Problems) {
     if plugin != NetworkPlugin::None {
         miss(format!("the pod network {}", plugin.as_str()), spec.network.plugin.map(|_| "network.plugin"));
     }
+    let names = if cluster.images.version.at_least(1, 14) { "coredns" } else { "kube-dns" };
     for (section, given, default) in [
-        ("dns", &spec.dns.provider, "coredns"),
+        ("dns", &spec.dns.provider, names),
         ("ingress", &spec.ingress.provider, "nginx"),
         ("monitoring", &spec.monitoring.provider, "metrics-server"),
     ] {

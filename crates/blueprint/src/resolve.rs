@@ -113,11 +113,14 @@ fn foundation(kit: &Kit, etcd: &EtcdWish) -> Option<(Foundation, BTreeMap<String
         service_range: fact("service_range", Component::KubeApiserver, "service-cluster-ip-range")?,
         pod_range: fact("pod_range", Component::KubeControllerManager, "cluster-cidr")?,
         cluster_domain: fact("cluster_domain", Component::Kubelet, "cluster-domain")?,
+        // Before 1.20 tokens name an issuer that no flag sets, and later API servers take them beside their own:
+        // the upgrade is no change of what the cluster is founded on.
         service_account_issuer: fact(
             "service_account_issuer",
             Component::KubeApiserver,
             "service-account-issuer",
-        )?,
+        )
+        .unwrap_or_else(|| "rke".to_owned()),
         etcd_data: match etcd {
             EtcdWish::External { prefix, .. } => {
                 origins.insert("etcd_data".to_owned(), SpecPath::from("services.etcd.path"));
