@@ -10,6 +10,7 @@ use crate::names::FilePath;
 
 /// A machine as an unprivileged user sees it. What could not be read is empty or absent, never guessed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct HostReport {
     /// The name that it gives itself.
     pub hostname: String,
@@ -17,6 +18,8 @@ pub struct HostReport {
     pub machine_id: String,
     /// Its architecture, such as `x86_64`.
     pub architecture: String,
+    /// The architecture of windlass' own program, which is carried there; empty where nothing is carried.
+    pub program: String,
     /// The release of its kernel.
     pub kernel: String,
     /// The version of its Docker.
@@ -41,6 +44,18 @@ pub struct HostReport {
     pub free: BTreeMap<FilePath, u64>,
 }
 
+impl HostReport {
+    /// Free bytes where this path is or would be made: on the disk of the nearest directory that was asked for.
+    pub fn free_at(&self, path: &str) -> Option<u64> {
+        let holds = |directory: &str| {
+            let rest = path.strip_prefix(directory.trim_end_matches('/'));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let nearest = self.free.iter().filter(|(directory, _)| holds(directory.as_str()));
+        nearest.max_by_key(|(directory, _)| directory.as_str().len()).map(|(_, free)| *free)
+    }
+}
+
 /// Whether a machine swaps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -50,4 +65,22 @@ pub enum Swap {
     Off,
     /// It does.
     On,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_directory_tells_what_is_free() {
+        let free = [("/", 1), ("/var/lib/docker", 2), ("/var", 3)];
+        let free = free.map(|(path, free)| (FilePath::from(path), free)).into();
+        let report = HostReport { free, ..HostReport::default() };
+        for (path, free) in
+            [("/var/lib/docker/x", 2), ("/var/lib/dockerd", 3), ("/var/lib/etcd", 3), ("/opt", 1), ("/", 1)]
+        {
+            assert_eq!(report.free_at(path), Some(free), "{path}");
+        }
+        assert_eq!(HostReport::default().free_at("/"), None);
+    }
 }

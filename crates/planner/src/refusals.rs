@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use windlass_model::{
-    Birth, CertKind, Component, EtcdData, EtcdSeen, FindingKind, Foundation, Intent, KubernetesVersion,
-    Maker, NodeName, NodeSeen, NodeTarget, Role,
+    Birth, CertKind, Component, EtcdData, EtcdSeen, Finding, FindingKind, Foundation, Intent,
+    KubernetesVersion, Maker, NodeName, NodeSeen, NodeTarget, Role,
 };
 
 use crate::planner::Planner;
@@ -15,7 +15,8 @@ impl Planner<'_> {
         if !self.rules.refuse {
             return false;
         }
-        let before = self.findings.len();
+        let refused =
+            |findings: &[Finding]| findings.iter().any(|finding| finding.kind == FindingKind::Refused);
         self.refuse_two_lineages();
         self.refuse_lost_keys();
         self.refuse_unreadable_secrets();
@@ -23,7 +24,7 @@ impl Planner<'_> {
         self.refuse_moved_machines();
         self.refuse_version_jumps();
         self.refuse_lost_majority();
-        self.findings.len() > before
+        refused(&self.findings)
     }
 
     fn refuse(

@@ -24,6 +24,8 @@ pub struct Rules {
     pub majority_stands: bool,
     /// A node that somebody else cordoned stays cordoned.
     pub respect_cordons: bool,
+    /// Nothing is put on a machine on which it cannot work.
+    pub preflight: bool,
 }
 
 impl Rules {
@@ -38,6 +40,7 @@ impl Rules {
         remove_last: true,
         majority_stands: true,
         respect_cordons: true,
+        preflight: true,
     };
 }
 

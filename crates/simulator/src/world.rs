@@ -14,6 +14,7 @@ use crate::faults::Later;
 use crate::files::{FileState, ledger_copy};
 use crate::kube::Workload;
 use crate::ledger::Shelf;
+use crate::machine::Machine;
 use crate::minter::Keys;
 use crate::run::Run;
 use crate::view::View;
@@ -81,6 +82,8 @@ pub(crate) struct Node {
     pub(crate) internal_address: String,
     #[serde(skip_serializing_if = "is_usual")]
     pub(crate) host: HostFacts,
+    #[serde(skip_serializing_if = "Machine::is_usual")]
+    pub(crate) machine: Machine,
     #[serde(skip_serializing_if = "is_usual")]
     pub(crate) power: Power,
     #[serde(skip_serializing_if = "is_usual")]
@@ -395,6 +398,7 @@ impl World {
             .collect();
         NodeFacts {
             host: node.host.clone(),
+            report: Some(node.report()),
             images: node.images.clone(),
             containers: node
                 .containers
