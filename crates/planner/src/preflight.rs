@@ -89,9 +89,13 @@ impl Preflight {
         let side_by_side = machines::judge(&examined, seen);
         for node in &examined {
             let wrongs = machine::judge(node, &wish.version);
-            wrongs.into_iter().for_each(|wrong| preflight.tell(node, wrong));
+            for wrong in wrongs {
+                preflight.tell(node, wrong);
+            }
         }
-        side_by_side.into_iter().for_each(|(node, wrong)| preflight.tell(&node, wrong));
+        for (node, wrong) in side_by_side {
+            preflight.tell(&node, wrong);
+        }
         preflight.refuse_first_start_without_majority(wish, seen);
         preflight
     }

@@ -13,6 +13,7 @@ use crate::world::{Disk, Node};
 /// The facts of one machine; a sound one where nothing else is said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_field_names, reason = "the name that everybody knows it by")]
 pub(crate) struct Machine {
     /// The machine's name in the world where absent.
     pub(crate) hostname: Option<String>,
@@ -113,10 +114,12 @@ impl Node {
         } = &self.machine;
         let name = self.name.as_str();
         let own = [&self.address, &self.internal_address].into_iter().filter(|_| *has_own_addresses);
-        let ours = self.containers.values().filter(|container| self.listens(container)).flat_map(ports_of);
+        let ours = self.containers.values().filter(|container| listens(container)).flat_map(ports_of);
         let mut free = free.clone();
         if self.disk == Disk::Full {
-            free.values_mut().for_each(|free| *free = 0);
+            for free in free.values_mut() {
+                *free = 0;
+            }
         }
         HostReport {
             hostname: hostname.clone().unwrap_or_else(|| name.to_owned()),
@@ -148,20 +151,15 @@ impl Node {
 
     /// Takes away from others what they cannot have: ports at which containers listen already.
     pub(crate) fn defend_ports(&mut self) {
-        let held: BTreeSet<u16> = self
-            .containers
-            .values()
-            .filter(|container| {
-                container.runs() && container.program.as_ref().is_some_and(|it| it.crash.is_none())
-            })
-            .flat_map(ports_of)
-            .collect();
+        let held: BTreeSet<u16> =
+            self.containers.values().filter(|container| listens(container)).flat_map(ports_of).collect();
         self.machine.listening.retain(|port| !held.contains(port));
     }
+}
 
-    fn listens(&self, container: &Container) -> bool {
-        container.runs() && container.program.as_ref().is_some_and(|program| program.crash.is_none())
-    }
+/// Whether a container's process is up.
+fn listens(container: &Container) -> bool {
+    container.runs() && container.program.as_ref().is_some_and(|program| program.crash.is_none())
 }
 
 /// Where a component listens, as its program has it.
