@@ -70,7 +70,7 @@ fn bare_hosts_tell_everything_together(lab: &Lab, windlass: &Windlass, cluster: 
         found,
         [
             format!(
-                "held node-2: (worker) out of sight: Docker does not run there (nobody answers at \
+                "held node-2: (worker) out of sight: Docker does not run there (there is no \
                  /var/run/docker.sock): `systemctl enable --now docker` = {AWAY}"
             ),
             format!(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::names::FilePath;
+use crate::names::{FilePath, Role, Roles};
 
 /// A machine as an unprivileged user sees it. What could not be read is empty or absent, never guessed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +42,35 @@ pub struct HostReport {
     pub memory: Option<u64>,
     /// Free bytes on the disks under these directories.
     pub free: BTreeMap<FilePath, u64>,
+    /// Where other nodes will listen and it got no answer, not even a refusal, and why. A machine asks only before
+    /// it is taken into the cluster.
+    pub unreached: BTreeMap<Meeting, Arc<str>>,
+}
+
+/// A place where one node must reach another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Meeting {
+    /// The other's address.
+    pub address: String,
+    /// The TCP port.
+    pub port: u16,
+}
+
+/// The TCP ports at which a node with these roles must reach one with those: etcd's members each other, API servers
+/// etcd, and everybody else the API servers. RKE 1 asks for the same, and for kubelets, of which there may be thousands.
+pub fn ports_between(asker: &Roles, other: &Roles) -> BTreeSet<u16> {
+    let mut ports = BTreeSet::new();
+    let (etcd, control_plane) = (Role::Etcd, Role::ControlPlane);
+    if asker.contains(&etcd) && other.contains(&etcd) {
+        ports.insert(2380);
+    }
+    if asker.contains(&control_plane) && other.contains(&etcd) {
+        ports.insert(2379);
+    }
+    if !asker.contains(&control_plane) && other.contains(&control_plane) {
+        ports.insert(6443);
+    }
+    ports
 }
 
 impl HostReport {

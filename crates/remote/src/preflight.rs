@@ -1,13 +1,14 @@
 //! What a preflight must know of a machine, told by one script that any user may run and that changes nothing.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bollard::models::SystemInfo;
 use windlass_engine::{LookScope, PortResult};
-use windlass_model::{FilePath, HostReport, Swap};
+use windlass_model::{FilePath, HostReport, Meeting, NodeName, Swap};
 
 use crate::link::{Link, quoted};
 
@@ -32,7 +33,23 @@ grep -hE '^ *[0-9]+: [0-9A-F]+:[0-9A-F]{4} 0+:0000 0A ' /proc/net/tcp /proc/net/
 if command -v ip > /dev/null; then ip -o addr; else for a in $(hostname -I); do echo "- - inet $a"; done; fi
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo "cgroup 2"; elif [ -d /sys/fs/cgroup ]; then echo "cgroup 1"; fi
 stat -f -c 'free %a %S %n' "$@" 2> /dev/null
+"#;
+
+/// The time, first and last: halfway between them is halfway of the whole, however long it takes.
+const CLOCK: &str = r#"
 n=$(date +%s.%N); case $n in *N) n=$(date +%s);; esac; echo "clock $n"
+"#;
+
+/// Tells of a place that cannot be reached. Who is refused has reached it: nobody listens there yet.
+const MEET: &str = r#"
+meet() {
+  o=$(timeout 2 bash -c "< /dev/tcp/$1/$2" 2>&1); s=$?
+  case "$s $o" in
+    0*|*refused*) ;;
+    124*) echo "unreached $1 $2 no answer within 2 s" ;;
+    *) echo "unreached $1 $2 ${o##*: }" ;;
+  esac
+}
 "#;
 
 /// Kernel modules that matter to Kubernetes.
@@ -66,7 +83,13 @@ pub(crate) struct Told {
 
 /// Runs the script on a machine.
 pub(crate) async fn ask(link: &Link, scope: &LookScope) -> PortResult<Told> {
-    let mut script = String::from("set --");
+    let before = milliseconds();
+    let text = link.run(&script(&link.node, scope)).await?;
+    Ok(Told { text, when: u64::midpoint(before, milliseconds()) })
+}
+
+fn script(node: &NodeName, scope: &LookScope) -> String {
+    let mut script = format!("{CLOCK}set --");
     let etcd_data = scope.etcd_data.as_str();
     let parents =
         std::iter::successors(Some(etcd_data), |path| path.rsplit_once('/').map(|(parent, _)| parent));
@@ -76,10 +99,22 @@ pub(crate) async fn ask(link: &Link, scope: &LookScope) -> PortResult<Told> {
         script.push_str(&quoted(directory));
     }
     script.push_str(SCRIPT);
-    let before = milliseconds();
-    let text = link.run(&script).await?;
-    // The clock is the last that it tells, so it was read later than halfway; nobody knows by how much.
-    Ok(Told { text, when: u64::midpoint(before, milliseconds()) })
+    let meetings = scope.meetings_of(node);
+    let ours = scope.ledger.as_str().rsplitn(3, '/').last().unwrap_or_default();
+    if !meetings.is_empty() && !ours.is_empty() {
+        // A node of a cluster has shown that it reaches the others.
+        let _ = write!(
+            script,
+            "{MEET}if [ ! -e {} ] && command -v bash timeout > /dev/null; then\n",
+            quoted(ours)
+        );
+        for Meeting { address, port } in meetings {
+            let _ = writeln!(script, "meet {} {port} &", quoted(address.trim_matches(['[', ']'])));
+        }
+        script.push_str("wait; fi\n");
+    }
+    script.push_str(CLOCK);
+    script
 }
 
 fn milliseconds() -> u64 {
@@ -108,6 +143,7 @@ fn report(told: &str, info: &SystemInfo, now: u64) -> HostReport {
         program: std::env::consts::ARCH.to_owned(),
         ..HostReport::default()
     };
+    let mut clocks: Vec<i64> = Vec::new();
     for line in told.lines() {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         match word {
@@ -119,15 +155,23 @@ fn report(told: &str, info: &SystemInfo, now: u64) -> HostReport {
             "cgroup" => report.cgroup = rest.parse().ok(),
             "module" if MODULES.contains(&rest) => drop(report.modules.insert(Arc::from(rest))),
             "free" => report.free.extend(free(rest)),
-            "clock" => {
-                let ahead = milliseconds_of(rest).map(|clock| clock - i64::try_from(now).unwrap_or(clock));
-                // To the nearest second.
-                report.clock_ahead_seconds = ahead.map_or(0, |ahead| (ahead + 500).div_euclid(1_000));
-            }
+            "clock" => clocks.extend(milliseconds_of(rest)),
+            "unreached" => report.unreached.extend(unreached(rest)),
             _ => understand_foreign(line, &mut report),
         }
     }
+    if let (Some(first), Some(last), Ok(now)) = (clocks.first(), clocks.last(), i64::try_from(now)) {
+        // To the nearest second.
+        report.clock_ahead_seconds = (i64::midpoint(*first, *last) - now + 500).div_euclid(1_000);
+    }
     report
+}
+
+/// `ADDRESS PORT CAUSE`: a place that was not reached.
+fn unreached(rest: &str) -> Option<(Meeting, Arc<str>)> {
+    let mut words = rest.splitn(3, ' ');
+    let (address, port) = (words.next()?.to_owned(), words.next()?.parse().ok()?);
+    Some((Meeting { address, port }, Arc::from(words.next()?)))
 }
 
 /// Lines of other programs: settings of the kernel, what listens, addresses, and modules that are built in.
@@ -210,7 +254,9 @@ kernel/net/bridge/br_netfilter.ko
 2: eth0    inet6 fd00::1/64 scope global
 cgroup 2
 free 256 4096 /
-clock 1700000060.123456789
+clock 1700000058.123456789
+unreached 10.0.0.9 2380 No route to host
+clock 1700000062.123456789
 ";
 
     #[test]
@@ -237,13 +283,30 @@ clock 1700000060.123456789
             cgroup: Some(2),
             memory: Some(4_096),
             free: [("/".into(), 1_048_576)].into(),
+            unreached: [(meeting("10.0.0.9", 2380), "No route to host".into())].into(),
         };
         assert_eq!(report, wanted);
     }
 
+    fn meeting(address: &str, port: u16) -> Meeting {
+        Meeting { address: address.to_owned(), port }
+    }
+
+    #[test]
+    fn who_is_refused_has_reached_the_other_and_who_finds_no_way_has_not() {
+        // Nobody listens at port 1; addresses above 240.0.0.0 lead nowhere.
+        let script = format!("{MEET}meet 127.0.0.1 1 & meet 240.0.0.1 2380 & wait");
+        let output = Command::new("sh").arg("-c").arg(script).output().unwrap();
+        let told = report(&String::from_utf8(output.stdout).unwrap(), &SystemInfo::default(), 0);
+        assert!(told.unreached.keys().eq(&[meeting("240.0.0.1", 2380)]), "{told:?}");
+    }
+
     #[test]
     fn the_script_runs_wherever_there_is_a_shell() {
-        let script = format!("set -- / /nowhere; {SCRIPT}");
+        let script = script(
+            &NodeName::from("n"),
+            &LookScope { etcd_data: "/nowhere/x".into(), ..LookScope::default() },
+        );
         let output = Command::new("sh").arg("-c").arg(script).output().unwrap();
         let told = Told { text: String::from_utf8(output.stdout).unwrap(), when: milliseconds() };
         let report = told.report(&SystemInfo::default());
@@ -251,7 +314,7 @@ clock 1700000060.123456789
         assert_eq!(report.architecture, std::env::consts::ARCH);
         assert!(!report.hostname.is_empty() && !report.kernel.is_empty());
         assert!(!report.addresses.is_empty() || report.listening.is_empty());
-        assert!(report.free.keys().eq(&[FilePath::from("/")]));
+        assert!(report.free.contains_key("/") && !report.free.contains_key("/nowhere"));
         assert!(report.clock_ahead_seconds.abs() < 5);
     }
 }

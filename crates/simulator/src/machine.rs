@@ -140,6 +140,7 @@ impl Node {
             cgroup: *cgroup,
             memory: *memory,
             free,
+            unreached: BTreeMap::new(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use windlass_model::{Inventory, NodeName};
+use windlass_model::{Inventory, Meeting, NodeName, ports_between};
 
 use super::{Examined, Wrong, holds, row, warns};
 
@@ -25,6 +25,7 @@ pub(super) fn judge<'a>(nodes: &[Examined<'a>], seen: &Inventory) -> Vec<(Examin
     judge_clocks(nodes, &mut wrongs);
     let doubles = judge_machines_named_twice(nodes, seen, &mut wrongs);
     judge_names(nodes, &doubles, &mut wrongs);
+    judge_ways(nodes, &mut wrongs);
     wrongs
 }
 
@@ -119,5 +120,45 @@ fn judge_names<'a>(
             "machines copied from one image need ids of their own, since systemd makes addresses of interfaces from \
              them: `rm /etc/machine-id && systemd-machine-id-setup`, then reboot",
         );
+    }
+}
+
+/// Whom a machine does not reach is at fault if nobody else reaches it either; else the machine that asks.
+///
+/// Machines out of sight are not in question: that is told of them already.
+fn judge_ways<'a>(nodes: &[Examined<'a>], wrongs: &mut Vec<(Examined<'a>, Wrong)>) {
+    let new: Vec<Examined<'a>> = nodes.iter().filter(|node| node.is_new()).copied().collect();
+    if new.iter().all(|node| node.report.unreached.is_empty()) {
+        return;
+    }
+    for other in nodes {
+        let own = &other.wish.target.internal_address;
+        let missed = |asker: &Examined<'a>| -> Vec<(&'a Meeting, &'a str)> {
+            let unreached = asker.report.unreached.iter().filter(|(place, _)| place.address == *own);
+            unreached.map(|(place, cause)| (place, &**cause)).collect()
+        };
+        let askers = new.iter().filter(|asker| {
+            asker.name != other.name && !ports_between(&asker.wish.roles, &other.wish.roles).is_empty()
+        });
+        let (reach, fail): (Vec<_>, Vec<_>) = askers.partition(|asker| missed(asker).is_empty());
+        let help = |ports: &BTreeSet<u16>| {
+            format!("let TCP {} through between the nodes, or say the right `internal_address`", row(ports))
+        };
+        if other.is_new() && fail.len() > 1 && fail.len() > reach.len() {
+            let all: Vec<(&Meeting, &str)> = fail.iter().flat_map(|asker| missed(asker)).collect();
+            let ports: BTreeSet<u16> = all.iter().map(|(place, _)| place.port).collect();
+            let who = row(fail.iter().map(|asker| asker.name));
+            let cause = all.first().map_or("", |(_, cause)| cause);
+            let what = format!("{who} do not reach it at {own}, TCP {} ({cause})", row(&ports));
+            wrongs.push((*other, holds(what, help(&ports))));
+            continue;
+        }
+        for asker in fail {
+            let missed = missed(&asker);
+            let ports: BTreeSet<u16> = missed.iter().map(|(place, _)| place.port).collect();
+            let cause = missed.first().map_or("", |(_, cause)| cause);
+            let what = format!("it does not reach {} at {own}, TCP {} ({cause})", other.name, row(&ports));
+            wrongs.push((asker, holds(what, help(&ports))));
+        }
     }
 }
