@@ -99,7 +99,8 @@ fn bare_hosts_tell_everything_together(lab: &Lab, windlass: &Windlass, cluster: 
         node.pretend_file("/proc/swaps", "Filename Type Size Used Priority\n")?;
     }
     second.take_port(10250)?;
-    third.fill_disk(100 << 20)?;
+    // What takes the rest away takes a little itself.
+    third.fill_disk((100 << 20) + (1 << 19))?;
     let swap = "Filename Type Size Used Priority\n/dev/sdb1 partition 1048572 0 -2\n";
     third.restore_file("/proc/swaps")?;
     third.pretend_file("/proc/swaps", swap)?;
