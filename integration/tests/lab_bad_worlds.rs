@@ -204,7 +204,9 @@ fn no_image_stops_nothing(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster)
         for words in words {
             assert!(said.contains(words), "{case}: `{words}` is not in: {said}");
         }
-        let touched = lab.state()?.since(&before);
+        // The credentials that kubelet pulls with are a file of cluster.yml's wish too, and may be written anew.
+        let mut touched = lab.state()?.since(&before);
+        touched.retain(|name| !name.contains("/var/lib/kubelet/config.json"));
         assert_eq!(touched, Vec::<String>::new(), "{case}: nothing is stopped before its image is there");
         Ok(())
     };
