@@ -72,6 +72,7 @@ impl Wish {
                 directories: Arc::new(footprint.all_directories().into_keys().collect()),
                 etcd_data: footprint.etcd_data.clone(),
                 ledger: footprint.ledger.clone(),
+                peers: Arc::new(LookScope::peers_of(nodes)),
             },
             secrets: self.secrets.clone(),
         }

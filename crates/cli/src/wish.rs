@@ -161,6 +161,7 @@ pub(crate) fn scope(blueprint: &Blueprint) -> LookScope {
         directories: Arc::new(footprint.all_directories().into_keys().collect()),
         etcd_data: footprint.etcd_data.clone(),
         ledger: footprint.ledger.clone(),
+        peers: Arc::new(LookScope::peers_of(&blueprint.nodes)),
     }
 }
 

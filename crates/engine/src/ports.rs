@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use windlass_model::{
     CertName, CertWish, ContainerName, ContainerSeen, ContainerSpec, Digest, DrainOptions, EtcdSeen,
-    FilePath, ImageRef, KeptRoots, KubeSeen, LastNode, Ledger, Loaded, MemberId, Mode, NodeFacts, NodeName,
-    NodeObject, ObjectChange, Owner, Secret, StoredCert, Timestamp,
+    FilePath, ImageRef, KeptRoots, KubeSeen, LastNode, Ledger, Loaded, Meeting, MemberId, Mode, NodeFacts,
+    NodeName, NodeObject, NodeWish, ObjectChange, Owner, Role, Roles, Secret, StoredCert, Timestamp,
+    ports_between,
 };
 
 /// Why a verb did not succeed.
@@ -66,6 +67,34 @@ pub struct LookScope {
     pub etcd_data: FilePath,
     /// The copy of the ledger.
     pub ledger: FilePath,
+    /// The nodes that others must reach: those of etcd and the control plane.
+    pub peers: Arc<BTreeMap<NodeName, LastNode>>,
+}
+
+impl LookScope {
+    /// The nodes of a wish that others must reach.
+    pub fn peers_of(nodes: &BTreeMap<NodeName, NodeWish>) -> BTreeMap<NodeName, LastNode> {
+        let last = |node: &NodeWish| LastNode { target: node.target.clone(), roles: node.roles.clone() };
+        let is_peer = |node: &NodeWish| node.has(Role::Etcd) || node.has(Role::ControlPlane);
+        nodes
+            .iter()
+            .filter(|(_, node)| is_peer(node))
+            .map(|(name, node)| (name.clone(), last(node)))
+            .collect()
+    }
+
+    /// Where this node must reach others.
+    pub fn meetings_of(&self, node: &NodeName) -> BTreeSet<Meeting> {
+        let worker = Roles::from([Role::Worker]);
+        let roles = self.peers.get(node).map_or(&worker, |own| &own.roles);
+        let others = self.peers.iter().filter(|(name, _)| *name != node);
+        let at = |other: &LastNode, port| Meeting { address: other.target.internal_address.clone(), port };
+        others
+            .flat_map(|(_, other)| {
+                ports_between(roles, &other.roles).into_iter().map(move |port| at(other, port))
+            })
+            .collect()
+    }
 }
 
 /// A container to be made.

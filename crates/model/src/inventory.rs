@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::blueprint::{Mode, Owner, Taint};
 use crate::container::{ContainerSpec, Loaded};
 use crate::digest::Digest;
+use crate::host_report::HostReport;
 use crate::ledger::LedgerFace;
 use crate::names::{ContainerName, FilePath, ImageRef, Lineage, NodeName};
 use crate::time::Timestamp;
@@ -55,6 +56,8 @@ impl NodeSeen {
 pub struct NodeFacts {
     /// What the blueprint must know of the machine.
     pub host: HostFacts,
+    /// What a preflight judges of it; none where it was not told.
+    pub report: Option<HostReport>,
     /// The images that its Docker holds.
     pub images: BTreeSet<ImageRef>,
     /// Its containers by name: those that windlass made, and those that hold a name of windlass.

@@ -34,7 +34,7 @@ pub use certificate::{CertKind, CertPart, CertWish, San, Usage};
 pub use container::{Change, ContainerSpec, Difference, Loaded, OnChange, Origins, PidMode, Privilege};
 pub use digest::{Digest, NotADigest};
 pub use finding::{Finding, FindingKind, Planning};
-pub use host_report::{HostReport, Swap};
+pub use host_report::{HostReport, Meeting, Swap, ports_between};
 pub use intent::{CertSelector, Intent, Snapshots};
 pub use inventory::{
     ContainerSeen, ContainerState, EtcdData, EtcdSeen, FileSeen, Health, HostFacts, Inventory, KeptRoots,

@@ -15,16 +15,20 @@ mod files;
 mod node_objects;
 mod nodes;
 mod planner;
+mod preflight;
 mod refusals;
 mod removals;
 mod rules;
 mod sight;
+
+use std::borrow::Cow;
 
 pub use audit::{Fault, audit};
 pub use rules::Rules;
 use windlass_model::{Blueprint, Intent, Inventory, Planning};
 
 use crate::planner::Planner;
+use crate::preflight::Preflight;
 
 /// What is to be done to make the cluster that was seen the cluster that is wished.
 ///
@@ -41,12 +45,19 @@ pub fn plan_by(rules: Rules, wish: &Blueprint, seen: &Inventory, intent: &Intent
         planner.dismantle();
         return planner.finish();
     }
+    let preflight = if rules.preflight { Preflight::of(wish, seen) } else { Preflight::default() };
+    planner.findings.extend(preflight.findings.iter().cloned());
+    // All of it is told together: why nodes are away may be what is to be mended.
+    planner.report_nodes_out_of_sight();
     if planner.refuses() {
-        // Why they are away may be what is to be mended.
-        planner.report_nodes_out_of_sight();
         return planner.finish();
     }
-    planner.report_nodes_out_of_sight();
+    let usable = preflight.usable(seen);
+    if let Cow::Owned(usable) = &usable {
+        let findings = planner.findings;
+        planner = Planner::new(rules, wish, usable, intent);
+        planner.findings = findings;
+    }
     planner.certificates();
     if planner.keys_would_be_here_only() {
         return planner.finish();

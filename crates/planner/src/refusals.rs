@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use windlass_model::{
-    Birth, CertKind, Component, EtcdData, FindingKind, Foundation, Intent, KubernetesVersion, Maker,
+    Birth, CertKind, Component, EtcdData, Finding, FindingKind, Foundation, Intent, KubernetesVersion, Maker,
     NodeName, NodeSeen, NodeTarget, Role,
 };
 
@@ -15,7 +15,8 @@ impl Planner<'_> {
         if !self.rules.refuse {
             return false;
         }
-        let before = self.findings.len();
+        let refused =
+            |findings: &[Finding]| findings.iter().any(|finding| finding.kind == FindingKind::Refused);
         self.refuse_two_lineages();
         self.refuse_lost_keys();
         self.refuse_unreadable_secrets();
@@ -24,7 +25,7 @@ impl Planner<'_> {
         self.refuse_moved_machines();
         self.refuse_version_jumps();
         self.refuse_lost_majority();
-        self.findings.len() > before
+        refused(&self.findings)
     }
 
     fn refuse(

@@ -27,6 +27,8 @@ pub struct Rules {
     pub version_order: bool,
     /// A node that somebody else cordoned stays cordoned.
     pub respect_cordons: bool,
+    /// Nothing is put on a machine on which it cannot work.
+    pub preflight: bool,
 }
 
 impl Rules {
@@ -42,6 +44,7 @@ impl Rules {
         majority_stands: true,
         version_order: true,
         respect_cordons: true,
+        preflight: true,
     };
 }
 

@@ -8,17 +8,6 @@ use windlass_model::{Digest, EtcdData, FilePath, FileSeen, Mode, Owner};
 
 use crate::link::quoted;
 
-/// Where systemd-resolved keeps the real name servers.
-const RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
-
-/// Tells which file names the real name servers.
-pub(crate) const RESOLV_CONF: &str = "test -s /run/systemd/resolve/resolv.conf && echo /run/systemd/resolve/resolv.conf || echo /etc/resolv.conf";
-
-/// The file with the real name servers, by the script's word.
-pub(crate) fn resolv_conf(told: &str) -> FilePath {
-    FilePath::from(if told.trim() == RESOLVED { RESOLVED } else { "/etc/resolv.conf" })
-}
-
 /// What can be told of files and directories without being root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Unprivileged {
@@ -125,6 +114,7 @@ mod tests {
             directories: Arc::new(BTreeSet::from([path("etcd"), path("empty"), path("none")])),
             etcd_data: path("etcd"),
             ledger: path("ledger"),
+            ..LookScope::default()
         };
         let output = Command::new("sh").arg("-c").arg(script(&scope)).output().unwrap();
         let seen = told(&String::from_utf8(output.stdout).unwrap());

@@ -175,15 +175,19 @@ impl Link {
         let told = self.run(&script).await.unwrap_or_default();
         let mut words = told.split_whitespace();
         let cause = match words.next() {
-            Some("absent") => format!("Docker is not installed there: there is no {socket}"),
-            Some("stopped") => format!("Docker does not run there: there is no {socket}"),
-            Some("deaf") if matches!(trouble, Trouble::Lost(_)) => {
-                format!("Docker does not run there: nobody answers at {socket}")
+            Some("absent") => format!("Docker is not installed there (there is no {socket}): install it"),
+            Some("stopped") => {
+                format!("Docker does not run there (there is no {socket}): `systemctl enable --now docker`")
             }
-            Some("forbidden") => format!(
-                "the user {} may not use Docker: add it to the group `docker`, and log in anew",
-                words.next().unwrap_or("of the connection")
-            ),
+            Some("deaf") if matches!(trouble, Trouble::Lost(_)) => {
+                format!(
+                    "Docker does not run there (nobody answers at {socket}): `systemctl enable --now docker`"
+                )
+            }
+            Some("forbidden") => {
+                let user = words.next().unwrap_or("of the connection");
+                format!("the user {user} may not use Docker: `usermod -aG docker {user}` as root there")
+            }
             _ => match trouble {
                 Trouble::Refused { message, .. } => format!("Docker refuses: {message}"),
                 Trouble::Lost(cause) => format!("Docker does not answer: {cause}"),

@@ -18,6 +18,7 @@ use crate::fleet::{Machine, RemoteFleet};
 use crate::health;
 use crate::link::Link;
 use crate::nodes::remove_left_overs_of;
+use crate::preflight;
 use crate::seen::{Known, Listed, listed};
 use crate::trouble::lasting;
 
@@ -40,10 +41,15 @@ impl RemoteFleet {
         let info = async {
             link.call(ASK_WITHIN, link.docker.info()).await.map_err(failed("ask Docker about itself"))
         };
-        let resolv_conf = async { link.run(facts::RESOLV_CONF).await };
-        let (containers, images, info, resolv_conf, files) =
-            tokio::join!(containers, images, info, resolv_conf, self.files_of(machine, link, scope));
-        let (containers, images, info, files) = (containers?, images?, info?, files?);
+        let (containers, images, info, told, files) = tokio::join!(
+            containers,
+            images,
+            info,
+            preflight::ask(link, scope),
+            self.files_of(machine, link, scope)
+        );
+        let (containers, images, info, told, files) = (containers?, images?, info?, told?, files?);
+        let report = Some(told.report(&info));
         let now = info.system_time.as_deref().and_then(crate::clock::parse).unwrap_or_default().0;
         let lines: Vec<Listed> = containers.into_iter().map(listed).collect();
         if self.may_leave_traces() {
@@ -60,8 +66,9 @@ impl RemoteFleet {
                     .map_or(defaults.cgroup_driver, |driver| driver.to_string().into()),
                 operating_system: info.operating_system.unwrap_or(defaults.operating_system),
                 architecture: info.architecture.unwrap_or(defaults.architecture),
-                resolv_conf: facts::resolv_conf(&resolv_conf?),
+                resolv_conf: told.resolv_conf(),
             },
+            report,
             images: images
                 .iter()
                 .flat_map(|image| image.repo_tags.iter().chain(&image.repo_digests))

@@ -149,16 +149,24 @@ fn meaning(told: &str, destination: &Destination<'_>) -> String {
         return format!("the host key of {place} is not known, and only known hosts are talked to");
     }
     if has("Permission denied") || has("Too many authentication failures") {
-        return format!("{place} refuses the key for the user {user}");
+        return format!(
+            "{place} refuses the key for the user {user}: name another by `ssh_key_path` in cluster.yml, or let this \
+             one in by ~{user}/.ssh/authorized_keys there"
+        );
     }
     if has("Connection refused") {
-        return format!("{place} refuses connections: sshd does not run there");
+        return format!("{place} refuses connections: sshd does not run there, or at another port");
     }
     if has("timed out") {
-        return format!("{place} does not answer within {CONNECT_SECONDS} s");
+        return format!(
+            "{place} does not answer within {CONNECT_SECONDS} s: it is switched off, at another address, or behind a \
+             firewall"
+        );
     }
     if has("Could not resolve hostname") {
-        return format!("the name {address} is not known");
+        return format!(
+            "the name {address} is not known: say an address, or make the name known to this machine"
+        );
     }
     if has("No route to host") || has("Network is unreachable") {
         return format!("there is no way to {place}");
@@ -213,19 +221,20 @@ mod tests {
         for (told, wanted) in [
             (
                 "ssh: connect to host 10.0.0.1 port 2222: Connection refused\r\n",
-                "10.0.0.1:2222 refuses connections: sshd does not run there",
+                "10.0.0.1:2222 refuses connections: sshd does not run there, or at another port",
             ),
             (
                 "ssh: connect to host 10.0.0.1 port 2222: Connection timed out",
-                "10.0.0.1:2222 does not answer within 10 s",
+                "10.0.0.1:2222 does not answer within 10 s: it is switched off, at another address, or behind a firewall",
             ),
             (
                 "Connection timed out during banner exchange\nConnection to 10.0.0.1 port 22 timed out",
-                "10.0.0.1:2222 does not answer within 10 s",
+                "10.0.0.1:2222 does not answer within 10 s: it is switched off, at another address, or behind a firewall",
             ),
             (
                 "ops@10.0.0.1: Permission denied (publickey).",
-                "10.0.0.1:2222 refuses the key for the user ops",
+                "10.0.0.1:2222 refuses the key for the user ops: name another by `ssh_key_path` in cluster.yml, or let \
+                 this one in by ~ops/.ssh/authorized_keys there",
             ),
             (
                 "No ED25519 host key is known for 10.0.0.1 and you have requested strict checking.\nHost key \

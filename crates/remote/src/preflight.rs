@@ -1,105 +1,221 @@
 //! What a preflight must know of a machine, told by one script that any user may run and that changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bollard::models::SystemInfo;
-use windlass_engine::{Clock as _, PortResult};
-use windlass_model::{FilePath, HostReport, NodeName, Swap};
+use windlass_engine::{LookScope, PortResult};
+use windlass_model::{FilePath, HostReport, Meeting, NodeName, Swap};
 
-use crate::clock::SystemClock;
-use crate::docker::ASK_WITHIN;
-use crate::fleet::RemoteFleet;
+use crate::link::{Link, quoted};
 
-/// One line a fact: a word, a blank, and the rest.
+/// One line a fact: a word, a blank, and the rest. As few processes as can be: it runs at every look.
 const SCRIPT: &str = r#"
+export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
 one() { [ -r "$2" ] && read -r v < "$2" && echo "$1 $v"; }
 one hostname /proc/sys/kernel/hostname
 one machine /etc/machine-id
 one kernel /proc/sys/kernel/osrelease
+test -s /run/systemd/resolve/resolv.conf && echo resolved
 echo "arch $(uname -m)"
-echo "clock $(date +%s)"
-[ "$(wc -l < /proc/swaps)" -gt 1 ] && echo "swap on"
-for s in net.bridge.bridge-nf-call-iptables net.bridge.bridge-nf-call-ip6tables net.ipv4.ip_forward \
-  net.ipv6.conf.all.forwarding net.ipv4.conf.all.rp_filter vm.overcommit_memory vm.panic_on_oom kernel.panic \
-  kernel.panic_on_oops fs.inotify.max_user_instances fs.inotify.max_user_watches; do
-  one "sysctl $s" "/proc/sys/$(echo "$s" | tr . /)"
-done
-b=/lib/modules/$(uname -r)/modules.builtin
-for m in br_netfilter overlay ip_tables iptable_nat iptable_filter nf_conntrack nf_nat xt_conntrack xt_comment \
-  xt_MASQUERADE veth bridge vxlan ip_vs; do
-  if [ -d "/sys/module/$m" ] || grep -qs "/$m\.ko" "$b"; then echo "module $m"; fi
-done
-for f in /proc/net/tcp /proc/net/tcp6; do
-  [ -r $f ] && while read -r _ l _ s _; do [ "$s" = 0A ] && echo "port ${l##*:}"; done < $f
-done
-if command -v ip > /dev/null; then ip -o addr | while read -r _ _ k a _; do
-  case $k in inet|inet6) echo "address ${a%%/*}";; esac; done
-else for a in $(hostname -I); do echo "address $a"; done; fi
+s=; while read -r f _; do case $f in Filename*) ;; *) s=on;; esac; done < /proc/swaps; echo "swap $s"
+cd /proc/sys && grep -s '' net/bridge/bridge-nf-call-iptables net/bridge/bridge-nf-call-ip6tables net/ipv4/ip_forward \
+  net/ipv6/conf/all/forwarding net/ipv4/conf/all/rp_filter vm/overcommit_memory vm/panic_on_oom kernel/panic \
+  kernel/panic_on_oops kernel/keys/root_maxkeys kernel/keys/root_maxbytes fs/inotify/max_user_instances \
+  fs/inotify/max_user_watches
+cd /sys/module && for m in *; do echo "module $m"; done
+read -r _ _ r _ < /proc/version
+cat "/lib/modules/$r/modules.builtin" 2> /dev/null | grep -E '/(br_netfilter|overlay|ip_tables|nf_conntrack|vxlan|ip_vs)\.ko'
+grep -hE '^ *[0-9]+: [0-9A-F]+:[0-9A-F]{4} 0+:0000 0A ' /proc/net/tcp /proc/net/tcp6 2> /dev/null
+if command -v ip > /dev/null; then ip -o addr; else for a in $(hostname -I); do echo "- - inet $a"; done; fi
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo "cgroup 2"; elif [ -d /sys/fs/cgroup ]; then echo "cgroup 1"; fi
-for d in / /var/lib/docker /var/lib/etcd /var/lib/kubelet /opt; do
-  [ -d $d ] && df -Pk $d 2> /dev/null | tail -n 1 | { read -r _ _ _ k _; echo "free $d $k"; }
-done
-true
+stat -f -c 'free %a %S %n' "$@" 2> /dev/null
 "#;
 
-impl RemoteFleet {
-    /// What a preflight must know of a machine. Changes nothing.
-    ///
-    /// # Errors
-    /// The machine is out of sight, or Docker does not answer.
-    pub async fn host_report(&self, node: &NodeName) -> PortResult<HostReport> {
-        let link = self.link(node).await?;
-        let info = async {
-            let info = link.call(ASK_WITHIN, link.docker.info()).await;
-            info.map_err(|trouble| trouble.of(&link.node, "ask Docker about itself"))
-        };
-        let (told, info) = tokio::join!(link.run(SCRIPT), info);
-        Ok(report(&told?, &info?, SystemClock.now().0))
+/// The time, first and last: halfway between them is halfway of the whole, however long it takes.
+const CLOCK: &str = r#"
+n=$(date +%s.%N); case $n in *N) n=$(date +%s);; esac; echo "clock $n"
+"#;
+
+/// Tells of a place that cannot be reached. Who is refused has reached it: nobody listens there yet.
+const MEET: &str = r#"
+meet() {
+  o=$(timeout 2 bash -c "< /dev/tcp/$1/$2" 2>&1); s=$?
+  case "$s $o" in
+    0*|*refused*) ;;
+    124*) echo "unreached $1 $2 no answer within 2 s" ;;
+    *) echo "unreached $1 $2 ${o##*: }" ;;
+  esac
+}
+"#;
+
+/// Kernel modules that matter to Kubernetes.
+const MODULES: [&str; 14] = [
+    "br_netfilter",
+    "overlay",
+    "ip_tables",
+    "iptable_nat",
+    "iptable_filter",
+    "nf_conntrack",
+    "nf_nat",
+    "xt_conntrack",
+    "xt_comment",
+    "xt_MASQUERADE",
+    "veth",
+    "bridge",
+    "vxlan",
+    "ip_vs",
+];
+
+/// Directories under which much is written.
+const DIRECTORIES: [&str; 6] =
+    ["/", "/var/lib", "/var/lib/docker", "/var/lib/etcd", "/var/lib/kubelet", "/opt"];
+
+/// What the script tells of a machine, with the time that was as it ended.
+pub(crate) struct Told {
+    text: String,
+    /// Between the beginning and the end, in milliseconds by this machine's clock.
+    when: u64,
+}
+
+/// Runs the script on a machine.
+pub(crate) async fn ask(link: &Link, scope: &LookScope) -> PortResult<Told> {
+    let before = milliseconds();
+    let text = link.run(&script(&link.node, scope)).await?;
+    Ok(Told { text, when: u64::midpoint(before, milliseconds()) })
+}
+
+fn script(node: &NodeName, scope: &LookScope) -> String {
+    let mut script = format!("{CLOCK}set --");
+    let etcd_data = scope.etcd_data.as_str();
+    let parents =
+        std::iter::successors(Some(etcd_data), |path| path.rsplit_once('/').map(|(parent, _)| parent));
+    let of_etcd = parents.filter(|path| path.starts_with('/'));
+    for directory in BTreeSet::from(DIRECTORIES).into_iter().chain(of_etcd) {
+        script.push(' ');
+        script.push_str(&quoted(directory));
+    }
+    script.push_str(SCRIPT);
+    let meetings = scope.meetings_of(node);
+    let ours = scope.ledger.as_str().rsplitn(3, '/').last().unwrap_or_default();
+    if !meetings.is_empty() && !ours.is_empty() {
+        // A node of a cluster has shown that it reaches the others.
+        let _ = write!(
+            script,
+            "{MEET}if [ ! -e {} ] && command -v bash timeout > /dev/null; then\n",
+            quoted(ours)
+        );
+        for Meeting { address, port } in meetings {
+            let _ = writeln!(script, "meet {} {port} &", quoted(address.trim_matches(['[', ']'])));
+        }
+        script.push_str("wait; fi\n");
+    }
+    script.push_str(CLOCK);
+    script
+}
+
+fn milliseconds() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Told {
+    /// The file with the real name servers.
+    pub(crate) fn resolv_conf(&self) -> FilePath {
+        let is_resolved = self.text.lines().any(|line| line == "resolved");
+        FilePath::from(if is_resolved { "/run/systemd/resolve/resolv.conf" } else { "/etc/resolv.conf" })
+    }
+
+    /// What a preflight judges, together with what Docker says of itself.
+    pub(crate) fn report(&self, info: &SystemInfo) -> HostReport {
+        report(&self.text, info, self.when)
     }
 }
 
-/// Understands what the script and Docker say; `now` is this machine's clock as the script ended.
+/// Understands what the script and Docker say; `now` is this machine's clock in milliseconds.
 fn report(told: &str, info: &SystemInfo, now: u64) -> HostReport {
     let mut report = HostReport {
         docker: info.server_version.clone().unwrap_or_default(),
         memory: info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()),
+        program: std::env::consts::ARCH.to_owned(),
         ..HostReport::default()
     };
-    let HostReport { addresses, listening, sysctls, modules, free, .. } = &mut report;
-    let (mut of_words, mut clock): (BTreeMap<&str, &str>, Option<i64>) = (BTreeMap::new(), None);
+    let mut clocks: Vec<i64> = Vec::new();
     for line in told.lines() {
-        let Some((word, rest)) = line.split_once(' ') else { continue };
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         match word {
-            "address" => addresses.extend(address(rest)),
-            "port" => listening.extend(u16::from_str_radix(rest, 16).ok()),
-            "module" => drop(modules.insert(Arc::from(rest))),
-            "sysctl" => {
-                if let Some((name, value)) = rest.split_once(' ') {
-                    sysctls.insert(name.into(), value.replace('\t', " ").into());
-                }
-            }
-            "free" => {
-                if let Some((path, kilobytes)) = rest.split_once(' ')
-                    && let Ok(kilobytes) = kilobytes.parse::<u64>()
-                {
-                    free.insert(FilePath::from(path), kilobytes * 1_024);
-                }
-            }
-            "clock" => clock = rest.parse().ok(),
-            word => drop(of_words.insert(word, rest)),
+            "hostname" => rest.clone_into(&mut report.hostname),
+            "machine" => rest.clone_into(&mut report.machine_id),
+            "kernel" => rest.clone_into(&mut report.kernel),
+            "arch" => rest.clone_into(&mut report.architecture),
+            "swap" => report.swap = if rest == "on" { Swap::On } else { Swap::Off },
+            "cgroup" => report.cgroup = rest.parse().ok(),
+            "module" if MODULES.contains(&rest) => drop(report.modules.insert(Arc::from(rest))),
+            "free" => report.free.extend(free(rest)),
+            "clock" => clocks.extend(milliseconds_of(rest)),
+            "unreached" => report.unreached.extend(unreached(rest)),
+            _ => understand_foreign(line, &mut report),
         }
     }
-    let text = |word: &str| of_words.get(word).map(ToString::to_string).unwrap_or_default();
-    report.hostname = text("hostname");
-    report.machine_id = text("machine");
-    report.architecture = text("arch");
-    report.kernel = text("kernel");
-    report.swap = if of_words.contains_key("swap") { Swap::On } else { Swap::Off };
-    report.cgroup = text("cgroup").parse().ok();
-    report.clock_ahead_seconds = clock.map_or(0, |clock| clock - i64::try_from(now).unwrap_or(clock));
+    if let (Some(first), Some(last), Ok(now)) = (clocks.first(), clocks.last(), i64::try_from(now)) {
+        // To the nearest second.
+        report.clock_ahead_seconds = (i64::midpoint(*first, *last) - now + 500).div_euclid(1_000);
+    }
     report
+}
+
+/// `ADDRESS PORT CAUSE`: a place that was not reached.
+fn unreached(rest: &str) -> Option<(Meeting, Arc<str>)> {
+    let mut words = rest.splitn(3, ' ');
+    let (address, port) = (words.next()?.to_owned(), words.next()?.parse().ok()?);
+    Some((Meeting { address, port }, Arc::from(words.next()?)))
+}
+
+/// Lines of other programs: settings of the kernel, what listens, addresses, and modules that are built in.
+fn understand_foreign(line: &str, report: &mut HostReport) {
+    // net/ipv4/ip_forward:1
+    if let Some((path, value)) = line.split_once(':')
+        && ["net/", "vm/", "kernel/", "fs/"].iter().any(|tree| path.starts_with(tree))
+    {
+        let value = value.replace('\t', " ");
+        report.sysctls.insert(path.replace('/', ".").into(), value.into());
+        return;
+    }
+    let words: Vec<&str> = line.split_whitespace().collect();
+    match words.as_slice() {
+        // kernel/net/bridge/br_netfilter.ko
+        [path] => {
+            let name = path.rsplit('/').next().and_then(|file| file.strip_suffix(".ko"));
+            report.modules.extend(name.filter(|name| MODULES.contains(name)).map(Arc::from));
+        }
+        // 0: 00000000:0016 00000000:0000 0A …
+        [_, local, _, "0A", ..] => {
+            let port = local.rsplit_once(':').and_then(|(_, port)| u16::from_str_radix(port, 16).ok());
+            report.listening.extend(port);
+        }
+        // 2: eth0    inet 10.0.0.1/24 brd …
+        [_, _, "inet" | "inet6", place, ..] => {
+            report.addresses.extend(address(place.split('/').next().unwrap_or(place)));
+        }
+        _ => {}
+    }
+}
+
+/// `BLOCKS SIZE PATH`: how many blocks of which size are free under a path.
+fn free(rest: &str) -> Option<(FilePath, u64)> {
+    let mut words = rest.splitn(3, ' ');
+    let (blocks, size) = (words.next()?.parse::<u64>().ok()?, words.next()?.parse::<u64>().ok()?);
+    Some((FilePath::from(words.next()?), blocks.saturating_mul(size)))
+}
+
+/// `1700000060.123456789` in milliseconds.
+fn milliseconds_of(text: &str) -> Option<i64> {
+    let (seconds, rest) = text.split_once('.').unwrap_or((text, "0"));
+    let thousandths: i64 = rest.get(..3).unwrap_or("0").parse().ok()?;
+    Some(seconds.parse::<i64>().ok()? * 1_000 + thousandths)
 }
 
 /// An address that others may use: not the machine's own loop, nor one of a link alone.
@@ -123,19 +239,24 @@ hostname node-1
 machine 0123456789abcdef
 kernel 6.1.0-18-amd64
 arch x86_64
-clock 1700000060
+resolved
 swap on
-sysctl net.ipv4.ip_forward 1
+net/ipv4/ip_forward:1
 module overlay
-port 0016
-port 192B
-port 0016
-address 127.0.0.1
-address 10.0.0.1
-address fe80::1
-address fd00::1
+module snd
+kernel/net/bridge/br_netfilter.ko
+   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 19563 1
+   1: 00000000000000000000000000000000:192B 00000000000000000000000000000000:0000 0A 00000000:00000000
+   1: 00000000000000000000000000000000:0016 00000000000000000000000000000000:0000 0A 00000000:00000000
+1: lo    inet 127.0.0.1/8 scope host lo
+2: eth0    inet 10.0.0.1/24 brd 10.0.0.255 scope global eth0
+2: eth0    inet6 fe80::1/64 scope link
+2: eth0    inet6 fd00::1/64 scope global
 cgroup 2
-free / 1024
+free 256 4096 /
+clock 1700000058.123456789
+unreached 10.0.0.9 2380 No route to host
+clock 1700000062.123456789
 ";
 
     #[test]
@@ -145,11 +266,12 @@ free / 1024
             mem_total: Some(4_096),
             ..SystemInfo::default()
         };
-        let report = report(TOLD, &info, 1_700_000_000);
+        let report = report(TOLD, &info, 1_700_000_000_000);
         let wanted = HostReport {
             hostname: "node-1".to_owned(),
             machine_id: "0123456789abcdef".to_owned(),
             architecture: "x86_64".to_owned(),
+            program: std::env::consts::ARCH.to_owned(),
             kernel: "6.1.0-18-amd64".to_owned(),
             docker: "20.10.24".to_owned(),
             clock_ahead_seconds: 60,
@@ -157,23 +279,42 @@ free / 1024
             listening: [22, 6443].into(),
             swap: Swap::On,
             sysctls: [("net.ipv4.ip_forward".into(), "1".into())].into(),
-            modules: ["overlay".into()].into(),
+            modules: ["br_netfilter".into(), "overlay".into()].into(),
             cgroup: Some(2),
             memory: Some(4_096),
             free: [("/".into(), 1_048_576)].into(),
+            unreached: [(meeting("10.0.0.9", 2380), "No route to host".into())].into(),
         };
         assert_eq!(report, wanted);
     }
 
+    fn meeting(address: &str, port: u16) -> Meeting {
+        Meeting { address: address.to_owned(), port }
+    }
+
+    #[test]
+    fn who_is_refused_has_reached_the_other_and_who_finds_no_way_has_not() {
+        // Nobody listens at port 1; addresses above 240.0.0.0 lead nowhere.
+        let script = format!("{MEET}meet 127.0.0.1 1 & meet 240.0.0.1 2380 & wait");
+        let output = Command::new("sh").arg("-c").arg(script).output().unwrap();
+        let told = report(&String::from_utf8(output.stdout).unwrap(), &SystemInfo::default(), 0);
+        assert!(told.unreached.keys().eq(&[meeting("240.0.0.1", 2380)]), "{told:?}");
+    }
+
     #[test]
     fn the_script_runs_wherever_there_is_a_shell() {
-        let output = Command::new("sh").arg("-c").arg(SCRIPT).output().unwrap();
-        let told = String::from_utf8(output.stdout).unwrap();
-        let report = report(&told, &SystemInfo::default(), SystemClock.now().0);
+        let script = script(
+            &NodeName::from("n"),
+            &LookScope { etcd_data: "/nowhere/x".into(), ..LookScope::default() },
+        );
+        let output = Command::new("sh").arg("-c").arg(script).output().unwrap();
+        let told = Told { text: String::from_utf8(output.stdout).unwrap(), when: milliseconds() };
+        let report = told.report(&SystemInfo::default());
         assert!(output.status.success());
         assert_eq!(report.architecture, std::env::consts::ARCH);
         assert!(!report.hostname.is_empty() && !report.kernel.is_empty());
-        assert!(report.free.contains_key("/"));
+        assert!(!report.addresses.is_empty() || report.listening.is_empty());
+        assert!(report.free.contains_key("/") && !report.free.contains_key("/nowhere"));
         assert!(report.clock_ahead_seconds.abs() < 5);
     }
 }

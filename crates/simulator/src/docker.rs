@@ -359,10 +359,14 @@ impl World {
     pub(crate) fn understand(&mut self, machine: usize) {
         let node = &mut self.nodes[machine];
         let addresses = [node.address.as_str(), node.internal_address.as_str()];
+        let node_machine = &node.machine;
+        let swap = |container: &Container| node_machine.keeps_from_starting(container.kind, &container.spec);
         for container in node.containers.values_mut().filter(|container| container.program.is_none()) {
             let start =
                 start_of(container.kind, &container.spec, &container.birth, node.name.as_str(), addresses);
-            container.program = Some(Arc::new(start.run(&container.loaded, &self.keys)));
+            let mut program = start.run(&container.loaded, &self.keys);
+            program.crash = program.crash.or_else(|| swap(container));
+            container.program = Some(Arc::new(program));
         }
     }
 
@@ -451,9 +455,9 @@ impl World {
         (!self.is_in_date(program)).then(|| "x509: certificate has expired or is not yet valid".to_owned())
     }
 
-    /// Whether an older container runs that holds the same port or the same data.
+    /// Whether somebody else, or an older container that runs, holds the same port or the same data.
     pub(crate) fn port_is_taken(&self, machine: usize, container: &Container) -> bool {
-        self.nodes[machine].is_ousted(container)
+        self.nodes[machine].is_ousted(container) || self.nodes[machine].keeps_port_from(container)
     }
 
     /// A container as a look tells it.
@@ -530,9 +534,12 @@ fn read_files(
 impl Node {
     /// The container that runs this component and holds its port.
     pub(crate) fn running(&self, kind: Component) -> Option<&Container> {
-        self.containers
-            .values()
-            .find(|container| container.kind == Some(kind) && container.runs() && !self.is_ousted(container))
+        self.containers.values().find(|container| {
+            container.kind == Some(kind)
+                && container.runs()
+                && !self.is_ousted(container)
+                && !self.keeps_port_from(container)
+        })
     }
 
     /// Whether an older container runs that holds the same port: one of the same component, or, on port 6443,

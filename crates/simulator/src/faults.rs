@@ -258,6 +258,16 @@ pub enum Mischief {
         /// The directory.
         path: FilePath,
     },
+    /// A fact of the machine changes: `clock_ahead_seconds`, `swap`, `listening` … Ports that a container has stay
+    /// its own.
+    MachineChanged {
+        /// The machine.
+        node: NodeName,
+        /// Which.
+        fact: String,
+        /// The new value, in YAML; what is no value of it changes nothing.
+        value: String,
+    },
     /// The data of a member is lost, and its process ends.
     EtcdDataLost {
         /// The machine.
@@ -544,6 +554,15 @@ impl World {
                     machine.files.retain(|file, _| !is_under(file.as_str(), path.as_str()));
                     machine.directories.retain(|file| !is_under(file.as_str(), path.as_str()));
                     machine.etcd_data.retain(|file, _| !is_under(file.as_str(), path.as_str()));
+                });
+                self.files_changed(node);
+            }
+            Mischief::MachineChanged { node, fact, value } => {
+                self.on(node, |node| {
+                    if let Some(machine) = node.machine.with(fact, value) {
+                        node.machine = machine;
+                        node.defend_ports();
+                    }
                 });
                 self.files_changed(node);
             }

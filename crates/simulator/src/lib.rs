@@ -15,6 +15,7 @@ mod files;
 mod invariants;
 mod kube;
 mod ledger;
+mod machine;
 mod minter;
 mod ports;
 mod process;

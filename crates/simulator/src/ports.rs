@@ -188,8 +188,10 @@ impl Nodes for SimFleet {
     }
 
     async fn look(&self, node: &NodeName, scope: &LookScope) -> PortResult<NodeFacts> {
-        self.at(node, "look", Object::Nothing, Deed::Ask, |world, machine| Ok(world.facts(machine, scope)))
-            .await
+        self.at(node, "look", Object::Nothing, Deed::Ask, |world, machine| {
+            Ok(world.facts(machine, node, scope))
+        })
+        .await
     }
 
     async fn container(&self, node: &NodeName, name: &ContainerName) -> PortResult<Option<ContainerSeen>> {

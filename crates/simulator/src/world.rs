@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use windlass_engine::PortError;
 use windlass_model::{
-    ContainerName, EtcdData, FilePath, FileSeen, HostFacts, ImageRef, NodeFacts, NodeName, Timestamp,
+    ContainerName, EtcdData, FilePath, FileSeen, HostFacts, HostReport, ImageRef, Meeting, NodeFacts,
+    NodeName, Timestamp,
 };
 
 use crate::docker::Container;
@@ -14,6 +15,7 @@ use crate::faults::Later;
 use crate::files::{FileState, ledger_copy};
 use crate::kube::Workload;
 use crate::ledger::Shelf;
+use crate::machine::Machine;
 use crate::minter::Keys;
 use crate::run::Run;
 use crate::view::View;
@@ -84,6 +86,8 @@ pub(crate) struct Node {
     pub(crate) internal_address: String,
     #[serde(skip_serializing_if = "is_usual")]
     pub(crate) host: HostFacts,
+    #[serde(skip_serializing_if = "Machine::is_usual")]
+    pub(crate) machine: Machine,
     #[serde(skip_serializing_if = "is_usual")]
     pub(crate) power: Power,
     #[serde(skip_serializing_if = "is_usual")]
@@ -385,9 +389,24 @@ impl World {
     }
 
     /// Everything that a look tells of a machine.
-    pub(crate) fn facts(&mut self, machine: usize, scope: &windlass_engine::LookScope) -> NodeFacts {
+    pub(crate) fn facts(
+        &mut self,
+        machine: usize,
+        name: &NodeName,
+        scope: &windlass_engine::LookScope,
+    ) -> NodeFacts {
         self.run.ledger_path = Some(scope.ledger.clone());
         let node = &self.nodes[machine];
+        let cut_off = |place: &Meeting| {
+            let other = self.machine_at(machine, &place.address);
+            !other.is_some_and(|other| self.are_connected(machine, other))
+        };
+        let unreached = if node.containers.is_empty() {
+            let places = scope.meetings_of(name).into_iter().filter(cut_off);
+            places.map(|place| (place, std::sync::Arc::from("no answer within 2 s"))).collect()
+        } else {
+            BTreeMap::new()
+        };
         let seen = |file: &FileState| FileSeen { digest: file.digest, mode: file.mode, owner: file.owner };
         // The smaller of the two sets is walked: a scope names every file that any role may have.
         let files = node
@@ -398,6 +417,7 @@ impl World {
             .collect();
         NodeFacts {
             host: node.host.clone(),
+            report: Some(HostReport { unreached, ..node.report() }),
             images: node.images.clone(),
             containers: node
                 .containers

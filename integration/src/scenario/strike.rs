@@ -116,6 +116,10 @@ fn by_hand(node: NodeName, command: &str, block: Option<String>) -> Result<Misch
             path: FilePath::from(*path),
             text: block.ok_or("`write` wants a text between `<<` and `>>`")?,
         },
+        ["machine", fact, ..] => {
+            let value = command.split_once(fact).map_or("", |(_, value)| value.trim()).to_owned();
+            Mischief::MachineChanged { node, fact: (*fact).to_owned(), value }
+        }
         ["lose", "etcd", "data"] => Mischief::EtcdDataLost { node },
         _ => return Err("no such thing is done by hand".to_owned()),
     })

@@ -24,6 +24,12 @@ impl Audited<'_> {
             .map(|(index, step)| (index, step.id.as_str(), &step.action))
     }
 
+    /// Whether a finding tells that nothing is planned on this node.
+    fn is_held_as_a_whole(&self, node: &NodeName) -> bool {
+        let mut findings = self.planning.findings.iter();
+        findings.any(|finding| finding.kind == FindingKind::Held && finding.subject == node.as_str())
+    }
+
     /// Whether a finding tells that something on this node, or of the whole cluster, waits.
     pub(super) fn is_held(&self, node: &NodeName) -> bool {
         self.planning.findings.iter().any(|finding| {
@@ -32,13 +38,16 @@ impl Audited<'_> {
     }
 }
 
-/// Nothing is planned on a node that nobody sees, or that is none of ours.
+/// Nothing is planned on a node that nobody sees, that a finding holds, or that is none of ours.
 pub(super) fn check_places(audited: &Audited<'_>, intent: &Intent, faults: &mut Vec<Fault>) {
     for (_, id, action) in audited.actions() {
         let Some(node) = action.node() else { continue };
         let through_api_only = matches!(action, Action::DeleteNodeObject { .. });
         if audited.facts(node).is_none() && !through_api_only {
             faults.push(Fault(format!("{id}: nobody sees {node}")));
+        }
+        if audited.is_held_as_a_whole(node) && !through_api_only {
+            faults.push(Fault(format!("{id}: a finding holds all of {node}")));
         }
         let ours = audited.wish.nodes.contains_key(node) || audited.seen.ledger.nodes.contains_key(node);
         if !ours && matches!(intent, Intent::Converge { .. }) {

@@ -1,0 +1,304 @@
+//! One machine by itself: whether what is to be made on it can live there.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use windlass_model::{Component, KubernetesVersion, Role, SpecPath, Swap};
+
+use super::ports::{ports_in_use, ports_of};
+use super::{Examined, Wrong, holds, row, warns};
+
+const MEBIBYTE: u64 = 1 << 20;
+const GIBIBYTE: u64 = 1 << 30;
+
+/// Free bytes under Docker's directory without which no image is pulled: the largest, of Kubernetes itself, takes about
+/// 2 GB, and the others fit beside it only then.
+const IMAGES_NEED: u64 = 2 * GIBIBYTE;
+/// Free bytes under etcd's directory without which no member is made: its log grows by files of 64 MB (`SegmentSizeBytes`
+/// of etcd's `wal` package), and it holds some of them.
+const ETCD_NEEDS: u64 = 512 * MEBIBYTE;
+/// How large etcd's data may grow where no flag says otherwise (`DefaultQuotaBytes` of `server/etcdserver/quota.go`).
+const ETCD_QUOTA: u64 = 2 * GIBIBYTE;
+/// Memory of a control-plane node that kubeadm asks for (`ControlPlaneMem`), and RKE of a worker.
+const CONTROL_PLANE_MEMORY: u64 = 1_700 * MEBIBYTE;
+const WORKER_MEMORY: u64 = 1_000 * MEBIBYTE;
+/// The oldest Docker whose API kubelet's dockershim speaks: 1.26 (`MinimumDockerAPIVersion`).
+const OLDEST_DOCKER: (u32, u32) = (1, 13);
+/// The newest Docker with which RKE 1 ran Kubernetes up to and with this minor version.
+const NEWEST_DOCKER: [(u32, (u32, u32)); 4] = [(22, (20, 10)), (24, (24, 0)), (26, (25, 0)), (32, (27, 2))];
+
+/// What is wrong with a machine.
+pub(super) fn judge(node: &Examined<'_>, version: &KubernetesVersion) -> Vec<Wrong> {
+    let mut wrongs = Vec::new();
+    judge_architecture(node, &mut wrongs);
+    judge_ports(node, version, &mut wrongs);
+    judge_addresses(node, &mut wrongs);
+    judge_swap(node, &mut wrongs);
+    judge_disk(node, &mut wrongs);
+    judge_docker(node, version, &mut wrongs);
+    judge_kernel_settings(node, &mut wrongs);
+    if node.is_new() {
+        judge_control_groups(node, version, &mut wrongs);
+        judge_memory(node, &mut wrongs);
+    }
+    wrongs
+}
+
+/// windlass carries its own program there.
+fn judge_architecture(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
+    let report = node.report;
+    let known = !report.architecture.is_empty() && !report.program.is_empty();
+    if known && report.architecture != report.program && node.is_new() {
+        wrongs.push(holds(
+            format!(
+                "its architecture is {}, and this windlass, which is carried there, is made for {}",
+                report.architecture, report.program
+            ),
+            "use a machine of that architecture",
+        ));
+    }
+}
+
+/// Nobody else listens where a component that is to be made will listen.
+fn judge_ports(node: &Examined<'_>, version: &KubernetesVersion, wrongs: &mut Vec<Wrong>) {
+    let ours = ports_in_use(node.facts, version);
+    for (component, wish) in node.absent() {
+        let taken: BTreeMap<u16, &str> = ports_of(component, &wish.spec, version)
+            .into_iter()
+            .filter(|(port, _)| node.report.listening.contains(port) && !ours.contains(port))
+            .collect();
+        let Some((first, flag)) = taken.first_key_value() else { continue };
+        let (noun, verb) = if taken.len() > 1 { ("ports", "are") } else { ("port", "is") };
+        let mut wrong = holds(
+            format!("{noun} {}, which {component} needs, {verb} taken by something else", row(taken.keys())),
+            format!("stop it: `ss -ltnp sport = :{first}` tells root what it is"),
+        );
+        // Where all nodes are the place, this one is a better one.
+        let place = wish.origins.parts.get(format!("--{flag}").as_str());
+        wrong.origin = place.filter(|place| place.as_str() != "nodes").cloned();
+        wrongs.push(wrong);
+    }
+}
+
+/// Addresses that components listen at, or say they have, are the machine's own.
+fn judge_addresses(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
+    let own = &node.report.addresses;
+    if own.is_empty() {
+        return;
+    }
+    let mut told = false;
+    for (component, wish) in node.absent() {
+        // kubelet ends with "node IP not found in the host's network interfaces", the others with "cannot assign
+        // requested address".
+        let flag = match component {
+            Component::Etcd => "listen-peer-urls",
+            Component::Kubelet => "node-ip",
+            Component::KubeProxy => "bind-address",
+            _ => continue,
+        };
+        let Some(address) = wish.spec.flag(flag).and_then(address_in) else { continue };
+        if !address.is_unspecified() && !address.is_loopback() && !own.contains(&address) && !told {
+            told = true;
+            wrongs.push(holds(
+                format!(
+                    "it does not have the address {address}, which {component} needs; it has {}",
+                    row(own)
+                ),
+                "say one of its own as `internal_address` in cluster.yml",
+            ));
+        }
+    }
+    let internal = node.wish.target.internal_address.parse().ok();
+    if let Some(internal) = internal.filter(|address| node.is_new() && !told && !own.contains(address)) {
+        wrongs.push(warns(
+            format!("it does not have the address {internal} of cluster.yml itself; it has {}", row(own)),
+            "right where a router or cloud translates addresses, if the other nodes reach it there; else say its own \
+             as `internal_address`",
+        ));
+    }
+}
+
+/// The address in `10.0.0.1`, `10.0.0.1:2380`, `https://[fd00::1]:2380`.
+fn address_in(value: &str) -> Option<IpAddr> {
+    let place = value.rsplit("//").next()?.trim_end_matches('/');
+    if let Ok(address) = place.parse() {
+        return Some(address);
+    }
+    place.rsplit_once(':')?.0.trim_matches(['[', ']']).parse().ok()
+}
+
+/// kubelet does not start where swap is on, unless it is told otherwise.
+fn judge_swap(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
+    if node.report.swap == Swap::Off {
+        return;
+    }
+    let Some((_, kubelet)) = node.absent().find(|(component, _)| *component == Component::Kubelet) else {
+        return;
+    };
+    if kubelet.spec.flag("fail-swap-on") == Some("false") {
+        return;
+    }
+    let mut wrong = holds(
+        "swap is on, and kubelet does not start with it".to_owned(),
+        "switch it off (`swapoff -a`, and its lines in /etc/fstab), or say `services.kubelet.fail_swap_on: false`",
+    );
+    wrong.origin = kubelet.origins.parts.get("--fail-swap-on").cloned();
+    wrongs.push(wrong);
+}
+
+/// There is room for what is to be made.
+fn judge_disk(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
+    let docker_root = &node.facts.host.docker_root;
+    let pulls = node.absent().any(|(_, wish)| !node.facts.images.contains(&wish.spec.image));
+    // A directory that was not asked for may be another disk.
+    let free = node.report.free.get(docker_root).copied();
+    if let Some(free) = free.filter(|free| pulls && *free < IMAGES_NEED) {
+        wrongs.push(holds(
+            format!(
+                "{} are free under {docker_root}, and the images that it lacks need {}",
+                size(free),
+                size(IMAGES_NEED)
+            ),
+            "make room: `docker system df` tells what takes it",
+        ));
+    }
+    let Some((_, etcd)) = node.absent().find(|(component, _)| *component == Component::Etcd) else { return };
+    let data = etcd.spec.binds.iter().find_map(|bind| {
+        let (source, inside) = bind.split_once(':')?;
+        let is_data =
+            etcd.spec.flag("data-dir")?.starts_with(inside.split(':').next()?.trim_end_matches('/'));
+        is_data.then_some(source)
+    });
+    let Some((data, free)) = data.and_then(|data| Some((data, node.report.free_at(data)?))) else { return };
+    let quota = etcd.spec.flag("quota-backend-bytes").and_then(|bytes| bytes.parse().ok());
+    let quota = quota.filter(|bytes| *bytes > 0).unwrap_or(ETCD_QUOTA);
+    if free < ETCD_NEEDS {
+        wrongs.push(holds(
+            format!("{} are free under {data}, and etcd needs {}", size(free), size(ETCD_NEEDS)),
+            "make room there, or give it a disk of its own",
+        ));
+    } else if free < quota {
+        wrongs.push(warns(
+            format!("{} are free under {data}, and etcd may grow to {}", size(free), size(quota)),
+            "make room there, or give it a disk of its own: etcd stops where its disk is full",
+        ));
+    }
+}
+
+fn size(bytes: u64) -> String {
+    // Tenths of a gibibyte, or whole mebibytes: nobody asks for more.
+    if bytes >= GIBIBYTE {
+        format!("{}.{} GiB", bytes / GIBIBYTE, bytes % GIBIBYTE * 10 / GIBIBYTE)
+    } else {
+        format!("{} MiB", bytes / MEBIBYTE)
+    }
+}
+
+/// Docker is one that kubelet can talk to.
+fn judge_docker(node: &Examined<'_>, version: &KubernetesVersion, wrongs: &mut Vec<Wrong>) {
+    let told = node.report.docker.as_str();
+    let mut numbers = told.split(['.', '-', '+', '~']).map_while(|number| number.parse().ok());
+    let (Some(major), Some(minor)) = (numbers.next(), numbers.next()) else { return };
+    let makes_kubelet = node.absent().any(|(component, _)| component == Component::Kubelet);
+    if (major, minor) < OLDEST_DOCKER && makes_kubelet {
+        wrongs.push(holds(
+            format!("its Docker {told} is too old for kubelet"),
+            "install Docker 20.10 or later",
+        ));
+        return;
+    }
+    let tried =
+        NEWEST_DOCKER.iter().find(|(until, _)| !version.at_least(1, until + 1)).map(|(_, newest)| *newest);
+    if let Some(newest) = tried.filter(|newest| node.is_new() && (major, minor) > *newest) {
+        wrongs.push(warns(
+            format!("its Docker {told} is newer than any that RKE 1 ran Kubernetes {version} with"),
+            format!("it may well work; {}.{} is the newest that is known to", newest.0, newest.1),
+        ));
+    }
+}
+
+/// What kubelet sets by itself at its start, and only checks with `--protect-kernel-defaults`.
+///
+/// Source: `setupKernelTunables` in `pkg/kubelet/cm/container_manager_linux.go`.
+const TUNABLES: [(&str, &str); 4] = [
+    ("vm.overcommit_memory", "1"),
+    ("vm.panic_on_oom", "0"),
+    ("kernel.panic", "10"),
+    ("kernel.panic_on_oops", "1"),
+];
+
+/// What must be 1 for pods to reach anything, and what becomes of them where it is not.
+const FORWARDING: [(&str, &str); 2] = [
+    ("net.ipv4.ip_forward", "pods reach nothing beyond their node"),
+    ("net.bridge.bridge-nf-call-iptables", "pods may not reach Services through a bridge"),
+];
+
+fn judge_kernel_settings(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
+    let settings = &node.report.sysctls;
+    if settings.is_empty() {
+        return;
+    }
+    let kubelet = node.absent().find(|(component, _)| *component == Component::Kubelet);
+    if let Some((_, kubelet)) =
+        kubelet.filter(|(_, wish)| wish.spec.flag("protect-kernel-defaults") == Some("true"))
+    {
+        let others: Vec<String> = TUNABLES
+            .iter()
+            .filter(|(name, value)| settings.get(*name).is_some_and(|seen| &**seen != *value))
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        if !others.is_empty() {
+            let mut wrong = holds(
+                "kubelet is told to protect the kernel's defaults, and they are not those that it wants"
+                    .to_owned(),
+                format!("set {} on it, in /etc/sysctl.d too", row(others)),
+            );
+            let place: Option<&SpecPath> = kubelet.origins.parts.get("--protect-kernel-defaults");
+            wrong.origin = place.cloned();
+            wrongs.push(wrong);
+        }
+    }
+    if !node.is_new() {
+        return;
+    }
+    for (name, consequence) in FORWARDING {
+        let value = settings.get(name).map(|value| &**value);
+        // The second exists only once the module is loaded, which Docker does for its own bridge.
+        if value != Some("1") && (value.is_some() || name == FORWARDING[0].0) {
+            wrongs.push(warns(
+                format!("{name} is {}: {consequence}", value.unwrap_or("not known to its kernel")),
+                format!("`sysctl -w {name}=1`, and write it to /etc/sysctl.d"),
+            ));
+        }
+    }
+}
+
+/// Control groups are there, in a version that this Kubernetes knows.
+fn judge_control_groups(node: &Examined<'_>, version: &KubernetesVersion, wrongs: &mut Vec<Wrong>) {
+    match node.report.cgroup {
+        // Source: <https://kubernetes.io/docs/concepts/architecture/cgroups/>: stable from 1.25 on.
+        Some(2) if !version.at_least(1, 25) => wrongs.push(warns(
+            format!("it has control groups of version 2, which Kubernetes knows fully only from v1.25 on, not {version}"),
+            "boot it with `systemd.unified_cgroup_hierarchy=0`, or wish a later Kubernetes",
+        )),
+        Some(_) => {}
+        None => wrongs.push(warns(
+            "it shows no control groups under /sys/fs/cgroup, without which kubelet does not start".to_owned(),
+            "mount them; every usual system does so as it boots",
+        )),
+    }
+}
+
+fn judge_memory(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
+    let (needed, what) = if node.wish.has(Role::ControlPlane) {
+        (CONTROL_PLANE_MEMORY, "a control-plane node")
+    } else {
+        (WORKER_MEMORY, "a node")
+    };
+    if let Some(memory) = node.report.memory.filter(|memory| *memory < needed) {
+        wrongs.push(warns(
+            format!("it has {} of memory, and {what} wants {}", size(memory), size(needed)),
+            "give it more, or wish less of it",
+        ));
+    }
+}

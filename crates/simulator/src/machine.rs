@@ -1,0 +1,182 @@
+//! What a machine is beside what runs on it: what it tells a preflight, and what it lets processes do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use windlass_model::{Component, ContainerSpec, Digest, FilePath, HostReport, Swap};
+
+use crate::docker::Container;
+use crate::world::{Disk, Node};
+
+/// The facts of one machine; a sound one where nothing else is said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_field_names, reason = "the name that everybody knows it by")]
+pub(crate) struct Machine {
+    /// The machine's name in the world where absent.
+    pub(crate) hostname: Option<String>,
+    /// One of its own where absent.
+    pub(crate) machine_id: Option<String>,
+    pub(crate) architecture: String,
+    pub(crate) docker: String,
+    pub(crate) clock_ahead_seconds: i64,
+    /// Addresses beside those by which it is reached.
+    pub(crate) addresses: BTreeSet<IpAddr>,
+    /// Whether it has the addresses by which it is reached; not behind a router that translates them.
+    pub(crate) has_own_addresses: bool,
+    /// Ports at which somebody listens who has nothing to do with Docker.
+    pub(crate) listening: BTreeSet<u16>,
+    pub(crate) swap: Swap,
+    pub(crate) sysctls: BTreeMap<Arc<str>, Arc<str>>,
+    pub(crate) modules: BTreeSet<Arc<str>>,
+    pub(crate) cgroup: Option<u8>,
+    pub(crate) memory: Option<u64>,
+    pub(crate) free: BTreeMap<FilePath, u64>,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        let sysctls = [
+            ("net.ipv4.ip_forward", "1"),
+            ("net.bridge.bridge-nf-call-iptables", "1"),
+            ("vm.overcommit_memory", "0"),
+            ("vm.panic_on_oom", "0"),
+            ("kernel.panic", "0"),
+            ("kernel.panic_on_oops", "0"),
+        ];
+        Self {
+            hostname: None,
+            machine_id: None,
+            architecture: ARCHITECTURE.to_owned(),
+            docker: "20.10.24".to_owned(),
+            clock_ahead_seconds: 0,
+            addresses: BTreeSet::new(),
+            has_own_addresses: true,
+            listening: BTreeSet::new(),
+            swap: Swap::Off,
+            sysctls: sysctls.map(|(name, value)| (name.into(), value.into())).into(),
+            modules: ["br_netfilter", "overlay"].map(Arc::from).into(),
+            cgroup: Some(1),
+            memory: Some(8 << 30),
+            free: ["/", "/var/lib/docker"].map(|path| (FilePath::from(path), 50 << 30)).into(),
+        }
+    }
+}
+
+/// The architecture of simulated machines, and of the windlass that is carried there.
+const ARCHITECTURE: &str = "x86_64";
+
+impl Machine {
+    pub(crate) fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Why kubelet does not start here, if the machine is what keeps it.
+    pub(crate) fn keeps_from_starting(
+        &self,
+        kind: Option<Component>,
+        spec: &ContainerSpec,
+    ) -> Option<String> {
+        let minds_swap = kind == Some(Component::Kubelet) && spec.flag("fail-swap-on") != Some("false");
+        (minds_swap && self.swap == Swap::On)
+            .then(|| "running with swap on is not supported, please disable swap!".to_owned())
+    }
+
+    /// The same machine with one fact set to a value in YAML; none if there is no such fact, or no such value.
+    pub(crate) fn with(&self, fact: &str, value: &str) -> Option<Self> {
+        let mut facts = serde_yaml::to_value(self).ok()?;
+        let place = facts.as_mapping_mut()?.get_mut(fact)?;
+        *place = serde_yaml::from_str(value).ok()?;
+        serde_yaml::from_value(facts).ok()
+    }
+}
+
+impl Node {
+    /// What it tells a preflight.
+    pub(crate) fn report(&self) -> HostReport {
+        let Machine {
+            hostname,
+            machine_id,
+            architecture,
+            docker,
+            clock_ahead_seconds,
+            addresses,
+            has_own_addresses,
+            listening,
+            swap,
+            sysctls,
+            modules,
+            cgroup,
+            memory,
+            free,
+        } = &self.machine;
+        let name = self.name.as_str();
+        let own = [&self.address, &self.internal_address].into_iter().filter(|_| *has_own_addresses);
+        let ours = self.containers.values().filter(|container| listens(container)).flat_map(ports_of);
+        let mut free = free.clone();
+        if self.disk == Disk::Full {
+            for free in free.values_mut() {
+                *free = 0;
+            }
+        }
+        HostReport {
+            hostname: hostname.clone().unwrap_or_else(|| name.to_owned()),
+            machine_id: machine_id.clone().unwrap_or_else(|| Digest::of(name).short()),
+            architecture: architecture.clone(),
+            program: ARCHITECTURE.to_owned(),
+            kernel: "6.1.0".to_owned(),
+            docker: docker.clone(),
+            clock_ahead_seconds: *clock_ahead_seconds,
+            addresses: own
+                .filter_map(|address| address.parse().ok())
+                .chain(addresses.iter().copied())
+                .collect(),
+            listening: listening.iter().copied().chain([22]).chain(ours).collect(),
+            swap: *swap,
+            sysctls: sysctls.clone(),
+            modules: modules.clone(),
+            cgroup: *cgroup,
+            memory: *memory,
+            free,
+            unreached: BTreeMap::new(),
+        }
+    }
+
+    /// Whether somebody who is no container of the world has a port that this one needs.
+    pub(crate) fn keeps_port_from(&self, container: &Container) -> bool {
+        let taken = &self.machine.listening;
+        !taken.is_empty() && ports_of(container).any(|port| taken.contains(&port))
+    }
+
+    /// Takes away from others what they cannot have: ports at which containers listen already.
+    pub(crate) fn defend_ports(&mut self) {
+        let held: BTreeSet<u16> =
+            self.containers.values().filter(|container| listens(container)).flat_map(ports_of).collect();
+        self.machine.listening.retain(|port| !held.contains(port));
+    }
+}
+
+/// Whether a container's process is up.
+fn listens(container: &Container) -> bool {
+    container.runs() && container.program.as_ref().is_some_and(|program| program.crash.is_none())
+}
+
+/// Where a component listens, as its program has it.
+fn ports_of(container: &Container) -> impl Iterator<Item = u16> {
+    let flag = |name: &str, otherwise: u16| {
+        container.spec.flag(name).map_or(otherwise, |value| value.parse().unwrap_or(otherwise))
+    };
+    let ports = match container.kind {
+        Some(Component::Etcd) => vec![2379, 2380],
+        Some(Component::KubeApiserver) => vec![flag("secure-port", 6443)],
+        Some(Component::NginxProxy) => vec![6443],
+        Some(Component::KubeControllerManager) => vec![flag("secure-port", 10257)],
+        Some(Component::KubeScheduler) => vec![flag("secure-port", 10259)],
+        Some(Component::Kubelet) => vec![flag("port", 10250), flag("healthz-port", 10248)],
+        Some(Component::KubeProxy) => vec![10249, 10256],
+        Some(Component::EtcdRollingSnapshots) | None => vec![],
+    };
+    ports.into_iter().filter(|port| *port != 0)
+}

@@ -1,0 +1,267 @@
+//! What is wrong with hosts is told with host and remedy before anything is changed, and the other hosts go on.
+//!
+//! Real here: keys, users and groups, Docker's service, ports, full disks, names and ids of hosts, the registry and
+//! its credentials. Not real: a clock, which all hosts share with this machine; what is shifted is the time that
+//! commands over SSH are told, which is where windlass looks. And swap: the host's own list of it is another text.
+#![expect(clippy::print_stderr, reason = "a test of minutes tells how far it is")]
+
+use std::fs;
+
+use serde_json::Value;
+use windlass_integration::lab::{ALL_ROLES, Cluster, Images, Lab, LabError, LabShape, LabState, Windlass};
+
+type Outcome = Result<(), LabError>;
+
+#[test]
+#[ignore = "needs a lab; see integration/lab/test"]
+fn bad_worlds_are_told_with_host_and_remedy_and_stop_nobody_else() -> Outcome {
+    let lab = Lab::start(&LabShape::nodes(3).with_disk("6G"))?;
+    let windlass = Windlass::new(&lab)?;
+    let mut cluster = cluster_of(&lab);
+    cluster.write(&windlass)?;
+
+    bare_hosts_tell_everything_together(&lab, &windlass, &mut cluster)?;
+    the_sound_host_becomes_a_cluster(&lab, &windlass)?;
+    the_others_join_when_they_are_mended(&lab, &windlass)?;
+    no_image_stops_nothing(&lab, &windlass, &mut cluster)?;
+    live_hosts_go_on(&lab, &windlass, &mut cluster)
+}
+
+/// The first with all roles, two workers.
+fn cluster_of(lab: &Lab) -> Cluster {
+    let worker: &[&str] = &["worker"];
+    let roles = [(1, &ALL_ROLES[..]), (2, worker), (3, worker)];
+    Cluster::of(lab, Images::FromRegistry, roles)
+}
+
+/// One line a finding: kind, subject, what is the matter, and what to do.
+fn told(findings: &[Value]) -> Vec<String> {
+    let text = |finding: &Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
+    let line = |finding: &Value| {
+        let [kind, subject, what, help] = ["kind", "subject", "what", "help"].map(|key| text(finding, key));
+        format!("{kind} {subject}: {what} = {help}")
+    };
+    findings.iter().map(line).collect()
+}
+
+/// What `plan` finds wrong; that it changed nothing on any host.
+fn planned(lab: &Lab, windlass: &Windlass, before: &LabState) -> Result<Vec<String>, LabError> {
+    let planned = windlass.planned()?;
+    assert_eq!(lab.state()?.since(before), Vec::<String>::new(), "a plan changes nothing");
+    Ok(told(&planned.findings))
+}
+
+const AWAY: &str =
+    "nothing is planned there until it is back; if it is gone for ever, take it out of cluster.yml";
+const UNTIL: &str = "nothing is planned there until then";
+
+fn bare_hosts_tell_everything_together(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster) -> Outcome {
+    let (second, third) = (lab.node(2), lab.node(3));
+    let bare = lab.state()?;
+    assert_eq!(planned(lab, windlass, &bare)?, Vec::<String>::new(), "sound hosts have nothing to tell");
+
+    eprintln!("a wrong key, and Docker stopped");
+    third.shut_out()?;
+    second.stop_docker()?;
+    let found = told(&windlass.planned()?.findings);
+    second.start_docker()?;
+    third.let_in()?;
+    assert_eq!(
+        found,
+        [
+            format!(
+                "held node-2: (worker) out of sight: Docker does not run there (there is no \
+                 /var/run/docker.sock): `systemctl enable --now docker` = {AWAY}"
+            ),
+            format!(
+                "held node-3: (worker) out of sight: {}:22 refuses the key for the user {}: name another by \
+                 `ssh_key_path` in cluster.yml, or let this one in by ~{1}/.ssh/authorized_keys there = {AWAY}",
+                third.address,
+                lab.user()
+            ),
+        ]
+    );
+
+    eprintln!("a user outside the docker group");
+    cluster.set("nodes.2.user", "visitor").write(windlass)?;
+    assert_eq!(
+        planned(lab, windlass, &bare)?,
+        [format!(
+            "held node-3: (worker) out of sight: the user visitor may not use Docker: `usermod -aG docker visitor` \
+             as root there = {AWAY}"
+        )]
+    );
+    cluster.set("nodes.2.user", lab.user()).write(windlass)?;
+
+    eprintln!("a port taken, a disk full, swap on");
+    cluster.set("services.kubelet.fail_swap_on", true).write(windlass)?;
+    for node in lab.nodes() {
+        node.pretend_file("/proc/swaps", "Filename Type Size Used Priority\n")?;
+    }
+    second.take_port(10250)?;
+    // What takes the rest away takes a little itself.
+    third.fill_disk((100 << 20) + (1 << 19))?;
+    let swap = "Filename Type Size Used Priority\n/dev/sdb1 partition 1048572 0 -2\n";
+    third.restore_file("/proc/swaps")?;
+    third.pretend_file("/proc/swaps", swap)?;
+    let found = planned(lab, windlass, &bare)?;
+    for node in lab.nodes() {
+        node.restore_file("/proc/swaps")?;
+    }
+    third.free_disk()?;
+    second.release_port(10250)?;
+    cluster.set("services.kubelet.fail_swap_on", false).write(windlass)?;
+    assert_eq!(
+        found,
+        [
+            format!(
+                "held node-2: port 10250, which kubelet needs, is taken by something else = stop it: `ss -ltnp sport \
+                 = :10250` tells root what it is; {UNTIL}"
+            ),
+            format!(
+                "held node-3: 100 MiB are free under /var/lib/docker, and the images that it lacks need 2.0 GiB = \
+                 make room: `docker system df` tells what takes it; {UNTIL}"
+            ),
+            format!(
+                "held node-3: swap is on, and kubelet does not start with it = switch it off (`swapoff -a`, and its \
+                 lines in /etc/fstab), or say `services.kubelet.fail_swap_on: false`; {UNTIL}"
+            ),
+        ]
+    );
+
+    eprintln!("one name and one id for two hosts");
+    let id = second.read_file("/etc/machine-id")?;
+    let own = third.read_file("/etc/machine-id")?;
+    third.rename_host("node-2")?;
+    third.set_machine_id(id.trim())?;
+    let found = planned(lab, windlass, &lab.state()?)?;
+    third.set_machine_id(own.trim())?;
+    third.rename_host("node-3")?;
+    let name = "give each machine a name of its own: `hostnamectl set-hostname NAME`; Kubernetes goes by the names of \
+                cluster.yml all the same";
+    let id = "machines copied from one image need ids of their own, since systemd makes addresses of interfaces from \
+              them: `rm /etc/machine-id && systemd-machine-id-setup`, then reboot";
+    assert_eq!(
+        found,
+        [
+            format!("notice node-2: it calls itself `node-2`, the same as node-3 = {name}"),
+            format!("notice node-2: it has the same /etc/machine-id as node-3 = {id}"),
+            format!("notice node-3: it calls itself `node-2`, the same as node-2 = {name}"),
+            format!("notice node-3: it has the same /etc/machine-id as node-2 = {id}"),
+        ]
+    );
+    Ok(())
+}
+
+/// Two of three hosts are held: the third is a cluster all the same, and on the two is nothing.
+fn the_sound_host_becomes_a_cluster(lab: &Lab, windlass: &Windlass) -> Outcome {
+    eprintln!("up with a port taken and a clock off by a minute");
+    lab.node(2).take_port(6443)?;
+    lab.node(3).shift_session_clock(60)?;
+    let ran = windlass.run(["up"])?;
+    assert_eq!(ran.code, Some(3), "{}{}", ran.stdout, ran.stderr);
+    let said = format!("{}{}", ran.stdout, ran.stderr);
+    for words in [
+        "node-2: port 6443, which nginx-proxy needs, is taken by something else",
+        "`ss -ltnp sport = :6443` tells root what it is",
+        "node-3: its clock is 60 s ahead of this machine's",
+        "`timedatectl set-ntp true`, chrony or ntpd",
+    ] {
+        assert!(said.contains(words), "`{words}` is not in: {said}");
+    }
+    assert_eq!(windlass.kubectl(lab).ready_nodes()?, ["node-1"]);
+    let state = lab.state()?;
+    let mut names = state.containers().keys().chain(state.files().keys());
+    assert!(names.all(|name| name.starts_with("node-1 ")), "nothing is on the hosts that are held");
+    Ok(())
+}
+
+fn the_others_join_when_they_are_mended(lab: &Lab, windlass: &Windlass) -> Outcome {
+    eprintln!("up when they are mended");
+    lab.node(2).release_port(6443)?;
+    lab.node(3).restore_session_clock()?;
+    let before = lab.state()?;
+    let ran = windlass.run(["up"])?;
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(windlass.kubectl(lab).ready_nodes()?, ["node-1", "node-2", "node-3"]);
+    let touched = lab.state()?.since(&before);
+    // The copy of the ledger tells of the nodes.
+    let of_first = touched.iter().filter(|name| name.starts_with("node-1 ") && !name.contains("ledger.json"));
+    assert_eq!(of_first.collect::<Vec<_>>(), Vec::<&String>::new());
+    Ok(())
+}
+
+/// An image that cannot be had: the registry is down, does not know it, or does not know us.
+fn no_image_stops_nothing(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster) -> Outcome {
+    let image = format!("{}/lab/hyperkube:v1.20.2", lab.registry().host);
+    let other = format!("{}/lab/hyperkube:v1.20.2-other", lab.registry().host);
+    let before = lab.state()?;
+    let failed = |case: &str, words: &[&str]| -> Outcome {
+        eprintln!("{case}");
+        let ran = windlass.run(["up"])?;
+        assert_eq!(ran.code, Some(1), "{case}: {}{}", ran.stdout, ran.stderr);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        for words in words {
+            assert!(said.contains(words), "{case}: `{words}` is not in: {said}");
+        }
+        // The credentials that kubelet pulls with are a file of cluster.yml's wish too, and may be written anew.
+        let mut touched = lab.state()?.since(&before);
+        touched.retain(|name| !name.contains("/var/lib/kubelet/config.json"));
+        assert_eq!(touched, Vec::<String>::new(), "{case}: nothing is stopped before its image is there");
+        Ok(())
+    };
+    cluster.set("system_images.kubernetes", other.as_str()).write(windlass)?;
+    failed("an image that the registry does not have", &["node-1", &other, "manifest"])?;
+
+    let good = fs::read_to_string(windlass.cluster_yml()).expect("it was written");
+    cluster.set("private_registries.0.password", "wrong").write(windlass)?;
+    failed("wrong credentials", &["node-1", &other, "private_registries"])?;
+
+    fs::write(windlass.cluster_yml(), good).expect("it is there");
+    lab.registry().stop()?;
+    let down = failed("a registry that is down", &["node-1", &other, "connection refused"]);
+    lab.registry().start()?;
+    down?;
+
+    cluster.set("private_registries.0.password", lab.registry().password()?.trim());
+    cluster.set("system_images.kubernetes", image.as_str()).write(windlass)?;
+    let ran = windlass.run(["up"])?;
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    Ok(())
+}
+
+/// A live host whose Docker is stopped waits, one whose clock goes wrong does not; the others are changed.
+fn live_hosts_go_on(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster) -> Outcome {
+    eprintln!("a live host's clock is off by a minute");
+    lab.node(2).shift_session_clock(-60)?;
+    let planned = windlass.planned()?;
+    lab.node(2).restore_session_clock()?;
+    assert_eq!(
+        (planned.code, told(&planned.findings)),
+        (
+            Some(0),
+            vec![
+                "notice node-2: its clock is 60 s behind this machine's = set it, and let it be kept: `timedatectl \
+                 set-ntp true`, chrony or ntpd"
+                    .to_owned()
+            ]
+        )
+    );
+
+    eprintln!("Docker stopped on a live host");
+    lab.node(3).stop_docker()?;
+    cluster.set("services.scheduler.extra_args.v", "3").write(windlass)?;
+    let before = lab.node(2).docker(["ps", "--no-trunc", "--format", "{{.ID}}"])?;
+    let ran = windlass.run(["up"])?;
+    let after = lab.node(2).docker(["ps", "--no-trunc", "--format", "{{.ID}}"])?;
+    lab.node(3).start_docker()?;
+    let said = format!("{}{}", ran.stdout, ran.stderr);
+    assert_eq!(ran.code, Some(3), "{said}");
+    assert!(said.contains("node-3 (worker) out of sight: Docker does not run there"), "{said}");
+    assert_eq!(before, after, "workers were left alone");
+    let scheduler = lab.node(1).docker(["inspect", "-f", "{{.Args}}", "kube-scheduler"])?;
+    assert!(scheduler.contains("--v=3"), "the sound host was changed: {scheduler}");
+    let ran = windlass.run(["up"])?;
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    Ok(())
+}
