@@ -218,7 +218,8 @@ pub(crate) struct CommonArguments {
     /// What stands on the standard output.
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub(crate) output: Output,
-    /// Tell at the end how often the machines were asked: SSH connections, calls of Docker, probes.
+    /// Tell at the end how often the machines were asked (SSH connections, calls of Docker, probes), and the peak
+    /// of windlass' own memory.
     #[arg(long)]
     pub(crate) stats: bool,
     /// No colours, even on a terminal; so does the environment variable `NO_COLOR`.

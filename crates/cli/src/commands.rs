@@ -327,11 +327,19 @@ impl Signals {
     }
 }
 
-/// How often the machines were asked, one line each.
+/// How often the machines were asked, one line each, and how much memory this run took at most.
 fn counts(stats: &Stats) -> String {
+    let own = peak_memory().map(|bytes| format!("windlass: peak memory {} MB\n", bytes.div_ceil(1_000_000)));
     let lines = stats.nodes.iter().map(|(node, asked)| {
         let MachineStats { ssh_connections, docker_calls, commands, probes } = asked;
         format!("{node}: SSH connections {ssh_connections}, Docker calls {docker_calls}, commands {commands}, probes {probes}\n")
     });
-    lines.collect()
+    lines.chain(own).collect()
+}
+
+/// The most memory that this process has had at once, in bytes; none where the system does not tell.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    kibibytes.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kibibytes| kibibytes * 1_024)
 }

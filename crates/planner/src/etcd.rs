@@ -541,6 +541,7 @@ impl<'a> Planner<'a> {
 
     /// The ledger's note that the cluster lives, after these waits.
     pub(crate) fn commit_birth(&mut self, waits: Vec<StepHandle>, what: &str) {
+        self.roots_change = true;
         let change = LedgerChange { born: true, ..LedgerChange::default() };
         self.roots_change = true;
         let born = self.builder.step(
