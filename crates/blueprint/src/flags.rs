@@ -92,6 +92,10 @@ mod tests {
             (Kubelet, "network-plugin", "v1.24", "v1.23.9"),
             (Kubelet, "container-runtime", "v1.27", "v1.26.9"),
             (Kubelet, "logtostderr", "v1.26", "v1.25.9"),
+            (Kubelet, "keep-terminated-pod-volumes", "v1.31", "v1.30.9"),
+            (KubeApiserver, "kubelet-https", "v1.22", "v1.21.9"),
+            (KubeControllerManager, "experimental-cluster-signing-duration", "v1.25", "v1.24.9"),
+            (KubeScheduler, "scheduler-name", "v1.22", "v1.21.9"),
         ] {
             assert_eq!(told(component, flag, last), Fate::Known, "{flag}");
             assert_eq!(told(component, flag, &format!("{gone}.0")), Fate::Removed(minor(gone)), "{flag}");

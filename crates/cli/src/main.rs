@@ -15,6 +15,7 @@ mod file_commands;
 mod json;
 mod kubeconfig;
 mod ledger_file;
+mod pairs;
 mod printer;
 mod progress;
 mod questions;

@@ -11,6 +11,7 @@ use windlass_engine::{Assignment, LookScope};
 use windlass_model::{Blueprint, HostFacts, Inventory, LastNode, NodeName, Secret, SecretName, SpecPath};
 use windlass_spec::{ClusterSpec, Diagnostic, EndpointSpec, Place, Severity, SourceMap, Strictness};
 
+use crate::pairs;
 use crate::trouble::Trouble;
 
 /// A cluster.yml as text, with the names by which it is spoken of.
@@ -68,11 +69,12 @@ impl Source {
         }
         let Some(spec) = reading.spec else { return (None, reading.diagnostics) };
         let resolution = resolve(&spec, Catalog::builtin(), &BTreeMap::new());
-        if !resolution.problems.is_empty() {
-            let places = self.places();
-            reading
-                .diagnostics
-                .extend(resolution.problems.into_iter().map(|problem| diagnostic(problem, &places)));
+        let places = self.places();
+        let mut more: Vec<Diagnostic> =
+            resolution.problems.into_iter().map(|problem| diagnostic(problem, &places)).collect();
+        more.extend(pairs::check(&spec, &places));
+        if !more.is_empty() {
+            reading.diagnostics.extend(more);
             reading.diagnostics.sort_by_key(|diagnostic| diagnostic.place.range.map(|range| range.start));
         }
         let is_refused = reading.diagnostics.iter().any(|found| found.severity == Severity::Error);

@@ -7,8 +7,11 @@ use std::net::IpAddr;
 use rcgen::{KeyPair, PublicKeyData as _};
 use windlass_model::{San, Timestamp, Usage};
 use x509_parser::certificate::X509Certificate;
+use x509_parser::der_parser::ber::BerObjectContent;
+use x509_parser::der_parser::parse_der;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::pem::Pem;
+use x509_parser::public_key::PublicKey;
 use x509_parser::x509::X509Name;
 
 use crate::error::PkiError;
@@ -109,15 +112,65 @@ impl fmt::Display for CertificateFacts {
     }
 }
 
-/// Whether a private key is that of a certificate.
+/// Whether a private key is that of a certificate. The key may be in PKCS#8, in PKCS#1 or in SEC 1, which is what
+/// `openssl genrsa` and `openssl ecparam` write.
 ///
 /// # Errors
 /// One of them cannot be read.
 pub fn fits(certificate: &str, key: &str) -> Result<bool, PkiError> {
     let pem = first(certificate)?;
     let certificate = pem.parse_x509().map_err(|_| PkiError::NotACertificate)?;
-    let key = KeyPair::from_pem(key).map_err(|_| PkiError::NotAKey)?;
-    Ok(certificate.public_key().raw == key.subject_public_key_info())
+    let public = certificate.public_key();
+    let blocks = Pem::iter_from_buffer(key.as_bytes()).filter_map(Result::ok);
+    let key_block = blocks.into_iter().find(|block| block.label.ends_with("PRIVATE KEY"));
+    let key_block = key_block.ok_or(PkiError::NotAKey)?;
+    match key_block.label.as_str() {
+        "RSA PRIVATE KEY" => {
+            let own = modulus(&key_block.contents).ok_or(PkiError::NotAKey)?;
+            let Ok(PublicKey::RSA(certified)) = public.parsed() else { return Ok(false) };
+            Ok(without_zeros(own) == without_zeros(certified.modulus))
+        }
+        "EC PRIVATE KEY" => {
+            let own = point(&key_block.contents).ok_or(PkiError::NotAKey)?;
+            let Ok(PublicKey::EC(certified)) = public.parsed() else { return Ok(false) };
+            Ok(own == certified.data())
+        }
+        _ => {
+            let key = KeyPair::from_pem(key).map_err(|_| PkiError::NotAKey)?;
+            Ok(public.raw == key.subject_public_key_info())
+        }
+    }
+}
+
+/// The modulus of an `RSAPrivateKey` (RFC 8017, A.1.2): the second item of the sequence.
+fn modulus(der: &[u8]) -> Option<&[u8]> {
+    let (_, key) = parse_der(der).ok()?;
+    match key.content {
+        BerObjectContent::Sequence(items) => match items.into_iter().nth(1)?.content {
+            BerObjectContent::Integer(modulus) => Some(modulus),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The public point of an `ECPrivateKey` (RFC 5915): the bit string behind the tag 1, where it is given.
+fn point(der: &[u8]) -> Option<&[u8]> {
+    let (_, key) = parse_der(der).ok()?;
+    let BerObjectContent::Sequence(items) = key.content else { return None };
+    let tagged = items.into_iter().find_map(|item| match item.content {
+        BerObjectContent::Unknown(any) if any.header.tag().0 == 1 => Some(any.data),
+        _ => None,
+    })?;
+    match parse_der(tagged).ok()?.1.content {
+        BerObjectContent::BitString(_, bits) => Some(bits.data),
+        _ => None,
+    }
+}
+
+/// A number's bytes without the zeros that a sign bit asks for.
+fn without_zeros(number: &[u8]) -> &[u8] {
+    &number[number.iter().take_while(|byte| **byte == 0).count()..]
 }
 
 /// Whether `issuer` is an authority, is the one that the certificate names, and its key signed the certificate.

@@ -298,3 +298,28 @@ fn lineages_repeat_nowhere() {
     assert_ne!(one, other);
     assert_eq!(one.as_str().len(), 32);
 }
+
+#[test]
+fn keys_that_openssl_wrote_are_told_from_others_in_every_format() {
+    macro_rules! file {
+        ($name:literal) => {
+            include_str!(concat!("foreign/", $name))
+        };
+    }
+    let elliptic = file!("elliptic.pem");
+    let rsa = file!("rsa.pem");
+    for (cert, key, wanted) in [
+        (elliptic, file!("elliptic-pkcs8.key"), true),
+        (elliptic, file!("elliptic-sec1.key"), true),
+        (elliptic, file!("other-sec1.key"), false),
+        (elliptic, file!("rsa-pkcs1.key"), false),
+        (rsa, file!("rsa-pkcs1.key"), true),
+        (rsa, file!("other-pkcs1.key"), false),
+        (rsa, file!("elliptic-pkcs8.key"), false),
+        (file!("authority.pem"), file!("other-sec1.key"), true),
+    ] {
+        assert_eq!(fits(cert, key).unwrap(), wanted, "{cert}{key}");
+    }
+    assert!(fits(elliptic, "no key").is_err());
+    assert!(fits(elliptic, elliptic).is_err());
+}

@@ -543,6 +543,7 @@ impl<'a> Planner<'a> {
     pub(crate) fn commit_birth(&mut self, waits: Vec<StepHandle>, what: &str) {
         self.roots_change = true;
         let change = LedgerChange { born: true, ..LedgerChange::default() };
+        self.roots_change = true;
         let born = self.builder.step(
             StepId::new("cluster", "ledger", "born"),
             Action::CommitLedger { change },

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use windlass_model::{
-    Birth, CertKind, Component, EtcdData, Finding, FindingKind, Foundation, Intent, KubernetesVersion, Maker,
-    NodeName, NodeSeen, NodeTarget, Role,
+    Birth, CertKind, CertName, Component, EtcdData, Finding, FindingKind, Foundation, Intent,
+    KubernetesVersion, Maker, NodeName, NodeSeen, NodeTarget, Role,
 };
 
 use crate::planner::Planner;
@@ -82,6 +82,40 @@ impl Planner<'_> {
                  `custom_config`; to take encryption back is not done yet"
                     .to_owned(),
                 None,
+            );
+            return;
+        }
+        self.refuse_to_forget_users_encryption();
+    }
+
+    /// The same for keys that cluster.yml carries: who encrypts shows in the API servers that run.
+    fn refuse_to_forget_users_encryption(&mut self) {
+        const FLAG: &str = "encryption-provider-config";
+        const KEYS: &str = "services.kube-api.secrets_encryption_config";
+        let api = Component::KubeApiserver;
+        let is_own =
+            |name: &CertName| self.wish.certs.get(name).is_some_and(|wish| wish.kind == CertKind::KeyPair);
+        let encrypts = self
+            .nodes_in_sight()
+            .filter_map(|(_, _, facts)| facts.containers.get(api.as_str()))
+            .any(|seen| seen.maker == Maker::Windlass && seen.spec.flag(FLAG).is_some());
+        let goes_on = self
+            .with_role(Role::ControlPlane)
+            .filter_map(|(_, node)| node.containers.get(&api))
+            .all(|wish| wish.spec.flag(FLAG).is_some());
+        // One of windlass' own that was not there would not decrypt what another has encrypted.
+        let begins_anew =
+            self.wish.certs.keys().any(|name| is_own(name) && !self.seen.ledger.certs.contains_key(name));
+        if encrypts && (!goes_on || begins_anew) {
+            self.refuse(
+                "cluster/secrets",
+                "Secrets in etcd are encrypted by the keys of `custom_config`, and cluster.yml no longer has them"
+                    .to_owned(),
+                "they could never be read again: leave `custom_config`, put `identity: {}` first in its providers \
+                 and write all Secrets anew (`kubectl get secrets -A -o json | kubectl replace -f -`) to have them \
+                 in plain text; keys are changed the same way, the new one first and the old one behind it"
+                    .to_owned(),
+                Some(KEYS.into()),
             );
         }
     }

@@ -107,3 +107,46 @@ fn the_config_can_be_named_by_the_environment() {
         .status;
     assert_eq!(status.code(), Some(2));
 }
+
+const CERT: &str = include_str!("../../../pki/tests/foreign/elliptic.pem");
+const KEY: &str = include_str!("../../../pki/tests/foreign/elliptic-sec1.key");
+const OTHER_KEY: &str = include_str!("../../../pki/tests/foreign/other-pkcs1.key");
+const AUTHORITY: &str = include_str!("../../../pki/tests/foreign/authority.pem");
+
+/// A PEM as the value of a key.
+fn block(name: &str, pem: &str, depth: usize) -> String {
+    let lines: Vec<String> = pem.lines().map(|line| format!("{:1$}{line}\n", "", depth + 2)).collect();
+    format!("{:1$}{name}: |\n{2}", "", depth, lines.concat())
+}
+
+fn on_external_etcd(key: &str) -> String {
+    format!(
+        "nodes: [{{address: 10.0.0.1, hostname_override: node-1, user: ops, role: [controlplane, worker]}}]\n\
+         {NO_ADDONS}services:\n  etcd:\n    external_urls: [\"https://10.9.0.1:2379\"]\n    path: /demo\n{}{}{}",
+        block("ca_cert", AUTHORITY, 4),
+        block("cert", CERT, 4),
+        block("key", key, 4),
+    )
+}
+
+#[test]
+fn a_certificate_that_does_not_fit_its_key_is_told_at_its_line() {
+    use base64::Engine as _;
+    let encode = |pem: &str| base64::engine::general_purpose::STANDARD.encode(pem);
+    let webhook = format!(
+        "authentication:\n  strategy: x509|webhook\n  webhook:\n    config_file: |\n      users:\n      - user: \
+         {{client-certificate-data: {}, client-key-data: {}}}\n",
+        encode(CERT),
+        encode(OTHER_KEY),
+    );
+    let bad = on_external_etcd(OTHER_KEY) + &webhook;
+    let mut lab = Lab::new("pairs")
+        .with("bad.yml", &bad)
+        .with("cluster.yml", &on_external_etcd(KEY))
+        .with("world.yml", "bare: 1\n");
+    lab.note("validate --config bad.yml");
+    lab.note("validate");
+    lab.note("up --simulate world.yml --quiet");
+    lab.note("plan --simulate world.yml");
+    lab.compare("pairs.out");
+}

@@ -19,6 +19,7 @@ fn scope(files: &[&str], directories: &[&str]) -> LookScope {
         directories: Arc::new(paths(directories)),
         etcd_data: "/var/lib/etcd".into(),
         ledger: "/etc/kubernetes/windlass/ledger.yml".into(),
+        ..LookScope::default()
     }
 }
 
