@@ -15,10 +15,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use windlass_model::{
     Birth, Blueprint, CertFace, CertName, Component, ContainerSeen, ContainerState, ContainerWish, Content,
-    Digest, EtcdData, EtcdSeen, FilePath, FileSeen, FileWish, Health, Inventory, KubeSeen, LastNode,
-    LedgerCopy, LedgerFace, Lineage, Loaded, Maker, MemberId, MemberSeen, NodeFacts, NodeName, NodeObject,
-    NodeSeen, NodeWish, Owned, Readiness, Role, Scheduling, Secret, SecretName, StoredCert, Taint, Timestamp,
-    Vote,
+    Digest, EtcdData, EtcdSeen, FilePath, FileSeen, FileWish, Health, Inventory, KeptRoots, KubeSeen,
+    LastNode, LedgerCopy, LedgerFace, Lineage, Loaded, Maker, MemberId, MemberSeen, NodeFacts, NodeName,
+    NodeObject, NodeSeen, NodeWish, Owned, Readiness, Role, Scheduling, Secret, SecretName, StoredCert,
+    Taint, Timestamp, Vote,
 };
 
 /// The moment of the look; any will do, since nothing reads a clock.
@@ -33,6 +33,7 @@ pub fn fresh_inventory(wish: &Blueprint) -> Inventory {
         nodes,
         etcd: EtcdSeen::Silent,
         kube: KubeSeen::Silent,
+        kept: None,
         ledger: LedgerFace::default(),
     }
 }
@@ -74,6 +75,11 @@ pub fn settled_inventory(wish: &Blueprint) -> Inventory {
         nodes,
         etcd: EtcdSeen::Members(members),
         kube: KubeSeen::Nodes(objects),
+        kept: ledger.lineage.clone().zip(ledger.roots).map(|(lineage, digest)| KeptRoots {
+            lineage,
+            serial: ledger.serial,
+            digest,
+        }),
         ledger,
     }
 }
@@ -207,6 +213,7 @@ fn ledger_of(wish: &Blueprint) -> LedgerFace {
         lineage: Some(Lineage::from("settled")),
         serial: 1,
         digest: Some(Digest::of("ledger")),
+        roots: Some(Digest::of("roots")),
         certs,
         nodes,
         foundation: Some(wish.foundation.clone()),

@@ -93,6 +93,12 @@ fn without_the_majority_rule_a_leader_leaves_etcd_unprepared() {
 }
 
 #[test]
+fn without_the_order_of_versions_a_kubelet_is_newer_than_an_api_server() {
+    let (off, on) = without(|rules| rules.version_order = false, GuardSwitch::On);
+    assert_noticed("order of versions", "Skew", off, on);
+}
+
+#[test]
 fn without_respect_for_cordons_a_node_closed_by_hand_is_opened() {
     let (off, on) = without(|rules| rules.respect_cordons = false, GuardSwitch::On);
     assert_noticed("respect cordons", "CordonMark", off, on);

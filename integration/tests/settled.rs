@@ -53,7 +53,7 @@ fn a_settled_cluster_looks_as_the_simulated_one_does_after_up() {
 
 /// What of an inventory does not depend on which keys were made, and when; one line each.
 fn kinds(seen: &Inventory) -> BTreeSet<String> {
-    let Inventory { taken_at: _, nodes, etcd, kube, ledger } = seen;
+    let Inventory { taken_at: _, nodes, etcd, kube, kept, ledger } = seen;
     let mut kinds = BTreeSet::new();
     for (node, seen) in nodes {
         let NodeSeen::InSight(facts) = seen else { continue };
@@ -80,6 +80,7 @@ fn kinds(seen: &Inventory) -> BTreeSet<String> {
     if let KubeSeen::Nodes(objects) = kube {
         kinds.extend(objects.iter().map(|(name, object)| format!("{name} {object:?}")));
     }
+    kinds.insert(format!("Kubernetes keeps the roots: {}", kept.is_some()));
     let LedgerFace { nodes, certs, foundation, born, secrets, strangers, .. } = ledger;
     kinds.extend(
         certs.iter().map(|(name, cert)| {

@@ -206,6 +206,7 @@ fn action(action: &Action) -> Value {
         }
         Action::CommitLedger { change } => json!({"do": "commit_ledger", "change": change}),
         Action::ForgetLedger => json!({"do": "forget_ledger"}),
+        Action::KeepRoots => json!({"do": "keep_roots"}),
         Action::PullImage { node: _, image } => json!({"do": "pull_image", "image": image}),
         Action::WriteFiles { node: _, files } => json!({"do": "write_files", "files": self::files(files)}),
         Action::RemovePaths { node: _, paths } => json!({"do": "remove_paths", "paths": paths}),

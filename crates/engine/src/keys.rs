@@ -7,7 +7,7 @@ use windlass_model::{
     Birth, CertName, CertPart, CertWish, Content, Ledger, LedgerChange, Lineage, Secret, StoredCert,
 };
 
-use crate::ledger_file::encode;
+use crate::ledger_file::{encode, kept};
 use crate::ports::{Clock, Fleet, LedgerStore, Minter};
 use crate::run::Run;
 use crate::step_error::{Doing, Done, StepError};
@@ -143,6 +143,15 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         working.committed = Some(next);
         working.minted.clear();
         Ok(())
+    }
+
+    /// What is kept is read back from the committed ledger, so it is on the operator's disk already.
+    pub(crate) async fn keep_roots(&self) -> Done {
+        let roots = self.keys.lock().committed.as_ref().map(|ledger| (kept(ledger), encode(&ledger.roots())));
+        let Some((kept, content)) = roots else {
+            return Err(StepError::unfit("there is no ledger to keep the roots of".to_owned()));
+        };
+        self.ports.fleet.keep_roots(&kept, &content).await.doing(|| "keep the ledger's roots".to_owned())
     }
 
     pub(crate) fn forget_ledger(&self) -> Done {

@@ -1,7 +1,7 @@
 //! The ledger as a file: how its copies on disk and on nodes are written and read.
 
 use serde::{Deserialize, Serialize};
-use windlass_model::{Ledger, Secret};
+use windlass_model::{Digest, KeptRoots, Ledger, Secret};
 
 /// The only format so far. A reader refuses every other, since a misread ledger loses keys.
 const FORMAT: u64 = 1;
@@ -69,6 +69,16 @@ pub fn encode(ledger: &Ledger) -> Secret<Vec<u8>> {
     Secret::new(bytes)
 }
 
+/// What may be known of a ledger's roots without reading a key.
+pub(crate) fn kept(ledger: &Ledger) -> KeptRoots {
+    let roots = Ledger { serial: 0, ..ledger.roots() };
+    KeptRoots {
+        lineage: ledger.lineage.clone(),
+        serial: ledger.serial,
+        digest: Digest::of(encode(&roots).expose()),
+    }
+}
+
 /// The ledger in these bytes.
 ///
 /// # Errors
@@ -86,7 +96,9 @@ pub fn decode(bytes: &[u8]) -> Result<Ledger, LedgerFileError> {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
-    use windlass_model::{CertKind, CertName, CertWish, Lineage, StoredCert, Timestamp};
+    use windlass_model::{
+        CertKind, CertName, CertWish, LastNode, Lineage, NodeName, NodeTarget, Role, StoredCert, Timestamp,
+    };
 
     fn ledger() -> Ledger {
         let mut ledger = Ledger::new(Lineage::from("blue"));
@@ -145,5 +157,26 @@ mod tests {
         let bytes = br#"{"format": 1, "ledger": {"lineage": "blue", "serial": "hunter2"}}"#;
         let error = decode(bytes).unwrap_err();
         assert_eq!(error.to_string(), "the ledger cannot be understood from line 1, column 63");
+    }
+
+    #[test]
+    fn the_roots_are_the_same_whatever_leaves_workers_and_serial_are() {
+        let mut grown = ledger();
+        grown.serial = 8;
+        let mut leaf = grown.certs[&CertName::from("kube-ca")].clone();
+        leaf.wish.kind = CertKind::Leaf;
+        grown.certs.insert(CertName::from("kubelet@node-9"), leaf);
+        let target = NodeTarget {
+            address: "10.0.0.9".to_owned(),
+            port: 22,
+            user: "ops".to_owned(),
+            internal_address: "10.0.0.9".to_owned(),
+            docker_socket: "/var/run/docker.sock".into(),
+            key_path: None,
+        };
+        grown.nodes.insert(NodeName::from("node-9"), LastNode { target, roles: [Role::Worker].into() });
+        assert_eq!(grown.roots(), Ledger { serial: 8, ..ledger() });
+        assert_eq!(kept(&grown).digest, kept(&ledger()).digest);
+        assert_eq!((kept(&grown).serial, kept(&ledger()).serial), (8, 7));
     }
 }

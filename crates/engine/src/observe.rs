@@ -6,12 +6,12 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 use tokio::time::{sleep, timeout};
 use windlass_model::{
-    Component, ContainerState, Digest, EtcdSeen, Inventory, KubeSeen, LastNode, Ledger, LedgerFace, Lineage,
-    NodeFacts, NodeName, NodeSeen,
+    Component, ContainerState, Digest, EtcdSeen, Inventory, KeptRoots, KubeSeen, LastNode, Ledger,
+    LedgerFace, Lineage, NodeFacts, NodeName, NodeSeen,
 };
 
 use crate::events::{Event, Listener};
-use crate::ledger_file::{decode, encode};
+use crate::ledger_file::{decode, encode, kept};
 use crate::ports::{Assignment, Clock, Fleet, LedgerStore, Minter, PortError, PortResult, Ports};
 
 /// How many nodes are looked at at once: each look is a connection of its own at first.
@@ -79,11 +79,13 @@ pub async fn observe<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
         ports.fleet.entrust(&newer);
         ledger = Some(newer);
     }
-    let (etcd, kube) = tokio::join!(look_at_etcd(ports.fleet, &seen), look_at_kube(ports.fleet, &seen));
+    let (etcd, (kube, kept)) =
+        tokio::join!(look_at_etcd(ports.fleet, &seen), look_at_kube(ports.fleet, &seen));
     let inventory = Inventory {
         taken_at: ports.clock.now(),
         etcd,
         kube,
+        kept,
         ledger: face(ledger.as_ref(), assignment, &seen),
         nodes: seen,
     };
@@ -218,18 +220,26 @@ async fn look_at_etcd<F: Fleet>(fleet: &F, seen: &BTreeMap<NodeName, NodeSeen>) 
     members.unwrap_or(EtcdSeen::Silent)
 }
 
-async fn look_at_kube<F: Fleet>(fleet: &F, seen: &BTreeMap<NodeName, NodeSeen>) -> KubeSeen {
+async fn look_at_kube<F: Fleet>(
+    fleet: &F,
+    seen: &BTreeMap<NodeName, NodeSeen>,
+) -> (KubeSeen, Option<KeptRoots>) {
     let container = Component::KubeApiserver.container();
     if !facts_of(seen).any(|(_, facts)| facts.containers.contains_key(&container)) {
         // Nobody is there to answer; asking would only wait.
-        return KubeSeen::Silent;
+        return (KubeSeen::Silent, None);
     }
-    let mut nodes = fleet.nodes().await;
-    if matches!(&nodes, Err(error) if error.is_passing()) {
+    let look = async || {
+        let nodes = fleet.nodes().await?;
+        let kept = if nodes == KubeSeen::Silent { None } else { fleet.kept_roots().await? };
+        Ok::<_, PortError>((nodes, kept))
+    };
+    let mut looked = look().await;
+    if matches!(&looked, Err(error) if error.is_passing()) {
         sleep(RETRY_AFTER).await;
-        nodes = fleet.nodes().await;
+        looked = look().await;
     }
-    nodes.unwrap_or(KubeSeen::Silent)
+    looked.unwrap_or((KubeSeen::Silent, None))
 }
 
 fn face(ledger: Option<&Ledger>, assignment: &Assignment, seen: &BTreeMap<NodeName, NodeSeen>) -> LedgerFace {
@@ -248,6 +258,7 @@ fn face(ledger: Option<&Ledger>, assignment: &Assignment, seen: &BTreeMap<NodeNa
         lineage,
         serial: ledger.serial,
         digest: Some(Digest::of(encode(ledger).expose())),
+        roots: Some(kept(ledger).digest),
         certs: ledger.certs.iter().map(|(name, cert)| (name.clone(), cert.face())).collect(),
         nodes: ledger.nodes.clone(),
         foundation: ledger.foundation.clone(),

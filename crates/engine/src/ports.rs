@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use windlass_model::{
     CertName, CertWish, ContainerName, ContainerSeen, ContainerSpec, Digest, DrainOptions, EtcdSeen,
-    FilePath, ImageRef, KubeSeen, LastNode, Ledger, Loaded, MemberId, Mode, NodeFacts, NodeName, NodeObject,
-    ObjectChange, Owner, Secret, StoredCert, Timestamp,
+    FilePath, ImageRef, KeptRoots, KubeSeen, LastNode, Ledger, Loaded, MemberId, Mode, NodeFacts, NodeName,
+    NodeObject, ObjectChange, Owner, Secret, StoredCert, Timestamp,
 };
 
 /// Why a verb did not succeed.
@@ -265,6 +265,16 @@ pub trait Kube {
 
     /// Deletes a node object; one that is not there is no error.
     fn delete_node(&self, node: &NodeName) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// What is known of the roots of a ledger that the cluster keeps; none if it keeps none. No key is read.
+    fn kept_roots(&self) -> impl Future<Output = PortResult<Option<KeptRoots>>> + Send;
+
+    /// Makes the cluster keep the roots of a ledger, in place of those that it keeps.
+    fn keep_roots(
+        &self,
+        kept: &KeptRoots,
+        content: &Secret<Vec<u8>>,
+    ) -> impl Future<Output = PortResult<()>> + Send;
 }
 
 /// All that windlass may touch.

@@ -49,6 +49,7 @@ impl<'a, F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'a, F, L, M, C> {
             Action::MintCerts { certs } => self.mint_certs(certs).await,
             Action::CommitLedger { change } => self.commit_ledger(change),
             Action::ForgetLedger => self.forget_ledger(),
+            Action::KeepRoots => self.keep_roots().await,
             Action::PullImage { node, image } => self.pull_image(node, image).await,
             Action::WriteFiles { node, files } => self.write_files(node, files).await,
             Action::RemovePaths { node, paths } => self.remove_paths(node, paths).await,
@@ -128,6 +129,7 @@ fn concerned(action: &Action) -> Option<(&NodeName, ContainerName)> {
         Action::MintCerts { .. }
         | Action::CommitLedger { .. }
         | Action::ForgetLedger
+        | Action::KeepRoots
         | Action::PullImage { .. }
         | Action::WriteFiles { .. }
         | Action::RemovePaths { .. }

@@ -28,6 +28,8 @@ pub enum Action {
     },
     /// Deletes the ledger from the operator's disk, the cluster being gone.
     ForgetLedger,
+    /// Writes the ledger's roots, what can never be made anew, into a Secret of Kubernetes.
+    KeepRoots,
     /// Makes Docker hold an image.
     PullImage {
         /// Where.
@@ -314,6 +316,7 @@ impl Action {
             Self::MintCerts { .. }
             | Self::CommitLedger { .. }
             | Self::ForgetLedger
+            | Self::KeepRoots
             | Self::EtcdMemberRemove { .. } => None,
             Self::PullImage { node, .. }
             | Self::WriteFiles { node, .. }
@@ -348,6 +351,7 @@ impl Action {
             Self::MintCerts { .. } => "mint",
             Self::CommitLedger { .. } => "commit",
             Self::ForgetLedger => "forget",
+            Self::KeepRoots => "keep",
             Self::PullImage { .. } => "pull",
             Self::WriteFiles { .. } => "write",
             Self::RemovePaths { .. } | Self::RemoveContainer { .. } | Self::RemovePods { .. } => "remove",
@@ -384,6 +388,7 @@ impl Action {
             | Self::ForgetLedger => Sign::Removes,
             Self::AwaitHealthy { .. } => Sign::Waits,
             Self::CommitLedger { .. }
+            | Self::KeepRoots
             | Self::WriteFiles { .. }
             | Self::MoveAside { .. }
             | Self::ReplaceContainer { .. }

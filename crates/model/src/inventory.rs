@@ -24,6 +24,8 @@ pub struct Inventory {
     pub etcd: EtcdSeen,
     /// Kubernetes, as an API server tells it.
     pub kube: KubeSeen,
+    /// The roots of a ledger that Kubernetes keeps; none if it keeps none, or if no API server answers.
+    pub kept: Option<KeptRoots>,
     /// The ledger's public face.
     pub ledger: LedgerFace,
 }
@@ -113,6 +115,18 @@ pub struct LedgerCopy {
     pub lineage: Lineage,
     /// Its serial.
     pub serial: u64,
+}
+
+/// The roots of a ledger ([`crate::Ledger::roots`]) as Kubernetes keeps them, as far as they may be known without
+/// reading a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptRoots {
+    /// Which cluster's keys these are.
+    pub lineage: Lineage,
+    /// The serial of the ledger when they were written.
+    pub serial: u64,
+    /// The digest of the roots, whatever the serial.
+    pub digest: Digest,
 }
 
 /// A container as it was seen.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::blueprint::{Foundation, NodeTarget};
 use crate::certificate::{CertKind, CertPart, CertWish};
 use crate::digest::Digest;
-use crate::names::{CertName, Lineage, NodeName, Roles, SecretName};
+use crate::names::{CertName, Lineage, NodeName, Role, Roles, SecretName};
 use crate::secret::{Secret, exposed};
 use crate::time::Timestamp;
 
@@ -45,6 +45,28 @@ impl Ledger {
             born: Birth::Expected,
         }
     }
+
+    /// What of it can never be made anew: authorities, bare keys, the nodes that hold copies or data, and the facts
+    /// of the cluster. Small enough for one object of Kubernetes, however many workers there are.
+    #[must_use]
+    pub fn roots(&self) -> Self {
+        let Self { lineage, serial, certs, nodes, foundation, born } = self;
+        let is_root = |cert: &StoredCert| cert.wish.kind != CertKind::Leaf;
+        let holds =
+            |last: &LastNode| last.roles.contains(&Role::ControlPlane) || last.roles.contains(&Role::Etcd);
+        Self {
+            lineage: lineage.clone(),
+            serial: *serial,
+            certs: certs.iter().filter(|(_, cert)| is_root(cert)).map(cloned).collect(),
+            nodes: nodes.iter().filter(|(_, last)| holds(last)).map(cloned).collect(),
+            foundation: foundation.clone(),
+            born: *born,
+        }
+    }
+}
+
+fn cloned<K: Clone, V: Clone>((key, value): (&K, &V)) -> (K, V) {
+    (key.clone(), value.clone())
 }
 
 impl fmt::Debug for Ledger {
@@ -154,6 +176,8 @@ pub struct LedgerFace {
     pub serial: u64,
     /// The digest of the ledger as a copy of it holds it.
     pub digest: Option<Digest>,
+    /// The digest of its roots, whatever its serial.
+    pub roots: Option<Digest>,
     /// The certificates.
     pub certs: BTreeMap<CertName, CertFace>,
     /// The nodes that windlass has put something on and has not cleaned since.

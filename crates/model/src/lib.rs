@@ -37,9 +37,9 @@ pub use finding::{Finding, FindingKind, Planning};
 pub use host_report::{HostReport, Swap};
 pub use intent::{CertSelector, Intent, Snapshots};
 pub use inventory::{
-    ContainerSeen, ContainerState, EtcdData, EtcdSeen, FileSeen, Health, HostFacts, Inventory, KubeSeen,
-    LedgerCopy, Maker, MemberId, MemberSeen, NodeFacts, NodeObject, NodeSeen, Owned, Readiness, Scheduling,
-    Vote,
+    ContainerSeen, ContainerState, EtcdData, EtcdSeen, FileSeen, Health, HostFacts, Inventory, KeptRoots,
+    KubeSeen, LedgerCopy, Maker, MemberId, MemberSeen, NodeFacts, NodeObject, NodeSeen, Owned, Readiness,
+    Scheduling, Vote,
 };
 pub use ledger::{Birth, CertFace, LastNode, Ledger, LedgerFace, StoredCert};
 pub use names::{

@@ -7,6 +7,7 @@ use windlass_model::{
     FileWish, FindingKind, Intent, LastNode, LedgerChange, NodeName, Reason, Role, San, SpecPath, StepId,
 };
 
+use crate::builder::StepHandle;
 use crate::planner::Planner;
 
 /// A certificate with fewer days left than this is made anew by the next `up`.
@@ -22,6 +23,7 @@ impl Planner<'_> {
             self.copy_ledger(false);
             return;
         }
+        self.roots_change |= self.touches_roots(&change);
         let reasons = commit_reasons(self.minted.len(), &change);
         let commit = self.builder.step(
             StepId::new("cluster", "ledger", "commit"),
@@ -233,6 +235,7 @@ impl Planner<'_> {
         if !self.conclusion.is_empty() {
             let change = std::mem::take(&mut self.conclusion);
             let after = std::mem::take(&mut self.conclude_after);
+            self.roots_change |= self.touches_roots(&change);
             let reasons = commit_reasons(0, &change);
             let conclude = self.builder.step(
                 StepId::new("cluster", "ledger", "conclude"),
@@ -245,6 +248,7 @@ impl Planner<'_> {
             self.builder.after_all(conclude, self.born, Because::Needs);
             last = Some(conclude);
         }
+        self.keep_roots(last.or(self.commit));
         let Some(last) = last else { return };
         let path = &self.wish.footprint.ledger;
         let nodes: Vec<(&NodeName, &FileWish)> = self
@@ -265,6 +269,70 @@ impl Planner<'_> {
             self.builder.after(copy, last, Because::DurableFirst);
             self.builder.after_all(copy, self.copies.clone(), Because::Needs);
         }
+    }
+}
+
+impl Planner<'_> {
+    /// Plans that Kubernetes keeps the ledger's roots, behind the `last` commit and as soon as it answers.
+    ///
+    /// A newer ledger of this cluster is never overwritten, nor is that of another.
+    fn keep_roots(&mut self, last: Option<StepHandle>) {
+        if !self.kube_answers() && self.api_up.is_empty() {
+            return;
+        }
+        let reason = match &self.seen.kept {
+            Some(kept) if Some(&kept.lineage) != self.seen.ledger.lineage.as_ref() => {
+                self.keeps_something_else(
+                    "the ledger of another cluster",
+                    "if this one was restored from a snapshot of that one, delete the Secret: the next `up` writes it anew",
+                );
+                return;
+            }
+            Some(kept) if kept.serial > self.seen.ledger.serial => {
+                self.keeps_something_else(
+                    &format!("a newer ledger, of serial {}", kept.serial),
+                    "bring it back as docs/reference/files-and-containers.md tells, or delete the Secret: the next \
+                     `up` writes it anew",
+                );
+                return;
+            }
+            Some(kept) if Some(kept.digest) == self.seen.ledger.roots && !self.roots_change => return,
+            Some(_) => "what Kubernetes keeps of the ledger is older",
+            None => "Kubernetes keeps nothing of the ledger yet",
+        };
+        let keep = self.builder.step(
+            StepId::new("cluster", "ledger", "keep"),
+            Action::KeepRoots,
+            vec![Reason::LedgerBehind { what: reason.to_owned() }],
+            vec![],
+        );
+        self.builder.after_all(keep, last, Because::DurableFirst);
+        self.builder.after_all(keep, self.api_up.values().copied().collect::<Vec<_>>(), Because::Needs);
+    }
+
+    fn keeps_something_else(&mut self, what: &str, help: &str) {
+        let what = format!("Kubernetes keeps {what}, in the Secret kube-system/windlass-ledger");
+        self.find(FindingKind::Notice, "cluster/ledger", None, what, help, None);
+    }
+
+    /// Whether a commit changes more than leaves and workers: what Kubernetes keeps of the ledger.
+    fn touches_roots(&self, change: &LedgerChange) -> bool {
+        let LedgerChange { nodes, forget, forget_certs, foundation, born } = change;
+        let holds =
+            |last: &LastNode| last.roles.contains(&Role::ControlPlane) || last.roles.contains(&Role::Etcd);
+        let held = |name: &NodeName| self.seen.ledger.nodes.get(name).is_some_and(holds);
+        let certs = &self.seen.ledger.certs;
+        *born
+            || foundation.is_some()
+            || nodes.iter().any(|(name, last)| holds(last) || held(name))
+            || forget.iter().any(held)
+            || forget_certs
+                .iter()
+                .any(|name| certs.get(name).is_some_and(|cert| cert.wish.kind != CertKind::Leaf))
+            || self
+                .minted
+                .keys()
+                .any(|name| self.wish.certs.get(name).is_some_and(|wish| wish.kind != CertKind::Leaf))
     }
 }
 

@@ -165,7 +165,9 @@ impl<'a> Planner<'a> {
                 continue;
             }
             let Some((first, last)) = self.disturb_control_plane(node.name) else { continue };
-            self.builder.after_all(first, self.etcd_ends.clone(), Because::Skew);
+            if self.rules.version_order {
+                self.builder.after_all(first, self.etcd_ends.clone(), Because::Skew);
+            }
             if (node.takes_down_api || etcd_is_silent) && self.rules.heal_first {
                 self.builder.after_all(
                     first,

@@ -531,6 +531,7 @@ impl<'a> Planner<'a> {
         // Where it lives already, the first commit says so.
         if self.seen.etcd == EtcdSeen::Silent && !self.etcd_heals.is_empty() {
             let change = LedgerChange { born: true, ..LedgerChange::default() };
+            self.roots_change = true;
             let born = self.builder.step(
                 StepId::new("cluster", "ledger", "born"),
                 Action::CommitLedger { change },

@@ -159,9 +159,11 @@ impl<'a> Planner<'a> {
 
     /// Replaces or restarts what runs without a majority, one after another.
     ///
-    /// Nothing becomes healthy before a majority is through, so the waits come behind the last of it. Returns
-    /// what takes something down.
+    /// Nothing becomes healthy before a majority is through, so the waits come behind the last of it. Where members
+    /// are yet to start, they do so first: the majority may form with them, and must not be broken as it forms.
+    /// Returns what takes something down.
     fn mend_without_majority(&mut self, nodes: &[&'a NodeName], birth: &[Arc<str>]) -> Vec<StepHandle> {
+        let starts = if self.rules.heal_first { self.etcd_heals.clone() } else { vec![] };
         let mut lanes = Lanes::new(1, Because::OneAtATime);
         let mut mended = Vec::new();
         for &name in nodes {
@@ -173,6 +175,7 @@ impl<'a> Planner<'a> {
                 Some(Condition::Differs { .. } | Condition::Sick(_)) => {
                     let guards = self.majority_guard(name);
                     if let Some(step) = self.disturb(name, Component::Etcd, birth.to_vec(), guards) {
+                        self.builder.after_all(step, starts.iter().copied(), Because::HealFirst);
                         lanes.add(&mut self.builder, step, step);
                         mended.push((name, step));
                     }

@@ -117,6 +117,7 @@ impl<'a> Planner<'a> {
             if step.is_some() || settles {
                 if let Some(step) = step
                     && self.upgrading
+                    && self.rules.version_order
                 {
                     // A kubelet must not be newer than the API servers.
                     self.builder.after_all(step, self.control_plane_ends.clone(), Because::Skew);
@@ -234,7 +235,9 @@ impl<'a> Planner<'a> {
                     self.builder.after_all(first, before.iter().copied(), Because::Window);
                     let skew: Vec<StepHandle> =
                         self.etcd_ends.iter().chain(&self.control_plane_ends).copied().collect();
-                    self.builder.after_all(first, skew, Because::Skew);
+                    if self.rules.version_order {
+                        self.builder.after_all(first, skew, Because::Skew);
+                    }
                     if group != Group::Broken && self.rules.heal_first {
                         self.builder.after_all(first, healed.iter().copied(), Because::HealFirst);
                     }
@@ -267,7 +270,7 @@ impl<'a> Planner<'a> {
     ///
     /// Source: <https://kubernetes.io/releases/version-skew-policy/#kubelet>.
     fn an_api_server_stays_old(&self) -> bool {
-        if !self.rules.hold_while_blind {
+        if !self.rules.version_order {
             return false;
         }
         let api = Component::KubeApiserver;

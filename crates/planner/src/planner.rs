@@ -49,6 +49,8 @@ pub(crate) struct Planner<'a> {
     /// The commit that notes etcd's first life.
     pub(crate) born: Option<StepHandle>,
     pub(crate) copies: Vec<StepHandle>,
+    /// Whether a commit of this plan changes what Kubernetes keeps of the ledger.
+    pub(crate) roots_change: bool,
     /// Whether no node in sight holds a copy of the ledger yet, while the cluster has not begun to live.
     pub(crate) no_copy_yet: bool,
     pub(crate) files: BTreeMap<&'a NodeName, StepHandle>,
@@ -104,6 +106,7 @@ impl<'a> Planner<'a> {
             commit: None,
             born: None,
             copies: Vec::new(),
+            roots_change: false,
             no_copy_yet: seen.ledger.born == Birth::Expected
                 && seen.nodes.values().filter_map(NodeSeen::facts).all(|facts| facts.ledger.is_none()),
             files: BTreeMap::new(),

@@ -22,6 +22,9 @@ pub struct Rules {
     pub remove_last: bool,
     /// A member of etcd is taken out only while a majority stands without it.
     pub majority_stands: bool,
+    /// etcd goes before the control plane, and the control plane before the nodes: no kubelet is newer than an API
+    /// server.
+    pub version_order: bool,
     /// A node that somebody else cordoned stays cordoned.
     pub respect_cordons: bool,
 }
@@ -37,6 +40,7 @@ impl Rules {
         refuse: true,
         remove_last: true,
         majority_stands: true,
+        version_order: true,
         respect_cordons: true,
     };
 }

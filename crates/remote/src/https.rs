@@ -28,15 +28,22 @@ pub(crate) struct Call<'a> {
     pub(crate) path: &'a str,
     /// Content type and content.
     pub(crate) body: Option<(&'static str, Vec<u8>)>,
+    /// The content type of the answer.
+    pub(crate) accept: &'static str,
 }
 
 impl<'a> Call<'a> {
     pub(crate) fn get(path: &'a str) -> Self {
-        Self { method: Method::GET, path, body: None }
+        Self { method: Method::GET, path, body: None, accept: "application/json" }
     }
 
     pub(crate) fn post(path: &'a str, body: &serde_json::Value) -> Self {
-        Self { method: Method::POST, path, body: Some(("application/json", body.to_string().into_bytes())) }
+        let body = Some(("application/json", body.to_string().into_bytes()));
+        Self { method: Method::POST, body, ..Self::get(path) }
+    }
+
+    pub(crate) fn accepting(self, accept: &'static str) -> Self {
+        Self { accept, ..self }
     }
 }
 
@@ -109,13 +116,13 @@ async fn exchange<S>(stream: S, host: &str, call: Call<'_>) -> Result<Reply, Sil
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let Call { method, path, body } = call;
+    let Call { method, path, body, accept } = call;
     let broken = |error: hyper::Error| {
         let told = chain(&error);
         if told.contains("alert") { Silence::Refused(told) } else { Silence::Nobody(told) }
     };
     let mut request = Request::builder().method(method).uri(path).header("host", host);
-    request = request.header("accept", "application/json").header("user-agent", "windlass");
+    request = request.header("accept", accept).header("user-agent", "windlass");
     if let Some((kind, _)) = &body {
         request = request.header("content-type", *kind);
     }

@@ -11,7 +11,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use windlass_engine::{Eviction, Kube, PodController, PodSeen, PortError, PortResult};
 use windlass_model::{
-    DrainOptions, KubeSeen, NodeName, NodeObject, ObjectChange, Owned, Readiness, Scheduling, Taint,
+    DrainOptions, KeptRoots, KubeSeen, NodeName, NodeObject, ObjectChange, Owned, Readiness, Scheduling,
+    Secret, Taint,
 };
 
 use crate::fleet::{Machine, RemoteFleet, locked};
@@ -32,6 +33,13 @@ const TRIES: usize = 5;
 
 /// Which labels and taints of a node object are windlass', as JSON.
 const OWNED: &str = "windlass.io/owned";
+/// Where Kubernetes keeps the ledger's roots.
+const KEPT_NAMESPACE: &str = "kube-system";
+const KEPT_NAME: &str = "windlass-ledger";
+const SECRETS_PATH: &str = "/api/v1/namespaces/kube-system/secrets";
+const KEPT_PATH: &str = "/api/v1/namespaces/kube-system/secrets/windlass-ledger";
+/// What is kept there, without a key.
+const KEPT: &str = "windlass.io/kept";
 /// On a node that windlass has cordoned.
 const CORDONED: &str = "windlass.io/cordoned";
 /// Taints with keys that begin so are Kubernetes' own.
@@ -120,6 +128,12 @@ struct PodSpec {
 #[serde(default)]
 struct PodStatus {
     phase: String,
+}
+
+#[derive(Deserialize)]
+struct ObjectReply {
+    #[serde(default)]
+    metadata: Meta,
 }
 
 #[derive(Deserialize)]
@@ -293,14 +307,55 @@ impl Kube for RemoteFleet {
         self.change_node(node, |reply| Some(reply.patch(change))).await
     }
 
+    async fn kept_roots(&self) -> PortResult<Option<KeptRoots>> {
+        // The metadata alone: no key travels for a look.
+        let call = || {
+            Call::get(KEPT_PATH)
+                .accepting("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json")
+        };
+        let reply = self.api(call).await?;
+        match reply.status {
+            200 => Ok(kept_in(&understood::<ObjectReply>(&reply)?.metadata)),
+            404 => Ok(None),
+            _ => Err(refused("ask for the Secret windlass-ledger", &reply)),
+        }
+    }
+
+    async fn keep_roots(&self, kept: &KeptRoots, content: &Secret<Vec<u8>>) -> PortResult<()> {
+        let text = std::str::from_utf8(content.expose()).map_err(|_| lasting("a ledger is text"))?;
+        let note = serde_json::to_string(kept).expect("a lineage, a number and a digest are JSON");
+        let secret = json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "windlass.io/ledger",
+            "metadata": { "name": KEPT_NAME, "namespace": KEPT_NAMESPACE, "annotations": { KEPT: note } },
+            "stringData": { "ledger": text },
+        });
+        let body = || Some(("application/merge-patch+json", secret.to_string().into_bytes()));
+        let patch = || Call { method: Method::PATCH, body: body(), ..Call::get(KEPT_PATH) };
+        let mut reply = self.api(patch).await?;
+        if reply.status == 404 {
+            reply = self.api(|| Call::post(SECRETS_PATH, &secret)).await?;
+        }
+        match reply.status {
+            200 | 201 => Ok(()),
+            _ => Err(refused("write the Secret windlass-ledger", &reply)),
+        }
+    }
+
     async fn delete_node(&self, node: &NodeName) -> PortResult<()> {
         let path = node_path(node);
-        let reply = self.api(|| Call { method: Method::DELETE, path: &path, body: None }).await?;
+        let reply = self.api(|| Call { method: Method::DELETE, ..Call::get(&path) }).await?;
         match reply.status {
             200 | 202 | 404 => Ok(()),
             _ => Err(refused(&format!("delete the node object of {node}"), &reply)),
         }
     }
+}
+
+/// What the object that keeps a ledger's roots says of them; none if its note cannot be understood.
+fn kept_in(metadata: &Meta) -> Option<KeptRoots> {
+    serde_json::from_str(metadata.annotations.get(KEPT)?).ok()
 }
 
 fn node_path(node: &NodeName) -> String {
@@ -345,7 +400,7 @@ impl RemoteFleet {
             };
             let Some(change) = change(&now) else { return Ok(()) };
             let body = || Some(("application/merge-patch+json", change.to_string().into_bytes()));
-            let reply = self.api(|| Call { method: Method::PATCH, path: &path, body: body() }).await?;
+            let reply = self.api(|| Call { method: Method::PATCH, body: body(), ..Call::get(&path) }).await?;
             match reply.status {
                 200 => return Ok(()),
                 409 if tries < TRIES => {}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use windlass_engine::PortResult;
 use windlass_model::{
-    Action, CertName, Component, ContainerName, FilePath, ImageRef, Ledger, MemberId, NodeName,
+    Action, CertName, Component, ContainerName, FilePath, ImageRef, KeptRoots, Ledger, MemberId, NodeName,
 };
 
 use crate::docker::is_already_so;
@@ -122,6 +122,9 @@ pub(crate) enum Deed<'a> {
     },
     PatchNode,
     DeleteNode,
+    KeepRoots {
+        kept: &'a KeptRoots,
+    },
     Mint {
         name: &'a CertName,
     },
@@ -177,6 +180,7 @@ impl Deed<'_> {
             | Self::Evict { .. }
             | Self::PatchNode
             | Self::DeleteNode
+            | Self::KeepRoots { .. }
             | Self::Mint { .. }
             | Self::Commit { .. }
             | Self::DeleteLedger => false,
@@ -367,6 +371,15 @@ impl World {
 
     /// The keys that a verb carries to a machine although the operator's disk does not hold them yet.
     fn undurable(&self, deed: &Deed<'_>) -> Vec<String> {
+        let committed = self.shelf.highest_serial();
+        if let Deed::KeepRoots { kept } = deed
+            && kept.serial > committed
+        {
+            return vec![format!(
+                "ledger {} goes to Kubernetes and only {committed} is committed",
+                kept.serial
+            )];
+        }
         let Deed::PutFiles { files } = deed else { return Vec::new() };
         files
             .iter()
@@ -378,7 +391,6 @@ impl World {
                     return None;
                 }
                 let copy = ledger_copy(file)?;
-                let committed = self.shelf.highest_serial();
                 (copy.serial > committed).then(|| {
                     format!("ledger {} goes to {path} and only {committed} is committed", copy.serial)
                 })
@@ -446,7 +458,8 @@ impl World {
                 Deed::MoveLeader,
             )
             | (Action::CommitLedger { .. }, Deed::Commit { .. })
-            | (Action::ForgetLedger, Deed::DeleteLedger) => true,
+            | (Action::ForgetLedger, Deed::DeleteLedger)
+            | (Action::KeepRoots, Deed::KeepRoots { .. }) => true,
             (Action::EtcdMemberAdd { peer_url, .. }, Deed::AddLearner { peer_url: url })
             | (Action::EtcdMemberPromote { peer_url, .. }, Deed::Promote { peer_url: url }) => {
                 peer_url == url

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use windlass_engine::{Eviction, PodController, PodSeen, PortResult};
 use windlass_model::{
-    Component, DrainOptions, KubeSeen, NodeName, NodeObject, ObjectChange, Owned, Readiness, Scheduling,
-    Taint,
+    Component, DrainOptions, KeptRoots, KubeSeen, NodeName, NodeObject, ObjectChange, Owned, Readiness,
+    Scheduling, Secret, Taint,
 };
 
 use crate::invariants::ViolationKind;
@@ -24,6 +24,9 @@ pub(crate) struct KubeState {
     /// When objects were deleted: kubelet registers anew at its next heart-beat only.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) deleted: BTreeMap<NodeName, u64>,
+    /// The roots of a ledger that the cluster keeps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) kept: Option<KeptRoots>,
     /// Grows with every change.
     pub(crate) revision: u64,
     /// Whether the users have made their pods.
@@ -111,6 +114,8 @@ const GRACE_PERIOD: u64 = 40_000;
 const HEARTBEAT: u64 = 10_000;
 /// How long after the first node the users come.
 const USERS_COME: u64 = 10_000;
+/// How many bytes a Secret may hold: <https://kubernetes.io/docs/concepts/configuration/secret/#restriction-data-size>.
+const LARGEST_SECRET: usize = 1_048_576;
 /// How long a pod takes to be ready on another node.
 const POD_START: u64 = 3_000;
 
@@ -459,6 +464,21 @@ impl World {
             kube.revision += 1;
             self.touch();
         }
+        Ok(())
+    }
+
+    pub(crate) fn kept_roots(&mut self) -> PortResult<Option<KeptRoots>> {
+        let (_, kube) = self.kube()?;
+        Ok(kube.kept.clone())
+    }
+
+    pub(crate) fn keep_roots(&mut self, kept: &KeptRoots, content: &Secret<Vec<u8>>) -> PortResult<()> {
+        let (_, kube) = self.kube()?;
+        if content.expose().len() > LARGEST_SECRET {
+            return Err(lasting("Secret \"windlass-ledger\" is invalid: data: Too long"));
+        }
+        kube.kept = Some(kept.clone());
+        kube.revision += 1;
         Ok(())
     }
 }

@@ -11,9 +11,9 @@ use windlass_engine::{
     PortResult,
 };
 use windlass_model::{
-    CertName, ContainerName, ContainerSeen, DrainOptions, EtcdSeen, FilePath, ImageRef, KubeSeen, LastNode,
-    Ledger, MemberId, NodeFacts, NodeName, NodeObject, ObjectChange, Outcome as StepOutcome, Secret,
-    StoredCert, Timestamp,
+    CertName, ContainerName, ContainerSeen, DrainOptions, EtcdSeen, FilePath, ImageRef, KeptRoots, KubeSeen,
+    LastNode, Ledger, MemberId, NodeFacts, NodeName, NodeObject, ObjectChange, Outcome as StepOutcome,
+    Secret, StoredCert, Timestamp,
 };
 
 use crate::faults::FaultSchedule;
@@ -375,6 +375,17 @@ impl Kube for SimFleet {
     async fn delete_node(&self, node: &NodeName) -> PortResult<()> {
         self.api(Some(node), "delete node", Object::Nothing, Deed::DeleteNode, |world| {
             world.delete_node(node)
+        })
+        .await
+    }
+
+    async fn kept_roots(&self) -> PortResult<Option<KeptRoots>> {
+        self.api(None, "kept roots", Object::Nothing, Deed::AskApi, World::kept_roots).await
+    }
+
+    async fn keep_roots(&self, kept: &KeptRoots, content: &Secret<Vec<u8>>) -> PortResult<()> {
+        self.api(None, "keep roots", Object::Nothing, Deed::KeepRoots { kept }, |world| {
+            world.keep_roots(kept, content)
         })
         .await
     }

@@ -217,6 +217,7 @@ impl World {
             | Deed::Uncordon
             | Deed::Evict { .. }
             | Deed::PatchNode
+            | Deed::KeepRoots { .. }
             | Deed::DeleteNode => pace.api,
             Deed::Ask | Deed::AskApi | Deed::Mint { .. } | Deed::Commit { .. } | Deed::DeleteLedger => {
                 pace.question

@@ -46,6 +46,7 @@ pub(crate) fn done_words(step: &Step) -> String {
         Action::MintCerts { .. } => "minted",
         Action::CommitLedger { .. } => "committed",
         Action::ForgetLedger => "forgotten",
+        Action::KeepRoots => "kept",
         Action::PullImage { .. } => "pulled",
         Action::WriteFiles { .. } => "written",
         Action::RemovePaths { .. } | Action::RemoveContainer { .. } | Action::RemovePods { .. } => "removed",

@@ -7,4 +7,5 @@ mod file;
 mod input;
 mod json;
 mod lab;
+mod places;
 mod story;

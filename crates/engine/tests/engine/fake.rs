@@ -12,9 +12,9 @@ use windlass_engine::{
 };
 use windlass_model::{
     CertName, CertWish, ContainerName, ContainerSeen, ContainerState, DrainOptions, EtcdSeen, FilePath,
-    FileSeen, Health, ImageRef, KubeSeen, LastNode, Ledger, LedgerCopy, Lineage, Maker, MemberId, MemberSeen,
-    Mode, NodeFacts, NodeName, NodeObject, NodeTarget, ObjectChange, Outcome, Owner, Plan, Readiness, Role,
-    Scheduling, Secret, StoredCert, Timestamp, Vote,
+    FileSeen, Health, ImageRef, KeptRoots, KubeSeen, LastNode, Ledger, LedgerCopy, Lineage, Maker, MemberId,
+    MemberSeen, Mode, NodeFacts, NodeName, NodeObject, NodeTarget, ObjectChange, Outcome, Owner, Plan,
+    Readiness, Role, Scheduling, Secret, StoredCert, Timestamp, Vote,
 };
 
 /// A moment to which everything is dated.
@@ -684,6 +684,14 @@ impl Kube for Fake {
             Ok(())
         })
         .await
+    }
+
+    async fn kept_roots(&self) -> PortResult<Option<KeptRoots>> {
+        self.verb("kube", "kube kept roots".to_owned(), |_| Ok(None)).await
+    }
+
+    async fn keep_roots(&self, kept: &KeptRoots, _: &Secret<Vec<u8>>) -> PortResult<()> {
+        self.verb("kube", format!("kube keep roots of serial {}", kept.serial), |_| Ok(())).await
     }
 }
 
