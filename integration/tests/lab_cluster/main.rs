@@ -1,6 +1,8 @@
 //! Five bare hosts become a highly available cluster, which rests, and is repaired as planned.
 #![expect(clippy::print_stderr, reason = "a test of minutes tells how far it is")]
 
+mod snapshots;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::time::{Duration, SystemTime};
@@ -27,10 +29,13 @@ const WORKER: [&str; 3] = ["kube-proxy", "kubelet", "nginx-proxy"];
 fn five_bare_hosts_become_a_cluster_that_rests_and_is_repaired() -> Outcome {
     let lab = Lab::start(&LabShape::nodes(5))?;
     let windlass = Windlass::new(&lab)?;
-    Cluster::three_control_planes_two_workers(&lab).write(&windlass)?;
+    let mut cluster = Cluster::three_control_planes_two_workers(&lab);
+    cluster.write(&windlass)?;
 
     comes_up(&lab, &windlass)?;
+    snapshots::come_at_once(&lab)?;
     rests(&lab, &windlass)?;
+    snapshots::come_and_go(&lab, &windlass, &mut cluster)?;
     is_repaired(&lab, &windlass)
 }
 
