@@ -75,10 +75,10 @@ fn answering(what: &str, through: &str, windlass: &Windlass, change: impl FnOnce
     let began = Instant::now();
     change()?;
     let took = began.elapsed();
-    let probed = prober.stop();
-    let slowest = probed.slowest;
-    eprintln!("{what}: {took:.1?}; {} answers, the slowest after {slowest:.1?}", probed.answered);
-    assert_eq!(probed.failures, [], "{what}; {} answered", probed.answered);
+    let seen = prober.stop();
+    let slowest = seen.slowest;
+    eprintln!("{what}: {took:.1?}; {} answers, the slowest after {slowest:.1?}", seen.answered);
+    assert_eq!(seen.failures, [], "{what}; {} answered", seen.answered);
     Ok(())
 }
 

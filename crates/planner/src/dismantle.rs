@@ -43,10 +43,10 @@ impl<'a> Planner<'a> {
                         );
                         continue;
                     }
-                    let cleared = self.clear_node(name, facts, kept);
-                    done.extend(cleared.all);
-                    api_servers.extend(cleared.api_server);
-                    members.extend(cleared.etcd);
+                    let gone = self.clear_node(name, facts, kept);
+                    done.extend(gone.all);
+                    api_servers.extend(gone.api_server);
+                    members.extend(gone.etcd);
                     cleaned.insert(name.clone());
                 }
                 NodeSeen::OutOfSight(cause) => away.push((name, cause)),

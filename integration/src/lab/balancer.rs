@@ -4,7 +4,8 @@ use super::Node;
 
 /// nginx with `stream` in front of the API servers of these nodes, at their own port: [`super::Lab::start_balancer`].
 pub fn api_balancer(nodes: &[Node]) -> String {
-    let servers: String = nodes.iter().map(|node| format!("server {}:6443; ", node.address)).collect();
+    let servers: Vec<String> = nodes.iter().map(|node| format!("server {}:6443;", node.address)).collect();
+    let servers = servers.join(" ");
     format!(
         "include /etc/nginx/modules-enabled/*.conf;
          events {{}}
