@@ -3,6 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+/// What is shown to an etcd that is not of the nodes; nobody reads what is in it.
+const EXTERNAL_ETCD: &str = "    path: /demo
+    ca_cert: |
+      -----BEGIN CERTIFICATE-----
+      QQ==
+      -----END CERTIFICATE-----
+    cert: |
+      -----BEGIN CERTIFICATE-----
+      Qg==
+      -----END CERTIFICATE-----
+    key: |
+      -----BEGIN PRIVATE KEY-----
+      Qw==
+      -----END PRIVATE KEY-----";
+
 /// What a generated cluster.yml says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draft {
@@ -22,6 +37,8 @@ pub struct Draft {
     pub sans: BTreeSet<String>,
     /// `services.etcd.snapshot`.
     pub snapshots: bool,
+    /// Whether etcd is not of these nodes: how many members it has then.
+    pub external_etcd: Option<usize>,
     /// `upgrade_strategy.max_unavailable_worker`.
     pub max_unavailable_worker: String,
     /// `upgrade_strategy.max_unavailable_controlplane`.
@@ -72,6 +89,7 @@ impl Draft {
             proxy_bind: None,
             sans: BTreeSet::new(),
             snapshots: true,
+            external_etcd: None,
             max_unavailable_worker: "1".to_owned(),
             max_unavailable_controlplane: 1,
             drain: false,
@@ -136,6 +154,11 @@ impl Draft {
             let mut silent = true;
             if service == "etcd" {
                 let _ = writeln!(text, "    snapshot: {}", self.snapshots);
+                if let Some(members) = self.external_etcd {
+                    let urls: Vec<String> =
+                        (1..=members).map(|member| format!("https://10.9.0.{member}:2379")).collect();
+                    let _ = writeln!(text, "    external_urls: [{}]\n{EXTERNAL_ETCD}", urls.join(", "));
+                }
                 silent = false;
             }
             if let (true, Some(env)) = (service == "kubelet", &self.kubelet_env) {

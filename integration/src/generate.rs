@@ -43,13 +43,22 @@ pub fn cluster(rng: &mut Rng) -> Draft {
     draft.drain = rng.bool();
     ["1", "2", "10%", "30%"][rng.usize(0..4)].clone_into(&mut draft.max_unavailable_worker);
     draft.max_unavailable_controlplane = if rng.u8(0..5) == 0 { 2 } else { 1 };
+    if rng.u8(0..8) == 0 {
+        draft.external_etcd = Some(rng.usize(1..=3));
+        make_sound(&mut draft, rng);
+    }
     draft
 }
 
 /// At least one of each role, and no more than seven members of etcd.
 fn make_sound(draft: &mut Draft, rng: &mut Rng) {
     let pick = |rng: &mut Rng, draft: &Draft| rng.usize(0..draft.nodes.len());
-    if !draft.nodes.iter().any(|node| node.etcd) {
+    if draft.external_etcd.is_some() {
+        for node in &mut draft.nodes {
+            node.etcd = false;
+            node.worker |= !node.control_plane;
+        }
+    } else if !draft.nodes.iter().any(|node| node.etcd) {
         let index = pick(rng, draft);
         draft.nodes[index].etcd = true;
     }
@@ -74,6 +83,7 @@ pub fn edit(draft: &mut Draft, rng: &mut Rng, machines: usize) -> String {
             .iter()
             .any(|node| node.etcd && before.nodes.iter().any(|was| was.machine == node.machine && was.etcd));
         // A cluster whose members are all exchanged at once is a rare wish: keep it rare.
+        let keeps_a_member = keeps_a_member || draft.external_etcd.is_some();
         if *draft != before && (keeps_a_member || rng.u8(0..4) == 0) {
             return what;
         }
@@ -103,6 +113,10 @@ fn one_edit(draft: &mut Draft, rng: &mut Rng, machines: usize) -> String {
             format!("upgrade to 1.{}", draft.minor)
         }
         5 => {
+            if let Some(members) = &mut draft.external_etcd {
+                *members = if *members == 3 { 1 } else { *members + 1 };
+                return format!("an external etcd of {members}");
+            }
             draft.etcd_tag += 1;
             format!("etcd image 3.4.{}", draft.etcd_tag)
         }

@@ -41,6 +41,7 @@ fn fault(rng: &mut Rng, draft: &Draft) -> Fault {
         12..=13 => Fault::DockerRestarts { node },
         14 => Fault::SlowStart { node, factor: rng.u32(2..=15) },
         15 => Fault::DiskFull { node, seconds },
+        16 if draft.external_etcd.is_some() => Fault::ExternalEtcdDown { seconds },
         16 => Fault::RegistryDown { seconds },
         17 => Fault::LedgerLost,
         18 => Fault::EvictionsBlocked,

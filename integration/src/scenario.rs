@@ -26,6 +26,7 @@
 //!
 //! node-2 power-off for 60s                power-on, unreachable, partitioned, reconnected, docker-restarts,
 //!                                         slow-start 10, disk-full; for ever without `for`
+//! external-etcd down for 60s              external-etcd up
 //! registry down for 60s                   days 400 · ledger lost · ledger aged · evictions blocked
 //! on node-2 docker stop etcd              pause, rm -f, rmi IMAGE, recreate NAME [with ARGUMENT],
 //!                                         run other NAME, copy NAME as OTHER

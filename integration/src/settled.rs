@@ -175,6 +175,7 @@ fn object_of(name: &NodeName, node: &NodeWish) -> NodeObject {
         })
         .collect();
     NodeObject {
+        why_not_ready: String::new(),
         ready: Readiness::Ready,
         scheduling: Scheduling::Open,
         owned: Owned { labels: owned.keys().map(copy_of).collect(), taints: taints.clone() },

@@ -25,13 +25,10 @@ fn assert_noticed(what: &str, kind: &str, without: Guardrails, with: Guardrails)
         check_with(property, seed, Catalog::builtin(), guardrails)
             .is_err_and(|told| told.lines().next().is_some_and(|line| line.contains(&broke)))
     };
-    let noticed = (0..SEEDS).find_map(|seed| {
-        LIVES.into_iter().find(|property| breaks(*property, seed, without)).map(|property| (property, seed))
+    let noticed = (0..SEEDS).any(|seed| {
+        LIVES.into_iter().any(|property| breaks(property, seed, without) && !breaks(property, seed, with))
     });
-    let Some((property, seed)) = noticed else {
-        panic!("without `{what}` nothing breaks {kind} in {SEEDS} seeds");
-    };
-    assert!(!breaks(property, seed, with), "{property:?} seed {seed} breaks {kind} with `{what}` too");
+    assert!(noticed, "without `{what}` nothing breaks {kind} in {SEEDS} seeds that holds with it");
 }
 
 /// The planner's rules but one, with the engine's guards on or off; the audit would notice at once.

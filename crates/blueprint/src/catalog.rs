@@ -95,6 +95,17 @@ impl Catalog {
         Some((near, images))
     }
 
+    /// The listed version of the same minor that is nearest to one that is not RKE 1's in form: `v1.24.8`, say.
+    pub(crate) fn near(&self, version: &KubernetesVersion) -> Option<&KubernetesVersion> {
+        let patch = |near: &KubernetesVersion| near.numbers().2.abs_diff(version.numbers().2);
+        self.versions
+            .keys()
+            .filter(|near| !near.suffix.is_empty())
+            .filter(|near| (near.major, near.minor) == (version.major, version.minor))
+            // Of equally near ones the last: the newest build.
+            .min_by_key(|near| (patch(near), std::cmp::Reverse(*near)))
+    }
+
     /// Whether the flags of this version's minor are known.
     pub fn knows_flags_of(&self, version: &KubernetesVersion) -> bool {
         let minor = Minor::of(version);
@@ -104,6 +115,16 @@ impl Catalog {
     /// The first and the last minor version whose flags are known.
     pub fn minors(&self) -> (String, String) {
         (self.minors.first.to_string(), self.minors.last.to_string())
+    }
+
+    /// Whether this is of the versions that windlass is made for; of older ones only RKE 1's flags are known.
+    pub fn supports(&self, version: &KubernetesVersion) -> bool {
+        self.knows_flags_of(version) && self.minors.supported <= Minor::of(version)
+    }
+
+    /// The first minor version that windlass is made for.
+    pub(crate) fn first_supported(&self) -> String {
+        self.minors.supported.to_string()
     }
 
     /// What a component's container is made of.
@@ -125,12 +146,13 @@ struct CatalogFile {
 #[serde(deny_unknown_fields)]
 struct Minors {
     first: Minor,
+    supported: Minor,
     last: Minor,
 }
 
 /// A minor version such as `v1.22`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Minor(u32, u32);
+pub(crate) struct Minor(pub(crate) u32, pub(crate) u32);
 
 impl Minor {
     pub(crate) fn of(version: &KubernetesVersion) -> Self {

@@ -17,20 +17,7 @@ pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
     versions(cluster, problems);
     names_of_nodes(cluster, problems);
     credentials(cluster, problems);
-    external_etcd(cluster, problems);
     not_deployed(cluster, problems);
-}
-
-/// The wish is whole, and plans for it are still to come.
-fn external_etcd(cluster: &Cluster<'_>, problems: &mut Problems) {
-    if !cluster.spec.services.etcd.external_urls.is_empty() {
-        problems.warning(
-            "services.etcd.external_urls",
-            "a cluster on an etcd outside of its nodes is not yet brought up: every plan is refused"
-                .to_owned(),
-            Some("give nodes the role `etcd`, and take the key out".to_owned()),
-        );
-    }
 }
 
 /// Flags by which the components find each other and their keys: with another value a cluster falls apart.
@@ -225,6 +212,7 @@ fn versions(cluster: &Cluster<'_>, problems: &mut Problems) {
             );
         }
     }
+    pod_security_policies(cluster, problems);
     let cloud = spec.cloud_provider.as_ref().and_then(|cloud| cloud.name.as_deref());
     if cloud == Some("aws") && version.at_least(1, 27) {
         problems.error(
@@ -232,6 +220,43 @@ fn versions(cluster: &Cluster<'_>, problems: &mut Problems) {
             format!("Kubernetes has no cloud provider `aws` from 1.27 on, and this is {version}"),
             Some("write `external-aws`, and run Amazon's provider in the cluster".to_owned()),
         );
+    }
+}
+
+/// Pod security policies ended with 1.25; before, nothing starts where there is none that lets it in.
+///
+/// Source: <https://kubernetes.io/docs/concepts/security/pod-security-policy/>.
+fn pod_security_policies(cluster: &Cluster<'_>, problems: &mut Problems) {
+    const POLICY: &str = "PodSecurityPolicy";
+    let (api, version) = (&cluster.spec.services.kube_api, &cluster.images.version);
+    let is_gone = version.at_least(1, 25);
+    if api.pod_security_policy == Some(true) {
+        let (summary, help) = if is_gone {
+            (
+                format!(
+                    "Kubernetes has no pod security policies from 1.25 on, and this is {version}: no effect"
+                ),
+                "take the key out; `pod_security_configuration` is what came after it",
+            )
+        } else {
+            (
+                "no pod starts before there is a policy that lets it in, and RKE 1's own is not yet deployed"
+                    .to_owned(),
+                "apply a PodSecurityPolicy, and roles that may use it, to the cluster yourself",
+            )
+        };
+        problems.warning("services.kube-api.pod_security_policy", summary, Some(help.to_owned()));
+    }
+    for flag in ["enable-admission-plugins", "admission-control"] {
+        let plugins = api.service.extra_args.get(flag);
+        if is_gone && plugins.is_some_and(|plugins| plugins.split(',').any(|plugin| plugin.trim() == POLICY))
+        {
+            problems.warning(
+                &format!("services.kube-api.extra_args.{flag}"),
+                format!("the API server has no admission plugin {POLICY} from 1.25 on, and does not start"),
+                Some("take it out of the list".to_owned()),
+            );
+        }
     }
 }
 
@@ -254,10 +279,15 @@ fn credentials(cluster: &Cluster<'_>, problems: &mut Problems) {
         if registry.ecr_credential_plugin.is_some() {
             problems.warning(
                 &format!("private_registries[{index}].ecr_credential_plugin"),
-                "only kubelet asks Amazon for credentials, by `docker-credential-ecr-login` on the node"
-                    .to_owned(),
+                format!(
+                    "windlass does not ask Amazon for credentials{}; kubelet does, by \
+                     `docker-credential-ecr-login` on the node",
+                    if registry.is_default { ": it cannot pull the system images from this registry" } else { "" }
+                ),
                 Some(
-                    "pull the system images from another registry, or give `user` and `password`".to_owned(),
+                    "give `user: AWS` and the `password` of `aws ecr get-login-password`, pull the system images \
+                     from another registry, or load them onto the nodes beforehand"
+                        .to_owned(),
                 ),
             );
         }
@@ -279,8 +309,9 @@ fn not_deployed(cluster: &Cluster<'_>, problems: &mut Problems) {
     if plugin != NetworkPlugin::None {
         miss(format!("the pod network {}", plugin.as_str()), spec.network.plugin.map(|_| "network.plugin"));
     }
+    let names = if cluster.images.version.at_least(1, 14) { "coredns" } else { "kube-dns" };
     for (section, given, default) in [
-        ("dns", &spec.dns.provider, "coredns"),
+        ("dns", &spec.dns.provider, names),
         ("ingress", &spec.ingress.provider, "nginx"),
         ("monitoring", &spec.monitoring.provider, "metrics-server"),
     ] {

@@ -97,8 +97,16 @@ impl<'a> Cluster<'a> {
 /// What cluster.yml switches on.
 fn features(spec: &ClusterSpec, images: &Images, problems: &mut Problems) -> BTreeSet<Feature> {
     let authentication = &spec.authentication;
-    // Without the section the audit log is on; a section must say so itself. So RKE 1 has it.
-    let audit = spec.services.kube_api.audit_log.as_ref().is_none_or(|log| log.enabled.unwrap_or(false));
+    // Without the section the audit log is on, from these versions on; a section must say so itself. So RKE 1 has it.
+    let audit = match &spec.services.kube_api.audit_log {
+        Some(log) => log.enabled.unwrap_or(false),
+        None => match images.version.numbers() {
+            (1, 15, patch) => patch >= 11,
+            (1, 16, patch) => patch >= 8,
+            (1, 17, patch) => patch >= 4,
+            (major, minor, _) => (major, minor) > (1, 17),
+        },
+    };
     [
         (Feature::Rbac, spec.authorization != Some(AuthorizationMode::None)),
         (

@@ -46,12 +46,18 @@ static TABLES: LazyLock<BTreeMap<Component, Table>> = LazyLock::new(|| {
     serde_yaml::from_str(include_str!("flags.yml")).expect("a test parses the built-in table of flags")
 });
 
-/// What becomes of a flag, without its dashes; components whose flags are not known accept all.
+/// The first minor version whose flags the table knows.
+const FIRST: Minor = Minor(1, 20);
+
+/// What becomes of a flag, without its dashes; components and versions whose flags are not known accept all.
 pub(crate) fn fate(component: Component, flag: &str, version: &KubernetesVersion) -> Fate {
     let Some(Table { known, since, gone }) = TABLES.get(&component) else { return Fate::Known };
     // The programs take `_` for `-`.
     let flag = flag.replace('_', "-");
     let minor = Minor::of(version);
+    if minor < FIRST {
+        return Fate::Known;
+    }
     let first_in = |lists: &BTreeMap<Minor, Words>| {
         lists.iter().find(|(_, words)| words.0.contains(&flag)).map(|(minor, _)| *minor)
     };

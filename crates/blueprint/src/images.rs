@@ -96,6 +96,16 @@ pub(crate) fn choose(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Probl
             format!("the flags of Kubernetes {version} are not known"),
             Some(format!("windlass knows those from {first} to {last}")),
         );
+    } else if !catalog.supports(&version) && lacking.is_empty() {
+        let place = version_origin.as_ref().map_or("kubernetes_version", SpecPath::as_str);
+        problems.warning(
+            place,
+            format!("Kubernetes {version} is older than what windlass is tried with"),
+            Some(format!(
+                "its flags are those that RKE 1 gave it, and are not checked; {} and later are tried",
+                catalog.first_supported()
+            )),
+        );
     } else if !lacking.is_empty() {
         problems.error(
             "kubernetes_version",
@@ -103,10 +113,12 @@ pub(crate) fn choose(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Probl
                 "no images are known for {wished}, and `system_images` does not name {}",
                 lacking.join(", ")
             ),
-            Some(
-                "name them under `system_images`, or take a version that `windlass config --list-version` lists"
+            Some(match catalog.near(wished) {
+                Some(near) => format!("did you mean `{near}`? Else name them under `system_images`"),
+                None => "name them under `system_images`, or take a version that `windlass config \
+                         --list-version` lists"
                     .to_owned(),
-            ),
+            }),
         );
     }
     let etcd = by_key.get("etcd").and_then(|etcd| EtcdVersion::of_image(etcd.image.as_str()));
@@ -116,6 +128,9 @@ pub(crate) fn choose(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Probl
 /// The keys of the images that this cluster needs.
 fn needed(spec: &ClusterSpec) -> Vec<&'static str> {
     let mut keys = vec!["etcd", "kubernetes", "pod_infra_container"];
+    if !spec.services.etcd.external_urls.is_empty() {
+        keys.remove(0);
+    }
     if spec.nodes.iter().any(|node| !node.role.contains(&Role::ControlPlane)) {
         keys.push("nginx_proxy");
     }

@@ -4,17 +4,21 @@ use std::collections::BTreeSet;
 use std::fmt::{Display, Write as _};
 
 use windlass_model::{
-    Blueprint, CertKind, CertPart, CertWish, ContainerSpec, Content, Digest, FileWish, Footprint, NodeWish,
-    OnChange, PidMode, Privilege, Rollout, Usage,
+    Blueprint, CertKind, CertPart, CertWish, ContainerSpec, Content, Digest, EtcdWish, FileWish, Footprint,
+    NodeWish, OnChange, PidMode, Privilege, Rollout, Usage,
 };
 
 /// The blueprint as text, for people and for comparing; it holds no secret.
 pub fn render(blueprint: &Blueprint) -> String {
-    let Blueprint { cluster, version, nodes, certs, foundation, rollout, footprint, origins: _ } = blueprint;
+    let Blueprint { cluster, version, nodes, etcd, certs, foundation, rollout, footprint, origins: _ } =
+        blueprint;
     let mut page = Page::default();
     page.line(0, format_args!("cluster {cluster}, Kubernetes {version}"));
     for (fact, value) in foundation.facts() {
         page.line(1, format_args!("{fact} {value}"));
+    }
+    if let EtcdWish::External { urls, .. } = etcd {
+        page.line(1, format_args!("etcd at {}", urls.join(", ")));
     }
     page.rollout(rollout);
     for (name, node) in nodes {

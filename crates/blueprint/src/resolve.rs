@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use windlass_model::{
-    Blueprint, BlueprintOrigins, Component, DrainOptions, Foundation, HostFacts, Limit, NodeName, Rollout,
-    Secret, SecretName, SpecPath,
+    Blueprint, BlueprintOrigins, Component, DrainOptions, EtcdWish, Foundation, HostFacts, Limit, NodeName,
+    Rollout, Secret, SecretName, SpecPath,
 };
 use windlass_spec::{Cidr, ClusterSpec, MaxUnavailable};
 
@@ -64,7 +64,8 @@ fn blueprint(cluster: &Cluster<'_>, hosts: &BTreeMap<NodeName, HostFacts>) -> Op
         })
         .collect();
 
-    let (foundation, foundation_origins) = foundation(kit)?;
+    let etcd = etcd_of(cluster.spec);
+    let (foundation, foundation_origins) = foundation(kit, &etcd)?;
     let ranges: Vec<Cidr> =
         foundation.service_range.split(',').filter_map(|range| range.parse().ok()).collect();
     let mut footprint = kit.places.footprint();
@@ -75,6 +76,7 @@ fn blueprint(cluster: &Cluster<'_>, hosts: &BTreeMap<NodeName, HostFacts>) -> Op
         cluster: cluster.spec.cluster_name.clone().unwrap_or_else(|| "local".to_owned()),
         version: cluster.images.version.clone(),
         nodes,
+        etcd,
         certs: certificates(cluster, &ranges, &foundation.cluster_domain),
         foundation,
         rollout: rollout(cluster.spec),
@@ -88,8 +90,17 @@ fn blueprint(cluster: &Cluster<'_>, hosts: &BTreeMap<NodeName, HostFacts>) -> Op
     })
 }
 
+fn etcd_of(spec: &ClusterSpec) -> EtcdWish {
+    let etcd = &spec.services.etcd;
+    if etcd.external_urls.is_empty() {
+        return EtcdWish::OfNodes;
+    }
+    let prefix = etcd.path.clone().unwrap_or_else(|| "/registry".to_owned());
+    EtcdWish::External { urls: etcd.external_urls.clone(), prefix }
+}
+
 /// What the components really get, whether by a key of its own or by `extra_args`.
-fn foundation(kit: &Kit) -> Option<(Foundation, BTreeMap<String, SpecPath>)> {
+fn foundation(kit: &Kit, etcd: &EtcdWish) -> Option<(Foundation, BTreeMap<String, SpecPath>)> {
     let mut origins = BTreeMap::new();
     let mut fact = |name: &str, component, flag| {
         let (value, place) = kit.prepared(component)?.shared_flag(flag)?;
@@ -102,16 +113,25 @@ fn foundation(kit: &Kit) -> Option<(Foundation, BTreeMap<String, SpecPath>)> {
         service_range: fact("service_range", Component::KubeApiserver, "service-cluster-ip-range")?,
         pod_range: fact("pod_range", Component::KubeControllerManager, "cluster-cidr")?,
         cluster_domain: fact("cluster_domain", Component::Kubelet, "cluster-domain")?,
+        // Before 1.20 tokens name an issuer that no flag sets, and later API servers take them beside their own:
+        // the upgrade is no change of what the cluster is founded on.
         service_account_issuer: fact(
             "service_account_issuer",
             Component::KubeApiserver,
             "service-account-issuer",
-        )?,
-        etcd_data: format!(
-            "{}:{}",
-            kit.places.footprint().etcd_data,
-            fact("etcd_data", Component::Etcd, "data-dir")?
-        ),
+        )
+        .unwrap_or_else(|| "rke".to_owned()),
+        etcd_data: match etcd {
+            EtcdWish::External { prefix, .. } => {
+                origins.insert("etcd_data".to_owned(), SpecPath::from("services.etcd.path"));
+                Foundation::external_etcd_data(prefix)
+            }
+            EtcdWish::OfNodes => {
+                let (data, place) = kit.prepared(Component::Etcd)?.shared_flag("data-dir")?;
+                origins.extend(place.map(|place| ("etcd_data".to_owned(), place.clone())));
+                format!("{}:{data}", kit.places.footprint().etcd_data)
+            }
+        },
     };
     Some((foundation, origins))
 }

@@ -72,7 +72,11 @@ pub(crate) fn admission(version: &KubernetesVersion, api: &KubeApiSpec) -> Strin
 }
 
 fn ordinary_admission(version: &KubernetesVersion) -> String {
-    let mut text = "apiVersion: apiserver.config.k8s.io/v1
+    // The format is v1 from 1.17 on.
+    let format =
+        if version.at_least(1, 17) { "apiserver.config.k8s.io/v1" } else { "apiserver.k8s.io/v1alpha1" };
+    let mut text = format!(
+        "apiVersion: {format}
 kind: AdmissionConfiguration
 plugins:
 - name: EventRateLimit
@@ -84,7 +88,7 @@ plugins:
       qps: 5000
       burst: 20000
 "
-    .to_owned();
+    );
     if version.at_least(1, 23) {
         let format = if version.at_least(1, 25) { "v1" } else { "v1beta1" };
         write!(

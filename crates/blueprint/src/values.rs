@@ -100,13 +100,16 @@ impl ClusterValues {
         self.set("node_port_range", ports, place_of(api.service_node_port_range.as_ref(), path));
         let pulls = api.always_pull_images.unwrap_or(false);
         let limits = api.event_rate_limit.as_ref().and_then(|limit| limit.enabled).unwrap_or(false);
-        let more: String = [(pulls, ",AlwaysPullImages"), (limits, ",EventRateLimit")]
-            .iter()
-            .filter(|(on, _)| *on)
-            .map(|(_, name)| *name)
-            .collect();
+        let policies = api.pod_security_policy.unwrap_or(false) && !cluster.images.version.at_least(1, 25);
+        let more: String =
+            [(policies, ",PodSecurityPolicy"), (pulls, ",AlwaysPullImages"), (limits, ",EventRateLimit")]
+                .iter()
+                .filter(|(on, _)| *on)
+                .map(|(_, name)| *name)
+                .collect();
         let origin = place_of(api.always_pull_images.as_ref(), "services.kube-api.always_pull_images")
-            .or(place_of(api.event_rate_limit.as_ref(), "services.kube-api.event_rate_limit"));
+            .or(place_of(api.event_rate_limit.as_ref(), "services.kube-api.event_rate_limit"))
+            .or(place_of(api.pod_security_policy.as_ref(), "services.kube-api.pod_security_policy"));
         self.set("more_admission_plugins", more, origin);
 
         let webhook = cluster.spec.authentication.webhook.as_ref();

@@ -77,7 +77,7 @@ fn a_version_of_rke_1_that_is_not_listed_takes_after_its_neighbour() {
     assert_eq!(images["kubernetes"], "rancher/hyperkube:v1.24.8-rancher1");
     assert_eq!(images["etcd"], "rancher/mirrored-coreos-etcd:v3.5.3");
     for unknown in
-        ["v1.24.8", "v1.24.8-rancher1", "v1.24.8-rancherX-1", "v1.19.1-rancher1-1", "v1.99.0-rancher1-1"]
+        ["v1.24.8", "v1.24.8-rancher1", "v1.24.8-rancherX-1", "v1.7.1-rancher1-1", "v1.99.0-rancher1-1"]
     {
         assert!(of(unknown).is_none(), "{unknown}");
     }
@@ -89,4 +89,42 @@ fn the_reference_names_the_default_version_of_the_catalog() {
     let about = schema["properties"]["kubernetes_version"]["description"].as_str().unwrap();
     let default = Catalog::builtin().default_version();
     assert!(about.ends_with(&format!("Default: {default}.")), "{about}");
+}
+
+/// The arguments of every container that a cluster with all that depends on versions has.
+fn arguments(minor: u32) -> Vec<String> {
+    let text = format!(
+        "{NODES}kubernetes_version: v1.{minor}.99\nsystem_images: {{etcd: a/etcd:v3.4.15, kubernetes: a/k:v1.{minor}.99, \
+         nginx_proxy: a/nginx:1, pod_infra_container: a/pause:3}}\nservices: {{kube-api: \
+         {{secrets_encryption_config: {{enabled: true}}, always_pull_images: true}}}}\n"
+    );
+    let blueprint = resolved(&text).blueprint.unwrap_or_else(|| panic!("{text}"));
+    let containers = blueprint.nodes.values().flat_map(|node| &node.containers);
+    containers
+        .flat_map(|(component, wish)| {
+            wish.spec.command.iter().map(move |argument| format!("{component} {argument}"))
+        })
+        .collect()
+}
+
+#[test]
+fn the_arguments_of_each_minor_version_differ_as_frozen_from_those_before() {
+    let mut before = arguments(8);
+    let mut text = format!("v1.8\n  {}\n", before.join("\n  "));
+    for minor in 9..=32 {
+        let now = arguments(minor);
+        writeln!(text, "v1.{minor}").unwrap();
+        for gone in before.iter().filter(|argument| !now.contains(argument)) {
+            writeln!(text, "  - {gone}").unwrap();
+        }
+        for new in now.iter().filter(|argument| !before.contains(argument)) {
+            writeln!(text, "  + {new}").unwrap();
+        }
+        before = now;
+    }
+    let frozen = format!("{}/tests/frozen/arguments-by-minor.txt", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&frozen, &text).unwrap();
+    }
+    assert_eq!(text, fs::read_to_string(&frozen).unwrap_or_default());
 }

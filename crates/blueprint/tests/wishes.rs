@@ -660,7 +660,19 @@ fn a_version_without_images_says_which_ones_it_lacks() {
     assert_eq!(
         problems(named("v1.19.9")),
         [
-            "error: kubernetes_version: the flags of Kubernetes v1.19.9 are not known (windlass knows those from v1.20 to v1.32)",
+            "warning: kubernetes_version: Kubernetes v1.19.9 is older than what windlass is tried with (its flags are those that RKE 1 gave it, and are not checked; v1.20 and later are tried)",
+        ]
+    );
+    assert_eq!(
+        problems(named("v1.7.9")),
+        [
+            "error: kubernetes_version: the flags of Kubernetes v1.7.9 are not known (windlass knows those from v1.8 to v1.32)",
+        ]
+    );
+    assert_eq!(
+        problems(version("v1.12.2")),
+        [
+            "error: kubernetes_version: no images are known for v1.12.2, and `system_images` does not name `etcd`, `kubernetes`, `pod_infra_container` (did you mean `v1.12.3-rancher1-1`? Else name them under `system_images`)",
         ]
     );
 }

@@ -87,7 +87,7 @@ fn config(arguments: &ConfigArguments, printer: &Printer) -> Result<Exit, Troubl
     };
     if arguments.list_version {
         let versions: Vec<String> = if arguments.all {
-            catalog.versions().map(ToString::to_string).collect()
+            catalog.versions().filter(|version| catalog.supports(version)).map(ToString::to_string).collect()
         } else {
             vec![catalog.default_version().to_string()]
         };
@@ -119,7 +119,7 @@ fn config(arguments: &ConfigArguments, printer: &Printer) -> Result<Exit, Troubl
 fn images(catalog: &Catalog, version: Option<&KubernetesVersion>, all: bool) -> Result<String, Trouble> {
     let versions: Vec<&KubernetesVersion> = match version {
         Some(version) => vec![version],
-        None if all => catalog.versions().collect(),
+        None if all => catalog.versions().filter(|version| catalog.supports(version)).collect(),
         None => vec![catalog.default_version()],
     };
     let mut lines: Vec<String> = Vec::new();

@@ -82,7 +82,8 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
             Gate::NodeReady { node } => match fleet.node(node).await? {
                 None => Some("no such node object".to_owned()),
                 Some(object) if object.ready == Readiness::Ready => None,
-                Some(_) => Some("not ready".to_owned()),
+                Some(object) if object.why_not_ready.is_empty() => Some("not ready".to_owned()),
+                Some(object) => Some(format!("not ready: {}", object.why_not_ready)),
             },
         })
     }

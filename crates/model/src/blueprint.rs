@@ -21,6 +21,8 @@ pub struct Blueprint {
     pub version: KubernetesVersion,
     /// What every node should be.
     pub nodes: BTreeMap<NodeName, NodeWish>,
+    /// Where the API servers keep all that they know.
+    pub etcd: EtcdWish,
     /// Every key and certificate of the cluster.
     pub certs: BTreeMap<CertName, CertWish>,
     /// What no live cluster survives a change of.
@@ -31,6 +33,28 @@ pub struct Blueprint {
     pub footprint: Footprint,
     /// Where in cluster.yml the cluster-wide wishes stand.
     pub origins: BlueprintOrigins,
+}
+
+/// Where the API servers keep all that they know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EtcdWish {
+    /// In an etcd of the cluster's own nodes.
+    OfNodes,
+    /// In one that is somebody else's care: its members are never asked and never touched.
+    External {
+        /// Where its members are reached, as cluster.yml has it.
+        urls: Vec<String>,
+        /// Under which its keys stand.
+        prefix: String,
+    },
+}
+
+impl EtcdWish {
+    /// Whether it is somebody else's care.
+    pub fn is_external(&self) -> bool {
+        matches!(self, Self::External { .. })
+    }
 }
 
 /// Where in cluster.yml the cluster-wide wishes stand.
@@ -218,11 +242,25 @@ pub struct Foundation {
     pub cluster_domain: String,
     /// The issuer of service-account tokens.
     pub service_account_issuer: String,
-    /// Where members of etcd keep their data: on the node, a colon, and in the container.
+    /// Where members of etcd keep their data: on the node, a colon, and in the container. Of an etcd that is not of
+    /// the cluster's nodes, the prefix of its keys, in words.
     pub etcd_data: String,
 }
 
+/// How the place of etcd's data begins where that etcd is not of the cluster's nodes.
+const EXTERNAL_ETCD: &str = "an external etcd, under ";
+
 impl Foundation {
+    /// The place of etcd's data where it is in somebody else's etcd, under this prefix.
+    pub fn external_etcd_data(prefix: &str) -> String {
+        format!("{EXTERNAL_ETCD}{prefix}")
+    }
+
+    /// Whether the cluster is founded on somebody else's etcd.
+    pub fn is_on_external_etcd(&self) -> bool {
+        self.etcd_data.starts_with(EXTERNAL_ETCD)
+    }
+
     /// Its facts by the names of the fields.
     pub fn facts(&self) -> [(&'static str, &str); 5] {
         let Self { service_range, pod_range, cluster_domain, service_account_issuer, etcd_data } = self;

@@ -306,6 +306,9 @@ impl KubeSeen {
 pub struct NodeObject {
     /// Whether its Ready condition is true.
     pub ready: Readiness,
+    /// Why that condition is not true, in Kubernetes' words; empty if it is, or if nothing is said.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub why_not_ready: String,
     /// Whether pods may be scheduled on it.
     pub scheduling: Scheduling,
     /// All its labels.

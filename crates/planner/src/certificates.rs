@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{
-    Action, Because, Birth, CertFace, CertKind, CertName, CertSelector, CertWish, EtcdSeen, FileDifference,
-    FileWish, FindingKind, Intent, LastNode, LedgerChange, NodeName, Reason, Role, San, SpecPath, StepId,
+    Action, Because, Birth, CertFace, CertKind, CertName, CertSelector, CertWish, FileDifference, FileWish,
+    FindingKind, Intent, LastNode, LedgerChange, NodeName, Reason, Role, San, SpecPath, StepId,
 };
 
 use crate::builder::StepHandle;
@@ -12,6 +12,9 @@ use crate::planner::Planner;
 
 /// A certificate with fewer days left than this is made anew by the next `up`.
 const RENEW_DAYS_BEFORE_EXPIRY: u64 = 30;
+
+/// What the ledger learns when the cluster's etcd is there for the first time.
+pub(crate) const COME_TO_LIFE: &str = "etcd has come to life";
 
 impl Planner<'_> {
     /// Plans what is minted, the commit of the ledger, and its copies on control-plane nodes.
@@ -61,7 +64,7 @@ impl Planner<'_> {
         let is_held = !self.copies.is_empty()
             || self.nodes_in_sight().any(|(_, _, facts)| facts.ledger.is_some())
             || self.seen.ledger.born == Birth::Born
-            || self.seen.etcd != EtcdSeen::Silent;
+            || self.is_seen_to_live();
         if is_held || !self.rules.durable_first {
             return false;
         }
@@ -173,7 +176,7 @@ impl Planner<'_> {
         if self.seen.ledger.foundation.as_ref() != Some(&self.wish.foundation) {
             change.foundation = Some(self.wish.foundation.clone());
         }
-        change.born = self.seen.ledger.born == Birth::Expected && self.seen.etcd != EtcdSeen::Silent;
+        change.born = self.seen.ledger.born == Birth::Expected && self.is_seen_to_live();
         let unwished: BTreeSet<CertName> = self
             .seen
             .ledger
@@ -355,7 +358,7 @@ fn commit_reasons(minted: usize, change: &LedgerChange) -> Vec<Reason> {
         what.push("what the cluster is founded on".to_owned());
     }
     if *born {
-        what.push("etcd has come to life".to_owned());
+        what.push(COME_TO_LIFE.to_owned());
     }
     what.into_iter().map(|what| Reason::LedgerBehind { what }).collect()
 }

@@ -1,8 +1,7 @@
 //! API server, controller manager and scheduler: brought up all at once, changed one node after another.
 
 use windlass_model::{
-    Action, Because, Component, ContainerState, EtcdSeen, FindingKind, Guard, NodeName, NodeWish, Reason,
-    Role, StepId,
+    Action, Because, Component, ContainerState, FindingKind, Guard, NodeName, NodeWish, Reason, Role, StepId,
 };
 
 use crate::builder::{Lanes, StepHandle};
@@ -38,6 +37,7 @@ impl<'a> Planner<'a> {
         let disturbed: Vec<Disturbance<'a>> =
             nodes.iter().filter_map(|(name, _)| self.disturbance(name)).collect();
         self.roll_control_plane(disturbed, &gaining);
+        self.note_birth_in_external_etcd();
     }
 
     /// What only comes up waits for nothing but what it uses.
@@ -142,7 +142,7 @@ impl<'a> Planner<'a> {
         };
         let blind = self.with_role(Role::ControlPlane).filter(|(name, _)| !self.is_in_sight(name)).count();
         let capacity = if self.rules.hold_while_blind { limit.saturating_sub(blind) } else { limit };
-        let etcd_is_silent = self.seen.etcd == EtcdSeen::Silent;
+        let etcd_is_silent = self.etcd_is_silent();
         // Without etcd no API server works: whether one is sick by itself cannot be told.
         let blames_etcd = etcd_is_silent && self.rules.heal_first && self.etcd_heals.is_empty();
         disturbed.sort_by_key(|node| (node.takes_down_api, node.name));

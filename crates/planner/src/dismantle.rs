@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use windlass_model::{
-    Action, Because, Component, ContainerName, FilePath, FindingKind, Holds, Intent, LedgerChange, Maker,
-    NodeFacts, NodeName, NodeSeen, Reason, Snapshots, StepId,
+    Action, Because, Component, ContainerName, EtcdWish, FilePath, FindingKind, Holds, Intent, LedgerChange,
+    Maker, NodeFacts, NodeName, NodeSeen, Reason, Snapshots, StepId,
 };
 
 use crate::builder::StepHandle;
@@ -80,6 +80,16 @@ impl<'a> Planner<'a> {
                 format!("the snapshots of etcd in {path} are kept"),
                 "they are all that is left of the cluster's data; `--delete-snapshots` removes them too",
                 None,
+            );
+        }
+        if let EtcdWish::External { urls, prefix } = &self.wish.etcd {
+            self.find(
+                FindingKind::Notice,
+                "cluster/etcd",
+                None,
+                format!("all that the cluster knew is kept in the external etcd, under {prefix}"),
+                format!("`etcdctl --endpoints={} del --prefix {prefix}/` removes it too", urls.join(",")),
+                Some("services.etcd.external_urls".into()),
             );
         }
         self.drop_ledger(&cleaned, away.is_empty(), &done);

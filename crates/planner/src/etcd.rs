@@ -14,6 +14,7 @@ use windlass_model::{
 };
 
 use crate::builder::{Lanes, StepHandle};
+use crate::certificates::COME_TO_LIFE;
 use crate::compare::Condition;
 use crate::planner::Planner;
 
@@ -46,6 +47,9 @@ enum Need {
 impl<'a> Planner<'a> {
     /// Plans etcd, but for members that leave: those go when the control plane no longer asks them.
     pub(crate) fn etcd(&mut self) {
+        if self.wish.etcd.is_external() {
+            return;
+        }
         let seen = self.seen;
         match &seen.etcd {
             EtcdSeen::Members(members) => self.etcd_of(members),
@@ -530,18 +534,24 @@ impl<'a> Planner<'a> {
         }
         // Where it lives already, the first commit says so.
         if self.seen.etcd == EtcdSeen::Silent && !self.etcd_heals.is_empty() {
-            let change = LedgerChange { born: true, ..LedgerChange::default() };
-            self.roots_change = true;
-            let born = self.builder.step(
-                StepId::new("cluster", "ledger", "born"),
-                Action::CommitLedger { change },
-                vec![Reason::LedgerBehind { what: "etcd has come to life".to_owned() }],
-                vec![],
-            );
-            self.builder.after_all(born, self.etcd_heals.clone(), Because::Needs);
-            self.builder.after_all(born, self.commit, Because::Needs);
-            self.born = Some(born);
+            let heals = self.etcd_heals.clone();
+            self.commit_birth(heals, COME_TO_LIFE);
         }
+    }
+
+    /// The ledger's note that the cluster lives, after these waits.
+    pub(crate) fn commit_birth(&mut self, waits: Vec<StepHandle>, what: &str) {
+        self.roots_change = true;
+        let change = LedgerChange { born: true, ..LedgerChange::default() };
+        let born = self.builder.step(
+            StepId::new("cluster", "ledger", "born"),
+            Action::CommitLedger { change },
+            vec![Reason::LedgerBehind { what: what.to_owned() }],
+            vec![],
+        );
+        self.builder.after_all(born, waits, Because::Needs);
+        self.builder.after_all(born, self.commit, Because::Needs);
+        self.born = Some(born);
     }
 
     /// The containers that snapshot etcd by a timer: nobody waits for them.

@@ -9,6 +9,7 @@ mod compare;
 mod control_plane;
 mod dismantle;
 mod etcd;
+mod etcd_external;
 mod etcd_silent;
 mod files;
 mod node_objects;

@@ -144,7 +144,7 @@ impl<'a> Planner<'a> {
     /// Looks at every wished file and container of every node in sight, once the certificates to be made are known.
     pub(crate) fn compare(&mut self) {
         let contents = Contents::new(self.seen, &self.minted);
-        let kube_answers = self.kube_answers();
+        let (kube_answers, etcd_is_silent) = (self.kube_answers(), self.etcd_is_silent());
         for node in self.sight.iter_mut() {
             let files = contents.files(node.wish, node.facts);
             let mut conditions: Vec<(Component, Condition)> =
@@ -155,7 +155,7 @@ impl<'a> Planner<'a> {
                     (*kubelet == Condition::Good).then(|| Condition::Sick(vec![Reason::Unregistered]))
                 });
             }
-            excuse_dependents(&mut conditions, self.seen.etcd == EtcdSeen::Silent, kube_answers);
+            excuse_dependents(&mut conditions, etcd_is_silent, kube_answers);
             node.conditions = conditions;
             let differing = files.into_iter().filter(|file| file.wish.content != Content::Ledger);
             node.files = differing.filter_map(|file| Some((file.path, file.wish, file.differs?))).collect();
@@ -201,6 +201,17 @@ impl<'a> Planner<'a> {
             Some(node) => node.object,
             None => self.seen.kube.node(node),
         }
+    }
+
+    /// Whether etcd has no majority. Nobody asks one that is not of the cluster's nodes: it is never said to be
+    /// silent.
+    pub(crate) fn etcd_is_silent(&self) -> bool {
+        self.seen.etcd == EtcdSeen::Silent && !self.wish.etcd.is_external()
+    }
+
+    /// Whether the cluster is seen to live: etcd answers, or an API server does.
+    pub(crate) fn is_seen_to_live(&self) -> bool {
+        self.seen.etcd != EtcdSeen::Silent || (self.wish.etcd.is_external() && self.kube_answers())
     }
 
     pub(crate) fn kube_answers(&self) -> bool {

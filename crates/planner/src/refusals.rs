@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use windlass_model::{
-    Birth, CertKind, Component, EtcdData, EtcdSeen, FindingKind, Foundation, Intent, KubernetesVersion,
-    Maker, NodeName, NodeSeen, NodeTarget, Role,
+    Birth, CertKind, Component, EtcdData, FindingKind, Foundation, Intent, KubernetesVersion, Maker,
+    NodeName, NodeSeen, NodeTarget, Role,
 };
 
 use crate::planner::Planner;
@@ -20,6 +20,7 @@ impl Planner<'_> {
         self.refuse_lost_keys();
         self.refuse_unreadable_secrets();
         self.refuse_new_foundation();
+        self.refuse_other_external_etcd();
         self.refuse_moved_machines();
         self.refuse_version_jumps();
         self.refuse_lost_majority();
@@ -95,6 +96,7 @@ impl Planner<'_> {
             .iter()
             .filter(|(_, node)| node.facts().is_some_and(|facts| facts.etcd_data == EtcdData::Present))
             .map(|(name, _)| name.clone())
+            .chain(self.lives_in_external_etcd())
             .collect();
         if !alive.is_empty() || !self.seen.etcd.members().is_empty() {
             self.refuse(
@@ -128,6 +130,9 @@ impl Planner<'_> {
             return;
         }
         for role in [Role::ControlPlane, Role::Etcd] {
+            if role == Role::Etcd && self.wish.etcd.is_external() {
+                continue;
+            }
             let nodes: Vec<NodeName> = self.wish.with_role(role).map(|(name, _)| name.clone()).collect();
             let in_sight = nodes.iter().filter(|node| self.is_in_sight(node)).count();
             if in_sight * 2 <= nodes.len() {
@@ -146,7 +151,7 @@ impl Planner<'_> {
     /// What the cluster was founded on stays as it is.
     fn refuse_new_foundation(&mut self) {
         let lives = self.seen.ledger.born == Birth::Born
-            || self.seen.etcd != EtcdSeen::Silent
+            || self.is_seen_to_live()
             || self
                 .seen
                 .nodes
@@ -161,7 +166,7 @@ impl Planner<'_> {
                 self.refuse(
                     "cluster",
                     format!("{} cannot change from {from} to {to} while the cluster lives", words(fact)),
-                    advice(&was, fact),
+                    advice(&was, &self.wish.foundation, fact),
                     self.wish.origins.foundation.get(fact).cloned(),
                 );
             }
@@ -251,7 +256,8 @@ impl Planner<'_> {
 
     /// A cluster that has lived and whose data is gone is never started anew.
     fn refuse_lost_majority(&mut self) {
-        if self.seen.ledger.born != Birth::Born || self.seen.etcd != EtcdSeen::Silent {
+        let was_external = self.seen.ledger.foundation.as_ref().is_some_and(Foundation::is_on_external_etcd);
+        if self.seen.ledger.born != Birth::Born || !self.etcd_is_silent() || was_external {
             return;
         }
         let etcd_nodes: BTreeSet<&NodeName> = self
@@ -283,6 +289,10 @@ impl Planner<'_> {
     }
 }
 
+/// What to do where another etcd is wished.
+const ETCD_STAYS: &str = "leave `services.etcd` and the role etcd as they were: everything that the cluster knows \
+                          is there. To move it, build a second cluster where it shall be, and move the workloads";
+
 fn words(fact: &str) -> &str {
     match fact {
         "service_range" => "the range of Service addresses",
@@ -293,7 +303,10 @@ fn words(fact: &str) -> &str {
     }
 }
 
-fn advice(was: &Foundation, fact: &str) -> String {
+fn advice(was: &Foundation, wished: &Foundation, fact: &str) -> String {
+    if fact == "etcd_data" && (was.is_on_external_etcd() || wished.is_on_external_etcd()) {
+        return ETCD_STAYS.to_owned();
+    }
     let value = was.facts().into_iter().find(|(name, _)| *name == fact).map_or("", |(_, value)| value);
     format!("say {value} as before; for another value, build a second cluster and move the workloads there")
 }

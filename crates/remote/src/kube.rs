@@ -108,6 +108,8 @@ struct Condition {
     #[serde(rename = "type")]
     kind: String,
     status: String,
+    #[serde(default)]
+    message: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -155,9 +157,12 @@ impl NodeReply {
     }
 
     fn object(&self) -> NodeObject {
-        let is_ready = self.status.conditions.iter().any(|it| it.kind == "Ready" && it.status == "True");
+        let condition = self.status.conditions.iter().find(|condition| condition.kind == "Ready");
+        let is_ready = condition.is_some_and(|condition| condition.status == "True");
+        let why = condition.filter(|_| !is_ready).map(|condition| condition.message.clone());
         NodeObject {
             ready: if is_ready { Readiness::Ready } else { Readiness::NotReady },
+            why_not_ready: why.unwrap_or_default(),
             scheduling: match (self.spec.unschedulable, self.is_marked()) {
                 (false, _) => Scheduling::Open,
                 (true, true) => Scheduling::CordonedByWindlass,

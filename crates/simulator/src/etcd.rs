@@ -33,10 +33,29 @@ pub(crate) struct Cluster {
     /// Whether one with the same founders had lived before and nothing of it was left.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) reborn: bool,
+    #[serde(skip_serializing_if = "Seat::is_usual")]
+    pub(crate) seat: Seat,
     pub(crate) leader: Option<MemberId>,
     /// Until when nobody leads, after a leader was lost.
     pub(crate) election_until: u64,
     pub(crate) kube: KubeState,
+}
+
+/// Where the members of a cluster are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Seat {
+    #[default]
+    OnMachines,
+    /// On none of the machines: the whole of it is up or down.
+    Elsewhere,
+}
+
+impl Seat {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+    fn is_usual(&self) -> bool {
+        *self == Self::OnMachines
+    }
 }
 
 /// A member as the others know it.
@@ -109,12 +128,21 @@ fn id_of(parts: &[&str]) -> u64 {
     u64::from_str_radix(&digest["sha256:".len()..][..16], 16).unwrap_or_default() >> 1
 }
 
+/// The cluster whose keys stand under this prefix in the etcd that is on none of the machines.
+pub(crate) fn external_cluster(prefix: &str) -> u64 {
+    id_of(&["external", prefix])
+}
+
 /// A member's id, from its peer address and the token (`NewMember` in `membership/member.go`).
 fn founder_id(peer_url: &str, token: &str) -> MemberId {
     MemberId(id_of(&["member", peer_url, token]))
 }
 
 impl Cluster {
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.seat == Seat::Elsewhere
+    }
+
     pub(crate) fn voters(&self) -> usize {
         self.members.values().filter(|member| member.vote == Vote::Voter).count()
     }
@@ -175,6 +203,34 @@ impl World {
             }
             if !changed {
                 return views;
+            }
+        }
+    }
+
+    /// Clusters come to life in the external etcd as soon as an API server works there.
+    pub(crate) fn guests_settle(&mut self) {
+        let served: BTreeSet<u64> = self.view.nodes.iter().filter_map(|node| node.api).collect();
+        for id in served {
+            let is_one =
+                |(other, cluster): (&u64, &Cluster)| *other != id && cluster.lived && !cluster.dismantled;
+            let others = self.clusters.iter().any(is_one);
+            let begins = match self.clusters.get_mut(&id) {
+                None => true,
+                Some(cluster) => {
+                    // What was left there by a cluster that was removed is taken on by the next one.
+                    cluster.dismantled &= !cluster.is_elsewhere() || self.run.rules.dismantling;
+                    false
+                }
+            };
+            if begins {
+                self.clusters
+                    .insert(id, Cluster { seat: Seat::Elsewhere, lived: true, ..Cluster::default() });
+                if others {
+                    self.violate(
+                        ViolationKind::Split,
+                        "a second cluster lives in the external etcd".to_owned(),
+                    );
+                }
             }
         }
     }

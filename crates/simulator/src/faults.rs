@@ -90,6 +90,14 @@ pub enum Fault {
         #[serde(default)]
         seconds: Option<u64>,
     },
+    /// The etcd that is on none of the machines answers nobody.
+    ExternalEtcdDown {
+        /// For how many seconds; for ever where absent.
+        #[serde(default)]
+        seconds: Option<u64>,
+    },
+    /// It answers again.
+    ExternalEtcdUp,
     /// Days pass in a moment.
     DaysPass {
         /// How many.
@@ -306,6 +314,7 @@ pub(crate) enum Happening {
     DiskReturns(NodeName),
     DockerReturns(NodeName),
     RegistryReturns,
+    ExternalEtcdReturns,
 }
 
 /// How long Docker takes to restart.
@@ -334,6 +343,7 @@ impl World {
                 }
             }
             Happening::RegistryReturns => self.registry = Service::Up,
+            Happening::ExternalEtcdReturns => self.external_etcd = Service::Up,
         }
         self.touch();
     }
@@ -400,6 +410,11 @@ impl World {
                 self.registry = Service::Down;
                 self.later(*seconds, || Happening::RegistryReturns);
             }
+            Fault::ExternalEtcdDown { seconds } => {
+                self.external_etcd = Service::Down;
+                self.later(*seconds, || Happening::ExternalEtcdReturns);
+            }
+            Fault::ExternalEtcdUp => self.external_etcd = Service::Up,
             Fault::DaysPass { days } => self.start.0 = self.start.0.plus_days(*days),
             Fault::LedgerLost => self.shelf.lose(),
             Fault::LedgerAged => self.shelf.age(),

@@ -265,6 +265,11 @@ impl World {
         if dismantling && matches!(deed, Deed::DeleteLedger) {
             self.clusters.values_mut().for_each(|cluster| cluster.dismantled = true);
         }
+        // Of one whose etcd is elsewhere nothing is left to go but the containers.
+        if dismantling && matches!(deed, Deed::Remove { .. }) {
+            let external = self.clusters.values_mut().filter(|cluster| cluster.is_elsewhere());
+            external.for_each(|cluster| cluster.dismantled = true);
+        }
     }
 
     fn leaders(&self) -> Vec<(u64, MemberId)> {

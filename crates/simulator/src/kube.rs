@@ -316,6 +316,7 @@ impl World {
 
     fn object(&self, id: u64, name: &NodeName, object: &NodeState) -> NodeObject {
         NodeObject {
+            why_not_ready: String::new(),
             ready: if self.is_ready(id, name, object) { Readiness::Ready } else { Readiness::NotReady },
             scheduling: match object.cordon {
                 Cordon::Open => Scheduling::Open,

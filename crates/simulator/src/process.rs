@@ -64,7 +64,10 @@ pub(crate) struct EtcdWork {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ApiWork {
     pub(crate) etcd_servers: Vec<String>,
+    pub(crate) etcd_prefix: String,
     pub(crate) etcd: Tls,
+    /// Whether what it shows to etcd, and believes of it, is somebody else's.
+    pub(crate) is_a_guest: bool,
     pub(crate) serving: Tls,
 }
 
@@ -301,6 +304,28 @@ impl Start<'_> {
         }
     }
 
+    /// Whether a pair, and the authority beside it, are PEM texts that windlass has not made.
+    fn has_foreign_pair(
+        &self,
+        (cert, key): (&str, &str),
+        authority: &str,
+        loaded: &LoadedFiles,
+        keys: &Keys,
+    ) -> bool {
+        let holds = |flag, block: &str| {
+            let file = self.flag(flag).and_then(|path| self.file(path, loaded));
+            file.is_some_and(|file| {
+                file.text().starts_with("-----BEGIN ")
+                    && file.text().contains(block)
+                    && keys.certificate(&file.digest).is_none()
+                    && keys.of_key(&file.digest).is_none()
+            })
+        };
+        holds(cert, " CERTIFICATE-----")
+            && holds(key, " PRIVATE KEY-----")
+            && holds(authority, " CERTIFICATE-----")
+    }
+
     fn trust(&self, path: Option<&str>, loaded: &LoadedFiles, keys: &Keys) -> Option<Vec<Digest>> {
         path.map(|path| self.file(path, loaded).map(|file| authorities(file, keys)).unwrap_or_default())
     }
@@ -342,17 +367,23 @@ impl Start<'_> {
     }
 
     fn api(&self, loaded: &LoadedFiles, keys: &Keys, program: &mut Program) -> Result<ApiWork, String> {
+        let is_a_guest =
+            self.has_foreign_pair(("etcd-certfile", "etcd-keyfile"), "etcd-cafile", loaded, keys);
+        let pair = if is_a_guest {
+            None
+        } else {
+            self.flagged_pair(("etcd-certfile", "etcd-keyfile"), loaded, keys, program)?
+        };
         let work = ApiWork {
+            is_a_guest,
+            etcd_prefix: self.flag("etcd-prefix").unwrap_or("/registry").to_owned(),
             etcd_servers: self
                 .flag("etcd-servers")
                 .ok_or("--etcd-servers must be specified")?
                 .split(',')
                 .map(|url| host_of(url).to_owned())
                 .collect(),
-            etcd: Tls {
-                cert: self.flagged_pair(("etcd-certfile", "etcd-keyfile"), loaded, keys, program)?,
-                trust: self.trust(self.flag("etcd-cafile"), loaded, keys),
-            },
+            etcd: Tls { cert: pair, trust: self.trust(self.flag("etcd-cafile"), loaded, keys) },
             serving: Tls {
                 cert: self.flagged_pair(("tls-cert-file", "tls-private-key-file"), loaded, keys, program)?,
                 trust: self.trust(self.flag("client-ca-file"), loaded, keys),

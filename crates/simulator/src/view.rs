@@ -11,9 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use windlass_model::{Component, MemberId, NodeName, Usage};
 
 use crate::docker::{Container, Phase};
-use crate::etcd::{Boot, client_may_talk};
+use crate::etcd::{Boot, Cluster, client_may_talk, external_cluster};
 use crate::process::{ApiWork, ClientWork, Program, Work};
-use crate::world::{Link, Power, World};
+use crate::world::{Link, Power, Service, World};
 
 /// What was worked out last.
 #[derive(Clone, Debug)]
@@ -99,6 +99,7 @@ impl World {
             }
         }
         self.view.nodes = nodes;
+        self.guests_settle();
         for machine in 0..self.nodes.len() {
             self.view.nodes[machine].proxy = self.finds_upstream(machine, &mut until);
         }
@@ -163,7 +164,10 @@ impl World {
     /// The cluster that an API server reaches by any of its `--etcd-servers`.
     fn etcd_behind(&self, machine: usize, api: &ApiWork) -> Option<u64> {
         api.etcd_servers.iter().find_map(|host| {
-            let other = self.machine_at(machine, host)?;
+            let Some(other) = self.machine_at(machine, host) else {
+                let reaches = self.external_etcd == Service::Up && self.nodes[machine].peers == Link::Open;
+                return (api.is_a_guest && reaches).then(|| external_cluster(&api.etcd_prefix));
+            };
             let (member, boot, _) = self.etcd_work(other)?;
             let Boot::Member { cluster, id } = boot else { return None };
             let serves = self.view.clusters.get(cluster).is_some_and(|view| view.serves(*id));
@@ -264,7 +268,9 @@ impl World {
     }
 
     fn take_marks(&mut self) -> Marks {
-        let etcd_serves = self.view.clusters.values().any(|cluster| cluster.leader.is_some());
+        let is_external = self.clusters.values().any(Cluster::is_elsewhere);
+        let etcd_serves = self.view.clusters.values().any(|cluster| cluster.leader.is_some())
+            || (is_external && self.external_etcd == Service::Up);
         // One that is cut off from the others still serves its own machine, and says of itself that it is well.
         let serves = |machine: &usize| self.view.nodes[*machine].api.is_some();
         let serving_apis: BTreeSet<usize> = (0..self.nodes.len()).filter(serves).collect();

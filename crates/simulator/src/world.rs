@@ -40,6 +40,9 @@ pub struct World {
     pub(crate) shelf: Shelf,
     #[serde(skip_serializing_if = "Service::is_up")]
     pub(crate) registry: Service,
+    /// The etcd that is on none of the machines.
+    #[serde(skip_serializing_if = "Service::is_up")]
+    pub(crate) external_etcd: Service,
     /// What is going to happen by itself.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) later: Vec<Later>,

@@ -222,6 +222,16 @@ impl Walk<'_, '_> {
             Path::Item(..) => format!("`{path}`"),
         };
         let (must, help) = match (kind, &node.value) {
+            (Kind::Integer | Kind::Number | Kind::Flag, Value::Scalar(scalar))
+                if !scalar.quoted && scalar.text.contains(" //") =>
+            {
+                let must = match kind {
+                    Kind::Integer => "a whole number",
+                    Kind::Number => "a number",
+                    _ => "true or false",
+                };
+                (must, Some("a comment begins with `#`"))
+            }
             (
                 Kind::Text
                 | Kind::Secret

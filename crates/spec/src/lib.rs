@@ -23,6 +23,7 @@ mod scalar;
 mod schema;
 mod source_map;
 mod spec;
+mod spelling;
 mod view;
 mod yaml;
 

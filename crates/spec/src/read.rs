@@ -23,6 +23,7 @@ use crate::lines::without_mark;
 use crate::path::Path;
 use crate::report::Reports;
 use crate::scalar;
+use crate::spelling;
 use crate::view::View;
 use crate::yaml::{self, Finding, Span, Value, What};
 
@@ -95,7 +96,8 @@ fn read_text(text: &str, strictness: Strictness) -> Reading {
                     draft.help("it needs at least `nodes`");
                     None
                 }
-                Some((Value::Map(entries), span)) => {
+                Some((Value::Map(mut entries), span)) => {
+                    spelling::settle(&mut entries, strictness, &mut reports);
                     conform(&entries, strictness, &mut reports);
                     cluster::cluster(View::new(&entries, span, &Path::Top), &mut reports)
                 }
@@ -133,7 +135,9 @@ fn tell(finding: Finding, reports: &mut Reports<'_>) {
                 .help("remove what follows `---`, or keep it in a file of its own");
         }
         What::KeyNotText => {
-            reports.error(&path, span, "a key must be a text, not a list or a map");
+            reports
+                .error(&path, span, "a key must be a text, not a list or a map")
+                .help("if `{{ … }}` stands for something, fill in the template first");
         }
         What::MergeOfNoMap => {
             reports

@@ -21,6 +21,11 @@ pub(super) fn read(said: &str, block: Option<String>) -> Result<Fault, String> {
             ("down", time) => Ok(Fault::RegistryDown { seconds: for_seconds(time)? }),
             _ => Err("the registry is `down`, or `down for 60s`".to_owned()),
         },
+        "external-etcd" => match cut(rest) {
+            ("down", time) => Ok(Fault::ExternalEtcdDown { seconds: for_seconds(time)? }),
+            ("up", "") => Ok(Fault::ExternalEtcdUp),
+            _ => Err("the external etcd is `up`, `down`, or `down for 60s`".to_owned()),
+        },
         "days" => Ok(Fault::DaysPass { days: number(rest)? }),
         "ledger" => match rest {
             "lost" => Ok(Fault::LedgerLost),

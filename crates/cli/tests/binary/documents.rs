@@ -41,6 +41,16 @@ fn the_example_is_a_plan_for_machines_as_it_names_them() {
 }
 
 #[test]
+fn the_first_cluster_of_the_guide_is_sound() {
+    let guide = std::fs::read_to_string(root().join("docs/guides/first-cluster.md")).unwrap();
+    let (_, rest) = guide.split_once("```yaml\n").unwrap();
+    let (config, _) = rest.split_once("```").unwrap();
+    let lab = Lab::new("first").with("cluster.yml", config).with("world.yml", "bare: 5\n");
+    assert_eq!(lab.run(&["validate", "--strict"]).status.code(), Some(0));
+    assert_eq!(lab.run(&["up", "--simulate", "world.yml"]).status.code(), Some(0));
+}
+
+#[test]
 fn the_guide_can_be_followed() {
     let guide = root().join("docs/guides/simulate");
     let read = |name: &str| std::fs::read_to_string(guide.join(name)).unwrap();

@@ -236,6 +236,15 @@ fn roles(view: View<'_, '_>, reports: &mut Reports<'_>) -> (Roles, bool) {
         known = false;
         let place = index.map_or_else(|| path.to_string(), |index| path.item(index).to_string());
         let draft = reports.error(place, span, format!("unknown role `{}`", brief(text)));
+        let listed: Option<Vec<&str>> = text
+            .split([',', ' ', '|', '+', '/'])
+            .filter(|word| !word.is_empty())
+            .map(|word| role(word).map(Role::as_str))
+            .collect();
+        if let Some(listed) = listed.filter(|listed| listed.len() > 1) {
+            draft.help(format!("several are a list: `[{}]`", listed.join(", ")));
+            continue;
+        }
         match meant(text) {
             Some(meant) => draft.help(format!("did you mean `{meant}`?")),
             None => draft.help("the roles are controlplane, etcd and worker"),

@@ -264,6 +264,7 @@ fn kube_api(view: View<'_, '_>, reports: &mut Reports<'_>) -> KubeApiSpec {
         service: service(view, reports),
         service_cluster_ip_range: ranges(view, "service_cluster_ip_range", reports),
         service_node_port_range: port_range(view, "service_node_port_range", reports),
+        pod_security_policy: view.flag("pod_security_policy"),
         always_pull_images: view.flag("always_pull_images"),
         audit_log: view
             .entry("audit_log")

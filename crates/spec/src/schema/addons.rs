@@ -10,6 +10,8 @@ pub(crate) const NETWORK: &[Key] = &[
         .or("canal"),
     key("options", Options(NETWORK_OPTIONS), "settings of the plugin"),
     integer("mtu", "the largest packet; not with flannel").or("0"),
+    flag("enable_br_netfilter", "load the kernel module br_netfilter on every node")
+        .idle("windlass loads no kernel modules: let the nodes load it as they boot"),
     text_map("node_selector", "labels of the nodes that the plugin runs on"),
     section("update_strategy", DAEMON_SET_STRATEGY, "how its DaemonSets are updated"),
     key("tolerations", Sections(TOLERATION), "what its Deployments tolerate"),

@@ -17,6 +17,19 @@ pub(crate) const OF_API_SERVER: [&[Key]; 10] = [
     KMS,
 ];
 
+/// The formats that cluster.yml embeds; what is in them is Kubernetes' own too.
+pub(crate) const OF_KUBERNETES: [&[Key]; 9] = [
+    TOLERATION,
+    DAEMON_SET_STRATEGY,
+    DEPLOYMENT_STRATEGY,
+    ENV_VAR,
+    VOLUME_MOUNT,
+    AUDIT_POLICY,
+    ADMISSION_CONFIGURATION,
+    EVENT_RATE_LIMIT_CONFIGURATION,
+    ENCRYPTION_CONFIGURATION,
+];
+
 const API_VERSION: Key = text("apiVersion", "the version of the format");
 const KIND: Key = text("kind", "the kind of the format");
 

@@ -4,7 +4,7 @@ use super::Kind::{Section, TextsMap, Word};
 use super::kubernetes::{
     ADMISSION_CONFIGURATION, AUDIT_POLICY, ENCRYPTION_CONFIGURATION, EVENT_RATE_LIMIT_CONFIGURATION,
 };
-use super::{Key, flag, gone, integer, key, secret, section, text, text_map, texts};
+use super::{Key, flag, integer, key, secret, section, text, text_map, texts};
 
 const NO_WINDOWS: &str = "windlass runs no Windows nodes";
 
@@ -89,7 +89,7 @@ pub(crate) const KUBE_API: &[Key] = service![
     section("audit_log", AUDIT_LOG, "the log of all requests").or("on, where the section is absent"),
     section("admission_configuration", ADMISSION_CONFIGURATION, "settings of admission plugins"),
     section("event_rate_limit", EVENT_RATE_LIMIT, "limit how many events are accepted"),
-    gone("pod_security_policy", "RKE 1 dropped it: Kubernetes 1.25 has no pod security policies"),
+    flag("pod_security_policy", "the admission plugin PodSecurityPolicy, before 1.25").or("false"),
 ];
 
 pub(crate) const SECRETS_ENCRYPTION: &[Key] = &[

@@ -115,6 +115,8 @@ pub struct KubeApiSpec {
     pub service_cluster_ip_range: Vec<Cidr>,
     /// `service_node_port_range`.
     pub service_node_port_range: Option<PortRange>,
+    /// `pod_security_policy`: the admission plugin `PodSecurityPolicy`, which is gone from 1.25 on.
+    pub pod_security_policy: Option<bool>,
     /// `always_pull_images`: the admission plugin of that name.
     pub always_pull_images: Option<bool>,
     /// `audit_log`.

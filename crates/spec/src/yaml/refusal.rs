@@ -18,6 +18,16 @@ pub(crate) struct Syntax {
 /// The parser's refusal in words that say what to do, where more is known than "unexpected".
 pub(super) fn refusal(text: &str, error: &ScanError) -> Syntax {
     let at = byte_offset(text, *error.marker());
+    if let Some((at, blank)) = odd_indentation(text, at) {
+        return Syntax {
+            at,
+            summary: format!(
+                "not YAML: the line begins with a blank that is no space (U+{:04X})",
+                u32::from(blank)
+            ),
+            help: Some("indent it by spaces: text copied from a web page often has such blanks"),
+        };
+    }
     let (summary, help) = match error.kind() {
         ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation | ErrorKind::TabInIndentation => {
             ("a tab cannot indent".to_owned(), Some("YAML indents by spaces alone"))
@@ -62,7 +72,33 @@ pub(super) fn refusal(text: &str, error: &ScanError) -> Syntax {
         ErrorKind::SimpleKeyExpected => {
             ("a line that is neither `key: value` nor `- item`".to_owned(), Some("is a `:` missing?"))
         }
-        _ => (error.info(), None),
+        _ => {
+            let why = error.info();
+            let is_escape = why.contains("hexadecimal") || why.contains("escape");
+            let help = "between double quotes a backslash begins an escape: use single quotes for a path";
+            (why, is_escape.then_some(help))
+        }
     };
     Syntax { at, summary: format!("not YAML: {summary}"), help }
+}
+
+/// The first blank other than a space in the indentation of a line up to that at which reading stopped.
+fn odd_indentation(text: &str, at: usize) -> Option<(usize, char)> {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        if start > at {
+            return None;
+        }
+        let mut letters = line.char_indices().take_while(|(_, letter)| is_blank(*letter));
+        if let Some((offset, blank)) = letters.find(|(_, letter)| !letter.is_ascii()) {
+            return Some((start + offset, blank));
+        }
+        start += line.len();
+    }
+    None
+}
+
+/// Whether it looks like a blank: also those of no width, which Unicode does not count as white space.
+fn is_blank(letter: char) -> bool {
+    (letter.is_whitespace() && letter != '\n' && letter != '\r') || matches!(letter, '\u{200B}' | '\u{FEFF}')
 }

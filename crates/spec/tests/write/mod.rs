@@ -247,6 +247,7 @@ fn kube_api_of(spec: &KubeApiSpec) -> Value {
         service: common,
         service_cluster_ip_range,
         service_node_port_range,
+        pod_security_policy,
         always_pull_images,
         audit_log,
         pod_security,
@@ -278,7 +279,7 @@ fn kube_api_of(spec: &KubeApiSpec) -> Value {
         json!({
             "service_cluster_ip_range": ranges(service_cluster_ip_range),
             "service_node_port_range": service_node_port_range.map(|range| range.to_string()),
-            "always_pull_images": always_pull_images, "audit_log": audit,
+            "pod_security_policy": pod_security_policy, "always_pull_images": always_pull_images, "audit_log": audit,
             "pod_security_configuration": pod_security.map(windlass_spec::PodSecurity::as_str),
             "secrets_encryption_config": encryption, "admission_configuration": admission_configuration,
             "event_rate_limit": limit,
