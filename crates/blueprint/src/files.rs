@@ -7,6 +7,7 @@ use windlass_model::{
     CertName, CertPart, Content, FilePath, FileWish, Footprint, Holds, Mode, NodeName, Owner, Role,
     SecretName, SpecPath,
 };
+use windlass_spec::NetworkPlugin;
 
 use crate::catalog::Feature;
 use crate::certificates::{
@@ -25,6 +26,14 @@ pub(crate) struct Places {
     prefix: String,
     /// The files by their paths without the prefix, for all roles and features.
     files: BTreeMap<String, File>,
+    network: Network,
+}
+
+/// Who brings the network for pods, and thus to whom belongs what its plugins have on nodes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Network {
+    Wished,
+    Users,
 }
 
 /// One file and the nodes that should have it.
@@ -87,7 +96,11 @@ impl File {
 impl Places {
     /// The files under `prefix`, which is empty for `/`.
     pub(crate) fn new(cluster: &Cluster<'_>, prefix: &str) -> Self {
-        let mut places = Self { prefix: prefix.to_owned(), files: BTreeMap::new() };
+        let network = match cluster.spec.network.plugin {
+            Some(NetworkPlugin::None) => Network::Users,
+            _ => Network::Wished,
+        };
+        let mut places = Self { prefix: prefix.to_owned(), files: BTreeMap::new(), network };
         places.add_authorities();
         for leaf in LEAVES.iter().chain([&KUBELET_SERVING]) {
             places.add_leaf(leaf, cluster);
@@ -152,14 +165,14 @@ impl Places {
             (under("/var/lib/cni"), Holds::Network),
             (under("/var/log/kube-audit"), Holds::Logs),
             // No prefix is put before these.
-            ("/etc/cni".into(), Holds::Network),
-            ("/opt/cni".into(), Holds::Network),
-            ("/var/lib/calico".into(), Holds::Network),
-            ("/var/run/calico".into(), Holds::Network),
             ("/var/log/containers".into(), Holds::Logs),
             ("/var/log/pods".into(), Holds::Logs),
             ("/opt/rke/etcd-snapshots".into(), Holds::Snapshots),
         ]);
+        if self.network == Network::Wished {
+            let plugins = ["/etc/cni", "/opt/cni", "/var/lib/calico", "/var/run/calico"];
+            footprint.directories.extend(plugins.map(|path| (path.into(), Holds::Network)));
+        }
         if self.has_prefix() {
             // kubelet's directory of volume plugins stays where it is.
             footprint.directories.insert("/var/lib/kubelet/volumeplugins".into(), Holds::PodState);

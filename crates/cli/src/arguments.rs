@@ -152,6 +152,7 @@ Examples:
     /// Remove the cluster from all its nodes.
     ///
     /// Containers, files, data of etcd and of pods go; pulled images stay, and so do snapshots of etcd.
+    /// With `network.plugin: none`, what the network has in /etc/cni and /opt/cni is yours and stays.
     #[command(after_long_help = "\
 Examples:
   windlass remove                                asks first

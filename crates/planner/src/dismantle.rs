@@ -10,6 +10,13 @@ use windlass_model::{
 use crate::builder::StepHandle;
 use crate::planner::Planner;
 
+/// The steps that clear a node.
+struct Cleared {
+    all: Vec<StepHandle>,
+    api_server: Option<StepHandle>,
+    etcd: Option<StepHandle>,
+}
+
 impl<'a> Planner<'a> {
     /// Plans the removal of the whole cluster from every node in sight.
     pub(crate) fn dismantle(&mut self) {
@@ -20,6 +27,7 @@ impl<'a> Planner<'a> {
         let mut done = Vec::new();
         let mut cleaned: BTreeSet<NodeName> = BTreeSet::new();
         let mut away = Vec::new();
+        let (mut api_servers, mut members) = (Vec::new(), Vec::new());
         let seen = self.seen;
         for (name, node) in &seen.nodes {
             match node {
@@ -35,11 +43,18 @@ impl<'a> Planner<'a> {
                         );
                         continue;
                     }
-                    done.extend(self.clear_node(name, facts, kept));
+                    let gone = self.clear_node(name, facts, kept);
+                    done.extend(gone.all);
+                    api_servers.extend(gone.api_server);
+                    members.extend(gone.etcd);
                     cleaned.insert(name.clone());
                 }
                 NodeSeen::OutOfSight(cause) => away.push((name, cause)),
             }
+        }
+        for member in members {
+            // An API server that is told to end waits for etcd, to say there that it is gone.
+            self.builder.after_all(member, api_servers.iter().copied(), Because::RemoveLast);
         }
         for (name, cause) in &away {
             self.find(
@@ -85,7 +100,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Clears one node: containers, pods, then files and directories.
-    fn clear_node(&mut self, name: &'a NodeName, facts: &'a NodeFacts, kept: &[Holds]) -> Vec<StepHandle> {
+    fn clear_node(&mut self, name: &'a NodeName, facts: &'a NodeFacts, kept: &[Holds]) -> Cleared {
         let ours: Vec<&ContainerName> = facts
             .containers
             .iter()
@@ -95,11 +110,15 @@ impl<'a> Planner<'a> {
             .map(|(container, _)| container)
             .collect();
         let mut removed = Vec::new();
-        let mut kubelet = None;
+        let (mut kubelet, mut proxy, mut api_server, mut etcd) = (None, None, None, None);
         for container in ours {
             let step = self.remove_container(name, container, vec![], Reason::Dismantled);
-            if Component::of_container(container) == Some(Component::Kubelet) {
-                kubelet = Some(step);
+            match Component::of_container(container) {
+                Some(Component::Kubelet) => kubelet = Some(step),
+                Some(Component::KubeProxy) => proxy = Some(step),
+                Some(Component::KubeApiserver) => api_server = Some(step),
+                Some(Component::Etcd) => etcd = Some(step),
+                _ => {}
             }
             removed.push(step);
         }
@@ -110,7 +129,8 @@ impl<'a> Planner<'a> {
                 vec![Reason::Dismantled],
                 vec![],
             );
-            self.builder.after_all(pods, kubelet, Because::Needs);
+            // kubelet would start them anew, and kube-proxy write its rules anew.
+            self.builder.after_all(pods, kubelet.into_iter().chain(proxy), Because::Needs);
             removed.push(pods);
         }
         let paths: BTreeSet<FilePath> = self.traces(facts, kept);
@@ -124,7 +144,7 @@ impl<'a> Planner<'a> {
             self.builder.after_all(remove, removed.iter().copied(), Because::RemoveLast);
             removed.push(remove);
         }
-        removed
+        Cleared { all: removed, api_server, etcd }
     }
 
     /// The ledger goes when nothing is left that would need it.

@@ -239,7 +239,7 @@ impl<'a> Planner<'a> {
         let emptied = self.empty_of_pods(name);
         let replacements = self.what_replaces_an_api_server();
         let mut done: Vec<StepHandle> = emptied.into_iter().collect();
-        let mut kubelet = emptied;
+        let (mut kubelet, mut proxy) = (emptied, None);
         for component in [
             Component::Kubelet,
             Component::KubeProxy,
@@ -260,8 +260,10 @@ impl<'a> Planner<'a> {
             let step = self.remove_component(name, component, guards, Reason::NodeLeft);
             self.builder.after_all(step, emptied, Because::Needs);
             self.builder.after_all(step, replacements.iter().copied(), Because::RemoveLast);
-            if component == Component::Kubelet {
-                kubelet = Some(step);
+            match component {
+                Component::Kubelet => kubelet = Some(step),
+                Component::KubeProxy => proxy = Some(step),
+                _ => {}
             }
             done.push(step);
         }
@@ -273,7 +275,7 @@ impl<'a> Planner<'a> {
                 vec![Reason::NodeLeft],
                 vec![],
             );
-            self.builder.after_all(pods, kubelet, Because::Needs);
+            self.builder.after_all(pods, kubelet.into_iter().chain(proxy), Because::Needs);
             done.push(pods);
         }
         if self.object(name).is_some() || !self.kube_answers() {

@@ -404,9 +404,8 @@ impl World {
                     let root = FilePath::from(root);
                     node.kubelet_root = Some(root.clone());
                     made.push(root);
-                    // The network plugin, a pod, writes its configuration and binaries there.
-                    let ends =
-                        ["/etc/cni", "/opt/cni", "/var/lib/cni", "/var/log/pods", "/var/log/containers"];
+                    // What network plugins have in /etc/cni and /opt/cni is the user's: none is simulated.
+                    let ends = ["/var/lib/cni", "/var/log/pods", "/var/log/containers"];
                     made.extend(
                         sources(&container.spec)
                             .filter(|source| ends.iter().any(|end| source.as_str().ends_with(end))),

@@ -267,7 +267,7 @@ impl Node {
         self.root(&format!("umount {}", quoted(path))).map(|_| ())
     }
 
-    /// Puts the network for pods in place again, which `remove` or a test took away.
+    /// Puts the network for pods in place again, which a test took away.
     ///
     /// # Errors
     /// The host does not run.

@@ -1,9 +1,10 @@
 //! `kubectl` against a lab's cluster.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
+use windlass_model::Timestamp;
 
 use super::{Lab, LabError, Run, await_that};
 
@@ -80,6 +81,37 @@ impl Kubectl {
         };
         let name = |node: &Value| node["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         Ok(nodes["items"].as_array().into_iter().flatten().filter(is_ready).map(name).collect())
+    }
+
+    /// Waits until every node of these has renewed its lease after this moment: its kubelet runs and reaches the API,
+    /// which a condition that nobody has refreshed yet does not show.
+    ///
+    /// # Errors
+    /// They have not in time.
+    pub fn await_leases(
+        &self,
+        nodes: &[&str],
+        after: SystemTime,
+        limit: Duration,
+    ) -> Result<Duration, LabError> {
+        let seconds = after.duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs());
+        // `2026-01-31T12:00:00`, which both begin with.
+        let moment = Timestamp(seconds).to_string().trim_end_matches('Z').to_owned();
+        await_that(&format!("{nodes:?} have renewed their leases after {moment}"), limit, || {
+            let leases = self.json(["get", "leases", "--namespace", "kube-node-lease"])?;
+            let is_fresh = |lease: &&Value| {
+                let renewed = lease["spec"]["renewTime"].as_str().unwrap_or_default();
+                renewed.get(..moment.len()).is_some_and(|renewed| *renewed > *moment)
+            };
+            let fresh: Vec<&str> = leases["items"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter(is_fresh)
+                .filter_map(|lease| lease["metadata"]["name"].as_str())
+                .collect();
+            Ok(nodes.iter().all(|node| fresh.contains(node)))
+        })
     }
 
     /// Waits until so many nodes are Ready; how long that took.

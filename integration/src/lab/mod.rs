@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+mod balancer;
 mod cluster;
 mod command;
 mod faults;
@@ -36,6 +37,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use balancer::api_balancer;
 pub use cluster::{ALL_ROLES, Cluster, Images};
 pub use command::{Ran, Run, await_that};
 pub use floor::Floor;

@@ -19,8 +19,10 @@ use super::LabError;
 
 /// Twenty a second.
 const PERIOD: Duration = Duration::from_millis(50);
-/// No answer within this is none. kubectl's users would wait longer; a window without an API server shall show.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// No answer within this is none: what Kubernetes' own clients give a TLS handshake (`TLSHandshakeTimeout` of
+/// client-go). kube-apiserver listens two to three seconds before it serves, so whoever is sent to one that starts
+/// waits so long; nobody listening is refused, and seen, at once.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// What is asked for. The answer comes out of etcd.
 const PATH: &str = "/api/v1/namespaces/default";
 

@@ -27,7 +27,15 @@ impl Windlass {
             .prefix(&format!("{}-", lab.name()))
             .tempdir()
             .map_err(|source| LabError::File { path: std::env::temp_dir(), source })?;
-        Ok(Self { program, directory })
+        let own = Self { program, directory };
+        std::fs::create_dir(own.temporary())
+            .map_err(|source| LabError::File { path: own.temporary(), source })?;
+        Ok(own)
+    }
+
+    /// Where it puts what lives no longer than a run.
+    pub fn temporary(&self) -> PathBuf {
+        self.directory().join("tmp")
     }
 
     /// The directory it runs in, which is its home too: `known_hosts` of a lab go nowhere else.
@@ -58,6 +66,23 @@ impl Windlass {
         self.to(arguments).ran()
     }
 
+    /// Runs it to its end, which must be a success; its stdout.
+    ///
+    /// # Errors
+    /// As [`Windlass::run`], or it ended with another exit code than 0: then the error tells all that it said.
+    pub fn succeeds<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Result<String, LabError> {
+        let arguments: Vec<&str> = arguments.into_iter().collect();
+        let ran = self.run(arguments.iter().copied())?;
+        if ran.is_success() {
+            return Ok(ran.stdout);
+        }
+        Err(LabError::Failed {
+            command: format!("windlass {}", arguments.join(" ")),
+            code: ran.code,
+            stderr: format!("{}{}", ran.stdout, ran.stderr),
+        })
+    }
+
     /// A run that may be given more time, input or environment.
     pub fn to<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Run {
         Run::new(&self.program.to_string_lossy(), arguments)
@@ -79,6 +104,8 @@ impl Windlass {
         command
             .current_dir(self.directory())
             .env("HOME", self.directory())
+            // So what it leaves of itself can be told from what others leave.
+            .env("TMPDIR", self.temporary())
             .env("WINDLASS_SSH_KNOWN_HOSTS", self.directory().join("known_hosts"))
             .env_remove("SSH_AUTH_SOCK");
     }

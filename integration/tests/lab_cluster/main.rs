@@ -1,6 +1,8 @@
 //! Five bare hosts become a highly available cluster, which rests, and is repaired as planned.
 #![expect(clippy::print_stderr, reason = "a test of minutes tells how far it is")]
 
+mod snapshots;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::time::{Duration, SystemTime};
@@ -27,22 +29,18 @@ const WORKER: [&str; 3] = ["kube-proxy", "kubelet", "nginx-proxy"];
 fn five_bare_hosts_become_a_cluster_that_rests_and_is_repaired() -> Outcome {
     let lab = Lab::start(&LabShape::nodes(5))?;
     let windlass = Windlass::new(&lab)?;
-    Cluster::three_control_planes_two_workers(&lab).write(&windlass)?;
+    let mut cluster = Cluster::three_control_planes_two_workers(&lab);
+    cluster.write(&windlass)?;
 
     comes_up(&lab, &windlass)?;
+    snapshots::come_at_once(&lab)?;
     rests(&lab, &windlass)?;
+    snapshots::come_and_go(&lab, &windlass, &mut cluster)?;
     is_repaired(&lab, &windlass)
 }
 
-/// Runs `up` and shows all that it said where it did not end as it should.
-fn up(windlass: &Windlass) -> Result<String, LabError> {
-    let ran = windlass.run(["up"])?;
-    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
-    Ok(ran.stdout)
-}
-
 fn comes_up(lab: &Lab, windlass: &Windlass) -> Outcome {
-    up(windlass)?;
+    windlass.succeeds(["up"])?;
 
     let kubectl = windlass.kubectl(lab);
     assert_eq!(kubectl.ready_nodes()?, ["node-1", "node-2", "node-3", "node-4", "node-5"]);
@@ -121,7 +119,7 @@ fn own_files(windlass: &Windlass) -> Vec<(String, SystemTime)> {
 
 fn rests(lab: &Lab, windlass: &Windlass) -> Outcome {
     let (before, own) = (lab.state()?, own_files(windlass));
-    assert_eq!(up(windlass)?, "nothing to do: the cluster is as cluster.yml says\n");
+    assert_eq!(windlass.succeeds(["up"])?, "nothing to do: the cluster is as cluster.yml says\n");
     let planned = windlass.planned()?;
     assert_eq!((planned.code, planned.changes, planned.findings), (Some(0), vec![], vec![]));
     assert_eq!(lab.state()?, before);
@@ -207,7 +205,7 @@ fn is_repaired(lab: &Lab, windlass: &Windlass) -> Outcome {
         });
         assert_eq!((planned.code, planned.findings), (Some(2), vec![]));
         assert_eq!(planned.changes, changes);
-        up(windlass)?;
+        windlass.succeeds(["up"])?;
         let repaired = lab.state()?;
         assert_eq!(repaired.since(&broken), touched, "by {by}");
         // What was not broken was never touched, and what was is as it had been.

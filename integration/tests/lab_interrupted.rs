@@ -1,0 +1,220 @@
+//! `up` is killed at any moment, a host is away, all of it is removed: nothing is lost and nothing stays behind.
+#![expect(clippy::print_stderr, reason = "a test of minutes tells how far it is")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use windlass_integration::lab::{
+    Cluster, Images, Lab, LabError, LabShape, Run, Windlass, await_that, await_web, start_web,
+};
+
+type Outcome = Result<(), LabError>;
+
+/// How often `up` is killed on bare hosts, and then at work on a cluster that lives.
+const KILLS: [u64; 2] = [8, 12];
+/// The latest moments of these: somewhat less than the whole work takes.
+const LATEST: [f64; 2] = [12.0, 20.0];
+
+#[test]
+#[ignore = "needs a lab; see integration/lab/test"]
+fn up_may_be_killed_a_host_may_be_away_and_remove_leaves_nothing() -> Outcome {
+    let lab = Lab::start(&LabShape::nodes(5))?;
+    let windlass = Windlass::new(&lab)?;
+    let mut cluster = Cluster::three_control_planes_two_workers(&lab);
+    cluster.write(&windlass)?;
+    let bare: Vec<Traces> = lab.nodes().iter().map(Traces::of).collect::<Result<_, _>>()?;
+
+    is_killed_and_ends_whole(&lab, &windlass, &mut cluster)?;
+    goes_on_without_a_host(&lab, &windlass, &mut cluster)?;
+    is_removed(&lab, &windlass, &bare)
+}
+
+fn seed() -> u64 {
+    std::env::var("LAB_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or_else(|| fastrand::u64(..1 << 32))
+}
+
+fn is_killed_and_ends_whole(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster) -> Outcome {
+    let seed = seed();
+    eprintln!("LAB_SEED={seed}");
+    let mut rng = Rng::with_seed(seed);
+    for round in 1..=KILLS[0] {
+        killed(windlass, &mut rng, round, LATEST[0])?;
+    }
+    windlass.succeeds(["up"])?;
+    let expected: BTreeSet<String> = lab.state()?.containers().keys().cloned().collect();
+    start_web(lab, &windlass.kubectl(lab), Images::FromRegistry)?;
+
+    for round in KILLS[0] + 1..=KILLS[0] + KILLS[1] {
+        // Something for every component, so that whatever is interrupted has begun.
+        for (service, argument, value) in [
+            ("kube-api", "event-ttl", format!("{round}h")),
+            ("etcd", "max-snapshots", format!("{round}")),
+            ("kubelet", "max-pods", format!("{}", 100 + round)),
+            ("scheduler", "v", format!("{}", round % 3)),
+        ] {
+            cluster.set(&format!("services.{service}.extra_args.{argument}"), value);
+        }
+        cluster.set("authentication.sans", vec![format!("round-{round}.example.org")]).write(windlass)?;
+        killed(windlass, &mut rng, round, LATEST[1])?;
+        keep(lab, windlass, round)?;
+    }
+    let began = Instant::now();
+    windlass.succeeds(["up"])?;
+    eprintln!("whole after {:.1?} more", began.elapsed());
+
+    assert_eq!(windlass.succeeds(["up"])?, "nothing to do: the cluster is as cluster.yml says\n");
+    let kept = windlass.kubectl(lab).run(["get", "configmaps", "--output", "name", "--selector", "kept"])?;
+    let written: BTreeSet<String> =
+        (KILLS[0] + 1..=KILLS[0] + KILLS[1]).map(|round| format!("configmap/round-{round}")).collect();
+    assert_eq!(kept.lines().map(str::to_owned).collect::<BTreeSet<_>>(), written);
+    windlass.kubectl(lab).await_ready_nodes(5, Duration::from_secs(60))?;
+    for node in lab.nodes() {
+        await_web(node, 5)?;
+    }
+    let state = lab.state()?;
+    assert_eq!(state.containers().keys().cloned().collect::<BTreeSet<_>>(), expected, "no stray container");
+    let unfinished: Vec<_> = state.files().keys().filter(|path| path.ends_with(".windlass-new")).collect();
+    assert_eq!(unfinished, Vec::<&String>::new());
+    leaves_nothing_with_the_operator(windlass)
+}
+
+/// Runs `up` and kills it at a random moment, which is over quickly if it has ended by then.
+fn killed(windlass: &Windlass, rng: &mut Rng, round: u64, latest: f64) -> Outcome {
+    let moment = Duration::from_secs_f64(0.05 + rng.f64() * latest);
+    let began = Instant::now();
+    let mut child = windlass.spawn(["up"])?;
+    let ended = await_that("it ends", moment, || Ok(child.try_wait().is_ok_and(|status| status.is_some())));
+    // One that has ended cannot be killed, which is no fault.
+    let _ = child.kill();
+    let _ = child.wait();
+    let how = if ended.is_ok() { "ended by itself" } else { "killed" };
+    eprintln!("{round}: {how} after {:.1?}", began.elapsed());
+    Ok(())
+}
+
+/// Writes something into the cluster, by whichever API server answers.
+fn keep(lab: &Lab, windlass: &Windlass, round: u64) -> Outcome {
+    let name = format!("round-{round}");
+    let manifest =
+        format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, labels: {{kept: 'yes'}}}}\n");
+    await_that(&format!("{name} is written"), Duration::from_secs(60), || {
+        let by = |number| windlass.kubectl(lab).in_context(&format!("lab-node-{number}")).apply(&manifest);
+        by(1).or_else(|_| by(2)).or_else(|_| by(3)).map(|_| true)
+    })
+    .map(|_| ())
+}
+
+/// No process and no file of its runs is left on the operator's machine; ssh that served a run which was killed ends
+/// by itself after a quarter of a minute.
+fn leaves_nothing_with_the_operator(windlass: &Windlass) -> Outcome {
+    let directory = windlass.directory().to_string_lossy().into_owned();
+    let left = || Run::new("pgrep", ["-af", "--", &directory]).ran();
+    await_that("no process is left", Duration::from_secs(30), || Ok(left()?.code == Some(1)))
+        .inspect_err(|_| eprintln!("{left:?}", left = left().map(|ran| ran.stdout)))?;
+    assert_eq!(names_in(&windlass.temporary()), Vec::<String>::new());
+    Ok(())
+}
+
+fn names_in(directory: &std::path::Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).expect("the directory is there");
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.expect("it can be read").file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+fn goes_on_without_a_host(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster) -> Outcome {
+    // One worker that is away is as many as may be, by default: then the others wait for it.
+    cluster.set("upgrade_strategy.max_unavailable_worker", "2");
+    cluster.set("services.kubeproxy.extra_args.v", "4").write(windlass)?;
+    let before = lab.state()?;
+    let away = lab.node(5);
+    away.power_off()?;
+    let ran = windlass.run(["up"])?;
+    eprintln!("without node-5: {:.1?}\n{}", ran.took, ran.stdout);
+    assert_eq!(ran.code, Some(3), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("node-5"), "{}", ran.stdout);
+
+    away.power_on()?;
+    away.await_answering()?;
+    let changed = |expected: &[usize]| -> Outcome {
+        let state = lab.state()?;
+        let all = state.since(&before);
+        let created: Vec<_> = all.iter().filter(|change| change.ends_with("kube-proxy created")).collect();
+        let expected: Vec<_> =
+            expected.iter().map(|number| format!("node-{number} kube-proxy created")).collect();
+        assert_eq!(created, expected.iter().collect::<Vec<_>>());
+        Ok(())
+    };
+    changed(&[1, 2, 3, 4])?;
+    windlass.succeeds(["up"])?;
+    changed(&[1, 2, 3, 4, 5])?;
+    assert_eq!(windlass.planned()?.code, Some(0));
+    Ok(())
+}
+
+/// What a cluster leaves on a host, if anything.
+#[derive(Debug, PartialEq, Eq)]
+struct Traces {
+    containers: Vec<String>,
+    files: Vec<String>,
+    mounts: Vec<String>,
+    interfaces: Vec<String>,
+    rules: Vec<String>,
+    images: Vec<String>,
+}
+
+impl Traces {
+    fn of(node: &windlass_integration::lab::Node) -> Result<Self, LabError> {
+        let lines = |command: &str| -> Result<Vec<String>, LabError> {
+            Ok(node.root(command)?.lines().map(str::to_owned).collect())
+        };
+        Ok(Self {
+            containers: node.containers()?.into_keys().collect(),
+            // What is mounted where a cluster keeps its data is the host's own, and empty.
+            files: lines(
+                "find /etc/kubernetes /var/lib/etcd* /var/lib/kubelet /var/lib/cni /var/log/pods /var/log/containers \
+                 /var/log/kube-audit /etc/cni /opt/cni /opt/rke -mindepth 1 2>/dev/null \
+                 | grep -v '^/opt/rke/etcd-snapshots' | sort",
+            )?,
+            mounts: lines("cut -d' ' -f2 /proc/mounts | grep -E 'kubelet/|/etcd/|netns/' | sort || true")?,
+            interfaces: lines("ls /sys/class/net | sort")?,
+            rules: lines("iptables-save | grep -E 'KUBE-|CNI-' || true")?,
+            images: lines("docker images --format '{{.Repository}}' | grep windlass || true")?,
+        })
+    }
+}
+
+fn is_removed(lab: &Lab, windlass: &Windlass, bare: &[Traces]) -> Outcome {
+    let snapshots = "ls /opt/rke/etcd-snapshots/*.db | wc -l";
+    let taken = lab.node(1).root(snapshots)?;
+    assert_ne!(taken.trim(), "0");
+    let began = Instant::now();
+    windlass.succeeds(["remove", "--force"])?;
+    eprintln!("removed after {:.1?}", began.elapsed());
+
+    for (node, bare) in lab.nodes().iter().zip(bare) {
+        assert_eq!(Traces::of(node)?, *bare, "{}", node.name);
+    }
+    assert_eq!(lab.node(1).root(snapshots)?, taken, "snapshots stay");
+    assert_eq!(names_in(windlass.directory()), ["cluster.yml", "known_hosts", "tmp"]);
+    leaves_nothing_with_the_operator(windlass)?;
+
+    let again = windlass.succeeds(["remove", "--force"])?;
+    assert_eq!(again, "nothing to do: no node has anything of the cluster\n");
+
+    windlass.succeeds(["up"])?;
+    start_web(lab, &windlass.kubectl(lab), Images::FromRegistry)?;
+    await_web(lab.node(4), 5)?;
+    windlass.succeeds(["remove", "--force", "--delete-snapshots"])?;
+    for node in lab.nodes() {
+        assert!(!node.has_path("/opt/rke/etcd-snapshots")?, "{}", node.name);
+    }
+    Ok(())
+}
