@@ -1,5 +1,6 @@
 //! How long `windlass up` takes on real hosts, beside the floor in the same run, and what a look costs. Nothing fails
 //! for being slow: the numbers are for people to read, on a machine that does nothing else.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command that tells people what it found")]
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

@@ -24,7 +24,7 @@ services:
 
 #[test]
 fn a_failure_tells_its_causes_and_what_it_kept_from_being_done() {
-    let world = "nodes:\n- {name: node-1, address: 10.0.0.1, disk: full}\n";
+    let world = "registry: down\nnodes:\n- {name: node-1, address: 10.0.0.1}\n";
     let config = "nodes: [{address: 10.0.0.1, user: ops, role: [controlplane, etcd, worker]}]\nnetwork: {plugin: none}\n";
     let lab = Lab::new("failed-json").with("cluster.yml", config).with("world.yml", world);
     let output = lab.run(&["up", "--simulate", "world.yml", "--output", "json", "--quiet"]);
@@ -33,30 +33,31 @@ fn a_failure_tells_its_causes_and_what_it_kept_from_being_done() {
         let outcomes = document["rounds"][0].as_array().unwrap();
         outcomes.iter().find(|outcome| outcome["id"] == id).unwrap().clone()
     };
+    let pull = "10.0.0.1/rancher/mirrored-coreos-etcd:v3.5.12/pull";
     assert_eq!(
-        outcome_of("10.0.0.1/ledger/write"),
+        outcome_of(pull),
         json!({
-            "id": "10.0.0.1/ledger/write",
+            "id": pull,
             "node": "10.0.0.1",
-            "verb": "write",
+            "verb": "pull",
             "outcome": "failed",
             "failure": {
                 "causes": [
-                    "write /etc/kubernetes/windlass/ledger.json on 10.0.0.1",
-                    "node-1: no space left on device",
+                    "pull rancher/mirrored-coreos-etcd:v3.5.12 on 10.0.0.1",
+                    "pull rancher/mirrored-coreos-etcd:v3.5.12: registry: connection refused",
                 ],
-                "attempts": 1,
+                "attempts": 5,
             },
         })
     );
     assert_eq!(
-        outcome_of("10.0.0.1/files/write"),
+        outcome_of("10.0.0.1/etcd/run"),
         json!({
-            "id": "10.0.0.1/files/write",
+            "id": "10.0.0.1/etcd/run",
             "node": "10.0.0.1",
-            "verb": "write",
+            "verb": "run",
             "outcome": "skipped",
-            "because": "10.0.0.1/ledger/write",
+            "because": pull,
         })
     );
     assert_eq!(document["end"], "failed");

@@ -85,7 +85,7 @@ fn a_downgrade_is_refused_at_its_line() {
 
 #[test]
 fn a_failure_tells_what_why_and_what_was_skipped() {
-    let world = "nodes:\n- {name: node-1, address: 10.0.0.1, disk: full}\n";
+    let world = "registry: down\nnodes:\n- {name: node-1, address: 10.0.0.1}\n";
     let config = "nodes: [{address: 10.0.0.1, user: ops, role: [controlplane, etcd, worker]}]\nnetwork: {plugin: none}\n";
     let mut lab = Lab::new("failed").with("cluster.yml", config).with("world.yml", world);
     lab.note("up --simulate world.yml --quiet");

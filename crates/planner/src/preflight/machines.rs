@@ -145,7 +145,7 @@ fn judge_ways<'a>(nodes: &[Examined<'a>], wrongs: &mut Vec<(Examined<'a>, Wrong)
             format!("let TCP {} through between the nodes, or say the right `internal_address`", row(ports))
         };
         if other.is_new() && fail.len() > 1 && fail.len() > reach.len() {
-            let all: Vec<(&Meeting, &str)> = fail.iter().flat_map(|asker| missed(asker)).collect();
+            let all: Vec<(&Meeting, &str)> = fail.iter().flat_map(&missed).collect();
             let ports: BTreeSet<u16> = all.iter().map(|(place, _)| place.port).collect();
             let who = row(fail.iter().map(|asker| asker.name));
             let cause = all.first().map_or("", |(_, cause)| cause);
