@@ -20,6 +20,8 @@ struct Disturbance<'a> {
     takes_down_api: bool,
     /// Whether the API server runs, healthy or not.
     runs: bool,
+    /// Whether the API server is of an older minor version than wished.
+    is_older: bool,
 }
 
 impl<'a> Planner<'a> {
@@ -120,10 +122,12 @@ impl<'a> Planner<'a> {
         let disturbed = |component| {
             matches!(self.condition(name, component), Some(Condition::Differs { .. } | Condition::Sick(_)))
         };
-        let container = self.facts(name)?.containers.get(Component::KubeApiserver.as_str());
+        let facts = self.facts(name)?;
+        let container = facts.containers.get(Component::KubeApiserver.as_str());
         COMPONENTS.into_iter().any(disturbed).then(|| Disturbance {
             name,
             runs: container.is_some_and(|container| container.state == ContainerState::Running),
+            is_older: self.is_older(facts, Component::KubeApiserver),
             takes_down_api: matches!(
                 self.condition(name, Component::KubeApiserver),
                 Some(Condition::Differs { works: true, .. })
@@ -149,7 +153,10 @@ impl<'a> Planner<'a> {
         let mut lanes = Lanes::new(capacity.max(1), Because::OneAtATime);
         let heals = self.api_heals.clone();
         for node in disturbed {
-            if (node.takes_down_api && capacity == 0) || (node.runs && blames_etcd) {
+            // One that is out of sight may be of a still older version, and API servers differ by one at most:
+            // <https://kubernetes.io/releases/version-skew-policy/#kube-apiserver>.
+            let may_skip = node.is_older && blind > 0 && self.rules.version_order;
+            if (node.takes_down_api && capacity == 0) || (node.runs && blames_etcd) || may_skip {
                 let waits_for = if blames_etcd {
                     "etcd must have a majority first"
                 } else {

@@ -52,7 +52,7 @@ impl<'a> Planner<'a> {
             self.nodes_in_sight().map(|(name, node, _)| (name, node)).collect();
         let mut heals = Vec::new();
         self.write_proxy_files();
-        let stays_old = self.is_on_the_way() && self.an_api_server_stays_old();
+        let stays_old = (self.is_on_the_way() && self.an_api_server_stays_old()) || self.hides_its_version();
         for &(name, _) in &nodes {
             if let Some(heal) = self.bring_up_node(name, stays_old) {
                 heals.push(heal);
@@ -288,6 +288,13 @@ impl<'a> Planner<'a> {
             !is_wished && node.facts().is_some_and(|facts| self.is_older(facts, api))
         };
         self.with_role(Role::ControlPlane).any(stays_old) || self.seen.nodes.iter().any(leaves_old)
+    }
+
+    /// Whether a cluster that lives has all its API servers out of sight: nobody knows of which version they are.
+    fn hides_its_version(&self) -> bool {
+        self.rules.version_order
+            && self.seen.ledger.born == Birth::Born
+            && self.with_role(Role::ControlPlane).all(|(name, _)| !self.is_in_sight(name))
     }
 
     /// Whether a node has this component in an older minor version than wished.

@@ -83,13 +83,8 @@ impl<'a> Planner<'a> {
         {
             return;
         }
-        if !self.may_remove_api_server() {
-            self.hold(
-                name,
-                "control-plane",
-                "the control plane stays on this node",
-                "the other API servers must be as wished first",
-            );
+        if let Some(waits_for) = self.why_api_servers_stay() {
+            self.hold(name, "control-plane", "the control plane stays on this node", &waits_for);
             return;
         }
         let replacements = self.what_replaces_an_api_server();
@@ -141,14 +136,28 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Whether the API servers that stay are as wished, or become so by this plan, and one of them works.
-    fn may_remove_api_server(&self) -> bool {
+    /// Why no API server goes: those that stay are not as wished, nor become so by this plan, or none of them works; or
+    /// a node is at work out of sight, and nobody can tell its nginx-proxy of another one.
+    fn why_api_servers_stay(&self) -> Option<String> {
+        if !self.rules.remove_last {
+            return None;
+        }
         let works = |name: &NodeName| {
             self.api_up.contains_key(name)
                 || self.condition(name, Component::KubeApiserver).is_some_and(Condition::works)
         };
         let one_stays = self.with_role(Role::ControlPlane).any(|(name, _)| works(name));
-        (one_stays && !self.control_plane_held) || !self.rules.remove_last
+        if !one_stays || self.control_plane_held {
+            return Some("the other API servers must be as wished first".to_owned());
+        }
+        let is_at_work =
+            |name: &NodeName| self.object(name).is_some_and(|object| object.ready == Readiness::Ready);
+        let mut others = self.wish.nodes.iter().filter(|(_, node)| !node.has(Role::ControlPlane));
+        let (unseen, _) = others.find(|(name, _)| !self.is_in_sight(name) && is_at_work(name))?;
+        Some(format!(
+            "{unseen} is at work and out of sight, and its nginx-proxy may know no other API server: it must be in \
+             sight, or out of cluster.yml"
+        ))
     }
 
     /// The waits for all that takes the place of an API server that goes.
@@ -224,16 +233,16 @@ impl<'a> Planner<'a> {
         let is_member =
             self.seen.etcd.members().iter().any(|member| self.node_has_peer(name, &member.peer_url));
         let waits_for = if facts.etcd_data == EtcdData::Present && self.seen.etcd == EtcdSeen::Silent {
-            Some("etcd has no majority, and this node's data may be needed for one")
+            Some("etcd has no majority, and this node's data may be needed for one".to_owned())
         } else if is_member && !self.left_member.contains_key(name) {
-            Some("its member must leave etcd first")
-        } else if last.roles.contains(&Role::ControlPlane) && !self.may_remove_api_server() {
-            Some("the other API servers must be as wished first")
+            Some("its member must leave etcd first".to_owned())
+        } else if last.roles.contains(&Role::ControlPlane) {
+            self.why_api_servers_stay()
         } else {
             None
         };
         if let Some(waits_for) = waits_for {
-            self.hold(name, "node", "the node has left cluster.yml and is not cleaned yet", waits_for);
+            self.hold(name, "node", "the node has left cluster.yml and is not cleaned yet", &waits_for);
             return;
         }
         let emptied = self.empty_of_pods(name);

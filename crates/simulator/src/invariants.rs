@@ -278,10 +278,12 @@ impl World {
 
     /// A cluster of one or two voters has no majority to spare: there is no other way to change it.
     fn judge_quorum(&mut self, before: &Marks, leaders: &[(u64, MemberId)]) {
-        for (id, (voters, quorate)) in &before.quorate {
+        for (id, (voters, since)) in &before.quorate {
             let now = self.view.clusters.get(id);
             let standing = now.map_or(Standing::Broken, |view| view.standing);
-            if *voters <= 2 || !quorate {
+            // One that has formed just now was not there when a guard looked.
+            let has_stood = since.is_some_and(|since| self.now >= since + FRESH);
+            if *voters <= 2 || !has_stood {
                 continue;
             }
             if standing == Standing::Broken {

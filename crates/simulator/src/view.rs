@@ -73,8 +73,8 @@ pub(crate) struct NodeView {
 /// What the invariants compare before and after a verb.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Marks {
-    /// By cluster that has lived: voters, and whether a majority stands.
-    pub(crate) quorate: BTreeMap<u64, (usize, bool)>,
+    /// By cluster that has lived: voters, and since when a majority stands.
+    pub(crate) quorate: BTreeMap<u64, (usize, Option<u64>)>,
     /// Workers of the rules that have been available once and are not.
     pub(crate) unavailable_workers: BTreeSet<usize>,
     /// Machines of the rules whose API server has served once and does not.
@@ -295,7 +295,11 @@ impl World {
                 .clusters
                 .iter()
                 .filter(|(id, _)| self.clusters[id].lived)
-                .map(|(id, view)| (*id, (view.voters, view.standing == Standing::Quorate)))
+                .map(|(id, view)| {
+                    let stood = self.view.marks.quorate.get(id).and_then(|(_, since)| *since);
+                    let since = (view.standing == Standing::Quorate).then(|| stood.unwrap_or(self.now));
+                    (*id, (view.voters, since))
+                })
                 .collect(),
             unavailable_workers: workers
                 .into_iter()
