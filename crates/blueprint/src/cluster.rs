@@ -151,7 +151,18 @@ fn uses_cri_dockerd(spec: &ClusterSpec, images: &Images, problems: &mut Problems
         ),
         _ => {}
     }
-    spec.enable_cri_dockerd.unwrap_or_else(|| version.at_least(1, 24))
+    let uses = spec.enable_cri_dockerd.unwrap_or_else(|| version.at_least(1, 24));
+    if uses {
+        problems.warning(
+            "kubernetes_version",
+            "not yet deployed: cri-dockerd, through which kubelet reaches Docker".to_owned(),
+            Some(format!(
+                "run it on every node as a service of its own, with its socket at {}",
+                if version.at_least(1, 24) { "/var/run/cri-dockerd.sock" } else { "/var/run/dockershim.sock" }
+            )),
+        );
+    }
+    uses
 }
 
 /// The place, if cluster.yml has something there.
