@@ -219,7 +219,7 @@ fn no_image_stops_nothing(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster)
 
     fs::write(windlass.cluster_yml(), good).expect("it is there");
     lab.registry().stop()?;
-    let down = failed("a registry that is down", &["node-1", &other, "connection refused"]);
+    let down = failed("a registry that is down", &["node-1", &other, "dial tcp"]);
     lab.registry().start()?;
     down?;
 

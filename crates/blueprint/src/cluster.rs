@@ -158,7 +158,11 @@ fn uses_cri_dockerd(spec: &ClusterSpec, images: &Images, problems: &mut Problems
             "not yet deployed: cri-dockerd, through which kubelet reaches Docker".to_owned(),
             Some(format!(
                 "run it on every node as a service of its own, with its socket at {}",
-                if version.at_least(1, 24) { "/var/run/cri-dockerd.sock" } else { "/var/run/dockershim.sock" }
+                if version.at_least(1, 24) {
+                    "/var/run/cri-dockerd.sock"
+                } else {
+                    "/var/run/dockershim.sock"
+                }
             )),
         );
     }
