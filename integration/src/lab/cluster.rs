@@ -67,6 +67,9 @@ impl Cluster {
 kubernetes_version: v1.20.2
 ssh_key_path: {}
 network: {{plugin: none}}
+dns: {{provider: none}}
+ingress: {{provider: none}}
+monitoring: {{provider: none}}
 services:
   kubelet:
     fail_swap_on: false
