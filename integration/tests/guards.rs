@@ -7,9 +7,9 @@ use windlass_engine::GuardSwitch;
 use windlass_integration::draft::Draft;
 use windlass_integration::drive::{Guardrails, Helm, Wish};
 use windlass_integration::properties::{Property, check_with};
-use windlass_model::Intent;
+use windlass_model::{Intent, NodeName};
 use windlass_planner::Rules;
-use windlass_simulator::{Fault, FaultSchedule, How, SimFleet, When, World};
+use windlass_simulator::{Fault, FaultSchedule, How, Mischief, SimFleet, When, World};
 
 /// How many seeds of each property are searched for one that notices.
 const SEEDS: u64 = 400;
@@ -107,6 +107,27 @@ fn without_the_engines_guards_faults_in_the_middle_of_a_run_cost_more_than_they_
     let (on, _) = without(|_| (), GuardSwitch::On);
     assert_noticed("guards at the moment before", "Stall", off, on);
     assert_noticed("guards at the moment before", "ApiServers", off, on);
+}
+
+#[test]
+fn without_preflight_a_machine_that_cannot_be_used_is_begun_on() {
+    let wish = Wish::of(&Draft::sized(1, 1), Catalog::builtin()).expect("a sized draft is sound");
+    // Somebody's web server has the port of the worker's kubelet.
+    let taken = Mischief::MachineChanged {
+        node: "node-2".into(),
+        fact: "listening".to_owned(),
+        value: "[10250]".to_owned(),
+    };
+    let containers_beside_it = |rules: Rules| {
+        let mut helm = Helm::new(SimFleet::new(World::bare(2)));
+        helm.guardrails = Guardrails { rules, audited: false, ..Guardrails::default() };
+        helm.fleet.with(|world| world.meddle(&taken));
+        helm.run(&wish, &Intent::converge(), FaultSchedule::default());
+        let (seen, _) = helm.look_and_plan(&wish, &Intent::converge()).expect("all are in sight");
+        seen.nodes[&NodeName::from("node-2")].facts().map_or(0, |facts| facts.containers.len())
+    };
+    assert_eq!(containers_beside_it(Rules::ALL), 0);
+    assert_ne!(containers_beside_it(Rules { preflight: false, ..Rules::ALL }), 0);
 }
 
 /// The first write of the ledger's copy fails, the operator's machine dies `later` verbs on with its disk, and
