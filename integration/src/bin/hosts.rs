@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use windlass_integration::lab::{Cluster, Images, Lab, LabError, LabShape, Windlass};
 
-/// How often floor and `up` are run, in turn, each on fresh hosts.
+/// How often floor and `up` are run, in turn, each on fresh hosts, where the first argument does not say.
 const ROUNDS: usize = 3;
 /// How often a run that does nothing is repeated.
 const REPEATS: usize = 5;
@@ -35,7 +35,8 @@ struct Told {
 }
 
 fn main() -> ExitCode {
-    match measure() {
+    let rounds = std::env::args().nth(1).and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS).max(1);
+    match measure(rounds) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -44,10 +45,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure() -> Result<(), LabError> {
+fn measure(rounds: usize) -> Result<(), LabError> {
     let (mut floors, mut ups) = (Vec::new(), Vec::new());
     println!("three hosts with all roles, images loaded: from bare to Ready, in seconds");
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         let lab = Lab::start(&LabShape::nodes(3).with_images_loaded())?;
         let floor = lab.run_floor()?.ready;
         drop(lab);
@@ -68,7 +69,7 @@ fn measure() -> Result<(), LabError> {
     }
     floors.sort();
     ups.sort_by_key(|up| up.took);
-    let (floor, up) = (floors[ROUNDS / 2], &ups[ROUNDS / 2]);
+    let (floor, up) = (floors[rounds / 2], &ups[rounds / 2]);
     println!(
         "  medians: floor {:.1}, up {:.1}, {:.2}-fold (wanted: at most 1.3)",
         floor.as_secs_f64(),
