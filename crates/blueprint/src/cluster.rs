@@ -138,6 +138,7 @@ fn features(spec: &ClusterSpec, images: &Images, problems: &mut Problems) -> BTr
 /// Whether kubelet reaches Docker through cri-dockerd: it must from 1.24 on, and can from 1.21 on.
 fn uses_cri_dockerd(spec: &ClusterSpec, images: &Images, problems: &mut Problems) -> bool {
     let version = &images.version;
+    let uses = spec.enable_cri_dockerd.unwrap_or_else(|| version.at_least(1, 24));
     match spec.enable_cri_dockerd {
         Some(false) if version.at_least(1, 24) => problems.error(
             "enable_cri_dockerd",
@@ -149,11 +150,7 @@ fn uses_cri_dockerd(spec: &ClusterSpec, images: &Images, problems: &mut Problems
             format!("cri-dockerd serves Kubernetes 1.21 and later, not {version}"),
             Some("take the key out".to_owned()),
         ),
-        _ => {}
-    }
-    let uses = spec.enable_cri_dockerd.unwrap_or_else(|| version.at_least(1, 24));
-    if uses {
-        problems.warning(
+        _ if uses => problems.warning(
             "kubernetes_version",
             "not yet deployed: cri-dockerd, through which kubelet reaches Docker".to_owned(),
             Some(format!(
@@ -164,7 +161,8 @@ fn uses_cri_dockerd(spec: &ClusterSpec, images: &Images, problems: &mut Problems
                     "/var/run/dockershim.sock"
                 }
             )),
-        );
+        ),
+        _ => {}
     }
     uses
 }

@@ -639,6 +639,9 @@ fn nginx_answers_with_the_digest_of_its_configuration_without_that_line() {
     assert_eq!(answers, [format!("    server {{ listen 127.0.0.1:6444; return \"{digest}\"; }}\n")]);
 }
 
+/// What is said of every version from 1.24 on.
+const NO_CRI_DOCKERD: &str = "warning: kubernetes_version: not yet deployed: cri-dockerd, through which kubelet reaches Docker (run it on every node as a service of its own, with its socket at /var/run/cri-dockerd.sock)";
+
 #[test]
 fn a_version_without_images_says_which_ones_it_lacks() {
     let version = |text: &'static str| {
@@ -648,6 +651,7 @@ fn a_version_without_images_says_which_ones_it_lacks() {
         problems(version("v1.29.1")),
         [
             "error: kubernetes_version: no images are known for v1.29.1, and `system_images` does not name `etcd`, `kubernetes`, `pod_infra_container` (name them under `system_images`, or take a version that `windlass config --list-version` lists)",
+            NO_CRI_DOCKERD,
         ]
     );
     let named = |text: &'static str| {
@@ -656,7 +660,7 @@ fn a_version_without_images_says_which_ones_it_lacks() {
             version(text)(spec);
         }
     };
-    assert_eq!(problems(named("v1.29.1")), Vec::<String>::new());
+    assert_eq!(problems(named("v1.29.1")), [NO_CRI_DOCKERD]);
     assert_eq!(
         problems(named("v1.19.9")),
         [
