@@ -7,7 +7,9 @@ use windlass_integration::draft::Draft;
 use windlass_integration::drive::{Helm, Wish};
 use windlass_integration::settled::{fresh_inventory, settled_inventory};
 use windlass_integration::speed::{Case, cluster_text, text_to_plan, wish_of};
-use windlass_model::{ContainerSeen, Intent, Inventory, KubeSeen, LedgerFace, MemberSeen, NodeSeen};
+use windlass_model::{
+    ContainerSeen, Digest, Intent, Inventory, KeptRoots, KubeSeen, LedgerFace, Lineage, MemberSeen, NodeSeen,
+};
 use windlass_planner::{audit, plan};
 use windlass_simulator::{FaultSchedule, SimFleet, World};
 
@@ -90,4 +92,20 @@ fn kinds(seen: &Inventory) -> BTreeSet<String> {
     let secrets: Vec<_> = secrets.keys().collect();
     kinds.insert(format!("{nodes:?} {foundation:?} {born:?} {secrets:?} {strangers:?}"));
     kinds
+}
+
+#[test]
+fn what_kubernetes_keeps_of_another_or_a_newer_ledger_is_never_overwritten() {
+    let wish = Wish::of(&Draft::sized(3, 1), Catalog::builtin()).expect("a sized draft is sound");
+    let steps_and_findings = |change: fn(&mut KeptRoots)| {
+        let mut seen = settled_inventory(&wish.blueprint);
+        change(seen.kept.as_mut().expect("a settled cluster keeps the roots"));
+        let planning = plan(&wish.blueprint, &seen, &Intent::converge());
+        (planning.plan.steps.len(), planning.findings.len())
+    };
+    assert_eq!(steps_and_findings(|_| ()), (0, 0));
+    assert_eq!(steps_and_findings(|kept| kept.lineage = Lineage::from("another")), (0, 1));
+    assert_eq!(steps_and_findings(|kept| kept.serial += 1), (0, 1));
+    // An older one is written anew.
+    assert_eq!(steps_and_findings(|kept| kept.digest = Digest::of("older")), (1, 0));
 }
