@@ -194,8 +194,12 @@ pub(super) fn count(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -
     let number = view.integer(name)?;
     let count = u32::try_from(number).ok();
     if count.is_none() {
-        let what = if number < 0 { "below zero" } else { "too large" };
-        reports.error(view.path.key(name), view.span_of(name), format!("`{name}` is {what}"));
+        let (what, help) = if number < 0 {
+            ("below zero", "write 0 or a greater number")
+        } else {
+            ("too large", "write a smaller number")
+        };
+        reports.error(view.path.key(name), view.span_of(name), format!("`{name}` is {what}")).help(help);
     }
     count
 }
