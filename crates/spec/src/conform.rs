@@ -424,7 +424,7 @@ fn tell(pattern: &str, sighting: Sighting, strictness: Strictness, reports: &mut
         }
         What::Alien(reason) => {
             let id = unknown(format!("`{pattern}` is no key of cluster.yml"), reports);
-            let wraps = matches!(&*pattern, "rancher_kubernetes_engine_config");
+            let wraps = pattern == "rancher_kubernetes_engine_config";
             let help = if wraps { "remove the line, and indent what is under it less" } else { "remove it" };
             reports.draft(id).note(reason).help(help).id()
         }
