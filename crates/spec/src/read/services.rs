@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use windlass_model::Secret;
 
+use super::formats;
 use super::nodes::{MAX_WHY, flaw};
 use super::syntax;
 use super::whole::whole;
@@ -281,6 +282,7 @@ fn kube_api(view: View<'_, '_>, reports: &mut Reports<'_>) -> KubeApiSpec {
         secrets_encryption: view.entry("secrets_encryption_config").map(|_| {
             let path = view.path.key("secrets_encryption_config");
             let view = view.section("secrets_encryption_config", &path);
+            formats::encryption(view, reports);
             SecretsEncryptionSpec {
                 enabled: view.flag("enabled"),
                 custom_config: whole(view, SECRETS_ENCRYPTION, "custom_config").map(Secret::new),
@@ -299,6 +301,7 @@ fn kube_api(view: View<'_, '_>, reports: &mut Reports<'_>) -> KubeApiSpec {
 }
 
 fn audit_log(view: View<'_, '_>, reports: &mut Reports<'_>) -> AuditLogSpec {
+    formats::audit_log(view, reports);
     let path = view.path.key("configuration");
     let configuration = view.section("configuration", &path);
     AuditLogSpec {
