@@ -294,7 +294,10 @@ fn pod_security_policies(cluster: &Cluster<'_>, problems: &mut Problems) {
     const POLICY: &str = "PodSecurityPolicy";
     let (api, version) = (&cluster.spec.services.kube_api, &cluster.images.version);
     let is_gone = version.at_least(1, 25);
-    if api.pod_security_policy == Some(true) {
+    // A list of the user's own may lack it, which is told by itself.
+    let lists = |flag: &str| api.service.extra_args.get(flag).is_none_or(|list| list.contains(POLICY));
+    let is_on = lists("enable-admission-plugins") && lists("admission-control");
+    if api.pod_security_policy == Some(true) && (is_gone || is_on) {
         let (summary, help) = if is_gone {
             (
                 format!(

@@ -12,6 +12,7 @@ use windlass_model::{Blueprint, HostFacts, Inventory, LastNode, NodeName, Secret
 use windlass_spec::{ClusterSpec, Diagnostic, EndpointSpec, Place, Severity, SourceMap, Strictness};
 
 use crate::pairs;
+use crate::ssh_pairs;
 use crate::trouble::Trouble;
 
 /// A cluster.yml as text, with the names by which it is spoken of.
@@ -97,6 +98,7 @@ fn add(
     let before = diagnostics.len();
     diagnostics.extend(problems.into_iter().map(|problem| diagnostic(problem, places)));
     diagnostics.extend(pairs::check(spec, places));
+    diagnostics.extend(ssh_pairs::check(spec, places));
     if diagnostics.len() > before {
         diagnostics.sort_by_key(|diagnostic| diagnostic.place.range.map(|range| range.start));
     }
