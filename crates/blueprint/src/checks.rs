@@ -314,15 +314,19 @@ fn pod_security_policies(cluster: &Cluster<'_>, problems: &mut Problems) {
         };
         problems.warning("services.kube-api.pod_security_policy", summary, Some(help.to_owned()));
     }
-    for flag in ["enable-admission-plugins", "admission-control"] {
-        let plugins = api.service.extra_args.get(flag);
-        if is_gone && plugins.is_some_and(|plugins| plugins.split(',').any(|plugin| plugin.trim() == POLICY))
-        {
-            problems.warning(
-                &format!("services.kube-api.extra_args.{flag}"),
-                format!("the API server has no admission plugin {POLICY} from 1.25 on, and does not start"),
-                Some("take it out of the list".to_owned()),
-            );
+    // #109798 and #122612 of kubernetes/kubernetes.
+    for (plugin, minor) in [(POLICY, 25), ("SecurityContextDeny", 30)] {
+        for flag in ["enable-admission-plugins", "disable-admission-plugins", "admission-control"] {
+            let plugins = api.service.extra_args.get(flag);
+            let is_listed =
+                plugins.is_some_and(|plugins| plugins.split(',').any(|name| name.trim() == plugin));
+            if is_listed && version.at_least(1, minor) {
+                problems.warning(
+                    &format!("services.kube-api.extra_args.{flag}"),
+                    format!("the API server has no admission plugin {plugin} from 1.{minor} on, and does not start"),
+                    Some("take it out of the list".to_owned()),
+                );
+            }
         }
     }
 }
