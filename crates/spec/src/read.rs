@@ -10,6 +10,7 @@ mod access;
 mod addons;
 mod cloud;
 mod cluster;
+mod formats;
 mod nodes;
 mod services;
 mod syntax;
@@ -55,7 +56,7 @@ pub fn read_with(text: &[u8], strictness: Strictness) -> Reading {
         Err((valid, summary, help)) => {
             let mut reports = Reports::new(valid);
             reports.error("", Span { start: valid.len(), end: valid.len() }, summary).help(help);
-            Reading { spec: None, diagnostics: reports.finish() }
+            Reading { spec: None, partial: None, diagnostics: reports.finish() }
         }
     }
 }
@@ -110,8 +111,8 @@ fn read_text(text: &str, strictness: Strictness) -> Reading {
             }
         }
     };
-    let spec = spec.filter(|_| !reports.has_errors());
-    Reading { spec, diagnostics: reports.finish() }
+    let (spec, partial) = if reports.has_errors() { (None, spec) } else { (spec, None) };
+    Reading { spec, partial, diagnostics: reports.finish() }
 }
 
 fn tell(finding: Finding, reports: &mut Reports<'_>) {

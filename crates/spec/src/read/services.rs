@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use windlass_model::Secret;
 
+use super::formats;
 use super::nodes::{MAX_WHY, flaw};
 use super::syntax;
 use super::whole::whole;
@@ -194,8 +195,12 @@ pub(super) fn count(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -
     let number = view.integer(name)?;
     let count = u32::try_from(number).ok();
     if count.is_none() {
-        let what = if number < 0 { "below zero" } else { "too large" };
-        reports.error(view.path.key(name), view.span_of(name), format!("`{name}` is {what}"));
+        let (what, help) = if number < 0 {
+            ("below zero", "write 0 or a greater number")
+        } else {
+            ("too large", "write a smaller number")
+        };
+        reports.error(view.path.key(name), view.span_of(name), format!("`{name}` is {what}")).help(help);
     }
     count
 }
@@ -277,6 +282,7 @@ fn kube_api(view: View<'_, '_>, reports: &mut Reports<'_>) -> KubeApiSpec {
         secrets_encryption: view.entry("secrets_encryption_config").map(|_| {
             let path = view.path.key("secrets_encryption_config");
             let view = view.section("secrets_encryption_config", &path);
+            formats::encryption(view, reports);
             SecretsEncryptionSpec {
                 enabled: view.flag("enabled"),
                 custom_config: whole(view, SECRETS_ENCRYPTION, "custom_config").map(Secret::new),
@@ -295,6 +301,7 @@ fn kube_api(view: View<'_, '_>, reports: &mut Reports<'_>) -> KubeApiSpec {
 }
 
 fn audit_log(view: View<'_, '_>, reports: &mut Reports<'_>) -> AuditLogSpec {
+    formats::audit_log(view, reports);
     let path = view.path.key("configuration");
     let configuration = view.section("configuration", &path);
     AuditLogSpec {
