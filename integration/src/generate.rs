@@ -5,12 +5,13 @@ use fastrand::Rng;
 use crate::draft::{Draft, DraftNode};
 
 /// Arguments that an edit may set, by service, with values that differ from the defaults.
-const ARGUMENTS: [(&str, &str, [&str; 3]); 7] = [
+const ARGUMENTS: [(&str, &str, [&str; 3]); 8] = [
     ("etcd", "quota-backend-bytes", ["4294967296", "6442450944", "8589934592"]),
     ("kube-api", "max-requests-inflight", ["500", "800", "1200"]),
     ("kube-controller", "node-monitor-period", ["5s", "7s", "9s"]),
     ("scheduler", "kube-api-qps", ["50", "70", "90"]),
     ("kubelet", "max-pods", ["110", "150", "250"]),
+    ("kubelet", "protect-kernel-defaults", ["true", "true", "false"]),
     ("kubeproxy", "proxy-mode", ["iptables", "ipvs", "userspace"]),
     ("kube-api", "event-ttl", ["1h0m0s", "2h0m0s", "3h0m0s"]),
 ];

@@ -56,7 +56,7 @@ pub fn mischief(rng: &mut Rng, draft: &Draft, etcd: &mut usize) -> Fault {
     let components = components(drafted, draft);
     let component = components[rng.usize(0..components.len())];
     let container = component.container();
-    let by_hand = match rng.u32(0..17) {
+    let by_hand = match rng.u32(0..18) {
         0..=1 => Mischief::ContainerRemoved { node, container },
         2..=3 => Mischief::ContainerStopped { node, container },
         4 => Mischief::ContainerPaused { node, container },
@@ -83,7 +83,12 @@ pub fn mischief(rng: &mut Rng, draft: &Draft, etcd: &mut usize) -> Fault {
         },
         13 => Mischief::Cordoned { node },
         14 => Mischief::NodeObjectDeleted { node },
-        15 => return Fault::DaysPass { days: [1, 200, 340, 366, 500][rng.usize(0..5)] },
+        15 => Mischief::MachineChanged {
+            node,
+            fact: "sysctls".to_owned(),
+            value: r#"{net.ipv4.ip_forward: "0", net.bridge.bridge-nf-call-iptables: "1"}"#.to_owned(),
+        },
+        16 => return Fault::DaysPass { days: [1, 200, 340, 366, 500][rng.usize(0..5)] },
         _ => return if rng.bool() { Fault::LedgerLost } else { Fault::LedgerAged },
     };
     Fault::ByHand(by_hand)
@@ -116,6 +121,7 @@ fn file(rng: &mut Rng, node: &DraftNode) -> FilePath {
         format!("{ssl}/kube-node.pem"),
         format!("{ssl}/kube-node-key.pem"),
         format!("{ssl}/kubecfg-kube-proxy.yaml"),
+        "/etc/sysctl.d/90-windlass.conf".to_owned(),
     ];
     if node.etcd {
         paths.push(format!("{ssl}/kube-etcd.pem"));

@@ -15,6 +15,7 @@ use crate::certificates::{
 };
 use crate::cloud;
 use crate::cluster::{Cluster, Member, place_of};
+use crate::kernel;
 use crate::secrets::{AUTHN_WEBHOOK, CLOUD_CONFIG, ENCRYPTION_CONFIG, ETCD_CLIENT_KEY, REGISTRY_AUTH};
 use crate::texts;
 
@@ -156,6 +157,8 @@ impl Places {
     /// Adds all paths under this prefix to a footprint.
     pub(crate) fn add_to(&self, footprint: &mut Footprint) {
         footprint.files.extend(self.files.values().map(|file| file.path.clone()));
+        // No prefix is put before these: the system reads them as it boots.
+        footprint.files.extend(kernel::paths());
         let under = |path: &str| FilePath::from(format!("{}{path}", self.prefix));
         footprint.directories.extend([
             (under("/etc/kubernetes"), Holds::Configuration),

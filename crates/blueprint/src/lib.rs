@@ -15,6 +15,7 @@ mod containers;
 mod files;
 mod flags;
 mod images;
+mod kernel;
 mod nodes;
 mod problem;
 mod render;

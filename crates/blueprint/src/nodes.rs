@@ -10,6 +10,7 @@ use windlass_model::{
 use crate::cluster::{Cluster, Member};
 use crate::containers::{self, Prepared};
 use crate::files::Places;
+use crate::kernel;
 use crate::problem::Problems;
 use crate::values::{ClusterValues, NodeValues};
 
@@ -46,18 +47,21 @@ impl Kit {
         cluster: &Cluster<'_>,
     ) -> NodeWish {
         let values = NodeValues::new(name, node, facts, cluster);
-        let files = self.places.of_node(name, node, cluster);
+        let mut files = self.places.of_node(name, node, cluster);
         let containers = components(node, cluster)
             .filter_map(|component| {
                 Some((component, self.prepared.get(&component)?.on_node(&values, &files)))
             })
             .collect();
+        let kernel = kernel::wish(&containers);
+        files.extend(kernel::files(&kernel));
         NodeWish {
             origin: SpecPath::from(format!("nodes[{}]", node.index)),
             target: target(node, cluster),
             roles: node.spec.role.clone(),
             containers,
             files,
+            kernel,
             images: images_of_pods(cluster),
             labels: labels(node),
             taints: taints(node),

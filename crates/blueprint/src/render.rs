@@ -72,7 +72,7 @@ impl Page {
     }
 
     fn node(&mut self, node: &NodeWish) {
-        let NodeWish { origin: _, target, roles, containers, files, images, labels, taints } = node;
+        let NodeWish { origin: _, target, roles, containers, files, kernel, images, labels, taints } = node;
         let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
         self.line(1, format_args!("roles {}", roles.join(", ")));
         self.line(
@@ -93,6 +93,8 @@ impl Page {
         }
         self.list(1, "images of pods", images);
         self.list(1, "files", files.iter().map(|(path, file)| file_line(path.as_str(), file)));
+        self.list(1, "modules", &kernel.modules);
+        self.list(1, "sysctls", kernel.sysctls.iter().map(|(name, value)| format!("{name}={value}")));
         self.list(1, "labels", labels.iter().map(|(key, value)| format!("{key}={value}")));
         self.list(1, "taints", taints);
     }

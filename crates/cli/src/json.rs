@@ -209,6 +209,7 @@ fn action(action: &Action) -> Value {
         Action::KeepRoots => json!({"do": "keep_roots"}),
         Action::PullImage { node: _, image } => json!({"do": "pull_image", "image": image}),
         Action::WriteFiles { node: _, files } => json!({"do": "write_files", "files": self::files(files)}),
+        Action::SetKernel { node: _, kernel } => json!({"do": "set_kernel", "kernel": kernel}),
         Action::RemovePaths { node: _, paths } => json!({"do": "remove_paths", "paths": paths}),
         Action::MoveAside { node: _, path, to } => json!({"do": "move_aside", "path": path, "to": to}),
         Action::RunContainer { node: _, component, spec, birth } => {

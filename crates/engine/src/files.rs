@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use windlass_model::{FilePath, FileWish, ImageRef, NodeName};
+use windlass_model::{FilePath, FileWish, ImageRef, KernelWish, NodeName};
 
 use crate::ports::{Clock, FilePut, Fleet, LedgerStore, Minter};
 use crate::run::Run;
@@ -25,6 +25,11 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
             .collect::<Result<Vec<FilePut>, StepError>>()?;
         accept_already_so(self.ports.fleet.put_files(node, &puts).await)
             .doing(|| format!("write {} on {node}", listed(files.keys())))
+    }
+
+    pub(crate) async fn set_kernel(&self, node: &NodeName, kernel: &KernelWish) -> Done {
+        accept_already_so(self.ports.fleet.set_kernel(node, kernel).await)
+            .doing(|| format!("set the kernel of {node}"))
     }
 
     pub(crate) async fn remove_paths(&self, node: &NodeName, paths: &BTreeSet<FilePath>) -> Done {

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use windlass_model::{
     CertName, CertWish, ContainerName, ContainerSeen, ContainerSpec, Digest, DrainOptions, EtcdSeen,
-    FilePath, ImageRef, KeptRoots, KubeSeen, LastNode, Ledger, Loaded, Meeting, MemberId, Mode, NodeFacts,
-    NodeName, NodeObject, NodeWish, ObjectChange, Owner, Role, Roles, Secret, StoredCert, Timestamp,
-    ports_between,
+    FilePath, ImageRef, KeptRoots, KernelWish, KubeSeen, LastNode, Ledger, Loaded, Meeting, MemberId, Mode,
+    NodeFacts, NodeName, NodeObject, NodeWish, ObjectChange, Owner, Role, Roles, Secret, StoredCert,
+    Timestamp, ports_between,
 };
 
 /// Why a verb did not succeed.
@@ -183,6 +183,10 @@ pub trait Nodes {
 
     /// Writes files in order, each by a temporary file, flush and rename, making directories as needed.
     fn put_files(&self, node: &NodeName, files: &[FilePut]) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Loads modules into the node's kernel and sets it. What is so already is left alone.
+    fn set_kernel(&self, node: &NodeName, kernel: &KernelWish)
+    -> impl Future<Output = PortResult<()>> + Send;
 
     /// What is in a file; none if there is no such file. Changes nothing.
     fn read_file(

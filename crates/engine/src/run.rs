@@ -52,6 +52,7 @@ impl<'a, F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'a, F, L, M, C> {
             Action::KeepRoots => self.keep_roots().await,
             Action::PullImage { node, image } => self.pull_image(node, image).await,
             Action::WriteFiles { node, files } => self.write_files(node, files).await,
+            Action::SetKernel { node, kernel } => self.set_kernel(node, kernel).await,
             Action::RemovePaths { node, paths } => self.remove_paths(node, paths).await,
             Action::MoveAside { node, path, to } => self.move_aside(node, path, to).await,
             Action::RunContainer { node, component, spec, birth } => {
@@ -132,6 +133,7 @@ fn concerned(action: &Action) -> Option<(&NodeName, ContainerName)> {
         | Action::KeepRoots
         | Action::PullImage { .. }
         | Action::WriteFiles { .. }
+        | Action::SetKernel { .. }
         | Action::RemovePaths { .. }
         | Action::MoveAside { .. }
         | Action::RemoveContainer { .. }

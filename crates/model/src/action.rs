@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::blueprint::{DrainOptions, FileWish, Foundation, Taint};
+use crate::blueprint::{DrainOptions, FileWish, Foundation, KernelWish, Taint};
 use crate::certificate::CertWish;
 use crate::container::ContainerSpec;
 use crate::inventory::{MemberId, Owned};
@@ -43,6 +43,13 @@ pub enum Action {
         node: NodeName,
         /// The files.
         files: BTreeMap<FilePath, FileWish>,
+    },
+    /// Loads modules into a node's kernel and sets it, until it boots again: files that it reads then make that last.
+    SetKernel {
+        /// Where.
+        node: NodeName,
+        /// What it should have loaded, and how it should be set.
+        kernel: KernelWish,
     },
     /// Deletes files and directories with all that is in them.
     RemovePaths {
@@ -320,6 +327,7 @@ impl Action {
             | Self::EtcdMemberRemove { .. } => None,
             Self::PullImage { node, .. }
             | Self::WriteFiles { node, .. }
+            | Self::SetKernel { node, .. }
             | Self::RemovePaths { node, .. }
             | Self::MoveAside { node, .. }
             | Self::RunContainer { node, .. }
@@ -354,6 +362,7 @@ impl Action {
             Self::KeepRoots => "keep",
             Self::PullImage { .. } => "pull",
             Self::WriteFiles { .. } => "write",
+            Self::SetKernel { .. } => "set",
             Self::RemovePaths { .. } | Self::RemoveContainer { .. } | Self::RemovePods { .. } => "remove",
             Self::MoveAside { .. } => "move aside",
             Self::RunContainer { .. } => "run",
@@ -390,6 +399,7 @@ impl Action {
             Self::CommitLedger { .. }
             | Self::KeepRoots
             | Self::WriteFiles { .. }
+            | Self::SetKernel { .. }
             | Self::MoveAside { .. }
             | Self::ReplaceContainer { .. }
             | Self::StartContainer { .. }

@@ -81,6 +81,8 @@ pub struct NodeWish {
     pub containers: BTreeMap<Component, ContainerWish>,
     /// The files that should be there.
     pub files: BTreeMap<FilePath, FileWish>,
+    /// How its kernel should be set.
+    pub kernel: KernelWish,
     /// Images that pods there need, beside those of the containers.
     pub images: BTreeSet<ImageRef>,
     /// Labels of its node object that windlass answers for.
@@ -94,6 +96,15 @@ impl NodeWish {
     pub fn has(&self, role: Role) -> bool {
         self.roles.contains(&role)
     }
+}
+
+/// What a node's kernel should have loaded and how it should be set; files of the node make it so as it boots.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+pub struct KernelWish {
+    /// Modules, loaded or built in.
+    pub modules: BTreeSet<Arc<str>>,
+    /// Settings by their names, as `sysctl` has them.
+    pub sysctls: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 /// How a node is reached. Part of the ledger too, so that a node that left cluster.yml can be cleaned.

@@ -36,6 +36,8 @@ pub struct HostReport {
     pub sysctls: BTreeMap<Arc<str>, Arc<str>>,
     /// Those kernel modules that matter to Kubernetes and are there, loaded or built in.
     pub modules: BTreeSet<Arc<str>>,
+    /// Those kernel modules that matter to Kubernetes and can be loaded, but are not.
+    pub loadable: BTreeSet<Arc<str>>,
     /// The version of control groups.
     pub cgroup: Option<u8>,
     /// Memory in bytes.

@@ -28,7 +28,7 @@ mod version;
 pub use action::{Action, Gate, Guard, LedgerChange, ObjectChange, RestartWhen, Sign};
 pub use blueprint::{
     Blueprint, BlueprintOrigins, ContainerWish, Content, DrainOptions, EtcdWish, FileWish, Footprint,
-    Foundation, Holds, Limit, Mode, NodeTarget, NodeWish, Owner, Rollout, Taint,
+    Foundation, Holds, KernelWish, Limit, Mode, NodeTarget, NodeWish, Owner, Rollout, Taint,
 };
 pub use certificate::{CertKind, CertPart, CertWish, San, Usage};
 pub use container::{Change, ContainerSpec, Difference, Loaded, OnChange, Origins, PidMode, Privilege};

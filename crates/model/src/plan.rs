@@ -143,6 +143,20 @@ pub enum Reason {
         /// How.
         how: FileDifference,
     },
+    /// A setting of the kernel has another value than wished.
+    SettingDiffers {
+        /// Its name, as `sysctl` has it.
+        name: Arc<str>,
+        /// The value seen.
+        from: Arc<str>,
+        /// The value wished.
+        to: Arc<str>,
+    },
+    /// A module of the kernel is not loaded.
+    ModuleMissing {
+        /// Its name.
+        module: Arc<str>,
+    },
     /// It is there and no longer wished.
     Unwanted,
     /// Its node lost the role that it belongs to.
@@ -250,6 +264,8 @@ impl fmt::Display for Reason {
                 FileDifference::Owner => write!(f, "{path} has another owner"),
                 FileDifference::Renewed => write!(f, "{path} is made anew"),
             },
+            Self::SettingDiffers { name, from, to } => write!(f, "{name} {from} → {to}"),
+            Self::ModuleMissing { module } => write!(f, "module {module} is not loaded"),
             Self::Unwanted => f.write_str("no longer wished"),
             Self::RoleLost { role } => write!(f, "the node is no longer {role}"),
             Self::NodeLeft => f.write_str("the node is no longer in cluster.yml"),

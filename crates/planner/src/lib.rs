@@ -12,6 +12,7 @@ mod etcd;
 mod etcd_external;
 mod etcd_silent;
 mod files;
+mod kernel;
 mod node_objects;
 mod nodes;
 mod planner;
@@ -65,6 +66,7 @@ pub fn plan_by(rules: Rules, wish: &Blueprint, seen: &Inventory, intent: &Intent
     planner.compare();
     planner.left_overs();
     planner.files();
+    planner.kernels();
     planner.etcd();
     planner.control_plane();
     planner.nodes();

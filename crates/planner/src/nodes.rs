@@ -290,11 +290,17 @@ impl<'a> Planner<'a> {
         self.with_role(Role::ControlPlane).any(stays_old) || self.seen.nodes.iter().any(leaves_old)
     }
 
-    /// Whether a cluster that lives has all its API servers out of sight: nobody knows of which version they are.
+    /// Whether a cluster that lives may have API servers out of sight, and none in sight: nobody knows of which version
+    /// they are.
     fn hides_its_version(&self) -> bool {
+        let api = Component::KubeApiserver.as_str();
+        let tells = |(name, _): (&NodeName, &NodeWish)| {
+            self.facts(name).is_some_and(|facts| facts.containers.contains_key(api))
+        };
         self.rules.version_order
             && self.seen.ledger.born == Birth::Born
-            && self.with_role(Role::ControlPlane).all(|(name, _)| !self.is_in_sight(name))
+            && self.with_role(Role::ControlPlane).any(|(name, _)| !self.is_in_sight(name))
+            && !self.with_role(Role::ControlPlane).any(tells)
     }
 
     /// Whether a node has this component in an older minor version than wished.

@@ -58,6 +58,8 @@ pub(crate) struct Planner<'a> {
     pub(crate) late_files: BTreeMap<&'a NodeName, Differing>,
     pub(crate) proxy_files: BTreeMap<&'a NodeName, StepHandle>,
     pulls: BTreeMap<(&'a NodeName, ImageRef), StepHandle>,
+    /// The steps that set the kernel of a node.
+    pub(crate) kernels: BTreeMap<&'a NodeName, StepHandle>,
     /// The waits for what this plan brings up, by layer.
     pub(crate) etcd_heals: Vec<StepHandle>,
     pub(crate) api_heals: Vec<StepHandle>,
@@ -113,6 +115,7 @@ impl<'a> Planner<'a> {
             late_files: BTreeMap::new(),
             proxy_files: BTreeMap::new(),
             pulls: BTreeMap::new(),
+            kernels: BTreeMap::new(),
             etcd_heals: Vec::new(),
             api_heals: Vec::new(),
             etcd_ends: Vec::new(),
@@ -276,7 +279,7 @@ impl<'a> Planner<'a> {
         Some(handle)
     }
 
-    /// Makes a step that puts a container up wait for its files and its image.
+    /// Makes a step that puts a container up wait for its files, its image and the kernel below it.
     pub(crate) fn needs_files_and_image(
         &mut self,
         step: StepHandle,
@@ -285,6 +288,9 @@ impl<'a> Planner<'a> {
     ) {
         if let Some(&files) = self.files.get(node) {
             self.builder.after(step, files, Because::Needs);
+        }
+        if let Some(&kernel) = self.kernels.get(node) {
+            self.builder.after(step, kernel, Because::Needs);
         }
         if let Some(pull) = image {
             self.builder.after(step, pull, Because::Needs);

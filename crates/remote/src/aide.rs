@@ -127,6 +127,7 @@ fn verb(request: &Request) -> &'static str {
     match request {
         Request::Look { .. } => "look",
         Request::Put { .. } => "put",
+        Request::SetKernel { .. } => "kernel",
         Request::Read { .. } => "read",
         Request::Remove { .. } => "remove",
         Request::Move { .. } => "move",
@@ -136,14 +137,18 @@ fn verb(request: &Request) -> &'static str {
 }
 
 fn body(image: &ImageRef, request: &Request, run: &str) -> ContainerCreateBody {
-    // What is mounted where matters only to those; they need the host's own space of mounts, and all privileges.
+    // What is mounted where, or in the kernel, matters only to those; they need the host's own space of mounts, and all
+    // privileges.
     let in_host = match request {
         Request::Look { .. } | Request::Put { .. } | Request::Read { .. } => false,
-        Request::Remove { .. } | Request::Move { .. } | Request::CleanNetwork | Request::Unmount { .. } => {
-            true
-        }
+        Request::SetKernel { .. }
+        | Request::Remove { .. }
+        | Request::Move { .. }
+        | Request::CleanNetwork
+        | Request::Unmount { .. } => true,
     };
-    let in_network = matches!(request, Request::CleanNetwork);
+    // Settings of the network are those of the network that one is in.
+    let in_network = matches!(request, Request::CleanNetwork | Request::SetKernel { .. });
     let host = HostConfig {
         auto_remove: Some(true),
         network_mode: Some(if in_network { "host" } else { "none" }.to_owned()),

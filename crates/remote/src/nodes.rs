@@ -15,7 +15,8 @@ use futures_util::future::join_all;
 use tokio::sync::mpsc;
 use windlass_engine::{FilePut, LookScope, NewContainer, Nodes, PortError, PortResult};
 use windlass_model::{
-    ContainerName, ContainerSeen, FilePath, ImageRef, LastNode, Ledger, NodeFacts, NodeName, Secret,
+    ContainerName, ContainerSeen, FilePath, ImageRef, KernelWish, LastNode, Ledger, NodeFacts, NodeName,
+    Secret,
 };
 use windlass_sidecar::protocol::{Answer, Bytes, FileToPut, Request};
 
@@ -109,6 +110,11 @@ impl Nodes for RemoteFleet {
             })
             .collect();
         self.have_done(node, Request::Put { files }).await
+    }
+
+    async fn set_kernel(&self, node: &NodeName, kernel: &KernelWish) -> PortResult<()> {
+        let KernelWish { modules, sysctls } = kernel.clone();
+        self.have_done(node, Request::SetKernel { modules, sysctls }).await
     }
 
     async fn read_file(&self, node: &NodeName, path: &FilePath) -> PortResult<Option<Secret<Vec<u8>>>> {

@@ -29,6 +29,8 @@ cd /proc/sys && grep -s '' net/bridge/bridge-nf-call-iptables net/bridge/bridge-
 cd /sys/module && for m in *; do echo "module $m"; done
 read -r _ _ r _ < /proc/version
 cat "/lib/modules/$r/modules.builtin" 2> /dev/null | grep -E '/(br_netfilter|overlay|ip_tables|nf_conntrack|vxlan|ip_vs)\.ko'
+b=br_netfilter
+[ -d /sys/module/$b ] || { grep -qs "/$b\.ko" "/lib/modules/$r/modules.dep" && command -v modprobe > /dev/null && echo "loadable $b"; }
 grep -hE '^ *[0-9]+: [0-9A-F]+:[0-9A-F]{4} 0+:0000 0A ' /proc/net/tcp /proc/net/tcp6 2> /dev/null
 if command -v ip > /dev/null; then ip -o addr; else for a in $(hostname -I); do echo "- - inet $a"; done; fi
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo "cgroup 2"; elif [ -d /sys/fs/cgroup ]; then echo "cgroup 1"; fi
@@ -153,6 +155,7 @@ fn report(told: &str, info: &SystemInfo, now: u64) -> HostReport {
             "arch" => rest.clone_into(&mut report.architecture),
             "swap" => report.swap = if rest == "on" { Swap::On } else { Swap::Off },
             "cgroup" => report.cgroup = rest.parse().ok(),
+            "loadable" if MODULES.contains(&rest) => drop(report.loadable.insert(Arc::from(rest))),
             "module" if MODULES.contains(&rest) => drop(report.modules.insert(Arc::from(rest))),
             "free" => report.free.extend(free(rest)),
             "clock" => clocks.extend(milliseconds_of(rest)),
@@ -244,6 +247,7 @@ swap on
 net/ipv4/ip_forward:1
 module overlay
 module snd
+loadable ip_vs
 kernel/net/bridge/br_netfilter.ko
    0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 19563 1
    1: 00000000000000000000000000000000:192B 00000000000000000000000000000000:0000 0A 00000000:00000000
@@ -280,6 +284,7 @@ clock 1700000062.123456789
             swap: Swap::On,
             sysctls: [("net.ipv4.ip_forward".into(), "1".into())].into(),
             modules: ["br_netfilter".into(), "overlay".into()].into(),
+            loadable: ["ip_vs".into()].into(),
             cgroup: Some(2),
             memory: Some(4_096),
             free: [("/".into(), 1_048_576)].into(),

@@ -8,6 +8,8 @@
 
 mod clean;
 mod etcd;
+mod host;
+mod kernel;
 mod look;
 mod network;
 pub mod protocol;

@@ -3,9 +3,9 @@
 //! Rules are read, those of Kubernetes left out, and the rest put back in one go: what others have put there, Docker
 //! above all, stays as it is. A host without a program has nothing that it could have made.
 
-use std::io::{self, Write};
-use std::process::{Command, Output, Stdio};
+use std::io;
 
+use crate::host::run;
 use crate::serve::{At, Fault};
 
 /// Each keeps rules of its own: those of the older kernel interface and of the newer, for both versions of IP.
@@ -15,8 +15,6 @@ const CHAINS: [&str; 4] = ["KUBE-", "CNI-", "cali-", "FLANNEL-"];
 /// The interfaces of network plugins and of kube-proxy: whole names, or beginnings that end with a star.
 const INTERFACES: [&str; 7] =
     ["cni0", "flannel.1", "kube-ipvs0", "nodelocaldns", "vxlan.calico", "cali*", "weave"];
-/// Where a host may have its programs.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Takes all of it away.
 pub(crate) fn clean() -> Result<(), Fault> {
@@ -66,27 +64,6 @@ fn is_of_plugins(name: &str) -> bool {
         Some(begin) => name.starts_with(begin),
         None => name == *wanted,
     })
-}
-
-/// Runs a program of the host; none if it has no such program.
-fn run(program: &str, arguments: &[&str], input: Option<&[u8]>) -> io::Result<Option<Output>> {
-    let mut command = Command::new(program);
-    command.args(arguments).env_clear().env("PATH", PATH);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = match command.spawn() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        spawned => spawned?,
-    };
-    if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(input.unwrap_or_default())?;
-    }
-    let output = child.wait_with_output()?;
-    if output.status.success() {
-        return Ok(Some(output));
-    }
-    let told = String::from_utf8_lossy(&output.stderr);
-    let last = told.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it failed without a word");
-    Err(io::Error::other(format!("{program}: {last}")))
 }
 
 #[cfg(test)]

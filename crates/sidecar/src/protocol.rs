@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -46,6 +47,13 @@ pub enum Request {
     Put {
         /// The files.
         files: Vec<FileToPut>,
+    },
+    /// Loads modules into the kernel, by the host's own programs, and sets it.
+    SetKernel {
+        /// The modules.
+        modules: BTreeSet<Arc<str>>,
+        /// The settings by their names.
+        sysctls: BTreeMap<Arc<str>, Arc<str>>,
     },
     /// Tells what is in a file. Changes nothing.
     Read {

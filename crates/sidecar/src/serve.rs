@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::protocol::{Answer, Asked, PROTOCOL, Request, read, write};
-use crate::{clean, look, network, put};
+use crate::{clean, kernel, look, network, put};
 
 /// Where the container sees the host's files.
 pub const HOST: &str = "/host";
@@ -58,6 +58,7 @@ pub fn answer(asked: Asked) -> Answer {
         }
         Request::Read { path } => look::content(&path).map(Answer::Content),
         Request::Put { files } => put::put(&files).map(|()| Answer::Done),
+        Request::SetKernel { modules, sysctls } => kernel::set(&modules, &sysctls).map(|()| Answer::Done),
         Request::Remove { paths } => clean::remove(&paths).map(|()| Answer::Done),
         Request::Move { path, to } => clean::move_aside(&path, &to).map(|()| Answer::Done),
         Request::CleanNetwork => network::clean().map(|()| Answer::Done),

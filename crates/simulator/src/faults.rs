@@ -368,6 +368,8 @@ impl World {
         if self.nodes[machine].power == Power::Off {
             self.nodes[machine].power = Power::On;
             self.nodes[machine].docker_back_at = None;
+            self.nodes[machine].boot_kernel();
+            self.nodes[machine].containers.values_mut().for_each(|container| container.program = None);
             self.start_all(machine);
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use windlass_engine::{PortError, PortResult};
-use windlass_model::{Digest, FilePath, LedgerCopy, Lineage, Mode, Owner};
+use windlass_model::{Digest, FilePath, KernelWish, LedgerCopy, Lineage, Mode, Owner};
 
 use crate::world::{Disk, Node, World, lasting};
 
@@ -139,6 +139,15 @@ impl World {
         }
         self.crashed_read_again(machine);
         Ok(())
+    }
+
+    /// Loads modules and sets the kernel.
+    pub(crate) fn set_kernel(&mut self, machine: usize, kernel: &KernelWish) -> PortResult<()> {
+        let node = &mut self.nodes[machine];
+        let set = node.machine.set_kernel(kernel).map_err(|what| lasting(format!("{}: {what}", node.name)));
+        self.crashed_read_again(machine);
+        self.touch();
+        set
     }
 
     /// Deletes files and directories; what is not there is no error.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use windlass_engine::PortResult;
 use windlass_model::{
-    Action, CertName, Component, ContainerName, FilePath, ImageRef, KeptRoots, Ledger, MemberId, NodeName,
+    Action, CertName, Component, ContainerName, FilePath, ImageRef, KeptRoots, KernelWish, Ledger, MemberId,
+    NodeName,
 };
 
 use crate::docker::is_already_so;
@@ -98,6 +99,9 @@ pub(crate) enum Deed<'a> {
     PutFiles {
         files: &'a [(FilePath, Arc<FileState>)],
     },
+    SetKernel {
+        kernel: &'a KernelWish,
+    },
     RemovePaths {
         paths: &'a BTreeSet<FilePath>,
     },
@@ -167,6 +171,7 @@ impl Deed<'_> {
             | Self::Remove { .. }
             | Self::Reload { .. }
             | Self::PutFiles { .. }
+            | Self::SetKernel { .. }
             | Self::RemovePaths { .. }
             | Self::MoveAside { .. }
             | Self::RemovePods => true,
@@ -432,6 +437,7 @@ impl World {
             (Action::WriteFiles { files, .. }, Deed::PutFiles { files: put }) => {
                 here && put.iter().all(|(path, _)| files.contains_key(path))
             }
+            (Action::SetKernel { kernel, .. }, Deed::SetKernel { kernel: set }) => here && kernel == *set,
             (Action::RemovePaths { paths, .. }, Deed::RemovePaths { paths: removed }) => {
                 here && removed.is_subset(paths)
             }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use windlass_model::{Component, ContainerSpec, Digest, FilePath, HostReport, Swap};
+use windlass_model::{Component, ContainerSpec, Digest, FilePath, HostReport, KernelWish, Swap};
 
 use crate::docker::Container;
 use crate::world::{Disk, Node};
@@ -31,6 +31,12 @@ pub(crate) struct Machine {
     pub(crate) swap: Swap,
     pub(crate) sysctls: BTreeMap<Arc<str>, Arc<str>>,
     pub(crate) modules: BTreeSet<Arc<str>>,
+    /// Modules that are not loaded and can be.
+    pub(crate) loadable: BTreeSet<Arc<str>>,
+    /// The settings that it booted with, of those that have changed since; none where a module brought the setting.
+    pub(crate) booted_with: BTreeMap<Arc<str>, Option<Arc<str>>>,
+    /// The modules that it has loaded since it booted.
+    pub(crate) loaded: BTreeSet<Arc<str>>,
     pub(crate) cgroup: Option<u8>,
     pub(crate) memory: Option<u64>,
     pub(crate) free: BTreeMap<FilePath, u64>,
@@ -45,6 +51,8 @@ impl Default for Machine {
             ("vm.panic_on_oom", "0"),
             ("kernel.panic", "0"),
             ("kernel.panic_on_oops", "0"),
+            ("kernel.keys.root_maxkeys", "1000000"),
+            ("kernel.keys.root_maxbytes", "25000000"),
         ];
         Self {
             hostname: None,
@@ -58,12 +66,29 @@ impl Default for Machine {
             swap: Swap::Off,
             sysctls: sysctls.map(|(name, value)| (name.into(), value.into())).into(),
             modules: ["br_netfilter", "overlay"].map(Arc::from).into(),
+            loadable: BTreeSet::new(),
+            booted_with: BTreeMap::new(),
+            loaded: BTreeSet::new(),
             cgroup: Some(1),
             memory: Some(8 << 30),
             free: ["/", "/var/lib/docker"].map(|path| (FilePath::from(path), 50 << 30)).into(),
         }
     }
 }
+
+/// What kubelet only checks with `--protect-kernel-defaults`.
+const TUNABLES: [(&str, &str); 4] = [
+    ("vm.overcommit_memory", "1"),
+    ("vm.panic_on_oom", "0"),
+    ("kernel.panic", "10"),
+    ("kernel.panic_on_oops", "1"),
+];
+
+/// The settings that come with a module.
+const SETTINGS_OF_MODULES: [(&str, &str); 2] = [
+    ("net.bridge.bridge-nf-call-iptables", "br_netfilter"),
+    ("net.bridge.bridge-nf-call-ip6tables", "br_netfilter"),
+];
 
 /// The architecture of simulated machines, and of the windlass that is carried there.
 const ARCHITECTURE: &str = "x86_64";
@@ -80,8 +105,58 @@ impl Machine {
         spec: &ContainerSpec,
     ) -> Option<String> {
         let minds_swap = kind == Some(Component::Kubelet) && spec.flag("fail-swap-on") != Some("false");
-        (minds_swap && self.swap == Swap::On)
-            .then(|| "running with swap on is not supported, please disable swap!".to_owned())
+        if minds_swap && self.swap == Swap::On {
+            return Some("running with swap on is not supported, please disable swap!".to_owned());
+        }
+        let only_checks =
+            kind == Some(Component::Kubelet) && spec.flag("protect-kernel-defaults") == Some("true");
+        let is_other = |(name, wanted): &&(&str, &str)| {
+            only_checks && self.sysctls.get(*name).is_some_and(|value| &**value != *wanted)
+        };
+        let (name, wanted) = TUNABLES.iter().find(is_other)?;
+        Some(format!("invalid kernel flag: {name}, expected value: {wanted}"))
+    }
+
+    /// Loads modules and sets the kernel; an error in words where it has no such module or setting.
+    pub(crate) fn set_kernel(&mut self, kernel: &KernelWish) -> Result<(), String> {
+        for module in &kernel.modules {
+            if self.modules.contains(module) {
+                continue;
+            }
+            if !self.loadable.remove(module) {
+                return Err(format!("module {module} not found"));
+            }
+            self.modules.insert(module.clone());
+            self.loaded.insert(module.clone());
+            for (name, _) in SETTINGS_OF_MODULES.iter().filter(|(_, of)| *of == &**module) {
+                let before = self.sysctls.insert((*name).into(), "1".into());
+                self.booted_with.entry((*name).into()).or_insert(before);
+            }
+        }
+        for (name, value) in &kernel.sysctls {
+            let Some(set) = self.sysctls.get_mut(name) else {
+                return Err(format!("{name}: no such setting"));
+            };
+            if set != value {
+                let before = std::mem::replace(set, value.clone());
+                self.booted_with.entry(name.clone()).or_insert(Some(before));
+            }
+        }
+        Ok(())
+    }
+
+    /// What was only set in the running kernel is gone.
+    fn boot(&mut self) {
+        for module in std::mem::take(&mut self.loaded) {
+            self.modules.remove(&module);
+            self.loadable.insert(module);
+        }
+        for (name, value) in std::mem::take(&mut self.booted_with) {
+            match value {
+                Some(value) => drop(self.sysctls.insert(name, value)),
+                None => drop(self.sysctls.remove(&name)),
+            }
+        }
     }
 
     /// The same machine with one fact set to a value in YAML; none if there is no such fact, or no such value.
@@ -94,6 +169,23 @@ impl Machine {
 }
 
 impl Node {
+    /// Boots: the kernel forgets what was set, and the system sets it as its files say.
+    pub(crate) fn boot_kernel(&mut self) {
+        self.machine.boot();
+        let read = |path: &str| {
+            let lines = self.files.get(path).map(|file| file.text().lines()).into_iter().flatten();
+            lines.filter(|line| !line.is_empty() && !line.starts_with('#'))
+        };
+        let modules = read("/etc/modules-load.d/windlass.conf").map(Arc::from).collect();
+        let settings = read("/etc/sysctl.d/90-windlass.conf").filter_map(|line| line.split_once('='));
+        let sysctls = settings.map(|(name, value)| (name.trim().into(), value.trim().into())).collect();
+        // One line that does not hold keeps no other from holding.
+        let _ = self.machine.set_kernel(&KernelWish { modules, sysctls: BTreeMap::new() });
+        for one in sysctls_one_by_one(sysctls) {
+            let _ = self.machine.set_kernel(&one);
+        }
+    }
+
     /// What it tells a preflight.
     pub(crate) fn report(&self) -> HostReport {
         let Machine {
@@ -108,6 +200,9 @@ impl Node {
             swap,
             sysctls,
             modules,
+            loadable,
+            booted_with: _,
+            loaded: _,
             cgroup,
             memory,
             free,
@@ -137,6 +232,7 @@ impl Node {
             swap: *swap,
             sysctls: sysctls.clone(),
             modules: modules.clone(),
+            loadable: loadable.clone(),
             cgroup: *cgroup,
             memory: *memory,
             free,
@@ -156,6 +252,10 @@ impl Node {
             self.containers.values().filter(|container| listens(container)).flat_map(ports_of).collect();
         self.machine.listening.retain(|port| !held.contains(port));
     }
+}
+
+fn sysctls_one_by_one(sysctls: BTreeMap<Arc<str>, Arc<str>>) -> impl Iterator<Item = KernelWish> {
+    sysctls.into_iter().map(|one| KernelWish { modules: BTreeSet::new(), sysctls: [one].into() })
 }
 
 /// Whether a container's process is up.

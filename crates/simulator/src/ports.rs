@@ -11,9 +11,9 @@ use windlass_engine::{
     PortResult,
 };
 use windlass_model::{
-    CertName, ContainerName, ContainerSeen, DrainOptions, EtcdSeen, FilePath, ImageRef, KeptRoots, KubeSeen,
-    LastNode, Ledger, MemberId, NodeFacts, NodeName, NodeObject, ObjectChange, Outcome as StepOutcome,
-    Secret, StoredCert, Timestamp,
+    CertName, ContainerName, ContainerSeen, DrainOptions, EtcdSeen, FilePath, ImageRef, KeptRoots,
+    KernelWish, KubeSeen, LastNode, Ledger, MemberId, NodeFacts, NodeName, NodeObject, ObjectChange,
+    Outcome as StepOutcome, Secret, StoredCert, Timestamp,
 };
 
 use crate::faults::FaultSchedule;
@@ -270,6 +270,13 @@ impl Nodes for SimFleet {
             .collect();
         self.at(node, "write", object, Deed::PutFiles { files: &written }, |world, machine| {
             world.put_files(machine, &written)
+        })
+        .await
+    }
+
+    async fn set_kernel(&self, node: &NodeName, kernel: &KernelWish) -> PortResult<()> {
+        self.at(node, "set kernel", Object::Nothing, Deed::SetKernel { kernel }, |world, machine| {
+            world.set_kernel(machine, kernel)
         })
         .await
     }

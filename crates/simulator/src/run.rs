@@ -207,6 +207,7 @@ impl World {
             | Deed::Rename { .. }
             | Deed::Remove { .. }
             | Deed::Reload { .. }
+            | Deed::SetKernel { .. }
             | Deed::RemovePods => pace.docker,
             Deed::PutFiles { .. } | Deed::RemovePaths { .. } | Deed::MoveAside { .. } => pace.files,
             Deed::AddLearner { .. }

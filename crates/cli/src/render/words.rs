@@ -49,6 +49,7 @@ pub(crate) fn done_words(step: &Step) -> String {
         Action::KeepRoots => "kept",
         Action::PullImage { .. } => "pulled",
         Action::WriteFiles { .. } => "written",
+        Action::SetKernel { .. } => "set",
         Action::RemovePaths { .. } | Action::RemoveContainer { .. } | Action::RemovePods { .. } => "removed",
         Action::MoveAside { .. } => "moved aside",
         Action::RunContainer { .. } => "runs",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use windlass_engine::Limits;
-use windlass_model::{Action, Component, Health, Plan, RestartWhen};
+use windlass_model::{Action, Component, Health, KernelWish, Plan, RestartWhen};
 
 use crate::fake::{Fake, Fault, World, assert_frozen, assignment, lasting, node, told, voters};
 use crate::plans::{alone, majority_without, replace, run, running};
@@ -137,10 +137,15 @@ async fn the_small_verbs_of_containers_are_one_call_each() {
             ("2", Action::StartContainer { node: node.clone(), component }),
             ("3", Action::RemovePods { node: node.clone() }),
             ("4", Action::RemovePaths { node: node.clone(), paths: ["/a".into()].into() }),
-            ("5", Action::MoveAside { node, path: "/a".into(), to: "/b".into() }),
+            ("5", Action::MoveAside { node: node.clone(), path: "/a".into(), to: "/b".into() }),
+            ("6", Action::SetKernel { node, kernel: forwarding() }),
         ],
-        &[("1", "2"), ("2", "3"), ("3", "4"), ("4", "5")],
+        &[("1", "2"), ("2", "3"), ("3", "4"), ("4", "5"), ("5", "6")],
     );
     let done = fake.execute(&plan, &assignment(3), &Limits::default()).await;
     assert_frozen("small_verbs", &(fake.take_log() + "\n" + &told(&done)));
+}
+
+fn forwarding() -> KernelWish {
+    KernelWish { sysctls: [("net.ipv4.ip_forward".into(), "1".into())].into(), ..KernelWish::default() }
 }

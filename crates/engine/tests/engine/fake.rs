@@ -12,9 +12,9 @@ use windlass_engine::{
 };
 use windlass_model::{
     CertName, CertWish, ContainerName, ContainerSeen, ContainerState, DrainOptions, EtcdSeen, FilePath,
-    FileSeen, Health, ImageRef, KeptRoots, KubeSeen, LastNode, Ledger, LedgerCopy, Lineage, Maker, MemberId,
-    MemberSeen, Mode, NodeFacts, NodeName, NodeObject, NodeTarget, ObjectChange, Outcome, Owner, Plan,
-    Readiness, Role, Scheduling, Secret, StoredCert, Timestamp, Vote,
+    FileSeen, Health, ImageRef, KeptRoots, KernelWish, KubeSeen, LastNode, Ledger, LedgerCopy, Lineage,
+    Maker, MemberId, MemberSeen, Mode, NodeFacts, NodeName, NodeObject, NodeTarget, ObjectChange, Outcome,
+    Owner, Plan, Readiness, Role, Scheduling, Secret, StoredCert, Timestamp, Vote,
 };
 
 /// A moment to which everything is dated.
@@ -423,6 +423,12 @@ impl Nodes for Fake {
             Ok(world.containers.get(&key).cloned())
         })
         .await
+    }
+
+    async fn set_kernel(&self, node: &NodeName, kernel: &KernelWish) -> PortResult<()> {
+        let settings: Vec<String> =
+            kernel.sysctls.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        self.verb(node.as_str(), format!("{node} set kernel {}", settings.join(" ")), |_| Ok(())).await
     }
 
     async fn pull(&self, node: &NodeName, image: &ImageRef) -> PortResult<()> {

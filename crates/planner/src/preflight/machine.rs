@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use windlass_model::{Component, KubernetesVersion, Role, SpecPath, Swap};
+use windlass_model::{Component, HostReport, KubernetesVersion, Role, Swap};
 
 use super::ports::{ports_in_use, ports_of};
 use super::{Examined, Wrong, holds, row, warns};
@@ -217,60 +217,42 @@ fn judge_docker(node: &Examined<'_>, version: &KubernetesVersion, wrongs: &mut V
     }
 }
 
-/// What kubelet sets by itself at its start, and only checks with `--protect-kernel-defaults`.
-///
-/// Source: `setupKernelTunables` in `pkg/kubelet/cm/container_manager_linux.go`.
-const TUNABLES: [(&str, &str); 4] = [
-    ("vm.overcommit_memory", "1"),
-    ("vm.panic_on_oom", "0"),
-    ("kernel.panic", "10"),
-    ("kernel.panic_on_oops", "1"),
-];
-
-/// What must be 1 for pods to reach anything, and what becomes of them where it is not.
-const FORWARDING: [(&str, &str); 2] = [
-    ("net.ipv4.ip_forward", "pods reach nothing beyond their node"),
-    ("net.bridge.bridge-nf-call-iptables", "pods may not reach Services through a bridge"),
-];
-
+/// What windlass does not set by itself: settings that the kernel does not have, for want of a module.
 fn judge_kernel_settings(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
-    let settings = &node.report.sysctls;
-    if settings.is_empty() {
+    let HostReport { sysctls, modules, loadable, .. } = node.report;
+    // One of ours brings the setting when it is loaded.
+    let comes = node.wish.kernel.modules.iter().any(|module| loadable.contains(module));
+    if sysctls.is_empty() || comes || !node.is_new() {
         return;
     }
-    let kubelet = node.absent().find(|(component, _)| *component == Component::Kubelet);
-    if let Some((_, kubelet)) =
-        kubelet.filter(|(_, wish)| wish.spec.flag("protect-kernel-defaults") == Some("true"))
-    {
-        let others: Vec<String> = TUNABLES
-            .iter()
-            .filter(|(name, value)| settings.get(*name).is_some_and(|seen| &**seen != *value))
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        if !others.is_empty() {
-            let mut wrong = holds(
-                "kubelet is told to protect the kernel's defaults, and they are not those that it wants"
-                    .to_owned(),
-                format!("set {} on it, in /etc/sysctl.d too", row(others)),
-            );
-            let place: Option<&SpecPath> = kubelet.origins.parts.get("--protect-kernel-defaults");
-            wrong.origin = place.cloned();
-            wrongs.push(wrong);
-        }
-    }
-    if !node.is_new() {
+    let missing: Vec<&str> = node
+        .wish
+        .kernel
+        .sysctls
+        .keys()
+        .map(|name| &**name)
+        .filter(|name| !sysctls.contains_key(*name))
+        .collect();
+    if missing.is_empty() {
         return;
     }
-    for (name, consequence) in FORWARDING {
-        let value = settings.get(name).map(|value| &**value);
-        // The second exists only once the module is loaded, which Docker does for its own bridge.
-        if value != Some("1") && (value.is_some() || name == FORWARDING[0].0) {
-            wrongs.push(warns(
-                format!("{name} is {}: {consequence}", value.unwrap_or("not known to its kernel")),
-                format!("`sysctl -w {name}=1`, and write it to /etc/sysctl.d"),
-            ));
-        }
-    }
+    let absent: Vec<&str> = node
+        .wish
+        .kernel
+        .modules
+        .iter()
+        .map(|module| &**module)
+        .filter(|module| !modules.contains(*module))
+        .collect();
+    let help = if absent.is_empty() {
+        "use a kernel that has it, as every distribution's own does".to_owned()
+    } else {
+        format!("install the kernel module {}, as every distribution's own kernel has it", row(absent))
+    };
+    wrongs.push(warns(
+        format!("its kernel does not know {}: pods may not reach each other, or no Services", row(missing)),
+        help,
+    ));
 }
 
 /// Control groups are there, in a version that this Kubernetes knows.

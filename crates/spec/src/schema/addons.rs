@@ -11,7 +11,7 @@ pub(crate) const NETWORK: &[Key] = &[
     key("options", Options(NETWORK_OPTIONS), "settings of the plugin"),
     integer("mtu", "the largest packet; not with flannel").or("0"),
     flag("enable_br_netfilter", "load the kernel module br_netfilter on every node")
-        .idle("windlass loads no kernel modules: let the nodes load it as they boot"),
+        .idle("windlass loads it on every node in any case"),
     text_map("node_selector", "labels of the nodes that the plugin runs on"),
     section("update_strategy", DAEMON_SET_STRATEGY, "how its DaemonSets are updated"),
     key("tolerations", Sections(TOLERATION), "what its Deployments tolerate"),
