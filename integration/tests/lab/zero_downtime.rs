@@ -13,7 +13,7 @@ type Outcome = Result<(), LabError>;
 #[test]
 #[ignore = "needs a lab; see integration/lab/test"]
 fn arguments_and_certificates_change_and_the_api_answers_throughout() -> Outcome {
-    let lab = Lab::start(&LabShape::nodes(5).with_images_loaded())?;
+    let lab = Lab::start(&LabShape::nodes(5).with_images_loaded().undisturbed())?;
     let windlass = Windlass::new(&lab)?;
     let mut cluster = Cluster::three_control_planes_two_workers(&lab);
     cluster.write(&windlass)?;
