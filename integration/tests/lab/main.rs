@@ -7,6 +7,7 @@
 mod available;
 mod bad_worlds;
 mod cluster;
+mod external_etcd;
 mod hosts;
 mod interrupted;
 mod zero_downtime;
