@@ -108,7 +108,7 @@ fn pods_of(nodes: &[&Node]) -> Result<BTreeMap<String, ContainerSeen>, LabError>
 fn comes_back(lab: &Lab, windlass: &Windlass, nodes: &[&Node], began: SystemTime) -> Outcome {
     let kubectl = windlass.kubectl(lab);
     let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
-    let limit = Duration::from_secs(120);
+    let limit = Duration::from_secs(240);
     for node in nodes {
         node.await_answering()?;
     }
