@@ -45,7 +45,7 @@ impl Member {
     /// Whether it is well: the answer comes after a read that a majority has agreed to.
     async fn is_well(&self) -> bool {
         match self.ask(Call::get("/health"), HEALTH_WITHIN).await {
-            Ok(Reply { status: 200, body }) => {
+            Ok(Reply { status: 200, body, .. }) => {
                 serde_json::from_slice::<HealthReply>(&body).is_ok_and(|reply| reply.health == "true")
             }
             _ => false,
@@ -55,7 +55,7 @@ impl Member {
     async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value, within: Duration) -> PortResult<T> {
         let node = &self.link.node;
         let reply = self.ask(Call::post(path, body), within).await;
-        let Reply { status, body } =
+        let Reply { status, body, .. } =
             reply.map_err(|silence| passing(format!("etcd on {node} does not answer: {silence}")))?;
         if status == 200 {
             let column = |error: serde_json::Error| {

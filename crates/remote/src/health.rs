@@ -108,7 +108,9 @@ pub(crate) async fn ask(link: &Link, question: &Question, keys: Option<&Keys>) -
 fn judge(reply: Result<Reply, Silence>, is_anonymous: bool) -> Health {
     let is_well = match reply {
         // etcd tells in its answer; some versions with a status beside it.
-        Ok(Reply { status: 200, body }) => !String::from_utf8_lossy(&body).contains(r#""health":"false""#),
+        Ok(Reply { status: 200, body, .. }) => {
+            !String::from_utf8_lossy(&body).contains(r#""health":"false""#)
+        }
         Ok(Reply { status: 401 | 403, .. }) | Err(Silence::Refused(_)) => is_anonymous,
         Ok(_) | Err(Silence::Nobody(_)) => false,
     };
@@ -188,7 +190,8 @@ mod tests {
 
     #[test]
     fn an_answer_is_health_only_if_it_says_so() {
-        let reply = |status, body: &str| Ok(Reply { status, body: body.as_bytes().to_vec() });
+        let reply =
+            |status, body: &str| Ok(Reply { status, api_version: None, body: body.as_bytes().to_vec() });
         for (reply, is_anonymous, wanted) in [
             (reply(200, "ok"), false, Health::Healthy),
             (reply(200, r#"{"health":"true"}"#), false, Health::Healthy),

@@ -51,6 +51,8 @@ impl<'a> Call<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
+    /// The header `Api-Version`, by which Docker tells the newest version that it speaks.
+    pub(crate) api_version: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -132,8 +134,10 @@ where
     let exchange = async {
         let response = sender.send_request(request).await.map_err(broken)?;
         let status = response.status().as_u16();
+        let api_version =
+            response.headers().get("api-version").and_then(|value| value.to_str().ok()).map(str::to_owned);
         let body = response.into_body().collect().await.map_err(broken)?.to_bytes().to_vec();
-        Ok(Reply { status, body })
+        Ok(Reply { status, api_version, body })
     };
     tokio::pin!(exchange);
     tokio::select! {

@@ -368,7 +368,7 @@ fn node_path(node: &NodeName) -> String {
 }
 
 /// What the API server's refusal means.
-fn refused(what: &str, Reply { status, body }: &Reply) -> PortError {
+fn refused(what: &str, Reply { status, body, .. }: &Reply) -> PortError {
     let told = serde_json::from_slice::<StatusReply>(body).map(|reply| reply.message).unwrap_or_default();
     let told = if told.is_empty() { format!("HTTP status {status}") } else { told };
     let what = format!("{what}: {told}");

@@ -28,6 +28,7 @@ mod render;
 mod room;
 mod seen;
 mod settings;
+mod through_kubelet;
 mod trouble;
 
 pub use clock::SystemClock;

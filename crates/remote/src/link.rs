@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use bollard::{API_DEFAULT_VERSION, Docker};
+use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker};
 use openssh::{ForwardType, Session, Socket, Stdio};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use windlass_engine::{PortError, PortResult};
 use windlass_model::{FilePath, NodeName};
 
+use crate::https::{self, Call, Reply, Speech};
 use crate::room::Room;
 use crate::trouble::{Trouble, lasting};
 
@@ -85,11 +86,13 @@ impl Link {
         let near = open_forward(&session, room, &far)
             .await
             .map_err(|cause| PortError::OutOfSight { node: node.clone(), cause })?;
-        let docker = Docker::connect_with_unix(&near.to_string_lossy(), DOCKER_SECONDS, API_DEFAULT_VERSION)
-            .map_err(|error| lasting(format!("Docker's socket for {node}: {error}")))?;
-        let mut link = Self {
+        let docker = |version| {
+            Docker::connect_with_unix(&near.to_string_lossy(), DOCKER_SECONDS, version)
+                .map_err(|error| lasting(format!("Docker's socket for {node}: {error}")))
+        };
+        let link = Self {
             node: node.clone(),
-            docker,
+            docker: docker(API_DEFAULT_VERSION)?,
             counts: counts.clone(),
             session,
             room: room.clone(),
@@ -98,12 +101,12 @@ impl Link {
             is_alive,
             _hold: hold,
         };
-        let negotiated = link.call(CONTROL_WITHIN, link.docker.clone().negotiate_version()).await;
-        link.docker = match negotiated {
-            Ok(docker) => docker,
-            Err(trouble) => return Err(link.why_no_docker(docker_socket, trouble).await),
-        };
-        Ok(link)
+        Counts::count(&link.counts.docker_calls);
+        match spoken_version(&near).await {
+            Ok(version) if version < *API_DEFAULT_VERSION => Ok(Self { docker: docker(&version)?, ..link }),
+            Ok(_) => Ok(link),
+            Err(trouble) => Err(link.why_no_docker(docker_socket, trouble).await),
+        }
     }
 
     /// The name by which the node knows this run.
@@ -209,7 +212,7 @@ impl Drop for Hold {
 }
 
 /// Tells an ssh process to end, once the last who uses it has let go.
-pub(crate) async fn stop(control: &std::path::Path) {
+pub(crate) async fn stop(control: &Path) {
     let session = Session::resume_mux(control.into(), None);
     // Should it fail, the process ends by itself a little later.
     let _ = timeout(CONTROL_WITHIN, session.close()).await;
@@ -230,8 +233,28 @@ async fn open_forward(session: &Session, room: &Room, far: &Far) -> Result<PathB
     }
 }
 
+/// The newest version of its API that Docker speaks, as the answer to a ping tells it. To be asked for its own version it
+/// would run other programs first.
+async fn spoken_version(near: &Path) -> Result<ClientVersion, Trouble> {
+    let asked = https::ask(near, &Speech::Clear, Call::get("/_ping"), COMMAND_WITHIN);
+    let Reply { status, api_version, body } = match timeout(CONTROL_WITHIN, asked).await {
+        Ok(reply) => reply.map_err(|silence| Trouble::Lost(silence.to_string()))?,
+        Err(_) => return Err(Trouble::TimeUp(CONTROL_WITHIN)),
+    };
+    let told = api_version.as_deref().and_then(|told| told.split_once('.'));
+    let version = told.and_then(|(major, minor)| {
+        Some(ClientVersion { major_version: major.parse().ok()?, minor_version: minor.parse().ok()? })
+    });
+    match version {
+        Some(version) if status == 200 => Ok(version),
+        Some(_) | None => {
+            Err(Trouble::Refused { status, message: String::from_utf8_lossy(&body).trim().to_owned() })
+        }
+    }
+}
+
 /// Holds on to the ssh process, so that it does not think itself unused, and notes when it ends.
-async fn watch(control: &std::path::Path, is_alive: Arc<AtomicBool>) -> std::io::Result<Hold> {
+async fn watch(control: &Path, is_alive: Arc<AtomicBool>) -> std::io::Result<Hold> {
     let mut held = UnixStream::connect(control).await?;
     let task = tokio::spawn(async move {
         let mut greeting = [0; 256];

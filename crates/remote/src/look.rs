@@ -20,6 +20,7 @@ use crate::link::Link;
 use crate::nodes::remove_left_overs_of;
 use crate::preflight;
 use crate::seen::{Known, Listed, listed};
+use crate::through_kubelet;
 use crate::trouble::lasting;
 
 impl RemoteFleet {
@@ -41,17 +42,17 @@ impl RemoteFleet {
         let info = async {
             link.call(ASK_WITHIN, link.docker.info()).await.map_err(failed("ask Docker about itself"))
         };
-        let (containers, images, info, told, files) = tokio::join!(
-            containers,
-            images,
-            info,
-            preflight::ask(link, scope),
-            self.files_of(machine, link, scope)
-        );
-        let (containers, images, info, told, files) = (containers?, images?, info?, told?, files?);
+        // Which containers there are decides how the files are looked at.
+        let containers_and_files = async {
+            let lines: Vec<Listed> = containers.await?.into_iter().map(listed).collect();
+            let files = self.files_of(machine, link, &lines, scope).await?;
+            Ok::<_, PortError>((lines, files))
+        };
+        let (lines_and_files, images, info, told) =
+            tokio::join!(containers_and_files, images, info, preflight::ask(link, scope));
+        let ((lines, files), images, info, told) = (lines_and_files?, images?, info?, told?);
         let report = Some(told.report(&info));
         let now = info.system_time.as_deref().and_then(crate::clock::parse).unwrap_or_default().0;
-        let lines: Vec<Listed> = containers.into_iter().map(listed).collect();
         if self.may_leave_traces() {
             remove_left_overs_of(link, &lines).await;
         }
@@ -142,7 +143,16 @@ impl RemoteFleet {
     }
 
     /// What can be told of a node's files, by root if that leaves no trace, or may.
-    async fn files_of(&self, machine: &Machine, link: &Link, scope: &LookScope) -> PortResult<Files> {
+    async fn files_of(
+        &self,
+        machine: &Machine,
+        link: &Link,
+        lines: &[Listed],
+        scope: &LookScope,
+    ) -> PortResult<Files> {
+        if let Some(seen) = through_kubelet::look(link, lines, scope).await {
+            return Ok(seen.into());
+        }
         let request = || Request::Look {
             files: (*scope.files).clone(),
             directories: (*scope.directories).clone(),

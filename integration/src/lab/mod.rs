@@ -33,6 +33,7 @@ mod windlass;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -114,6 +115,14 @@ pub struct LabShape {
     disk: Option<String>,
     images: NodeImages,
     pods_network: bool,
+    company: Company,
+}
+
+/// Whether other labs of this process may be at work meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Company {
+    Welcome,
+    None,
 }
 
 /// What images the nodes hold from the beginning.
@@ -126,7 +135,7 @@ enum NodeImages {
 impl LabShape {
     /// So many hosts, without images, with the network for pods in place.
     pub fn nodes(nodes: usize) -> Self {
-        Self { nodes, disk: None, images: NodeImages::None, pods_network: true }
+        Self { nodes, disk: None, images: NodeImages::None, pods_network: true, company: Company::Welcome }
     }
 
     /// Each with a disk of this size (`4G`) under Docker, etcd and kubelet, so that it can be filled.
@@ -143,6 +152,13 @@ impl LabShape {
         self
     }
 
+    /// No other lab of this process is at work meanwhile: what is shown is how soon something answers.
+    #[must_use]
+    pub fn undisturbed(mut self) -> Self {
+        self.company = Company::None;
+        self
+    }
+
     /// No CNI configuration and no routes: pods get no network.
     #[must_use]
     pub fn without_pods_network(mut self) -> Self {
@@ -156,6 +172,28 @@ impl LabShape {
 pub struct Lab {
     shape: LabShape,
     described: Described,
+    /// Given up when the hosts are down.
+    _turn: Turn,
+}
+
+/// Holds this machine for labs that do not mind each other, or for one alone.
+static MACHINE: RwLock<()> = RwLock::new(());
+
+/// One lab's share of the machine.
+#[derive(Debug)]
+#[expect(dead_code, reason = "to hold it is all that is done with it")]
+enum Turn {
+    Shared(RwLockReadGuard<'static, ()>),
+    Alone(RwLockWriteGuard<'static, ()>),
+}
+
+impl Turn {
+    fn take(company: Company) -> Self {
+        match company {
+            Company::Welcome => Self::Shared(MACHINE.read().unwrap_or_else(PoisonError::into_inner)),
+            Company::None => Self::Alone(MACHINE.write().unwrap_or_else(PoisonError::into_inner)),
+        }
+    }
 }
 
 /// What `hosts up` tells of a lab.
@@ -222,10 +260,11 @@ impl Lab {
     /// # Errors
     /// The hosts cannot be made; what there is of them is taken down.
     pub fn start(shape: &LabShape) -> Result<Self, LabError> {
+        let turn = Turn::take(shape.company);
         let own = std::process::id();
         let name = format!("lab-{own}-{}", STARTED.fetch_add(1, Ordering::Relaxed));
         match up(&name, shape, 1) {
-            Ok(described) => Ok(Self { shape: shape.clone(), described }),
+            Ok(described) => Ok(Self { shape: shape.clone(), described, _turn: turn }),
             Err(error) => {
                 if !is_kept() {
                     // The first error is the one worth telling.
@@ -345,7 +384,7 @@ impl Drop for Lab {
 
 /// Starts nodes from this number on, and reads what the lab has then.
 fn up(name: &str, shape: &LabShape, first: usize) -> Result<Described, LabError> {
-    let LabShape { nodes, disk, images, pods_network } = shape;
+    let LabShape { nodes, disk, images, pods_network, company: _ } = shape;
     let (nodes, first, owner) = (nodes.to_string(), first.to_string(), std::process::id().to_string());
     let mut arguments = vec!["up", name, "--nodes", &nodes, "--first", &first];
     if !is_kept() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{ContainerSeen, FileSeen, Lab, LabError};
+use super::{ContainerSeen, FileSeen, Lab, LabError, Node};
 
 /// Where windlass writes on a node, etcd's data and snapshots apart.
 const KEPT: [&str; 2] = ["/etc/kubernetes", "/var/lib/kubelet/config.json"];
@@ -20,22 +20,34 @@ impl Lab {
     /// # Errors
     /// A node or its Docker does not answer.
     pub fn state(&self) -> Result<LabState, LabError> {
-        let (mut containers, mut files) = (BTreeMap::new(), BTreeMap::new());
-        for node in self.nodes() {
-            for (name, container) in node.components()? {
-                containers.insert(format!("{} {name}", node.name), container);
-            }
-            for directory in KEPT {
-                for (path, file) in node.files(directory)? {
-                    files.insert(format!("{} {path}", node.name), file);
-                }
-            }
-        }
-        Ok(LabState { containers, files })
+        let mut state = LabState { containers: BTreeMap::new(), files: BTreeMap::new() };
+        std::thread::scope(|scope| {
+            let looks: Vec<_> = self.nodes().iter().map(|node| scope.spawn(|| LabState::of(node))).collect();
+            looks.into_iter().try_for_each(|look| {
+                let LabState { containers, files } = look.join().expect("a look does not panic")?;
+                state.containers.extend(containers);
+                state.files.extend(files);
+                Ok(())
+            })
+        })?;
+        Ok(state)
     }
 }
 
 impl LabState {
+    fn of(node: &Node) -> Result<Self, LabError> {
+        let (mut containers, mut files) = (BTreeMap::new(), BTreeMap::new());
+        for (name, container) in node.components()? {
+            containers.insert(format!("{} {name}", node.name), container);
+        }
+        for directory in KEPT {
+            for (path, file) in node.files(directory)? {
+                files.insert(format!("{} {path}", node.name), file);
+            }
+        }
+        Ok(Self { containers, files })
+    }
+
     /// The containers by node and name: `node-1 etcd`.
     pub fn containers(&self) -> &BTreeMap<String, ContainerSeen> {
         &self.containers

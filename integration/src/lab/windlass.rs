@@ -120,7 +120,7 @@ fn program() -> Result<PathBuf, LabError> {
         source: std::io::Error::new(std::io::ErrorKind::NotFound, "build it first: cargo build -p windlass"),
     };
     let test = std::env::current_exe().map_err(|_| not_found("windlass".into()))?;
-    // target/debug/deps/lab_hosts-…, or target/debug/examples/…
+    // target/debug/deps/lab-…, or target/debug/examples/…
     let beside = test.ancestors().skip(1).take(2).map(|directory| directory.join("windlass"));
     beside.clone().find(|path| path.is_file()).ok_or_else(|| not_found(beside.last().unwrap_or_default()))
 }

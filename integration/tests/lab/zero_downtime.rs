@@ -1,6 +1,5 @@
 //! Arguments and certificates change while the cluster works: what they concern is replaced, one control plane at a time,
 //! and the API answers throughout.
-#![expect(clippy::print_stderr, reason = "a test of minutes tells how far it is")]
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -14,7 +13,7 @@ type Outcome = Result<(), LabError>;
 #[test]
 #[ignore = "needs a lab; see integration/lab/test"]
 fn arguments_and_certificates_change_and_the_api_answers_throughout() -> Outcome {
-    let lab = Lab::start(&LabShape::nodes(5))?;
+    let lab = Lab::start(&LabShape::nodes(5).with_images_loaded().undisturbed())?;
     let windlass = Windlass::new(&lab)?;
     let mut cluster = Cluster::three_control_planes_two_workers(&lab);
     cluster.write(&windlass)?;

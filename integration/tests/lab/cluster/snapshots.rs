@@ -8,7 +8,7 @@ type Outcome = Result<(), LabError>;
 
 const DIRECTORY: &str = "/opt/rke/etcd-snapshots";
 /// What the timer is told, and how many snapshots that keeps.
-const EVERY_SECONDS: u32 = 10;
+const EVERY_SECONDS: u32 = 5;
 const KEPT: usize = 3;
 
 /// The names of a node's snapshots, oldest first. What is being written has another kind of name.

@@ -3,7 +3,6 @@
 //! Real here: keys, users and groups, Docker's service, ports, full disks, names and ids of hosts, the registry and
 //! its credentials. Not real: a clock, which all hosts share with this machine; what is shifted is the time that
 //! commands over SSH are told, which is where windlass looks. And swap: the host's own list of it is another text.
-#![expect(clippy::print_stderr, reason = "a test of minutes tells how far it is")]
 
 use std::fs;
 

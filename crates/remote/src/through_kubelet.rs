@@ -1,0 +1,276 @@
+//! Looks at a node's files as root through kubelet's container, which has all rights on its host: nothing is started
+//! for it, as a container of windlass' own would have to be.
+//!
+//! One script of the host's own shell tells everything. It must tell what [`windlass_sidecar`] would, or nothing: then
+//! that is asked instead.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use bollard::container::LogOutput;
+use bollard::exec::{CreateExecOptions, StartExecOptions, StartExecResults};
+use futures_util::StreamExt;
+use tokio::time::timeout;
+use windlass_engine::LookScope;
+use windlass_model::{
+    Component, ContainerState, Digest, FilePath, Lineage, Maker, Mode, Owner, PidMode, Privilege,
+};
+use windlass_sidecar::protocol::{Seen, SeenFile};
+
+use crate::docker::ASK_WITHIN;
+use crate::link::{Link, quoted};
+use crate::seen::Listed;
+
+/// How long the script may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+/// Enters the host's root, where the first process is the host's. In a container with processes of its own that is
+/// the container's, and would tell of the wrong files.
+const ENTER: &str = "[ / -ef /proc/1/root/ ] || exec chroot /proc/1/root /bin/sh -c \"$1\"";
+/// Tells of files, directories and the ledger; what it cannot tell as it should, ends it.
+const FUNCTIONS: &str = r#"export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+filled() { for e in "$1"/* "$1"/.[!.]* "$1"/..?*; do { [ -e "$e" ] || [ -L "$e" ]; } && return; done; false; }
+dir() { ! filled "$2" || echo "$1 $2"; }
+ledger() { [ -f "$1" ] || return 0
+{ read -r a && read -r b && read -r c && read -r l && read -r s; } < "$1" || exit 1
+[ "$a $b $c
+$(tail -c 6 "$1")" = '{ "format": 1, "ledger": {
+  }
+}' ] || exit 1
+echo "l $l $s"; }
+set --
+"#;
+/// Behind the list of files: those that are there, all at once.
+const FILES: &str = r#"do [ ! -f "$f" ] || set -- "$@" "$f"; done
+[ $# = 0 ] || { stat -L -c 'm %a %u %g %n' -- "$@" && sha256sum -- "$@"; } || exit 1
+"#;
+/// The last line, without which nothing is believed.
+const END: &str = "end\n";
+
+/// What root sees; none if this node has no kubelet that could show it, or it did not tell all.
+pub(crate) async fn look(link: &Link, lines: &[Listed], scope: &LookScope) -> Option<Seen> {
+    let name = Component::Kubelet.container();
+    let may_see_all = lines.iter().any(|line| match line {
+        Listed::Known(listed, known) => {
+            *listed == name
+                && known.maker == Maker::Windlass
+                && known.state == ContainerState::Running
+                && (known.spec.pid, known.spec.privilege) == (PidMode::Host, Privilege::Privileged)
+        }
+        _ => false,
+    });
+    if !may_see_all {
+        return None;
+    }
+    let script = script(scope);
+    let options = CreateExecOptions {
+        cmd: Some(vec!["sh", "-c", ENTER, "sh", &script]),
+        user: Some("0:0"),
+        attach_stdout: Some(true),
+        ..CreateExecOptions::default()
+    };
+    let created = link.call(ASK_WITHIN, link.docker.create_exec(name.as_str(), options)).await.ok()?;
+    let start = link.docker.start_exec(&created.id, None::<StartExecOptions>);
+    let StartExecResults::Attached { mut output, .. } = link.call(ASK_WITHIN, start).await.ok()? else {
+        return None;
+    };
+    let all = async {
+        let mut all = Vec::new();
+        while let Some(part) = output.next().await {
+            if let LogOutput::StdOut { message } = part.ok()? {
+                all.extend_from_slice(&message);
+            }
+        }
+        Some(all)
+    };
+    let all = timeout(ANSWER_WITHIN, all).await.ok()??;
+    told(std::str::from_utf8(&all).ok()?)
+}
+
+fn script(scope: &LookScope) -> String {
+    let is_whole = |path: &&FilePath| path.as_str().starts_with('/');
+    let mut script = FUNCTIONS.to_owned();
+    if scope.files.iter().any(|path| is_whole(&path)) {
+        script.push_str("for f in");
+        for path in scope.files.iter().filter(is_whole) {
+            script.push(' ');
+            script.push_str(&quoted(path.as_str()));
+        }
+        script.push('\n');
+        script.push_str(FILES);
+    }
+    let wal = FilePath::from(format!("{}/member/wal", scope.etcd_data));
+    for path in scope.directories.iter().filter(is_whole) {
+        let _ = writeln!(script, "dir d {}", quoted(path.as_str()));
+    }
+    if is_whole(&&wal) {
+        let _ = writeln!(script, "dir w {}", quoted(wal.as_str()));
+    }
+    if is_whole(&&scope.ledger) {
+        let _ = writeln!(script, "ledger {}", quoted(scope.ledger.as_str()));
+    }
+    let _ = writeln!(script, "echo {}", END.trim_end());
+    script
+}
+
+/// Understands all that the script says, or nothing.
+fn told(text: &str) -> Option<Seen> {
+    let text = text.strip_suffix(END)?;
+    let mut seen = Seen::default();
+    let mut metadata = BTreeMap::new();
+    for line in text.lines() {
+        let (word, rest) = line.split_once(' ')?;
+        match word {
+            "m" => {
+                let mut words = rest.splitn(4, ' ');
+                let mode = Mode(u32::from_str_radix(words.next()?, 8).ok()?);
+                let owner = Owner { uid: words.next()?.parse().ok()?, gid: words.next()?.parse().ok()? };
+                metadata.insert(words.next()?, (mode, owner));
+            }
+            "d" => drop(seen.directories.insert(rest.into())),
+            "w" => seen.etcd_data = true,
+            "l" => seen.ledger = Some(ledger(rest)?),
+            // `DIGEST  PATH`, with a second blank where the text of a file is meant, an asterisk where its bytes are.
+            digits => {
+                let path = rest.get(1..)?;
+                let digest: Digest = format!("sha256:{digits}").parse().ok()?;
+                let (mode, owner) = metadata.remove(path)?;
+                seen.files.insert(path.into(), SeenFile { digest, mode, owner });
+            }
+        }
+    }
+    metadata.is_empty().then_some(seen)
+}
+
+/// `"lineage": "…", "serial": 7,`
+fn ledger(lines: &str) -> Option<(Lineage, u64)> {
+    let (lineage, serial) = lines.strip_prefix("\"lineage\": \"")?.split_once("\", \"serial\": ")?;
+    let is_plain = !lineage.contains(['"', '\\']);
+    let serial = serial.strip_suffix(',')?.parse().ok()?;
+    is_plain.then(|| (Lineage::from(lineage), serial))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::process::Command;
+    use std::sync::Arc;
+
+    use windlass_engine::encode;
+    use windlass_model::Ledger;
+    use windlass_sidecar::answer;
+    use windlass_sidecar::protocol::{Answer, Asked, PROTOCOL, Request};
+
+    use super::*;
+
+    struct Host(tempfile::TempDir);
+
+    impl Host {
+        fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        fn path(&self, name: &str) -> FilePath {
+            self.0.path().join(name).to_str().unwrap().into()
+        }
+
+        fn file(&self, name: &str, content: &[u8], mode: u32) {
+            fs::write(self.path(name).as_str(), content).unwrap();
+            fs::set_permissions(self.path(name).as_str(), fs::Permissions::from_mode(mode)).unwrap();
+        }
+
+        fn scope(&self, files: &[&str], directories: &[&str]) -> LookScope {
+            let all = |names: &[&str]| Arc::new(names.iter().map(|name| self.path(name)).collect());
+            LookScope {
+                files: all(files),
+                directories: all(directories),
+                etcd_data: self.path("etcd"),
+                ledger: self.path("ledger.json"),
+                ..LookScope::default()
+            }
+        }
+    }
+
+    fn by_script(scope: &LookScope) -> Option<Seen> {
+        let output = Command::new("sh").arg("-c").arg(script(scope)).output().unwrap();
+        told(&String::from_utf8(output.stdout).unwrap())
+    }
+
+    fn by_program(scope: &LookScope) -> Seen {
+        let request = Request::Look {
+            files: (*scope.files).clone(),
+            directories: (*scope.directories).clone(),
+            etcd_data: scope.etcd_data.clone(),
+            ledger: scope.ledger.clone(),
+        };
+        match answer(Asked { protocol: PROTOCOL, request }) {
+            Answer::Seen(seen) => seen,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_script_tells_what_the_program_would() {
+        let host = Host::new();
+        let names = ["a 'b", "set", "link", "dangling", "pipe", "absent/x", "empty/x", "etcd"];
+        let scope = host.scope(&names, &["etcd", "empty", "hidden", "linked", "a 'b", "none"]);
+        assert_eq!(by_script(&scope), Some(by_program(&scope)), "nothing is there");
+
+        host.file("a 'b", b"x", 0o640);
+        host.file("set", b"", 0o4755);
+        symlink("a 'b", host.path("link").as_str()).unwrap();
+        symlink("nowhere", host.path("dangling").as_str()).unwrap();
+        assert!(Command::new("mkfifo").arg(host.path("pipe").as_str()).status().unwrap().success());
+        fs::create_dir_all(host.path("etcd/member/wal").as_str()).unwrap();
+        fs::create_dir(host.path("empty").as_str()).unwrap();
+        fs::create_dir(host.path("hidden").as_str()).unwrap();
+        host.file("hidden/.x", b"", 0o600);
+        symlink("hidden", host.path("linked").as_str()).unwrap();
+        let mut ledger = Ledger::new(Lineage::from("blue"));
+        ledger.serial = 7;
+        host.file("ledger.json", encode(&ledger).expose(), 0o600);
+        let seen = by_script(&scope);
+        assert_eq!(seen, Some(by_program(&scope)));
+        assert_eq!(seen.unwrap().ledger, Some((Lineage::from("blue"), 7)));
+
+        host.file("etcd/member/wal/0", b"", 0o600);
+        assert_eq!(by_script(&scope), Some(by_program(&scope)));
+        assert!(by_program(&scope).etcd_data);
+    }
+
+    #[test]
+    fn a_ledger_that_is_not_as_windlass_writes_it_is_left_to_the_program() {
+        let host = Host::new();
+        let scope = host.scope(&[], &[]);
+        let whole = encode(&Ledger::new(Lineage::from("blue"))).expose().clone();
+        // But for the last line break, which JSON does not need.
+        for length in 0..whole.len() - 1 {
+            host.file("ledger.json", &whole[..length], 0o600);
+            assert_eq!(by_script(&scope), None, "{length} bytes");
+        }
+        host.file("ledger.json", br#"{"format":1,"ledger":{"lineage":"blue","serial":7}}"#, 0o600);
+        assert_eq!(by_script(&scope), None);
+    }
+
+    #[test]
+    fn what_is_not_told_to_the_end_is_not_told() {
+        let digits = "0".repeat(64);
+        let whole = format!("m 600 0 0 /a b\n{digits}  /a b\nend\n");
+        assert!(told(&whole).is_some_and(|seen| seen.files.contains_key("/a b")));
+        for length in 0..whole.len() {
+            assert_eq!(told(&whole[..length]), None);
+        }
+        assert_eq!(told("m 600 0 0 /a\nend\n"), None, "a file without its digest");
+        assert_eq!(told("sh: not found\nend\n"), None);
+    }
+
+    #[test]
+    fn a_container_with_processes_of_its_own_shows_nothing() {
+        // The first process of this very machine has this root, unless the test runs in a container of others.
+        let output = Command::new("sh").args(["-c", ENTER, "sh", "echo end"]).output().unwrap();
+        if fs::canonicalize("/proc/1/root").is_ok() {
+            assert_eq!(output.stdout, b"");
+        }
+    }
+}

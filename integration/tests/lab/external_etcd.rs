@@ -1,0 +1,139 @@
+//! A cluster keeps its state in an etcd that somebody else runs, and leaves that alone when it goes.
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use windlass_integration::lab::{Cluster, Images, Lab, LabError, LabShape, Node, Windlass};
+
+type Outcome = Result<(), LabError>;
+
+/// The prefix of the cluster's keys.
+const PATH: &str = "/clusters/lab";
+/// Somebody else's key in the same etcd.
+const FOREIGN: &str = "/somebody/else";
+
+#[test]
+#[ignore = "needs a lab; see integration/lab/test"]
+fn a_cluster_lives_in_an_external_etcd_and_leaves_it_as_it_is() -> Outcome {
+    let lab = Lab::start(&LabShape::nodes(3).with_images_loaded())?;
+    let windlass = Windlass::new(&lab)?;
+    let etcd = ExternalEtcd::start(lab.node(3))?;
+    etcd.ask(&["put", FOREIGN, "stays"])?;
+
+    let (control, worker): (&[&str], &[&str]) = (&["controlplane"], &["worker"]);
+    let mut cluster = Cluster::of(&lab, Images::Loaded, [(1, control), (2, worker)]);
+    let Keys { authority, certificate, key } = &etcd.client;
+    for (name, value) in [("ca_cert", authority), ("cert", certificate), ("key", key)] {
+        cluster.set(&format!("services.etcd.{name}"), value.as_str());
+    }
+    cluster.set("services.etcd.external_urls", vec![etcd.url()]);
+    cluster.set("services.etcd.path", PATH).write(&windlass)?;
+    let before = etcd.container()?;
+
+    windlass.succeeds(["up"])?;
+    assert_eq!(windlass.kubectl(&lab).ready_nodes()?, ["node-1", "node-2"]);
+    let planned = windlass.planned()?;
+    assert_eq!((planned.code, planned.changes, planned.findings), (Some(0), vec![], vec![]));
+    assert!(!lab.node(1).components()?.contains_key("etcd"), "no etcd of its own");
+    let stored = etcd.ask(&["get", "--prefix", "--keys-only", PATH])?;
+    assert!(stored.contains(&format!("{PATH}/minions/node-2")), "{stored}");
+    assert_eq!(etcd.ask(&["get", "--prefix", "--keys-only", "/registry"])?, "", "nothing beside the prefix");
+
+    windlass.succeeds(["remove", "--force"])?;
+    assert_eq!(lab.node(1).components()?.len() + lab.node(2).components()?.len(), 0);
+    assert_eq!(etcd.container()?, before, "it was never stopped or made anew");
+    assert_eq!(etcd.ask(&["get", "--print-value-only", FOREIGN])?.trim(), "stays");
+    let stored = etcd.ask(&["get", "--prefix", "--keys-only", PATH])?;
+    assert!(
+        stored.contains(&format!("{PATH}/namespaces/kube-system")),
+        "its data is nobody's to delete: {stored}"
+    );
+    Ok(())
+}
+
+/// A certificate with its key, and who has signed it.
+struct Keys {
+    authority: String,
+    certificate: String,
+    key: String,
+}
+
+/// One member, with TLS and certificates of its own authority, run by the node's Docker.
+struct ExternalEtcd<'a> {
+    node: &'a Node,
+    client: Keys,
+}
+
+impl<'a> ExternalEtcd<'a> {
+    fn start(node: &'a Node) -> Result<Self, LabError> {
+        let [server, client] = keys(&node.address).map_err(|error| LabError::NotUnderstood {
+            what: "a certificate for the external etcd".to_owned(),
+            why: error.to_string(),
+        })?;
+        node.root("mkdir -p /etc/external-etcd")?;
+        for (name, text) in [
+            ("ca.pem", &server.authority),
+            ("server.pem", &server.certificate),
+            ("server-key.pem", &server.key),
+            ("client.pem", &client.certificate),
+            ("client-key.pem", &client.key),
+        ] {
+            node.write_file(&format!("/etc/external-etcd/{name}"), text)?;
+        }
+        let own = Self { node, client };
+        let url = own.url();
+        let run = "run --detach --name external-etcd --network host --volume /etc/external-etcd:/keys:ro \
+                   --volume /var/lib/external-etcd:/data lab/etcd:v3.4.23 etcd --data-dir=/data --client-cert-auth \
+                   --trusted-ca-file=/keys/ca.pem --cert-file=/keys/server.pem --key-file=/keys/server-key.pem";
+        let (listen, advertise) =
+            (format!("--listen-client-urls={url}"), format!("--advertise-client-urls={url}"));
+        node.docker(run.split_whitespace().chain([listen.as_str(), advertise.as_str()]))?;
+        windlass_integration::lab::await_that(
+            "the external etcd is well",
+            std::time::Duration::from_secs(30),
+            || own.ask(&["endpoint", "health"]).map(|_| true),
+        )?;
+        Ok(own)
+    }
+
+    fn url(&self) -> String {
+        format!("https://{}:2379", self.node.address)
+    }
+
+    /// `etcdctl` as a client.
+    fn ask(&self, arguments: &[&str]) -> Result<String, LabError> {
+        let exec = "exec --env ETCDCTL_API=3 external-etcd etcdctl --cacert=/keys/ca.pem --cert=/keys/client.pem \
+                    --key=/keys/client-key.pem";
+        let endpoint = format!("--endpoints={}", self.url());
+        self.node.docker(exec.split_whitespace().chain([endpoint.as_str()]).chain(arguments.iter().copied()))
+    }
+
+    /// Its container, as it was made and started.
+    fn container(&self) -> Result<String, LabError> {
+        self.node.docker(["inspect", "--format", "{{.Id}} {{.State.StartedAt}}", "external-etcd"])
+    }
+}
+
+/// Keys for the server at an address, and for a client.
+fn keys(address: &str) -> Result<[Keys; 2], rcgen::Error> {
+    let named = |name: &str, places: Vec<String>| -> Result<CertificateParams, rcgen::Error> {
+        let mut parameters = CertificateParams::new(places)?;
+        parameters.distinguished_name.push(DnType::CommonName, name);
+        Ok(parameters)
+    };
+    let mut authority = named("external-etcd-ca", Vec::new())?;
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate()?;
+    let certificate = authority.self_signed(&key)?.pem();
+    let issuer = Issuer::new(authority, key);
+    let signed = |parameters: CertificateParams| -> Result<Keys, rcgen::Error> {
+        let key = KeyPair::generate()?;
+        Ok(Keys {
+            authority: certificate.clone(),
+            certificate: parameters.signed_by(&key, &issuer)?.pem(),
+            key: key.serialize_pem(),
+        })
+    };
+    Ok([
+        signed(named("external-etcd", vec![address.to_owned()])?)?,
+        signed(named("kube-apiserver", Vec::new())?)?,
+    ])
+}
