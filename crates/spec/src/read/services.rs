@@ -33,7 +33,7 @@ pub(super) fn services(view: View<'_, '_>, reports: &mut Reports<'_>) -> Service
 
 fn service(view: View<'_, '_>, reports: &mut Reports<'_>) -> ServiceSpec {
     for (index, bind, span) in view.texts("extra_binds") {
-        if let Err(why) = syntax::bind(bind) {
+        if let Err(why) = syntax::bind(bind.trim()) {
             let summary = format!("`{}` is no bind mount", brief(bind));
             reports
                 .error(view.path.key("extra_binds").item(index), span, summary)
@@ -61,9 +61,14 @@ fn service(view: View<'_, '_>, reports: &mut Reports<'_>) -> ServiceSpec {
         image: view.string("image"),
         extra_args: view.text_map("extra_args"),
         extra_args_array: texts_map(view, "extra_args_array"),
-        extra_binds: view.strings("extra_binds"),
-        extra_env: view.strings("extra_env"),
+        extra_binds: trimmed(view, "extra_binds"),
+        extra_env: trimmed(view, "extra_env"),
     }
+}
+
+/// The texts of a list without blanks around them, which RKE 1 took off here.
+fn trimmed(view: View<'_, '_>, name: &str) -> Vec<String> {
+    view.texts(name).into_iter().map(|(_, text, _)| text.trim().to_owned()).collect()
 }
 
 pub(super) fn texts_map(view: View<'_, '_>, name: &str) -> BTreeMap<String, Vec<String>> {
