@@ -6,6 +6,7 @@ use windlass_spec::{AuthorizationMode, NetworkPlugin, PodSecurity, ServiceSpec};
 
 use crate::cluster::Cluster;
 use crate::containers::{BIRTH_FLAGS, service_of};
+use crate::contradictions;
 use crate::flags::{Fate, fate};
 use crate::nodes::warn_of_reserved;
 use crate::problem::Problems;
@@ -15,6 +16,7 @@ pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
     warn_of_reserved(cluster, problems);
     flags(cluster, problems);
     versions(cluster, problems);
+    contradictions::check(cluster, problems);
     names_of_nodes(cluster, problems);
     credentials(cluster, problems);
     not_deployed(cluster, problems);
@@ -170,7 +172,8 @@ fn overridden(
     problems: &mut Problems,
 ) {
     let is_own = OWN.iter().any(|(owner, names)| *owner == component && names.contains(&name));
-    let Some(recipe) = cluster.catalog.recipe(component).filter(|_| is_own) else { return };
+    let key = contradictions::key_of(component, name, cluster.spec);
+    let Some(recipe) = cluster.catalog.recipe(component).filter(|_| is_own || key.is_some()) else { return };
     let flag = format!("--{name}");
     let ours = recipe
         .flags
@@ -181,7 +184,13 @@ fn overridden(
     let theirs = service.extra_args.get(name).map(|value| format!("{flag}={value}"));
     let ours = ours.fill(|name| values.text(name)).unwrap_or_else(|| format!("{flag} of each node"));
     let theirs = theirs.unwrap_or_else(|| format!("{flag} of `extra_args_array`"));
-    if ours != theirs {
+    if let Some(key) = key.filter(|_| ours != theirs && !is_own) {
+        problems.warning(
+            place,
+            format!("`{theirs}` overrides `{ours}`, which `{key}` asks for"),
+            Some("keep one of the two".to_owned()),
+        );
+    } else if ours != theirs {
         problems.warning(
             place,
             format!("`{theirs}` overrides windlass' own `{ours}`"),
@@ -213,12 +222,67 @@ fn versions(cluster: &Cluster<'_>, problems: &mut Problems) {
         }
     }
     pod_security_policies(cluster, problems);
+    audit_format(cluster, problems);
+    clouds_of_the_past(cluster, problems);
     let cloud = spec.cloud_provider.as_ref().and_then(|cloud| cloud.name.as_deref());
     if cloud == Some("aws") && version.at_least(1, 27) {
         problems.error(
             "cloud_provider.name",
             format!("Kubernetes has no cloud provider `aws` from 1.27 on, and this is {version}"),
             Some("write `external-aws`, and run Amazon's provider in the cluster".to_owned()),
+        );
+    }
+}
+
+/// The formats of audit policies before v1 ended with 1.24.
+fn audit_format(cluster: &Cluster<'_>, problems: &mut Problems) {
+    const PLACE: &str = "services.kube-api.audit_log.configuration.policy.apiVersion";
+    let log = cluster.spec.services.kube_api.audit_log.as_ref().filter(|log| log.enabled == Some(true));
+    let format = log.and_then(|log| log.policy.as_ref()?.get("apiVersion")?.as_str());
+    let version = &cluster.images.version;
+    if let Some(format @ ("audit.k8s.io/v1beta1" | "audit.k8s.io/v1alpha1")) = format
+        && version.at_least(1, 24)
+    {
+        problems.error(
+            PLACE,
+            format!(
+                "audit policies are no longer of `{format}` from Kubernetes 1.24 on, and this is {version}"
+            ),
+            Some("write `audit.k8s.io/v1`: its rules are the same".to_owned()),
+        );
+    }
+}
+
+/// The clouds that were part of Kubernetes' programs, and when each left them. RKE 1 refused the first alone.
+///
+/// Sources: the notes of 1.26 and 1.31, and <https://kubernetes.io/blog/2023/12/14/cloud-provider-integration-changes/>.
+fn clouds_of_the_past(cluster: &Cluster<'_>, problems: &mut Problems) {
+    let Some(cloud) = &cluster.spec.cloud_provider else { return };
+    let version = &cluster.images.version;
+    let services = &cluster.spec.services;
+    // From 1.29 to 1.30 they are there for those who ask for them.
+    let asks = |service: &ServiceSpec| {
+        service
+            .extra_args
+            .get("feature-gates")
+            .is_some_and(|gates| gates.contains("DisableCloudProviders=false"))
+    };
+    let is_asked_for = asks(&services.kubelet.service) && asks(&services.kube_controller.service);
+    let since = match crate::cloud::flag_of(cloud) {
+        "openstack" => 26,
+        "azure" | "vsphere" | "gce" if is_asked_for => 31,
+        "azure" | "vsphere" | "gce" => 29,
+        _ => return,
+    };
+    if version.at_least(1, since) {
+        problems.warning(
+            "cloud_provider.name",
+            format!(
+                "Kubernetes has no cloud provider `{}` from 1.{since} on, and this is {version}: its programs do not \
+                 start",
+                crate::cloud::flag_of(cloud)
+            ),
+            Some("write `name: external`, the settings under `customCloudProvider`, and run the cloud's own controllers in the cluster".to_owned()),
         );
     }
 }
@@ -230,7 +294,10 @@ fn pod_security_policies(cluster: &Cluster<'_>, problems: &mut Problems) {
     const POLICY: &str = "PodSecurityPolicy";
     let (api, version) = (&cluster.spec.services.kube_api, &cluster.images.version);
     let is_gone = version.at_least(1, 25);
-    if api.pod_security_policy == Some(true) {
+    // A list of the user's own may lack it, which is told by itself.
+    let lists = |flag: &str| api.service.extra_args.get(flag).is_none_or(|list| list.contains(POLICY));
+    let is_on = lists("enable-admission-plugins") && lists("admission-control");
+    if api.pod_security_policy == Some(true) && (is_gone || is_on) {
         let (summary, help) = if is_gone {
             (
                 format!(
@@ -247,15 +314,19 @@ fn pod_security_policies(cluster: &Cluster<'_>, problems: &mut Problems) {
         };
         problems.warning("services.kube-api.pod_security_policy", summary, Some(help.to_owned()));
     }
-    for flag in ["enable-admission-plugins", "admission-control"] {
-        let plugins = api.service.extra_args.get(flag);
-        if is_gone && plugins.is_some_and(|plugins| plugins.split(',').any(|plugin| plugin.trim() == POLICY))
-        {
-            problems.warning(
-                &format!("services.kube-api.extra_args.{flag}"),
-                format!("the API server has no admission plugin {POLICY} from 1.25 on, and does not start"),
-                Some("take it out of the list".to_owned()),
-            );
+    // #109798 and #122612 of kubernetes/kubernetes.
+    for (plugin, minor) in [(POLICY, 25), ("SecurityContextDeny", 30)] {
+        for flag in ["enable-admission-plugins", "disable-admission-plugins", "admission-control"] {
+            let plugins = api.service.extra_args.get(flag);
+            let is_listed =
+                plugins.is_some_and(|plugins| plugins.split(',').any(|name| name.trim() == plugin));
+            if is_listed && version.at_least(1, minor) {
+                problems.warning(
+                    &format!("services.kube-api.extra_args.{flag}"),
+                    format!("the API server has no admission plugin {plugin} from 1.{minor} on, and does not start"),
+                    Some("take it out of the list".to_owned()),
+                );
+            }
         }
     }
 }

@@ -12,8 +12,8 @@ use windlass_spec::CloudProviderSpec;
 /// What the components are told the provider is called.
 pub(crate) fn flag_of(spec: &CloudProviderSpec) -> &str {
     match spec.name.as_deref().unwrap_or_default() {
-        // Amazon's provider that runs in the cluster is `external` to the components.
-        "external-aws" => "external",
+        // Amazon's provider that runs in the cluster is `external` to the components; Harvester's always does.
+        "external-aws" | "harvester" if spec.custom.is_none() => "external",
         name => name,
     }
 }
@@ -30,13 +30,17 @@ pub(crate) fn config(spec: &CloudProviderSpec) -> Option<Secret<String>> {
         harvester,
         custom,
     } = spec;
+    if custom.is_some() {
+        // As in RKE 1, the whole file goes before all settings.
+        return name.as_ref().and(custom.clone());
+    }
     match name.as_deref()? {
-        "aws" => aws.as_ref().map(|settings| ini(settings, AWS)),
+        "aws" | "external-aws" => aws.as_ref().map(|settings| ini(settings, AWS)),
         "azure" => azure.as_ref().map(json),
         "openstack" => openstack.as_ref().map(|settings| ini(settings, OPENSTACK)),
         "vsphere" => vsphere.as_ref().map(|settings| ini(settings, VSPHERE)),
         "harvester" => harvester.clone(),
-        _ => custom.clone(),
+        _ => None,
     }
 }
 

@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn cut_offs_are_where_kubernetes_has_them() {
-        use Component::{KubeApiserver, KubeControllerManager, KubeScheduler, Kubelet};
+        use Component::{KubeApiserver, KubeControllerManager, KubeProxy, KubeScheduler, Kubelet};
         let minor = |text: &str| text.parse::<Minor>().expect("the tests name minor versions");
         for (component, flag, gone, last) in [
             (KubeApiserver, "insecure-port", "v1.24", "v1.23.9"),
@@ -96,6 +96,13 @@ mod tests {
             (KubeApiserver, "kubelet-https", "v1.22", "v1.21.9"),
             (KubeControllerManager, "experimental-cluster-signing-duration", "v1.25", "v1.24.9"),
             (KubeScheduler, "scheduler-name", "v1.22", "v1.21.9"),
+            (KubeScheduler, "algorithm-provider", "v1.22", "v1.21.9"),
+            (KubeApiserver, "ssh-user", "v1.22", "v1.21.9"),
+            (KubeControllerManager, "horizontal-pod-autoscaler-use-rest-clients", "v1.22", "v1.21.9"),
+            (Kubelet, "seccomp-profile-root", "v1.23", "v1.22.9"),
+            (KubeControllerManager, "volume-host-cidr-denylist", "v1.31", "v1.30.9"),
+            (Kubelet, "iptables-drop-bit", "v1.31", "v1.30.9"),
+            (KubeProxy, "metrics-port", "v1.32", "v1.31.9"),
         ] {
             assert_eq!(told(component, flag, last), Fate::Known, "{flag}");
             assert_eq!(told(component, flag, &format!("{gone}.0")), Fate::Removed(minor(gone)), "{flag}");

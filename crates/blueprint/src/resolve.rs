@@ -6,7 +6,7 @@ use windlass_model::{
     Blueprint, BlueprintOrigins, Component, DrainOptions, EtcdWish, Foundation, HostFacts, Limit, NodeName,
     Rollout, Secret, SecretName, SpecPath,
 };
-use windlass_spec::{Cidr, ClusterSpec, MaxUnavailable};
+use windlass_spec::{Cidr, ClusterSpec, MaxUnavailable, Severity};
 
 use crate::catalog::Catalog;
 use crate::certificates::certificates;
@@ -40,6 +40,20 @@ pub fn resolve(spec: &ClusterSpec, catalog: &Catalog, hosts: &BTreeMap<NodeName,
     check(&cluster, &mut problems);
     let blueprint = if problems.has_error() { None } else { blueprint(&cluster, hosts) };
     Resolution { blueprint, secrets: secrets(spec), problems: problems.0 }
+}
+
+/// What only the catalog can tell of a cluster.yml of which not all could be read.
+///
+/// Where something could not be read, its default is assumed; so only what is an error whatever stands there, and
+/// what concerns a flag by its name, is told.
+pub fn problems(partial: &ClusterSpec, catalog: &Catalog) -> Vec<Problem> {
+    let mut problems = Problems::default();
+    let cluster = Cluster::new(partial, catalog, &mut problems);
+    check(&cluster, &mut problems);
+    let is_sure = |problem: &Problem| {
+        problem.severity == Severity::Error || problem.path.as_str().contains(".extra_args")
+    };
+    problems.0.into_iter().filter(is_sure).collect()
 }
 
 fn blueprint(cluster: &Cluster<'_>, hosts: &BTreeMap<NodeName, HostFacts>) -> Option<Blueprint> {

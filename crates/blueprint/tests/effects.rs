@@ -128,3 +128,69 @@ fn the_arguments_of_each_minor_version_differ_as_frozen_from_those_before() {
     }
     assert_eq!(text, fs::read_to_string(&frozen).unwrap_or_default());
 }
+
+#[test]
+fn clouds_are_told_when_the_version_left_them() {
+    let told = |cloud: &str, version: &str, more: &str| {
+        let text = format!(
+            "cloud_provider: {{name: {cloud}, {cloud}CloudProvider: {{global: {{}}}}}}\nkubernetes_version: {version}-rancher1-1\n{more}"
+        );
+        let text = text.replace("gceCloudProvider: {global: {}}", "");
+        let problems = resolved(&text).problems;
+        problems.iter().any(|problem| problem.path.as_str() == "cloud_provider.name")
+    };
+    let gates = "services: {kubelet: {extra_args: {feature-gates: 'DisableCloudProviders=false'}}, kube-controller: {extra_args: {feature-gates: 'DisableCloudProviders=false'}}}\n";
+    for (cloud, version, more, expected) in [
+        ("openstack", "v1.25.0", "", false),
+        ("openstack", "v1.26.0", "", true),
+        ("vsphere", "v1.28.0", "", false),
+        ("vsphere", "v1.29.0", "", true),
+        ("vsphere", "v1.30.0", gates, false),
+        ("gce", "v1.31.0", gates, true),
+        ("harvester", "v1.31.0", "", false),
+    ] {
+        assert_eq!(told(cloud, version, more), expected, "{cloud} {version}");
+    }
+}
+
+#[test]
+fn audit_policies_of_an_older_format_are_refused_from_the_version_on_that_dropped_it() {
+    let told = |format: &str, version: &str| {
+        let text = format!(
+            "kubernetes_version: {version}\nservices: {{kube-api: {{audit_log: {{enabled: true, configuration: {{policy: \
+             {{apiVersion: audit.k8s.io/{format}, rules: [{{level: Metadata}}]}}}}}}}}}}\n"
+        );
+        resolved(&text).blueprint.is_none()
+    };
+    assert!(!told("v1beta1", "v1.23.16-rancher2-3"));
+    assert!(told("v1beta1", "v1.24.17-rancher1-1"));
+    assert!(!told("v1", "v1.30.5-rancher1-1"));
+}
+
+#[test]
+fn what_cannot_be_read_keeps_nobody_from_saying_what_else_is_wrong() {
+    let text = "nodes: [{address: 192.0.2.1, role: [etcd, controlplane]}]\n\
+                kubernetes_version: v1.28.8-rancher1-1\ncloud_provider: {name: aws}\nnetwork: {plugin: nome}\n\
+                services: {kubelet: {extra_args: {max-pod: 7}, fail_swap_on: maybe}}\n";
+    let reading = read(text.as_bytes());
+    assert!(reading.spec.is_none());
+    let partial = reading.partial.expect("its version can be read");
+    let told: Vec<String> = windlass_blueprint::problems(&partial, Catalog::builtin())
+        .into_iter()
+        .map(|problem| format!("{} {}", problem.severity, problem.path))
+        .collect();
+    assert_eq!(told, ["warning services.kubelet.extra_args.max-pod", "error cloud_provider.name"]);
+}
+
+#[test]
+fn no_file_of_which_not_all_can_be_read_is_too_much_for_the_catalog() {
+    let folder = format!("{}/../spec/tests/bad", env!("CARGO_MANIFEST_DIR"));
+    let mut looked = 0;
+    for file in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if let Some(partial) = read(&fs::read(file).unwrap()).partial {
+            looked += 1;
+            windlass_blueprint::problems(&partial, Catalog::builtin());
+        }
+    }
+    assert!(looked > 30, "{looked}");
+}

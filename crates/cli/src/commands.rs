@@ -334,7 +334,9 @@ fn counts(stats: &Stats) -> String {
         let MachineStats { ssh_connections, docker_calls, commands, probes } = asked;
         format!("{node}: SSH connections {ssh_connections}, Docker calls {docker_calls}, commands {commands}, probes {probes}\n")
     });
-    lines.chain(own).collect()
+    let bastion = (stats.bastion_connections > 0)
+        .then(|| format!("bastion: SSH connections {}\n", stats.bastion_connections));
+    lines.chain(bastion).chain(own).collect()
 }
 
 /// The most memory that this process has had at once, in bytes; none where the system does not tell.

@@ -23,6 +23,7 @@ mod real;
 mod render;
 mod scene;
 mod simulate;
+mod ssh_pairs;
 mod trouble;
 mod wish;
 

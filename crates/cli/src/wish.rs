@@ -12,6 +12,7 @@ use windlass_model::{Blueprint, HostFacts, Inventory, LastNode, NodeName, Secret
 use windlass_spec::{ClusterSpec, Diagnostic, EndpointSpec, Place, Severity, SourceMap, Strictness};
 
 use crate::pairs;
+use crate::ssh_pairs;
 use crate::trouble::Trouble;
 
 /// A cluster.yml as text, with the names by which it is spoken of.
@@ -67,16 +68,16 @@ impl Source {
             // A key that nothing reads keeps nobody from saying what else is wrong.
             reading.spec = windlass_spec::read(&self.text).spec;
         }
-        let Some(spec) = reading.spec else { return (None, reading.diagnostics) };
-        let resolution = resolve(&spec, Catalog::builtin(), &BTreeMap::new());
         let places = self.places();
-        let mut more: Vec<Diagnostic> =
-            resolution.problems.into_iter().map(|problem| diagnostic(problem, &places)).collect();
-        more.extend(pairs::check(&spec, &places));
-        if !more.is_empty() {
-            reading.diagnostics.extend(more);
-            reading.diagnostics.sort_by_key(|diagnostic| diagnostic.place.range.map(|range| range.start));
-        }
+        let Some(spec) = reading.spec.take() else {
+            if let Some(partial) = reading.partial.take() {
+                let problems = windlass_blueprint::problems(&partial, Catalog::builtin());
+                add(&mut reading.diagnostics, problems, &partial, &places);
+            }
+            return (None, reading.diagnostics);
+        };
+        let resolution = resolve(&spec, Catalog::builtin(), &BTreeMap::new());
+        add(&mut reading.diagnostics, resolution.problems, &spec, &places);
         let is_refused = reading.diagnostics.iter().any(|found| found.severity == Severity::Error);
         let wish = resolution.blueprint.filter(|_| !is_refused).map(|blueprint| {
             let blueprint = Arc::new(blueprint);
@@ -84,6 +85,22 @@ impl Source {
             Wish { spec, blueprint, secrets: resolution.secrets.into_iter().collect(), latest }
         });
         (wish, reading.diagnostics)
+    }
+}
+
+/// Adds what others than the reader have to say of the file, each at its place.
+fn add(
+    diagnostics: &mut Vec<Diagnostic>,
+    problems: Vec<Problem>,
+    spec: &ClusterSpec,
+    places: &SourceMap<'_>,
+) {
+    let before = diagnostics.len();
+    diagnostics.extend(problems.into_iter().map(|problem| diagnostic(problem, places)));
+    diagnostics.extend(pairs::check(spec, places));
+    diagnostics.extend(ssh_pairs::check(spec, places));
+    if diagnostics.len() > before {
+        diagnostics.sort_by_key(|diagnostic| diagnostic.place.range.map(|range| range.start));
     }
 }
 

@@ -46,6 +46,12 @@ impl<'a> Planner<'a> {
     fn bring_up_control_plane(&mut self, name: &'a NodeName, gaining: &mut Lanes) {
         for component in COMPONENTS {
             let api = Component::KubeApiserver;
+            if self.condition(name, component) == Some(&Condition::Absent) && self.hides_its_version() {
+                let waits_for = "an API server that is out of sight may be of another version: it must be in sight, \
+                                 or out of cluster.yml";
+                self.hold(name, component.as_str(), "is missing, and not run now", waits_for);
+                continue;
+            }
             if component != api
                 && self.rules.hold_while_blind
                 && self.condition(name, component) == Some(&Condition::Absent)

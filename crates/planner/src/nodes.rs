@@ -16,6 +16,9 @@ use crate::planner::Planner;
 /// The components of a node, in the order in which they are changed: the way to the API first.
 const COMPONENTS: [Component; 3] = [Component::NginxProxy, Component::Kubelet, Component::KubeProxy];
 
+/// What tells of which version a cluster is: API servers, and what is never newer than they are.
+const VERSIONED: [Component; 3] = [Component::KubeApiserver, Component::Kubelet, Component::KubeProxy];
+
 /// Why a kubelet of a new version waits.
 const NEVER_NEWER: &str =
     "every API server must be of the new version first: a kubelet is never newer than they are";
@@ -290,17 +293,16 @@ impl<'a> Planner<'a> {
         self.with_role(Role::ControlPlane).any(stays_old) || self.seen.nodes.iter().any(leaves_old)
     }
 
-    /// Whether a cluster that lives may have API servers out of sight, and none in sight: nobody knows of which version
-    /// they are.
-    fn hides_its_version(&self) -> bool {
-        let api = Component::KubeApiserver.as_str();
-        let tells = |(name, _): (&NodeName, &NodeWish)| {
-            self.facts(name).is_some_and(|facts| facts.containers.contains_key(api))
+    /// Whether a cluster that lives may have API servers out of sight, and nothing in sight tells of which version they
+    /// are: no kubelet is newer than they are, and no API server is brought to another version while one is away.
+    pub(crate) fn hides_its_version(&self) -> bool {
+        let tells = |facts: &NodeFacts| {
+            VERSIONED.into_iter().any(|component| facts.containers.contains_key(component.as_str()))
         };
         self.rules.version_order
             && self.seen.ledger.born == Birth::Born
             && self.with_role(Role::ControlPlane).any(|(name, _)| !self.is_in_sight(name))
-            && !self.with_role(Role::ControlPlane).any(tells)
+            && !self.seen.nodes.values().filter_map(NodeSeen::facts).any(tells)
     }
 
     /// Whether a node has this component in an older minor version than wished.
@@ -316,9 +318,8 @@ impl<'a> Planner<'a> {
 
     /// Whether Kubernetes is on its way to another minor version, by anything that is in sight.
     fn is_on_the_way(&self) -> bool {
-        let parts = [Component::KubeApiserver, Component::Kubelet, Component::KubeProxy];
         let facts = self.seen.nodes.values().filter_map(NodeSeen::facts);
-        facts.into_iter().any(|facts| parts.into_iter().any(|part| self.is_older(facts, part)))
+        facts.into_iter().any(|facts| VERSIONED.into_iter().any(|part| self.is_older(facts, part)))
     }
 
     fn hold_node(&mut self, name: &NodeName, away: usize, limit: usize) {

@@ -50,6 +50,8 @@ enum What {
     Unknown {
         section: &'static [Key],
         key: String,
+        /// The empty section right before it, of which it is a key.
+        empty: Option<&'static Key>,
     },
     /// In a map whose keys are the user's, but which are not these.
     UnknownByName {
@@ -71,6 +73,7 @@ impl Walk<'_, '_> {
         if schema::OF_API_SERVER.iter().any(|format| std::ptr::eq(*format, keys)) {
             self.needed(keys, entries, path);
         }
+        let mut empty: Option<&'static Key> = None;
         for entry in entries {
             let path = path.key(&entry.key);
             let Some(key) = schema::find(keys, &entry.key) else {
@@ -78,10 +81,13 @@ impl Walk<'_, '_> {
                 if is_top && HOLDERS.iter().any(|prefix| entry.key.starts_with(prefix)) {
                     continue;
                 }
-                let what = || What::Unknown { section: keys, key: entry.key.to_string() };
+                let empty =
+                    empty.filter(|empty| schema::find(schema::children(empty.kind), &entry.key).is_some());
+                let what = || What::Unknown { section: keys, key: entry.key.to_string(), empty };
                 self.sight(&path, entry.key_span, what);
                 continue;
             };
+            empty = Some(key).filter(|_| matches!(entry.value.value, Value::Null));
             let told = match key.status {
                 Status::Live | Status::Later | Status::Old(_) => None,
                 Status::Idle(reason) => Some(What::Idle(reason)),
@@ -221,61 +227,14 @@ impl Walk<'_, '_> {
             Path::Item(Path::Key(_, key), _) => format!("each item of `{key}`"),
             Path::Item(..) => format!("`{path}`"),
         };
-        let (must, help) = match (kind, &node.value) {
-            (Kind::Integer | Kind::Number | Kind::Flag, Value::Scalar(scalar))
-                if !scalar.quoted && scalar.text.contains(" //") =>
-            {
-                let must = match kind {
-                    Kind::Integer => "a whole number",
-                    Kind::Number => "a number",
-                    _ => "true or false",
-                };
-                (must, Some("a comment begins with `#`"))
-            }
-            (
-                Kind::Text
-                | Kind::Secret
-                | Kind::Word(_)
-                | Kind::TextOrTexts
-                | Kind::IntegerOrText
-                | Kind::Foreign,
-                _,
-            ) => ("a text", None),
-            (Kind::Flag, Value::Scalar(scalar)) if scalar.quoted => {
-                let would_do = scalar::flag_of(&scalar.text).is_some();
-                ("true or false", Some(if would_do { "remove the quotes" } else { "write true or false" }))
-            }
-            (Kind::Flag, _) => ("true or false", None),
-            (Kind::Integer, Value::Scalar(scalar)) if scalar.quoted => {
-                let would_do = scalar::integer_of(&scalar.text).is_some();
-                ("a whole number", Some(if would_do { "remove the quotes" } else { "write a number" }))
-            }
-            (Kind::Integer, _) => ("a whole number", None),
-            (Kind::Number, Value::Scalar(scalar)) if scalar.quoted => {
-                let would_do = scalar.text.parse::<f64>().is_ok();
-                ("a number", Some(if would_do { "remove the quotes" } else { "write a number" }))
-            }
-            (Kind::Number, _) => ("a number", None),
-            (Kind::Texts, Value::Scalar(_)) => {
-                ("a list", Some("begin each value with `- `, on its own line"))
-            }
-            (Kind::Texts, _) => ("a list", None),
-            (Kind::TextMap | Kind::Options(_) | Kind::TextsMap, Value::List(_)) => {
-                ("a map", Some("write `name: value` without a dash before it"))
-            }
-            (
-                Kind::TextMap | Kind::Options(_) | Kind::TextsMap | Kind::Section(_) | Kind::SectionMap(_),
-                _,
-            ) => ("a map", None),
-            (Kind::Sections(_), Value::Map(_)) => {
-                ("a list", Some("begin each entry with `- ` before its first key"))
-            }
-            (Kind::Sections(_), _) => ("a list of maps", None),
-        };
-        let draft = self.reports.error(path, node.span, format!("{name} must be {must}, not {is}"));
-        if let Some(help) = help {
-            draft.help(help);
-        }
+        let is_item = matches!(path, Path::Item(..));
+        let must = must(kind, &node.value);
+        self.reports.error(path, node.span, format!("{name} must be {must}, not {is}")).help(remedy(
+            kind,
+            &node.value,
+            path,
+            is_item,
+        ));
     }
 
     fn sight(&mut self, path: &Path<'_>, span: Span, what: impl FnOnce() -> What) {
@@ -302,6 +261,119 @@ impl Walk<'_, '_> {
     }
 }
 
+/// What a value of this kind is, in words.
+fn must(kind: Kind, value: &Value<'_>) -> &'static str {
+    match kind {
+        Kind::Text
+        | Kind::Secret
+        | Kind::Word(_)
+        | Kind::TextOrTexts
+        | Kind::IntegerOrText
+        | Kind::Foreign => "a text",
+        Kind::Flag => "true or false",
+        Kind::Integer => "a whole number",
+        Kind::Number => "a number",
+        Kind::Texts => "a list",
+        Kind::TextMap | Kind::Options(_) | Kind::TextsMap | Kind::Section(_) | Kind::SectionMap(_) => "a map",
+        Kind::Sections(_) if matches!(value, Value::Map(_)) => "a list",
+        Kind::Sections(_) => "a list of maps",
+    }
+}
+
+/// How a value of the wrong form becomes one of the right form.
+fn remedy(kind: Kind, value: &Value<'_>, path: &Path<'_>, is_item: bool) -> String {
+    let parent = match path {
+        Path::Key(Path::Key(_, parent), _) => *parent,
+        _ => "",
+    };
+    let help = match (kind, value) {
+        (Kind::Integer | Kind::Number | Kind::Flag, Value::Scalar(scalar))
+            if !scalar.quoted && scalar.text.contains(" //") =>
+        {
+            "a comment begins with `#`"
+        }
+        (Kind::Flag, Value::Scalar(scalar)) if scalar.quoted && scalar::flag_of(&scalar.text).is_some() => {
+            "remove the quotes"
+        }
+        (Kind::Flag, _) => "write `true` or `false`",
+        (Kind::Integer, Value::Scalar(scalar))
+            if scalar.quoted && scalar::integer_of(&scalar.text).is_some() =>
+        {
+            "remove the quotes"
+        }
+        (Kind::Number, Value::Scalar(scalar)) if scalar.quoted && scalar.text.parse::<f64>().is_ok() => {
+            "remove the quotes"
+        }
+        (Kind::Integer | Kind::Number, Value::Scalar(scalar)) => {
+            let digits: String = scalar.text.chars().take_while(char::is_ascii_digit).take(9).collect();
+            let rest = &scalar.text[digits.len()..];
+            let is_unit =
+                !rest.is_empty() && rest.chars().all(|letter| letter.is_alphabetic() || letter == '%');
+            if is_unit && !digits.is_empty() {
+                return format!("write the number alone: `{digits}`");
+            }
+            if matches!(kind, Kind::Integer) {
+                "write a whole number, such as `10`"
+            } else {
+                "write a number, such as `1.5`"
+            }
+        }
+        (Kind::Integer | Kind::Number, _) => "write one number",
+        (Kind::Text, Value::List(_)) if parent == "extra_args" => {
+            "write one text, with commas between; a flag that is given several times belongs under `extra_args_array`"
+        }
+        (Kind::Text, Value::Map(_)) if parent == "extra_args" => {
+            "write one text, as in `feature-gates: A=true,B=false`"
+        }
+        (
+            Kind::Text
+            | Kind::Secret
+            | Kind::Word(_)
+            | Kind::TextOrTexts
+            | Kind::IntegerOrText
+            | Kind::Foreign,
+            Value::List(_),
+        ) => "write one text, without brackets or a dash",
+        (
+            Kind::Text
+            | Kind::Secret
+            | Kind::Word(_)
+            | Kind::TextOrTexts
+            | Kind::IntegerOrText
+            | Kind::Foreign,
+            _,
+        ) => "write one text behind the colon; quote one that begins with `{`, or has `: ` in it",
+        (Kind::Texts, Value::Map(_)) if matches!(path, Path::Key(_, "extra_env" | "win_extra_env")) => {
+            "write each as `- NAME=value`"
+        }
+        (Kind::Texts, Value::Map(_)) => "write each as `- value`",
+        (Kind::Texts, _) => "begin each value with `- `, on its own line",
+        (Kind::Sections(_), Value::Map(_)) => "begin each entry with `- ` before its first key",
+        (
+            Kind::TextMap | Kind::Options(_) | Kind::TextsMap | Kind::Section(_) | Kind::SectionMap(_),
+            Value::List(items),
+        ) => {
+            if items.is_empty() {
+                "write nothing behind the colon, or `{}`"
+            } else {
+                "write `name: value` without a dash before it"
+            }
+        }
+        (Kind::Section(keys) | Kind::Sections(keys), _) => {
+            let first = keys.iter().find(|key| key.needed).or(keys.first()).map_or("name", |key| key.name);
+            return if is_item || matches!(kind, Kind::Sections(_)) {
+                format!("begin each entry with `- ` and a key, such as `- {first}: …`")
+            } else {
+                format!("write its keys below it, indented deeper, such as `{first}: …`")
+            };
+        }
+        (Kind::TextMap | Kind::Options(_) | Kind::TextsMap | Kind::SectionMap(_), _) => {
+            "write `name: value` below it, indented deeper"
+        }
+    };
+    help.to_owned()
+}
+
 fn tell(pattern: &str, sighting: Sighting, strictness: Strictness, reports: &mut Reports<'_>) {
     let Sighting { what, path, span, further, further_lines } = sighting;
     let unknown = |summary: String, reports: &mut Reports<'_>| match strictness {
@@ -309,12 +381,18 @@ fn tell(pattern: &str, sighting: Sighting, strictness: Strictness, reports: &mut
         Strictness::Strict => reports.error(&path, span, summary).id(),
     };
     let id = match what {
-        What::Unknown { section, key } => {
+        What::Unknown { section, key, empty } => {
             let known = section.iter().filter(|key| key.is_current()).map(|key| key.name);
-            let near = nearest(&key, known);
+            let near = nearest(&key, known).or_else(|| other_name(&key, section));
             let section = section_of(pattern, &key);
             let id = unknown(format!("unknown key `{}` {}", brief(&key), place(section)), reports);
-            hint(&key, section, near, reports.draft(id));
+            let draft = reports.draft(id);
+            if let Some(empty) = empty {
+                let belongs = home(&schema::path_below(section, empty));
+                draft.note("it is lost here").help(format!("indent it deeper: `{key}` belongs {belongs}"));
+            } else {
+                hint(&key, section, near, draft);
+            }
             id
         }
         What::UnknownByName { names, key } => {
@@ -340,11 +418,15 @@ fn tell(pattern: &str, sighting: Sighting, strictness: Strictness, reports: &mut
         }
         What::Gone(reason) => {
             let id = unknown(format!("`{pattern}` is no longer a key"), reports);
-            reports.draft(id).note(reason).id()
+            let successor = reason.strip_prefix("it is called ").and_then(|rest| rest.strip_suffix(" today"));
+            let help = successor.map_or("remove it".to_owned(), |successor| format!("write {successor}"));
+            reports.draft(id).note(reason).help(help).id()
         }
         What::Alien(reason) => {
             let id = unknown(format!("`{pattern}` is no key of cluster.yml"), reports);
-            reports.draft(id).note(reason).id()
+            let wraps = pattern == "rancher_kubernetes_engine_config";
+            let help = if wraps { "remove the line, and indent what is under it less" } else { "remove it" };
+            reports.draft(id).note(reason).help(help).id()
         }
     };
     if further > 0 {
@@ -370,13 +452,33 @@ fn place(section: &str) -> String {
     }
 }
 
+/// The names that the programs have elsewhere, by the key that stands for each here.
+const OTHER_NAMES: [(&str, &str); 8] = [
+    ("kube-apiserver", "kube-api"),
+    ("apiserver", "kube-api"),
+    ("kube-controller-manager", "kube-controller"),
+    ("controller-manager", "kube-controller"),
+    ("kube-scheduler", "scheduler"),
+    ("kube-proxy", "kubeproxy"),
+    ("cni", "network"),
+    ("version", "kubernetes_version"),
+];
+
+/// The key of this section that stands for what others call so.
+fn other_name(key: &str, section: &'static [Key]) -> Option<&'static str> {
+    let plain = key.to_lowercase().replace('_', "-");
+    let (_, name) = OTHER_NAMES.iter().find(|(other, _)| *other == plain)?;
+    schema::find(section, name).map(|key| key.name)
+}
+
 /// What was meant by an unknown key, as far as it can be told.
 fn hint(key: &str, section: &str, near: Option<&str>, draft: &mut crate::report::Draft) {
     let elsewhere = schema::sections_with(key);
     if let Some(near) = near {
         draft.help(format!("did you mean `{near}`?"));
         if !elsewhere.is_empty() {
-            let homes: Vec<String> = elsewhere.iter().take(MAX_LINES_NAMED).map(|home| name(home)).collect();
+            let homes: Vec<String> =
+                elsewhere.iter().take(MAX_LINES_NAMED).map(|section| name(section)).collect();
             draft.note(format!("`{key}` is a key of {}", homes.join(" and ")));
         }
         return;
@@ -386,23 +488,33 @@ fn hint(key: &str, section: &str, near: Option<&str>, draft: &mut crate::report:
     let shallower = elsewhere.iter().rfind(|home| {
         home.is_empty() || section.strip_prefix(home.as_str()).is_some_and(|rest| rest.starts_with('.'))
     });
-    if let Some(home) = deeper {
-        draft.note("it is lost here").help(format!("indent it deeper: `{key}` belongs in {}", name(home)));
-    } else if let Some(home) = shallower.filter(|_| !section.is_empty()) {
-        draft.note("it is lost here").help(format!("indent it less: `{key}` belongs in {}", name(home)));
+    if let Some(nearest) = deeper {
+        draft.note("it is lost here").help(format!("indent it deeper: `{key}` belongs {}", home(nearest)));
+    } else if let Some(nearest) = shallower.filter(|_| !section.is_empty()) {
+        draft.note("it is lost here").help(format!("indent it less: `{key}` belongs {}", home(nearest)));
     } else if !elsewhere.is_empty() {
-        let homes: Vec<String> = elsewhere.iter().take(MAX_LINES_NAMED).map(|home| name(home)).collect();
-        draft.note("it is lost here").help(format!("`{key}` belongs in {}", homes.join(" or ")));
+        let homes: Vec<String> =
+            elsewhere.iter().take(MAX_LINES_NAMED).map(|section| home(section)).collect();
+        draft.note("it is lost here").help(format!("`{key}` belongs {}", homes.join(" or ")));
     } else if section.starts_with("services.") && key.contains('-') {
         draft.note("it is ignored").help("if it is a flag, write it under `extra_args`");
     } else {
-        draft.note("it is ignored");
+        draft.note("it is ignored").help("remove it");
     }
 }
 
 /// A section by name.
 fn name(section: &str) -> String {
-    if section.is_empty() { "the top level".to_owned() } else { format!("`{section}`") }
+    match section.strip_suffix("[]") {
+        _ if section.is_empty() => "the top level".to_owned(),
+        Some(list) => format!("an entry of `{list}`"),
+        None => format!("`{section}`"),
+    }
+}
+
+/// Where a key belongs, in words.
+fn home(section: &str) -> String {
+    if section.is_empty() { "at the top level".to_owned() } else { format!("in {}", name(section)) }
 }
 
 /// A word of the user's, cut where it would drown the message.

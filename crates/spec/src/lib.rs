@@ -48,6 +48,9 @@ pub use self::spec::{
 pub struct Reading {
     /// The wish; absent exactly if a diagnostic is an error.
     pub spec: Option<ClusterSpec>,
+    /// As much of the wish as could be read in spite of errors, for those who look for more of them; absent where
+    /// not even the version is known by which to look.
+    pub partial: Option<ClusterSpec>,
     /// Errors and warnings in the order of their places in the file.
     pub diagnostics: Vec<Diagnostic>,
 }

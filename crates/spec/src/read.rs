@@ -10,6 +10,7 @@ mod access;
 mod addons;
 mod cloud;
 mod cluster;
+mod formats;
 mod nodes;
 mod services;
 mod syntax;
@@ -55,7 +56,7 @@ pub fn read_with(text: &[u8], strictness: Strictness) -> Reading {
         Err((valid, summary, help)) => {
             let mut reports = Reports::new(valid);
             reports.error("", Span { start: valid.len(), end: valid.len() }, summary).help(help);
-            Reading { spec: None, diagnostics: reports.finish() }
+            Reading { spec: None, partial: None, diagnostics: reports.finish() }
         }
     }
 }
@@ -80,10 +81,7 @@ fn read_text(text: &str, strictness: Strictness) -> Reading {
     let start = Span::default();
     let spec = match yaml::parse(text) {
         Err(yaml::Syntax { at, summary, help }) => {
-            let draft = reports.error("", Span { start: at, end: at }, summary);
-            if let Some(help) = help {
-                draft.help(help);
-            }
+            reports.error("", Span { start: at, end: at }, summary).help(help);
             None
         }
         Ok(document) => {
@@ -110,24 +108,27 @@ fn read_text(text: &str, strictness: Strictness) -> Reading {
             }
         }
     };
-    let spec = spec.filter(|_| !reports.has_errors());
-    Reading { spec, diagnostics: reports.finish() }
+    let (spec, partial) = if reports.has_errors() { (None, spec) } else { (spec, None) };
+    Reading { spec, partial, diagnostics: reports.finish() }
 }
 
 fn tell(finding: Finding, reports: &mut Reports<'_>) {
     let Finding { path, span, what } = finding;
     match what {
         What::Duplicate { first, merged } => {
-            let line = reports.line_of(first);
+            let lines = (reports.line_of(first), reports.line_of(span));
             let summary = format!("`{}` is there twice", crate::conform::brief(&path));
-            let draft = reports.warning(&path, span, summary);
-            draft.label(format!("also on line {line}"));
-            if merged {
-                draft.note("the keys of both are taken together; of a key in both, the later value counts");
-            } else {
-                draft.note("the later value counts, as it did in RKE 1");
+            // At both places, so that an editor marks both.
+            for (here, line) in [(first, lines.1), (span, lines.0)] {
+                let draft = reports.warning(&path, here, summary.as_str());
+                draft.label(format!("also on line {line}"));
+                draft.note(if merged {
+                    "the keys of both are taken together; of a key in both, the later value counts"
+                } else {
+                    "the later value counts, as it did in RKE 1"
+                });
+                draft.help("write it once");
             }
-            draft.help("write it once");
         }
         What::SecondDocument => {
             reports

@@ -137,7 +137,11 @@ impl Secrets {
             let start = source.char_indices().nth(column).map_or(source.len(), |(offset, _)| offset);
             let first = from.entry(range.start.line).or_insert(start);
             *first = (*first).min(start);
-            from.extend((range.start.line + 1..=range.end.line).map(|line| (line, 0)));
+            // A block ends where the next key begins, and the line of that is none of its own.
+            let before_end = lines.line(range.end.line as usize).chars().take(range.end.column as usize - 1);
+            let is_past = range.end.line > range.start.line && before_end.clone().all(char::is_whitespace);
+            let last = range.end.line - u32::from(is_past);
+            from.extend((range.start.line + 1..=last).map(|line| (line, 0)));
         }
         Self { names: schema::secret_names(), from }
     }

@@ -38,6 +38,10 @@ fn every_place_in_a_real_file_is_found_again_by_its_path() {
         let text = fs::read(&file).unwrap();
         let map = SourceMap::new(&text);
         for diagnostic in read(&text).diagnostics {
+            if diagnostic.summary.ends_with("is there twice") {
+                // Told at both places, which have one path.
+                continue;
+            }
             let place = map.place(&diagnostic.place.path);
             let lines = |range: Option<windlass_spec::Range>| range.map(|range| range.start.line);
             let (again, told) = (lines(place.range), lines(diagnostic.place.range));

@@ -41,7 +41,10 @@ fn bad_files_are_refused_with_all_their_errors() {
         let is_strict = file.file_name().unwrap().to_string_lossy().starts_with("strict-");
         let reading = read_with(&text, if is_strict { Strictness::Strict } else { Strictness::Lenient });
         assert!(reading.spec.is_none(), "{}", file.display());
-        assert!(reading.diagnostics.iter().any(|found| found.severity == Severity::Error));
+        let mut errors =
+            reading.diagnostics.iter().filter(|found| found.severity == Severity::Error).peekable();
+        assert!(errors.peek().is_some());
+        assert!(errors.all(|error| error.help.is_some()), "{}: what to do?", file.display());
         check(&file, &render(&reading.diagnostics, "cluster.yml", &text), &mut wrong);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -5,7 +5,7 @@ use windlass_spec::{ClusterSpec, Reading, read};
 const NODE: &str = "address: 10.0.0.1, user: ops, role: [controlplane, etcd, worker]";
 
 fn spec_of(text: &str) -> ClusterSpec {
-    let Reading { spec, diagnostics } = read(text.as_bytes());
+    let Reading { spec, diagnostics, .. } = read(text.as_bytes());
     spec.unwrap_or_else(|| panic!("{text}\n{diagnostics:#?}"))
 }
 

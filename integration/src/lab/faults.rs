@@ -275,7 +275,11 @@ impl Node {
         self.root("lab-network").map(|_| ())
     }
 
-    fn reload_sshd(&self) -> Result<(), LabError> {
+    /// Makes sshd read its configuration anew, and waits until it answers.
+    ///
+    /// # Errors
+    /// The host does not run, or its configuration is wrong.
+    pub fn reload_sshd(&self) -> Result<(), LabError> {
         // sshd reads its configuration anew, by starting itself anew, on this signal.
         self.root("pkill -HUP -o -x sshd")?;
         Run::new(

@@ -150,3 +150,32 @@ fn a_certificate_that_does_not_fit_its_key_is_told_at_its_line() {
     lab.note("plan --simulate world.yml");
     lab.compare("pairs.out");
 }
+
+#[test]
+fn an_ssh_certificate_that_does_not_fit_its_key_is_told_at_its_line() {
+    const KEY: &str = include_str!("../ssh/node");
+    const OTHER_KEY: &str = include_str!("../ssh/other");
+    const CERT: &str = include_str!("../ssh/node-cert.pub");
+    const HOST_CERT: &str = include_str!("../ssh/host-cert.pub");
+    let nodes = format!(
+        "nodes:\n- {{address: 10.0.0.1, user: ops, role: [controlplane, etcd, worker]}}\n- address: 10.0.0.2\n  \
+         user: ops\n  role: [worker]\n  ssh_key_path: other\n- address: 10.0.0.3\n  user: ops\n  role: [worker]\n  \
+         ssh_cert: {}\n{}- {{address: 10.0.0.4, user: ops, role: [worker], ssh_cert_path: missing}}\n",
+        CERT.trim(),
+        block("ssh_key", OTHER_KEY, 2),
+    );
+    let common =
+        "kubernetes_version: v1.20.15-rancher2-2\nssh_key_path: node\nssh_cert_path: node-cert.pub\n";
+    let bastion = "bastion_host: {address: 10.0.0.9, user: ops, ssh_cert_path: host-cert.pub}\n";
+    let fitting = "nodes: [{address: 10.0.0.1, user: ops, role: [controlplane, etcd, worker]}]\n";
+    let mut lab = Lab::new("ssh-pairs")
+        .with("bad.yml", &format!("{nodes}{common}{bastion}{NO_ADDONS}"))
+        .with("cluster.yml", &format!("{fitting}{common}{NO_ADDONS}"))
+        .with("node", KEY)
+        .with("other", OTHER_KEY)
+        .with("node-cert.pub", CERT)
+        .with("host-cert.pub", HOST_CERT);
+    lab.note("validate --config bad.yml");
+    lab.note("validate");
+    lab.compare("ssh-pairs.out");
+}

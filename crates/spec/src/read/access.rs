@@ -29,7 +29,7 @@ fn strategy(view: View<'_, '_>, reports: &mut Reports<'_>) -> Vec<String> {
     let Some(text) = view.text("strategy") else { return Vec::new() };
     let path = view.path.key("strategy");
     let span = view.span_of("strategy");
-    let strategies: Vec<String> = text.split('|').map(|part| part.trim().to_owned()).collect();
+    let strategies: Vec<String> = text.split('|').map(|part| part.trim().to_lowercase()).collect();
     let help = "write `x509`, or `x509|webhook`";
     if let Some(unknown) = strategies.iter().find(|part| !matches!(part.as_str(), "x509" | "webhook")) {
         reports.error(path, span, format!("unknown strategy `{}`", brief(unknown))).help(help);

@@ -21,7 +21,7 @@ const SETTINGS: [(&str, &str); 6] = [
 pub(super) fn cloud_provider(view: View<'_, '_>, reports: &mut Reports<'_>) -> Option<CloudProviderSpec> {
     let secret = |name| whole(view, CLOUD_PROVIDER, name).map(Secret::new);
     let harvester = view.path.key("harvesterCloudProvider");
-    let spec = CloudProviderSpec {
+    let mut spec = CloudProviderSpec {
         name: view.string("name"),
         use_instance_metadata_hostname: view.flag("useInstanceMetadataHostname"),
         aws: secret("awsCloudProvider"),
@@ -31,49 +31,74 @@ pub(super) fn cloud_provider(view: View<'_, '_>, reports: &mut Reports<'_>) -> O
         harvester: view.section("harvesterCloudProvider", &harvester).string("cloud_config").map(Secret::new),
         custom: view.string("customCloudProvider").map(Secret::new),
     };
+    spec.name = name(&spec, view, reports);
     check(&spec, view, reports);
     // `rke config` writes the section with nothing in it.
     let is_silent = spec == CloudProviderSpec::default();
     (!is_silent).then_some(spec)
 }
 
-fn check(spec: &CloudProviderSpec, view: View<'_, '_>, reports: &mut Reports<'_>) {
-    let given = [
-        spec.aws.is_some(),
-        spec.azure.is_some(),
-        spec.openstack.is_some(),
-        spec.vsphere.is_some(),
-        spec.harvester.is_some(),
-        spec.custom.is_some(),
-    ];
-    for ((section, name), _) in SETTINGS.into_iter().zip(given).filter(|(_, given)| *given) {
-        match (spec.name.as_deref(), name) {
-            (None, "") => {
-                reports
-                    .error(
-                        view.path.key("name"),
-                        view.span_of(section),
-                        "a cloud provider of your own has no `name`",
-                    )
-                    .help("name it beside `customCloudProvider`, as kubelet is to be told it");
-            }
-            (None, name) => {
-                reports
-                    .error(view.path.key("name"), view.span_of(section), "the cloud provider has no `name`")
-                    .help(format!("write `name: {name}` beside `{section}`"));
-            }
-            (Some(other), name) if !name.is_empty() && other != name => {
+/// The provider: as in RKE 1 the last section that is there decides, and `name` only where there is none.
+fn name(spec: &CloudProviderSpec, view: View<'_, '_>, reports: &mut Reports<'_>) -> Option<String> {
+    let given = spec.name.as_deref();
+    let with_settings = SETTINGS.into_iter().zip(given_settings(spec)).rev().find(|(_, given)| *given);
+    // One with nothing in it tells the provider only where nothing else does.
+    let empty = || SETTINGS[..5].iter().rfind(|(section, _)| view.entry(section).is_some()).copied();
+    let decides =
+        with_settings.map(|(settings, _)| settings).or_else(|| if given.is_none() { empty() } else { None });
+    match (given, decides) {
+        (_, None) | (Some(_), Some((_, ""))) | (Some("external-aws"), Some((_, "aws"))) => {
+            given.map(str::to_owned)
+        }
+        (None, Some((section, ""))) => {
+            reports
+                .error(
+                    view.path.key("name"),
+                    view.span_of(section),
+                    "a cloud provider of your own has no `name`",
+                )
+                .help("name it beside `customCloudProvider`, as kubelet is to be told it");
+            None
+        }
+        (given, Some((section, name))) => {
+            if let Some(other) = given.filter(|other| *other != name) {
+                let other = crate::conform::brief(other);
                 reports
                     .warning(
-                        view.path.key(section),
-                        view.span_of(section),
-                        format!("`{section}` has no effect"),
+                        view.path.key("name"),
+                        view.span_of("name"),
+                        format!("the cloud provider is `{name}`, not `{other}`"),
                     )
-                    .note(format!("the cloud provider is `{}`", crate::conform::brief(other)))
-                    .help(format!("write `name: {name}`, or remove the section"));
+                    .note(format!("`{section}` decides, as it did in RKE 1"))
+                    .help(format!("write `name: {name}`, or remove `{section}`"));
+            } else if given.is_none() {
+                reports
+                    .warning(
+                        view.path.key("name"),
+                        view.span_of(section),
+                        format!("the cloud provider has no `name`: `{name}` is taken"),
+                    )
+                    .help(format!("write `name: {name}` beside `{section}`"));
             }
-            _ => {}
+            Some(name.to_owned())
         }
+    }
+}
+
+fn check(spec: &CloudProviderSpec, view: View<'_, '_>, reports: &mut Reports<'_>) {
+    for ((section, name), _) in SETTINGS.into_iter().zip(given_settings(spec)).filter(|(_, given)| *given) {
+        // A section of its own is what `customCloudProvider` stands in the place of.
+        let is_used =
+            if spec.custom.is_some() { section == "customCloudProvider" } else { is_of(spec, name) };
+        if let Some(provider) = spec.name.as_deref().filter(|_| !is_used) {
+            reports
+                .warning(view.path.key(section), view.span_of(section), format!("`{section}` has no effect"))
+                .note(format!("the cloud provider is `{}`", crate::conform::brief(provider)))
+                .help("remove the section");
+        }
+    }
+    if spec.custom.is_some() {
+        return;
     }
     let needed: &[(&str, &[&str])] = match spec.name.as_deref() {
         Some("azure") => {
@@ -107,4 +132,22 @@ fn check(spec: &CloudProviderSpec, view: View<'_, '_>, reports: &mut Reports<'_>
                 .help("the cloud will not answer without it");
         }
     }
+}
+
+/// Whether the provider is the one of this name, within the cluster or outside of its programs.
+fn is_of(spec: &CloudProviderSpec, name: &str) -> bool {
+    matches!((spec.name.as_deref(), name), (Some("external-aws"), "aws"))
+        || spec.name.as_deref() == Some(name)
+}
+
+/// Which of the settings are there, in the order of `SETTINGS`.
+fn given_settings(spec: &CloudProviderSpec) -> [bool; 6] {
+    [
+        spec.aws.is_some(),
+        spec.azure.is_some(),
+        spec.openstack.is_some(),
+        spec.vsphere.is_some(),
+        spec.harvester.is_some(),
+        spec.custom.is_some(),
+    ]
 }

@@ -12,7 +12,7 @@ use crate::schema;
 use crate::spec::{Cidr, ClusterSpec, NetworkPlugin};
 use crate::view::View;
 
-/// Reads everything that takes effect; nothing comes back if a node lacks what no node can be without.
+/// Reads everything that takes effect, as far as it can be read; nothing comes back if its version cannot.
 pub(super) fn cluster(top: View<'_, '_>, reports: &mut Reports<'_>) -> Option<ClusterSpec> {
     let key = |name| Path::Key(&Path::Top, name);
     let services = services::services(top.section("services", &key("services")), reports);
@@ -56,7 +56,8 @@ pub(super) fn cluster(top: View<'_, '_>, reports: &mut Reports<'_>) -> Option<Cl
     check_ranges(&spec, top, reports);
     check_nodes_in_ranges(&spec, top, reports);
     check_encryption(&spec, top, reports);
-    if reports.has_errors() { None } else { Some(spec) }
+    let is_of_its_version = spec.kubernetes_version.is_some() || top.text("kubernetes_version").is_none();
+    is_of_its_version.then_some(spec)
 }
 
 fn kubernetes_version(top: View<'_, '_>, reports: &mut Reports<'_>) -> Option<KubernetesVersion> {

@@ -194,9 +194,38 @@ pub(super) fn flaw(
 ) {
     if let Err(why) = check(text) {
         let summary = format!("`{}` is no valid `{name}`", brief(text));
-        reports.error(view.path.key(name), view.span_of(name), summary).label(cut(&why, MAX_WHY));
+        reports
+            .error(view.path.key(name), view.span_of(name), summary)
+            .label(cut(&why, MAX_WHY))
+            .help(right_form(name));
     }
 }
+
+/// What a text under this key looks like.
+fn right_form(name: &str) -> &'static str {
+    match name {
+        "address" => {
+            "give one IP address or host name, such as `10.0.0.1`; port and user have keys of their own"
+        }
+        "internal_address" => "give the IP address or host name by which the other nodes reach it",
+        "user" => "give the name of the user alone, such as `ops`",
+        "hostname_override" => "a node's name has small letters, digits, `-` and `.`, such as `node-1`",
+        "cluster_domain" => "a domain has small letters, digits, `-` and `.`, such as `cluster.local`",
+        "cluster_dns_server" => "give an IP address of the services' range, such as `10.43.0.10`",
+        "cri_dockerd_stream_server_address" => "give the IP address alone, such as `127.0.0.1`",
+        "key" => LABEL_KEY,
+        "value" => LABEL_VALUE,
+        "cache_timeout" => "write a number and a unit, such as `5s` or `2m`",
+        "endpoint" => "write it like `api.example.org` or `api.example.org:6443`",
+        "certificate_validity" => "write hours, such as `8760h` for a year",
+        _ => "write a number and a unit, such as `12h`",
+    }
+}
+
+const LABEL_KEY: &str =
+    "a key has letters, digits, `-`, `_` and `.`, perhaps after a domain and `/`: `example.org/tier`";
+const LABEL_VALUE: &str =
+    "a value has up to 63 letters, digits, `-`, `_` and `.`, and begins and ends with a letter or a digit";
 
 /// `port` of a node or of the bastion.
 pub(super) fn port(view: View<'_, '_>, reports: &mut Reports<'_>) -> Option<u16> {
@@ -283,13 +312,13 @@ fn labels(view: View<'_, '_>, reports: &mut Reports<'_>) -> BTreeMap<String, Str
         let path = path.key(&entry.key);
         if let Err(why) = syntax::label_key(&entry.key) {
             let summary = format!("`{}` is no key of a label", brief(&entry.key));
-            reports.error(path, entry.key_span, summary).label(cut(&why, MAX_WHY));
+            reports.error(path, entry.key_span, summary).label(cut(&why, MAX_WHY)).help(LABEL_KEY);
         }
         if let Some(value) = text_of(&entry.value)
             && let Err(why) = syntax::label_value(value)
         {
             let summary = format!("`{}` is no value of a label", brief(value));
-            reports.error(path, entry.value.span, summary).label(cut(&why, MAX_WHY));
+            reports.error(path, entry.value.span, summary).label(cut(&why, MAX_WHY)).help(LABEL_VALUE);
         }
     }
     view.text_map("labels")
@@ -302,7 +331,9 @@ fn taints(view: View<'_, '_>, reports: &mut Reports<'_>) -> Vec<TaintSpec> {
         let path = list.item(index);
         let view = View::new(entries, span, &path);
         let Some(key) = view.text("key") else {
-            reports.error(path.key("key"), place_of_missing(view, "key"), "a taint has no `key`");
+            reports
+                .error(path.key("key"), place_of_missing(view, "key"), "a taint has no `key`")
+                .help("write it like `{key: dedicated, value: gpu, effect: NoSchedule}`, or remove it");
             continue;
         };
         flaw(view, "key", key, syntax::label_key, reports);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use windlass_model::Secret;
 
+use super::formats;
 use super::nodes::{MAX_WHY, flaw};
 use super::syntax;
 use super::whole::whole;
@@ -32,7 +33,7 @@ pub(super) fn services(view: View<'_, '_>, reports: &mut Reports<'_>) -> Service
 
 fn service(view: View<'_, '_>, reports: &mut Reports<'_>) -> ServiceSpec {
     for (index, bind, span) in view.texts("extra_binds") {
-        if let Err(why) = syntax::bind(bind) {
+        if let Err(why) = syntax::bind(bind.trim()) {
             let summary = format!("`{}` is no bind mount", brief(bind));
             reports
                 .error(view.path.key("extra_binds").item(index), span, summary)
@@ -60,9 +61,14 @@ fn service(view: View<'_, '_>, reports: &mut Reports<'_>) -> ServiceSpec {
         image: view.string("image"),
         extra_args: view.text_map("extra_args"),
         extra_args_array: texts_map(view, "extra_args_array"),
-        extra_binds: view.strings("extra_binds"),
-        extra_env: view.strings("extra_env"),
+        extra_binds: trimmed(view, "extra_binds"),
+        extra_env: trimmed(view, "extra_env"),
     }
+}
+
+/// The texts of a list without blanks around them, which RKE 1 took off here.
+fn trimmed(view: View<'_, '_>, name: &str) -> Vec<String> {
+    view.texts(name).into_iter().map(|(_, text, _)| text.trim().to_owned()).collect()
 }
 
 pub(super) fn texts_map(view: View<'_, '_>, name: &str) -> BTreeMap<String, Vec<String>> {
@@ -194,8 +200,12 @@ pub(super) fn count(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -
     let number = view.integer(name)?;
     let count = u32::try_from(number).ok();
     if count.is_none() {
-        let what = if number < 0 { "below zero" } else { "too large" };
-        reports.error(view.path.key(name), view.span_of(name), format!("`{name}` is {what}"));
+        let (what, help) = if number < 0 {
+            ("below zero", "write 0 or a greater number")
+        } else {
+            ("too large", "write a smaller number")
+        };
+        reports.error(view.path.key(name), view.span_of(name), format!("`{name}` is {what}")).help(help);
     }
     count
 }
@@ -277,6 +287,7 @@ fn kube_api(view: View<'_, '_>, reports: &mut Reports<'_>) -> KubeApiSpec {
         secrets_encryption: view.entry("secrets_encryption_config").map(|_| {
             let path = view.path.key("secrets_encryption_config");
             let view = view.section("secrets_encryption_config", &path);
+            formats::encryption(view, reports);
             SecretsEncryptionSpec {
                 enabled: view.flag("enabled"),
                 custom_config: whole(view, SECRETS_ENCRYPTION, "custom_config").map(Secret::new),
@@ -295,6 +306,7 @@ fn kube_api(view: View<'_, '_>, reports: &mut Reports<'_>) -> KubeApiSpec {
 }
 
 fn audit_log(view: View<'_, '_>, reports: &mut Reports<'_>) -> AuditLogSpec {
+    formats::audit_log(view, reports);
     let path = view.path.key("configuration");
     let configuration = view.section("configuration", &path);
     AuditLogSpec {

@@ -12,7 +12,7 @@ pub(crate) struct Syntax {
     /// Why.
     pub(crate) summary: String,
     /// What to do about it.
-    pub(crate) help: Option<&'static str>,
+    pub(crate) help: &'static str,
 }
 
 /// The parser's refusal in words that say what to do, where more is known than "unexpected".
@@ -25,58 +25,59 @@ pub(super) fn refusal(text: &str, error: &ScanError) -> Syntax {
                 "not YAML: the line begins with a blank that is no space (U+{:04X})",
                 u32::from(blank)
             ),
-            help: Some("indent it by spaces: text copied from a web page often has such blanks"),
+            help: "indent it by spaces: text copied from a web page often has such blanks",
         };
     }
     let (summary, help) = match error.kind() {
         ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation | ErrorKind::TabInIndentation => {
-            ("a tab cannot indent".to_owned(), Some("YAML indents by spaces alone"))
+            ("a tab cannot indent".to_owned(), "YAML indents by spaces alone")
         }
         ErrorKind::RecursionLimitExceeded => (
             format!("nested more than {MAX_NESTING} levels deep"),
-            Some("no key of cluster.yml is nested that deep"),
+            "no key of cluster.yml is nested that deep",
         ),
         ErrorKind::UnknownAnchor => (
             "this alias names no anchor".to_owned(),
-            Some(
-                "an anchor (`&name`) must stand before its alias (`*name`); quote a text that begins with `*`",
-            ),
+            "an anchor (`&name`) must stand before its alias (`*name`); quote a text that begins with `*`",
         ),
         ErrorKind::UnexpectedCharacter { character } => {
-            (format!("a value cannot begin with `{}`", character.escape_debug()), Some("quote the text"))
+            (format!("a value cannot begin with `{}`", character.escape_debug()), "quote the text")
         }
         ErrorKind::UnclosedQuotedScalar => {
-            ("this quote is never closed".to_owned(), Some("close it with the same kind of quote"))
+            ("this quote is never closed".to_owned(), "close it with the same kind of quote")
         }
         ErrorKind::UnclosedFlowCollection { open } => (
             format!("this `{open}` is never closed"),
-            Some(if *open == '[' { "close the list with `]`" } else { "close the map with `}`" }),
+            if *open == '[' { "close the list with `]`" } else { "close the map with `}`" },
         ),
         ErrorKind::InvalidQuotedScalarIndent => (
             "the next line of a quoted text is not indented".to_owned(),
-            Some("close the quote, or indent the line further than the key"),
+            "close the quote, or indent the line further than the key",
         ),
-        ErrorKind::CommentNotSeparated => {
-            ("no space before a comment".to_owned(), Some("put a space before `#`"))
-        }
+        ErrorKind::CommentNotSeparated => ("no space before a comment".to_owned(), "put a space before `#`"),
         ErrorKind::ExpectedBlockMappingKey | ErrorKind::ExpectedBlockSequenceEntry => (
             "this line fits neither the lines before it nor the map or list they are in".to_owned(),
-            Some("align it with the keys or dashes it belongs to"),
+            "align it with the keys or dashes it belongs to",
         ),
         ErrorKind::InvalidColonPlacement
         | ErrorKind::ExpectedFlowSequenceSeparator
         | ErrorKind::ExpectedFlowMappingSeparator => (
             "this cannot follow inside brackets".to_owned(),
-            Some("is a `[` or `{` before it not closed, or a comma missing?"),
+            "is a `[` or `{` before it not closed, or a comma missing?",
         ),
         ErrorKind::SimpleKeyExpected => {
-            ("a line that is neither `key: value` nor `- item`".to_owned(), Some("is a `:` missing?"))
+            ("a line that is neither `key: value` nor `- item`".to_owned(), "is a `:` missing?")
         }
         _ => {
             let why = error.info();
-            let is_escape = why.contains("hexadecimal") || why.contains("escape");
-            let help = "between double quotes a backslash begins an escape: use single quotes for a path";
-            (why, is_escape.then_some(help))
+            let help = if why.contains("hexadecimal") || why.contains("escape") {
+                "between double quotes a backslash begins an escape: use single quotes for a path"
+            } else if why.contains("mapping value") {
+                "quote a text that has `: ` in it; else look at how this line and the one before are indented"
+            } else {
+                "look at this line and the one before it: is an indentation, a quote or a bracket amiss?"
+            };
+            (why, help)
         }
     };
     Syntax { at, summary: format!("not YAML: {summary}"), help }

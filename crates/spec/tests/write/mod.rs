@@ -336,7 +336,7 @@ fn cloud(spec: &CloudProviderSpec) -> Value {
         "name": name, "useInstanceMetadataHostname": use_instance_metadata_hostname,
         "awsCloudProvider": shown(aws.as_ref()), "azureCloudProvider": shown(azure.as_ref()),
         "openstackCloudProvider": shown(openstack.as_ref()), "vsphereCloudProvider": shown(vsphere.as_ref()),
-        "harvesterCloudProvider": { "cloud_config": shown(harvester.as_ref()) },
+        "harvesterCloudProvider": harvester.as_ref().map(|config| json!({ "cloud_config": config.expose() })),
         "customCloudProvider": shown(custom.as_ref()),
     })
 }
