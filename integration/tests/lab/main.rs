@@ -4,6 +4,7 @@
 //! boots and elections. The last one by name wants the machine for itself: it fails where an answer takes ten seconds.
 #![expect(clippy::print_stderr, reason = "a test of minutes tells how far it is")]
 
+mod access;
 mod available;
 mod bad_worlds;
 mod cluster;
