@@ -146,7 +146,9 @@ fn meaning(told: &str, destination: &Destination<'_>) -> String {
         );
     }
     if has("Host key verification failed") {
-        return format!("the host key of {place} is not known, and only known hosts are talked to");
+        return format!(
+            "the host key of {place} is not known, and with --ssh-strict only known hosts are talked to: compare it with the machine's own, and log in by `ssh` once"
+        );
     }
     if has("Permission denied") || has("Too many authentication failures") {
         return format!(
@@ -239,7 +241,7 @@ mod tests {
             (
                 "No ED25519 host key is known for 10.0.0.1 and you have requested strict checking.\nHost key \
                  verification failed.",
-                "the host key of 10.0.0.1:2222 is not known, and only known hosts are talked to",
+                "the host key of 10.0.0.1:2222 is not known, and with --ssh-strict only known hosts are talked to: compare it with the machine's own, and log in by `ssh` once",
             ),
             ("", "ssh to 10.0.0.1:2222 ended without a word"),
             ("first\nkex_exchange_identification: read: odd\n", "kex_exchange_identification: read: odd"),

@@ -134,7 +134,14 @@ fn ask(address: SocketAddr, client: Arc<ClientConfig>) -> Result<(), String> {
     stream.write_all(request.as_bytes()).map_err(say("ask"))?;
     let mut head = [0; 12];
     stream.read_exact(&mut head).map_err(say("answer"))?;
-    if head == *b"HTTP/1.1 200" { Ok(()) } else { Err(format!("answer: {}", String::from_utf8_lossy(&head))) }
+    if head == *b"HTTP/1.1 200" {
+        return Ok(());
+    }
+    let mut rest = Vec::new();
+    // What came until the connection ended says why, however it ended.
+    let _ = stream.take(4_096).read_to_end(&mut rest);
+    let (head, rest) = (String::from_utf8_lossy(&head), String::from_utf8_lossy(&rest));
+    Err(format!("answer: {head} {}", rest.split("\r\n\r\n").last().unwrap_or_default().trim()))
 }
 
 /// A client that trusts the CA of a kubeconfig and shows its first user's certificate.

@@ -52,7 +52,7 @@ fn host_keys_are_checked(lab: &Lab, windlass: &Windlass) -> Outcome {
     one_host(lab).write(windlass)?;
     let strangers = away(plan(windlass, ["--ssh-strict"]))?;
     assert!(
-        strangers[0].contains("--ssh-strict"),
+        strangers[0].contains("with --ssh-strict only known hosts are talked to"),
         "nobody vouches for a host that was never met: {strangers:?}"
     );
     assert_eq!(away(plan(windlass, []))?, Vec::<String>::new(), "a host that was never met is met now");
@@ -95,7 +95,7 @@ fn keys_of_every_kind_open_a_host(lab: &Lab, windlass: &Windlass) -> Outcome {
     certified.set("ssh_cert_path", certificate.to_string_lossy().as_ref()).write(windlass)?;
     assert_eq!(away(plan(windlass, []))?, Vec::<String>::new(), "a key with its certificate");
     let text = fs::read_to_string(&certificate).expect("it was made");
-    certified.remove("ssh_cert_path").set("ssh_cert", text.as_str()).write(windlass)?;
+    certified.remove("ssh_cert_path").set("nodes.0.ssh_cert", text.as_str()).write(windlass)?;
     assert_eq!(away(plan(windlass, []))?, Vec::<String>::new(), "a certificate in cluster.yml");
     Ok(())
 }
@@ -115,7 +115,10 @@ fn certified_key(directory: &Path, node: &Node, user: &str) -> Result<(PathBuf, 
     node.write_file("/etc/ssh/authority.pub", &trusted)?;
     node.write_file("/etc/ssh/sshd_config.d/authority.conf", "TrustedUserCAKeys /etc/ssh/authority.pub\n")?;
     node.reload_sshd()?;
-    Ok((key.clone(), PathBuf::from(format!("{}-cert.pub", key.display()))))
+    // Beside its key ssh would find it by itself.
+    let certificate = directory.join("certificate.pub");
+    fs::rename(format!("{}-cert.pub", key.display()), &certificate).expect("ssh-keygen wrote it");
+    Ok((key, certificate))
 }
 
 /// An agent of the test's own, which ends with it.
