@@ -7,7 +7,9 @@
 use std::fs;
 
 use serde_json::Value;
-use windlass_integration::lab::{ALL_ROLES, Cluster, Images, Lab, LabError, LabShape, LabState, Windlass};
+use windlass_integration::lab::{
+    ALL_ROLES, Cluster, Images, Lab, LabError, LabShape, LabState, Node, Windlass,
+};
 
 type Outcome = Result<(), LabError>;
 
@@ -22,6 +24,7 @@ fn bad_worlds_are_told_with_host_and_remedy_and_stop_nobody_else() -> Outcome {
     bare_hosts_tell_everything_together(&lab, &windlass, &mut cluster)?;
     the_sound_host_becomes_a_cluster(&lab, &windlass)?;
     the_others_join_when_they_are_mended(&lab, &windlass)?;
+    a_kernel_is_set_again(&lab, &windlass)?;
     no_image_stops_nothing(&lab, &windlass, &mut cluster)?;
     live_hosts_go_on(&lab, &windlass, &mut cluster)
 }
@@ -157,6 +160,7 @@ fn the_sound_host_becomes_a_cluster(lab: &Lab, windlass: &Windlass) -> Outcome {
     eprintln!("up with a port taken and a clock off by a minute");
     lab.node(2).take_port(6443)?;
     lab.node(3).shift_session_clock(60)?;
+    lab.node(1).set_sysctl("net.ipv4.ip_forward", "0")?;
     let ran = windlass.run(["up"])?;
     assert_eq!(ran.code, Some(3), "{}{}", ran.stdout, ran.stderr);
     let said = format!("{}{}", ran.stdout, ran.stderr);
@@ -169,6 +173,7 @@ fn the_sound_host_becomes_a_cluster(lab: &Lab, windlass: &Windlass) -> Outcome {
         assert!(said.contains(words), "`{words}` is not in: {said}");
     }
     assert_eq!(windlass.kubectl(lab).ready_nodes()?, ["node-1"]);
+    assert!(forwards(lab.node(1))?, "windlass switched it on again");
     let state = lab.state()?;
     let mut names = state.containers().keys().chain(state.files().keys());
     assert!(names.all(|name| name.starts_with("node-1 ")), "nothing is on the hosts that are held");
@@ -187,6 +192,28 @@ fn the_others_join_when_they_are_mended(lab: &Lab, windlass: &Windlass) -> Outco
     // The copy of the ledger tells of the nodes.
     let of_first = touched.iter().filter(|name| name.starts_with("node-1 ") && !name.contains("ledger.json"));
     assert_eq!(of_first.collect::<Vec<_>>(), Vec::<&String>::new());
+    Ok(())
+}
+
+fn forwards(node: &Node) -> Result<bool, LabError> {
+    Ok(node.read_file("/proc/sys/net/ipv4/ip_forward")?.trim() == "1")
+}
+
+/// A setting of the kernel that somebody changes is shown as exactly that, and the host's own programs can set it when
+/// it boots.
+fn a_kernel_is_set_again(lab: &Lab, windlass: &Windlass) -> Outcome {
+    eprintln!("forwarding switched off on a live host");
+    let node = lab.node(2);
+    node.set_sysctl("net.ipv4.ip_forward", "0")?;
+    let planned = windlass.planned()?;
+    assert_eq!(planned.changes, ["node-2/kernel/set: net.ipv4.ip_forward 0 → 1"]);
+    let before = lab.state()?;
+    windlass.succeeds(["up"])?;
+    assert!(forwards(node)?);
+    assert_eq!(lab.state()?.since(&before), Vec::<String>::new(), "nothing else was touched");
+    node.set_sysctl("net.ipv4.ip_forward", "0")?;
+    node.root("sysctl --load /etc/sysctl.d/90-windlass.conf")?;
+    assert!(forwards(node)?, "by the file that is read as it boots");
     Ok(())
 }
 

@@ -208,7 +208,7 @@ impl Traces {
             containers: node.containers()?.into_keys().collect(),
             // What is mounted where a cluster keeps its data is the host's own, and empty.
             files: lines(
-                "find /etc/kubernetes /var/lib/etcd* /var/lib/kubelet /var/lib/cni /var/log/pods /var/log/containers \
+                "find /etc/kubernetes /etc/sysctl.d /etc/modules-load.d /var/lib/etcd* /var/lib/kubelet /var/lib/cni /var/log/pods /var/log/containers \
                  /var/log/kube-audit /etc/cni /opt/cni /opt/rke -mindepth 1 2>/dev/null \
                  | grep -v '^/opt/rke/etcd-snapshots' | sort",
             )?,
