@@ -6,6 +6,11 @@ use windlass_simulator::{Fault, FaultSchedule, How, Mischief, When};
 
 use crate::draft::{Draft, DraftNode};
 
+/// The settings of a kernel that somebody set otherwise.
+const FORGETFUL: &str = r#"{net.ipv4.ip_forward: "0", net.bridge.bridge-nf-call-iptables: "1",
+    vm.overcommit_memory: "2", vm.panic_on_oom: "0", kernel.panic: "0", kernel.panic_on_oops: "1",
+    kernel.keys.root_maxkeys: "200", kernel.keys.root_maxbytes: "20000"}"#;
+
 fn node_name(machine: usize) -> NodeName {
     NodeName::from(format!("node-{machine}"))
 }
@@ -83,11 +88,7 @@ pub fn mischief(rng: &mut Rng, draft: &Draft, etcd: &mut usize) -> Fault {
         },
         13 => Mischief::Cordoned { node },
         14 => Mischief::NodeObjectDeleted { node },
-        15 => Mischief::MachineChanged {
-            node,
-            fact: "sysctls".to_owned(),
-            value: r#"{net.ipv4.ip_forward: "0", net.bridge.bridge-nf-call-iptables: "1"}"#.to_owned(),
-        },
+        15 => Mischief::MachineChanged { node, fact: "sysctls".to_owned(), value: FORGETFUL.to_owned() },
         16 => return Fault::DaysPass { days: [1, 200, 340, 366, 500][rng.usize(0..5)] },
         _ => return if rng.bool() { Fault::LedgerLost } else { Fault::LedgerAged },
     };

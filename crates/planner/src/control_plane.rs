@@ -6,6 +6,7 @@ use windlass_model::{
 
 use crate::builder::{Lanes, StepHandle};
 use crate::compare::Condition;
+use crate::nodes::HIDDEN;
 use crate::planner::Planner;
 
 /// The components of a control-plane node, the API server first: the others talk to it alone.
@@ -47,9 +48,7 @@ impl<'a> Planner<'a> {
         for component in COMPONENTS {
             let api = Component::KubeApiserver;
             if self.condition(name, component) == Some(&Condition::Absent) && self.hides_its_version() {
-                let waits_for = "an API server that is out of sight may be of another version: it must be in sight, \
-                                 or out of cluster.yml";
-                self.hold(name, component.as_str(), "is missing, and not run now", waits_for);
+                self.hold(name, component.as_str(), "is missing, and not run now", HIDDEN);
                 continue;
             }
             if component != api

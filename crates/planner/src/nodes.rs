@@ -23,6 +23,10 @@ const VERSIONED: [Component; 3] = [Component::KubeApiserver, Component::Kubelet,
 const NEVER_NEWER: &str =
     "every API server must be of the new version first: a kubelet is never newer than they are";
 
+/// Why nothing of a version is run while nobody knows which one the cluster has.
+pub(crate) const HIDDEN: &str = "an API server that is out of sight may be of another version: it must be in sight, or \
+                                 out of cluster.yml";
+
 /// Which nodes share a rolling window, in the order in which they roll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Group {
@@ -55,7 +59,11 @@ impl<'a> Planner<'a> {
             self.nodes_in_sight().map(|(name, node, _)| (name, node)).collect();
         let mut heals = Vec::new();
         self.write_proxy_files();
-        let stays_old = (self.is_on_the_way() && self.an_api_server_stays_old()) || self.hides_its_version();
+        let stays_old = if self.hides_its_version() {
+            Some(HIDDEN)
+        } else {
+            (self.is_on_the_way() && self.an_api_server_stays_old()).then_some(NEVER_NEWER)
+        };
         for &(name, _) in &nodes {
             if let Some(heal) = self.bring_up_node(name, stays_old) {
                 heals.push(heal);
@@ -84,8 +92,8 @@ impl<'a> Planner<'a> {
 
     /// Brings up what is absent or down, and waits for the node to be ready. Returns the last wait.
     ///
-    /// While an API server stays old, no new kubelet or kube-proxy is run.
-    fn bring_up_node(&mut self, name: &'a NodeName, stays_old: bool) -> Option<StepHandle> {
+    /// While an API server stays old, for this reason, no new kubelet or kube-proxy is run.
+    fn bring_up_node(&mut self, name: &'a NodeName, stays_old: Option<&str>) -> Option<StepHandle> {
         let mut waits = Vec::new();
         let mut held = false;
         for component in COMPONENTS {
@@ -94,11 +102,11 @@ impl<'a> Planner<'a> {
                 held = true;
                 continue;
             }
-            if stays_old
+            if let Some(waits_for) = stays_old
                 && component != Component::NginxProxy
                 && self.condition(name, component) == Some(&Condition::Absent)
             {
-                self.hold(name, component.as_str(), "is missing, and not run now", NEVER_NEWER);
+                self.hold(name, component.as_str(), "is missing, and not run now", waits_for);
                 held = true;
                 continue;
             }
@@ -297,7 +305,8 @@ impl<'a> Planner<'a> {
     /// are: no kubelet is newer than they are, and no API server is brought to another version while one is away.
     pub(crate) fn hides_its_version(&self) -> bool {
         let tells = |facts: &NodeFacts| {
-            VERSIONED.into_iter().any(|component| facts.containers.contains_key(component.as_str()))
+            let seen = VERSIONED.into_iter().filter_map(|component| facts.containers.get(component.as_str()));
+            seen.into_iter().any(|seen| seen.spec.version.is_some())
         };
         self.rules.version_order
             && self.seen.ledger.born == Birth::Born
@@ -419,6 +428,11 @@ impl<'a> Planner<'a> {
             && let (Some(first), Some(pull)) = (first, self.image(name, &wish.spec.image))
         {
             self.builder.after(first, pull, Because::Needs);
+        }
+        // So is whatever else the new kubelet needs.
+        if drains && let Some(first) = first {
+            let ground = self.files.get(name).into_iter().chain(self.kernels.get(name)).copied();
+            self.builder.after_all(first, ground.collect::<Vec<_>>(), Because::Needs);
         }
         let ready = self.await_ready(name, Reason::Disturbed);
         self.builder.after_all(ready, waits, Because::Needs);

@@ -58,7 +58,7 @@ pub(crate) struct Planner<'a> {
     pub(crate) late_files: BTreeMap<&'a NodeName, Differing>,
     pub(crate) proxy_files: BTreeMap<&'a NodeName, StepHandle>,
     pulls: BTreeMap<(&'a NodeName, ImageRef), StepHandle>,
-    /// The steps that set the kernel of a node.
+    /// The steps that set the kernel of a node whose kubelet needs it.
     pub(crate) kernels: BTreeMap<&'a NodeName, StepHandle>,
     /// The waits for what this plan brings up, by layer.
     pub(crate) etcd_heals: Vec<StepHandle>,
@@ -279,7 +279,7 @@ impl<'a> Planner<'a> {
         Some(handle)
     }
 
-    /// Makes a step that puts a container up wait for its files, its image and the kernel below it.
+    /// Makes a step that puts a container up wait for its files and its image.
     pub(crate) fn needs_files_and_image(
         &mut self,
         step: StepHandle,
@@ -289,14 +289,18 @@ impl<'a> Planner<'a> {
         if let Some(&files) = self.files.get(node) {
             self.builder.after(step, files, Because::Needs);
         }
-        if let Some(&kernel) = self.kernels.get(node) {
-            self.builder.after(step, kernel, Because::Needs);
-        }
         if let Some(pull) = image {
             self.builder.after(step, pull, Because::Needs);
         }
         let left_overs = self.left_over_removals.get(node).cloned().unwrap_or_default();
         self.builder.after_all(step, left_overs, Because::Needs);
+    }
+
+    /// Makes a kubelet that only checks the kernel wait until it is as it wants.
+    fn needs_kernel(&mut self, step: StepHandle, node: &NodeName, component: Component) {
+        if component == Component::Kubelet {
+            self.builder.after_all(step, self.kernels.get(node).copied(), Because::Needs);
+        }
     }
 
     /// Runs or starts a wished container that is absent or down: takes nothing away, so it waits for nothing
@@ -323,6 +327,7 @@ impl<'a> Planner<'a> {
         let origins = wish.origins.whole.iter().cloned().collect();
         let step = self.builder.step(StepId::new(node, component, verb), action, reasons, origins);
         self.needs_files_and_image(step, node, image);
+        self.needs_kernel(step, node, component);
         if component == Component::NginxProxy {
             self.builder.after_all(step, self.proxy_files.get(node).copied(), Because::Needs);
         }
@@ -372,6 +377,7 @@ impl<'a> Planner<'a> {
         };
         let step = self.builder.step(StepId::new(node, component, verb), action, reasons, origins);
         self.needs_files_and_image(step, node, image);
+        self.needs_kernel(step, node, component);
         if component == Component::NginxProxy {
             self.builder.after_all(step, self.proxy_files.get(node).copied(), Because::Needs);
         }

@@ -13,6 +13,9 @@ use windlass_model::{FilePath, HostReport, Meeting, NodeName, Swap};
 use crate::link::{Link, quoted};
 
 /// One line a fact: a word, a blank, and the rest. As few processes as can be: it runs at every look.
+///
+/// A module is loadable where the kernel takes any, the machine is none that lives in a user namespace or lacks
+/// `CAP_SYS_MODULE` (16) from its first process on, and modprobe would insert it, and not do something else in its place.
 const SCRIPT: &str = r#"
 export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
 one() { [ -r "$2" ] && read -r v < "$2" && echo "$1 $v"; }
@@ -30,7 +33,12 @@ cd /sys/module && for m in *; do echo "module $m"; done
 read -r _ _ r _ < /proc/version
 cat "/lib/modules/$r/modules.builtin" 2> /dev/null | grep -E '/(br_netfilter|overlay|ip_tables|nf_conntrack|vxlan|ip_vs)\.ko'
 b=br_netfilter
-[ -d /sys/module/$b ] || { grep -qs "/$b\.ko" "/lib/modules/$r/modules.dep" && command -v modprobe > /dev/null && echo "loadable $b"; }
+[ -d /sys/module/$b ] || {
+  read -r d 2> /dev/null < /proc/sys/kernel/modules_disabled; read -r _ _ n < /proc/self/uid_map
+  c=; while read -r k v; do [ "$k" != CapBnd: ] || c=$v; done 2> /dev/null < /proc/1/status
+  [ "$d" != 1 ] && [ "$n" = 4294967295 ] && [ $((0x${c:-0} >> 16 & 1)) = 1 ] &&
+    modprobe -D $b 2> /dev/null | grep -q "^insmod .*/$b\.ko" && echo "loadable $b"
+}
 grep -hE '^ *[0-9]+: [0-9A-F]+:[0-9A-F]{4} 0+:0000 0A ' /proc/net/tcp /proc/net/tcp6 2> /dev/null
 if command -v ip > /dev/null; then ip -o addr; else for a in $(hostname -I); do echo "- - inet $a"; done; fi
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo "cgroup 2"; elif [ -d /sys/fs/cgroup ]; then echo "cgroup 1"; fi

@@ -33,6 +33,8 @@ pub(crate) struct Machine {
     pub(crate) modules: BTreeSet<Arc<str>>,
     /// Modules that are not loaded and can be.
     pub(crate) loadable: BTreeSet<Arc<str>>,
+    /// Whether it lets nobody load any, although they are there.
+    pub(crate) refuses_modules: bool,
     /// The settings that it booted with, of those that have changed since; none where a module brought the setting.
     pub(crate) booted_with: BTreeMap<Arc<str>, Option<Arc<str>>>,
     /// The modules that it has loaded since it booted.
@@ -67,6 +69,7 @@ impl Default for Machine {
             sysctls: sysctls.map(|(name, value)| (name.into(), value.into())).into(),
             modules: ["br_netfilter", "overlay"].map(Arc::from).into(),
             loadable: BTreeSet::new(),
+            refuses_modules: false,
             booted_with: BTreeMap::new(),
             loaded: BTreeSet::new(),
             cgroup: Some(1),
@@ -77,11 +80,15 @@ impl Default for Machine {
 }
 
 /// What kubelet only checks with `--protect-kernel-defaults`.
-const TUNABLES: [(&str, &str); 4] = [
+///
+/// Source: `setupKernelTunables` in `pkg/kubelet/cm/container_manager_linux.go`.
+const TUNABLES: [(&str, &str); 6] = [
     ("vm.overcommit_memory", "1"),
     ("vm.panic_on_oom", "0"),
     ("kernel.panic", "10"),
     ("kernel.panic_on_oops", "1"),
+    ("kernel.keys.root_maxkeys", "1000000"),
+    ("kernel.keys.root_maxbytes", "25000000"),
 ];
 
 /// The settings that come with a module.
@@ -111,7 +118,7 @@ impl Machine {
         let only_checks =
             kind == Some(Component::Kubelet) && spec.flag("protect-kernel-defaults") == Some("true");
         let is_other = |(name, wanted): &&(&str, &str)| {
-            only_checks && self.sysctls.get(*name).is_some_and(|value| &**value != *wanted)
+            only_checks && self.sysctls.get(*name).is_none_or(|value| &**value != *wanted)
         };
         let (name, wanted) = TUNABLES.iter().find(is_other)?;
         Some(format!("invalid kernel flag: {name}, expected value: {wanted}"))
@@ -122,6 +129,9 @@ impl Machine {
         for module in &kernel.modules {
             if self.modules.contains(module) {
                 continue;
+            }
+            if self.refuses_modules {
+                return Err(format!("could not insert '{module}': Operation not permitted"));
             }
             if !self.loadable.remove(module) {
                 return Err(format!("module {module} not found"));
@@ -201,6 +211,7 @@ impl Node {
             sysctls,
             modules,
             loadable,
+            refuses_modules: _,
             booted_with: _,
             loaded: _,
             cgroup,

@@ -36,6 +36,7 @@ pub fn audit(wish: &Blueprint, seen: &Inventory, intent: &Intent, planning: &Pla
         truth::check_containers(&audited, &mut faults);
         truth::check_contents(&audited, &mut faults);
         truth::check_nothing_forgotten(&audited, &mut faults);
+        truth::check_kernels(&audited, &mut faults);
         safety::check_etcd(&audited, &mut faults);
         safety::check_data(&audited, &mut faults);
         safety::check_api_servers(&audited, &mut faults);

@@ -1,10 +1,11 @@
 //! Whether the plan says what is: steps only where something is to be done, and everything to be done a step.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use windlass_model::{
-    Action, CertName, Component, ContainerState, Content, FilePath, FindingKind, Intent, Maker, NodeFacts,
-    NodeName, NodeSeen,
+    Action, CertName, Component, ContainerState, Content, FilePath, FindingKind, Intent, KernelWish, Maker,
+    NodeFacts, NodeName, NodeSeen,
 };
 
 use super::{Audited, Fault};
@@ -162,6 +163,55 @@ pub(super) fn check_contents(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
                 }
             }
             _ => {}
+        }
+    }
+}
+
+/// Kernels are set as wished, wherever they are not, and before the kubelets that only check them.
+pub(super) fn check_kernels(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
+    if audited.planning.is_refused() {
+        return;
+    }
+    let mut set: BTreeMap<&NodeName, (usize, &KernelWish)> = BTreeMap::new();
+    for (index, id, action) in audited.actions() {
+        let Action::SetKernel { node, kernel } = action else { continue };
+        let wished = audited.wish.nodes.get(node).is_some_and(|wish| {
+            kernel.modules.is_subset(&wish.kernel.modules)
+                && kernel.sysctls.iter().all(|(name, value)| wish.kernel.sysctls.get(name) == Some(value))
+        });
+        if !wished {
+            faults.push(Fault(format!("{id}: nobody wishes this of the kernel")));
+        }
+        set.insert(node, (index, kernel));
+    }
+    for (name, wish) in &audited.wish.nodes {
+        let report = audited.facts(name).and_then(|facts| facts.report.as_ref());
+        let Some(report) = report.filter(|_| !audited.is_held_as_a_whole(name)) else { continue };
+        let differs = |(setting, value): &(&Arc<str>, &Arc<str>)| {
+            report.sysctls.get(*setting).is_some_and(|seen| seen != *value)
+        };
+        let differing: Vec<&Arc<str>> =
+            wish.kernel.sysctls.iter().filter(differs).map(|(setting, _)| setting).collect();
+        let step = set.get(name);
+        for setting in &differing {
+            if step.is_none_or(|(_, kernel)| !kernel.sysctls.contains_key(*setting)) {
+                faults.push(Fault(format!("{name}: {setting} is not as wished, and no step sets it")));
+            }
+        }
+        let only_checks = wish
+            .containers
+            .get(&Component::Kubelet)
+            .is_some_and(|kubelet| kubelet.spec.flag("protect-kernel-defaults") == Some("true"));
+        let Some((index, _)) = step.filter(|_| only_checks && !differing.is_empty()) else { continue };
+        for (later, id, action) in audited.actions() {
+            let starts_kubelet = matches!(
+                action,
+                Action::RunContainer { node, component: Component::Kubelet, .. }
+                | Action::ReplaceContainer { node, component: Component::Kubelet, .. } if node == name
+            );
+            if starts_kubelet && !audited.order.comes_before(*index, later) {
+                faults.push(Fault(format!("{id}: kubelet may start before the kernel is as it wants")));
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use windlass_model::{Component, HostReport, KubernetesVersion, Role, Swap};
 
 use super::ports::{ports_in_use, ports_of};
 use super::{Examined, Wrong, holds, row, warns};
+use crate::kernel::BROUGHT_BY_MODULES;
 
 const MEBIBYTE: u64 = 1 << 20;
 const GIBIBYTE: u64 = 1 << 30;
@@ -220,18 +221,19 @@ fn judge_docker(node: &Examined<'_>, version: &KubernetesVersion, wrongs: &mut V
 /// What windlass does not set by itself: settings that the kernel does not have, for want of a module.
 fn judge_kernel_settings(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     let HostReport { sysctls, modules, loadable, .. } = node.report;
-    // One of ours brings the setting when it is loaded.
-    let comes = node.wish.kernel.modules.iter().any(|module| loadable.contains(module));
-    if sysctls.is_empty() || comes || !node.is_new() {
+    if sysctls.is_empty() || !node.is_new() {
         return;
     }
+    // A module of ours brings these when it is loaded.
+    let is_loadable = node.wish.kernel.modules.iter().any(|module| loadable.contains(module));
+    let comes = |name: &str| is_loadable && name.starts_with(BROUGHT_BY_MODULES);
     let missing: Vec<&str> = node
         .wish
         .kernel
         .sysctls
         .keys()
         .map(|name| &**name)
-        .filter(|name| !sysctls.contains_key(*name))
+        .filter(|name| !sysctls.contains_key(*name) && !comes(name))
         .collect();
     if missing.is_empty() {
         return;

@@ -10,8 +10,10 @@ pub(crate) const NETWORK: &[Key] = &[
         .or("canal"),
     key("options", Options(NETWORK_OPTIONS), "settings of the plugin"),
     integer("mtu", "the largest packet; not with flannel").or("0"),
-    flag("enable_br_netfilter", "load the kernel module br_netfilter on every node")
-        .idle("windlass loads it on every node in any case"),
+    flag(
+        "enable_br_netfilter",
+        "load the kernel module br_netfilter on every node, as windlass does in any case",
+    ),
     text_map("node_selector", "labels of the nodes that the plugin runs on"),
     section("update_strategy", DAEMON_SET_STRATEGY, "how its DaemonSets are updated"),
     key("tolerations", Sections(TOLERATION), "what its Deployments tolerate"),

@@ -59,9 +59,14 @@ const BACKUP: &[Key] = &[
     flag("enabled", "take rolling snapshots").or("true"),
     integer("interval_hours", "hours between snapshots").or("12"),
     integer("retention", "how many snapshots are kept").or("6"),
-    flag("safe_timestamp", "no special characters in the names of snapshots").or("false"),
-    integer("timeout", "seconds that taking or moving a snapshot may take").or("300"),
-    section("s3backupconfig", S3, "where snapshots are copied to"),
+    flag("safe_timestamp", "no special characters in the names of snapshots")
+        .or("false")
+        .idle("windlass names them without special characters in any case"),
+    integer("timeout", "seconds that taking or moving a snapshot may take")
+        .or("300")
+        .idle("a snapshot may take as long as it takes"),
+    section("s3backupconfig", S3, "where snapshots are copied to")
+        .idle("snapshots stay on the nodes: copy /opt/rke/etcd-snapshots from there by other means"),
 ];
 
 const S3: &[Key] = &[
@@ -131,7 +136,8 @@ const SCHEDULER: &[Key] = service![];
 
 const KUBELET: &[Key] = service![
     text("cluster_domain", "the DNS domain of the cluster").or("cluster.local"),
-    text("cluster_dns_server", "the address of the cluster's DNS").or("10.43.0.10"),
+    text("cluster_dns_server", "the address of the cluster's DNS")
+        .or("the tenth address of the service range"),
     text("infra_container_image", "the pause image").or("`system_images.pod_infra_container`"),
     flag("fail_swap_on", "refuse to start where swap is on").or("false"),
     flag("generate_serving_certificate", "serve with a certificate of the cluster's own authority")

@@ -44,7 +44,7 @@ pub(crate) const CLUSTER: &[Key] = &[
     section("bastion_host", BASTION, "the one host through which every node is reached"),
     section("monitoring", MONITORING, "who serves the metrics of pods and nodes").later(),
     section("restore", RESTORE, "restore a snapshot")
-        .idle("the format has it for Rancher; a snapshot is restored by a command"),
+        .idle("the format has it for Rancher; no snapshot is restored by it"),
     section("rotate_certificates", ROTATE_CERTIFICATES, "make certificates anew")
         .idle("the format has it for Rancher; `windlass cert-rotate` makes certificates anew"),
     flag("rotate_encryption_key", "make the key anew that Secrets are encrypted with")
