@@ -62,9 +62,8 @@ const BACKUP: &[Key] = &[
     flag("safe_timestamp", "no special characters in the names of snapshots")
         .or("false")
         .idle("windlass names them without special characters in any case"),
-    integer("timeout", "seconds that taking or moving a snapshot may take")
-        .or("300")
-        .idle("a snapshot may take as long as it takes"),
+    integer("timeout", "how long RKE 1 waited for a snapshot, in seconds; windlass needs no such limit")
+        .or("300"),
     section("s3backupconfig", S3, "where snapshots are copied to")
         .idle("snapshots stay on the nodes: copy /opt/rke/etcd-snapshots from there by other means"),
 ];
