@@ -247,6 +247,12 @@ async fn spoken_version(near: &Path) -> Result<ClientVersion, Trouble> {
     });
     match version {
         Some(version) if status == 200 => Ok(version),
+        // The header is there from Docker 1.13 on (https://github.com/moby/moby/pull/27745).
+        None if status == 200 => Err(Trouble::Refused {
+            status,
+            message: "it does not say which version of its API it speaks, as every Docker from 1.13 on does"
+                .to_owned(),
+        }),
         Some(_) | None => {
             Err(Trouble::Refused { status, message: String::from_utf8_lossy(&body).trim().to_owned() })
         }

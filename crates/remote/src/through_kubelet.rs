@@ -23,21 +23,21 @@ use crate::link::{Link, quoted};
 use crate::seen::Listed;
 
 /// How long the script may take.
-const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// Enters the host's root, where the first process is the host's. In a container with processes of its own that is
 /// the container's, and would tell of the wrong files.
 const ENTER: &str = "[ / -ef /proc/1/root/ ] || exec chroot /proc/1/root /bin/sh -c \"$1\"";
 /// Tells of files, directories and the ledger; what it cannot tell as it should, ends it.
 const FUNCTIONS: &str = r#"export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 filled() { for e in "$1"/* "$1"/.[!.]* "$1"/..?*; do { [ -e "$e" ] || [ -L "$e" ]; } && return; done; false; }
-dir() { ! filled "$2" || echo "$1 $2"; }
+dir() { ! filled "$2" || printf '%s %s\n' "$1" "$2"; }
 ledger() { [ -f "$1" ] || return 0
 { read -r a && read -r b && read -r c && read -r l && read -r s; } < "$1" || exit 1
 [ "$a $b $c
 $(tail -c 6 "$1")" = '{ "format": 1, "ledger": {
   }
 }' ] || exit 1
-echo "l $l $s"; }
+printf 'l %s %s\n' "$l" "$s"; }
 set --
 "#;
 /// Behind the list of files: those that are there, all at once.
@@ -103,7 +103,7 @@ fn script(scope: &LookScope) -> String {
     for path in scope.directories.iter().filter(is_whole) {
         let _ = writeln!(script, "dir d {}", quoted(path.as_str()));
     }
-    if is_whole(&&wal) {
+    if is_whole(&&scope.etcd_data) {
         let _ = writeln!(script, "dir w {}", quoted(wal.as_str()));
     }
     if is_whole(&&scope.ledger) {
