@@ -109,7 +109,9 @@ impl<'a> Planner<'a> {
             last = Some(step);
         }
         // The port is free: the node's own way to the other API servers comes up.
-        if let Some(run) = self.bring_up(name, Component::NginxProxy, vec![]) {
+        if self.port_is_taken(name)
+            && let Some(run) = self.bring_up(name, Component::NginxProxy, vec![])
+        {
             self.builder.after_all(run, last, Because::Needs);
             if let (Some(apiserver), Some(image)) = (
                 self.removed.get(&(name, Component::KubeApiserver)).copied(),

@@ -31,6 +31,12 @@ impl Audited<'_> {
         findings.any(|finding| finding.kind == FindingKind::Held && finding.subject == node.as_str())
     }
 
+    /// Whether a finding tells that something of the whole cluster waits.
+    fn is_cluster_held(&self) -> bool {
+        let mut findings = self.planning.findings.iter();
+        findings.any(|finding| finding.kind == FindingKind::Held && finding.node.is_none())
+    }
+
     /// Whether a finding tells that something on this node, or of the whole cluster, waits.
     pub(super) fn is_held(&self, node: &NodeName) -> bool {
         self.planning.findings.iter().any(|finding| {
@@ -186,7 +192,8 @@ pub(super) fn check_kernels(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
     }
     for (name, wish) in &audited.wish.nodes {
         let report = audited.facts(name).and_then(|facts| facts.report.as_ref());
-        let Some(report) = report.filter(|_| !audited.is_held_as_a_whole(name)) else { continue };
+        let is_held = audited.is_held_as_a_whole(name) || audited.is_cluster_held();
+        let Some(report) = report.filter(|_| !is_held) else { continue };
         let differs = |(setting, value): &(&Arc<str>, &Arc<str>)| {
             report.sysctls.get(*setting).is_some_and(|seen| seen != *value)
         };
