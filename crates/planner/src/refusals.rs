@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use windlass_model::{
     Birth, CertKind, CertName, Component, EtcdData, Finding, FindingKind, Foundation, Intent,
-    KubernetesVersion, Maker, NodeName, NodeSeen, NodeTarget, Role,
+    KubernetesVersion, Maker, NodeFacts, NodeName, NodeSeen, NodeTarget, Role,
 };
 
 use crate::planner::Planner;
@@ -129,7 +129,7 @@ impl Planner<'_> {
             .seen
             .nodes
             .iter()
-            .filter(|(_, node)| node.facts().is_some_and(|facts| facts.etcd_data == EtcdData::Present))
+            .filter(|(_, node)| node.facts().is_some_and(is_of_a_cluster))
             .map(|(name, _)| name.clone())
             .chain(self.lives_in_external_etcd())
             .collect();
@@ -354,4 +354,12 @@ pub(crate) fn list(nodes: &[NodeName]) -> String {
         text = format!("{text} and {} more", nodes.len() - SHOWN);
     }
     text
+}
+
+/// Whether what is here was made for a cluster: etcd's data, or what only joins one that has its keys.
+fn is_of_a_cluster(facts: &NodeFacts) -> bool {
+    facts.etcd_data == EtcdData::Present
+        || facts.containers.iter().any(|(container, seen)| {
+            seen.maker == Maker::Windlass && Component::of_container(container).is_some()
+        })
 }
