@@ -229,7 +229,9 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
                     .iter()
                     .filter(|other| *other != node && objects.contains_key(*other) && !available(other))
                     .count();
-                if missing < limit || !available(node) || self.is_broken(node).await {
+                // What this run took down there may stand again: only its object tells what there is to lose.
+                let has_left = !objects.get(node).is_some_and(is_available);
+                if missing < limit || has_left || self.is_broken(node).await {
                     Verdict::Holds
                 } else {
                     Verdict::Not(format!("{missing} of {} nodes are unavailable", among.len()))
