@@ -189,6 +189,7 @@ impl Nodes for SimFleet {
 
     async fn look(&self, node: &NodeName, scope: &LookScope) -> PortResult<NodeFacts> {
         self.at(node, "look", Object::Nothing, Deed::Ask, |world, machine| {
+            world.run.machines_seen.insert(machine);
             Ok(world.facts(machine, node, scope))
         })
         .await

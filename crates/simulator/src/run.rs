@@ -75,6 +75,8 @@ pub(crate) struct Run {
     pub(crate) ledger_path: Option<FilePath>,
     pub(crate) workers_seen: BTreeSet<usize>,
     pub(crate) apis_seen: BTreeSet<usize>,
+    /// The machines that this run has looked at.
+    pub(crate) machines_seen: BTreeSet<usize>,
     pub(crate) reborn: BTreeSet<u64>,
     /// A moment of a runtime's clock, and the world's time at it.
     pub(crate) anchor: Option<(runtime::Id, Instant, u64)>,
@@ -114,6 +116,7 @@ impl World {
         run.entrusted = false;
         run.verbs = 0;
         run.active.clear();
+        run.machines_seen.clear();
         run.operator = Operator::Alive;
         run.story.note(self.now, "a run begins");
         let keep = |nodes: &BTreeSet<NodeName>, world: &Self| {

@@ -29,6 +29,7 @@ impl World {
         let unfit = beside
             .into_iter()
             .filter(|other| *other != machine || kind != Component::KubeApiserver)
+            .filter(|other| !self.is_given_up(*other))
             .find_map(|other| {
                 let server = version_of(other, api)?;
                 let (server_major, server_minor, _) = server.numbers();
@@ -44,5 +45,13 @@ impl World {
             let what = format!("{name} {started} on {node} beside the API server {server} on {other}");
             self.violate(ViolationKind::Skew, what);
         }
+    }
+
+    /// Whether a control plane was taken out of cluster.yml and is out of sight: nobody is led to it any more, and
+    /// windlass cannot even know that it serves.
+    fn is_given_up(&self, machine: usize) -> bool {
+        let is_wished =
+            self.run.rules.controlplanes.iter().any(|node| self.machine_of(node) == Some(machine));
+        !is_wished && !self.run.machines_seen.contains(&machine)
     }
 }
