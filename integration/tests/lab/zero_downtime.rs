@@ -45,7 +45,8 @@ fn each_component_changes_alone(lab: &Lab, windlass: &Windlass, cluster: &mut Cl
         assert_eq!((planned.code, steps), (Some(2), expected.iter().map(String::as_str).collect()));
 
         let through = format!("{}:6443", lab.node(4).address);
-        answering(&format!("--{argument}={value} of {component}"), &through, windlass, || {
+        let members = if component == "etcd" { numbers.len() } else { 0 };
+        answering(&format!("--{argument}={value} of {component}"), &through, members, windlass, || {
             windlass.succeeds(["up"]).map(|_| ())
         })?;
         let after = lab.state()?;
@@ -67,8 +68,15 @@ fn changes(after: &LabState, before: &LabState) -> Vec<String> {
     after.since(before).into_iter().filter(|change| !lost_its_lease(change)).collect()
 }
 
-/// Does this while the API is asked twenty times a second, and must answer each time.
-fn answering(what: &str, through: &str, windlass: &Windlass, change: impl FnOnce() -> Outcome) -> Outcome {
+/// Does this while the API is asked twenty times a second, and must answer each time; but a member of etcd that ends
+/// may cut one request (`cut_by_etcd`).
+fn answering(
+    what: &str,
+    through: &str,
+    members_replaced: usize,
+    windlass: &Windlass,
+    change: impl FnOnce() -> Outcome,
+) -> Outcome {
     let prober = ApiProber::start(through, &windlass.kubeconfig())?;
     await_that("the API answers", Duration::from_secs(10), || Ok(prober.so_far().answered >= 20))?;
     let began = Instant::now();
@@ -77,8 +85,24 @@ fn answering(what: &str, through: &str, windlass: &Windlass, change: impl FnOnce
     let seen = prober.stop();
     let slowest = seen.slowest;
     eprintln!("{what}: {took:.1?}; {} answers, the slowest after {slowest:.1?}", seen.answered);
-    assert_eq!(seen.failures, [], "{what}; {} answered", seen.answered);
+    let (cut, failures): (Vec<_>, Vec<_>) = seen.failures.iter().partition(|(_, why)| is_cut_by_etcd(why));
+    eprintln!("{what}: {} cut by etcd: {cut:?}", cut.len());
+    assert_eq!((failures, cut.len() <= members_replaced), (vec![], true), "{what}; cut by etcd: {cut:?}");
     Ok(())
+}
+
+/// Whether it is an answer that only a member of etcd gives rise to which ends or hands over its lead while a request
+/// is on its way through it: kube-apiserver 1.20 asks no other member then.
+///
+/// Source: `stopServers` of etcd's `embed/etcd.go` drains nothing where TLS is on
+/// (<https://github.com/etcd-io/etcd/issues/8916>); docs/decisions/0034-requests-on-a-member-that-stops.md.
+fn is_cut_by_etcd(failure: &str) -> bool {
+    let texts = [
+        "HTTP status code 200; transport: missing content-type field",
+        "server closed the stream without sending trailers",
+        "etcdserver: leader changed",
+    ];
+    failure.starts_with("answer: HTTP/1.1 500 ") && texts.iter().any(|text| failure.contains(text))
 }
 
 /// Each control plane's container was created after the one before had started.
@@ -120,7 +144,7 @@ fn a_load_balancer_is_put_in_front(lab: &Lab, windlass: &Windlass, cluster: &mut
     }
     assert_eq!(planned.changes, expected);
 
-    answering("SAN added", &format!("{balancer}:6443"), windlass, || {
+    answering("SAN added", &format!("{balancer}:6443"), 0, windlass, || {
         windlass.succeeds(["cert-rotate", "--service", "kube-apiserver"]).map(|_| ())
     })?;
     let after = lab.state()?;
@@ -151,7 +175,7 @@ fn renewed(after: &LabState, before: &LabState) -> BTreeSet<String> {
 fn certificates_are_made_anew(lab: &Lab, windlass: &Windlass) -> Outcome {
     let through = format!("{}:6443", lab.node(4).address);
     let before = lab.state()?;
-    answering("cert-rotate --service kube-scheduler", &through, windlass, || {
+    answering("cert-rotate --service kube-scheduler", &through, 0, windlass, || {
         windlass.succeeds(["cert-rotate", "--service", "kube-scheduler"]).map(|_| ())
     })?;
     let one = lab.state()?;
@@ -161,7 +185,7 @@ fn certificates_are_made_anew(lab: &Lab, windlass: &Windlass) -> Outcome {
         ["kube-scheduler", "kube-scheduler-key"]
     );
 
-    answering("cert-rotate --all", &through, windlass, || {
+    answering("cert-rotate --all", &through, 3, windlass, || {
         windlass.succeeds(["cert-rotate", "--all"]).map(|_| ())
     })?;
     let all = lab.state()?;
