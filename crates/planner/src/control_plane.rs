@@ -6,7 +6,7 @@ use windlass_model::{
 
 use crate::builder::{Lanes, StepHandle};
 use crate::compare::Condition;
-use crate::nodes::HIDDEN;
+use crate::nodes::{HIDDEN, VERSIONED};
 use crate::planner::Planner;
 
 /// The components of a control-plane node, the API server first: the others talk to it alone.
@@ -47,7 +47,9 @@ impl<'a> Planner<'a> {
     fn bring_up_control_plane(&mut self, name: &'a NodeName, gaining: &mut Lanes) {
         for component in COMPONENTS {
             let api = Component::KubeApiserver;
-            if self.condition(name, component) == Some(&Condition::Absent) && self.hides_its_version() {
+            if self.condition(name, component) == Some(&Condition::Absent)
+                && self.hides_its_version(&VERSIONED)
+            {
                 self.hold(name, component.as_str(), "is missing, and not run now", HIDDEN);
                 continue;
             }

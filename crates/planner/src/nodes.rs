@@ -17,15 +17,19 @@ use crate::planner::Planner;
 const COMPONENTS: [Component; 3] = [Component::NginxProxy, Component::Kubelet, Component::KubeProxy];
 
 /// What tells of which version a cluster is: API servers, and what is never newer than they are.
-const VERSIONED: [Component; 3] = [Component::KubeApiserver, Component::Kubelet, Component::KubeProxy];
+pub(crate) const VERSIONED: [Component; 3] =
+    [Component::KubeApiserver, Component::Kubelet, Component::KubeProxy];
+
+/// What is never newer than any API server was when it was started.
+const NEVER_NEWER_THAN_APIS: [Component; 2] = [Component::Kubelet, Component::KubeProxy];
 
 /// Why a kubelet of a new version waits.
 const NEVER_NEWER: &str =
     "every API server must be of the new version first: a kubelet is never newer than they are";
 
 /// Why nothing of a version is run while nobody knows which one the cluster has.
-pub(crate) const HIDDEN: &str = "an API server that is out of sight may be of another version: it must be in sight, or \
-                                 out of cluster.yml";
+pub(crate) const HIDDEN: &str = "an API server on a node that is held or out of sight may be of another version: mend the \
+                                 node, or take it out of cluster.yml";
 
 /// Which nodes share a rolling window, in the order in which they roll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,10 +63,11 @@ impl<'a> Planner<'a> {
             self.nodes_in_sight().map(|(name, node, _)| (name, node)).collect();
         let mut heals = Vec::new();
         self.write_proxy_files();
-        let stays_old = if self.hides_its_version() {
-            Some(HIDDEN)
+        let stays_old = if self.is_on_the_way() && self.an_api_server_stays_old() {
+            Some(NEVER_NEWER)
         } else {
-            (self.is_on_the_way() && self.an_api_server_stays_old()).then_some(NEVER_NEWER)
+            // API servers in sight may be newer than those away.
+            self.hides_its_version(&NEVER_NEWER_THAN_APIS).then_some(HIDDEN)
         };
         for &(name, _) in &nodes {
             if let Some(heal) = self.bring_up_node(name, stays_old) {
@@ -286,31 +291,44 @@ impl<'a> Planner<'a> {
         }
         let api = Component::KubeApiserver;
         let stays_old = |(name, _): (&NodeName, &NodeWish)| {
-            !self.is_in_sight(name)
-                || (!self.disturbed.contains_key(&(name, api))
-                    && matches!(
-                        self.condition(name, api),
-                        Some(Condition::Differs { reasons, .. }) if has_new_image(reasons)
-                    ))
+            !self.disturbed.contains_key(&(name, api))
+                && matches!(
+                    self.condition(name, api),
+                    Some(Condition::Differs { reasons, .. }) if has_new_image(reasons)
+                )
         };
         // One that is no longer wished goes after the nodes have been changed.
         let leaves_old = |(name, node): (&NodeName, &NodeSeen)| {
             let is_wished = self.wish.nodes.get(name).is_some_and(|node| node.has(Role::ControlPlane));
             !is_wished && node.facts().is_some_and(|facts| self.is_older(facts, api))
         };
-        self.with_role(Role::ControlPlane).any(stays_old) || self.seen.nodes.iter().any(leaves_old)
+        self.an_api_server_is_hidden()
+            || self.with_role(Role::ControlPlane).any(stays_old)
+            || self.seen.nodes.iter().any(leaves_old)
     }
 
-    /// Whether a cluster that lives may have API servers out of sight, and nothing in sight tells of which version they
-    /// are: no kubelet is newer than they are, and no API server is brought to another version while one is away.
-    pub(crate) fn hides_its_version(&self) -> bool {
+    /// Whether a node of cluster.yml is out of sight that is to be a control plane, or was one when last seen.
+    fn an_api_server_is_hidden(&self) -> bool {
+        let was = |name: &NodeName| {
+            let last = self.seen.ledger.nodes.get(name);
+            last.is_some_and(|last| last.roles.contains(&Role::ControlPlane))
+        };
+        let is_hidden = |(name, node): (&NodeName, &NodeWish)| {
+            !self.is_in_sight(name) && (node.has(Role::ControlPlane) || was(name))
+        };
+        self.wish.nodes.iter().any(is_hidden)
+    }
+
+    /// Whether a cluster that lives may have API servers out of sight, and none of these in sight tells of which version
+    /// they are: no kubelet is newer than they are, and no API server is brought to another version while one is away.
+    pub(crate) fn hides_its_version(&self, who_tells: &[Component]) -> bool {
         let tells = |facts: &NodeFacts| {
-            let seen = VERSIONED.into_iter().filter_map(|component| facts.containers.get(component.as_str()));
-            seen.into_iter().any(|seen| seen.spec.version.is_some())
+            let mut seen = who_tells.iter().filter_map(|component| facts.containers.get(component.as_str()));
+            seen.any(|seen| seen.spec.version.is_some())
         };
         self.rules.version_order
             && self.seen.ledger.born == Birth::Born
-            && self.with_role(Role::ControlPlane).any(|(name, _)| !self.is_in_sight(name))
+            && self.an_api_server_is_hidden()
             && !self.seen.nodes.values().filter_map(NodeSeen::facts).any(tells)
     }
 

@@ -125,7 +125,7 @@ impl Planner<'_> {
         if self.seen.ledger.lineage.is_some() {
             return;
         }
-        let alive: Vec<NodeName> = self
+        let alive: BTreeSet<NodeName> = self
             .seen
             .nodes
             .iter()
@@ -136,7 +136,7 @@ impl Planner<'_> {
         if !alive.is_empty() || !self.seen.etcd.members().is_empty() {
             self.refuse(
                 "cluster/ledger",
-                format!("a cluster lives here ({}), and its ledger with its keys is nowhere", list(&alive)),
+                format!("a cluster lives here ({}), and its ledger with its keys is nowhere", list(&Vec::from_iter(alive))),
                 "bring back the ledger file, or the control-plane node that holds a copy of it; or restore a \
                  snapshot; or run `windlass remove` and begin anew"
                     .to_owned(),
