@@ -35,15 +35,49 @@ const TUNABLES: [(&str, &str); 6] = [
     ("kernel.keys.root_maxbytes", "25000000"),
 ];
 
-/// What a node with these containers needs.
-pub(crate) fn wish(containers: &BTreeMap<Component, ContainerWish>) -> KernelWish {
-    let flag = |component: Component, name: &str| containers.get(&component)?.spec.flag(name);
-    let has_ipv6 = flag(Component::KubeProxy, "cluster-cidr").is_some_and(|ranges| ranges.contains(':'));
-    let only_checks = flag(Component::Kubelet, "protect-kernel-defaults") == Some("true");
+/// Why a kernel is set in one way or another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Needs {
+    has_ipv6: bool,
+    /// Kubelet only checks what it would else set.
+    kubelet_only_checks: bool,
+}
+
+/// A kernel's wish, and the files by which it becomes so at every start.
+type Made = (Arc<KernelWish>, [(FilePath, FileWish); 2]);
+
+/// The few ways in which the kernels of a cluster are set, each made once.
+pub(crate) struct Kernels(BTreeMap<Needs, Made>);
+
+impl Kernels {
+    pub(crate) fn new() -> Self {
+        let both = [false, true];
+        let all = both
+            .into_iter()
+            .flat_map(|has_ipv6| both.map(|kubelet_only_checks| Needs { has_ipv6, kubelet_only_checks }));
+        let made = |needs| {
+            let kernel = wish(needs);
+            let files = files(&kernel);
+            (needs, (Arc::new(kernel), files))
+        };
+        Self(all.map(made).collect())
+    }
+
+    /// What a node with these containers needs.
+    pub(crate) fn of(&self, containers: &BTreeMap<Component, ContainerWish>) -> &Made {
+        let flag = |component: Component, name: &str| containers.get(&component)?.spec.flag(name);
+        &self.0[&Needs {
+            has_ipv6: flag(Component::KubeProxy, "cluster-cidr").is_some_and(|ranges| ranges.contains(':')),
+            kubelet_only_checks: flag(Component::Kubelet, "protect-kernel-defaults") == Some("true"),
+        }]
+    }
+}
+
+fn wish(needs: Needs) -> KernelWish {
     let sysctls = FORWARDING
         .into_iter()
-        .chain(has_ipv6.then_some(FORWARDING_IPV6))
-        .chain(TUNABLES.into_iter().filter(|_| only_checks));
+        .chain(needs.has_ipv6.then_some(FORWARDING_IPV6))
+        .chain(TUNABLES.into_iter().filter(|_| needs.kubelet_only_checks));
     KernelWish {
         modules: [Arc::from(BRIDGE)].into(),
         sysctls: sysctls.map(|(name, value)| (name.into(), value.into())).collect(),
@@ -51,7 +85,7 @@ pub(crate) fn wish(containers: &BTreeMap<Component, ContainerWish>) -> KernelWis
 }
 
 /// The files by which a kernel becomes as wished at every start.
-pub(crate) fn files(kernel: &KernelWish) -> [(FilePath, FileWish); 2] {
+fn files(kernel: &KernelWish) -> [(FilePath, FileWish); 2] {
     let KernelWish { modules, sysctls } = kernel;
     let head = "# Written by windlass: what Kubernetes needs of the kernel.\n";
     let modules = modules.iter().fold(head.to_owned(), |text, module| text + module + "\n");

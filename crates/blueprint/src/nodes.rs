@@ -10,7 +10,7 @@ use windlass_model::{
 use crate::cluster::{Cluster, Member};
 use crate::containers::{self, Prepared};
 use crate::files::Places;
-use crate::kernel;
+use crate::kernel::Kernels;
 use crate::problem::Problems;
 use crate::values::{ClusterValues, NodeValues};
 
@@ -18,6 +18,7 @@ use crate::values::{ClusterValues, NodeValues};
 pub(crate) struct Kit {
     pub(crate) places: Places,
     prepared: BTreeMap<Component, Prepared>,
+    kernels: Kernels,
 }
 
 impl Kit {
@@ -30,7 +31,7 @@ impl Kit {
                 Some((component, containers::prepare(component, cluster, &values, &places)?))
             })
             .collect();
-        Self { places, prepared }
+        Self { places, prepared, kernels: Kernels::new() }
     }
 
     /// A component's container as far as no node is needed for it.
@@ -53,15 +54,15 @@ impl Kit {
                 Some((component, self.prepared.get(&component)?.on_node(&values, &files)))
             })
             .collect();
-        let kernel = kernel::wish(&containers);
-        files.extend(kernel::files(&kernel));
+        let (kernel, kernel_files) = self.kernels.of(&containers);
+        files.extend(kernel_files.iter().cloned());
         NodeWish {
             origin: SpecPath::from(format!("nodes[{}]", node.index)),
             target: target(node, cluster),
             roles: node.spec.role.clone(),
             containers,
             files,
-            kernel,
+            kernel: Arc::clone(kernel),
             images: images_of_pods(cluster),
             labels: labels(node),
             taints: taints(node),

@@ -82,7 +82,7 @@ pub struct NodeWish {
     /// The files that should be there.
     pub files: BTreeMap<FilePath, FileWish>,
     /// How its kernel should be set.
-    pub kernel: KernelWish,
+    pub kernel: Arc<KernelWish>,
     /// Images that pods there need, beside those of the containers.
     pub images: BTreeSet<ImageRef>,
     /// Labels of its node object that windlass answers for.
