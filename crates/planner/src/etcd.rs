@@ -486,13 +486,14 @@ impl<'a> Planner<'a> {
         if leaving.is_empty() || self.etcd_held {
             return;
         }
-        if self.control_plane_held {
+        let is_blind = self.rules.hold_while_blind && self.an_api_server_is_hidden();
+        if self.control_plane_held || is_blind {
             self.find(
                 FindingKind::Held,
                 "cluster/etcd",
                 None,
                 "no member leaves",
-                "the API servers may still ask it: they must all have been told of the members that stay",
+                "the API servers may still ask it: all must be in sight, and have been told of the members that stay",
                 None,
             );
             return;

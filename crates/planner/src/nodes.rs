@@ -308,7 +308,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Whether a node of cluster.yml is out of sight that is to be a control plane, or was one when last seen.
-    fn an_api_server_is_hidden(&self) -> bool {
+    pub(crate) fn an_api_server_is_hidden(&self) -> bool {
         let was = |name: &NodeName| {
             let last = self.seen.ledger.nodes.get(name);
             last.is_some_and(|last| last.roles.contains(&Role::ControlPlane))
