@@ -107,3 +107,26 @@ impl Heir {
         (Uid::from_raw(self.owner.uid), Gid::from_raw(self.owner.gid))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn a_file_system_of_its_own_is_left_alone_if_it_is_the_owners_and_refused_if_not() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("disk"), "x").unwrap();
+        let there = fs::metadata(directory.path()).unwrap();
+        let top = open(directory.path(), OFlags::DIRECTORY, Mode::empty()).unwrap();
+        let taken = |uid: u32| {
+            let owner = Owner { uid, gid: there.gid() };
+            Heir { owner, device: there.dev() + 1 }.take_contents(&top, Path::new("/data"))
+        };
+        assert!(!taken(there.uid()).unwrap());
+        let why = taken(there.uid() + 1).unwrap_err().to_string();
+        assert!(why.starts_with("/data/disk: it is mounted there"), "{why}");
+    }
+}
