@@ -1,7 +1,7 @@
 //! What the file wishes in vain, or at its own risk: flags, labels and taints that windlass decides on, settings
 //! that need another version, and what is not deployed yet.
 
-use windlass_model::{Component, Role, SpecPath};
+use windlass_model::{Component, SpecPath};
 use windlass_spec::{AuthorizationMode, NetworkPlugin, PodSecurity, ServiceSpec};
 
 use crate::cluster::Cluster;
@@ -15,7 +15,6 @@ use crate::values::ClusterValues;
 pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
     warn_of_reserved(cluster, problems);
     flags(cluster, problems);
-    etcd_user(cluster, problems);
     versions(cluster, problems);
     contradictions::check(cluster, problems);
     names_of_nodes(cluster, problems);
@@ -160,24 +159,6 @@ fn known(
     };
     problems.warning(place, summary, Some(help));
     false
-}
-
-/// Warns that etcd's data directory is nobody's to write but root's where etcd runs as somebody else.
-fn etcd_user(cluster: &Cluster<'_>, problems: &mut Problems) {
-    let etcd = &cluster.spec.services.etcd;
-    let (Some(user), Some(group)) = (etcd.uid, etcd.gid) else { return };
-    if user == 0 || cluster.with_role(Role::Etcd).next().is_none() {
-        return;
-    }
-    let data =
-        format!("{}/var/lib/etcd", cluster.spec.prefix_path.as_deref().unwrap_or("").trim_end_matches('/'));
-    problems.warning(
-        "services.etcd.uid",
-        format!("etcd runs as user {user}, and windlass gives it no directory of its own yet"),
-        Some(format!(
-            "before the first `up`, run `install -d -m 0700 -o {user} -g {group} {data}` as root on every node with etcd"
-        )),
-    );
 }
 
 /// Warns of a flag that windlass sets for reasons of its own; the user's value counts.

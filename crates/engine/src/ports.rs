@@ -153,7 +153,8 @@ pub trait Nodes {
         new: &NewContainer,
     ) -> impl Future<Output = PortResult<()>> + Send;
 
-    /// Starts a container.
+    /// Starts a container. Where etcd is to run as somebody else than root, its data directory is given to that user
+    /// first: between the end of one etcd and the start of the next nobody writes there.
     fn start(&self, node: &NodeName, name: &ContainerName) -> impl Future<Output = PortResult<()>> + Send;
 
     /// Stops a container; it stays, and does not start again by itself.

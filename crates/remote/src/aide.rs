@@ -131,6 +131,7 @@ fn verb(request: &Request) -> &'static str {
         Request::Read { .. } => "read",
         Request::Remove { .. } => "remove",
         Request::Move { .. } => "move",
+        Request::HandOver { .. } => "hand-over",
         Request::CleanNetwork => "network",
         Request::Unmount { .. } => "unmount",
     }
@@ -140,7 +141,7 @@ fn body(image: &ImageRef, request: &Request, run: &str) -> ContainerCreateBody {
     // What is mounted where, or in the kernel, matters only to those; they need the host's own space of mounts, and all
     // privileges.
     let in_host = match request {
-        Request::Look { .. } | Request::Put { .. } | Request::Read { .. } => false,
+        Request::Look { .. } | Request::Put { .. } | Request::Read { .. } | Request::HandOver { .. } => false,
         Request::SetKernel { .. }
         | Request::Remove { .. }
         | Request::Move { .. }

@@ -15,8 +15,8 @@ use futures_util::future::join_all;
 use tokio::sync::mpsc;
 use windlass_engine::{FilePut, LookScope, NewContainer, Nodes, PortError, PortResult};
 use windlass_model::{
-    ContainerName, ContainerSeen, FilePath, ImageRef, KernelWish, LastNode, Ledger, NodeFacts, NodeName,
-    Secret,
+    Component, ContainerName, ContainerSeen, FilePath, ImageRef, KernelWish, LastNode, Ledger, NodeFacts,
+    NodeName, Secret,
 };
 use windlass_sidecar::protocol::{Answer, Bytes, FileToPut, Request};
 
@@ -76,7 +76,14 @@ impl Nodes for RemoteFleet {
     }
 
     async fn start(&self, node: &NodeName, name: &ContainerName) -> PortResult<()> {
-        docker::start(&*self.link(node).await?, name).await
+        let link = self.link(node).await?;
+        if let Some(owner) = self.settings.etcd_user
+            && Component::of_container(name) == Some(Component::Etcd)
+            && let Some(directory) = docker::data_of(&link, name, owner).await?
+        {
+            self.have_done(node, Request::HandOver { directory, owner }).await?;
+        }
+        docker::start(&link, name).await
     }
 
     async fn stop(&self, node: &NodeName, name: &ContainerName) -> PortResult<()> {

@@ -8,6 +8,7 @@
 
 mod clean;
 mod etcd;
+mod hand_over;
 mod host;
 mod kernel;
 mod look;

@@ -72,6 +72,13 @@ pub enum Request {
         /// Its new name.
         to: FilePath,
     },
+    /// Gives a directory, closed to all others, and all that lies in it to a user; makes it where it is not there.
+    HandOver {
+        /// The directory.
+        directory: FilePath,
+        /// To whom.
+        owner: Owner,
+    },
     /// Takes away what Kubernetes has put into the host's network: rules and interfaces.
     CleanNetwork,
     /// Unmounts whatever is mounted below directories of this name, such as `/var/lib/kubelet`, under any prefix.

@@ -54,7 +54,7 @@ fn write(unfinished: &Path, file: &FileToPut) -> io::Result<()> {
 }
 
 /// Makes a directory and those above it, and makes sure that they outlast a loss of power.
-fn make_directory(directory: &Path) -> io::Result<()> {
+pub(crate) fn make_directory(directory: &Path) -> io::Result<()> {
     if directory.is_dir() {
         return Ok(());
     }

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::protocol::{Answer, Asked, PROTOCOL, Request, read, write};
-use crate::{clean, kernel, look, network, put};
+use crate::{clean, hand_over, kernel, look, network, put};
 
 /// Where the container sees the host's files.
 pub const HOST: &str = "/host";
@@ -61,6 +61,9 @@ pub fn answer(asked: Asked) -> Answer {
         Request::SetKernel { modules, sysctls } => kernel::set(&modules, &sysctls).map(|()| Answer::Done),
         Request::Remove { paths } => clean::remove(&paths).map(|()| Answer::Done),
         Request::Move { path, to } => clean::move_aside(&path, &to).map(|()| Answer::Done),
+        Request::HandOver { directory, owner } => {
+            hand_over::hand_over(&directory, owner).map(|()| Answer::Done)
+        }
         Request::CleanNetwork => network::clean().map(|()| Answer::Done),
         Request::Unmount { below } => clean::unmount(&below).map(|()| Answer::Done),
     };

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -150,6 +150,82 @@ fn moving_aside_happens_once_and_never_onto_something() {
     assert_eq!(names(&host.0.path().join("aside/1")), ["member"]);
     fs::create_dir(host.0.path().join("etcd")).unwrap();
     assert_eq!(aside(), Answer::Failed(format!("{}: it is there already", host.path("aside/1"))));
+}
+
+fn hand_over(host: &Host, name: &str, owner: Owner) -> Answer {
+    ask(Request::HandOver { directory: host.path(name), owner })
+}
+
+/// Owner, permission bits and time of change of what is at a path itself.
+fn state(host: &Host, name: &str) -> (Owner, u32, (i64, i64)) {
+    let metadata = fs::symlink_metadata(host.path(name).as_str()).unwrap();
+    let owner = Owner { uid: metadata.uid(), gid: metadata.gid() };
+    (owner, metadata.mode() & 0o7777, (metadata.ctime(), metadata.ctime_nsec()))
+}
+
+/// Who tests may hand something over to: root to anybody, others to themselves.
+fn heir(host: &Host) -> Owner {
+    let own = host.owner();
+    if own.uid == 0 { Owner { uid: 52_034, gid: 52_035 } } else { own }
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_made_for_its_owner_alone() {
+    let host = Host::new();
+    let heir = heir(&host);
+    assert_eq!(hand_over(&host, "lib/etcd", heir), Answer::Done);
+    let (owner, mode, _) = state(&host, "lib/etcd");
+    assert_eq!((owner, mode), (heir, 0o700));
+    let (owner, mode, _) = state(&host, "lib");
+    assert_eq!((owner, mode), (host.owner(), 0o755), "what is above it stays root's");
+}
+
+#[test]
+fn all_that_lies_in_a_directory_is_handed_over_with_it_and_nothing_beside_it() {
+    let host = Host::new();
+    let heir = heir(&host);
+    fs::create_dir_all(host.path("etcd/member/wal").as_str()).unwrap();
+    fs::create_dir(host.path("outside").as_str()).unwrap();
+    for name in ["etcd/member/wal/0.wal", "etcd/member/wal/1.tmp", "outside/key"] {
+        fs::write(host.path(name).as_str(), "x").unwrap();
+        fs::set_permissions(host.path(name).as_str(), fs::Permissions::from_mode(0o640)).unwrap();
+    }
+    symlink(host.path("outside").as_str(), host.path("etcd/member/link").as_str()).unwrap();
+    symlink("nowhere", host.path("etcd/dangling").as_str()).unwrap();
+    fs::set_permissions(host.path("etcd").as_str(), fs::Permissions::from_mode(0o755)).unwrap();
+    let outside = (state(&host, "outside"), state(&host, "outside/key"));
+    // An earlier run was cut off behind this file.
+    lchown(host.path("etcd/member/wal/1.tmp").as_str(), Some(heir.uid), Some(heir.gid)).unwrap();
+
+    assert_eq!(hand_over(&host, "etcd", heir), Answer::Done);
+    let all = ["etcd", "etcd/member", "etcd/member/wal", "etcd/member/wal/0.wal", "etcd/member/wal/1.tmp"];
+    for name in all.into_iter().chain(["etcd/member/link", "etcd/dangling"]) {
+        assert_eq!(state(&host, name).0, heir, "{name}");
+    }
+    assert_eq!((state(&host, "etcd").1, state(&host, "etcd/member/wal/0.wal").1), (0o700, 0o640));
+    assert_eq!((state(&host, "outside"), state(&host, "outside/key")), outside, "no link is followed");
+
+    let before = all.map(|name| state(&host, name));
+    assert_eq!(hand_over(&host, "etcd", heir), Answer::Done);
+    assert_eq!(all.map(|name| state(&host, name)), before, "what is so already is left alone");
+}
+
+#[test]
+fn a_directory_behind_a_link_of_roots_own_is_handed_over_there() {
+    let host = Host::new();
+    fs::create_dir_all(host.path("disk/etcd").as_str()).unwrap();
+    symlink("disk/etcd", host.path("etcd").as_str()).unwrap();
+    assert_eq!(hand_over(&host, "etcd", heir(&host)), Answer::Done);
+    assert_eq!(state(&host, "disk/etcd").0, heir(&host));
+    assert_eq!(state(&host, "etcd").0, host.owner());
+}
+
+#[test]
+fn what_cannot_be_handed_over_is_named() {
+    let host = Host::new();
+    fs::write(host.path("etcd").as_str(), "").unwrap();
+    let told = hand_over(&host, "etcd", heir(&host));
+    assert_eq!(told, Answer::Failed(format!("{}: Not a directory (os error 20)", host.path("etcd"))));
 }
 
 #[test]

@@ -292,6 +292,11 @@ impl World {
         work: &EtcdWork,
         views: &BTreeMap<u64, ClusterView>,
     ) -> Result<(u64, MemberId, bool), String> {
+        // What Docker makes, and what etcd as root has left, is root's alone: etcd closes its directories to others.
+        let owner = self.nodes[machine].etcd_owners.get(&work.data).copied().unwrap_or_default();
+        if work.user.uid != 0 && work.user != owner {
+            return Err(format!("cannot access data directory: open {}: permission denied", work.data));
+        }
         if let Some(data) = self.nodes[machine].etcd_data.get(&work.data) {
             return self.boot_with_data(machine, data).map(|(cluster, id)| (cluster, id, false));
         }

@@ -556,6 +556,7 @@ impl World {
                     machine.files.retain(|file, _| !is_under(file.as_str(), path.as_str()));
                     machine.directories.retain(|file| !is_under(file.as_str(), path.as_str()));
                     machine.etcd_data.retain(|file, _| !is_under(file.as_str(), path.as_str()));
+                    machine.etcd_owners.retain(|file, _| !is_under(file.as_str(), path.as_str()));
                 });
                 self.files_changed(node);
             }

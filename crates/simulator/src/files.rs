@@ -163,6 +163,7 @@ impl World {
             node.files.retain(|file, _| !is_under(file.as_str(), path.as_str()));
             node.directories.retain(|directory| !is_under(directory.as_str(), path.as_str()));
             node.etcd_data.retain(|data, _| !is_under(data.as_str(), path.as_str()));
+            node.etcd_owners.retain(|data, _| !is_under(data.as_str(), path.as_str()));
         }
         self.running_make_directories_again(machine);
         self.crashed_read_again(machine);
@@ -194,6 +195,8 @@ impl World {
                 node.etcd_data.insert(moved(&data, path, to), state);
             }
         }
+        // In its place comes one that Docker makes.
+        node.etcd_owners.retain(|data, _| !below(data));
         self.running_make_directories_again(machine);
         self.crashed_read_again(machine);
         self.touch();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use windlass_model::{Component, ContainerSpec, Digest, FilePath, San, StoredCert, Timestamp, Usage};
+use windlass_model::{Component, ContainerSpec, Digest, FilePath, Owner, San, StoredCert, Timestamp, Usage};
 
 use crate::files::FileState;
 use crate::minter::Keys;
@@ -54,6 +54,8 @@ pub(crate) struct EtcdWork {
     pub(crate) name: String,
     pub(crate) peer_url: String,
     pub(crate) data: FilePath,
+    /// Whom it runs as.
+    pub(crate) user: Owner,
     pub(crate) initial_cluster: Vec<(String, String)>,
     pub(crate) token: String,
     pub(crate) existing: bool,
@@ -120,6 +122,13 @@ pub(crate) fn kind_of(name: &str, spec: &ContainerSpec) -> Option<Component> {
             _ => Component::named(&program),
         }
     })
+}
+
+/// Whom a container runs as.
+pub(crate) fn user_of(spec: &ContainerSpec) -> Owner {
+    let Some(user) = spec.user.as_deref() else { return Owner::default() };
+    let (uid, gid) = user.split_once(':').unwrap_or((user, "0"));
+    Owner { uid: uid.parse().unwrap_or(0), gid: gid.parse().unwrap_or(0) }
 }
 
 /// The path on the machine that a path in the container stands for; none if no mount covers it.
@@ -243,7 +252,7 @@ impl Start<'_> {
 
     /// Every file that it must read is there, and it may read it as the user that it runs as.
     fn check_files(&self, loaded: &LoadedFiles) -> Result<(), String> {
-        let (uid, gid) = self.user();
+        let Owner { uid, gid } = self.user();
         for path in self.spec.reads.keys() {
             let file = loaded.get(path).ok_or_else(|| format!("open {path}: no such file or directory"))?;
             if !file.is_readable_by(uid, gid) {
@@ -260,10 +269,8 @@ impl Start<'_> {
         Ok(())
     }
 
-    fn user(&self) -> (u32, u32) {
-        let Some(user) = self.spec.user.as_deref() else { return (0, 0) };
-        let (uid, gid) = user.split_once(':').unwrap_or((user, "0"));
-        (uid.parse().unwrap_or(0), gid.parse().unwrap_or(0))
+    fn user(&self) -> Owner {
+        user_of(self.spec)
     }
 
     /// The certificate at `cert` if the key at `key` is its own; the program's life is bounded by its validity.
@@ -337,6 +344,7 @@ impl Start<'_> {
         let work = EtcdWork {
             name: self.flag("name").unwrap_or("default").to_owned(),
             data,
+            user: self.user(),
             initial_cluster: self
                 .flag("initial-cluster")
                 .unwrap_or_default()

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use windlass_engine::PortError;
 use windlass_model::{
     ContainerName, EtcdData, FilePath, FileSeen, HostFacts, HostReport, ImageRef, Meeting, NodeFacts,
-    NodeName, Timestamp,
+    NodeName, Owner, Timestamp,
 };
 
 use crate::docker::Container;
@@ -114,6 +114,9 @@ pub(crate) struct Node {
     /// The data of members of etcd, by the directory that holds it.
     #[serde(skip_serializing_if = "is_usual_map")]
     pub(crate) etcd_data: BTreeMap<FilePath, MemberData>,
+    /// Whose the directories for data of etcd are that are not root's.
+    #[serde(skip_serializing_if = "is_usual_map")]
+    pub(crate) etcd_owners: BTreeMap<FilePath, Owner>,
     /// Whether containers of pods are there.
     #[serde(skip_serializing_if = "is_usual")]
     pub(crate) pod_containers: bool,

@@ -1,6 +1,6 @@
 //! Five bare hosts become a highly available cluster, which rests, and is repaired as planned.
 
-mod snapshots;
+pub(crate) mod snapshots;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -8,6 +8,7 @@ mod access;
 mod available;
 mod bad_worlds;
 mod cluster;
+mod etcd_user;
 mod external_etcd;
 mod hosts;
 mod interrupted;

@@ -118,6 +118,37 @@ fn founders_may_come_one_after_another_and_arguments_do_not_matter_afterwards() 
 }
 
 #[test]
+fn etcd_as_another_user_reaches_only_data_that_were_handed_over_to_it() {
+    run(async {
+        let mut lab = Lab::new(1);
+        lab.certify_etcd(1).await;
+        let mut spec = Lab::etcd_spec(1);
+        spec.user = Some("52034:52034".into());
+        // Whether it may read its keys is another matter.
+        spec.reads.clear();
+        lab.run(1, "etcd", &spec, &Lab::birth(&[1], "new")).await;
+        seconds(12).await;
+        assert_eq!(lab.health(1, "etcd").await, Health::Healthy, "{}", lab.story());
+        let restart = Fault::DockerRestarts { node: node(1) };
+        lab.fleet.with(|world| world.strike(&restart));
+        seconds(30).await;
+        assert_eq!(lab.health(1, "etcd").await, Health::Healthy, "it is its own once and for all");
+
+        let path = "/var/lib/etcd".into();
+        lab.fleet.with(|world| world.meddle(&Mischief::DirectoryDeleted { node: node(1), path }));
+        lab.fleet.with(|world| world.strike(&restart));
+        seconds(30).await;
+        let refused = "cannot access data directory: open /var/lib/etcd: permission denied";
+        assert_eq!(why(&lab, 1).await, refused, "Docker makes it anew, as root's");
+        lab.fleet.stop(&node(1), &name("etcd")).await.unwrap();
+        lab.fleet.start(&node(1), &name("etcd")).await.unwrap();
+        seconds(3).await;
+        let tail = lab.fleet.log_tail(&node(1), &name("etcd"), 1).await.unwrap().concat();
+        assert_ne!(tail, refused);
+    });
+}
+
+#[test]
 fn a_member_that_lost_its_data_does_not_come_back_as_itself() {
     run(async {
         let mut lab = Lab::new(3);
