@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{
-    Action, Because, Birth, CertFace, CertKind, CertName, CertSelector, CertWish, FileDifference, FileWish,
-    FindingKind, Intent, LastNode, LedgerChange, NodeName, Reason, Role, San, SpecPath, StepId,
+    Action, Because, Birth, CertFace, CertKind, CertName, CertSelector, CertWish, Component, FileDifference,
+    FileWish, FindingKind, Intent, LastNode, LedgerChange, NodeFacts, NodeName, Reason, Role, San, SpecPath,
+    StepId,
 };
 
 use crate::builder::StepHandle;
@@ -167,8 +168,11 @@ impl Planner<'_> {
     /// is founded on.
     fn ledger_change(&self) -> LedgerChange {
         let mut change = LedgerChange::default();
-        for (name, node, _) in self.nodes_in_sight() {
-            let now = LastNode { target: node.target.clone(), roles: node.roles.clone() };
+        for (name, node, facts) in self.nodes_in_sight() {
+            let mut now = LastNode { target: node.target.clone(), roles: node.roles.clone() };
+            if self.still_serves_the_api(name, facts) {
+                now.roles.insert(Role::ControlPlane);
+            }
             if self.seen.ledger.nodes.get(name) != Some(&now) {
                 change.nodes.insert(name.clone(), now);
             }
@@ -187,6 +191,14 @@ impl Planner<'_> {
             .collect();
         change.forget_certs = unwished;
         change
+    }
+
+    /// Whether the API server of a node that is no control plane any more still has to go: until then the ledger says
+    /// what it was, so that it is reckoned with where the node is lost from sight.
+    fn still_serves_the_api(&self, name: &NodeName, facts: &NodeFacts) -> bool {
+        let last = self.seen.ledger.nodes.get(name);
+        last.is_some_and(|last| last.roles.contains(&Role::ControlPlane))
+            && facts.containers.contains_key(Component::KubeApiserver.as_str())
     }
 
     /// Whether the certificate belongs to a node that has left and may still present it.

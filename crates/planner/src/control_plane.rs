@@ -53,6 +53,14 @@ impl<'a> Planner<'a> {
                 self.hold(name, component.as_str(), "is missing, and not run now", HIDDEN);
                 continue;
             }
+            if self.condition(name, component) == Some(&Condition::Absent)
+                && self.may_be_led_out_of_sight(name)
+            {
+                let waits_for = "nginx-proxy of this node may lead to an API server that is out of sight, and would go: one \
+                                 must be in sight, or out of cluster.yml";
+                self.hold(name, component.as_str(), "is missing, and not run now", waits_for);
+                continue;
+            }
             if component != api
                 && self.rules.hold_while_blind
                 && self.condition(name, component) == Some(&Condition::Absent)
@@ -101,6 +109,16 @@ impl<'a> Planner<'a> {
                 self.builder.after(wait, api, Because::Needs);
             }
         }
+    }
+
+    /// Whether a node that becomes a control plane may be at work by an API server that nobody can ask.
+    fn may_be_led_out_of_sight(&self, name: &NodeName) -> bool {
+        self.rules.hold_while_blind
+            && !self.kube_answers()
+            && self
+                .facts(name)
+                .is_some_and(|facts| facts.containers.contains_key(Component::NginxProxy.as_str()))
+            && self.an_api_server_is_hidden()
     }
 
     /// On a node that becomes a control plane, nginx-proxy holds the API server's port: it goes first.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{
     Action, Because, CertKind, CertName, Content, FileDifference, FilePath, FileWish, NodeName, NodeWish,
-    OnChange, Reason, Role, SpecPath, StepId,
+    OnChange, Reason, SpecPath, StepId,
 };
 
 use crate::builder::StepHandle;
@@ -58,9 +58,9 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Whether a wished API server is in sight: else nobody knows whether any of the new list works.
+    /// Whether an API server of the new list works, or will by this plan before the list is changed.
     pub(crate) fn may_forget_api_servers(&self) -> bool {
-        !self.rules.remove_last || self.with_role(Role::ControlPlane).any(|(name, _)| self.is_in_sight(name))
+        !self.rules.remove_last || self.an_api_server_stays()
     }
 
     fn write(

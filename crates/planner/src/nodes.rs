@@ -193,7 +193,7 @@ impl<'a> Planner<'a> {
                 name,
                 component.as_str(),
                 "nginx-proxy keeps its list of API servers",
-                "one of the new list must be in sight, or cluster.yml name another",
+                "one of the new list must work first, or cluster.yml name another",
             );
             return;
         }

@@ -108,6 +108,11 @@ impl<'a> Planner<'a> {
             first = first.or(Some(step));
             last = Some(step);
         }
+        if let Some(&gone) = self.removed.get(&(name, Component::KubeApiserver)) {
+            let now = LastNode { target: node.target.clone(), roles: node.roles.clone() };
+            self.conclusion.nodes.insert(name.clone(), now);
+            self.conclude_after.push(gone);
+        }
         // The port is free: the node's own way to the other API servers comes up.
         if self.port_is_taken(name)
             && let Some(run) = self.bring_up(name, Component::NginxProxy, vec![])
@@ -144,12 +149,7 @@ impl<'a> Planner<'a> {
         if !self.rules.remove_last {
             return None;
         }
-        let works = |name: &NodeName| {
-            self.api_up.contains_key(name)
-                || self.condition(name, Component::KubeApiserver).is_some_and(Condition::works)
-        };
-        let one_stays = self.with_role(Role::ControlPlane).any(|(name, _)| works(name));
-        if !one_stays || self.control_plane_held {
+        if !self.an_api_server_stays() || self.control_plane_held {
             return Some("the other API servers must be as wished first".to_owned());
         }
         let is_at_work =
@@ -160,6 +160,14 @@ impl<'a> Planner<'a> {
             "{unseen} is at work and out of sight, and its nginx-proxy may know no other API server: it must be in \
              sight, or out of cluster.yml"
         ))
+    }
+
+    /// Whether a wished API server works, or will by this plan.
+    pub(crate) fn an_api_server_stays(&self) -> bool {
+        self.with_role(Role::ControlPlane).any(|(name, _)| {
+            self.api_up.contains_key(name)
+                || self.condition(name, Component::KubeApiserver).is_some_and(Condition::works)
+        })
     }
 
     /// The waits for all that takes the place of an API server that goes.
