@@ -142,7 +142,7 @@ impl<'a> Planner<'a> {
                 (self.first_of(name, cleared, run), run)
             } else {
                 let Some(step) = self.disturb(name, Component::Etcd, birth, guards) else { continue };
-                (step, step)
+                (self.handed_over.get(name).copied().unwrap_or(step), step)
             };
             let wait = self.await_container(name, Component::Etcd, Some(step));
             lanes.add(&mut self.builder, first, wait);
@@ -232,11 +232,12 @@ impl<'a> Planner<'a> {
             let guards = self.majority_guard(name);
             let birth = birth_arguments("existing", &list);
             let Some(step) = self.disturb(name, Component::Etcd, birth, guards) else { continue };
+            let first = self.handed_over.get(name).copied().unwrap_or(step);
             if self.rules.heal_first {
-                self.builder.after_all(step, heals.clone(), Because::HealFirst);
+                self.builder.after_all(first, heals.clone(), Because::HealFirst);
             }
             let wait = self.await_container(name, Component::Etcd, Some(step));
-            lanes.add(&mut self.builder, step, wait);
+            lanes.add(&mut self.builder, first, wait);
         }
         self.votes = voters;
         self.etcd_ends.extend(lanes.open_ends());
@@ -418,6 +419,7 @@ impl<'a> Planner<'a> {
             vec![node.origin.clone()],
         );
         self.needs_files_and_image(step, name, image);
+        self.hand_files_over(name, step);
         step
     }
 

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{
-    Action, Because, CertKind, CertName, Content, FileDifference, FilePath, FileWish, NodeName, NodeWish,
-    OnChange, Reason, SpecPath, StepId,
+    Action, Because, CertKind, CertName, Component, Content, FileDifference, FilePath, FileWish, NodeName,
+    NodeWish, OnChange, Reason, SpecPath, StepId,
 };
 
 use crate::builder::StepHandle;
-use crate::planner::Planner;
+use crate::compare::Condition;
+use crate::planner::{Planner, find};
 
 /// Files of one node that differ, and why each is written.
 pub(crate) type Differing = (BTreeMap<FilePath, FileWish>, Vec<Reason>);
@@ -17,15 +18,27 @@ impl<'a> Planner<'a> {
     /// Plans one write a node, of all files that differ there.
     ///
     /// A list of API servers that is there already waits until what is new in it works: see
-    /// [`Self::write_proxy_files`].
+    /// [`Self::write_proxy_files`]. What goes over to another user with etcd waits for its turn: see
+    /// [`Self::hand_files_over`].
     pub(crate) fn files(&mut self) {
         let mut nodes: Vec<(&'a NodeName, Differing)> = Vec::new();
         let mut late_files: BTreeMap<&'a NodeName, Differing> = BTreeMap::new();
+        let mut handed_files: BTreeMap<&'a NodeName, Differing> = BTreeMap::new();
         for node in self.sight.iter_mut() {
-            let (mut now, mut later) = (Differing::default(), Differing::default());
+            let (mut now, mut later, mut handed) =
+                (Differing::default(), Differing::default(), Differing::default());
+            let etcd_is_replaced =
+                matches!(find(&node.conditions, Component::Etcd), Some(Condition::Differs { .. }));
             for (path, wish, how) in std::mem::take(&mut node.files) {
                 let waits = how != FileDifference::Missing && is_read_again(node.wish, path);
-                let (files, reasons) = if waits { &mut later } else { &mut now };
+                let is_handed_over = etcd_is_replaced
+                    && is_read_by_etcd(node.wish, path)
+                    && node.facts.files.get(path).is_some_and(|seen| seen.owner != wish.owner);
+                let (files, reasons) = match (waits, is_handed_over) {
+                    (true, _) => &mut later,
+                    (false, true) => &mut handed,
+                    (false, false) => &mut now,
+                };
                 files.insert(path.clone(), wish.clone());
                 reasons.push(Reason::FileDiffers { path: path.clone(), how });
             }
@@ -35,8 +48,12 @@ impl<'a> Planner<'a> {
             if !later.0.is_empty() {
                 late_files.insert(node.name, later);
             }
+            if !handed.0.is_empty() {
+                handed_files.insert(node.name, handed);
+            }
         }
         self.late_files = late_files;
+        self.handed_files = handed_files;
         for (name, (files, reasons)) in nodes {
             let step = self.write(name, "files", files, reasons);
             self.files.insert(name, step);
@@ -56,6 +73,15 @@ impl<'a> Planner<'a> {
             }
             self.proxy_files.insert(name, step);
         }
+    }
+
+    /// Plans that etcd's files become those of the user as whom this step runs it, right before: etcd reads its key at
+    /// each handshake, and a member that must not any more is lost to the others.
+    pub(crate) fn hand_files_over(&mut self, name: &'a NodeName, step: StepHandle) {
+        let Some((files, reasons)) = self.handed_files.remove(name) else { return };
+        let write = self.write(name, "etcd", files, reasons);
+        self.builder.after(step, write, Because::Needs);
+        self.handed_over.insert(name, write);
     }
 
     /// Whether an API server of the new list works, or will by this plan before the list is changed.
@@ -95,6 +121,11 @@ impl<'a> Planner<'a> {
         }
         step
     }
+}
+
+/// Whether etcd of the node reads this file.
+fn is_read_by_etcd(node: &NodeWish, path: &FilePath) -> bool {
+    node.containers.get(&Component::Etcd).is_some_and(|etcd| etcd.spec.reads.contains_key(path))
 }
 
 /// Whether a container of the node reads this file again while it runs.

@@ -56,6 +56,9 @@ pub(crate) struct Planner<'a> {
     pub(crate) files: BTreeMap<&'a NodeName, StepHandle>,
     /// Changed lists of API servers: still to be planned, and planned.
     pub(crate) late_files: BTreeMap<&'a NodeName, Differing>,
+    /// Files of etcd that go over to another user with it, and the writes by which they do.
+    pub(crate) handed_files: BTreeMap<&'a NodeName, Differing>,
+    pub(crate) handed_over: BTreeMap<&'a NodeName, StepHandle>,
     pub(crate) proxy_files: BTreeMap<&'a NodeName, StepHandle>,
     pulls: BTreeMap<(&'a NodeName, ImageRef), StepHandle>,
     /// The steps that set the kernel of a node whose kubelet needs it.
@@ -113,6 +116,8 @@ impl<'a> Planner<'a> {
                 && seen.nodes.values().filter_map(NodeSeen::facts).all(|facts| facts.ledger.is_none()),
             files: BTreeMap::new(),
             late_files: BTreeMap::new(),
+            handed_files: BTreeMap::new(),
+            handed_over: BTreeMap::new(),
             proxy_files: BTreeMap::new(),
             pulls: BTreeMap::new(),
             kernels: BTreeMap::new(),
@@ -381,6 +386,9 @@ impl<'a> Planner<'a> {
         if component == Component::NginxProxy {
             self.builder.after_all(step, self.proxy_files.get(node).copied(), Because::Needs);
         }
+        if component == Component::Etcd {
+            self.hand_files_over(node, step);
+        }
         self.disturbed.insert((node, component), step);
         Some(step)
     }
@@ -448,7 +456,7 @@ impl<'a> Planner<'a> {
     }
 }
 
-fn find(conditions: &[(Component, Condition)], component: Component) -> Option<&Condition> {
+pub(crate) fn find(conditions: &[(Component, Condition)], component: Component) -> Option<&Condition> {
     conditions.iter().find(|(of, _)| *of == component).map(|(_, condition)| condition)
 }
 

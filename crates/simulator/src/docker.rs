@@ -352,6 +352,7 @@ impl World {
         container.program = None;
         self.understand(machine);
         self.running_make_directories_again(machine);
+        self.etcd_reads_its_key_again(machine);
         self.touch();
     }
 
@@ -404,6 +405,26 @@ impl World {
         }
         if changed {
             self.understand(machine);
+            self.touch();
+        }
+        self.etcd_reads_its_key_again(machine);
+    }
+
+    /// etcd reads its key anew at each handshake: whoever starts after it was locked out finds no way to it.
+    /// Source: `GetCertificate` in etcd's `pkg/transport/listener.go`.
+    fn etcd_reads_its_key_again(&mut self, machine: usize) {
+        let node = &mut self.nodes[machine];
+        let is_locked_out = node.containers.values().any(|container| {
+            let user = user_of(&container.spec);
+            let may_read =
+                |path| node.files.get(path).is_some_and(|file| file.is_readable_by(user.uid, user.gid));
+            container.kind == Some(Component::Etcd)
+                && container.runs()
+                && user.uid != 0
+                && !container.spec.reads.keys().all(may_read)
+        });
+        if is_locked_out != node.etcd_locked_out.is_some() {
+            node.etcd_locked_out = is_locked_out.then_some(self.now);
             self.touch();
         }
     }

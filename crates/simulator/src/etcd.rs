@@ -178,6 +178,13 @@ pub(crate) fn client_may_talk(client: &Tls, member: &EtcdWork, host: &str) -> bo
 }
 
 impl World {
+    /// Whether etcd of a machine could not read its key any more when this component of another one was started.
+    pub(crate) fn is_locked_out_for(&self, machine: usize, other: usize, component: Component) -> bool {
+        self.nodes[machine].etcd_locked_out.is_some_and(|since| {
+            self.nodes[other].running(component).is_some_and(|container| container.since > since)
+        })
+    }
+
     /// The etcd process of a machine, if it is one that could serve at this moment.
     pub(crate) fn etcd_work(&self, machine: usize) -> Option<(&EtcdWork, &Boot, u64)> {
         let container = self.nodes[machine].running(Component::Etcd)?;
@@ -463,7 +470,11 @@ impl World {
             .collect();
         let linked = |one: &(MemberId, usize, Arc<Program>), other: &(MemberId, usize, Arc<Program>)| {
             let (Work::Etcd(ours), Work::Etcd(theirs)) = (&one.2.work, &other.2.work) else { return false };
-            one.0 == other.0 || (self.are_connected(one.1, other.1) && trust_each_other(ours, theirs))
+            one.0 == other.0
+                || (self.are_connected(one.1, other.1)
+                    && !self.is_locked_out_for(one.1, other.1, Component::Etcd)
+                    && !self.is_locked_out_for(other.1, one.1, Component::Etcd)
+                    && trust_each_other(ours, theirs))
         };
         let Some(cluster) = self.clusters.get(&id) else { return ClusterView::default() };
         let votes =

@@ -171,8 +171,11 @@ impl World {
             let (member, boot, _) = self.etcd_work(other)?;
             let Boot::Member { cluster, id } = boot else { return None };
             let serves = self.view.clusters.get(cluster).is_some_and(|view| view.serves(*id));
-            (serves && self.are_connected(machine, other) && client_may_talk(&api.etcd, member, host))
-                .then_some(*cluster)
+            (serves
+                && !self.is_locked_out_for(other, machine, Component::KubeApiserver)
+                && self.are_connected(machine, other)
+                && client_may_talk(&api.etcd, member, host))
+            .then_some(*cluster)
         })
     }
 

@@ -117,6 +117,9 @@ pub(crate) struct Node {
     /// Whose the directories for data of etcd are that are not root's.
     #[serde(skip_serializing_if = "is_usual_map")]
     pub(crate) etcd_owners: BTreeMap<FilePath, Owner>,
+    /// Since when etcd runs here as somebody who may not read its key any more.
+    #[serde(skip)]
+    pub(crate) etcd_locked_out: Option<u64>,
     /// Whether containers of pods are there.
     #[serde(skip_serializing_if = "is_usual")]
     pub(crate) pod_containers: bool,

@@ -17,11 +17,11 @@ const USER: u32 = 52_034;
 #[test]
 #[ignore = "needs a lab; see integration/lab/test"]
 fn etcd_is_given_its_data_when_it_becomes_another_user() -> Outcome {
-    let lab = Lab::start(&LabShape::nodes(2).with_images_loaded())?;
+    let lab = Lab::start(&LabShape::nodes(3).with_images_loaded())?;
     let windlass = Windlass::new(&lab)?;
     let mut cluster = Cluster::of(&lab, Images::Loaded, [(1, &ALL_ROLES[..])]);
     cluster.write(&windlass)?;
-    let (first, second) = (lab.node(1), lab.node(2));
+    let (first, second, third) = (lab.node(1), lab.node(2), lab.node(3));
     windlass.succeeds(["up"])?;
     assert_eq!(user_of_etcd(first)?, "0:0");
 
@@ -50,18 +50,32 @@ fn etcd_is_given_its_data_when_it_becomes_another_user() -> Outcome {
     let complaints: Vec<&str> = log.lines().filter(|line| line.contains("permission")).collect();
     assert_eq!(complaints, Vec::<&str>::new());
 
-    eprintln!(
-        "the user again, of whom not all is any more; and a member that begins with an empty directory"
-    );
+    eprintln!("the user again, of whom not all is any more; and members that begin with an empty directory");
     become_a_user(&mut cluster).write(&windlass)?;
     windlass.succeeds(["up"])?;
     is_its_own(first)?;
-    cluster.add_node(&lab, 2, &["etcd", "worker"]).write(&windlass)?;
+    cluster.add_node(&lab, 2, &["etcd", "worker"]).add_node(&lab, 3, &["etcd", "worker"]).write(&windlass)?;
     windlass.succeeds(["up"])?;
-    is_its_own(first)?;
-    is_its_own(second)?;
+    for node in [first, second, third] {
+        is_its_own(node)?;
+    }
     await_that("node-2 has a snapshot", Duration::from_secs(30), || Ok(snapshots(second)?.len() == 1))?;
-    works(&lab, &windlass, &["node-1", "node-2"])
+    works(&lab, &windlass, &["node-1", "node-2", "node-3"])?;
+
+    eprintln!("root again, member by member: each can read its key as long as it needs it");
+    let before = lab.state()?;
+    cluster.remove("services.etcd.uid").remove("services.etcd.gid").write(&windlass)?;
+    windlass.succeeds(["up"])?;
+    let changes = lab.state()?.since(&before);
+    let disturbed: Vec<&String> = changes
+        .iter()
+        .filter(|change| change.contains("kube-apiserver") || change.contains("kubelet"))
+        .collect();
+    assert_eq!(disturbed, Vec::<&String>::new(), "{changes:?}");
+    for node in [first, second, third] {
+        assert_eq!(user_of_etcd(node)?, "0:0", "{}", node.name);
+    }
+    works(&lab, &windlass, &["node-1", "node-2", "node-3"])
 }
 
 fn become_a_user(cluster: &mut Cluster) -> &mut Cluster {
