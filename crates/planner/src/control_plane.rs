@@ -1,7 +1,8 @@
 //! API server, controller manager and scheduler: brought up all at once, changed one node after another.
 
 use windlass_model::{
-    Action, Because, Component, ContainerState, FindingKind, Guard, NodeName, NodeWish, Reason, Role, StepId,
+    Action, Because, Component, ContainerState, EtcdSeen, FindingKind, Guard, Health, NodeName, NodeWish,
+    Reason, Role, StepId,
 };
 
 use crate::builder::{Lanes, StepHandle};
@@ -174,6 +175,7 @@ impl<'a> Planner<'a> {
         let etcd_is_silent = self.etcd_is_silent();
         // Without etcd no API server works: whether one is sick by itself cannot be told.
         let blames_etcd = etcd_is_silent && self.rules.heal_first && self.etcd_heals.is_empty();
+        let a_member_works = self.a_wished_member_works() || !self.rules.heal_first;
         disturbed.sort_by_key(|node| (node.takes_down_api, node.name));
         let mut lanes = Lanes::new(capacity.max(1), Because::OneAtATime);
         let heals = self.api_heals.clone();
@@ -181,9 +183,13 @@ impl<'a> Planner<'a> {
             // One that is out of sight may be of a still older version, and API servers differ by one at most:
             // <https://kubernetes.io/releases/version-skew-policy/#kube-apiserver>.
             let may_skip = node.is_older && blind > 0 && self.rules.version_order;
-            if (node.takes_down_api && capacity == 0) || (node.runs && blames_etcd) || may_skip {
+            let loses_etcd = node.takes_down_api && !a_member_works;
+            if (node.takes_down_api && capacity == 0) || (node.runs && blames_etcd) || may_skip || loses_etcd
+            {
                 let waits_for = if blames_etcd {
                     "etcd must have a majority first"
+                } else if loses_etcd {
+                    "a member of etcd on a node of cluster.yml must work first: it would be told of no other"
                 } else {
                     "every control-plane node must be in sight, or out of cluster.yml"
                 };
@@ -220,6 +226,19 @@ impl<'a> Planner<'a> {
                 None,
             );
         }
+    }
+
+    /// Whether an API server that knows the members of cluster.yml alone finds one that works, or will by this plan.
+    fn a_wished_member_works(&self) -> bool {
+        let EtcdSeen::Members(members) = &self.seen.etcd else { return true };
+        let works = |node: &NodeWish| {
+            let peer_url = node.target.peer_url();
+            members.iter().any(|member| member.peer_url == peer_url && member.health == Health::Healthy)
+        };
+        self.wish.etcd.is_external()
+            || !self.joined.is_empty()
+            || !self.etcd_heals.is_empty()
+            || self.with_role(Role::Etcd).any(|(_, node)| works(node))
     }
 
     /// Changes one node: API server, wait, then the two that talk to it, wait.

@@ -584,7 +584,7 @@ impl<'a> Planner<'a> {
     }
 
     /// All nodes whose members can be asked, those out of sight too, since they count: those that will answer
-    /// first, `except` behind its like.
+    /// first, `except` behind its like. While etcd says nothing of its members, whoever has data of one may be one.
     fn via(&self, members: &[MemberSeen], except: Option<&NodeName>) -> Vec<NodeName> {
         let mut nodes: Vec<(bool, bool, bool, NodeName)> = self
             .seen
@@ -594,7 +594,8 @@ impl<'a> Planner<'a> {
                 let peer = self.peer_url(name)?;
                 let member = members.iter().find(|member| member.peer_url == peer);
                 let is_etcd = self.wish.nodes.get(name).is_some_and(|node| node.has(Role::Etcd));
-                (member.is_some() || is_etcd).then(|| {
+                let may_be_one = || members.is_empty() && self.may_hold_a_member(name);
+                (member.is_some() || is_etcd || may_be_one()).then(|| {
                     let healthy = member.is_some_and(|member| member.health == Health::Healthy);
                     (!self.is_in_sight(name), Some(name) == except, !healthy, name.clone())
                 })
@@ -602,6 +603,17 @@ impl<'a> Planner<'a> {
             .collect();
         nodes.sort();
         nodes.into_iter().map(|(_, _, _, name)| name).collect()
+    }
+
+    /// Whether a node has etcd's data, or had etcd when it was last seen.
+    fn may_hold_a_member(&self, name: &NodeName) -> bool {
+        match self.facts(name) {
+            Some(facts) => facts.etcd_data == EtcdData::Present,
+            None => {
+                let last = self.seen.ledger.nodes.get(name);
+                last.is_some_and(|last| last.roles.contains(&Role::Etcd))
+            }
+        }
     }
 
     /// The peer address of a node of cluster.yml or of the ledger.
