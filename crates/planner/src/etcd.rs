@@ -607,13 +607,11 @@ impl<'a> Planner<'a> {
 
     /// Whether a node has etcd's data, or had etcd when it was last seen.
     fn may_hold_a_member(&self, name: &NodeName) -> bool {
-        match self.facts(name) {
-            Some(facts) => facts.etcd_data == EtcdData::Present,
-            None => {
-                let last = self.seen.ledger.nodes.get(name);
-                last.is_some_and(|last| last.roles.contains(&Role::Etcd))
-            }
+        if let Some(facts) = self.facts(name) {
+            return facts.etcd_data == EtcdData::Present;
         }
+        let last = self.seen.ledger.nodes.get(name);
+        last.is_some_and(|last| last.roles.contains(&Role::Etcd))
     }
 
     /// The peer address of a node of cluster.yml or of the ledger.
