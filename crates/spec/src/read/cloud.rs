@@ -85,6 +85,10 @@ fn name(spec: &CloudProviderSpec, view: View<'_, '_>, reports: &mut Reports<'_>)
     }
 }
 
+/// What Kubernetes' provider for azure needs to find the node, and the instance could tell.
+const OF_THE_INSTANCE: [&str; 5] =
+    ["resourceGroup", "location", "vnetName", "subnetName", "securityGroupName"];
+
 fn check(spec: &CloudProviderSpec, view: View<'_, '_>, reports: &mut Reports<'_>) {
     for ((section, name), _) in SETTINGS.into_iter().zip(given_settings(spec)).filter(|(_, given)| *given) {
         // A section of its own is what `customCloudProvider` stands in the place of.
@@ -130,6 +134,11 @@ fn check(spec: &CloudProviderSpec, view: View<'_, '_>, reports: &mut Reports<'_>
             reports
                 .warning(path.key(key), settings.head(), format!("`{section}` has no `{key}`"))
                 .help("the cloud will not answer without it");
+        }
+        for key in OF_THE_INSTANCE.iter().filter(|key| is_of(spec, "azure") && settings.text(key).is_none()) {
+            reports
+                .warning(path.key(key), settings.head(), format!("`{section}` has no `{key}`"))
+                .help("a script in RKE's images asked the instance for it, windlass does not: write it");
         }
     }
 }
