@@ -319,7 +319,7 @@ impl<'a> Planner<'a> {
         self.wish.nodes.iter().any(is_hidden)
     }
 
-    /// Whether a cluster that lives may have API servers out of sight, and none of these in sight tells of which version
+    /// Whether a cluster that may live may have API servers out of sight, and none of these in sight tells of which version
     /// they are: no kubelet is newer than they are, and no API server is brought to another version while one is away.
     pub(crate) fn hides_its_version(&self, who_tells: &[Component]) -> bool {
         let tells = |facts: &NodeFacts| {
@@ -327,7 +327,7 @@ impl<'a> Planner<'a> {
             seen.any(|seen| seen.spec.version.is_some())
         };
         self.rules.version_order
-            && self.seen.ledger.born == Birth::Born
+            && self.may_live()
             && self.an_api_server_is_hidden()
             && !self.seen.nodes.values().filter_map(NodeSeen::facts).any(tells)
     }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use windlass_model::{
-    Action, Because, Birth, Blueprint, CertName, Component, Content, EtcdSeen, Finding, FindingKind, Gate,
-    Guard, ImageRef, Intent, Inventory, KubeSeen, LedgerChange, NodeFacts, NodeName, NodeObject, NodeSeen,
-    NodeWish, Planning, Readiness, Reason, RestartWhen, Role, Scheduling, SpecPath, StepId,
+    Action, Because, Birth, Blueprint, CertName, Component, Content, EtcdData, EtcdSeen, Finding,
+    FindingKind, Gate, Guard, ImageRef, Intent, Inventory, KubeSeen, LedgerChange, NodeFacts, NodeName,
+    NodeObject, NodeSeen, NodeWish, Planning, Readiness, Reason, RestartWhen, Role, Scheduling, SpecPath,
+    StepId,
 };
 
 use crate::builder::{PlanBuilder, StepHandle};
@@ -220,6 +221,15 @@ impl<'a> Planner<'a> {
     /// Whether the cluster is seen to live: etcd answers, or an API server does.
     pub(crate) fn is_seen_to_live(&self) -> bool {
         self.seen.etcd != EtcdSeen::Silent || (self.wish.etcd.is_external() && self.kube_answers())
+    }
+
+    /// Whether the cluster may live, though the ledger does not know yet that it was born, as the run was cut off that
+    /// would have noted it.
+    pub(crate) fn may_live(&self) -> bool {
+        let mut facts = self.seen.nodes.values().filter_map(NodeSeen::facts);
+        self.seen.ledger.born == Birth::Born
+            || self.is_seen_to_live()
+            || facts.any(|facts| facts.etcd_data == EtcdData::Present)
     }
 
     pub(crate) fn kube_answers(&self) -> bool {

@@ -185,15 +185,7 @@ impl Planner<'_> {
 
     /// What the cluster was founded on stays as it is.
     fn refuse_new_foundation(&mut self) {
-        let lives = self.seen.ledger.born == Birth::Born
-            || self.is_seen_to_live()
-            || self
-                .seen
-                .nodes
-                .values()
-                .filter_map(NodeSeen::facts)
-                .any(|facts| facts.etcd_data == EtcdData::Present);
-        let Some(was) = self.seen.ledger.foundation.clone().filter(|_| lives) else {
+        let Some(was) = self.seen.ledger.foundation.clone().filter(|_| self.may_live()) else {
             return;
         };
         for ((fact, from), (_, to)) in was.facts().into_iter().zip(self.wish.foundation.facts()) {
