@@ -14,6 +14,8 @@ use crate::link::{Link, quoted};
 
 /// One line a fact: a word, a blank, and the rest. As few processes as can be: it runs at every look.
 ///
+/// What listens, `ss` is asked for, as the files tell of every connection that a machine may have; it is not everywhere.
+///
 /// A module is loadable where the kernel takes any, the machine is none that lives in a user namespace or lacks
 /// `CAP_SYS_MODULE` (16) from its first process on, and modprobe would insert it, and not do something else in its place.
 const SCRIPT: &str = r#"
@@ -23,15 +25,15 @@ one hostname /proc/sys/kernel/hostname
 one machine /etc/machine-id
 one kernel /proc/sys/kernel/osrelease
 test -s /run/systemd/resolve/resolv.conf && echo resolved
-echo "arch $(uname -m)"
 s=; while read -r f _; do case $f in Filename*) ;; *) s=on;; esac; done < /proc/swaps; echo "swap $s"
-cd /proc/sys && grep -s '' net/bridge/bridge-nf-call-iptables net/bridge/bridge-nf-call-ip6tables net/ipv4/ip_forward \
+cd /sys/module && printf 'module %s\n' *
+read -r _ _ r _ < /proc/version
+cd /proc/sys && grep -sE '^-?[0-9]+$|/(br_netfilter|overlay|ip_tables|nf_conntrack|vxlan|ip_vs)\.ko' \
+  net/bridge/bridge-nf-call-iptables net/bridge/bridge-nf-call-ip6tables net/ipv4/ip_forward \
   net/ipv6/conf/all/forwarding net/ipv4/conf/all/rp_filter vm/overcommit_memory vm/panic_on_oom kernel/panic \
   kernel/panic_on_oops kernel/keys/root_maxkeys kernel/keys/root_maxbytes fs/inotify/max_user_instances \
-  fs/inotify/max_user_watches
-cd /sys/module && for m in *; do echo "module $m"; done
-read -r _ _ r _ < /proc/version
-cat "/lib/modules/$r/modules.builtin" 2> /dev/null | grep -E '/(br_netfilter|overlay|ip_tables|nf_conntrack|vxlan|ip_vs)\.ko'
+  fs/inotify/max_user_watches "/lib/modules/$r/modules.builtin"
+ss -Hltn 2> /dev/null || grep -sE '^ *[0-9]+: [0-9A-F]+:[0-9A-F]{4} 0+:0000 0A ' /proc/net/tcp /proc/net/tcp6
 b=br_netfilter
 [ -d /sys/module/$b ] || {
   read -r d 2> /dev/null < /proc/sys/kernel/modules_disabled; read -r _ _ n < /proc/self/uid_map
@@ -39,16 +41,15 @@ b=br_netfilter
   [ "$d" != 1 ] && [ "$n" = 4294967295 ] && [ $((0x${c:-0} >> 16 & 1)) = 1 ] &&
     modprobe -D $b 2> /dev/null | grep -q "^insmod .*/$b\.ko" && echo "loadable $b"
 }
-grep -hE '^ *[0-9]+: [0-9A-F]+:[0-9A-F]{4} 0+:0000 0A ' /proc/net/tcp /proc/net/tcp6 2> /dev/null
 if command -v ip > /dev/null; then ip -o addr; else for a in $(hostname -I); do echo "- - inet $a"; done; fi
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo "cgroup 2"; elif [ -d /sys/fs/cgroup ]; then echo "cgroup 1"; fi
 stat -f -c 'free %a %S %n' "$@" 2> /dev/null
 "#;
 
 /// The time, first and last: halfway between them is halfway of the whole, however long it takes.
-const CLOCK: &str = r#"
-n=$(date +%s.%N); case $n in *N) n=$(date +%s);; esac; echo "clock $n"
-"#;
+const CLOCK: &str = "
+date '+clock %s.%N'
+";
 
 /// Tells of a place that cannot be reached. Who is refused has reached it: nobody listens there yet.
 const MEET: &str = r#"
@@ -149,6 +150,8 @@ impl Told {
 fn report(told: &str, info: &SystemInfo, now: u64) -> HostReport {
     let mut report = HostReport {
         docker: info.server_version.clone().unwrap_or_default(),
+        // As `uname -m` would say it (https://github.com/moby/moby/blob/v20.10.24/pkg/platform/architecture_unix.go).
+        architecture: info.architecture.clone().unwrap_or_default(),
         memory: info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()),
         program: std::env::consts::ARCH.to_owned(),
         ..HostReport::default()
@@ -160,7 +163,6 @@ fn report(told: &str, info: &SystemInfo, now: u64) -> HostReport {
             "hostname" => rest.clone_into(&mut report.hostname),
             "machine" => rest.clone_into(&mut report.machine_id),
             "kernel" => rest.clone_into(&mut report.kernel),
-            "arch" => rest.clone_into(&mut report.architecture),
             "swap" => report.swap = if rest == "on" { Swap::On } else { Swap::Off },
             "cgroup" => report.cgroup = rest.parse().ok(),
             "loadable" if MODULES.contains(&rest) => drop(report.loadable.insert(Arc::from(rest))),
@@ -185,33 +187,34 @@ fn unreached(rest: &str) -> Option<(Meeting, Arc<str>)> {
     Some((Meeting { address, port }, Arc::from(words.next()?)))
 }
 
-/// Lines of other programs: settings of the kernel, what listens, addresses, and modules that are built in.
+/// Lines of other programs: addresses, and what files of the kernel say.
 fn understand_foreign(line: &str, report: &mut HostReport) {
-    // net/ipv4/ip_forward:1
-    if let Some((path, value)) = line.split_once(':')
-        && ["net/", "vm/", "kernel/", "fs/"].iter().any(|tree| path.starts_with(tree))
-    {
-        let value = value.replace('\t', " ");
-        report.sysctls.insert(path.replace('/', ".").into(), value.into());
-        return;
-    }
     let words: Vec<&str> = line.split_whitespace().collect();
     match words.as_slice() {
-        // kernel/net/bridge/br_netfilter.ko
-        [path] => {
-            let name = path.rsplit('/').next().and_then(|file| file.strip_suffix(".ko"));
-            report.modules.extend(name.filter(|name| MODULES.contains(name)).map(Arc::from));
-        }
-        // 0: 00000000:0016 00000000:0000 0A …
-        [_, local, _, "0A", ..] => {
-            let port = local.rsplit_once(':').and_then(|(_, port)| u16::from_str_radix(port, 16).ok());
-            report.listening.extend(port);
-        }
         // 2: eth0    inet 10.0.0.1/24 brd …
         [_, _, "inet" | "inet6", place, ..] => {
             report.addresses.extend(address(place.split('/').next().unwrap_or(place)));
+            return;
+        }
+        // LISTEN 0      4096             [::]:22             [::]:*
+        ["LISTEN", _, _, local, ..] => {
+            report.listening.extend(local.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok()));
+            return;
         }
         _ => {}
+    }
+    let Some((file, said)) = line.split_once(':') else { return };
+    if file.starts_with("/proc/net/") {
+        // /proc/net/tcp:   0: 00000000:0016 00000000:0000 0A …
+        let local = said.split_whitespace().nth(1).and_then(|local| local.rsplit_once(':'));
+        report.listening.extend(local.and_then(|(_, port)| u16::from_str_radix(port, 16).ok()));
+    } else if file.starts_with('/') {
+        // /lib/modules/6.1.0-18-amd64/modules.builtin:kernel/net/bridge/br_netfilter.ko
+        let name = said.rsplit('/').next().and_then(|file| file.strip_suffix(".ko"));
+        report.modules.extend(name.filter(|name| MODULES.contains(name)).map(Arc::from));
+    } else {
+        // net/ipv4/ip_forward:1
+        report.sysctls.insert(file.replace('/', ".").into(), said.into());
     }
 }
 
@@ -222,7 +225,7 @@ fn free(rest: &str) -> Option<(FilePath, u64)> {
     Some((FilePath::from(words.next()?), blocks.saturating_mul(size)))
 }
 
-/// `1700000060.123456789` in milliseconds.
+/// `1700000060.123456789` in milliseconds; `1700000060.N` where `date` knows no nanoseconds.
 fn milliseconds_of(text: &str) -> Option<i64> {
     let (seconds, rest) = text.split_once('.').unwrap_or((text, "0"));
     let thousandths: i64 = rest.get(..3).unwrap_or("0").parse().ok()?;
@@ -249,17 +252,17 @@ mod tests {
 hostname node-1
 machine 0123456789abcdef
 kernel 6.1.0-18-amd64
-arch x86_64
 resolved
 swap on
 net/ipv4/ip_forward:1
 module overlay
 module snd
 loadable ip_vs
-kernel/net/bridge/br_netfilter.ko
-   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 19563 1
-   1: 00000000000000000000000000000000:192B 00000000000000000000000000000000:0000 0A 00000000:00000000
-   1: 00000000000000000000000000000000:0016 00000000000000000000000000000000:0000 0A 00000000:00000000
+/lib/modules/6.1.0-18-amd64/modules.builtin:kernel/net/bridge/br_netfilter.ko
+LISTEN 0      4096            [::]:2380            [::]:*
+/proc/net/tcp:   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 19563 1
+/proc/net/tcp6:   1: 00000000000000000000000000000000:192B 00000000000000000000000000000000:0000 0A 00000000:00000000
+/proc/net/tcp6:   1: 00000000000000000000000000000000:0016 00000000000000000000000000000000:0000 0A 00000000:00000000
 1: lo    inet 127.0.0.1/8 scope host lo
 2: eth0    inet 10.0.0.1/24 brd 10.0.0.255 scope global eth0
 2: eth0    inet6 fe80::1/64 scope link
@@ -276,6 +279,7 @@ clock 1700000062.123456789
         let info = SystemInfo {
             server_version: Some("20.10.24".to_owned()),
             mem_total: Some(4_096),
+            architecture: Some("x86_64".to_owned()),
             ..SystemInfo::default()
         };
         let report = report(TOLD, &info, 1_700_000_000_000);
@@ -288,7 +292,7 @@ clock 1700000062.123456789
             docker: "20.10.24".to_owned(),
             clock_ahead_seconds: 60,
             addresses: ["10.0.0.1", "fd00::1"].map(|text| text.parse().unwrap()).into(),
-            listening: [22, 6443].into(),
+            listening: [22, 2380, 6443].into(),
             swap: Swap::On,
             sysctls: [("net.ipv4.ip_forward".into(), "1".into())].into(),
             modules: ["br_netfilter".into(), "overlay".into()].into(),
@@ -299,6 +303,16 @@ clock 1700000062.123456789
             unreached: [(meeting("10.0.0.9", 2380), "No route to host".into())].into(),
         };
         assert_eq!(report, wanted);
+    }
+
+    #[test]
+    fn a_clock_without_nanoseconds_is_read_to_the_second() {
+        for (told, wanted) in [("1700000060.9", 1_700_000_060_000), ("1700000060.9871", 1_700_000_060_987)] {
+            assert_eq!(milliseconds_of(told), Some(wanted));
+        }
+        for told in ["1700000060.N", "1700000060.%N", "1700000060."] {
+            assert_eq!(milliseconds_of(told), Some(1_700_000_060_000), "{told}");
+        }
     }
 
     fn meeting(address: &str, port: u16) -> Meeting {
@@ -320,14 +334,17 @@ clock 1700000062.123456789
             &NodeName::from("n"),
             &LookScope { etcd_data: "/nowhere/x".into(), ..LookScope::default() },
         );
-        let output = Command::new("sh").arg("-c").arg(script).output().unwrap();
-        let told = Told { text: String::from_utf8(output.stdout).unwrap(), when: milliseconds() };
-        let report = told.report(&SystemInfo::default());
-        assert!(output.status.success());
-        assert_eq!(report.architecture, std::env::consts::ARCH);
-        assert!(!report.hostname.is_empty() && !report.kernel.is_empty());
-        assert!(!report.addresses.is_empty() || report.listening.is_empty());
-        assert!(report.free.contains_key("/") && !report.free.contains_key("/nowhere"));
-        assert!(report.clock_ahead_seconds.abs() < 5);
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        for missing in ["", "ss() { false; }"] {
+            let output = Command::new("sh").arg("-c").arg(format!("{missing}\n{script}")).output().unwrap();
+            let told = Told { text: String::from_utf8(output.stdout).unwrap(), when: milliseconds() };
+            let report = told.report(&SystemInfo::default());
+            assert!(output.status.success());
+            assert!(!report.hostname.is_empty() && !report.kernel.is_empty());
+            assert!(report.sysctls.contains_key("net.ipv4.ip_forward"), "{:?}", report.sysctls);
+            assert!(report.listening.contains(&listener.local_addr().unwrap().port()), "{missing}");
+            assert!(report.free.contains_key("/") && !report.free.contains_key("/nowhere"));
+            assert!(report.clock_ahead_seconds.abs() < 5);
+        }
     }
 }
