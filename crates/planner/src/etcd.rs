@@ -32,8 +32,6 @@ enum Need {
     Up,
     /// Its container runs and does no good.
     Mend,
-    /// It holds data of a member that is no more, and its own member has never started.
-    Fresh,
     /// Its member cannot come back and must be replaced by a new one.
     Replaced(Reason),
     /// It has no member.
@@ -131,19 +129,11 @@ impl<'a> Planner<'a> {
         let by_need = |wanted: fn(&Need) -> bool| -> Vec<(&'a NodeName, &'a NodeWish)> {
             wished.iter().filter(|(name, _)| needs.get(name).is_some_and(wanted)).copied().collect()
         };
-        for (name, _) in by_need(|need| matches!(need, Need::Mend | Need::Fresh)) {
+        for (name, _) in by_need(|need| *need == Need::Mend) {
             let guards = self.majority_guard(name);
-            let fresh = needs.get(name) == Some(&Need::Fresh);
             let birth = birth_arguments("existing", &list);
-            let (first, step) = if fresh {
-                let cleared = self.clear_member(name, &Reason::DataOfFormerMember);
-                let run = self.run_etcd(name, birth, Reason::DataOfFormerMember);
-                self.builder.after_all(run, cleared, Because::Needs);
-                (self.first_of(name, cleared, run), run)
-            } else {
-                let Some(step) = self.disturb(name, Component::Etcd, birth, guards) else { continue };
-                (self.handed_over.get(name).copied().unwrap_or(step), step)
-            };
+            let Some(step) = self.disturb(name, Component::Etcd, birth, guards) else { continue };
+            let first = self.handed_over.get(name).copied().unwrap_or(step);
             let wait = self.await_container(name, Component::Etcd, Some(step));
             lanes.add(&mut self.builder, first, wait);
             self.etcd_heals.push(wait);
@@ -197,10 +187,7 @@ impl<'a> Planner<'a> {
         for (name, node) in &wished {
             if let Some(member) = of(node)
                 && member.vote == Vote::Learner
-                && matches!(
-                    needs.get(name),
-                    Some(Need::Nothing | Need::Up | Need::Time | Need::Mend | Need::Fresh)
-                )
+                && matches!(needs.get(name), Some(Need::Nothing | Need::Up | Need::Time | Need::Mend))
             {
                 let promote = self.promote(name, node, members);
                 self.builder.after_all(promote, heals.clone(), Because::Needs);
@@ -254,9 +241,6 @@ impl<'a> Planner<'a> {
         let has_data = facts.etcd_data == EtcdData::Present;
         let state = facts.containers.get(Component::Etcd.as_str()).map(|container| container.state);
         let running = matches!(state, Some(ContainerState::Running));
-        if !member.has_started() && has_data && !running {
-            return Need::Fresh;
-        }
         // A member that answers has its data, wherever that is.
         if member.has_started() && !has_data && member.health != Health::Healthy {
             return Need::Replaced(Reason::MemberLostData);
@@ -269,7 +253,11 @@ impl<'a> Planner<'a> {
             // etcd itself knows better than one question to its container.
             Condition::Sick(_) if running && member.health == Health::Healthy => Need::Time,
             Condition::Absent | Condition::Down(_) => Need::Up,
-            Condition::Sick(_) if state == Some(ContainerState::Crashing) && member.has_started() => {
+            // Data of a member that etcd has not heard of yet may be its own, or of a former one: that one ends again and
+            // again, as its peers know that it was removed.
+            Condition::Sick(_)
+                if state == Some(ContainerState::Crashing) && (member.has_started() || has_data) =>
+            {
                 if self.another_member_runs_as_wished(name, members) {
                     Need::Replaced(Reason::MemberDead)
                 } else {
