@@ -330,13 +330,17 @@ impl World {
         if !before.etcd_serves || !marks.etcd_serves {
             return;
         }
+        // What has come to serve just now did not when a guard looked.
+        let has_stood = |since: &u64| self.now >= since + FRESH;
+        let mut taken = marks.unavailable_apis.difference(&before.unavailable_apis);
         let limit = self.run.rules.max_unavailable_controlplane;
         if marks.unavailable_apis.len() > before.unavailable_apis.len()
             && marks.unavailable_apis.len() > limit
+            && taken.any(|machine| before.serving_apis.get(machine).is_none_or(has_stood))
         {
             let names = self.names_of(&marks.unavailable_apis);
             self.violate(ViolationKind::ApiServers, format!("unavailable API servers over {limit}: {names}"));
-        } else if !before.serving_apis.is_empty()
+        } else if before.serving_apis.values().any(has_stood)
             && marks.serving_apis.is_empty()
             && self.wished_apis_seen() > 1
         {

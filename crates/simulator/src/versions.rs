@@ -2,6 +2,8 @@
 //!
 //! Source: <https://kubernetes.io/releases/version-skew-policy/>.
 
+use std::collections::BTreeSet;
+
 use windlass_model::{Component, ContainerName, KubernetesVersion};
 
 use crate::invariants::ViolationKind;
@@ -16,10 +18,10 @@ impl World {
         let kind = self.nodes[machine].containers.get(name).and_then(|container| container.kind);
         let (Some(kind), Some(started)) = (kind, version_of(machine, name.as_str())) else { return };
         let api = Component::KubeApiserver.as_str();
-        let beside = match kind {
+        let beside: BTreeSet<usize> = match kind {
             // It may talk with any of them, or is one of them.
             Component::Kubelet | Component::KubeProxy | Component::KubeApiserver => {
-                self.view.marks.serving_apis.clone()
+                self.view.marks.serving_apis.keys().copied().collect()
             }
             // It talks with that of its own node.
             Component::KubeControllerManager | Component::KubeScheduler => [machine].into(),

@@ -79,8 +79,8 @@ pub(crate) struct Marks {
     pub(crate) unavailable_workers: BTreeSet<usize>,
     /// Machines of the rules whose API server has served once and does not.
     pub(crate) unavailable_apis: BTreeSet<usize>,
-    /// Machines whose API server serves.
-    pub(crate) serving_apis: BTreeSet<usize>,
+    /// Machines whose API server serves, and since when.
+    pub(crate) serving_apis: BTreeMap<usize, u64>,
     /// Whether any etcd serves: while none does, no API server does, through no fault of its own.
     pub(crate) etcd_serves: bool,
 }
@@ -276,7 +276,9 @@ impl World {
             || (is_external && self.external_etcd == Service::Up);
         // One that is cut off from the others still serves its own machine, and says of itself that it is well.
         let serves = |machine: &usize| self.view.nodes[*machine].api.is_some();
-        let serving_apis: BTreeSet<usize> = (0..self.nodes.len()).filter(serves).collect();
+        let since = |machine| self.view.marks.serving_apis.get(&machine).copied().unwrap_or(self.now);
+        let serving_apis: BTreeMap<usize, u64> =
+            (0..self.nodes.len()).filter(serves).map(|machine| (machine, since(machine))).collect();
         let workers: BTreeSet<usize> =
             self.run.rules.workers.iter().filter_map(|node| self.machine_of(node)).collect();
         let controlplanes: BTreeSet<usize> =
@@ -291,7 +293,7 @@ impl World {
         // Who has never been of use cannot become unavailable: a first start disturbs nobody.
         let of_use = available.iter().filter(|machine| self.view.nodes[**machine].registered.is_some());
         self.run.workers_seen.extend(of_use);
-        self.run.apis_seen.extend(&serving_apis);
+        self.run.apis_seen.extend(serving_apis.keys());
         Marks {
             quorate: self
                 .view
@@ -310,7 +312,7 @@ impl World {
                 .collect(),
             unavailable_apis: controlplanes
                 .into_iter()
-                .filter(|machine| !serving_apis.contains(machine) && self.run.apis_seen.contains(machine))
+                .filter(|machine| !serving_apis.contains_key(machine) && self.run.apis_seen.contains(machine))
                 .collect(),
             serving_apis,
             etcd_serves,
