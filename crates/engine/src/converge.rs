@@ -192,7 +192,7 @@ struct Progress {
 
 impl Progress {
     fn note(&mut self, plan: &Plan, report: &Report) {
-        let is_same = self.last.as_ref() == Some(plan);
+        let is_same = self.last.as_ref().is_some_and(|last| plan.repeats(last));
         self.in_a_row = if is_same { self.in_a_row + 1 } else { 1 };
         self.changed = plan
             .steps
@@ -205,6 +205,7 @@ impl Progress {
 
     /// Whether carrying out this plan would only repeat what did not help.
     fn stands_still(&self, plan: &Plan, same_plan: u32) -> bool {
-        self.last.as_ref() == Some(plan) && (!self.changed || self.in_a_row >= same_plan)
+        self.last.as_ref().is_some_and(|last| plan.repeats(last))
+            && (!self.changed || self.in_a_row >= same_plan)
     }
 }

@@ -300,6 +300,27 @@ impl Plan {
         self.steps.is_empty()
     }
 
+    /// Whether it says what an earlier plan said, but for the moment in the names under which data is kept aside.
+    pub fn repeats(&self, earlier: &Self) -> bool {
+        let is_same = |(one, other): (&Step, &Step)| {
+            one == other
+                || match (&one.action, &other.action) {
+                    (
+                        Action::MoveAside { node, path, to: _ },
+                        Action::MoveAside { node: earlier_node, path: earlier_path, to: _ },
+                    ) => {
+                        (node, path) == (earlier_node, earlier_path)
+                            && (&one.id, &one.reasons, &one.origins)
+                                == (&other.id, &other.reasons, &other.origins)
+                    }
+                    _ => false,
+                }
+        };
+        self.edges == earlier.edges
+            && self.steps.len() == earlier.steps.len()
+            && self.steps.iter().zip(&earlier.steps).all(is_same)
+    }
+
     /// The step of this address.
     pub fn step(&self, id: &str) -> Option<&Step> {
         self.steps.iter().find(|step| step.id.as_str() == id)

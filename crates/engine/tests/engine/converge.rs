@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use windlass_engine::{Conclusion, End, Interrupt, Options, Recover, converge, observe_and_plan};
-use windlass_model::{Finding, FindingKind, Inventory, Plan, Planning};
+use windlass_model::{Action, Finding, FindingKind, Inventory, Plan, Planning};
 
 use crate::fake::{Fake, Fault, assert_frozen, assignment, lasting, told};
 use crate::plans::{alone, plan, pull, run, wait};
@@ -72,6 +72,19 @@ async fn waiting_is_no_progress() {
     fake.world().containers.insert(("node-1".into(), "etcd".into()), crate::plans::running("1"));
     let conclusion = conclude(&fake, |_| steps(alone("a", wait(1, 5)))).await;
     assert_eq!(ended(&conclusion), (End::StoodStill, 2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_that_tells_another_time_alone_is_the_same() {
+    let fake = Fake::new();
+    let round = AtomicU32::new(0);
+    let conclusion = conclude(&fake, |_| {
+        let to = format!("/b/{}", round.fetch_add(1, Ordering::Relaxed));
+        let action = Action::MoveAside { node: "node-1".into(), path: "/a".into(), to: to.as_str().into() };
+        steps(alone("a", action))
+    })
+    .await;
+    assert_eq!(ended(&conclusion), (End::StoodStill, 4, 3));
 }
 
 #[tokio::test(start_paused = true)]
