@@ -240,7 +240,6 @@ impl<'a> Planner<'a> {
         };
         let has_data = facts.etcd_data == EtcdData::Present;
         let state = facts.containers.get(Component::Etcd.as_str()).map(|container| container.state);
-        let running = matches!(state, Some(ContainerState::Running));
         // A member that answers has its data, wherever that is.
         if member.has_started() && !has_data && member.health != Health::Healthy {
             return Need::Replaced(Reason::MemberLostData);
@@ -250,8 +249,13 @@ impl<'a> Planner<'a> {
             Condition::Good | Condition::Reload { .. } | Condition::Settling | Condition::Waiting => {
                 Need::Time
             }
-            // etcd itself knows better than one question to its container.
-            Condition::Sick(_) if running && member.health == Health::Healthy => Need::Time,
+            // etcd itself knows better than one question to its container, and is asked later.
+            Condition::Sick(_)
+                if matches!(state, Some(ContainerState::Running | ContainerState::Crashing))
+                    && member.health == Health::Healthy =>
+            {
+                Need::Time
+            }
             Condition::Absent | Condition::Down(_) => Need::Up,
             // Data of a member that etcd has not heard of yet may be its own, or of a former one: that one ends again and
             // again, as its peers know that it was removed.
