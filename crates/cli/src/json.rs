@@ -285,7 +285,7 @@ fn guards(guards: &[Guard]) -> Vec<Value> {
         .map(|guard| match guard {
             Guard::EtcdMajorityWithout { node, via: _ } => json!({"etcd_majority_without": node}),
             Guard::ApiServersBeside { node, .. } => json!({"api_servers_beside": node}),
-            Guard::Window { node: _, among, limit } => {
+            Guard::Window { node: _, among, new: _, limit } => {
                 json!({"window": {"limit": limit, "among": among.len()}})
             }
         })

@@ -111,7 +111,9 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
                 Guard::ApiServersBeside { node, others, limit } => {
                     self.api_servers_beside(node, others, *limit, &disturbed).await
                 }
-                Guard::Window { node, among, limit } => self.window(node, among, *limit, &disturbed).await,
+                Guard::Window { node, among, new, limit } => {
+                    self.window(node, (among, new), *limit, &disturbed).await
+                }
             };
             match verdict {
                 Verdict::Holds => {}
@@ -207,7 +209,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
     async fn window(
         &self,
         node: &NodeName,
-        among: &BTreeSet<NodeName>,
+        (among, new): (&BTreeSet<NodeName>, &BTreeSet<NodeName>),
         limit: usize,
         disturbed: &Disturbed,
     ) -> Verdict {
@@ -224,11 +226,9 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
                     objects.get(node).is_some_and(is_available)
                         && !disturbed.contains(&(Kind::Node, node.clone()))
                 };
-                // A node without an object has never been there for anybody.
-                let missing = among
-                    .iter()
-                    .filter(|other| *other != node && objects.contains_key(*other) && !available(other))
-                    .count();
+                let counts = |other: &NodeName| objects.contains_key(other) || !new.contains(other);
+                let missing =
+                    among.iter().filter(|other| *other != node && counts(other) && !available(other)).count();
                 // What this run took down there may stand again: only its object tells what there is to lose.
                 let has_left = !objects.get(node).is_some_and(is_available);
                 if missing < limit || has_left || self.is_broken(node).await {

@@ -311,6 +311,8 @@ pub enum Guard {
         node: NodeName,
         /// The nodes that share the limit.
         among: Arc<BTreeSet<NodeName>>,
+        /// Those of them that have never been there: without an object they are missed by nobody.
+        new: Arc<BTreeSet<NodeName>>,
         /// How many of them may be unavailable at once.
         limit: usize,
     },

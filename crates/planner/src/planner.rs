@@ -77,6 +77,8 @@ pub(crate) struct Planner<'a> {
     pub(crate) api_up: BTreeMap<&'a NodeName, StepHandle>,
     /// All workers of the wish: those that share the limit.
     pub(crate) workers: Arc<BTreeSet<NodeName>>,
+    /// Those of them that have never been of use, as far as anybody can tell.
+    pub(crate) new_workers: Arc<BTreeSet<NodeName>>,
     /// Whether changes of healthy members, or of the control plane, are held back.
     pub(crate) etcd_held: bool,
     pub(crate) control_plane_held: bool,
@@ -140,6 +142,7 @@ impl<'a> Planner<'a> {
             left_over_removals: BTreeMap::new(),
             reloads: Vec::new(),
             workers: Arc::new(wish.with_role(Role::Worker).map(|(name, _)| name.clone()).collect()),
+            new_workers: Arc::new(new_workers(wish, seen)),
         }
     }
 
@@ -446,6 +449,7 @@ impl<'a> Planner<'a> {
         (self.rules.window && self.workers.contains(node)).then(|| Guard::Window {
             node: node.clone(),
             among: self.workers.clone(),
+            new: self.new_workers.clone(),
             limit: self.wish.rollout.max_unavailable_worker.of(self.workers.len()),
         })
     }
@@ -464,6 +468,18 @@ impl<'a> Planner<'a> {
             limit,
         })
     }
+}
+
+/// The workers that Kubernetes does not know and has never known, as far as anybody can tell.
+fn new_workers(wish: &Blueprint, seen: &Inventory) -> BTreeSet<NodeName> {
+    let is_new = |name: &NodeName| match &seen.kube {
+        KubeSeen::Nodes(objects) if objects.contains_key(name) => false,
+        kube => match seen.nodes.get(name).and_then(NodeSeen::facts) {
+            Some(facts) => !facts.containers.contains_key(Component::Kubelet.as_str()),
+            None => *kube != KubeSeen::Silent || !seen.ledger.nodes.contains_key(name),
+        },
+    };
+    wish.with_role(Role::Worker).map(|(name, _)| name).filter(|name| is_new(name)).cloned().collect()
 }
 
 pub(crate) fn find(conditions: &[(Component, Condition)], component: Component) -> Option<&Condition> {

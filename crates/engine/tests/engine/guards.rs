@@ -116,7 +116,7 @@ async fn another_api_server_works() {
 }
 
 fn window(number: u8, limit: usize) -> Guard {
-    Guard::Window { node: node(number), among: Arc::new(nodes(1..=3)), limit }
+    Guard::Window { node: node(number), among: Arc::new(nodes(1..=3)), new: Arc::default(), limit }
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,7 +139,13 @@ async fn no_more_nodes_are_unavailable_than_the_limit_allows() {
     let gone = world(&|world| {
         world.objects.remove(&node(2));
     });
-    assert!(replaced(&gone, vec![window(1, 1)]).await, "who was never there is missed by nobody");
+    assert!(!replaced(&gone, vec![window(1, 1)]).await, "its object was deleted");
+    let beside_a_new_one = |new| {
+        let Guard::Window { node, among, new: _, limit } = window(1, 1) else { unreachable!() };
+        vec![Guard::Window { node, among, new: Arc::new(new), limit }]
+    };
+    assert!(replaced(&gone, beside_a_new_one(nodes(2..=2))).await, "who was never there is missed by nobody");
+    assert!(!replaced(&world(&not_ready(2)), beside_a_new_one(nodes(2..=2))).await, "it has come meanwhile");
     let both = world(&|world| {
         not_ready(1)(world);
         not_ready(3)(world);
