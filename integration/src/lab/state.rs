@@ -7,6 +7,9 @@ use super::{ContainerSeen, FileSeen, Lab, LabError, Node};
 /// Where windlass writes on a node, etcd's data and snapshots apart.
 const KEPT: [&str; 2] = ["/etc/kubernetes", "/var/lib/kubelet/config.json"];
 
+/// The components of which one leads, by a lease in Kubernetes.
+const LED_BY_LEASE: [&str; 2] = [" kube-controller-manager", " kube-scheduler"];
+
 /// The containers of components and the files of all nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabState {
@@ -59,17 +62,23 @@ impl LabState {
     }
 
     /// What is not as it was, in order: `node-1 etcd created`, `node-1 etcd restarted`, `node-1 /etc/… written`.
+    ///
+    /// Who leads by a lease ends when it cannot renew it, as where the machine is busy or the API server beside it is
+    /// replaced, and Docker starts it again: that is Kubernetes' way, and not told.
     pub fn since(&self, before: &Self) -> Vec<String> {
-        let mut told = differences(&before.containers, &self.containers, |old, new| {
+        let mut told = differences(&before.containers, &self.containers, |name, old, new| {
+            let leads = LED_BY_LEASE.iter().any(|component| name.ends_with(component));
             if old.id != new.id {
                 Some("created")
+            } else if leads && new.restarts > old.restarts {
+                None
             } else if (&old.started, &old.state) != (&new.started, &new.state) {
                 Some("restarted")
             } else {
                 (old != new).then_some("changed")
             }
         });
-        told.extend(differences(&before.files, &self.files, |old, new| {
+        told.extend(differences(&before.files, &self.files, |_, old, new| {
             if (&old.modified, old.inode, old.size) == (&new.modified, new.inode, new.size) {
                 (old != new).then_some("changed")
             } else {
@@ -84,12 +93,12 @@ impl LabState {
 fn differences<T>(
     before: &BTreeMap<String, T>,
     after: &BTreeMap<String, T>,
-    between: impl Fn(&T, &T) -> Option<&'static str>,
+    between: impl Fn(&str, &T, &T) -> Option<&'static str>,
 ) -> Vec<String> {
     let gone = before.keys().filter(|name| !after.contains_key(*name)).map(|name| format!("{name} gone"));
     let others = after.iter().filter_map(|(name, new)| match before.get(name) {
         None => Some(format!("{name} new")),
-        Some(old) => between(old, new).map(|how| format!("{name} {how}")),
+        Some(old) => between(name, old, new).map(|how| format!("{name} {how}")),
     });
     gone.chain(others).collect()
 }

@@ -52,20 +52,10 @@ fn each_component_changes_alone(lab: &Lab, windlass: &Windlass, cluster: &mut Cl
         let after = lab.state()?;
         let expected: Vec<String> =
             numbers.iter().map(|number| format!("node-{number} {component} created")).collect();
-        assert_eq!(changes(&after, &before), expected);
+        assert_eq!(after.since(&before), expected);
         assert_one_after_another(&after, component);
     }
     Ok(())
-}
-
-/// What windlass changed. Who loses the lease to lead while the API server beside it or the leader of etcd is replaced
-/// ends, and Docker starts it again: that is Kubernetes' way.
-fn changes(after: &LabState, before: &LabState) -> Vec<String> {
-    let lost_its_lease = |change: &String| {
-        change.ends_with(" kube-scheduler restarted")
-            || change.ends_with(" kube-controller-manager restarted")
-    };
-    after.since(before).into_iter().filter(|change| !lost_its_lease(change)).collect()
 }
 
 /// Does this while the API is asked twenty times a second, and must answer each time; but a member of etcd that ends
@@ -158,7 +148,7 @@ fn a_load_balancer_is_put_in_front(lab: &Lab, windlass: &Windlass, cluster: &mut
 
 /// The components that were created anew, on whatever nodes.
 fn created(after: &LabState, before: &LabState) -> Vec<String> {
-    let changes = changes(after, before);
+    let changes = after.since(before);
     let created = changes.iter().filter_map(|change| change.strip_suffix(" created"));
     let names: BTreeSet<String> =
         created.filter_map(|change| change.split_once(' ')).map(|(_, name)| name.to_owned()).collect();
@@ -167,7 +157,7 @@ fn created(after: &LabState, before: &LabState) -> Vec<String> {
 
 /// The certificates that were written anew, on whatever nodes.
 fn renewed(after: &LabState, before: &LabState) -> BTreeSet<String> {
-    let changes = changes(after, before);
+    let changes = after.since(before);
     let written = changes.iter().filter_map(|change| change.strip_suffix(".pem written"));
     written.filter_map(|path| path.rsplit_once('/')).map(|(_, name)| name.to_owned()).collect()
 }
