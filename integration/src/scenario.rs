@@ -31,6 +31,7 @@
 //! on node-2 docker stop etcd              pause, rm -f, rmi IMAGE, recreate NAME [with ARGUMENT],
 //!                                         run other NAME, copy NAME as OTHER
 //! on node-2 rm PATH                       rm -r DIRECTORY, chmod 0666 PATH, write PATH << … >>, lose etcd data
+//! on node-2 etcdctl member add --learner URL
 //! on node-2 machine swap on               a fact of the machine, in YAML: clock_ahead_seconds 60, listening [6443],
 //!                                         hostname a, machine_id b, free {/: 1000} …
 //! kubectl cordon node-2                   uncordon, label node-2 k=v, label node-2 k-, taint, delete node

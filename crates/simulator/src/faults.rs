@@ -273,6 +273,13 @@ pub enum Mischief {
         /// The machine.
         node: NodeName,
     },
+    /// `etcdctl member add --learner` with this address of its peer.
+    MemberAdded {
+        /// The machine whose member is asked.
+        node: NodeName,
+        /// Where the new member will be.
+        peer_url: String,
+    },
     /// `kubectl cordon`
     Cordoned {
         /// The node.
@@ -570,6 +577,10 @@ impl World {
                 self.files_changed(node);
             }
             Mischief::EtcdDataLost { node } => self.lose_etcd_data(node),
+            Mischief::MemberAdded { node, peer_url } => {
+                // Refused, it changes nothing, as by hand.
+                let _ = self.add_learner(std::slice::from_ref(node), peer_url);
+            }
             Mischief::Cordoned { node } => self.on_object(node, |object| object.cordon = Cordon::ByOther),
             Mischief::Uncordoned { node } => self.on_object(node, |object| object.cordon = Cordon::Open),
             Mischief::Labelled { node, key, value } => self.on_object(node, |object| match value {

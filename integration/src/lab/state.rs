@@ -70,7 +70,7 @@ impl LabState {
             let leads = LED_BY_LEASE.iter().any(|component| name.ends_with(component));
             if old.id != new.id {
                 Some("created")
-            } else if leads && new.restarts > old.restarts {
+            } else if leads && new.restarts > old.restarts && new.state != "exited" {
                 None
             } else if (&old.started, &old.state) != (&new.started, &new.state) {
                 Some("restarted")

@@ -121,6 +121,9 @@ fn by_hand(node: NodeName, command: &str, block: Option<String>) -> Result<Misch
             Mischief::MachineChanged { node, fact: (*fact).to_owned(), value }
         }
         ["lose", "etcd", "data"] => Mischief::EtcdDataLost { node },
+        ["etcdctl", "member", "add", "--learner", peer_url] => {
+            Mischief::MemberAdded { node, peer_url: (*peer_url).to_owned() }
+        }
         _ => return Err("no such thing is done by hand".to_owned()),
     })
 }
