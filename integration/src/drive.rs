@@ -294,7 +294,7 @@ pub(crate) fn told(seen: &Inventory, planning: &Planning) -> String {
         let _ = writeln!(text, "  {} because {}", step.id, step.reasons[0]);
     }
     for finding in &planning.findings {
-        let _ = writeln!(text, "  {} {}: {}", finding.kind, finding.subject, finding.what);
+        let _ = writeln!(text, "  {} {}: {}", finding.weight, finding.about, finding.what());
     }
     let _ = writeln!(text, "seen: {:?}", seen.etcd);
     for (name, node) in &seen.nodes {

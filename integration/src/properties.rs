@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 use fastrand::Rng;
 use windlass_blueprint::Catalog;
 use windlass_engine::End;
-use windlass_model::{Intent, Inventory, NodeName, Planning, Snapshots};
+use windlass_model::{Intent, Inventory, NodeName, Planning, Snapshots, Step, Weight};
 use windlass_planner::{audit, plan};
 use windlass_simulator::{Fault, FaultSchedule, Mischief, SimFleet, World};
 
@@ -247,7 +247,7 @@ impl<'a> Life<'a> {
                         .planning
                         .findings
                         .iter()
-                        .map(|finding| format!("{} {}: {}", finding.kind, finding.subject, finding.what))
+                        .map(|finding| format!("{} {}: {}", finding.weight, finding.about, finding.what()))
                         .collect();
                     let failures: Vec<String> = conclusion
                         .reports
@@ -373,10 +373,8 @@ impl<'a> Life<'a> {
                 ));
             }
             if let Ended::Concluded(conclusion) = ended {
-                let seen_by_hand = conclusion.reports.len() > 1;
-                if seen_by_hand {
-                    self.deeds.push(format!("{} rounds", conclusion.reports.len()));
-                }
+                self.deeds.push(format!("{} rounds", conclusion.reports.len()));
+                announced(&plans, &conclusion.planning)?;
             }
             self.settle()?;
         }
@@ -520,6 +518,28 @@ impl<'a> Life<'a> {
             Some(fault) => Err(format!("audit: {fault}")),
         }
     }
+}
+
+/// Whether the first plan of a run announced whatever later ones did, and the run left nothing undone that was
+/// announced. That holds without faults: what breaks in the middle nobody can announce.
+fn announced(plans: &[Planning], last: &Planning) -> Result<(), String> {
+    if let Some(left) = last.findings.iter().find(|finding| finding.weight == Weight::Next) {
+        return Err(format!("announced and left undone: {}: {}", left.about, left.what()));
+    }
+    let Some((first, later)) = plans.split_first() else { return Ok(()) };
+    for (round, planning) in (2..).zip(later) {
+        let known: Vec<&Planning> = std::iter::once(first).chain(&later[..round - 2]).collect();
+        let is_known = |step: &Step| {
+            known.iter().any(|earlier| earlier.announces(step) || earlier.plan.step(step.id.as_str()).is_some())
+        };
+        if let Some(step) = planning.plan.steps.iter().find(|step| !step.only_supports() && !is_known(step)) {
+            return Err(format!(
+                "round {round} has {} ({}), which no earlier round announced\n{first:#?}",
+                step.id, step.reasons[0]
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The addresses of a plan's steps, and the order among them.

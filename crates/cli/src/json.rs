@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use windlass_engine::{Conclusion, End};
 use windlass_model::{
-    Action, Because, Blueprint, ContainerSpec, Content, FilePath, FileWish, Finding, FindingKind, Guard,
-    HIDDEN, Inventory, NodeName, NodeSeen, Outcome, Plan, Planning, Reason, Sign, Step, StepId,
+    Action, Because, Blueprint, Cause, ContainerSpec, Content, FilePath, FileWish, Finding, Guard, HIDDEN,
+    Inventory, NodeName, NodeSeen, Outcome, Plan, Planning, Reason, Sign, Step, StepId, Weight,
 };
 use windlass_spec::{Diagnostic, SourceMap};
 
@@ -55,6 +55,7 @@ struct Counts {
     nodes_seen: usize,
     refused: usize,
     held: usize,
+    next: usize,
     notices: usize,
 }
 
@@ -93,11 +94,14 @@ struct EdgeDocument<'a> {
 
 #[derive(Debug, Serialize)]
 struct FindingDocument<'a> {
-    kind: FindingKind,
-    subject: &'a str,
+    weight: Weight,
+    subject: String,
     node: Option<&'a NodeName>,
-    what: &'a str,
-    help: &'a str,
+    /// The cause as a word, and its fields.
+    #[serde(flatten)]
+    cause: &'a Cause,
+    what: String,
+    help: String,
     origin: Option<OriginDocument>,
 }
 
@@ -143,15 +147,16 @@ impl<'a> PlanDocument<'a> {
 
 fn counts(planning: &Planning, inventory: &Inventory) -> Counts {
     let Planning { plan, findings } = planning;
-    let of = |kind| findings.iter().filter(|finding| finding.kind == kind).count();
+    let of = |weight| findings.iter().filter(|finding| finding.weight == weight).count();
     let waits = plan.steps.iter().filter(|step| step.action.only_waits()).count();
     Counts {
         steps: plan.steps.len() - waits,
         waits,
         nodes_seen: inventory.nodes.values().filter(|node| node.facts().is_some()).count(),
-        refused: of(FindingKind::Refused),
-        held: of(FindingKind::Held),
-        notices: of(FindingKind::Notice),
+        refused: of(Weight::Refused),
+        held: of(Weight::Held),
+        next: of(Weight::Next),
+        notices: of(Weight::Notice),
     }
 }
 
@@ -189,9 +194,16 @@ fn finding_documents<'a>(findings: &'a [Finding], origins: &mut Origins<'_>) -> 
     findings
         .iter()
         .map(|finding| {
-            let Finding { kind, subject, node, what, help, origin } = finding;
-            let origin = origin.as_ref().map(|path| origins.of(path));
-            FindingDocument { kind: *kind, subject, node: node.as_ref(), what, help, origin }
+            let Finding { weight, about, cause, origin } = finding;
+            FindingDocument {
+                weight: *weight,
+                subject: about.to_string(),
+                node: about.node(),
+                cause,
+                what: finding.what(),
+                help: finding.help(),
+                origin: origin.as_ref().map(|path| origins.of(path)),
+            }
         })
         .collect()
 }

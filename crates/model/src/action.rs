@@ -350,6 +350,30 @@ impl Action {
         }
     }
 
+    /// What is looked at again right before it disturbs something, if it does.
+    pub fn guards(&self) -> &[Guard] {
+        match self {
+            Self::ReplaceContainer { guards, .. }
+            | Self::RestartContainer { guards, .. }
+            | Self::RemoveContainer { guards, .. }
+            | Self::EtcdMemberRemove { guards, .. }
+            | Self::Cordon { guards, .. } => guards,
+            _ => &[],
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn guards_mut(&mut self) -> Option<&mut Vec<Guard>> {
+        match self {
+            Self::ReplaceContainer { guards, .. }
+            | Self::RestartContainer { guards, .. }
+            | Self::RemoveContainer { guards, .. }
+            | Self::EtcdMemberRemove { guards, .. }
+            | Self::Cordon { guards, .. } => Some(guards),
+            _ => None,
+        }
+    }
+
     /// Whether it only waits, and changes nothing.
     pub fn only_waits(&self) -> bool {
         matches!(self, Self::AwaitHealthy { .. })

@@ -33,7 +33,10 @@ pub use blueprint::{
 pub use certificate::{CertKind, CertPart, CertWish, San, Usage};
 pub use container::{Change, ContainerSpec, Difference, Loaded, OnChange, Origins, PidMode, Privilege};
 pub use digest::{Digest, NotADigest};
-pub use finding::{Finding, FindingKind, Planning};
+pub use finding::{
+    Cause, ClockOf, Fact, Finding, KeptByKubernetes, MachineFault, Note, Planning, Refusal, Subject, Waiting,
+    WaitsFor, Weight,
+};
 pub use host_report::{HostReport, Meeting, Swap, ports_between};
 pub use intent::{CertSelector, Intent, Snapshots};
 pub use inventory::{

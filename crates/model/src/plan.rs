@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::action::Action;
+use crate::blueprint::Content;
 use crate::container::Difference;
 use crate::inventory::ContainerState;
 use crate::names::{FilePath, ImageRef, NodeName, Role, SpecPath};
@@ -36,6 +37,20 @@ pub struct Step {
     pub origins: Vec<SpecPath>,
 }
 
+impl Step {
+    /// Whether it only serves other steps, or notes what they did: it waits, fetches an image, or keeps the ledger.
+    pub fn only_supports(&self) -> bool {
+        match &self.action {
+            Action::AwaitHealthy { .. }
+            | Action::PullImage { .. }
+            | Action::CommitLedger { .. }
+            | Action::KeepRoots => true,
+            Action::WriteFiles { files, .. } => files.values().all(|file| file.content == Content::Ledger),
+            _ => false,
+        }
+    }
+}
+
 /// A step's address, such as `node-2/etcd/replace`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
@@ -50,6 +65,17 @@ impl StepId {
     /// The text of the address.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The node, or `cluster`.
+    pub fn place(&self) -> &str {
+        self.0.split_once('/').map_or(&self.0, |(place, _)| place)
+    }
+
+    /// What the step is about there, without the verb.
+    pub fn subject(&self) -> &str {
+        let rest = self.0.split_once('/').map_or(&*self.0, |(_, rest)| rest);
+        rest.rsplit_once('/').map_or(rest, |(subject, _)| subject)
     }
 }
 

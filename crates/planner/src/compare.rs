@@ -10,7 +10,10 @@ use windlass_model::{
     Reason, SpecPath,
 };
 
-use crate::etcd::BIRTH_FLAGS;
+/// The flags that count only while a member of etcd has no data.
+///
+/// Source: <https://etcd.io/docs/v3.4/op-guide/configuration/>, "Clustering flags".
+const BIRTH_FLAGS: [&str; 3] = ["--initial-cluster", "--initial-cluster-state", "--initial-cluster-token"];
 
 /// What is to be done about a wished container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +52,13 @@ impl Condition {
     /// Whether the container runs and does its work now.
     pub(crate) fn works(&self) -> bool {
         matches!(self, Self::Good | Self::Reload { works: true, .. } | Self::Differs { works: true, .. })
+    }
+
+    /// Whether the container is replaced by one of another image.
+    pub(crate) fn has_new_image(&self) -> bool {
+        let is_image =
+            |reason: &Reason| matches!(reason, Reason::Differs { difference: Difference::Image { .. } });
+        matches!(self, Self::Differs { reasons, .. } if reasons.iter().any(is_image))
     }
 }
 

@@ -1,18 +1,53 @@
 //! API server, controller manager and scheduler: brought up all at once, changed one node after another.
 
+use std::collections::BTreeMap;
+
 use windlass_model::{
-    Action, Because, Component, ContainerState, EtcdSeen, FindingKind, Guard, Health, NodeName, NodeWish,
-    Reason, Role, StepId,
+    Action, Because, Component, ContainerState, EtcdSeen, Health, NodeName, NodeWish, Reason, Role, StepId,
+    Subject, Waiting, WaitsFor,
 };
 
-use crate::builder::{Lanes, StepHandle};
+use crate::api_servers::{ApiServers, ApiServersAfter};
+use crate::builder::{Follows, Lanes, PlanBuilder, StepHandle};
 use crate::compare::Condition;
-use crate::nodes::{HIDDEN, VERSIONED};
-use crate::planner::Planner;
+use crate::context::Context;
+use crate::etcd::Etcd;
+use crate::site::{Changes, Site, await_container};
 
 /// The components of a control-plane node, the API server first: the others talk to it alone.
 const COMPONENTS: [Component; 3] =
     [Component::KubeApiserver, Component::KubeControllerManager, Component::KubeScheduler];
+
+/// What a plan does with the control plane.
+#[derive(Debug, Default)]
+pub(crate) struct ControlPlane<'a> {
+    /// The wait for each API server that this plan brings up or disturbs.
+    pub(crate) up: BTreeMap<&'a NodeName, StepHandle>,
+    /// The waits for what it brings up: nothing healthy is disturbed before.
+    pub(crate) heals: Vec<StepHandle>,
+    /// The ends of its disturbances: the nodes wait for them.
+    pub(crate) ends: Vec<StepHandle>,
+    /// Whether a change of the control plane is held back.
+    pub(crate) held: bool,
+    /// The steps that replace, restart or remove containers.
+    pub(crate) changed: Changes<'a>,
+}
+
+impl<'a> ControlPlane<'a> {
+    /// The API servers as this stage leaves them.
+    pub(crate) fn api_servers<'p>(
+        &'p self,
+        ctx: &Context<'_>,
+        known: &'p ApiServers,
+    ) -> ApiServersAfter<'p, 'a> {
+        known.after(ctx.rules.version_order, &self.up, &self.changed)
+    }
+
+    /// The waits for all API servers that this plan brings up or disturbs.
+    pub(crate) fn all_up(&self) -> Vec<StepHandle> {
+        self.up.values().copied().collect()
+    }
+}
 
 /// A control-plane node whose containers are to be disturbed.
 #[derive(Debug)]
@@ -22,246 +57,255 @@ struct Disturbance<'a> {
     takes_down_api: bool,
     /// Whether the API server runs, healthy or not.
     runs: bool,
-    /// Whether the API server is of an older minor version than wished.
+    /// Whether the API server is of an older minor version than desired.
     is_older: bool,
 }
 
-impl<'a> Planner<'a> {
-    /// Plans the control plane.
-    pub(crate) fn control_plane(&mut self) {
-        let nodes: Vec<(&'a NodeName, &'a NodeWish)> = self
-            .nodes_in_sight()
-            .filter(|(_, node, _)| node.has(Role::ControlPlane))
-            .map(|(name, node, _)| (name, node))
-            .collect();
-        let mut gaining = Lanes::new(1, Because::OneAtATime);
-        for &(name, _) in &nodes {
-            self.bring_up_control_plane(name, &mut gaining);
+/// Plans the control plane.
+pub(crate) fn plan<'a>(
+    site: &Site<'_, 'a>,
+    api_servers: &ApiServers,
+    etcd: &Etcd<'a>,
+    build: &mut PlanBuilder<'a>,
+) -> ControlPlane<'a> {
+    let mut stage = Stage { site, api_servers, etcd, control_plane: ControlPlane::default() };
+    let nodes: Vec<&'a NodeName> = site
+        .ctx
+        .reachable()
+        .filter(|node| node.desired.has(Role::ControlPlane))
+        .map(|node| node.name)
+        .collect();
+    let mut gaining = Lanes::new(1, Because::OneAtATime);
+    for &name in &nodes {
+        for component in COMPONENTS {
+            stage.bring_up(name, component, &mut gaining, build);
         }
-        let disturbed: Vec<Disturbance<'a>> =
-            nodes.iter().filter_map(|(name, _)| self.disturbance(name)).collect();
-        self.roll_control_plane(disturbed, &gaining);
-        self.note_birth_in_external_etcd();
+    }
+    let disturbed: Vec<Disturbance<'a>> = nodes.iter().filter_map(|name| stage.disturbance(name)).collect();
+    stage.roll(disturbed, &gaining, build);
+    stage.control_plane
+}
+
+/// The stage at work: what it was handed, and what it makes.
+struct Stage<'s, 'c, 'a> {
+    site: &'s Site<'c, 'a>,
+    api_servers: &'s ApiServers,
+    etcd: &'s Etcd<'a>,
+    control_plane: ControlPlane<'a>,
+}
+
+impl<'a> Stage<'_, '_, 'a> {
+    fn hold(&self, name: &NodeName, component: Component, waiting: Waiting, build: &mut PlanBuilder<'a>) {
+        let about = Subject::Container(name.clone(), component);
+        build.hold(about, waiting, self.site.ctx.origin(name));
     }
 
     /// What only comes up waits for nothing but what it uses.
-    fn bring_up_control_plane(&mut self, name: &'a NodeName, gaining: &mut Lanes) {
-        for component in COMPONENTS {
-            let api = Component::KubeApiserver;
-            if self.condition(name, component) == Some(&Condition::Absent)
-                && self.hides_its_version(&VERSIONED)
+    fn bring_up(
+        &mut self,
+        name: &'a NodeName,
+        component: Component,
+        gaining: &mut Lanes,
+        build: &mut PlanBuilder<'a>,
+    ) {
+        if self.site.condition(name, component) == Some(&Condition::Absent)
+            && let Some((follows, waits_for)) = self.why_not_started(name, component)
+        {
+            let about = Subject::Container(name.clone(), component);
+            build.defer(follows, about, Waiting::NotStarted { waits_for }, self.site.ctx.origin(name));
+            return;
+        }
+        let step = self.site.bring_up(name, component, vec![], build);
+        if step.is_none() && !self.settles(name, component, build) {
+            return;
+        }
+        let wait = await_container(name, component, step, build);
+        self.control_plane.heals.push(wait);
+        if component == Component::KubeApiserver {
+            // An API server answers only when etcd does.
+            build.after_all(wait, self.etcd.heals.iter().copied(), Because::Needs);
+            self.control_plane.up.insert(name, wait);
+            if let Some(run) = step
+                && let Some(free) = self.free_port(name, build)
             {
-                self.hold(name, component.as_str(), "is missing, and not run now", HIDDEN);
-                continue;
+                build.after(run, free, Because::Needs);
+                gaining.add(build, free, wait);
             }
-            if self.condition(name, component) == Some(&Condition::Absent)
-                && self.may_be_led_out_of_sight(name)
-            {
-                let waits_for = "nginx-proxy of this node may lead to an API server that is out of sight, and would go: one \
-                                 must be in sight, or out of cluster.yml";
-                self.hold(name, component.as_str(), "is missing, and not run now", waits_for);
-                continue;
-            }
-            if component != api
-                && self.rules.hold_while_blind
-                && self.condition(name, component) == Some(&Condition::Absent)
-                && self.facts(name).is_some_and(|facts| self.is_older(facts, api))
-            {
-                let waits_for = "the API server of this node must be of the new version first";
-                self.hold(name, component.as_str(), "is missing, and not run now", waits_for);
-                continue;
-            }
-            let step = self.bring_up(name, component, vec![]);
-            let is_mended = if component == Component::KubeApiserver {
-                !self.etcd_heals.is_empty()
-            } else {
-                self.api_up.contains_key(name)
-            };
-            let settles = match self.condition(name, component) {
-                Some(Condition::Settling) => true,
-                Some(Condition::Waiting) if is_mended => true,
-                Some(Condition::Waiting) => {
-                    let waits_for = if component == Component::KubeApiserver {
-                        "etcd must have a majority first"
-                    } else {
-                        "the API server of this node must work first"
-                    };
-                    self.hold(name, component.as_str(), "runs and cannot work", waits_for);
-                    false
-                }
-                _ => false,
-            };
-            if step.is_none() && !settles {
-                continue;
-            }
-            let wait = self.await_container(name, component, step);
-            self.api_heals.push(wait);
-            if component == Component::KubeApiserver {
-                // An API server answers only when etcd does.
-                self.builder.after_all(wait, self.etcd_heals.clone(), Because::Needs);
-                self.api_up.insert(name, wait);
-                if let Some(run) = step
-                    && let Some(free) = self.free_port(name)
-                {
-                    self.builder.after(run, free, Because::Needs);
-                    gaining.add(&mut self.builder, free, wait);
-                }
-            } else if let Some(&api) = self.api_up.get(name) {
-                self.builder.after(wait, api, Because::Needs);
-            }
+        } else {
+            build.after_all(wait, self.control_plane.up.get(name).copied(), Because::Needs);
         }
     }
 
-    /// Whether a node that becomes a control plane may be at work by an API server that nobody can ask.
-    fn may_be_led_out_of_sight(&self, name: &NodeName) -> bool {
-        self.rules.hold_while_blind
-            && !self.kube_answers()
-            && self
-                .facts(name)
-                .is_some_and(|facts| facts.containers.contains_key(Component::NginxProxy.as_str()))
-            && self.an_api_server_is_hidden()
+    /// Why a missing container is not started yet.
+    fn why_not_started(&self, name: &NodeName, component: Component) -> Option<(Follows, WaitsFor)> {
+        let api = Component::KubeApiserver;
+        if self.api_servers.version_is_unknown() {
+            Some((Follows::Not, WaitsFor::ApiServersOfUnknownVersion))
+        } else if self.api_servers.may_be_behind_proxy(self.site.ctx, name) {
+            Some((Follows::Not, WaitsFor::ApiServerBehindProxy))
+        } else if component != api && self.site.ctx.rules.hold_while_blind && self.api_servers.is_older(name)
+        {
+            let follows = Follows::when(self.site.conditions.is_disturbed(name, api));
+            Some((follows, WaitsFor::OwnApiServerUpgraded))
+        } else {
+            None
+        }
+    }
+
+    /// Whether a container that runs will work by itself, or once what this plan brings up works.
+    fn settles(&self, name: &NodeName, component: Component, build: &mut PlanBuilder<'a>) -> bool {
+        let is_api_server = component == Component::KubeApiserver;
+        let will_work = if is_api_server {
+            !self.etcd.heals.is_empty()
+        } else {
+            self.control_plane.up.contains_key(name)
+        };
+        match self.site.condition(name, component) {
+            Some(Condition::Settling) => true,
+            Some(Condition::Waiting) if will_work => true,
+            Some(Condition::Waiting) => {
+                let waits_for = if is_api_server { WaitsFor::EtcdMajority } else { WaitsFor::OwnApiServer };
+                self.hold(name, component, Waiting::CannotWork { waits_for }, build);
+                false
+            }
+            _ => false,
+        }
     }
 
     /// On a node that becomes a control plane, nginx-proxy holds the API server's port: it goes first.
-    fn free_port(&mut self, name: &'a NodeName) -> Option<StepHandle> {
+    fn free_port(&mut self, name: &'a NodeName, build: &mut PlanBuilder<'a>) -> Option<StepHandle> {
+        let ctx = self.site.ctx;
         let proxy = Component::NginxProxy;
-        self.facts(name)?.containers.get(proxy.as_str())?;
-        // Where no API server answers, the node is not available, and nobody could tell.
-        let guards: Vec<Guard> =
-            self.window_guard(name).into_iter().filter(|_| self.kube_answers()).collect();
-        let image = self.wish.nodes[name].containers[&Component::KubeApiserver].spec.image.clone();
-        let pull = self.image(name, &image);
-        let remove = self.builder.step(
+        ctx.facts(name)?.containers.get(proxy.as_str())?;
+        // Where no API server answers, the node is not available, and nobody could know.
+        let guards = self.site.window_guard(name).into_iter().filter(|_| ctx.kube_answers()).collect();
+        let image = &ctx.desired.nodes[name].containers[&Component::KubeApiserver].spec.image;
+        let pull = self.site.image(name, image, build);
+        let remove = build.step(
             StepId::new(name, proxy, "remove"),
             Action::RemoveContainer { node: name.clone(), container: proxy.container(), guards },
             vec![Reason::Unwanted],
-            vec![self.wish.nodes[name].origin.clone()],
+            vec![ctx.desired.nodes[name].origin.clone()],
         );
         // The node is without an API server in between: nothing else may keep it waiting.
-        self.builder.after_all(remove, pull.into_iter().chain(self.files.get(name).copied()), Because::Needs);
-        self.builder.after_all(remove, self.etcd_heals.clone(), Because::HealFirst);
-        self.removed.insert((name, proxy), remove);
+        let files = self.site.files.written.get(name).copied();
+        build.after_all(remove, pull.into_iter().chain(files), Because::Needs);
+        build.after_all(remove, self.etcd.heals.iter().copied(), Because::HealFirst);
+        self.control_plane.changed.insert((name, proxy), remove);
         Some(remove)
     }
 
     fn disturbance(&self, name: &'a NodeName) -> Option<Disturbance<'a>> {
-        let disturbed = |component| {
-            matches!(self.condition(name, component), Some(Condition::Differs { .. } | Condition::Sick(_)))
-        };
-        let facts = self.facts(name)?;
-        let container = facts.containers.get(Component::KubeApiserver.as_str());
-        COMPONENTS.into_iter().any(disturbed).then(|| Disturbance {
+        let api = Component::KubeApiserver;
+        let container = self.site.ctx.facts(name)?.containers.get(api.as_str());
+        let is_disturbed =
+            COMPONENTS.into_iter().any(|component| self.site.conditions.is_disturbed(name, component));
+        is_disturbed.then(|| Disturbance {
             name,
             runs: container.is_some_and(|container| container.state == ContainerState::Running),
-            is_older: self.is_older(facts, Component::KubeApiserver),
+            is_older: self.api_servers.is_older(name),
             takes_down_api: matches!(
-                self.condition(name, Component::KubeApiserver),
+                self.site.condition(name, api),
                 Some(Condition::Differs { works: true, .. })
             ),
         })
     }
 
     /// What takes something down goes node by node, what is broken first.
-    fn roll_control_plane(&mut self, mut disturbed: Vec<Disturbance<'a>>, gaining: &Lanes) {
-        let total = self.with_role(Role::ControlPlane).count();
+    fn roll(&mut self, mut disturbed: Vec<Disturbance<'a>>, gaining: &Lanes, build: &mut PlanBuilder<'a>) {
+        let ctx = self.site.ctx;
+        let total = ctx.with_role(Role::ControlPlane).count();
         // Whatever the limit allows, one API server stays.
-        let limit = if self.rules.one_at_a_time {
-            self.wish.rollout.max_unavailable_controlplane.of(total).min(total.saturating_sub(1)).max(1)
-        } else {
-            total
-        };
-        let blind = self.with_role(Role::ControlPlane).filter(|(name, _)| !self.is_in_sight(name)).count();
-        let capacity = if self.rules.hold_while_blind { limit.saturating_sub(blind) } else { limit };
-        let etcd_is_silent = self.etcd_is_silent();
-        // Without etcd no API server works: whether one is sick by itself cannot be told.
-        let blames_etcd = etcd_is_silent && self.rules.heal_first && self.etcd_heals.is_empty();
-        let a_member_works = self.a_wished_member_works() || !self.rules.heal_first;
+        let limit = ctx.desired.rollout.max_unavailable_controlplane.of(total).min(total.saturating_sub(1));
+        let unreachable =
+            ctx.with_role(Role::ControlPlane).filter(|(name, _)| !ctx.is_reachable(name)).count();
+        let blind = if ctx.rules.hold_while_blind { unreachable } else { 0 };
+        let capacity = limit.max(1).saturating_sub(blind);
+        let etcd_is_silent = ctx.etcd_is_silent();
         disturbed.sort_by_key(|node| (node.takes_down_api, node.name));
         let mut lanes = Lanes::new(capacity.max(1), Because::OneAtATime);
-        let heals = self.api_heals.clone();
+        let heals = self.control_plane.heals.clone();
         for node in disturbed {
-            // One that is out of sight may be of a still older version, and API servers differ by one at most:
-            // <https://kubernetes.io/releases/version-skew-policy/#kube-apiserver>.
-            let may_skip = node.is_older && blind > 0 && self.rules.version_order;
-            let loses_etcd = node.takes_down_api && !a_member_works;
-            if (node.takes_down_api && capacity == 0) || (node.runs && blames_etcd) || may_skip || loses_etcd
-            {
-                let waits_for = if blames_etcd {
-                    "etcd must have a majority first"
-                } else if loses_etcd {
-                    "a member of etcd on a node of cluster.yml must work first: it would be told of no other"
-                } else {
-                    "every control-plane node must be in sight, or out of cluster.yml"
-                };
-                self.hold(
-                    node.name,
-                    "control-plane",
-                    "the control plane of this node is not changed",
-                    waits_for,
-                );
-                self.control_plane_held = true;
+            if let Some(waits_for) = self.why_not_changed(&node, capacity, unreachable) {
+                let about = Subject::ControlPlane(node.name.clone());
+                build.hold(about, Waiting::ControlPlaneUnchanged { waits_for }, ctx.origin(node.name));
+                self.control_plane.held = true;
                 continue;
             }
-            let Some((first, last)) = self.disturb_control_plane(node.name) else { continue };
-            if self.rules.version_order {
-                self.builder.after_all(first, self.etcd_ends.clone(), Because::Skew);
+            let Some((first, last)) = self.disturb(node.name, build) else { continue };
+            build.after_all(first, self.etcd.ends.iter().copied(), Because::Skew);
+            if node.takes_down_api || etcd_is_silent {
+                let healed = heals.iter().chain(&self.etcd.heals).copied();
+                build.after_all(first, healed, Because::HealFirst);
             }
-            if (node.takes_down_api || etcd_is_silent) && self.rules.heal_first {
-                self.builder.after_all(
-                    first,
-                    heals.iter().chain(&self.etcd_heals).copied().collect::<Vec<_>>(),
-                    Because::HealFirst,
-                );
-            }
-            lanes.add(&mut self.builder, first, last);
+            lanes.add(build, first, last);
         }
-        self.control_plane_ends.extend(gaining.open_ends().iter().chain(lanes.open_ends()));
-        if self.control_plane_held {
-            self.find(
-                FindingKind::Held,
-                "cluster/control-plane",
-                None,
-                "healthy API servers stay as they are",
-                "see the nodes held above",
-                None,
-            );
-        }
+        self.control_plane.ends.extend(gaining.open_ends().iter().chain(lanes.open_ends()));
     }
 
-    /// Whether an API server that knows the members of cluster.yml alone finds one that works, or will by this plan.
-    fn a_wished_member_works(&self) -> bool {
-        let EtcdSeen::Members(members) = &self.seen.etcd else { return true };
-        let works = |node: &NodeWish| {
-            let peer_url = node.target.peer_url();
-            members.iter().any(|member| member.peer_url == peer_url && member.health == Health::Healthy)
-        };
-        self.wish.etcd.is_external()
-            || !self.joined.is_empty()
-            || !self.etcd_heals.is_empty()
-            || self.with_role(Role::Etcd).any(|(_, node)| works(node))
+    /// Why a node's control plane is not changed now.
+    fn why_not_changed(
+        &self,
+        node: &Disturbance<'_>,
+        capacity: usize,
+        unreachable: usize,
+    ) -> Option<WaitsFor> {
+        let ctx = self.site.ctx;
+        // Without etcd no API server works: whether one is sick by itself cannot be known.
+        let blames_etcd = ctx.etcd_is_silent() && ctx.rules.heal_first && self.etcd.heals.is_empty();
+        // An unreachable one may be of a still older version, and API servers differ by one at most:
+        // <https://kubernetes.io/releases/version-skew-policy/#kube-apiserver>.
+        let may_skip = node.is_older && unreachable > 0 && ctx.rules.version_order;
+        let loses_etcd =
+            node.takes_down_api && ctx.rules.heal_first && !a_desired_member_works(ctx, self.etcd);
+        let is_blind = node.takes_down_api && capacity == 0;
+        if !is_blind && !(node.runs && blames_etcd) && !may_skip && !loses_etcd {
+            None
+        } else if blames_etcd {
+            Some(WaitsFor::EtcdMajority)
+        } else if loses_etcd {
+            Some(WaitsFor::DesiredMember)
+        } else {
+            Some(WaitsFor::ControlPlanesReachable)
+        }
     }
 
     /// Changes one node: API server, wait, then the two that talk to it, wait.
-    fn disturb_control_plane(&mut self, name: &'a NodeName) -> Option<(StepHandle, StepHandle)> {
+    fn disturb(
+        &mut self,
+        name: &'a NodeName,
+        build: &mut PlanBuilder<'a>,
+    ) -> Option<(StepHandle, StepHandle)> {
         let mut first = None;
-        let mut last: Vec<StepHandle> = Vec::new();
+        let mut last: Option<StepHandle> = None;
         for component in COMPONENTS {
-            let guards: Vec<Guard> = if component == Component::KubeApiserver {
-                self.api_guard(name).into_iter().collect()
+            let is_api_server = component == Component::KubeApiserver;
+            let guards = self.site.api_guard(name).into_iter().filter(|_| is_api_server).collect();
+            let Some(step) = self.site.disturb(name, component, vec![], guards, build) else { continue };
+            self.control_plane.changed.insert((name, component), step);
+            build.after_all(step, last, Because::Gate);
+            let wait = await_container(name, component, Some(step), build);
+            if is_api_server {
+                self.control_plane.up.insert(name, wait);
             } else {
-                vec![]
-            };
-            let Some(step) = self.disturb(name, component, vec![], guards) else { continue };
-            self.builder.after_all(step, last.iter().copied(), Because::Gate);
-            let wait = self.await_container(name, component, Some(step));
-            if component == Component::KubeApiserver {
-                self.api_up.insert(name, wait);
-            } else if let Some(&api) = self.api_up.get(name) {
-                self.builder.after(wait, api, Because::Needs);
+                build.after_all(wait, self.control_plane.up.get(name).copied(), Because::Needs);
             }
             first = first.or(Some(step));
-            last = vec![wait];
+            last = Some(wait);
         }
-        Some((first?, *last.first()?))
+        Some((first?, last?))
     }
+}
+
+/// Whether an API server that knows the members of cluster.yml alone finds one that works, or will by this plan.
+fn a_desired_member_works(ctx: &Context<'_>, etcd: &Etcd<'_>) -> bool {
+    let EtcdSeen::Members(members) = &ctx.seen.etcd else { return true };
+    let works = |node: &NodeWish| {
+        let peer_url = node.target.peer_url();
+        members.iter().any(|member| member.peer_url == peer_url && member.health == Health::Healthy)
+    };
+    ctx.desired.etcd.is_external()
+        || !etcd.joined.is_empty()
+        || !etcd.heals.is_empty()
+        || ctx.with_role(Role::Etcd).any(|(_, node)| works(node))
 }

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use windlass_model::{
-    Action, Because, Component, ContainerName, EtcdWish, FilePath, FindingKind, Holds, Intent, LedgerChange,
-    Maker, NodeFacts, NodeName, NodeSeen, Reason, Snapshots, StepId,
+    Action, Because, Component, ContainerName, EtcdWish, FilePath, Holds, LedgerChange, Maker, NodeFacts,
+    NodeName, NodeSeen, Note, Reason, Snapshots, StepId, Subject, Waiting,
 };
 
-use crate::builder::StepHandle;
-use crate::planner::Planner;
+use crate::builder::{PlanBuilder, StepHandle};
+use crate::clearing::{has_pod_state, remove_container, remove_paths, remove_pods, traces};
+use crate::context::Context;
 
 /// The steps that clear a node.
 struct Cleared {
@@ -17,161 +18,120 @@ struct Cleared {
     etcd: Option<StepHandle>,
 }
 
-impl<'a> Planner<'a> {
-    /// Plans the removal of the whole cluster from every node in sight.
-    pub(crate) fn dismantle(&mut self) {
-        let kept: &[Holds] = match self.intent {
-            Intent::Dismantle { snapshots: Snapshots::Delete } => &[],
-            Intent::Dismantle { snapshots: Snapshots::Keep } | Intent::Converge { .. } => &[Holds::Snapshots],
-        };
-        let mut done = Vec::new();
-        let mut cleaned: BTreeSet<NodeName> = BTreeSet::new();
-        let mut away = Vec::new();
-        let (mut api_servers, mut members) = (Vec::new(), Vec::new());
-        let seen = self.seen;
-        for (name, node) in &seen.nodes {
-            match node {
-                NodeSeen::InSight(facts) => {
-                    if self.is_anothers(name) {
-                        self.find(
-                            FindingKind::Held,
-                            name,
-                            Some(name),
-                            "belongs to another cluster",
-                            "remove it with that cluster's own cluster.yml",
-                            None,
-                        );
-                        continue;
-                    }
-                    let gone = self.clear_node(name, facts, kept);
-                    done.extend(gone.all);
-                    api_servers.extend(gone.api_server);
-                    members.extend(gone.etcd);
-                    cleaned.insert(name.clone());
-                }
-                NodeSeen::OutOfSight(cause) => away.push((name, cause)),
+/// Plans the removal of the whole cluster from every reachable node.
+pub(crate) fn plan<'a>(ctx: &Context<'a>, snapshots: Snapshots, build: &mut PlanBuilder<'a>) {
+    let kept: &[Holds] = match snapshots {
+        Snapshots::Delete => &[],
+        Snapshots::Keep => &[Holds::Snapshots],
+    };
+    let mut done = Vec::new();
+    let mut cleared: BTreeSet<NodeName> = BTreeSet::new();
+    let mut all_reachable = true;
+    let (mut api_servers, mut members) = (Vec::new(), Vec::new());
+    for (name, node) in &ctx.seen.nodes {
+        match node {
+            NodeSeen::InSight(_) if is_anothers(ctx, name) => {
+                build.hold(Subject::Node(name.clone()), Waiting::OtherClustersNode, None);
+            }
+            NodeSeen::InSight(facts) => {
+                let gone = clear_node(ctx, name, facts, kept, build);
+                done.extend(gone.all);
+                api_servers.extend(gone.api_server);
+                members.extend(gone.etcd);
+                cleared.insert(name.clone());
+            }
+            NodeSeen::OutOfSight(error) => {
+                all_reachable = false;
+                let waiting = Waiting::NodeUnreachableForRemoval { error: error.clone() };
+                build.hold(Subject::Node(name.clone()), waiting, None);
             }
         }
-        for member in members {
-            // An API server that is told to end waits for etcd, to say there that it is gone.
-            self.builder.after_all(member, api_servers.iter().copied(), Because::RemoveLast);
-        }
-        for (name, cause) in &away {
-            self.find(
-                FindingKind::Held,
-                *name,
-                Some(name),
-                format!("out of sight: {cause}"),
-                "it is not cleaned; the ledger is kept, and the next `windlass remove` that sees it goes on",
-                None,
-            );
-        }
-        let holds_snapshots = |(path, holds): (&FilePath, &Holds)| {
-            let is_there =
-                |node: &NodeSeen| node.facts().is_some_and(|facts| facts.directories.contains(path));
-            (*holds == Holds::Snapshots && kept.contains(holds) && seen.nodes.values().any(is_there))
-                .then(|| path.clone())
-        };
-        if let Some(path) = self.wish.footprint.directories.iter().find_map(holds_snapshots) {
-            self.find(
-                FindingKind::Notice,
-                "cluster/snapshots",
-                None,
-                format!("the snapshots of etcd in {path} are kept"),
-                "they are all that is left of the cluster's data; `--delete-snapshots` removes them too",
-                None,
-            );
-        }
-        if let EtcdWish::External { urls, prefix } = &self.wish.etcd {
-            self.find(
-                FindingKind::Notice,
-                "cluster/etcd",
-                None,
-                format!("all that the cluster knew is kept in the external etcd, under {prefix}"),
-                format!("`etcdctl --endpoints={} del --prefix {prefix}/` removes it too", urls.join(",")),
-                Some("services.etcd.external_urls".into()),
-            );
-        }
-        self.drop_ledger(&cleaned, away.is_empty(), &done);
     }
-
-    fn is_anothers(&self, name: &NodeName) -> bool {
-        self.seen.ledger.strangers.values().any(|nodes| nodes.contains(name))
+    for member in members {
+        // An API server that is told to end waits for etcd, to say there that it is gone.
+        build.after_all(member, api_servers.iter().copied(), Because::RemoveLast);
     }
+    note_what_is_kept(ctx, kept, build);
+    forget(ctx, &cleared, all_reachable, &done, build);
+}
 
-    /// Clears one node: containers, pods, then files and directories.
-    fn clear_node(&mut self, name: &'a NodeName, facts: &'a NodeFacts, kept: &[Holds]) -> Cleared {
-        let ours: Vec<&ContainerName> = facts
-            .containers
-            .iter()
-            .filter(|(container, seen)| {
-                seen.maker == Maker::Windlass || Component::of_container(container).is_some()
-            })
-            .map(|(container, _)| container)
-            .collect();
-        let mut removed = Vec::new();
-        let (mut kubelet, mut proxy, mut api_server, mut etcd) = (None, None, None, None);
-        for container in ours {
-            let step = self.remove_container(name, container, vec![], Reason::Dismantled);
-            match Component::of_container(container) {
-                Some(Component::Kubelet) => kubelet = Some(step),
-                Some(Component::KubeProxy) => proxy = Some(step),
-                Some(Component::KubeApiserver) => api_server = Some(step),
-                Some(Component::Etcd) => etcd = Some(step),
-                _ => {}
-            }
-            removed.push(step);
-        }
-        if kubelet.is_some() || self.has_pod_state(facts) {
-            let pods = self.builder.step(
-                StepId::new(name, "pods", "remove"),
-                Action::RemovePods { node: name.clone() },
-                vec![Reason::Dismantled],
-                vec![],
-            );
-            // kubelet would start them anew, and kube-proxy write its rules anew.
-            self.builder.after_all(pods, kubelet.into_iter().chain(proxy), Because::Needs);
-            removed.push(pods);
-        }
-        let paths: BTreeSet<FilePath> = self.traces(facts, kept);
-        if !paths.is_empty() {
-            let remove = self.builder.step(
-                StepId::new(name, "files", "remove"),
-                Action::RemovePaths { node: name.clone(), paths },
-                vec![Reason::Dismantled],
-                vec![],
-            );
-            self.builder.after_all(remove, removed.iter().copied(), Because::RemoveLast);
-            removed.push(remove);
-        }
-        Cleared { all: removed, api_server, etcd }
+fn note_what_is_kept(ctx: &Context<'_>, kept: &[Holds], build: &mut PlanBuilder<'_>) {
+    let holds_snapshots = |(path, holds): (&FilePath, &Holds)| {
+        let is_there = ctx.all_facts().any(|(_, facts)| facts.directories.contains(path));
+        (*holds == Holds::Snapshots && kept.contains(holds) && is_there).then(|| path.clone())
+    };
+    if let Some(path) = ctx.desired.footprint.directories.iter().find_map(holds_snapshots) {
+        build.note(Subject::Snapshots, Note::SnapshotsKept { path }, None);
     }
+    if let EtcdWish::External { urls, prefix } = &ctx.desired.etcd {
+        let note = Note::ExternalEtcdDataKept { urls: urls.clone(), prefix: prefix.clone() };
+        build.note(Subject::Etcd, note, Some("services.etcd.external_urls".into()));
+    }
+}
 
-    /// The ledger goes when nothing is left that would need it.
-    fn drop_ledger(&mut self, cleaned: &BTreeSet<NodeName>, all: bool, done: &[StepHandle]) {
-        if self.seen.ledger.lineage.is_none() {
+fn is_anothers(ctx: &Context<'_>, name: &NodeName) -> bool {
+    ctx.seen.ledger.strangers.values().any(|nodes| nodes.contains(name))
+}
+
+/// Clears one node: containers, pods, then files and directories.
+fn clear_node(
+    ctx: &Context<'_>,
+    name: &NodeName,
+    facts: &NodeFacts,
+    kept: &[Holds],
+    build: &mut PlanBuilder<'_>,
+) -> Cleared {
+    let ours: Vec<&ContainerName> = facts
+        .containers
+        .iter()
+        .filter(|(container, seen)| {
+            seen.maker == Maker::Windlass || Component::of_container(container).is_some()
+        })
+        .map(|(container, _)| container)
+        .collect();
+    let mut removed = Vec::new();
+    let (mut kubelet, mut proxy, mut api_server, mut etcd) = (None, None, None, None);
+    for container in ours {
+        let step = remove_container(name, container, vec![], Reason::Dismantled, build);
+        match Component::of_container(container) {
+            Some(Component::Kubelet) => kubelet = Some(step),
+            Some(Component::KubeProxy) => proxy = Some(step),
+            Some(Component::KubeApiserver) => api_server = Some(step),
+            Some(Component::Etcd) => etcd = Some(step),
+            _ => {}
+        }
+        removed.push(step);
+    }
+    let footprint = &ctx.desired.footprint;
+    if kubelet.is_some() || has_pod_state(footprint, facts) {
+        removed.push(remove_pods(name, Reason::Dismantled, kubelet.into_iter().chain(proxy), build));
+    }
+    let paths = traces(footprint, facts, kept);
+    removed.extend(remove_paths(name, paths, Reason::Dismantled, removed.iter().copied(), build));
+    Cleared { all: removed, api_server, etcd }
+}
+
+/// The ledger goes when nothing is left that would need it.
+fn forget(
+    ctx: &Context<'_>,
+    cleared: &BTreeSet<NodeName>,
+    all: bool,
+    done: &[StepHandle],
+    build: &mut PlanBuilder<'_>,
+) {
+    if ctx.seen.ledger.lineage.is_none() {
+        return;
+    }
+    let (verb, action) = if all {
+        ("forget", Action::ForgetLedger)
+    } else {
+        let nodes = ctx.seen.ledger.nodes.keys();
+        let forget: BTreeSet<NodeName> = nodes.filter(|name| cleared.contains(*name)).cloned().collect();
+        if forget.is_empty() {
             return;
         }
-        let step = if all {
-            self.builder.step(
-                StepId::new("cluster", "ledger", "forget"),
-                Action::ForgetLedger,
-                vec![Reason::Dismantled],
-                vec![],
-            )
-        } else {
-            let forget: BTreeSet<NodeName> =
-                self.seen.ledger.nodes.keys().filter(|name| cleaned.contains(*name)).cloned().collect();
-            if forget.is_empty() {
-                return;
-            }
-            self.builder.step(
-                StepId::new("cluster", "ledger", "conclude"),
-                Action::CommitLedger { change: LedgerChange { forget, ..LedgerChange::default() } },
-                vec![Reason::Dismantled],
-                vec![],
-            )
-        };
-        self.builder.after_all(step, done.iter().copied(), Because::RemoveLast);
-    }
+        ("conclude", Action::CommitLedger { change: LedgerChange { forget, ..LedgerChange::default() } })
+    };
+    let step = build.step(StepId::new("cluster", "ledger", verb), action, vec![Reason::Dismantled], vec![]);
+    build.after_all(step, done.iter().copied(), Because::RemoveLast);
 }

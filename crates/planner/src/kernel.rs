@@ -1,48 +1,57 @@
 //! The kernels of nodes: modules that are not loaded, and settings that are not as wished.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use windlass_model::{Action, Because, Component, HostReport, KernelWish, NodeName, Reason, StepId};
+use windlass_model::{
+    Action, Because, Component, HostReport, KernelWish, NodeName, NodeWish, Reason, StepId,
+};
 
-use crate::planner::Planner;
+use crate::builder::{PlanBuilder, StepHandle};
+use crate::context::Context;
+use crate::files::Files;
+use crate::ledger::Keys;
 
-impl<'a> Planner<'a> {
-    /// Plans that each kernel in sight becomes as wished, after the files by which it stays so.
-    ///
-    /// A kubelet that would end without it waits for it. Nothing else does: what a machine does not let anybody set must
-    /// not keep it from whatever it can be without.
-    pub(crate) fn kernels(&mut self) {
-        let differing: Vec<(&'a NodeName, KernelWish, Vec<Reason>)> = self
-            .nodes_in_sight()
-            .filter_map(|(name, node, facts)| {
-                let report = facts.report.as_ref()?;
-                let reasons = differences(&node.kernel, report);
-                (!reasons.is_empty()).then(|| (name, feasible(&node.kernel, report), reasons))
-            })
-            .collect();
-        for (name, kernel, reasons) in differing {
-            let needed = self.kubelet_only_checks(name)
-                && reasons.iter().any(|reason| matches!(reason, Reason::SettingDiffers { .. }));
-            let step = self.builder.step(
-                StepId::new(name, "kernel", "set"),
-                Action::SetKernel { node: name.clone(), kernel },
-                reasons,
-                vec![],
-            );
-            self.builder.after_all(step, self.commit, Because::DurableFirst);
-            self.builder.after_all(step, self.files.get(name).copied(), Because::Needs);
-            if needed {
-                self.kernels.insert(name, step);
-            }
+/// Plans that each reachable kernel becomes as desired, after the files by which it stays so. Returns the steps that a
+/// node's kubelet needs.
+///
+/// A kubelet that would end without it waits for it. Nothing else does: what a machine does not let anybody set must
+/// not keep it from whatever it can be without.
+pub(crate) fn plan<'a>(
+    ctx: &Context<'a>,
+    keys: &Keys,
+    files: &Files<'a>,
+    build: &mut PlanBuilder<'a>,
+) -> BTreeMap<&'a NodeName, StepHandle> {
+    let mut needed = BTreeMap::new();
+    for node in ctx.reachable() {
+        let Some(report) = &node.facts.report else { continue };
+        let reasons = differences(&node.desired.kernel, report);
+        if reasons.is_empty() {
+            continue;
+        }
+        let is_needed = kubelet_only_checks(node.desired)
+            && reasons.iter().any(|reason| matches!(reason, Reason::SettingDiffers { .. }));
+        let kernel = feasible(&node.desired.kernel, report);
+        let step = build.step(
+            StepId::new(node.name, "kernel", "set"),
+            Action::SetKernel { node: node.name.clone(), kernel },
+            reasons,
+            vec![],
+        );
+        build.after_all(step, keys.commit, Because::DurableFirst);
+        build.after_all(step, files.written.get(node.name).copied(), Because::Needs);
+        if is_needed {
+            needed.insert(node.name, step);
         }
     }
+    needed
+}
 
-    /// Whether kubelet ends where the kernel is not set as it wants.
-    fn kubelet_only_checks(&self, name: &NodeName) -> bool {
-        let kubelet = self.wish.nodes.get(name).and_then(|node| node.containers.get(&Component::Kubelet));
-        kubelet.is_some_and(|kubelet| kubelet.spec.flag("protect-kernel-defaults") == Some("true"))
-    }
+/// Whether kubelet ends where the kernel is not set as it wants.
+fn kubelet_only_checks(node: &NodeWish) -> bool {
+    let kubelet = node.containers.get(&Component::Kubelet);
+    kubelet.is_some_and(|kubelet| kubelet.spec.flag("protect-kernel-defaults") == Some("true"))
 }
 
 /// What the settings begin with that a module of the wish brings.

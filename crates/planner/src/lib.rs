@@ -1,78 +1,98 @@
-//! Compares a Blueprint with an Inventory: steps, order, findings; and audits what it made.
+//! Compares a desired state with an Inventory: steps, order, findings; and audits what it made.
 //!
 //! Pure and synchronous: equal inputs give equal plans, to the byte.
+//!
+//! ```text
+//! Context ──▶ preflight ──▶ refusals ──▶ ledger ──▶ Conditions ──▶ files, kernel ──▶ Site
+//!                                                                                     │
+//! conclude ◀── removals ◀── etcd::leave ◀── node_objects ◀── nodes ◀── control_plane ◀── etcd
+//! ```
+//!
+//! Each stage is handed what the stages before it have made, and returns what it makes itself; so their order is that of
+//! the types.
 
+mod api_servers;
 mod audit;
 mod builder;
 mod certificates;
+mod clearing;
 mod compare;
+mod conditions;
+mod context;
 mod control_plane;
+mod departures;
 mod dismantle;
+mod drain;
 mod etcd;
-mod etcd_external;
-mod etcd_silent;
 mod files;
 mod kernel;
+mod ledger;
 mod node_objects;
 mod nodes;
-mod planner;
 mod preflight;
 mod refusals;
 mod removals;
+mod rolling;
 mod rules;
 mod sight;
+mod site;
 
-use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 pub use audit::{Fault, audit};
 pub use rules::Rules;
 use windlass_model::{Blueprint, Intent, Inventory, Planning};
 
-use crate::planner::Planner;
-use crate::preflight::Preflight;
+use crate::api_servers::ApiServers;
+use crate::builder::PlanBuilder;
+use crate::conditions::Conditions;
+use crate::context::Context;
+use crate::site::Site;
 
-/// What is to be done to make the cluster that was seen the cluster that is wished.
+/// What is to be done to make the cluster that was seen the cluster that is desired.
 ///
-/// Never fails because of the world: what cannot be done now is held or refused by a finding.
-pub fn plan(wish: &Blueprint, seen: &Inventory, intent: &Intent) -> Planning {
-    plan_by(Rules::ALL, wish, seen, intent)
+/// Never fails because of the world: what cannot be done now is announced, held or refused by a finding.
+pub fn plan(desired: &Blueprint, seen: &Inventory, intent: &Intent) -> Planning {
+    plan_by(Rules::ALL, desired, seen, intent)
 }
 
 /// [`plan`] with some of its rules switched off: for the tests that show what each rule is good for.
 #[doc(hidden)]
-pub fn plan_by(rules: Rules, wish: &Blueprint, seen: &Inventory, intent: &Intent) -> Planning {
-    let mut planner = Planner::new(rules, wish, seen, intent);
-    if let Intent::Dismantle { .. } = intent {
-        planner.dismantle();
-        return planner.finish();
+pub fn plan_by(rules: Rules, desired: &Blueprint, seen: &Inventory, intent: &Intent) -> Planning {
+    let mut build = PlanBuilder::new(rules);
+    let all = BTreeSet::new();
+    let ctx = Context::new(rules, desired, seen, intent, &all);
+    let unfit = preflight::check(&ctx, &mut build);
+    // All of it is said together: why nodes are unreachable may be what is to be repaired.
+    refusals::check(&ctx, &mut build);
+    if build.is_refused() {
+        return build.finish();
     }
-    let preflight = if rules.preflight { Preflight::of(wish, seen) } else { Preflight::default() };
-    planner.findings.extend(preflight.findings.iter().cloned());
-    // All of it is told together: why nodes are away may be what is to be mended.
-    planner.report_nodes_out_of_sight();
-    if planner.refuses() {
-        return planner.finish();
+    let ctx = Context::new(rules, desired, seen, intent, &unfit);
+    let keys = ledger::plan(&ctx, &mut build);
+    if ledger::is_without_copy(&ctx, &keys, &mut build) {
+        return build.finish();
     }
-    let usable = preflight.usable(seen);
-    if let Cow::Owned(usable) = &usable {
-        let findings = planner.findings;
-        planner = Planner::new(rules, wish, usable, intent);
-        planner.findings = findings;
-    }
-    planner.certificates();
-    if planner.keys_would_be_here_only() {
-        return planner.finish();
-    }
-    planner.compare();
-    planner.left_overs();
-    planner.files();
-    planner.kernels();
-    planner.etcd();
-    planner.control_plane();
-    planner.nodes();
-    planner.node_objects();
-    planner.etcd_leave();
-    planner.removals();
-    planner.conclude();
-    planner.finish()
+    let conditions = &Conditions::of(&ctx, &keys.minted);
+    let left_overs = &clearing::left_overs(&ctx, &mut build);
+    let files = &files::plan(&ctx, conditions, &keys, &mut build);
+    let kernels = &kernel::plan(&ctx, &keys, files, &mut build);
+    let site = &Site { ctx: &ctx, conditions, keys: &keys, files, kernels, left_overs };
+
+    let etcd = etcd::plan(site, &mut build);
+    let known = &ApiServers::of(&ctx, conditions);
+    let control_plane = control_plane::plan(site, known, &etcd, &mut build);
+    let born = etcd.born.or(etcd::external::note_birth(site, &control_plane, &mut build));
+    let api_servers = control_plane.api_servers(&ctx, known);
+    let given = nodes::Given { site, known, api_servers, etcd: &etcd, control_plane: &control_plane };
+    let mut nodes = nodes::bring_up(given, &mut build);
+    rolling::roll(given, &mut nodes, &mut build);
+    nodes::open_left_cordoned(site, &nodes, &mut build);
+    node_objects::plan(&ctx, &nodes, &mut build);
+
+    let left = &etcd::leave::plan(&ctx, known, &etcd, &control_plane, &mut build);
+    let before = removals::Before { given, nodes: &nodes, left };
+    let conclusion = removals::plan(before, &mut build);
+    ledger::conclude(&ctx, &keys, born, conclusion, &control_plane.all_up(), &mut build);
+    build.finish()
 }

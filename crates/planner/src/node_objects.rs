@@ -1,39 +1,33 @@
-//! Labels and taints of node objects: set where they are missing, taken away where only windlass put them.
+//! Labels and taints of node objects: set where they are missing, removed where only windlass put them.
 
 use std::collections::BTreeSet;
 
-use windlass_model::{
-    Action, Because, Birth, NodeName, NodeObject, NodeWish, ObjectChange, Owned, Reason, StepId,
-};
+use windlass_model::{Action, Because, Birth, NodeObject, NodeWish, ObjectChange, Owned, Reason, StepId};
 
-use crate::planner::Planner;
+use crate::builder::PlanBuilder;
+use crate::context::Context;
+use crate::nodes::Nodes;
 
-impl<'a> Planner<'a> {
-    /// Plans one patch a node whose object differs.
-    pub(crate) fn node_objects(&mut self) {
-        let nodes: Vec<(&'a NodeName, &'a NodeWish)> =
-            self.nodes_in_sight().map(|(name, node, _)| (name, node)).collect();
-        let blank = NodeObject::default();
-        for (name, node) in nodes {
-            let object = match self.object(name) {
-                Some(object) => object,
-                // It will register, as its kubelet comes up by this plan.
-                None if self.ready.contains_key(name)
-                    && (self.kube_answers() || self.seen.ledger.born == Birth::Expected) =>
-                {
-                    &blank
-                }
-                None => continue,
-            };
-            let Some((change, reasons)) = difference(node, object) else { continue };
-            let label = self.builder.step(
-                StepId::new(name, "node", "label"),
-                Action::LabelNode { node: name.clone(), change },
-                reasons,
-                vec![node.origin.clone()],
-            );
-            self.builder.after_all(label, self.ready.get(name).copied(), Because::Needs);
-        }
+/// Plans one patch a node whose object differs.
+pub(crate) fn plan(ctx: &Context<'_>, nodes: &Nodes<'_>, build: &mut PlanBuilder<'_>) {
+    let blank = NodeObject::default();
+    for node in ctx.reachable() {
+        let ready = nodes.ready.get(node.name).copied();
+        let registers = ready.is_some() && (ctx.kube_answers() || ctx.seen.ledger.born == Birth::Expected);
+        let object = match node.object {
+            Some(object) => object,
+            // It will register, as its kubelet comes up by this plan.
+            None if registers => &blank,
+            None => continue,
+        };
+        let Some((change, reasons)) = difference(node.desired, object) else { continue };
+        let label = build.step(
+            StepId::new(node.name, "node", "label"),
+            Action::LabelNode { node: node.name.clone(), change },
+            reasons,
+            vec![node.desired.origin.clone()],
+        );
+        build.after_all(label, ready, Because::Needs);
     }
 }
 
@@ -63,11 +57,11 @@ fn difference(wish: &NodeWish, object: &NodeObject) -> Option<(ObjectChange, Vec
     let owned = Owned { labels: wish.labels.keys().cloned().collect(), taints: wish.taints.clone() };
     let mut what: Vec<String> =
         labels.iter().map(|(key, value)| format!("label {key}={value} set")).collect();
-    what.extend(labels_gone.iter().map(|key| format!("label {key} taken away")));
+    what.extend(labels_gone.iter().map(|key| format!("label {key} removed")));
     what.extend(taints.iter().map(|taint| format!("taint {taint} set")));
-    what.extend(taints_gone.iter().map(|taint| format!("taint {taint} taken away")));
+    what.extend(taints_gone.iter().map(|taint| format!("taint {taint} removed")));
     if what.is_empty() && owned != object.owned {
-        what.push("windlass' note of its labels and taints renewed".to_owned());
+        what.push("windlass' annotation of its labels and taints renewed".to_owned());
     }
     if what.is_empty() {
         return None;

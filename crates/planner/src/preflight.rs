@@ -5,7 +5,7 @@
 //!          └─▶ side by side     clocks, one machine under two names, equal names and ids   (machines.rs)
 //!                   │
 //!                   ▼
-//!   finding: held    the node is planned for as if it were out of sight; the others go on
+//!   finding: held    the node is planned for as if it were unreachable; the others go on
 //!   finding: notice  unwise, and nothing waits for it
 //!   finding: refused a first start that could not have a majority: nothing is planned at all
 //! ```
@@ -17,27 +17,21 @@ mod machine;
 mod machines;
 mod ports;
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use windlass_model::{
-    Birth, Blueprint, ContainerWish, EtcdSeen, Finding, FindingKind, HostReport, Inventory, Maker, NodeFacts,
-    NodeName, NodeSeen, NodeWish, Role, SpecPath,
+    Birth, Component, ContainerWish, EtcdSeen, HostReport, MachineFault, Maker, NodeFacts, NodeName,
+    NodeWish, Refusal, Role, SpecPath, Subject, Waiting, Weight,
 };
 
-/// What the reports of the machines mean for a plan.
-#[derive(Debug, Default)]
-pub(crate) struct Preflight {
-    pub(crate) findings: Vec<Finding>,
-    /// The nodes on which nothing may be planned.
-    pub(crate) unfit: BTreeSet<NodeName>,
-}
+use crate::builder::PlanBuilder;
+use crate::context::{Context, why_unreachable};
 
-/// A wished node that told of itself.
+/// A desired node that reported about itself.
 #[derive(Clone, Copy, Debug)]
 struct Examined<'a> {
     name: &'a NodeName,
-    wish: &'a NodeWish,
+    desired: &'a NodeWish,
     facts: &'a NodeFacts,
     report: &'a HostReport,
 }
@@ -45,17 +39,10 @@ struct Examined<'a> {
 /// Something that is wrong with a machine.
 #[derive(Debug)]
 struct Wrong {
-    /// Whether nothing can be planned there, or it is only unwise.
+    /// Held where nothing can be planned there, noticed where it is only unwise.
     weight: Weight,
-    what: String,
-    help: String,
+    fault: MachineFault,
     origin: Option<SpecPath>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Weight {
-    Holds,
-    Warns,
 }
 
 impl<'a> Examined<'a> {
@@ -64,114 +51,74 @@ impl<'a> Examined<'a> {
         !self.facts.containers.values().any(|container| container.maker == Maker::Windlass)
     }
 
-    /// The wished containers that are still to be made.
-    fn absent(&self) -> impl Iterator<Item = (windlass_model::Component, &'a ContainerWish)> {
+    /// The desired containers that are still to be made.
+    fn absent(&self) -> impl Iterator<Item = (Component, &'a ContainerWish)> {
         let facts = self.facts;
-        let is_absent =
-            move |component: &windlass_model::Component| !facts.containers.contains_key(component.as_str());
-        let wished = self.wish.containers.iter();
+        let is_absent = move |component: &Component| !facts.containers.contains_key(component.as_str());
+        let wished = self.desired.containers.iter();
         wished.filter(move |(component, _)| is_absent(component)).map(|(component, wish)| (*component, wish))
     }
 }
 
-impl Preflight {
-    /// Judges all machines that told of themselves.
-    pub(crate) fn of(wish: &Blueprint, seen: &Inventory) -> Self {
-        let examined: Vec<Examined<'_>> = wish
-            .nodes
-            .iter()
-            .filter_map(|(name, wish)| {
-                let facts = seen.nodes.get(name)?.facts()?;
-                Some(Examined { name, wish, facts, report: facts.report.as_ref()? })
+/// Judges all machines that reported about themselves, and says which nodes are unreachable. Returns the nodes on which
+/// nothing may be planned.
+pub(crate) fn check(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) -> BTreeSet<NodeName> {
+    let mut unfit = BTreeSet::new();
+    if ctx.rules.preflight {
+        let examined: Vec<Examined<'_>> = ctx
+            .reachable()
+            .filter_map(|node| {
+                let report = node.facts.report.as_ref()?;
+                Some(Examined { name: node.name, desired: node.desired, facts: node.facts, report })
             })
             .collect();
-        let mut preflight = Self::default();
-        let side_by_side = machines::judge(&examined, seen);
-        for node in &examined {
-            let wrongs = machine::judge(node, &wish.version);
-            for wrong in wrongs {
-                preflight.tell(node, wrong);
+        let version = &ctx.desired.version;
+        let alone = examined
+            .iter()
+            .flat_map(|node| machine::judge(node, version).into_iter().map(move |wrong| (*node, wrong)));
+        for (node, wrong) in alone.chain(machines::judge(&examined, ctx)) {
+            let Wrong { weight, fault, origin } = wrong;
+            if weight == Weight::Held {
+                unfit.insert(node.name.clone());
             }
+            let origin = origin.or_else(|| Some(node.desired.origin.clone()));
+            build.find(weight, Subject::Node(node.name.clone()), fault, origin);
         }
-        for (node, wrong) in side_by_side {
-            preflight.tell(&node, wrong);
-        }
-        preflight.refuse_first_start_without_majority(wish, seen);
-        preflight
+        first_start_without_majority(ctx, &unfit, build);
     }
+    report_unreachable(ctx, build);
+    unfit
+}
 
-    fn tell(&mut self, node: &Examined<'_>, wrong: Wrong) {
-        let Wrong { weight, what, help, origin } = wrong;
-        let (kind, help) = match weight {
-            Weight::Holds => {
-                self.unfit.insert(node.name.clone());
-                (FindingKind::Held, format!("{help}; nothing is planned there until then"))
-            }
-            Weight::Warns => (FindingKind::Notice, help),
-        };
-        self.findings.push(Finding {
-            kind,
-            subject: node.name.to_string(),
-            node: Some(node.name.clone()),
-            what,
-            help,
-            origin: origin.or_else(|| Some(node.wish.origin.clone())),
-        });
+/// Members of etcd are given the list of all others at their first start: without a majority they would only wait.
+fn first_start_without_majority(ctx: &Context<'_>, unfit: &BTreeSet<NodeName>, build: &mut PlanBuilder<'_>) {
+    if unfit.is_empty() || ctx.seen.ledger.born == Birth::Born || ctx.seen.etcd != EtcdSeen::Silent {
+        return;
     }
-
-    /// Members of etcd are told of all others at their first start: without a majority they would only wait.
-    fn refuse_first_start_without_majority(&mut self, wish: &Blueprint, seen: &Inventory) {
-        if self.unfit.is_empty() || seen.ledger.born == Birth::Born || seen.etcd != EtcdSeen::Silent {
-            return;
-        }
-        let of_etcd: Vec<&NodeName> = wish.with_role(Role::Etcd).map(|(name, _)| name).collect();
-        let in_sight = |name: &&&NodeName| seen.nodes.get(**name).and_then(NodeSeen::facts).is_some();
-        let usable = of_etcd.iter().filter(in_sight).filter(|name| !self.unfit.contains(**name)).count();
-        if usable * 2 > of_etcd.len() || !of_etcd.iter().any(|name| self.unfit.contains(*name)) {
-            return;
-        }
-        self.findings.push(Finding {
-            kind: FindingKind::Refused,
-            subject: "cluster/etcd".to_owned(),
-            node: None,
-            what: format!(
-                "etcd cannot start for the first time: {usable} of its {} nodes can be used, and that is no majority",
-                of_etcd.len()
-            ),
-            help: "mend what is told of the other nodes, or take them out of cluster.yml".to_owned(),
-            origin: None,
-        });
+    let of_etcd: Vec<&NodeName> = ctx.with_role(Role::Etcd).map(|(name, _)| name).collect();
+    let total = of_etcd.len();
+    let usable = of_etcd.iter().filter(|name| ctx.is_reachable(name) && !unfit.contains(**name)).count();
+    if usable * 2 <= total && of_etcd.iter().any(|name| unfit.contains(*name)) {
+        build.refuse(Subject::Etcd, Refusal::FirstStartWithoutMajority { usable, total }, None);
     }
+}
 
-    /// What was seen, with the nodes that cannot be used out of sight.
-    pub(crate) fn usable<'i>(&self, seen: &'i Inventory) -> Cow<'i, Inventory> {
-        let mut seen = Cow::Borrowed(seen);
-        for name in &self.unfit {
-            // What holds it has been told; nobody reads this text.
-            seen.to_mut()
-                .nodes
-                .insert(name.clone(), NodeSeen::OutOfSight("held by its preflight".to_owned()));
+/// Nothing is planned on unreachable nodes, and nothing else changes because they are away.
+fn report_unreachable(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
+    for (name, node) in &ctx.desired.nodes {
+        if let Some(error) = why_unreachable(ctx.seen.nodes.get(name)) {
+            let waiting = Waiting::NodeUnreachable { roles: node.roles.iter().copied().collect(), error };
+            build.hold(Subject::Node(name.clone()), waiting, Some(node.origin.clone()));
         }
-        seen
     }
 }
 
 /// A wrong that keeps everything from a node.
-fn holds(what: String, help: impl Into<String>) -> Wrong {
-    Wrong { weight: Weight::Holds, what, help: help.into(), origin: None }
+fn holds(fault: MachineFault) -> Wrong {
+    Wrong { weight: Weight::Held, fault, origin: None }
 }
 
 /// A wrong that is only unwise.
-fn warns(what: String, help: impl Into<String>) -> Wrong {
-    Wrong { weight: Weight::Warns, what, help: help.into(), origin: None }
-}
-
-/// Names in a row: `a`, `a and b`, `a, b and c`.
-fn row<T: ToString>(names: impl IntoIterator<Item = T>) -> String {
-    let names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
-    match names.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
-        Some((last, _)) => last.clone(),
-        None => String::new(),
-    }
+fn warns(fault: MachineFault) -> Wrong {
+    Wrong { weight: Weight::Notice, fault, origin: None }
 }

@@ -3,349 +3,128 @@
 use std::collections::BTreeSet;
 
 use windlass_model::{
-    Birth, CertKind, CertName, Component, EtcdData, Finding, FindingKind, Foundation, Intent,
-    KubernetesVersion, Maker, NodeFacts, NodeName, NodeSeen, NodeTarget, Role,
+    Birth, CertKind, CertName, Component, ContainerName, EtcdData, Fact, Foundation, Intent,
+    KubernetesVersion, Maker, NodeFacts, NodeName, NodeTarget, Refusal, Role, Subject,
 };
 
-use crate::planner::Planner;
+use crate::builder::PlanBuilder;
+use crate::context::Context;
+use crate::etcd::external::{lives_in_external_etcd, refuse_another};
 
-impl Planner<'_> {
-    /// Whether the world and the wish allow no plan; each reason becomes a finding.
-    pub(crate) fn refuses(&mut self) -> bool {
-        if !self.rules.refuse {
-            return false;
-        }
-        let refused =
-            |findings: &[Finding]| findings.iter().any(|finding| finding.kind == FindingKind::Refused);
-        self.refuse_two_lineages();
-        self.refuse_lost_keys();
-        self.refuse_unreadable_secrets();
-        self.refuse_new_foundation();
-        self.refuse_other_external_etcd();
-        self.refuse_moved_machines();
-        self.refuse_version_jumps();
-        self.refuse_lost_majority();
-        refused(&self.findings)
+/// Refuses what the world and the desired state allow no plan for.
+pub(crate) fn check(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
+    match ctx.intent {
+        Intent::Converge { .. } => {}
+        // What is to be removed need not be sound.
+        Intent::Dismantle { .. } => return,
     }
-
-    fn refuse(
-        &mut self,
-        subject: &str,
-        what: String,
-        help: String,
-        origin: Option<windlass_model::SpecPath>,
-    ) {
-        self.find(FindingKind::Refused, subject, None, what, help, origin);
+    if !ctx.rules.refuse {
+        return;
     }
+    two_lineages(ctx, build);
+    lost_keys(ctx, build);
+    unreadable_secrets(ctx, build);
+    new_foundation(ctx, build);
+    refuse_another(ctx, build);
+    renamed_machines(ctx, build);
+    moved_members(ctx, build);
+    version_jumps(ctx, build);
+    lost_data(ctx, build);
+}
 
-    /// Two clusters' keys are never mixed.
-    fn refuse_two_lineages(&mut self) {
-        for (lineage, nodes) in &self.seen.ledger.strangers {
-            let own = self.seen.ledger.lineage.as_ref().map_or("none", |own| own.as_str());
-            self.refuse(
-                "cluster/ledger",
-                format!(
-                    "{} belong to another cluster: their ledger is of lineage {lineage}, this one's of {own}",
-                    list(nodes)
-                ),
-                "take these nodes out of cluster.yml, or run `windlass remove` on them with their own \
-                 cluster.yml first"
-                    .to_owned(),
-                None,
-            );
-        }
-    }
-
-    /// Secrets that are encrypted by a key of the ledger are lost with it: the wish never lets go of it.
-    fn refuse_unreadable_secrets(&mut self) {
-        if !matches!(self.intent, Intent::Converge { .. }) || self.seen.ledger.born == Birth::Expected {
-            return;
-        }
-        let unwished: Vec<String> = self
-            .seen
-            .ledger
-            .certs
-            .iter()
-            .filter(|(name, face)| {
-                face.wish.kind == CertKind::KeyPair && !self.wish.certs.contains_key(*name)
-            })
-            .map(|(name, _)| format!("`{name}`"))
-            .collect();
-        if !unwished.is_empty() {
-            self.refuse(
-                "cluster/secrets",
-                format!(
-                    "Secrets in etcd are encrypted by {}, and cluster.yml no longer asks for it",
-                    unwished.join(", ")
-                ),
-                "they could never be read again: write `secrets_encryption_config: {enabled: true}` without \
-                 `custom_config`; to take encryption back is not done yet"
-                    .to_owned(),
-                None,
-            );
-            return;
-        }
-        self.refuse_to_forget_users_encryption();
-    }
-
-    /// The same for keys that cluster.yml carries: who encrypts shows in the API servers that run.
-    fn refuse_to_forget_users_encryption(&mut self) {
-        const FLAG: &str = "encryption-provider-config";
-        const KEYS: &str = "services.kube-api.secrets_encryption_config";
-        let api = Component::KubeApiserver;
-        let is_own =
-            |name: &CertName| self.wish.certs.get(name).is_some_and(|wish| wish.kind == CertKind::KeyPair);
-        let encrypts = self
-            .nodes_in_sight()
-            .filter_map(|(_, _, facts)| facts.containers.get(api.as_str()))
-            .any(|seen| seen.maker == Maker::Windlass && seen.spec.flag(FLAG).is_some());
-        let goes_on = self
-            .with_role(Role::ControlPlane)
-            .filter_map(|(_, node)| node.containers.get(&api))
-            .all(|wish| wish.spec.flag(FLAG).is_some());
-        // One of windlass' own that was not there would not decrypt what another has encrypted.
-        let begins_anew =
-            self.wish.certs.keys().any(|name| is_own(name) && !self.seen.ledger.certs.contains_key(name));
-        if encrypts && (!goes_on || begins_anew) {
-            self.refuse(
-                "cluster/secrets",
-                "Secrets in etcd are encrypted by the keys of `custom_config`, and cluster.yml no longer has them"
-                    .to_owned(),
-                "they could never be read again: leave `custom_config`, put `identity: {}` first in its providers \
-                 and write all Secrets anew (`kubectl get secrets -A -o json | kubectl replace -f -`) to have them \
-                 in plain text; keys are changed the same way, the new one first and the old one behind it"
-                    .to_owned(),
-                Some(KEYS.into()),
-            );
-        }
-    }
-
-    /// A cluster that lives has keys: without them none is ever made anew.
-    fn refuse_lost_keys(&mut self) {
-        if self.seen.ledger.lineage.is_some() {
-            return;
-        }
-        let alive: BTreeSet<NodeName> = self
-            .seen
-            .nodes
-            .iter()
-            .filter(|(_, node)| node.facts().is_some_and(is_of_a_cluster))
-            .map(|(name, _)| name.clone())
-            .chain(self.lives_in_external_etcd())
-            .collect();
-        if !alive.is_empty() || !self.seen.etcd.members().is_empty() {
-            self.refuse(
-                "cluster/ledger",
-                format!("a cluster lives here ({}), and its ledger with its keys is nowhere", list(&Vec::from_iter(alive))),
-                "bring back the ledger file, or the control-plane node that holds a copy of it; or restore a \
-                 snapshot; or run `windlass remove` and begin anew"
-                    .to_owned(),
-                None,
-            );
-            return;
-        }
-        let made_by_others: BTreeSet<String> = self
-            .nodes_in_sight()
-            .flat_map(|(name, _, facts)| facts.containers.iter().map(move |container| (name, container)))
-            .filter(|(_, (container, seen))| {
-                seen.maker == Maker::Other && Component::of_container(container).is_some()
-            })
-            .map(|(name, (container, _))| format!("{container} on {name}"))
-            .collect();
-        if !made_by_others.is_empty() {
-            let names: Vec<&str> = made_by_others.iter().map(String::as_str).collect();
-            self.refuse(
-                "cluster",
-                format!("another tool's cluster seems to live here: {}", names.join(", ")),
-                "windlass does not replace what it did not make and has no keys of; if nobody needs these \
-                 containers, remove them"
-                    .to_owned(),
-                None,
-            );
-            return;
-        }
-        for role in [Role::ControlPlane, Role::Etcd] {
-            if role == Role::Etcd && self.wish.etcd.is_external() {
-                continue;
-            }
-            let nodes: Vec<NodeName> = self.wish.with_role(role).map(|(name, _)| name.clone()).collect();
-            let in_sight = nodes.iter().filter(|node| self.is_in_sight(node)).count();
-            if in_sight * 2 <= nodes.len() {
-                self.refuse(
-                    "cluster",
-                    format!("only {in_sight} of {} {role} nodes are in sight, and no ledger is", nodes.len()),
-                    "a cluster may live on the others: bring them into sight, or take them out of cluster.yml"
-                        .to_owned(),
-                    None,
-                );
-                return;
-            }
-        }
-    }
-
-    /// What the cluster was founded on stays as it is.
-    fn refuse_new_foundation(&mut self) {
-        let Some(was) = self.seen.ledger.foundation.clone().filter(|_| self.may_live()) else {
-            return;
+/// Two clusters' keys are never mixed.
+fn two_lineages(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
+    for (lineage, nodes) in &ctx.seen.ledger.strangers {
+        let refusal = Refusal::OtherLineage {
+            nodes: nodes.clone(),
+            lineage: lineage.clone(),
+            own: ctx.seen.ledger.lineage.clone(),
         };
-        for ((fact, from), (_, to)) in was.facts().into_iter().zip(self.wish.foundation.facts()) {
-            if from != to {
-                self.refuse(
-                    "cluster",
-                    format!("{} cannot change from {from} to {to} while the cluster lives", words(fact)),
-                    advice(&was, &self.wish.foundation, fact),
-                    self.wish.origins.foundation.get(fact).cloned(),
-                );
-            }
-        }
-    }
-
-    /// A machine has one name, and a member of etcd one address: neither changes under a living cluster.
-    fn refuse_moved_machines(&mut self) {
-        let ledger = &self.seen.ledger;
-        for (former, last) in ledger.nodes.iter().filter(|(name, _)| !self.wish.nodes.contains_key(*name)) {
-            let is_same = |target: &NodeTarget| {
-                target.address == last.target.address
-                    || target.internal_address == last.target.internal_address
-            };
-            let renamed = self.wish.nodes.iter().find(|(_, node)| is_same(&node.target));
-            if let Some((name, node)) = renamed {
-                self.refuse(
-                    "cluster",
-                    format!("{name} is the machine that is {former} in the cluster"),
-                    format!(
-                        "say `hostname_override: {former}`; for another name, take the node out of \
-                         cluster.yml, run `windlass up`, and add it then"
-                    ),
-                    Some(node.origin.clone()),
-                );
-            }
-        }
-        for (name, node) in &self.wish.nodes {
-            let Some(last) = ledger.nodes.get(name).filter(|last| last.roles.contains(&Role::Etcd)) else {
-                continue;
-            };
-            let (from, to) = (&last.target.internal_address, &node.target.internal_address);
-            if from != to && ledger.born == Birth::Born {
-                self.refuse(
-                    "cluster",
-                    format!("{name} is a member of etcd at {from}, and cannot become one at {to}"),
-                    format!(
-                        "say {from} as before; for another machine, take {name} out of cluster.yml, run \
-                         `windlass up`, and add it then"
-                    ),
-                    Some(node.origin.clone()),
-                );
-            }
-        }
-    }
-
-    /// Kubernetes goes one minor version at a time, and never back.
-    ///
-    /// Source: <https://kubernetes.io/releases/version-skew-policy/>, "Supported component upgrade order".
-    fn refuse_version_jumps(&mut self) {
-        let of = |component: Component| -> BTreeSet<&KubernetesVersion> {
-            self.seen
-                .nodes
-                .values()
-                .filter_map(NodeSeen::facts)
-                .filter_map(|facts| facts.containers.get(component.as_str()))
-                .filter_map(|container| container.spec.version.as_ref())
-                .collect()
-        };
-        let mut versions = of(Component::KubeApiserver);
-        if versions.is_empty() {
-            versions = of(Component::Kubelet);
-        }
-        let (Some(&oldest), Some(&newest)) = (versions.first(), versions.last()) else {
-            return;
-        };
-        let wished = &self.wish.version;
-        let (what, help) = if wished.numbers() < newest.numbers() {
-            (
-                format!("Kubernetes {newest} cannot go back to {wished}"),
-                format!("say `kubernetes_version: {newest}`; to go back, restore a snapshot of that time"),
-            )
-        } else if (wished.major, wished.minor) > (oldest.major, oldest.minor + 1) {
-            (
-                format!("Kubernetes cannot go from {oldest} to {wished} at once"),
-                format!(
-                    "upgrade one minor version at a time: to v{}.{} first",
-                    oldest.major,
-                    oldest.minor + 1
-                ),
-            )
-        } else {
-            return;
-        };
-        self.refuse("cluster", what, help, self.wish.origins.version.clone());
-    }
-
-    /// A cluster that has lived and whose data is gone is never started anew.
-    fn refuse_lost_majority(&mut self) {
-        let was_external = self.seen.ledger.foundation.as_ref().is_some_and(Foundation::is_on_external_etcd);
-        if self.seen.ledger.born != Birth::Born || !self.etcd_is_silent() || was_external {
-            return;
-        }
-        let etcd_nodes: BTreeSet<&NodeName> = self
-            .wish
-            .with_role(Role::Etcd)
-            .map(|(name, _)| name)
-            .chain(
-                self.seen
-                    .ledger
-                    .nodes
-                    .iter()
-                    .filter(|(_, last)| last.roles.contains(&Role::Etcd))
-                    .map(|(name, _)| name),
-            )
-            .collect();
-        let could_hold_data =
-            |name: &&NodeName| self.facts(name).is_none_or(|facts| facts.etcd_data == EtcdData::Present);
-        if !etcd_nodes.iter().any(could_hold_data) {
-            let gone: Vec<NodeName> = etcd_nodes.into_iter().cloned().collect();
-            self.refuse(
-                "cluster/etcd",
-                format!("the data of etcd is gone from every member ({})", list(&gone)),
-                "restore a snapshot; or, if nothing of the cluster is to be kept, run `windlass remove` and \
-                 then `windlass up`"
-                    .to_owned(),
-                None,
-            );
-        }
+        build.refuse(Subject::Ledger, refusal, None);
     }
 }
 
-/// What to do where another etcd is wished.
-const ETCD_STAYS: &str = "leave `services.etcd` and the role etcd as they were: everything that the cluster knows \
-                          is there. To move it, build a second cluster where it shall be, and move the workloads";
-
-fn words(fact: &str) -> &str {
-    match fact {
-        "service_range" => "the range of Service addresses",
-        "pod_range" => "the range of pod addresses",
-        "cluster_domain" => "the cluster's domain",
-        "etcd_data" => "the place of etcd's data",
-        _ => "the issuer of service-account tokens",
+/// Secrets that are encrypted by a key of the ledger are lost with it: the desired state never lets go of it.
+fn unreadable_secrets(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
+    if ctx.seen.ledger.born == Birth::Expected {
+        return;
+    }
+    let dropped: Vec<CertName> = ctx
+        .seen
+        .ledger
+        .certs
+        .iter()
+        .filter(|(name, face)| face.wish.kind == CertKind::KeyPair && !ctx.desired.certs.contains_key(*name))
+        .map(|(name, _)| name.clone())
+        .collect();
+    if !dropped.is_empty() {
+        build.refuse(Subject::Secrets, Refusal::EncryptionKeysDropped { keys: dropped }, None);
+    } else if drops_custom_encryption(ctx) {
+        let origin = Some("services.kube-api.secrets_encryption_config".into());
+        build.refuse(Subject::Secrets, Refusal::CustomEncryptionDropped, origin);
     }
 }
 
-fn advice(was: &Foundation, wished: &Foundation, fact: &str) -> String {
-    if fact == "etcd_data" && (was.is_on_external_etcd() || wished.is_on_external_etcd()) {
-        return ETCD_STAYS.to_owned();
-    }
-    let value = was.facts().into_iter().find(|(name, _)| *name == fact).map_or("", |(_, value)| value);
-    format!("say {value} as before; for another value, build a second cluster and move the workloads there")
+/// The same for keys that cluster.yml carries: who encrypts shows in the API servers that run.
+fn drops_custom_encryption(ctx: &Context<'_>) -> bool {
+    const FLAG: &str = "encryption-provider-config";
+    let api = Component::KubeApiserver;
+    let is_own =
+        |name: &CertName| ctx.desired.certs.get(name).is_some_and(|cert| cert.kind == CertKind::KeyPair);
+    let encrypts = ctx
+        .reachable()
+        .filter_map(|node| node.facts.containers.get(api.as_str()))
+        .any(|seen| seen.maker == Maker::Windlass && seen.spec.flag(FLAG).is_some());
+    let goes_on = ctx
+        .with_role(Role::ControlPlane)
+        .filter_map(|(_, node)| node.containers.get(&api))
+        .all(|wish| wish.spec.flag(FLAG).is_some());
+    // One of windlass' own that was not there would not decrypt what another has encrypted.
+    let ledger = &ctx.seen.ledger;
+    let begins_anew = ctx.desired.certs.keys().any(|name| is_own(name) && !ledger.certs.contains_key(name));
+    encrypts && (!goes_on || begins_anew)
 }
 
-/// Names in a row: `node-1, node-2 and 3 more`.
-pub(crate) fn list(nodes: &[NodeName]) -> String {
-    const SHOWN: usize = 4;
-    let mut text = nodes.iter().take(SHOWN).map(NodeName::as_str).collect::<Vec<_>>().join(", ");
-    if nodes.len() > SHOWN {
-        text = format!("{text} and {} more", nodes.len() - SHOWN);
+/// A cluster that lives has keys: without them none is ever made again.
+fn lost_keys(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
+    if ctx.seen.ledger.lineage.is_some() {
+        return;
     }
-    text
+    let alive: BTreeSet<NodeName> = ctx
+        .all_facts()
+        .filter(|(_, facts)| is_of_a_cluster(facts))
+        .map(|(name, _)| name.clone())
+        .chain(lives_in_external_etcd(ctx))
+        .collect();
+    if !alive.is_empty() || !ctx.seen.etcd.members().is_empty() {
+        let nodes = alive.into_iter().collect();
+        build.refuse(Subject::Ledger, Refusal::LedgerLost { nodes }, None);
+        return;
+    }
+    let containers: BTreeSet<(NodeName, ContainerName)> = ctx
+        .reachable()
+        .flat_map(|node| node.facts.containers.iter().map(move |container| (node.name, container)))
+        .filter(|(_, (container, seen))| {
+            seen.maker == Maker::Other && Component::of_container(container).is_some()
+        })
+        .map(|(name, (container, _))| (name.clone(), container.clone()))
+        .collect();
+    if !containers.is_empty() {
+        let containers = containers.into_iter().collect();
+        build.refuse(Subject::Cluster, Refusal::OtherToolsCluster { containers }, None);
+        return;
+    }
+    for role in [Role::ControlPlane, Role::Etcd] {
+        if role == Role::Etcd && ctx.desired.etcd.is_external() {
+            continue;
+        }
+        let total = ctx.with_role(role).count();
+        let reachable = ctx.with_role(role).filter(|(name, _)| ctx.is_reachable(name)).count();
+        if reachable * 2 <= total {
+            build.refuse(Subject::Cluster, Refusal::TooFewReachable { role, reachable, total }, None);
+            return;
+        }
+    }
 }
 
 /// Whether what is here was made for a cluster: etcd's data, or what only joins one that has its keys.
@@ -354,4 +133,103 @@ fn is_of_a_cluster(facts: &NodeFacts) -> bool {
         || facts.containers.iter().any(|(container, seen)| {
             seen.maker == Maker::Windlass && Component::of_container(container).is_some()
         })
+}
+
+/// What the cluster was founded on stays as it is.
+fn new_foundation(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
+    let desired = &ctx.desired.foundation;
+    let Some(was) = ctx.seen.ledger.foundation.as_ref().filter(|_| ctx.may_live()) else { return };
+    for ((name, from), (_, to)) in was.facts().into_iter().zip(desired.facts()) {
+        if from == to {
+            continue;
+        }
+        let fact = match name {
+            "service_range" => Fact::ServiceRange,
+            "pod_range" => Fact::PodRange,
+            "cluster_domain" => Fact::ClusterDomain,
+            "etcd_data" => Fact::EtcdData,
+            _ => Fact::TokenIssuer,
+        };
+        let is_external = was.is_on_external_etcd() || desired.is_on_external_etcd();
+        let refusal = Refusal::FoundationChanged {
+            fact,
+            from: from.to_owned(),
+            to: to.to_owned(),
+            moves_etcd: fact == Fact::EtcdData && is_external,
+        };
+        build.refuse(Subject::Cluster, refusal, ctx.desired.origins.foundation.get(name).cloned());
+    }
+}
+
+/// A machine has one name in a living cluster.
+fn renamed_machines(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
+    let nodes = ctx.seen.ledger.nodes.iter();
+    for (former, last) in nodes.filter(|(name, _)| !ctx.desired.nodes.contains_key(*name)) {
+        let is_same = |target: &NodeTarget| {
+            target.address == last.target.address || target.internal_address == last.target.internal_address
+        };
+        if let Some((name, node)) = ctx.desired.nodes.iter().find(|(_, node)| is_same(&node.target)) {
+            let refusal = Refusal::NodeRenamed { former: former.clone() };
+            build.refuse(Subject::Node(name.clone()), refusal, Some(node.origin.clone()));
+        }
+    }
+}
+
+/// A member of etcd has one address in a living cluster.
+fn moved_members(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
+    if ctx.seen.ledger.born != Birth::Born {
+        return;
+    }
+    for (name, node) in &ctx.desired.nodes {
+        let Some(last) = ctx.last(name).filter(|last| last.roles.contains(&Role::Etcd)) else { continue };
+        let (from, to) = (&last.target.internal_address, &node.target.internal_address);
+        if from != to {
+            let refusal = Refusal::MemberMoved { from: from.clone(), to: to.clone() };
+            build.refuse(Subject::Node(name.clone()), refusal, Some(node.origin.clone()));
+        }
+    }
+}
+
+/// Kubernetes goes one minor version at a time, and never back.
+///
+/// Source: <https://kubernetes.io/releases/version-skew-policy/>, "Supported component upgrade order".
+fn version_jumps(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
+    let of = |component: Component| -> BTreeSet<&KubernetesVersion> {
+        ctx.all_facts()
+            .filter_map(|(_, facts)| facts.containers.get(component.as_str()))
+            .filter_map(|container| container.spec.version.as_ref())
+            .collect()
+    };
+    let mut versions = of(Component::KubeApiserver);
+    if versions.is_empty() {
+        versions = of(Component::Kubelet);
+    }
+    let (Some(&oldest), Some(&newest)) = (versions.first(), versions.last()) else { return };
+    let desired = &ctx.desired.version;
+    let refusal = if desired.numbers() < newest.numbers() {
+        Refusal::VersionBack { from: newest.clone(), to: desired.clone() }
+    } else if (desired.major, desired.minor) > (oldest.major, oldest.minor + 1) {
+        Refusal::VersionSkipped { from: oldest.clone(), to: desired.clone() }
+    } else {
+        return;
+    };
+    build.refuse(Subject::Cluster, refusal, ctx.desired.origins.version.clone());
+}
+
+/// A cluster that has lived and whose data is gone is never started anew.
+fn lost_data(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
+    let ledger = &ctx.seen.ledger;
+    let was_external = ledger.foundation.as_ref().is_some_and(Foundation::is_on_external_etcd);
+    if ledger.born != Birth::Born || !ctx.etcd_is_silent() || was_external {
+        return;
+    }
+    let had_etcd = ledger.nodes.keys().filter(|name| ctx.had(name, Role::Etcd));
+    let etcd_nodes: BTreeSet<&NodeName> =
+        ctx.with_role(Role::Etcd).map(|(name, _)| name).chain(had_etcd).collect();
+    let could_hold_data =
+        |name: &&NodeName| ctx.facts(name).is_none_or(|facts| facts.etcd_data == EtcdData::Present);
+    if !etcd_nodes.iter().any(could_hold_data) {
+        let nodes = etcd_nodes.into_iter().cloned().collect();
+        build.refuse(Subject::Etcd, Refusal::EtcdDataLost { nodes }, None);
+    }
 }

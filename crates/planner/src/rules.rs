@@ -1,5 +1,7 @@
 //! The planner's rules as switches: all on, but for the tests that prove each of them needed.
 
+use windlass_model::{Because, Guard};
+
 /// Which rules hold. [`Rules::ALL`] is what windlass plans with; a test switches one off and sees the
 /// simulated world break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +48,28 @@ impl Rules {
         respect_cordons: true,
         preflight: true,
     };
+
+    /// Whether the rule holds that orders steps for this reason. What a step uses always comes first.
+    pub(crate) fn order_by(self, because: Because) -> bool {
+        match because {
+            Because::Needs | Because::Gate => true,
+            Because::HealFirst => self.heal_first,
+            Because::OneAtATime => self.one_at_a_time,
+            Because::Window => self.window,
+            Because::DurableFirst => self.durable_first,
+            Because::Skew => self.version_order,
+            Because::RemoveLast => self.remove_last,
+        }
+    }
+
+    /// Whether the rule holds that looks again by this guard.
+    pub(crate) fn ask_for(self, guard: &Guard) -> bool {
+        match guard {
+            Guard::EtcdMajorityWithout { .. } => self.one_at_a_time && self.majority_stands,
+            Guard::ApiServersBeside { .. } => self.one_at_a_time,
+            Guard::Window { .. } => self.window,
+        }
+    }
 }
 
 impl Default for Rules {

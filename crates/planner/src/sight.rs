@@ -1,28 +1,20 @@
-//! The wished nodes in sight side by side with what was seen of them, joined once for all subjects.
+//! The desired nodes that are reachable, side by side with what was seen of them, joined once for all subjects.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 
-use windlass_model::{
-    Blueprint, Component, FileDifference, FilePath, FileWish, Inventory, NodeFacts, NodeName, NodeObject,
-    NodeWish,
-};
+use windlass_model::{Blueprint, Inventory, NodeFacts, NodeName, NodeObject, NodeWish};
 
-use crate::compare::Condition;
-
-/// A wished node in sight.
-#[derive(Debug)]
+/// A desired node that is reachable.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Sighted<'a> {
     pub(crate) name: &'a NodeName,
-    pub(crate) wish: &'a NodeWish,
+    pub(crate) desired: &'a NodeWish,
     pub(crate) facts: &'a NodeFacts,
     pub(crate) object: Option<&'a NodeObject>,
-    /// What is to be done about its wished containers, in the order of components.
-    pub(crate) conditions: Vec<(Component, Condition)>,
-    /// Its wished files that differ, the copy of the ledger aside.
-    pub(crate) files: Vec<(&'a FilePath, &'a FileWish, FileDifference)>,
 }
 
-/// The wished nodes in sight, by name.
+/// The desired nodes that are reachable, by name.
 #[derive(Debug, Default)]
 pub(crate) struct Sight<'a> {
     nodes: Vec<Sighted<'a>>,
@@ -32,17 +24,17 @@ pub(crate) struct Sight<'a> {
 }
 
 impl<'a> Sight<'a> {
-    /// Joins what is wished with what was seen.
-    pub(crate) fn new(wish: &'a Blueprint, seen: &'a Inventory) -> Self {
+    /// Joins what is desired with what was seen, but for the nodes in `unfit`.
+    pub(crate) fn new(desired: &'a Blueprint, seen: &'a Inventory, unfit: &BTreeSet<NodeName>) -> Self {
         let mut looks = seen.nodes.iter().peekable();
-        let nodes = wish
+        let nodes = desired
             .nodes
             .iter()
-            .filter_map(|(name, wish)| {
+            .filter_map(|(name, desired)| {
                 while looks.next_if(|(looked_at, _)| *looked_at < name).is_some() {}
                 let (_, look) = looks.next_if(|(looked_at, _)| *looked_at == name)?;
-                let object = seen.kube.node(name);
-                Some(Sighted { name, wish, facts: look.facts()?, object, conditions: vec![], files: vec![] })
+                let facts = look.facts().filter(|_| !unfit.contains(name))?;
+                Some(Sighted { name, desired, facts, object: seen.kube.node(name) })
             })
             .collect();
         Self { nodes, last: Cell::new(0) }
@@ -53,20 +45,20 @@ impl<'a> Sight<'a> {
         self.nodes.iter()
     }
 
-    /// All of them, to be compared.
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Sighted<'a>> {
-        self.nodes.iter_mut()
-    }
-
-    /// The node of this name, if it is wished and in sight.
-    pub(crate) fn of(&self, name: &NodeName) -> Option<&Sighted<'a>> {
+    /// The place of the node of this name among all, if it is desired and reachable.
+    pub(crate) fn index_of(&self, name: &NodeName) -> Option<usize> {
         let last = self.last.get();
         let near = [last, last + 1].into_iter().find(|&at| {
-            // Names are nearly always those of the wish itself: the same place in memory is the same name.
+            // Names are nearly always those of the desired state itself: the same place in memory is the same name.
             self.nodes.get(at).is_some_and(|node| std::ptr::eq(node.name, name))
         });
         let at = near.or_else(|| self.nodes.binary_search_by(|node| node.name.cmp(name)).ok())?;
         self.last.set(at);
-        self.nodes.get(at)
+        Some(at)
+    }
+
+    /// The node of this name, if it is desired and reachable.
+    pub(crate) fn of(&self, name: &NodeName) -> Option<&Sighted<'a>> {
+        self.nodes.get(self.index_of(name)?)
     }
 }

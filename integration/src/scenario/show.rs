@@ -47,9 +47,10 @@ pub(super) fn counted(count: usize, what: &str) -> String {
 }
 
 fn show_finding(finding: &Finding, text: &mut String) {
-    let Finding { kind, subject, node: _, what, help, origin } = finding;
+    let Finding { weight, about, cause: _, origin } = finding;
+    let (what, help) = (finding.what(), finding.help());
     let origin = origin.as_ref().map(|origin| format!("  [{origin}]")).unwrap_or_default();
-    let _ = writeln!(text, "  {kind} {subject}: {what}{origin}");
+    let _ = writeln!(text, "  {weight} {about}: {what}{origin}");
     if !help.is_empty() {
         let _ = writeln!(text, "      = {help}");
     }

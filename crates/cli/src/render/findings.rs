@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use windlass_model::{Finding, FindingKind};
+use windlass_model::{Finding, Weight};
 use windlass_spec::SourceMap;
 
 use crate::render::paint::Paint;
@@ -15,12 +15,12 @@ const NAMED: usize = 3;
 /// Sections `refused`, `held` and `notice`; equal findings on many nodes are told once. Empty if there are none.
 pub(crate) fn findings(findings: &[Finding], places: &SourceMap<'_>, file: &str, paint: Paint) -> String {
     let mut text = String::new();
-    for kind in [FindingKind::Refused, FindingKind::Held, FindingKind::Notice] {
-        let mut alike: BTreeMap<(&str, &str), Vec<&Finding>> = BTreeMap::new();
-        let mut order: Vec<(&str, &str)> = Vec::new();
-        for finding in findings.iter().filter(|finding| finding.kind == kind) {
-            let key = (finding.what.as_str(), finding.help.as_str());
-            let group = alike.entry(key).or_default();
+    for weight in [Weight::Refused, Weight::Held, Weight::Next, Weight::Notice] {
+        let mut alike: BTreeMap<(String, String), Vec<&Finding>> = BTreeMap::new();
+        let mut order: Vec<(String, String)> = Vec::new();
+        for finding in findings.iter().filter(|finding| finding.weight == weight) {
+            let key = (finding.what(), finding.help());
+            let group = alike.entry(key.clone()).or_default();
             if group.is_empty() {
                 order.push(key);
             }
@@ -29,14 +29,15 @@ pub(crate) fn findings(findings: &[Finding], places: &SourceMap<'_>, file: &str,
         if order.is_empty() {
             continue;
         }
-        let head = if kind == FindingKind::Refused { paint.bad(kind) } else { paint.strong(kind) };
+        let head = if weight == Weight::Refused { paint.bad(weight) } else { paint.strong(weight) };
         let _ = writeln!(text, "{head}");
-        for (what, help) in order {
-            let subjects = subjects(&alike[&(what, help)]);
+        for key in order {
+            let (group, (what, help)) = (&alike[&key], &key);
+            let subjects = subjects(group);
             // A text in brackets tells more of the subject.
             let colon = if what.starts_with('(') { "" } else { ":" };
             let _ = writeln!(text, "  · {subjects}{colon} {what}");
-            if let Some(origin) = alike[&(what, help)].first().and_then(|finding| finding.origin.as_ref())
+            if let Some(origin) = group.first().and_then(|finding| finding.origin.as_ref())
                 && !is_a_mere_node(origin.as_str())
             {
                 let Origin { path, line, column } = Origin::of(origin, places);
@@ -61,7 +62,7 @@ pub(crate) fn is_a_mere_node(path: &str) -> bool {
 }
 
 fn subjects(alike: &[&Finding]) -> String {
-    let named: Vec<&str> = alike.iter().take(NAMED).map(|finding| finding.subject.as_str()).collect();
+    let named: Vec<String> = alike.iter().take(NAMED).map(|finding| finding.about.to_string()).collect();
     let mut text = named.join(", ");
     if alike.len() > NAMED {
         let _ = write!(text, " and {} more", alike.len() - NAMED);

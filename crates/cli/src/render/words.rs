@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use windlass_model::{
-    Action, FileDifference, Finding, FindingKind, Gate, NodeName, Plan, Planning, Reason, Step,
-};
+use windlass_model::{Action, FileDifference, Finding, Gate, NodeName, Plan, Planning, Reason, Step, Weight};
 
 /// `1 node`, `2 nodes`.
 pub(crate) fn counted(count: usize, what: &str) -> String {
@@ -155,7 +153,7 @@ pub(crate) fn counts(planning: &Planning) -> String {
     if let Some(held) = held(findings) {
         parts.push(held);
     }
-    let refused = findings.iter().filter(|finding| finding.kind == FindingKind::Refused).count();
+    let refused = findings.iter().filter(|finding| finding.weight == Weight::Refused).count();
     if refused > 0 {
         parts.push(format!("{refused} refused"));
     }
@@ -164,8 +162,8 @@ pub(crate) fn counts(planning: &Planning) -> String {
 
 /// `1 node held`; none if nothing is.
 pub(crate) fn held(findings: &[Finding]) -> Option<String> {
-    let held = || findings.iter().filter(|finding| finding.kind == FindingKind::Held);
-    let nodes: BTreeSet<&NodeName> = held().filter_map(|finding| finding.node.as_ref()).collect();
+    let held = || findings.iter().filter(|finding| finding.weight == Weight::Held);
+    let nodes: BTreeSet<&NodeName> = held().filter_map(|finding| finding.node()).collect();
     match (held().count(), nodes.len()) {
         (0, _) => None,
         (count, 0) => Some(format!("{} held", counted(count, "change"))),

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use windlass_engine::{Conclusion, End, Interrupt, Options, Recover, converge, observe_and_plan};
-use windlass_model::{Action, Finding, FindingKind, Inventory, Plan, Planning};
+use windlass_model::{Action, Finding, Inventory, Plan, Planning, Subject, Waiting, Weight};
 
 use crate::fake::{Fake, Fault, assert_frozen, assignment, lasting, told};
 use crate::plans::{alone, plan, pull, run, wait};
@@ -12,15 +12,8 @@ fn steps(plan: Plan) -> Planning {
     Planning { plan, findings: Vec::new() }
 }
 
-fn finding(kind: FindingKind) -> Finding {
-    Finding {
-        kind,
-        subject: "cluster".to_owned(),
-        node: None,
-        what: "so".to_owned(),
-        help: "wait".to_owned(),
-        origin: None,
-    }
+fn finding(weight: Weight) -> Finding {
+    Finding { weight, about: Subject::Etcd, cause: Waiting::MembersUnchanged.into(), origin: None }
 }
 
 /// Runs etcd on `node-1` until it is there.
@@ -111,7 +104,7 @@ async fn what_is_refused_is_not_carried_out_in_any_part() {
     let fake = Fake::new();
     let conclusion = conclude(&fake, |_| Planning {
         plan: alone("a", pull(1, "a")),
-        findings: vec![finding(FindingKind::Refused)],
+        findings: vec![finding(Weight::Refused)],
     })
     .await;
     assert_eq!(ended(&conclusion), (End::Refused, 1, 0));
@@ -120,7 +113,7 @@ async fn what_is_refused_is_not_carried_out_in_any_part() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_held_back_is_told_at_the_end() {
-    let planning = Planning { findings: vec![finding(FindingKind::Held)], ..Planning::default() };
+    let planning = Planning { findings: vec![finding(Weight::Held)], ..Planning::default() };
     let conclusion = conclude(&Fake::new(), |_| planning.clone()).await;
     assert_eq!(ended(&conclusion), (End::Held, 1, 0));
     assert_eq!(conclusion.planning, planning);

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use windlass_model::{
-    Action, CertName, Component, ContainerState, Content, FilePath, FindingKind, Intent, KernelWish, Maker,
-    NodeFacts, NodeName, NodeSeen,
+    Action, CertName, Component, ContainerState, Content, FilePath, Intent, KernelWish, Maker, NodeFacts,
+    NodeName, NodeSeen, Weight,
 };
 
 use super::{Audited, Fault};
@@ -25,23 +25,23 @@ impl Audited<'_> {
             .map(|(index, step)| (index, step.id.as_str(), &step.action))
     }
 
-    /// Whether a finding tells that nothing is planned on this node.
+    /// Whether a finding says that nothing is planned on this node.
     fn is_held_as_a_whole(&self, node: &NodeName) -> bool {
-        let mut findings = self.planning.findings.iter();
-        findings.any(|finding| finding.kind == FindingKind::Held && finding.subject == node.as_str())
+        self.planning.findings.iter().any(|finding| finding.holds_all_of() == Some(node))
     }
 
-    /// Whether a finding tells that something of the whole cluster waits.
+    /// Whether a finding says that something of the whole cluster waits.
     fn is_cluster_held(&self) -> bool {
         let mut findings = self.planning.findings.iter();
-        findings.any(|finding| finding.kind == FindingKind::Held && finding.node.is_none())
+        findings.any(|finding| finding.weight == Weight::Held && finding.node().is_none())
     }
 
-    /// Whether a finding tells that something on this node, or of the whole cluster, waits.
+    /// Whether a finding says that something on this node, or of the whole cluster, waits.
     pub(super) fn is_held(&self, node: &NodeName) -> bool {
-        self.planning.findings.iter().any(|finding| {
-            finding.kind != FindingKind::Notice && finding.node.as_ref().is_none_or(|of| of == node)
-        })
+        self.planning
+            .findings
+            .iter()
+            .any(|finding| finding.weight != Weight::Notice && finding.node().is_none_or(|of| of == node))
     }
 }
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use windlass_model::{Component, HostReport, KubernetesVersion, Role, Swap};
+use windlass_model::{Component, HostReport, KubernetesVersion, MachineFault, Role, Swap};
 
 use super::ports::{ports_in_use, ports_of};
-use super::{Examined, Wrong, holds, row, warns};
+use super::{Examined, Wrong, holds, warns};
 use crate::kernel::BROUGHT_BY_MODULES;
 
 const MEBIBYTE: u64 = 1 << 20;
@@ -50,13 +50,10 @@ fn judge_architecture(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     let report = node.report;
     let known = !report.architecture.is_empty() && !report.program.is_empty();
     if known && report.architecture != report.program && node.is_new() {
-        wrongs.push(holds(
-            format!(
-                "its architecture is {}, and this windlass, which is carried there, is made for {}",
-                report.architecture, report.program
-            ),
-            "use a machine of that architecture",
-        ));
+        wrongs.push(holds(MachineFault::Architecture {
+            machine: report.architecture.clone(),
+            program: report.program.clone(),
+        }));
     }
 }
 
@@ -68,12 +65,9 @@ fn judge_ports(node: &Examined<'_>, version: &KubernetesVersion, wrongs: &mut Ve
             .into_iter()
             .filter(|(port, _)| node.report.listening.contains(port) && !ours.contains(port))
             .collect();
-        let Some((first, flag)) = taken.first_key_value() else { continue };
-        let (noun, verb) = if taken.len() > 1 { ("ports", "are") } else { ("port", "is") };
-        let mut wrong = holds(
-            format!("{noun} {}, which {component} needs, {verb} taken by something else", row(taken.keys())),
-            format!("stop it: `ss -ltnp sport = :{first}` tells root what it is"),
-        );
+        let Some((_, flag)) = taken.first_key_value() else { continue };
+        let ports = taken.keys().copied().collect();
+        let mut wrong = holds(MachineFault::PortsTaken { ports, component });
         // Where all nodes are the place, this one is a better one.
         let place = wish.origins.parts.get(format!("--{flag}").as_str());
         wrong.origin = place.filter(|place| place.as_str() != "nodes").cloned();
@@ -87,7 +81,7 @@ fn judge_addresses(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     if own.is_empty() {
         return;
     }
-    let mut told = false;
+    let mut reported = false;
     for (component, wish) in node.absent() {
         // kubelet ends with "node IP not found in the host's network interfaces", the others with "cannot assign
         // requested address".
@@ -98,24 +92,14 @@ fn judge_addresses(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
             _ => continue,
         };
         let Some(address) = wish.spec.flag(flag).and_then(address_in) else { continue };
-        if !address.is_unspecified() && !address.is_loopback() && !own.contains(&address) && !told {
-            told = true;
-            wrongs.push(holds(
-                format!(
-                    "it does not have the address {address}, which {component} needs; it has {}",
-                    row(own)
-                ),
-                "say one of its own as `internal_address` in cluster.yml",
-            ));
+        if !address.is_unspecified() && !address.is_loopback() && !own.contains(&address) && !reported {
+            reported = true;
+            wrongs.push(holds(MachineFault::AddressMissing { address, component, has: own.clone() }));
         }
     }
-    let internal = node.wish.target.internal_address.parse().ok();
-    if let Some(internal) = internal.filter(|address| node.is_new() && !told && !own.contains(address)) {
-        wrongs.push(warns(
-            format!("it does not have the address {internal} of cluster.yml itself; it has {}", row(own)),
-            "right where a router or cloud translates addresses, if the other nodes reach it there; else say its own \
-             as `internal_address`",
-        ));
+    let internal = node.desired.target.internal_address.parse().ok();
+    if let Some(internal) = internal.filter(|address| node.is_new() && !reported && !own.contains(address)) {
+        wrongs.push(warns(MachineFault::AddressTranslated { address: internal, has: own.clone() }));
     }
 }
 
@@ -139,10 +123,7 @@ fn judge_swap(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     if kubelet.spec.flag("fail-swap-on") == Some("false") {
         return;
     }
-    let mut wrong = holds(
-        "swap is on, and kubelet does not start with it".to_owned(),
-        "switch it off (`swapoff -a`, and its lines in /etc/fstab), or say `services.kubelet.fail_swap_on: false`",
-    );
+    let mut wrong = holds(MachineFault::SwapOn);
     wrong.origin = kubelet.origins.parts.get("--fail-swap-on").cloned();
     wrongs.push(wrong);
 }
@@ -154,14 +135,8 @@ fn judge_disk(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     // A directory that was not asked for may be another disk.
     let free = node.report.free.get(docker_root).copied();
     if let Some(free) = free.filter(|free| pulls && *free < IMAGES_NEED) {
-        wrongs.push(holds(
-            format!(
-                "{} are free under {docker_root}, and the images that it lacks need {}",
-                size(free),
-                size(IMAGES_NEED)
-            ),
-            "make room: `docker system df` tells what takes it",
-        ));
+        let path = docker_root.clone();
+        wrongs.push(holds(MachineFault::NoRoomForImages { path, free, needed: IMAGES_NEED }));
     }
     let Some((_, etcd)) = node.absent().find(|(component, _)| *component == Component::Etcd) else { return };
     let data = etcd.spec.binds.iter().find_map(|bind| {
@@ -173,48 +148,32 @@ fn judge_disk(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     let Some((data, free)) = data.and_then(|data| Some((data, node.report.free_at(data)?))) else { return };
     let quota = etcd.spec.flag("quota-backend-bytes").and_then(|bytes| bytes.parse().ok());
     let quota = quota.filter(|bytes| *bytes > 0).unwrap_or(ETCD_QUOTA);
+    let path = data.to_owned();
     if free < ETCD_NEEDS {
-        wrongs.push(holds(
-            format!("{} are free under {data}, and etcd needs {}", size(free), size(ETCD_NEEDS)),
-            "make room there, or give it a disk of its own",
-        ));
+        wrongs.push(holds(MachineFault::NoRoomForEtcd { path, free, needed: ETCD_NEEDS }));
     } else if free < quota {
-        wrongs.push(warns(
-            format!("{} are free under {data}, and etcd may grow to {}", size(free), size(quota)),
-            "make room there, or give it a disk of its own: etcd stops where its disk is full",
-        ));
-    }
-}
-
-fn size(bytes: u64) -> String {
-    // Tenths of a gibibyte, or whole mebibytes: nobody asks for more.
-    if bytes >= GIBIBYTE {
-        format!("{}.{} GiB", bytes / GIBIBYTE, bytes % GIBIBYTE * 10 / GIBIBYTE)
-    } else {
-        format!("{} MiB", bytes / MEBIBYTE)
+        wrongs.push(warns(MachineFault::LittleRoomForEtcd { path, free, quota }));
     }
 }
 
 /// Docker is one that kubelet can talk to.
 fn judge_docker(node: &Examined<'_>, version: &KubernetesVersion, wrongs: &mut Vec<Wrong>) {
-    let told = node.report.docker.as_str();
-    let mut numbers = told.split(['.', '-', '+', '~']).map_while(|number| number.parse().ok());
+    let docker = node.report.docker.as_str();
+    let mut numbers = docker.split(['.', '-', '+', '~']).map_while(|number| number.parse().ok());
     let (Some(major), Some(minor)) = (numbers.next(), numbers.next()) else { return };
     let makes_kubelet = node.absent().any(|(component, _)| component == Component::Kubelet);
     if (major, minor) < OLDEST_DOCKER && makes_kubelet {
-        wrongs.push(holds(
-            format!("its Docker {told} is too old for kubelet"),
-            "install Docker 20.10 or later",
-        ));
+        wrongs.push(holds(MachineFault::DockerTooOld { version: docker.to_owned() }));
         return;
     }
     let tried =
         NEWEST_DOCKER.iter().find(|(until, _)| !version.at_least(1, until + 1)).map(|(_, newest)| *newest);
     if let Some(newest) = tried.filter(|newest| node.is_new() && (major, minor) > *newest) {
-        wrongs.push(warns(
-            format!("its Docker {told} is newer than any that RKE 1 ran Kubernetes {version} with"),
-            format!("it may well work; {}.{} is the newest that is known to", newest.0, newest.1),
-        ));
+        wrongs.push(warns(MachineFault::DockerUntried {
+            version: docker.to_owned(),
+            kubernetes: version.clone(),
+            newest,
+        }));
     }
 }
 
@@ -225,64 +184,39 @@ fn judge_kernel_settings(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
         return;
     }
     // A module of ours brings these when it is loaded.
-    let is_loadable = node.wish.kernel.modules.iter().any(|module| loadable.contains(module));
+    let is_loadable = node.desired.kernel.modules.iter().any(|module| loadable.contains(module));
     let comes = |name: &str| is_loadable && name.starts_with(BROUGHT_BY_MODULES);
-    let missing: Vec<&str> = node
-        .wish
+    let settings: Vec<_> = node
+        .desired
         .kernel
         .sysctls
         .keys()
-        .map(|name| &**name)
         .filter(|name| !sysctls.contains_key(*name) && !comes(name))
+        .cloned()
         .collect();
-    if missing.is_empty() {
+    if settings.is_empty() {
         return;
     }
-    let absent: Vec<&str> = node
-        .wish
-        .kernel
-        .modules
-        .iter()
-        .map(|module| &**module)
-        .filter(|module| !modules.contains(*module))
-        .collect();
-    let help = if absent.is_empty() {
-        "use a kernel that has it, as every distribution's own does".to_owned()
-    } else {
-        format!("install the kernel module {}, as every distribution's own kernel has it", row(absent))
-    };
-    wrongs.push(warns(
-        format!("its kernel does not know {}: pods may not reach each other, or no Services", row(missing)),
-        help,
-    ));
+    let modules = node.desired.kernel.modules.iter().filter(|module| !modules.contains(*module));
+    wrongs.push(warns(MachineFault::SettingsUnknown { settings, modules: modules.cloned().collect() }));
 }
 
 /// Control groups are there, in a version that this Kubernetes knows.
 fn judge_control_groups(node: &Examined<'_>, version: &KubernetesVersion, wrongs: &mut Vec<Wrong>) {
     match node.report.cgroup {
         // Source: <https://kubernetes.io/docs/concepts/architecture/cgroups/>: stable from 1.25 on.
-        Some(2) if !version.at_least(1, 25) => wrongs.push(warns(
-            format!("it has control groups of version 2, which Kubernetes knows fully only from v1.25 on, not {version}"),
-            "boot it with `systemd.unified_cgroup_hierarchy=0`, or wish a later Kubernetes",
-        )),
+        Some(2) if !version.at_least(1, 25) => {
+            wrongs.push(warns(MachineFault::CgroupV2 { kubernetes: version.clone() }));
+        }
         Some(_) => {}
-        None => wrongs.push(warns(
-            "it shows no control groups under /sys/fs/cgroup, without which kubelet does not start".to_owned(),
-            "mount them; every usual system does so as it boots",
-        )),
+        None => wrongs.push(warns(MachineFault::NoCgroups)),
     }
 }
 
 fn judge_memory(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
-    let (needed, what) = if node.wish.has(Role::ControlPlane) {
-        (CONTROL_PLANE_MEMORY, "a control-plane node")
-    } else {
-        (WORKER_MEMORY, "a node")
-    };
-    if let Some(memory) = node.report.memory.filter(|memory| *memory < needed) {
-        wrongs.push(warns(
-            format!("it has {} of memory, and {what} wants {}", size(memory), size(needed)),
-            "give it more, or wish less of it",
-        ));
+    let control_plane = node.desired.has(Role::ControlPlane);
+    let wants = if control_plane { CONTROL_PLANE_MEMORY } else { WORKER_MEMORY };
+    if let Some(has) = node.report.memory.filter(|memory| *memory < wants) {
+        wrongs.push(warns(MachineFault::LittleMemory { has, wants, control_plane }));
     }
 }

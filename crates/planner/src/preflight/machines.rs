@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use windlass_model::{Inventory, Meeting, NodeName, ports_between};
+use windlass_model::{ClockOf, MachineFault, Meeting, NodeName, ports_between};
 
-use super::{Examined, Wrong, holds, row, warns};
+use super::{Examined, Wrong, holds, warns};
+use crate::context::Context;
 
 /// By how many seconds the clock of a machine may differ before nothing new is put on it.
 ///
@@ -20,10 +21,10 @@ const CLOCK_HOLDS_SECONDS: u64 = 30;
 const CLOCK_WARNS_SECONDS: u64 = 2;
 
 /// What is wrong with machines beside others.
-pub(super) fn judge<'a>(nodes: &[Examined<'a>], seen: &Inventory) -> Vec<(Examined<'a>, Wrong)> {
+pub(super) fn judge<'a>(nodes: &[Examined<'a>], ctx: &Context<'_>) -> Vec<(Examined<'a>, Wrong)> {
     let mut wrongs = Vec::new();
     judge_clocks(nodes, &mut wrongs);
-    let doubles = judge_machines_named_twice(nodes, seen, &mut wrongs);
+    let doubles = judge_machines_named_twice(nodes, ctx, &mut wrongs);
     judge_names(nodes, &doubles, &mut wrongs);
     judge_ways(nodes, &mut wrongs);
     wrongs
@@ -32,17 +33,15 @@ pub(super) fn judge<'a>(nodes: &[Examined<'a>], seen: &Inventory) -> Vec<(Examin
 /// Clocks are compared with that of most machines; where there is no such time, with the operator's.
 fn judge_clocks<'a>(nodes: &[Examined<'a>], wrongs: &mut Vec<(Examined<'a>, Wrong)>) {
     let common = common_time(nodes);
-    let than = if common == 0 { "this machine's" } else { "that of most nodes" };
+    let of = if common == 0 { ClockOf::Operator } else { ClockOf::Nodes };
     for node in nodes {
         let off = node.report.clock_ahead_seconds - common;
         if off.unsigned_abs() <= CLOCK_WARNS_SECONDS {
             continue;
         }
-        let direction = if off > 0 { "ahead of" } else { "behind" };
-        let what = format!("its clock is {} s {direction} {than}", off.unsigned_abs());
-        let help = "set it, and let it be kept: `timedatectl set-ntp true`, chrony or ntpd";
+        let fault = MachineFault::ClockOff { ahead_seconds: off, of };
         let holds_it = off.unsigned_abs() > CLOCK_HOLDS_SECONDS && node.is_new();
-        wrongs.push((*node, if holds_it { holds(what, help) } else { warns(what, help) }));
+        wrongs.push((*node, if holds_it { holds(fault) } else { warns(fault) }));
     }
 }
 
@@ -60,7 +59,7 @@ fn common_time(nodes: &[Examined<'_>]) -> i64 {
 /// Two nodes of cluster.yml that are one machine: the first that is known, or else is named, is it.
 fn judge_machines_named_twice<'a>(
     nodes: &[Examined<'a>],
-    seen: &Inventory,
+    ctx: &Context<'_>,
     wrongs: &mut Vec<(Examined<'a>, Wrong)>,
 ) -> BTreeSet<&'a NodeName> {
     let mut machines: BTreeMap<(&str, &str, &BTreeSet<IpAddr>), Vec<Examined<'a>>> = BTreeMap::new();
@@ -73,13 +72,11 @@ fn judge_machines_named_twice<'a>(
     }
     let mut doubles = BTreeSet::new();
     for (_, mut same) in machines.into_iter().filter(|(_, same)| same.len() > 1) {
-        same.sort_by_key(|node| !seen.ledger.nodes.contains_key(node.name));
+        same.sort_by_key(|node| ctx.last(node.name).is_none());
         let first = same[0];
         for double in &same[1..] {
             doubles.insert(double.name);
-            let what = format!("it is the same machine as {}", first.name);
-            let help = "list a machine once in cluster.yml, with all its roles";
-            wrongs.push((*double, holds(what, help)));
+            wrongs.push((*double, holds(MachineFault::SameMachine { other: first.name.clone() })));
         }
     }
     doubles
@@ -97,29 +94,19 @@ fn judge_names<'a>(
         by_name.entry(&node.report.hostname).or_default().push(*node);
         by_id.entry(&node.report.machine_id).or_default().push(*node);
     }
-    let mut tell = |same: &[Examined<'a>], what: &str, help: &str| {
-        // Those that already live with it are not told at every plan.
+    // Those that already live with it are not reported at every plan.
+    let mut report = |same: &[Examined<'a>], fault: &dyn Fn(Vec<NodeName>) -> MachineFault| {
         for node in same.iter().filter(|_| same.len() > 1 && same.iter().any(Examined::is_new)) {
-            let others = same.iter().filter(|other| other.name != node.name).map(|other| other.name);
-            wrongs.push((*node, warns(format!("{what} as {}", row(others)), help)));
+            let others = same.iter().map(|other| other.name).filter(|name| *name != node.name);
+            wrongs.push((*node, warns(fault(others.cloned().collect()))));
         }
     };
     for (name, same) in by_name.iter().filter(|(name, _)| !name.is_empty()) {
-        // Kubernetes knows them by the names of cluster.yml, which kubelet is told; logs and people do not.
-        tell(
-            &same[..],
-            &format!("it calls itself `{name}`, the same"),
-            "give each machine a name of its own: `hostnamectl set-hostname NAME`; Kubernetes goes by the names of \
-             cluster.yml all the same",
-        );
+        // Kubernetes knows them by the names of cluster.yml, which kubelet is given; logs and people do not.
+        report(same, &|others| MachineFault::SameHostname { hostname: (*name).to_owned(), others });
     }
     for (_, same) in by_id.iter().filter(|(id, _)| !id.is_empty()) {
-        tell(
-            &same[..],
-            "it has the same /etc/machine-id",
-            "machines copied from one image need ids of their own, since systemd makes addresses of interfaces from \
-             them: `rm /etc/machine-id && systemd-machine-id-setup`, then reboot",
-        );
+        report(same, &|others| MachineFault::SameMachineId { others });
     }
 }
 
@@ -132,33 +119,39 @@ fn judge_ways<'a>(nodes: &[Examined<'a>], wrongs: &mut Vec<(Examined<'a>, Wrong)
         return;
     }
     for other in nodes {
-        let own = &other.wish.target.internal_address;
+        let own = &other.desired.target.internal_address;
         let missed = |asker: &Examined<'a>| -> Vec<(&'a Meeting, &'a str)> {
             let unreached = asker.report.unreached.iter().filter(|(place, _)| place.address == *own);
             unreached.map(|(place, cause)| (place, &**cause)).collect()
         };
         let askers = new.iter().filter(|asker| {
-            asker.name != other.name && !ports_between(&asker.wish.roles, &other.wish.roles).is_empty()
+            asker.name != other.name && !ports_between(&asker.desired.roles, &other.desired.roles).is_empty()
         });
         let (reach, fail): (Vec<_>, Vec<_>) = askers.partition(|asker| missed(asker).is_empty());
-        let help = |ports: &BTreeSet<u16>| {
-            format!("let TCP {} through between the nodes, or say the right `internal_address`", row(ports))
-        };
         if other.is_new() && fail.len() > 1 && fail.len() > reach.len() {
             let all: Vec<(&Meeting, &str)> = fail.iter().flat_map(&missed).collect();
-            let ports: BTreeSet<u16> = all.iter().map(|(place, _)| place.port).collect();
-            let who = row(fail.iter().map(|asker| asker.name));
-            let cause = all.first().map_or("", |(_, cause)| cause);
-            let what = format!("{who} do not reach it at {own}, TCP {} ({cause})", row(&ports));
-            wrongs.push((*other, holds(what, help(&ports))));
+            wrongs.push((
+                *other,
+                holds(MachineFault::NotReachedBy {
+                    others: fail.iter().map(|asker| asker.name.clone()).collect(),
+                    address: own.clone(),
+                    ports: all.iter().map(|(place, _)| place.port).collect(),
+                    error: all.first().map(|(_, error)| (*error).to_owned()).unwrap_or_default(),
+                }),
+            ));
             continue;
         }
         for asker in fail {
             let missed = missed(&asker);
-            let ports: BTreeSet<u16> = missed.iter().map(|(place, _)| place.port).collect();
-            let cause = missed.first().map_or("", |(_, cause)| cause);
-            let what = format!("it does not reach {} at {own}, TCP {} ({cause})", other.name, row(&ports));
-            wrongs.push((asker, holds(what, help(&ports))));
+            wrongs.push((
+                asker,
+                holds(MachineFault::DoesNotReach {
+                    other: other.name.clone(),
+                    address: own.clone(),
+                    ports: missed.iter().map(|(place, _)| place.port).collect(),
+                    error: missed.first().map(|(_, error)| (*error).to_owned()).unwrap_or_default(),
+                }),
+            ));
         }
     }
 }

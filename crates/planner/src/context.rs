@@ -1,0 +1,183 @@
+//! What a plan is made from, read-only: the desired state, what was seen, the intent, and what follows from these alone.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use windlass_model::{
+    Birth, Blueprint, Component, EtcdData, EtcdSeen, Intent, Inventory, KubeSeen, LastNode, NodeFacts,
+    NodeName, NodeObject, NodeSeen, NodeWish, Role, SpecPath,
+};
+
+use crate::rules::Rules;
+use crate::sight::{Sight, Sighted};
+
+/// What a plan is made from. Nothing in it changes while the plan is made.
+#[derive(Debug)]
+pub(crate) struct Context<'a> {
+    pub(crate) rules: Rules,
+    pub(crate) desired: &'a Blueprint,
+    pub(crate) seen: &'a Inventory,
+    pub(crate) intent: &'a Intent,
+    /// Nodes on which nothing may be planned: for the plan they are unreachable.
+    unfit: &'a BTreeSet<NodeName>,
+    /// The desired nodes that are reachable.
+    pub(crate) sight: Sight<'a>,
+    /// All desired workers: those that share the limit of unavailable nodes.
+    pub(crate) workers: Arc<BTreeSet<NodeName>>,
+    /// Those of them that have never been of use, as far as anybody can know.
+    pub(crate) new_workers: Arc<BTreeSet<NodeName>>,
+}
+
+impl<'a> Context<'a> {
+    /// Joins what is desired with what was seen; the nodes in `unfit` count as unreachable.
+    pub(crate) fn new(
+        rules: Rules,
+        desired: &'a Blueprint,
+        seen: &'a Inventory,
+        intent: &'a Intent,
+        unfit: &'a BTreeSet<NodeName>,
+    ) -> Self {
+        let mut context = Self {
+            rules,
+            desired,
+            seen,
+            intent,
+            unfit,
+            sight: Sight::new(desired, seen, unfit),
+            workers: Arc::new(desired.with_role(Role::Worker).map(|(name, _)| name.clone()).collect()),
+            new_workers: Arc::default(),
+        };
+        context.new_workers = Arc::new(context.workers_never_seen());
+        context
+    }
+
+    /// The workers that Kubernetes does not know and has never known, as far as anybody can know.
+    fn workers_never_seen(&self) -> BTreeSet<NodeName> {
+        let is_new = |name: &NodeName| match &self.seen.kube {
+            KubeSeen::Nodes(objects) if objects.contains_key(name) => false,
+            kube => match self.facts(name) {
+                Some(facts) => !facts.containers.contains_key(Component::Kubelet.as_str()),
+                None => *kube != KubeSeen::Silent || !self.seen.ledger.nodes.contains_key(name),
+            },
+        };
+        self.workers.iter().filter(|name| is_new(name)).cloned().collect()
+    }
+
+    // Nodes.
+
+    /// What is known of a node, desired or not, if it is reachable and fit.
+    pub(crate) fn facts(&self, node: &NodeName) -> Option<&'a NodeFacts> {
+        match self.sight.of(node) {
+            Some(node) => Some(node.facts),
+            // It may not be desired any more.
+            None if self.unfit.contains(node) => None,
+            None => self.seen.nodes.get(node)?.facts(),
+        }
+    }
+
+    pub(crate) fn is_reachable(&self, node: &NodeName) -> bool {
+        self.facts(node).is_some()
+    }
+
+    /// The desired nodes that are reachable.
+    pub(crate) fn reachable(&self) -> impl Iterator<Item = &Sighted<'a>> {
+        self.sight.iter()
+    }
+
+    /// Every reachable node, desired or not, with what is known of it.
+    pub(crate) fn all_facts(&self) -> impl Iterator<Item = (&'a NodeName, &'a NodeFacts)> {
+        let fit = self.seen.nodes.iter().filter(|(name, _)| !self.unfit.contains(*name));
+        fit.filter_map(|(name, node)| Some((name, node.facts()?)))
+    }
+
+    /// The desired nodes with this role, by name.
+    pub(crate) fn with_role(&self, role: Role) -> impl Iterator<Item = (&'a NodeName, &'a NodeWish)> {
+        self.desired.with_role(role)
+    }
+
+    /// Whether a node should have this role.
+    pub(crate) fn should_have(&self, node: &NodeName, role: Role) -> bool {
+        self.desired.nodes.get(node).is_some_and(|node| node.has(role))
+    }
+
+    /// The node as the last `up` left it.
+    pub(crate) fn last(&self, node: &NodeName) -> Option<&'a LastNode> {
+        self.seen.ledger.nodes.get(node)
+    }
+
+    /// Whether a node had this role when the ledger was last written.
+    pub(crate) fn had(&self, node: &NodeName, role: Role) -> bool {
+        self.last(node).is_some_and(|last| last.roles.contains(&role))
+    }
+
+    /// The object of a node in Kubernetes.
+    pub(crate) fn object(&self, node: &NodeName) -> Option<&'a NodeObject> {
+        match self.sight.of(node) {
+            Some(node) => node.object,
+            None => self.seen.kube.node(node),
+        }
+    }
+
+    /// Where a desired node stands in cluster.yml.
+    pub(crate) fn origin(&self, node: &NodeName) -> Option<SpecPath> {
+        self.desired.nodes.get(node).map(|node| node.origin.clone())
+    }
+
+    // The cluster.
+
+    /// Whether etcd has no majority. Nobody asks one that is not of the cluster's nodes: it is never called silent.
+    pub(crate) fn etcd_is_silent(&self) -> bool {
+        self.seen.etcd == EtcdSeen::Silent && !self.desired.etcd.is_external()
+    }
+
+    /// Whether an API server answers.
+    pub(crate) fn kube_answers(&self) -> bool {
+        matches!(self.seen.kube, KubeSeen::Nodes(_))
+    }
+
+    /// Whether the cluster is seen to live: etcd answers, or an API server does.
+    pub(crate) fn is_seen_to_live(&self) -> bool {
+        self.seen.etcd != EtcdSeen::Silent || (self.desired.etcd.is_external() && self.kube_answers())
+    }
+
+    /// Whether the cluster may live, though the ledger does not know yet that it was born, as the run was interrupted
+    /// that would have noted it.
+    pub(crate) fn may_live(&self) -> bool {
+        self.seen.ledger.born == Birth::Born
+            || self.is_seen_to_live()
+            || self.all_facts().any(|(_, facts)| facts.etcd_data == EtcdData::Present)
+    }
+
+    // Addresses of etcd's members.
+
+    /// The peer address of a node of cluster.yml or of the ledger.
+    pub(crate) fn peer_url(&self, node: &NodeName) -> Option<String> {
+        let target = match self.desired.nodes.get(node) {
+            Some(node) => &node.target,
+            None => &self.last(node)?.target,
+        };
+        Some(target.peer_url())
+    }
+
+    /// The node whose member of etcd has this address.
+    pub(crate) fn node_of_peer(&self, peer_url: &str) -> Option<&'a NodeName> {
+        self.seen.nodes.keys().find(|name| self.peer_url(name).as_deref() == Some(peer_url))
+    }
+
+    /// Whether a node has etcd's data, or had etcd when it was last seen.
+    pub(crate) fn may_hold_a_member(&self, node: &NodeName) -> bool {
+        match self.facts(node) {
+            Some(facts) => facts.etcd_data == EtcdData::Present,
+            None => self.had(node, Role::Etcd),
+        }
+    }
+}
+
+/// Why a node that was looked for is unreachable; none if it answers.
+pub(crate) fn why_unreachable(seen: Option<&NodeSeen>) -> Option<String> {
+    match seen {
+        Some(NodeSeen::InSight(_)) => None,
+        Some(NodeSeen::OutOfSight(error)) => Some(error.clone()),
+        None => Some("nobody looked".to_owned()),
+    }
+}

@@ -1,0 +1,125 @@
+//! Nodes that have left cluster.yml: drained where cluster.yml has nodes drained, cleared, and forgotten.
+
+use windlass_model::{
+    Action, Because, Component, EtcdData, EtcdSeen, Guard, Holds, LastNode, NodeName, Note, Readiness,
+    Reason, Role, Scheduling, StepId, Subject, Waiting, WaitsFor,
+};
+
+use crate::builder::{Follows, PlanBuilder, StepHandle};
+use crate::certificates::holder;
+use crate::clearing::{has_pod_state, is_ours, remove_container, remove_paths, remove_pods, traces};
+use crate::context::Context;
+use crate::drain;
+use crate::etcd::clear::clear_member;
+use crate::ledger::Conclusion;
+use crate::removals::{Before, members_follow, what_replaces_an_api_server, why_api_servers_stay};
+
+/// The components of a node, in the order in which they are removed from it; etcd is cleared apart.
+const COMPONENTS: [Component; 7] = [
+    Component::Kubelet,
+    Component::KubeProxy,
+    Component::NginxProxy,
+    Component::EtcdRollingSnapshots,
+    Component::KubeControllerManager,
+    Component::KubeScheduler,
+    Component::KubeApiserver,
+];
+
+/// Plans that a node which has left cluster.yml is cleared, and that the ledger forgets it.
+pub(crate) fn plan<'a>(
+    before: Before<'_, '_, 'a>,
+    name: &'a NodeName,
+    last: &'a LastNode,
+    conclusion: &mut Conclusion,
+    build: &mut PlanBuilder<'a>,
+) {
+    let ctx = before.given.site.ctx;
+    let Some(facts) = ctx.facts(name) else {
+        unreachable(ctx, name, build);
+        return;
+    };
+    if let Some((follows, waits_for)) = why_kept(before, name, last) {
+        let about = Subject::Node(name.clone());
+        build.defer(follows, about, Waiting::FormerNodeKept { waits_for }, None);
+        return;
+    }
+    let emptied = empty_of_pods(ctx, name, build);
+    let replacements = what_replaces_an_api_server(before);
+    let mut done: Vec<StepHandle> = emptied.into_iter().collect();
+    let (mut kubelet, mut proxy) = (emptied, None);
+    for component in COMPONENTS.into_iter().filter(|component| is_ours(*component, facts, Some(last))) {
+        let is_api_server = component == Component::KubeApiserver;
+        let guards: Vec<Guard> =
+            before.given.site.api_guard(name).into_iter().filter(|_| is_api_server).collect();
+        let step = remove_container(name, &component.container(), guards, Reason::NodeLeft, build);
+        build.after_all(step, emptied, Because::Needs);
+        build.after_all(step, replacements.iter().copied(), Because::RemoveLast);
+        match component {
+            Component::Kubelet => kubelet = Some(step),
+            Component::KubeProxy => proxy = Some(step),
+            _ => {}
+        }
+        done.push(step);
+    }
+    let cleared = clear_member(ctx, before.left, name, &Reason::NodeLeft, build);
+    // Its member is out before the node is forgotten.
+    done.extend(cleared.map(|cleared| cleared.last).or(before.left.get(name).copied()));
+    let footprint = &ctx.desired.footprint;
+    if kubelet != emptied || has_pod_state(footprint, facts) {
+        done.push(remove_pods(name, Reason::NodeLeft, kubelet.into_iter().chain(proxy), build));
+    }
+    if ctx.object(name).is_some() || !ctx.kube_answers() {
+        let delete = delete_object(name, build);
+        build.after_all(delete, kubelet, Because::Needs);
+        build.after_all(delete, before.given.control_plane.all_up(), Because::Needs);
+        done.push(delete);
+    }
+    let paths = traces(footprint, facts, &[Holds::Snapshots, Holds::EtcdData]);
+    done.extend(remove_paths(name, paths, Reason::NodeLeft, done.iter().copied(), build));
+    conclusion.change.forget.insert(name.clone());
+    let certs = ctx.seen.ledger.certs.keys();
+    let of_node = certs.filter(|cert| holder(cert) == Some(name.as_str()));
+    conclusion.change.forget_certs.extend(of_node.cloned());
+    conclusion.after.extend(done);
+}
+
+/// Why a node is not cleared now, and whether it is in a later round.
+fn why_kept(before: Before<'_, '_, '_>, name: &NodeName, last: &LastNode) -> Option<(Follows, WaitsFor)> {
+    let ctx = before.given.site.ctx;
+    let peer_url = ctx.peer_url(name);
+    let is_member = ctx.seen.etcd.members().iter().any(|member| Some(&member.peer_url) == peer_url.as_ref());
+    let has_data = ctx.facts(name).is_some_and(|facts| facts.etcd_data == EtcdData::Present);
+    if has_data && ctx.seen.etcd == EtcdSeen::Silent {
+        Some((members_follow(before), WaitsFor::EtcdMajorityWithThisData))
+    } else if is_member && !before.left.contains_key(name) {
+        Some((Follows::Not, WaitsFor::MemberLeft))
+    } else if last.roles.contains(&Role::ControlPlane) {
+        why_api_servers_stay(before).map(|waits_for| (Follows::Not, waits_for))
+    } else {
+        None
+    }
+}
+
+/// Moves the pods of a node that leaves away, if cluster.yml has nodes drained. Returns the drain.
+fn empty_of_pods(ctx: &Context<'_>, name: &NodeName, build: &mut PlanBuilder<'_>) -> Option<StepHandle> {
+    let object = ctx.object(name).filter(|object| object.ready == Readiness::Ready)?;
+    let cordon_by = (object.scheduling == Scheduling::Open).then(Vec::new);
+    drain::plan(ctx, name, cordon_by, &[Reason::NodeLeft], &[], build).map(|drained| drained.last)
+}
+
+fn unreachable(ctx: &Context<'_>, name: &NodeName, build: &mut PlanBuilder<'_>) {
+    build.note(Subject::Node(name.clone()), Note::FormerNodeUnreachable, None);
+    // A kubelet that still runs would only register again.
+    if ctx.object(name).is_some_and(|object| object.ready == Readiness::NotReady) {
+        delete_object(name, build);
+    }
+}
+
+fn delete_object(name: &NodeName, build: &mut PlanBuilder<'_>) -> StepHandle {
+    build.step(
+        StepId::new(name, "node", "delete"),
+        Action::DeleteNodeObject { node: name.clone() },
+        vec![Reason::NodeLeft],
+        vec![],
+    )
+}

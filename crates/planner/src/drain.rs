@@ -1,0 +1,42 @@
+//! A node's pods are moved away: cordon, then drain, as cluster.yml has it.
+
+use windlass_model::{Action, Because, Guard, NodeName, Reason, SpecPath, StepId};
+
+use crate::builder::{PlanBuilder, StepHandle};
+use crate::context::Context;
+
+/// The first and the last step by which a node is emptied.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Drained {
+    pub(crate) first: StepHandle,
+    pub(crate) last: StepHandle,
+}
+
+/// Cordons a node with these guards, unless it is cordoned already, and drains it; nothing if cluster.yml has no nodes
+/// drained.
+pub(crate) fn plan(
+    ctx: &Context<'_>,
+    name: &NodeName,
+    cordon_by: Option<Vec<Guard>>,
+    reasons: &[Reason],
+    origins: &[SpecPath],
+    build: &mut PlanBuilder<'_>,
+) -> Option<Drained> {
+    let options = ctx.desired.rollout.drain.clone()?;
+    let cordon = cordon_by.map(|guards| {
+        build.step(
+            StepId::new(name, "node", "cordon"),
+            Action::Cordon { node: name.clone(), guards },
+            reasons.to_vec(),
+            origins.to_vec(),
+        )
+    });
+    let drain = build.step(
+        StepId::new(name, "node", "drain"),
+        Action::Drain { node: name.clone(), options },
+        reasons.to_vec(),
+        vec!["upgrade_strategy.drain".into()],
+    );
+    build.after_all(drain, cordon, Because::Needs);
+    Some(Drained { first: cordon.unwrap_or(drain), last: drain })
+}

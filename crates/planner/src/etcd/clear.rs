@@ -1,0 +1,57 @@
+//! A node is cleared of a former member: its container goes, its data is moved aside and kept.
+
+use std::collections::BTreeMap;
+
+use windlass_model::{Action, Because, Component, EtcdData, NodeName, Note, Reason, StepId, Subject};
+
+use crate::builder::{PlanBuilder, StepHandle};
+use crate::context::Context;
+
+/// The steps that clear a node: the first and the last of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cleared {
+    pub(crate) first: StepHandle,
+    pub(crate) last: StepHandle,
+}
+
+/// Removes the container of a former member and moves its data aside, after the steps by which members `left`. None if
+/// nothing of it is there.
+pub(crate) fn clear_member<'a>(
+    ctx: &Context<'a>,
+    left: &BTreeMap<&'a NodeName, StepHandle>,
+    name: &'a NodeName,
+    reason: &Reason,
+    build: &mut PlanBuilder<'a>,
+) -> Option<Cleared> {
+    let facts = ctx.facts(name)?;
+    let left = left.get(name).copied();
+    let mut cleared: Option<Cleared> = None;
+    if facts.containers.contains_key(Component::Etcd.as_str()) {
+        let remove = build.step(
+            StepId::new(name, Component::Etcd, "remove"),
+            Action::RemoveContainer {
+                node: name.clone(),
+                container: Component::Etcd.container(),
+                guards: vec![],
+            },
+            vec![reason.clone()],
+            vec![],
+        );
+        build.after_all(remove, left, Because::Needs);
+        cleared = Some(Cleared { first: remove, last: remove });
+    }
+    if facts.etcd_data == EtcdData::Present {
+        let path = ctx.desired.footprint.etcd_data.clone();
+        let to = format!("{}/{}", ctx.desired.footprint.aside(), ctx.seen.taken_at.0);
+        let aside = build.step(
+            StepId::new(name, "etcd-data", "aside"),
+            Action::MoveAside { node: name.clone(), path, to: to.as_str().into() },
+            vec![Reason::DataOfFormerMember],
+            vec![],
+        );
+        build.after_all(aside, cleared.map(|cleared| cleared.last).or(left), Because::Needs);
+        cleared = Some(Cleared { first: cleared.map_or(aside, |cleared| cleared.first), last: aside });
+        build.note(Subject::EtcdData(name.clone()), Note::FormerDataKept { path: to }, None);
+    }
+    cleared
+}

@@ -1,0 +1,73 @@
+//! An etcd that is not of the cluster's nodes: what is refused about it, and what is noted where nobody can ask it.
+
+use std::collections::BTreeSet;
+
+use windlass_model::{Birth, Component, EtcdWish, Maker, NodeFacts, NodeName, Note, Refusal, Subject};
+
+use crate::builder::{PlanBuilder, StepHandle};
+use crate::compare::Condition;
+use crate::context::Context;
+use crate::control_plane::ControlPlane;
+use crate::ledger;
+use crate::site::Site;
+
+/// Plans the note that the cluster lives in an etcd of somebody else's: it does as soon as an API server works on it.
+pub(crate) fn note_birth<'a>(
+    site: &Site<'_, 'a>,
+    control_plane: &ControlPlane<'a>,
+    build: &mut PlanBuilder<'a>,
+) -> Option<StepHandle> {
+    let ctx = site.ctx;
+    let EtcdWish::External { urls, .. } = &ctx.desired.etcd else { return None };
+    let runs =
+        |name: &NodeName| matches!(site.condition(name, Component::KubeApiserver), Some(Condition::Sick(_)));
+    if !ctx.kube_answers() && ctx.desired.nodes.keys().any(runs) {
+        build.note(
+            Subject::Etcd,
+            Note::ExternalEtcdSuspected { urls: urls.clone() },
+            Some("services.etcd.external_urls".into()),
+        );
+    }
+    let waits = &control_plane.heals;
+    let begins = ctx.seen.ledger.born == Birth::Expected && !ctx.is_seen_to_live() && !waits.is_empty();
+    begins.then(|| ledger::note_birth(site.keys, waits, "the API servers work on the external etcd", build))
+}
+
+/// Nodes with containers of windlass and without any ledger: those of a cluster that lives elsewhere and has lost
+/// its keys.
+pub(crate) fn lives_in_external_etcd(ctx: &Context<'_>) -> Vec<NodeName> {
+    if !ctx.desired.etcd.is_external() {
+        return Vec::new();
+    }
+    let serves = |facts: &NodeFacts| {
+        let api_server = facts.containers.get(Component::KubeApiserver.as_str());
+        api_server.is_some_and(|container| container.maker == Maker::Windlass)
+    };
+    ctx.all_facts().filter(|(_, facts)| serves(facts)).map(|(name, _)| name.clone()).collect()
+}
+
+/// API servers on two sets of members that have none in common would be two clusters under one name.
+pub(crate) fn refuse_another(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
+    let EtcdWish::External { urls, .. } = &ctx.desired.etcd else { return };
+    let foundation = ctx.seen.ledger.foundation.as_ref();
+    let stays = foundation.is_some_and(|was| was.etcd_data == ctx.desired.foundation.etcd_data);
+    if !stays {
+        // That is refused by itself.
+        return;
+    }
+    let desired: BTreeSet<&str> = urls.iter().map(String::as_str).collect();
+    let used: BTreeSet<&str> = ctx
+        .all_facts()
+        .filter_map(|(_, facts)| facts.containers.get(Component::KubeApiserver.as_str()))
+        .filter(|container| container.maker == Maker::Windlass)
+        .filter_map(|container| container.spec.flag("etcd-servers"))
+        .filter(|servers| servers.split(',').all(|server| !desired.contains(server)))
+        .collect();
+    for servers in used {
+        build.refuse(
+            Subject::Etcd,
+            Refusal::OtherExternalEtcd { servers: servers.to_owned() },
+            Some("services.etcd.external_urls".into()),
+        );
+    }
+}

@@ -1,0 +1,67 @@
+//! Healthy members that nobody desires leave etcd, once the control plane knows those that stay.
+
+use std::collections::BTreeMap;
+
+use windlass_model::{Because, Health, Intent, MemberSeen, NodeName, Reason, Role, Subject, Waiting};
+
+use super::member_steps::leave;
+use super::stage::Etcd;
+use crate::api_servers::ApiServers;
+use crate::builder::{Lanes, PlanBuilder, StepHandle};
+use crate::context::Context;
+use crate::control_plane::ControlPlane;
+
+/// The steps that take members out of etcd, by node: those of the stage of etcd, and these.
+pub(crate) type Left<'a> = BTreeMap<&'a NodeName, StepHandle>;
+
+/// Plans the leave of healthy members that are no longer desired.
+pub(crate) fn plan<'a>(
+    ctx: &Context<'a>,
+    api_servers: &ApiServers,
+    etcd: &Etcd<'a>,
+    control_plane: &ControlPlane<'a>,
+    build: &mut PlanBuilder<'a>,
+) -> Left<'a> {
+    let mut left = etcd.left.clone();
+    match ctx.intent {
+        Intent::Converge { .. } => {}
+        // Nobody needs a majority of a cluster that goes.
+        Intent::Dismantle { .. } => return left,
+    }
+    let leaving: Vec<&'a MemberSeen> = ctx
+        .seen
+        .etcd
+        .members()
+        .iter()
+        .filter(|member| member.health == Health::Healthy && etcd.membership.is_leaving(&member.peer_url))
+        .collect();
+    if leaving.is_empty() || etcd.held {
+        return left;
+    }
+    let is_blind = ctx.rules.hold_while_blind && api_servers.one_is_unreachable();
+    if control_plane.held || is_blind {
+        build.hold(Subject::Etcd, Waiting::MembersInUse, None);
+        return left;
+    }
+    let mut membership = etcd.membership.clone();
+    let mut lanes = Lanes::new(1, Because::OneAtATime);
+    for member in leaving {
+        let node = ctx.node_of_peer(&member.peer_url);
+        let reason = if node.is_some_and(|node| ctx.desired.nodes.contains_key(node)) {
+            Reason::RoleLost { role: Role::Etcd }
+        } else {
+            Reason::NodeLeft
+        };
+        let Some(step) = leave(ctx, &mut membership, member, reason, build) else { continue };
+        if lanes.begins_lane() {
+            let before = etcd.ends.iter().chain(&control_plane.ends).chain(&control_plane.heals);
+            build.after_all(step, before.copied(), Because::RemoveLast);
+            build.after_all(step, etcd.heals.iter().copied(), Because::HealFirst);
+        }
+        lanes.add(build, step, step);
+        if let Some(node) = node {
+            left.insert(node, step);
+        }
+    }
+    left
+}

@@ -1,0 +1,225 @@
+//! The steps by which one member of etcd joins, votes, changes or leaves.
+
+use std::sync::Arc;
+
+use windlass_model::{
+    Action, Because, Component, ContainerState, Guard, Health, MemberSeen, NodeName, NodeWish, Reason, Role,
+    SpecPath, StepId, Subject, Vote, Waiting,
+};
+
+use super::clear::clear_member;
+use super::membership::Membership;
+use super::stage::{Etcd, birth_arguments};
+use crate::builder::{PlanBuilder, StepHandle};
+use crate::context::Context;
+use crate::files;
+use crate::site::Site;
+
+/// Seconds within which a learner must have caught up: etcd's own guide counts with 100 MB in 15 s.
+const CATCH_UP_WITHIN_SECONDS: u32 = 600;
+
+/// A sequence of steps that others wait for, or that waits for others: its first and its last step.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sequence {
+    pub(super) first: StepHandle,
+    pub(super) last: StepHandle,
+}
+
+/// Takes a member out, unless the rest would have no majority: then that is held.
+pub(super) fn leave<'a>(
+    ctx: &Context<'a>,
+    membership: &mut Membership,
+    member: &MemberSeen,
+    reason: Reason,
+    build: &mut PlanBuilder<'a>,
+) -> Option<StepHandle> {
+    let node = ctx.node_of_peer(&member.peer_url);
+    match membership.after_dropping(&member.peer_url) {
+        Some(rest) => *membership = rest,
+        None if !ctx.rules.majority_stands => *membership = membership.without(&member.peer_url),
+        None => {
+            let about = match node {
+                Some(node) => Subject::Container(node.clone(), Component::Etcd),
+                None => Subject::Member(member.id),
+            };
+            build.hold(about, Waiting::MemberNeeded, None);
+            return None;
+        }
+    }
+    let place = node.map_or_else(|| "cluster".to_owned(), ToString::to_string);
+    let subject = if node.is_some() { "etcd".to_owned() } else { format!("etcd-{}", member.id) };
+    let origins: Vec<SpecPath> = node.and_then(|node| ctx.origin(node)).into_iter().collect();
+    Some(build.step(
+        StepId::new(place, subject, "leave"),
+        Action::EtcdMemberRemove {
+            id: member.id,
+            peer_url: member.peer_url.clone(),
+            via: via(ctx, ctx.seen.etcd.members(), node),
+            guards: node.map(|node| majority_guard(ctx, node)).into_iter().collect(),
+        },
+        vec![reason],
+        origins,
+    ))
+}
+
+/// Clears the node, adds a learner, runs it and lets it vote.
+pub(super) fn join<'a>(
+    site: &Site<'_, 'a>,
+    etcd: &mut Etcd<'a>,
+    (name, node): (&'a NodeName, &'a NodeWish),
+    list: &str,
+    reason: &Reason,
+    build: &mut PlanBuilder<'a>,
+) -> Sequence {
+    let ctx = site.ctx;
+    let members = ctx.seen.etcd.members();
+    let cleared = clear_member(ctx, &etcd.left, name, reason, build);
+    // What it waits for where nothing is to be cleared: its former member is out.
+    let before = cleared.map(|cleared| cleared.last).or(etcd.left.get(name).copied());
+    let add = build.step(
+        StepId::new(name, Component::Etcd, "join"),
+        Action::EtcdMemberAdd {
+            node: name.clone(),
+            peer_url: node.target.peer_url(),
+            via: via(ctx, members, Some(name)),
+        },
+        vec![reason.clone()],
+        vec![node.origin.clone()],
+    );
+    build.after_all(add, before, Because::Needs);
+    let run = run(site, (name, node), birth_arguments("existing", list), reason.clone(), build);
+    build.after(run, add, Because::Needs);
+    let promote = promote(ctx, (name, node), build);
+    build.after(promote, run, Because::Needs);
+    // A learner that cannot start would block all further members: what it needs is there before it joins.
+    let image = node.containers.get(&Component::Etcd).map(|wish| wish.spec.image.clone());
+    let pull = image.and_then(|image| site.image(name, &image, build));
+    let files = site.files.written.get(name).copied();
+    build.after_all(add, pull.into_iter().chain(files), Because::Needs);
+    etcd.joined.insert(name, promote);
+    Sequence { first: cleared.map_or(add, |cleared| cleared.first), last: promote }
+}
+
+/// Lets a learner vote when it has caught up.
+pub(super) fn promote(
+    ctx: &Context<'_>,
+    (name, node): (&NodeName, &NodeWish),
+    build: &mut PlanBuilder<'_>,
+) -> StepHandle {
+    build.step(
+        StepId::new(name, Component::Etcd, "promote"),
+        Action::EtcdMemberPromote {
+            node: name.clone(),
+            peer_url: node.target.peer_url(),
+            via: via(ctx, ctx.seen.etcd.members(), Some(name)),
+            within_seconds: CATCH_UP_WITHIN_SECONDS,
+        },
+        vec![Reason::MemberLearns],
+        vec![node.origin.clone()],
+    )
+}
+
+/// A run of etcd on a node that is or will be cleared, whatever is there now.
+fn run<'a>(
+    site: &Site<'_, 'a>,
+    (name, node): (&'a NodeName, &'a NodeWish),
+    birth: Vec<Arc<str>>,
+    reason: Reason,
+    build: &mut PlanBuilder<'a>,
+) -> StepHandle {
+    let wish = &node.containers[&Component::Etcd];
+    let image = site.image(name, &wish.spec.image, build);
+    let step = build.step(
+        StepId::new(name, Component::Etcd, "run"),
+        Action::RunContainer {
+            node: name.clone(),
+            component: Component::Etcd,
+            spec: wish.spec.clone(),
+            birth,
+        },
+        vec![reason],
+        vec![node.origin.clone()],
+    );
+    site.needs_ground(step, name, image, build);
+    hand_files_over(site, name, step, build);
+    step
+}
+
+/// Replaces or restarts a member that differs or is sick, after its files have gone over to the user as whom it runs.
+pub(super) fn disturb<'a>(
+    site: &Site<'_, 'a>,
+    etcd: &mut Etcd<'a>,
+    name: &'a NodeName,
+    birth: Vec<Arc<str>>,
+    build: &mut PlanBuilder<'a>,
+) -> Option<Sequence> {
+    let guards = vec![majority_guard(site.ctx, name)];
+    let step = site.disturb(name, Component::Etcd, birth, guards, build)?;
+    etcd.changed.insert((name, Component::Etcd), step);
+    let handed = hand_files_over(site, name, step, build);
+    Some(Sequence { first: handed.unwrap_or(step), last: step })
+}
+
+/// Plans that etcd's files become those of the user as whom this step runs it, right before: etcd reads its key at
+/// each handshake, and a member that may not read it any more is lost to the others.
+fn hand_files_over(
+    site: &Site<'_, '_>,
+    name: &NodeName,
+    step: StepHandle,
+    build: &mut PlanBuilder<'_>,
+) -> Option<StepHandle> {
+    let differing = site.files.handed.get(name)?.clone();
+    let write = files::write(site.keys, name, "etcd", differing, build);
+    build.after(step, write, Because::Needs);
+    Some(write)
+}
+
+/// Starts the member of a node that is about to leave: the others may need its vote until it has left.
+pub(super) fn start_leaving_member(
+    ctx: &Context<'_>,
+    name: &NodeName,
+    build: &mut PlanBuilder<'_>,
+) -> Option<StepHandle> {
+    let container = ctx.facts(name)?.containers.get(Component::Etcd.as_str())?;
+    let down = matches!(container.state, ContainerState::Stopped | ContainerState::Created);
+    down.then(|| {
+        build.step(
+            StepId::new(name, Component::Etcd, "start"),
+            Action::StartContainer { node: name.clone(), component: Component::Etcd },
+            vec![Reason::NotRunning { state: container.state }],
+            vec![],
+        )
+    })
+}
+
+/// A majority beside this node's member, looked at again right before it is disturbed.
+fn majority_guard(ctx: &Context<'_>, node: &NodeName) -> Guard {
+    let via = via(ctx, ctx.seen.etcd.members(), None);
+    Guard::EtcdMajorityWithout { node: node.clone(), via }
+}
+
+/// All nodes whose members can be asked, the unreachable too, since they count: those that will answer first, `except`
+/// behind its like. While etcd says nothing of its members, whoever has data of one may be one.
+pub(super) fn via(ctx: &Context<'_>, members: &[MemberSeen], except: Option<&NodeName>) -> Vec<NodeName> {
+    let mut nodes: Vec<(bool, bool, bool, NodeName)> = ctx
+        .seen
+        .nodes
+        .keys()
+        .filter_map(|name| {
+            let peer = ctx.peer_url(name)?;
+            let member = members.iter().find(|member| member.peer_url == peer);
+            let may_be_one = || members.is_empty() && ctx.may_hold_a_member(name);
+            (member.is_some() || ctx.should_have(name, Role::Etcd) || may_be_one()).then(|| {
+                let healthy = member.is_some_and(|member| member.health == Health::Healthy);
+                (!ctx.is_reachable(name), Some(name) == except, !healthy, name.clone())
+            })
+        })
+        .collect();
+    nodes.sort();
+    nodes.into_iter().map(|(_, _, _, name)| name).collect()
+}
+
+/// Whether this member learns.
+pub(super) fn learns(member: &MemberSeen) -> bool {
+    member.vote == Vote::Learner
+}

@@ -1,0 +1,93 @@
+//! etcd: its first start, its healing, its members coming and going, one at a time and never below a majority.
+//!
+//! ```text
+//! found    it has never lived               all members at once                             (silent.rs)
+//! revive   it has lived, and is silent      what has data comes up, nothing else            (silent.rs)
+//! roll     its members are known            start ─▶ repair ─▶ drop ─▶ join ─▶ change       (roll.rs)
+//!                                           ╰ at once ╯ ╰── one at a time, each gated ──╯
+//! leave    after the control plane          members that nobody desires                     (leave.rs)
+//! ```
+
+pub(crate) mod clear;
+pub(crate) mod external;
+pub(crate) mod leave;
+mod member_steps;
+mod membership;
+mod roll;
+mod silent;
+mod stage;
+
+use windlass_model::{Because, Birth, Component, EtcdSeen, Intent, MemberSeen};
+
+pub(crate) use self::stage::Etcd;
+use crate::builder::PlanBuilder;
+use crate::compare::Condition;
+use crate::context::Context;
+use crate::ledger;
+use crate::site::{Site, await_container};
+
+/// How etcd is planned for.
+enum Strategy<'a> {
+    /// Not at all: it is not of the cluster's nodes, or the cluster is to be removed.
+    Nothing,
+    /// It has never lived.
+    Found,
+    /// It has lived, and no majority answers.
+    Revive,
+    /// A majority lists its members.
+    Roll(&'a [MemberSeen]),
+}
+
+impl<'a> Strategy<'a> {
+    fn of(ctx: &Context<'a>) -> Self {
+        match ctx.intent {
+            Intent::Dismantle { .. } => return Self::Nothing,
+            Intent::Converge { .. } => {}
+        }
+        if ctx.desired.etcd.is_external() {
+            return Self::Nothing;
+        }
+        match &ctx.seen.etcd {
+            EtcdSeen::Members(members) => Self::Roll(members),
+            EtcdSeen::Silent if ctx.seen.ledger.born == Birth::Expected => Self::Found,
+            EtcdSeen::Silent => Self::Revive,
+        }
+    }
+}
+
+/// Plans etcd, but for members that leave: those go when the control plane no longer uses them.
+pub(crate) fn plan<'a>(site: &Site<'_, 'a>, build: &mut PlanBuilder<'a>) -> Etcd<'a> {
+    let mut etcd = match Strategy::of(site.ctx) {
+        Strategy::Nothing => return Etcd::default(),
+        Strategy::Found => silent::found(site, build),
+        Strategy::Revive => silent::revive(site, build),
+        Strategy::Roll(members) => roll::plan(site, members, build),
+    };
+    // Once it is healthy the ledger says so, and its data is never started anew. Where it lives already, the first
+    // commit says so.
+    let ledger = &site.ctx.seen.ledger;
+    if ledger.born == Birth::Expected && site.ctx.seen.etcd == EtcdSeen::Silent && !etcd.heals.is_empty() {
+        etcd.born = Some(ledger::note_birth_of_etcd(site.keys, &etcd.heals, build));
+    }
+    rolling_snapshots(site, &mut etcd, build);
+    etcd
+}
+
+/// The containers that snapshot etcd by a timer: nobody waits for them.
+fn rolling_snapshots<'a>(site: &Site<'_, 'a>, etcd: &mut Etcd<'a>, build: &mut PlanBuilder<'a>) {
+    let component = Component::EtcdRollingSnapshots;
+    for node in site.ctx.reachable() {
+        let name = node.name;
+        let mut step = site.bring_up(name, component, vec![], build);
+        if step.is_none() {
+            step = site.disturb(name, component, vec![], vec![], build);
+            etcd.changed.extend(step.map(|step| ((name, component), step)));
+        }
+        let settling = site.condition(name, component) == Some(&Condition::Settling);
+        if step.is_some() || settling {
+            let wait = await_container(name, component, step, build);
+            build.after_all(wait, etcd.heals.iter().copied(), Because::Needs);
+            build.after_all(wait, etcd.joined.get(name).copied(), Because::Needs);
+        }
+    }
+}

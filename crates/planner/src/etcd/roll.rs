@@ -1,0 +1,339 @@
+//! etcd whose members are known: what is down comes up at once; the rest goes one at a time, each gated on health.
+
+use std::collections::BTreeMap;
+
+use windlass_model::{
+    Because, Component, ContainerState, EtcdData, Health, MemberSeen, NodeName, NodeWish, Reason, Role,
+    Subject, Waiting,
+};
+
+use super::member_steps::{disturb, join, learns, leave, promote, start_leaving_member};
+use super::membership::Membership;
+use super::stage::{Etcd, birth_arguments, desired_members};
+use crate::builder::{Lanes, PlanBuilder, StepHandle};
+use crate::compare::Condition;
+use crate::site::{Site, await_container};
+
+/// What a reachable node that should have a member needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Need {
+    /// Nothing.
+    Nothing,
+    /// It was started moments ago.
+    Time,
+    /// Its container must come up; the member is there.
+    Start,
+    /// Its container runs and does no good.
+    Repair,
+    /// Its member cannot come back and must be replaced by a new one.
+    Replace(Reason),
+    /// It has no member.
+    Join,
+    /// Its container works and differs.
+    Change,
+    /// It crashes again and again, and nobody can know whether its data or its arguments are to blame.
+    Unexplained,
+}
+
+/// The members, and what is planned for them so far.
+struct Roll<'s, 'c, 'a> {
+    site: &'s Site<'c, 'a>,
+    members: &'a [MemberSeen],
+    desired: Vec<(&'a NodeName, &'a NodeWish)>,
+    needs: BTreeMap<&'a NodeName, Need>,
+    /// What takes something away: one at a time.
+    lanes: Lanes,
+    etcd: Etcd<'a>,
+}
+
+/// Plans etcd whose members are these.
+pub(super) fn plan<'a>(
+    site: &Site<'_, 'a>,
+    members: &'a [MemberSeen],
+    build: &mut PlanBuilder<'a>,
+) -> Etcd<'a> {
+    let desired: Vec<(&'a NodeName, &'a NodeWish)> = site.ctx.with_role(Role::Etcd).collect();
+    let needs = desired
+        .iter()
+        .filter(|(name, _)| site.ctx.is_reachable(name))
+        .map(|&(name, node)| (name, need_of(site, name, node, members)))
+        .collect();
+    let membership = Membership::of(members, &desired_members(site.ctx));
+    let mut roll = Roll {
+        site,
+        members,
+        desired,
+        needs,
+        lanes: Lanes::new(1, Because::OneAtATime),
+        etcd: Etcd { membership, ..Etcd::default() },
+    };
+    roll.start(build);
+    roll.start_leaving(build);
+    roll.repair(build);
+    if roll.is_held(build) {
+        roll.etcd.held = true;
+    } else {
+        let heals = roll.etcd.heals.clone();
+        roll.drop_lost(&heals, build);
+        let replaced = roll.drop_replaced(&heals, build);
+        roll.promote_learners(&heals, build);
+        roll.join(replaced, &heals, build);
+        roll.change(&heals, build);
+    }
+    let Roll { lanes, mut etcd, .. } = roll;
+    etcd.ends.extend(lanes.open_ends());
+    etcd
+}
+
+impl<'a> Roll<'_, '_, 'a> {
+    /// The desired nodes that need this.
+    fn that_need(&self, wanted: fn(&Need) -> bool) -> Vec<(&'a NodeName, &'a NodeWish)> {
+        self.desired.iter().filter(|(name, _)| self.needs.get(name).is_some_and(wanted)).copied().collect()
+    }
+
+    fn member_of(&self, node: &NodeWish) -> Option<&'a MemberSeen> {
+        let peer_url = node.target.peer_url();
+        self.members.iter().find(|member| member.peer_url == peer_url)
+    }
+
+    /// Members that nobody desires and that do not work.
+    fn leaving_and_lost(&self) -> Vec<&'a MemberSeen> {
+        let is_lost = |member: &&MemberSeen| {
+            member.health != Health::Healthy && self.etcd.membership.is_leaving(&member.peer_url)
+        };
+        self.members.iter().filter(is_lost).collect()
+    }
+
+    fn awaits(
+        &mut self,
+        name: &NodeName,
+        peer_url: &str,
+        step: Option<StepHandle>,
+        build: &mut PlanBuilder<'a>,
+    ) -> StepHandle {
+        let wait = await_container(name, Component::Etcd, step, build);
+        self.etcd.heals.push(wait);
+        self.etcd.membership.heals(peer_url);
+        wait
+    }
+
+    /// Whatever takes nothing down, all at once.
+    fn start(&mut self, build: &mut PlanBuilder<'a>) {
+        let list = self.etcd.membership.initial_cluster();
+        for (name, node) in self.desired.clone() {
+            let peer_url = node.target.peer_url();
+            match self.needs.get(name) {
+                Some(Need::Start) => {
+                    let birth = birth_arguments("existing", &list);
+                    let step = self.site.bring_up(name, Component::Etcd, birth, build);
+                    if step.is_some() {
+                        self.awaits(name, &peer_url, step, build);
+                    }
+                }
+                Some(Need::Time) => {
+                    self.awaits(name, &peer_url, None, build);
+                }
+                Some(Need::Unexplained) => {
+                    let about = Subject::Container(name.clone(), Component::Etcd);
+                    build.hold(about, Waiting::UnexplainedCrashes, self.site.ctx.origin(name));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A member that is to leave may yet be needed: a voter that only has to be started is started before it leaves.
+    fn start_leaving(&mut self, build: &mut PlanBuilder<'a>) {
+        for member in self.leaving_and_lost() {
+            let ctx = self.site.ctx;
+            let Some(node) = ctx.node_of_peer(&member.peer_url) else { continue };
+            if ctx.facts(node).is_some_and(|facts| facts.etcd_data == EtcdData::Present)
+                && let Some(step) = start_leaving_member(ctx, node, build)
+            {
+                self.awaits(node, &member.peer_url, Some(step), build);
+            }
+        }
+    }
+
+    /// What runs and does no good, one at a time.
+    fn repair(&mut self, build: &mut PlanBuilder<'a>) {
+        let list = self.etcd.membership.initial_cluster();
+        for (name, node) in self.that_need(|need| *need == Need::Repair) {
+            let birth = birth_arguments("existing", &list);
+            let Some(steps) = disturb(self.site, &mut self.etcd, name, birth, build) else { continue };
+            let wait = self.awaits(name, &node.target.peer_url(), Some(steps.last), build);
+            self.lanes.add(build, steps.first, wait);
+        }
+    }
+
+    /// Whether nothing healthy is changed: a node is unreachable, or a member crashes for no known reason.
+    fn is_held(&self, build: &mut PlanBuilder<'a>) -> bool {
+        let ctx = self.site.ctx;
+        let blind =
+            ctx.rules.hold_while_blind && self.desired.iter().any(|(name, _)| !ctx.is_reachable(name));
+        let unexplained = self.needs.values().any(|need| *need == Need::Unexplained);
+        let disturbs = self.etcd.membership.has_leaving()
+            || self.needs.values().any(|need| matches!(need, Need::Replace(_) | Need::Join | Need::Change));
+        let is_held = disturbs && (blind || unexplained);
+        if is_held {
+            build.hold(Subject::Etcd, Waiting::MembersUnchanged, None);
+        }
+        is_held
+    }
+
+    /// Takes out a member that cannot come back, if a majority stands without it.
+    fn drop(
+        &mut self,
+        member: &MemberSeen,
+        reason: Reason,
+        heals: &[StepHandle],
+        build: &mut PlanBuilder<'a>,
+    ) -> bool {
+        let ctx = self.site.ctx;
+        let Some(step) = leave(ctx, &mut self.etcd.membership, member, reason, build) else { return false };
+        build.after_all(step, heals.iter().copied(), Because::HealFirst);
+        self.lanes.add(build, step, step);
+        if let Some(node) = ctx.node_of_peer(&member.peer_url) {
+            self.etcd.left.insert(node, step);
+        }
+        true
+    }
+
+    /// Drops members that nobody desires and that do not work.
+    fn drop_lost(&mut self, heals: &[StepHandle], build: &mut PlanBuilder<'a>) {
+        for member in self.leaving_and_lost() {
+            if !self.is_coming_up(member) {
+                self.drop(member, Reason::NodeLeft, heals, build);
+            }
+        }
+    }
+
+    /// Whether a member that is to leave has been started by this plan.
+    fn is_coming_up(&self, member: &MemberSeen) -> bool {
+        let ctx = self.site.ctx;
+        let facts = ctx.node_of_peer(&member.peer_url).and_then(|node| ctx.facts(node));
+        facts.is_some_and(|facts| {
+            facts.etcd_data == EtcdData::Present
+                && facts.containers.get(Component::Etcd.as_str()).is_some_and(|container| {
+                    matches!(container.state, ContainerState::Stopped | ContainerState::Created)
+                })
+        })
+    }
+
+    /// Drops members that cannot come back; their nodes get new ones.
+    fn drop_replaced(
+        &mut self,
+        heals: &[StepHandle],
+        build: &mut PlanBuilder<'a>,
+    ) -> Vec<(&'a NodeName, &'a NodeWish, Reason)> {
+        let mut replaced = Vec::new();
+        for (name, node) in self.that_need(|need| matches!(need, Need::Replace(_))) {
+            let Some(Need::Replace(reason)) = self.needs.get(name).cloned() else { continue };
+            let Some(member) = self.member_of(node) else { continue };
+            if self.drop(member, reason.clone(), heals, build) {
+                replaced.push((name, node, reason));
+            }
+        }
+        replaced
+    }
+
+    /// A learner that is there already comes first, since etcd takes no second one.
+    fn promote_learners(&mut self, heals: &[StepHandle], build: &mut PlanBuilder<'a>) {
+        for (name, node) in self.desired.clone() {
+            let may_vote =
+                matches!(self.needs.get(name), Some(Need::Nothing | Need::Start | Need::Time | Need::Repair));
+            if let Some(member) = self.member_of(node).filter(|member| may_vote && learns(member)) {
+                let promote = promote(self.site.ctx, (name, node), build);
+                build.after_all(promote, heals.iter().copied(), Because::Needs);
+                self.lanes.add(build, promote, promote);
+                self.etcd.membership.promoted(&member.peer_url);
+            }
+        }
+    }
+
+    /// New members, one after another: those in the place of others, then those of new nodes.
+    fn join(
+        &mut self,
+        replaced: Vec<(&'a NodeName, &'a NodeWish, Reason)>,
+        heals: &[StepHandle],
+        build: &mut PlanBuilder<'a>,
+    ) {
+        let new = self.that_need(|need| *need == Need::Join);
+        let new = new.into_iter().map(|(name, node)| (name, node, Reason::MemberMissing));
+        for (name, node, reason) in replaced.into_iter().chain(new) {
+            let peer_url = node.target.peer_url();
+            self.etcd.membership.joins(&peer_url, name);
+            let list = self.etcd.membership.initial_cluster();
+            let steps = join(self.site, &mut self.etcd, (name, node), &list, &reason, build);
+            build.after_all(steps.first, heals.iter().copied(), Because::HealFirst);
+            self.lanes.add(build, steps.first, steps.last);
+            self.etcd.membership.promoted(&peer_url);
+        }
+    }
+
+    /// What works and differs; the leader last, so that leadership moves once.
+    fn change(&mut self, heals: &[StepHandle], build: &mut PlanBuilder<'a>) {
+        let mut changing = self.that_need(|need| *need == Need::Change);
+        changing.sort_by_key(|(name, node)| (self.member_of(node).is_some_and(|member| member.leads), *name));
+        let list = self.etcd.membership.initial_cluster();
+        for (name, _) in changing {
+            let birth = birth_arguments("existing", &list);
+            let Some(steps) = disturb(self.site, &mut self.etcd, name, birth, build) else { continue };
+            build.after_all(steps.first, heals.iter().copied(), Because::HealFirst);
+            let wait = await_container(name, Component::Etcd, Some(steps.last), build);
+            self.lanes.add(build, steps.first, wait);
+        }
+    }
+}
+
+/// What a reachable node that should have a member needs.
+fn need_of(site: &Site<'_, '_>, name: &NodeName, node: &NodeWish, members: &[MemberSeen]) -> Need {
+    let Some(facts) = site.ctx.facts(name) else { return Need::Nothing };
+    let Some(condition) = site.condition(name, Component::Etcd) else { return Need::Nothing };
+    let peer_url = node.target.peer_url();
+    let Some(member) = members.iter().find(|member| member.peer_url == peer_url) else {
+        return Need::Join;
+    };
+    let has_data = facts.etcd_data == EtcdData::Present;
+    let state = facts.containers.get(Component::Etcd.as_str()).map(|container| container.state);
+    let is_healthy = member.health == Health::Healthy;
+    // A member that answers has its data, wherever that is.
+    if member.has_started() && !has_data && !is_healthy {
+        return Need::Replace(Reason::MemberLostData);
+    }
+    match condition {
+        Condition::Good | Condition::Reload { .. } if is_healthy => Need::Nothing,
+        Condition::Good | Condition::Reload { .. } | Condition::Settling | Condition::Waiting => Need::Time,
+        // etcd itself knows better than one question to its container, and is asked later.
+        Condition::Sick(_)
+            if is_healthy && matches!(state, Some(ContainerState::Running | ContainerState::Crashing)) =>
+        {
+            Need::Time
+        }
+        Condition::Absent | Condition::Down(_) => Need::Start,
+        // Data of a member that etcd has not heard of yet may be its own, or of a former one: that one ends again and
+        // again, as its peers know that it was removed.
+        Condition::Sick(_)
+            if state == Some(ContainerState::Crashing) && (member.has_started() || has_data) =>
+        {
+            if another_member_works(site, name, members) {
+                Need::Replace(Reason::MemberDead)
+            } else {
+                Need::Unexplained
+            }
+        }
+        Condition::Differs { .. } if is_healthy => Need::Change,
+        Condition::Sick(_) | Condition::Differs { .. } => Need::Repair,
+    }
+}
+
+/// Whether a healthy member runs just as desired: then arguments and image are not to blame where another does not
+/// come up.
+fn another_member_works(site: &Site<'_, '_>, name: &NodeName, members: &[MemberSeen]) -> bool {
+    site.ctx.with_role(Role::Etcd).any(|(other, node)| {
+        let peer_url = node.target.peer_url();
+        other != name
+            && site.condition(other, Component::Etcd) == Some(&Condition::Good)
+            && members.iter().any(|member| member.peer_url == peer_url && member.health == Health::Healthy)
+    })
+}

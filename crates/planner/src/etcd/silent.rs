@@ -1,0 +1,167 @@
+//! etcd while no majority answers: its first start, and its revival from the data that its nodes hold.
+
+use std::sync::Arc;
+
+use windlass_model::{
+    Action, Because, Component, EtcdData, NodeName, Reason, Role, StepId, Subject, Waiting,
+};
+
+use super::member_steps::{disturb, start_leaving_member};
+use super::membership::Membership;
+use super::stage::{Etcd, birth_arguments, desired_members};
+use crate::builder::{Follows, Lanes, PlanBuilder, StepHandle};
+use crate::compare::Condition;
+use crate::context::Context;
+use crate::site::{Site, await_container};
+
+// The first start.
+
+/// All members at once, each with the list of all the others.
+pub(super) fn found<'a>(site: &Site<'_, 'a>, build: &mut PlanBuilder<'a>) -> Etcd<'a> {
+    let ctx = site.ctx;
+    let mut etcd = Etcd::default();
+    let desired: Vec<&'a NodeName> = ctx.with_role(Role::Etcd).map(|(name, _)| name).collect();
+    let reachable: Vec<&'a NodeName> =
+        desired.iter().filter(|name| ctx.is_reachable(name)).copied().collect();
+    if reachable.len() * 2 <= desired.len() {
+        for name in reachable {
+            let about = Subject::Container(name.clone(), Component::Etcd);
+            build.hold(about, Waiting::FirstStartUnreachable, ctx.origin(name));
+        }
+        return etcd;
+    }
+    let list = Membership::desired(&desired_members(ctx)).initial_cluster();
+    if let Some(members) = other_list(ctx, &list) {
+        build.hold(Subject::Etcd, Waiting::FirstStartInterrupted { members }, None);
+        return etcd;
+    }
+    let birth = birth_arguments("new", &list);
+    for &name in &reachable {
+        if let Some(step) = site.bring_up(name, Component::Etcd, birth.clone(), build) {
+            let wait = await_container(name, Component::Etcd, Some(step), build);
+            etcd.heals.push(wait);
+        }
+    }
+    repair_without_majority(site, &mut etcd, &reachable, &birth, build);
+    etcd
+}
+
+/// The list of members that an earlier first start, which was interrupted, gave to etcd, if it is another than this.
+///
+/// Its data cannot be taken on with another list, and nobody knows whether it has lived: so it is left alone.
+fn other_list(ctx: &Context<'_>, list: &str) -> Option<String> {
+    ctx.all_facts().find_map(|(_, facts)| {
+        let container = facts.containers.get(Component::Etcd.as_str())?;
+        let given =
+            container.birth.iter().find_map(|argument| argument.strip_prefix("--initial-cluster="))?;
+        (given != list).then(|| given.to_owned())
+    })
+}
+
+// Revival.
+
+/// The cluster has lived and no majority answers: what has data comes up, nothing else is touched.
+pub(super) fn revive<'a>(site: &Site<'_, 'a>, build: &mut PlanBuilder<'a>) -> Etcd<'a> {
+    let ctx = site.ctx;
+    let mut etcd = Etcd::default();
+    let birth = birth_arguments("existing", &Membership::desired(&desired_members(ctx)).initial_cluster());
+    let holders: Vec<&'a NodeName> = ctx
+        .all_facts()
+        .filter(|(_, facts)| facts.etcd_data == EtcdData::Present)
+        .map(|(name, _)| name)
+        .collect();
+    for &name in &holders {
+        let step = if ctx.should_have(name, Role::Etcd) {
+            site.bring_up(name, Component::Etcd, birth.clone(), build)
+        } else {
+            start_leaving_member(ctx, name, build)
+        };
+        if let Some(step) = step {
+            etcd.heals.push(await_container(name, Component::Etcd, Some(step), build));
+        }
+    }
+    let members_come_up = !etcd.heals.is_empty();
+    let founders = remove_founders(site, &mut etcd, &holders, build);
+    if !members_come_up || !ctx.rules.heal_first {
+        let repaired = repair_without_majority(site, &mut etcd, &holders, &birth, build);
+        for step in repaired {
+            build.after_all(step, founders.iter().copied(), Because::Gate);
+        }
+        return etcd;
+    }
+    for name in holders {
+        if site.conditions.is_disturbed(name, Component::Etcd) {
+            let about = Subject::Container(name.clone(), Component::Etcd);
+            build.defer(Follows::ByItself, about, Waiting::MemberUnchanged, ctx.origin(name));
+        }
+    }
+    etcd
+}
+
+/// A process without data that still has the arguments of the first start founds a new cluster as soon as nobody tells
+/// it of the old one: it is removed before any member is touched.
+fn remove_founders<'a>(
+    site: &Site<'_, 'a>,
+    etcd: &mut Etcd<'a>,
+    holders: &[&'a NodeName],
+    build: &mut PlanBuilder<'a>,
+) -> Vec<StepHandle> {
+    let ctx = site.ctx;
+    let mut founders = Vec::new();
+    let follows = Follows::when(!etcd.heals.is_empty());
+    for (name, _) in ctx.with_role(Role::Etcd) {
+        if !ctx.is_reachable(name) || holders.contains(&name) {
+            continue;
+        }
+        let about = Subject::Container(name.clone(), Component::Etcd);
+        build.defer(follows, about, Waiting::NoDataToRevive, ctx.origin(name));
+        if site.condition(name, Component::Etcd) != Some(&Condition::Absent) {
+            let step = build.step(
+                StepId::new(name, Component::Etcd, "remove"),
+                Action::RemoveContainer {
+                    node: name.clone(),
+                    container: Component::Etcd.container(),
+                    guards: vec![],
+                },
+                vec![Reason::MemberLostData],
+                vec![],
+            );
+            etcd.changed.insert((name, Component::Etcd), step);
+            founders.push(step);
+        }
+    }
+    founders
+}
+
+/// Replaces or restarts what runs without a majority, one after another.
+///
+/// Nothing becomes healthy before a majority is through, so the waits come behind the last of it. Where members
+/// are yet to start, they do so first: the majority may form with them, and must not be broken as it forms.
+/// Returns what takes something down.
+fn repair_without_majority<'a>(
+    site: &Site<'_, 'a>,
+    etcd: &mut Etcd<'a>,
+    nodes: &[&'a NodeName],
+    birth: &[Arc<str>],
+    build: &mut PlanBuilder<'a>,
+) -> Vec<StepHandle> {
+    let starts = etcd.heals.clone();
+    let mut lanes = Lanes::new(1, Because::OneAtATime);
+    let mut repaired = Vec::new();
+    for &name in nodes {
+        if site.condition(name, Component::Etcd) == Some(&Condition::Settling) {
+            etcd.heals.push(await_container(name, Component::Etcd, None, build));
+        }
+        let Some(steps) = disturb(site, etcd, name, birth.to_vec(), build) else { continue };
+        build.after_all(steps.last, starts.iter().copied(), Because::HealFirst);
+        lanes.add(build, steps.last, steps.last);
+        repaired.push((name, steps.last));
+    }
+    for &(name, step) in &repaired {
+        let wait = await_container(name, Component::Etcd, Some(step), build);
+        build.after_all(wait, lanes.open_ends().to_vec(), Because::Gate);
+        etcd.heals.push(wait);
+    }
+    etcd.ends.extend(lanes.open_ends());
+    repaired.into_iter().map(|(_, step)| step).collect()
+}

@@ -1,0 +1,348 @@
+//! The ledger: committed before anything made from it is used, copied to control planes, kept in Kubernetes, concluded
+//! last.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use windlass_model::{
+    Action, Because, Birth, CertKind, CertName, CertWish, Component, FileDifference, FilePath, FileWish,
+    Intent, KeptByKubernetes, LastNode, LedgerChange, NodeFacts, NodeName, Note, Reason, Role, SpecPath,
+    StepId, Subject, Waiting,
+};
+
+use crate::builder::{PlanBuilder, StepHandle};
+use crate::certificates::{self, Minted, holder};
+use crate::context::Context;
+
+/// What the ledger learns when the cluster's etcd is there for the first time.
+const COME_TO_LIFE: &str = "etcd has come to life";
+
+/// What is made, committed and copied before everything else.
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
+    /// The certificates that this plan makes, and why.
+    pub(crate) minted: Minted,
+    /// The commit of the ledger before anything else.
+    pub(crate) commit: Option<StepHandle>,
+    /// The copies on control-plane nodes.
+    pub(crate) copies: Vec<StepHandle>,
+    /// Whether this plan makes keys that can never be made again: CAs and bare key pairs.
+    makes_roots: bool,
+    /// Whether the commit changes what Kubernetes keeps of the ledger.
+    roots_change: bool,
+    /// Whether no reachable node holds a copy of the ledger yet, while the cluster has not begun to live.
+    no_copy_yet: bool,
+}
+
+/// What becomes true in the ledger only by this plan.
+#[derive(Debug, Default)]
+pub(crate) struct Conclusion {
+    pub(crate) change: LedgerChange,
+    pub(crate) after: Vec<StepHandle>,
+}
+
+/// Plans what is minted, the commit of the ledger, and its copies on control-plane nodes.
+pub(crate) fn plan(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) -> Keys {
+    let minted = certificates::to_mint(ctx);
+    let change = change_before_all(ctx);
+    certificates::note_expiring_authorities(ctx, build);
+    let no_copy_yet =
+        ctx.seen.ledger.born == Birth::Expected && ctx.all_facts().all(|(_, facts)| facts.ledger.is_none());
+    let is_root =
+        |name: &CertName| ctx.desired.certs.get(name).is_some_and(|cert| cert.kind != CertKind::Leaf);
+    let makes_roots = minted.keys().any(is_root);
+    let mut keys = Keys { minted, makes_roots, no_copy_yet, ..Keys::default() };
+    if !keys.minted.is_empty() || !change.is_empty() {
+        keys.roots_change = touches_roots(ctx, &change) || keys.makes_roots;
+        keys.commit = Some(commit(ctx, &keys.minted, change, build));
+    }
+    keys.copies = copy(ctx, keys.commit, build);
+    keys
+}
+
+impl Keys {
+    /// The copies that must be on control planes before a file is on any node, where `holds_minted` says whether
+    /// something made by this plan is in it.
+    ///
+    /// Leaves can be made again; CAs and the service-account key cannot, so these are on every control-plane node
+    /// before anything made from them is on any.
+    pub(crate) fn copies_before(&self, holds_minted: bool) -> &[StepHandle] {
+        // As long as no node holds a copy, whatever is made from the keys waits for the first ones.
+        let needed = self.no_copy_yet || (holds_minted && self.makes_roots);
+        if needed { &self.copies } else { &[] }
+    }
+}
+
+fn commit(
+    ctx: &Context<'_>,
+    minted: &Minted,
+    change: LedgerChange,
+    build: &mut PlanBuilder<'_>,
+) -> StepHandle {
+    let reasons = commit_reasons(minted.len(), &change);
+    let commit = build.step(
+        StepId::new("cluster", "ledger", "commit"),
+        Action::CommitLedger { change },
+        reasons,
+        vec![],
+    );
+    if minted.is_empty() {
+        return commit;
+    }
+    let certs: BTreeMap<CertName, CertWish> =
+        minted.keys().filter_map(|name| Some((name.clone(), ctx.desired.certs.get(name)?.clone()))).collect();
+    let reasons: BTreeSet<Reason> = minted.values().flatten().cloned().collect();
+    let sans_changed = reasons.iter().any(|reason| matches!(reason, Reason::CertDiffers { .. }));
+    let origins: Vec<SpecPath> = ctx.desired.origins.sans.iter().filter(|_| sans_changed).cloned().collect();
+    let mint = build.step(
+        StepId::new("cluster", "certificates", "mint"),
+        Action::MintCerts { certs },
+        reasons.into_iter().collect(),
+        origins,
+    );
+    build.after(commit, mint, Because::DurableFirst);
+    commit
+}
+
+/// Whether a cluster would begin to live by keys that no control-plane node holds: one lost disk would then
+/// be the loss of all keys.
+pub(crate) fn is_without_copy(ctx: &Context<'_>, keys: &Keys, build: &mut PlanBuilder<'_>) -> bool {
+    match ctx.intent {
+        Intent::Converge { .. } => {}
+        Intent::Dismantle { .. } => return false,
+    }
+    let is_held = !keys.copies.is_empty()
+        || ctx.reachable().any(|node| node.facts.ledger.is_some())
+        || ctx.seen.ledger.born == Birth::Born
+        || ctx.is_seen_to_live();
+    if is_held || !ctx.rules.durable_first {
+        return false;
+    }
+    build.hold(Subject::Ledger, Waiting::KeysWithoutCopy, None);
+    true
+}
+
+/// What must be in the ledger before anything is put on a node: where the nodes are, and what the cluster
+/// is founded on.
+fn change_before_all(ctx: &Context<'_>) -> LedgerChange {
+    match ctx.intent {
+        Intent::Converge { .. } => {}
+        Intent::Dismantle { .. } => return LedgerChange::default(),
+    }
+    let ledger = &ctx.seen.ledger;
+    let mut change = LedgerChange::default();
+    for node in ctx.reachable() {
+        let mut now = LastNode { target: node.desired.target.clone(), roles: node.desired.roles.clone() };
+        if still_serves_the_api(ctx, node.name, node.facts) {
+            now.roles.insert(Role::ControlPlane);
+        }
+        if ledger.nodes.get(node.name) != Some(&now) {
+            change.nodes.insert(node.name.clone(), now);
+        }
+    }
+    if ledger.foundation.as_ref() != Some(&ctx.desired.foundation) {
+        change.foundation = Some(ctx.desired.foundation.clone());
+    }
+    change.born = ledger.born == Birth::Expected && ctx.is_seen_to_live();
+    // A node that has left may still present its certificate.
+    let is_of_leaving_node = |cert: &CertName| {
+        holder(cert)
+            .is_some_and(|node| !ctx.desired.nodes.contains_key(node) && ledger.nodes.contains_key(node))
+    };
+    change.forget_certs = ledger
+        .certs
+        .keys()
+        .filter(|name| !ctx.desired.certs.contains_key(*name) && !is_of_leaving_node(name))
+        .cloned()
+        .collect();
+    change
+}
+
+/// Whether the API server of a node that is no control plane any more still has to go: until then the ledger says
+/// what it was, so that it is reckoned with where the node becomes unreachable.
+fn still_serves_the_api(ctx: &Context<'_>, name: &NodeName, facts: &NodeFacts) -> bool {
+    ctx.had(name, Role::ControlPlane) && facts.containers.contains_key(Component::KubeApiserver.as_str())
+}
+
+/// Plans the copies of the ledger on control-plane nodes, after the commit if there is one.
+fn copy(ctx: &Context<'_>, commit: Option<StepHandle>, build: &mut PlanBuilder<'_>) -> Vec<StepHandle> {
+    let path = &ctx.desired.footprint.ledger;
+    let digest = ctx.seen.ledger.digest;
+    let mut copies = Vec::new();
+    for node in ctx.reachable().filter(|node| node.desired.has(Role::ControlPlane)) {
+        let Some(file) = node.desired.files.get(path) else { continue };
+        let how = match node.facts.files.get(path) {
+            None => FileDifference::Missing,
+            Some(_) if commit.is_some() => FileDifference::Renewed,
+            Some(seen) if Some(seen.digest) != digest => FileDifference::Content,
+            Some(seen) if seen.mode != file.mode => FileDifference::Mode,
+            Some(seen) if seen.owner != file.owner => FileDifference::Owner,
+            Some(_) => continue,
+        };
+        let copy = write_copy(node.name, "write", (path, file), how, build);
+        build.after_all(copy, commit, Because::DurableFirst);
+        copies.push(copy);
+    }
+    copies
+}
+
+fn write_copy(
+    node: &NodeName,
+    verb: &str,
+    (path, file): (&FilePath, &FileWish),
+    how: FileDifference,
+    build: &mut PlanBuilder<'_>,
+) -> StepHandle {
+    build.step(
+        StepId::new(node, "ledger", verb),
+        Action::WriteFiles { node: node.clone(), files: BTreeMap::from([(path.clone(), file.clone())]) },
+        vec![Reason::FileDiffers { path: path.clone(), how }],
+        vec![],
+    )
+}
+
+/// The ledger's note that the cluster lives, after these waits.
+pub(crate) fn note_birth(
+    keys: &Keys,
+    waits: &[StepHandle],
+    what: &str,
+    build: &mut PlanBuilder<'_>,
+) -> StepHandle {
+    let born = build.step(
+        StepId::new("cluster", "ledger", "born"),
+        Action::CommitLedger { change: LedgerChange { born: true, ..LedgerChange::default() } },
+        vec![Reason::LedgerBehind { what: what.to_owned() }],
+        vec![],
+    );
+    build.after_all(born, waits.iter().copied(), Because::Needs);
+    build.after_all(born, keys.commit, Because::Needs);
+    born
+}
+
+/// The same, of an etcd of the cluster's own nodes.
+pub(crate) fn note_birth_of_etcd(
+    keys: &Keys,
+    waits: &[StepHandle],
+    build: &mut PlanBuilder<'_>,
+) -> StepHandle {
+    note_birth(keys, waits, COME_TO_LIFE, build)
+}
+
+/// Plans the ledger's last commit: what only became true by this plan; then what Kubernetes keeps, and the copies.
+pub(crate) fn conclude(
+    ctx: &Context<'_>,
+    keys: &Keys,
+    born: Option<StepHandle>,
+    conclusion: Conclusion,
+    api_servers_up: &[StepHandle],
+    build: &mut PlanBuilder<'_>,
+) {
+    let Conclusion { change, after } = conclusion;
+    let mut roots_change = keys.roots_change || born.is_some();
+    let mut last = born;
+    if !change.is_empty() {
+        roots_change |= touches_roots(ctx, &change);
+        let reasons = commit_reasons(0, &change);
+        let conclude = build.step(
+            StepId::new("cluster", "ledger", "conclude"),
+            Action::CommitLedger { change },
+            reasons,
+            vec![],
+        );
+        build.after_all(conclude, after, Because::Needs);
+        build.after_all(conclude, keys.commit, Because::Needs);
+        build.after_all(conclude, born, Because::Needs);
+        last = Some(conclude);
+    }
+    keep_roots(ctx, last.or(keys.commit), roots_change, api_servers_up, build);
+    let Some(last) = last else { return };
+    let path = &ctx.desired.footprint.ledger;
+    for node in ctx.reachable().filter(|node| node.desired.has(Role::ControlPlane)) {
+        let Some(file) = node.desired.files.get(path) else { continue };
+        let copy = write_copy(node.name, "conclude", (path, file), FileDifference::Renewed, build);
+        build.after(copy, last, Because::DurableFirst);
+        build.after_all(copy, keys.copies.iter().copied(), Because::Needs);
+    }
+}
+
+/// Plans that Kubernetes keeps the ledger's roots, behind the `last` commit and as soon as it answers.
+///
+/// A newer ledger of this cluster is never overwritten, nor is that of another.
+fn keep_roots(
+    ctx: &Context<'_>,
+    last: Option<StepHandle>,
+    roots_change: bool,
+    api_servers_up: &[StepHandle],
+    build: &mut PlanBuilder<'_>,
+) {
+    if !ctx.kube_answers() && api_servers_up.is_empty() {
+        return;
+    }
+    let ledger = &ctx.seen.ledger;
+    let left_alone = |kept| Note::LedgerInKubernetesKept { kept };
+    let reason = match &ctx.seen.kept {
+        Some(kept) if Some(&kept.lineage) != ledger.lineage.as_ref() => {
+            build.note(Subject::Ledger, left_alone(KeptByKubernetes::OtherCluster), None);
+            return;
+        }
+        Some(kept) if kept.serial > ledger.serial => {
+            build.note(Subject::Ledger, left_alone(KeptByKubernetes::Newer(kept.serial)), None);
+            return;
+        }
+        Some(kept) if Some(kept.digest) == ledger.roots && !roots_change => return,
+        Some(_) => "the Secret kube-system/windlass-ledger is older",
+        None => "the Secret kube-system/windlass-ledger is missing",
+    };
+    let keep = build.step(
+        StepId::new("cluster", "ledger", "keep"),
+        Action::KeepRoots,
+        vec![Reason::LedgerBehind { what: reason.to_owned() }],
+        vec![],
+    );
+    build.after_all(keep, last, Because::DurableFirst);
+    build.after_all(keep, api_servers_up.iter().copied(), Because::Needs);
+}
+
+/// Whether a commit changes more than leaves and workers: what Kubernetes keeps of the ledger.
+fn touches_roots(ctx: &Context<'_>, change: &LedgerChange) -> bool {
+    let LedgerChange { nodes, forget, forget_certs, foundation, born } = change;
+    let ledger = &ctx.seen.ledger;
+    let holds =
+        |last: &LastNode| last.roles.contains(&Role::ControlPlane) || last.roles.contains(&Role::Etcd);
+    let held = |name: &NodeName| ledger.nodes.get(name).is_some_and(holds);
+    let is_root =
+        |name: &CertName| ledger.certs.get(name).is_some_and(|cert| cert.wish.kind != CertKind::Leaf);
+    *born
+        || foundation.is_some()
+        || nodes.iter().any(|(name, last)| holds(last) || held(name))
+        || forget.iter().any(held)
+        || forget_certs.iter().any(is_root)
+}
+
+fn commit_reasons(minted: usize, change: &LedgerChange) -> Vec<Reason> {
+    let LedgerChange { nodes, forget, forget_certs, foundation, born } = change;
+    let mut what = Vec::new();
+    if minted > 0 {
+        what.push(count(minted, "new certificate with its key", "new certificates with their keys"));
+    }
+    if !nodes.is_empty() {
+        what.push(format!("{} new or changed", count(nodes.len(), "node", "nodes")));
+    }
+    if !forget.is_empty() {
+        what.push(format!("{} cleared", count(forget.len(), "node", "nodes")));
+    }
+    if !forget_certs.is_empty() {
+        what.push(format!("{} no longer needed", count(forget_certs.len(), "certificate", "certificates")));
+    }
+    if foundation.is_some() {
+        what.push("what the cluster is founded on".to_owned());
+    }
+    if *born {
+        what.push(COME_TO_LIFE.to_owned());
+    }
+    what.into_iter().map(|what| Reason::LedgerBehind { what }).collect()
+}
+
+/// `1 node`, `2 nodes`.
+fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}

@@ -1,0 +1,298 @@
+//! Live nodes are changed within the limit of unavailable nodes, and drained before an upgrade where cluster.yml wants
+//! it: what is broken first, then kind by kind.
+
+use std::collections::BTreeSet;
+
+use windlass_model::{
+    Because, Birth, Component, Guard, NodeName, NodeWish, Readiness, Reason, Role, Scheduling, Subject,
+    Waiting, WaitsFor,
+};
+
+use crate::api_servers::Old;
+use crate::builder::{Follows, Lanes, PlanBuilder, StepHandle};
+use crate::compare::Condition;
+use crate::drain;
+use crate::nodes::{
+    COMPONENTS, Given, Nodes, follows, is_disturbed, needs_proxy_files, port_is_taken, uncordon,
+};
+use crate::site::{await_container, await_ready};
+
+/// Which nodes share a rolling window, in the order in which they roll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Group {
+    /// Whatever does not work: nothing is lost by changing it.
+    Broken,
+    /// Nodes with a control plane.
+    ControlPlane,
+    /// Nodes with etcd and no control plane: one at a time, whatever the limit of workers.
+    Etcd,
+    /// Workers only.
+    Worker,
+}
+
+impl Group {
+    const ALL: [Self; 4] = [Self::Broken, Self::ControlPlane, Self::Etcd, Self::Worker];
+
+    fn of(node: &NodeWish) -> Self {
+        if node.has(Role::ControlPlane) {
+            Self::ControlPlane
+        } else if node.has(Role::Etcd) {
+            Self::Etcd
+        } else {
+            Self::Worker
+        }
+    }
+}
+
+/// How much of the limit on unavailable workers is left.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    /// How many workers are unavailable and stay so, whatever this plan does.
+    away: usize,
+    /// How many may be.
+    limit: usize,
+}
+
+/// Replaces and restarts what differs or is sick, group by group, within the limits.
+pub(crate) fn roll<'a>(given: Given<'_, '_, 'a>, nodes: &mut Nodes<'a>, build: &mut PlanBuilder<'a>) {
+    let site = given.site;
+    let mut rolling: Vec<(Group, &'a NodeName)> = site
+        .ctx
+        .reachable()
+        .filter(|node| is_disturbed(site, node.name))
+        .map(|node| {
+            let works = site.conditions.is_available(node.name);
+            (if works { Group::of(node.desired) } else { Group::Broken }, node.name)
+        })
+        .collect();
+    rolling.sort_unstable();
+    let room = Room {
+        away: unavailable_beside(given, &rolling),
+        limit: site.ctx.desired.rollout.max_unavailable_worker.of(site.ctx.workers.len()),
+    };
+    let mut before: Vec<StepHandle> = Vec::new();
+    for group in Group::ALL {
+        let members: Vec<&'a NodeName> =
+            rolling.iter().filter(|(of, _)| *of == group).map(|(_, name)| *name).collect();
+        let ends = roll_group(given, nodes, group, &members, room, &before, build);
+        // Where what is broken need not be repaired first, it is not waited for.
+        if !ends.is_empty() && (group != Group::Broken || site.ctx.rules.heal_first) {
+            before = ends;
+        }
+    }
+    nodes.ends.extend(before);
+}
+
+/// Changes the nodes of one group, after those of the groups `before` it. Returns the last steps.
+fn roll_group<'a>(
+    given: Given<'_, '_, 'a>,
+    nodes: &mut Nodes<'a>,
+    group: Group,
+    members: &[&'a NodeName],
+    room: Room,
+    before: &[StepHandle],
+    build: &mut PlanBuilder<'a>,
+) -> Vec<StepHandle> {
+    let Given { etcd, control_plane, .. } = given;
+    let width = width_of(given, group, members, room);
+    let mut lanes = Lanes::new(width, Because::Window);
+    for &name in members {
+        if group != Group::Broken && (width == 0 || is_blind_to(given, group)) {
+            hold(Follows::Not, name, why_no_room(room), given, build);
+            continue;
+        }
+        if let Some((follows, waits_for)) = why_wait_for_the_api(given, name) {
+            hold(follows, name, waits_for, given, build);
+            continue;
+        }
+        let healthy = group != Group::Broken;
+        let Some((first, last)) = disturb_node(given, nodes, name, healthy, build) else { continue };
+        if lanes.begins_lane() {
+            build.after_all(first, before.iter().copied(), Because::Window);
+            build.after_all(first, etcd.ends.iter().chain(&control_plane.ends).copied(), Because::Skew);
+            if healthy {
+                let healed = nodes.heals.iter().chain(&control_plane.heals).chain(&etcd.heals);
+                build.after_all(first, healed.copied(), Because::HealFirst);
+            }
+        }
+        lanes.add(build, first, last);
+    }
+    lanes.open_ends().to_vec()
+}
+
+/// How many nodes of a group may be changed at once.
+fn width_of(given: Given<'_, '_, '_>, group: Group, members: &[&NodeName], room: Room) -> usize {
+    let ctx = given.site.ctx;
+    let worker_room = room.limit.saturating_sub(room.away);
+    let own_room = match group {
+        Group::Broken => room.limit,
+        Group::ControlPlane => {
+            let control_planes = ctx.with_role(Role::ControlPlane).count();
+            ctx.desired.rollout.max_unavailable_controlplane.of(control_planes)
+        }
+        Group::Etcd => 1,
+        Group::Worker => worker_room,
+    };
+    let has_workers = members.iter().any(|name| ctx.workers.contains(*name));
+    if group != Group::Broken && has_workers { own_room.min(worker_room) } else { own_room }
+}
+
+fn hold(
+    follows: Follows,
+    name: &NodeName,
+    waits_for: WaitsFor,
+    given: Given<'_, '_, '_>,
+    build: &mut PlanBuilder<'_>,
+) {
+    let about = Subject::Node(name.clone());
+    build.defer(follows, about, Waiting::NodeUnchanged { waits_for }, given.site.ctx.origin(name));
+}
+
+fn why_no_room(room: Room) -> WaitsFor {
+    if room.away > 0 {
+        WaitsFor::AvailableWorkers { unavailable: room.away, limit: room.limit }
+    } else {
+        WaitsFor::NodesReachable
+    }
+}
+
+/// Why a node must wait for API servers: none answers, or it would get a newer kubelet than they are.
+fn why_wait_for_the_api(given: Given<'_, '_, '_>, name: &NodeName) -> Option<(Follows, WaitsFor)> {
+    let site = given.site;
+    let works = site.condition(name, Component::Kubelet).is_some_and(Condition::works);
+    let lives = site.ctx.seen.ledger.born == Birth::Born;
+    if !site.ctx.kube_answers() && works && lives && site.ctx.rules.heal_first {
+        let follows = Follows::when(!given.control_plane.up.is_empty());
+        return Some((follows, WaitsFor::ApiServer));
+    }
+    let upgrades = [Component::Kubelet, Component::KubeProxy]
+        .into_iter()
+        .any(|component| site.conditions.has_new_image(name, component));
+    let old: Old = given.api_servers.why_old().filter(|_| upgrades)?;
+    Some((follows(old), WaitsFor::ApiServersUpgraded))
+}
+
+/// How many workers are unavailable and stay so, whatever this plan does.
+fn unavailable_beside(given: Given<'_, '_, '_>, rolling: &[(Group, &NodeName)]) -> usize {
+    let ctx = given.site.ctx;
+    let rolls: BTreeSet<&NodeName> = rolling.iter().map(|(_, name)| *name).collect();
+    let stays_away = |name: &&NodeName| {
+        // Whatever this plan does for it, a node that somebody else cordoned stays so.
+        ctx.object(name).is_some_and(|object| object.scheduling == Scheduling::CordonedByOther)
+            || (!rolls.contains(*name) && !ctx.is_reachable(name) && ctx.rules.hold_while_blind)
+    };
+    ctx.workers.iter().filter(stays_away).count()
+}
+
+/// Whether nothing healthy of this group may be disturbed because nobody can see the consequences.
+fn is_blind_to(given: Given<'_, '_, '_>, group: Group) -> bool {
+    let ctx = given.site.ctx;
+    let away = || {
+        let of_group = ctx.desired.nodes.iter().filter(|(_, node)| Group::of(node) == group);
+        of_group.filter(|(name, _)| !ctx.is_reachable(name)).count()
+    };
+    let is_blind = match group {
+        Group::ControlPlane => {
+            let total = ctx.with_role(Role::ControlPlane).count();
+            away() >= ctx.desired.rollout.max_unavailable_controlplane.of(total)
+        }
+        Group::Etcd => away() > 0,
+        Group::Worker | Group::Broken => false,
+    };
+    is_blind && ctx.rules.hold_while_blind
+}
+
+/// Changes one node: cordon and drain if it is upgraded so, one container after another, ready, uncordon.
+fn disturb_node<'a>(
+    given: Given<'_, '_, 'a>,
+    nodes: &mut Nodes<'a>,
+    name: &'a NodeName,
+    available: bool,
+    build: &mut PlanBuilder<'a>,
+) -> Option<(StepHandle, StepHandle)> {
+    let Given { site, control_plane, .. } = given;
+    let ctx = site.ctx;
+    let mut guards: Vec<Guard> = site.window_guard(name).into_iter().collect();
+    let object = ctx.object(name);
+    let scheduling = object.map(|object| object.scheduling).unwrap_or_default();
+    let drains = drains(given, name)
+        && object.is_some_and(|object| object.ready == Readiness::Ready)
+        && (available || scheduling != Scheduling::Open);
+    let drained = if drains {
+        let origins = ["upgrade_strategy.drain".into()];
+        let cordon_by = (scheduling == Scheduling::Open).then(|| std::mem::take(&mut guards));
+        drain::plan(ctx, name, cordon_by, &upgrade_reasons(given, name), &origins, build)
+    } else {
+        None
+    };
+    let mut first = drained.map(|drained| drained.first);
+    let mut last = drained.map(|drained| drained.last);
+    let mut waits = Vec::new();
+    for component in COMPONENTS {
+        if port_is_taken(ctx, name) && component == Component::NginxProxy {
+            continue;
+        }
+        let Some(step) = site.disturb(name, component, vec![], guards.clone(), build) else { continue };
+        nodes.changed.insert((name, component), step);
+        needs_proxy_files(nodes, name, component, step, build);
+        build.after_all(step, last, Because::Gate);
+        let wait = await_container(name, component, Some(step), build);
+        first = first.or(Some(step));
+        last = Some(wait);
+        waits.push(wait);
+    }
+    let first = first?;
+    if drains {
+        is_ready_before(given, name, first, build);
+    }
+    let ready = await_ready(name, Reason::Disturbed, build);
+    build.after_all(ready, waits, Because::Needs);
+    build.after_all(ready, control_plane.up.get(name).copied(), Because::Needs);
+    nodes.ready.insert(name, ready);
+    let mut last = ready;
+    let cordons = drains && scheduling == Scheduling::Open;
+    if cordons || scheduling == Scheduling::CordonedByWindlass {
+        let reason = if cordons { Reason::DoneWith } else { Reason::LeftCordoned };
+        last = uncordon(name, reason, build);
+        build.after(last, ready, Because::Needs);
+    }
+    Some((first, last))
+}
+
+/// The image, and whatever else the new kubelet needs, is there before the node is emptied or touched.
+fn is_ready_before<'a>(
+    given: Given<'_, '_, 'a>,
+    name: &'a NodeName,
+    first: StepHandle,
+    build: &mut PlanBuilder<'a>,
+) {
+    let site = given.site;
+    let kubelet = site.ctx.desired.nodes[name].containers.get(&Component::Kubelet);
+    let pull = kubelet.and_then(|kubelet| site.image(name, &kubelet.spec.image, build));
+    build.after_all(first, pull, Because::Needs);
+    let ground = site.files.written.get(name).into_iter().chain(site.kernels.get(name));
+    build.after_all(first, ground.copied(), Because::Needs);
+}
+
+/// Whether the node's pods are moved away before it is changed: for a new kubelet, if cluster.yml wants it.
+fn drains(given: Given<'_, '_, '_>, name: &NodeName) -> bool {
+    let site = given.site;
+    site.ctx.desired.rollout.drain.is_some()
+        && site.ctx.workers.contains(name)
+        && site.conditions.has_new_image(name, Component::Kubelet)
+}
+
+fn upgrade_reasons(given: Given<'_, '_, '_>, name: &NodeName) -> Vec<Reason> {
+    let site = given.site;
+    let seen = site
+        .ctx
+        .facts(name)
+        .and_then(|facts| facts.containers.get(Component::Kubelet.as_str()))
+        .and_then(|container| container.spec.version.clone());
+    let to = &site.ctx.desired.version;
+    match (seen, site.condition(name, Component::Kubelet)) {
+        (Some(from), _) if from != *to => vec![Reason::Upgrade { from, to: to.clone() }],
+        (_, Some(Condition::Differs { reasons, .. })) => reasons.clone(),
+        _ => vec![Reason::Requested],
+    }
+}

@@ -1,0 +1,220 @@
+//! What every step on a container stands on, and the steps that bring one up, replace or restart it, and wait for it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use windlass_model::{
+    Action, Because, Component, Gate, Guard, ImageRef, NodeName, Reason, RestartWhen, Role, StepId,
+};
+
+use crate::builder::{PlanBuilder, StepHandle};
+use crate::compare::Condition;
+use crate::conditions::Conditions;
+use crate::context::Context;
+use crate::files::Files;
+use crate::ledger::Keys;
+
+/// Seconds within which a container must become healthy.
+///
+/// An API server of 1.20 needs some seconds once etcd answers; slow disks make it a minute.
+const CONTAINER_WITHIN_SECONDS: u32 = 180;
+
+/// Seconds within which a node must become ready: kubelet registers, then the network plugin comes up.
+const READY_WITHIN_SECONDS: u32 = 300;
+
+/// The steps that replace, restart or remove a container of a node.
+pub(crate) type Changes<'a> = BTreeMap<(&'a NodeName, Component), StepHandle>;
+
+/// What steps on containers stand on: what is known, and what is made ready before any of them.
+#[derive(Debug)]
+pub(crate) struct Site<'c, 'a> {
+    pub(crate) ctx: &'c Context<'a>,
+    pub(crate) conditions: &'c Conditions<'c, 'a>,
+    pub(crate) keys: &'c Keys,
+    pub(crate) files: &'c Files<'a>,
+    /// The steps that set the kernel of a node whose kubelet needs it.
+    pub(crate) kernels: &'c BTreeMap<&'a NodeName, StepHandle>,
+    /// The removals of left-overs, which hold names that other steps need.
+    pub(crate) left_overs: &'c BTreeMap<&'a NodeName, Vec<StepHandle>>,
+}
+
+impl<'a> Site<'_, 'a> {
+    /// What is to be done about a desired container of a reachable node.
+    pub(crate) fn condition(&self, node: &NodeName, component: Component) -> Option<&Condition> {
+        self.conditions.of_container(node, component)
+    }
+
+    /// The pull of an image, if the node does not hold it.
+    pub(crate) fn image(
+        &self,
+        node: &'a NodeName,
+        image: &ImageRef,
+        build: &mut PlanBuilder<'a>,
+    ) -> Option<StepHandle> {
+        let is_there = self.ctx.facts(node)?.images.contains(image);
+        (!is_there).then(|| build.pull(node, image))
+    }
+
+    /// Makes a step that puts a container up wait for its files, its image and its name.
+    pub(crate) fn needs_ground(
+        &self,
+        step: StepHandle,
+        node: &NodeName,
+        image: Option<StepHandle>,
+        build: &mut PlanBuilder<'_>,
+    ) {
+        build.after_all(step, self.files.written.get(node).copied(), Because::Needs);
+        build.after_all(step, image, Because::Needs);
+        let left_overs = self.left_overs.get(node).into_iter().flatten();
+        build.after_all(step, left_overs.copied(), Because::Needs);
+    }
+
+    /// Makes a kubelet that only checks the kernel wait until it is as it wants.
+    fn needs_kernel(
+        &self,
+        step: StepHandle,
+        node: &NodeName,
+        component: Component,
+        build: &mut PlanBuilder<'_>,
+    ) {
+        if component == Component::Kubelet {
+            build.after_all(step, self.kernels.get(node).copied(), Because::Needs);
+        }
+    }
+
+    /// Runs or starts a desired container that is absent or down: takes nothing away, so it waits for nothing
+    /// but what it uses.
+    pub(crate) fn bring_up(
+        &self,
+        node: &'a NodeName,
+        component: Component,
+        birth: Vec<Arc<str>>,
+        build: &mut PlanBuilder<'a>,
+    ) -> Option<StepHandle> {
+        let desired = self.ctx.desired.nodes.get(node)?.containers.get(&component)?;
+        let (verb, action, reasons, image) = match self.condition(node, component)? {
+            Condition::Absent => (
+                "run",
+                Action::RunContainer { node: node.clone(), component, spec: desired.spec.clone(), birth },
+                vec![Reason::Missing],
+                self.image(node, &desired.spec.image, build),
+            ),
+            Condition::Down(reasons) => {
+                ("start", Action::StartContainer { node: node.clone(), component }, reasons.clone(), None)
+            }
+            _ => return None,
+        };
+        let origins = desired.origins.whole.iter().cloned().collect();
+        let step = build.step(StepId::new(node, component, verb), action, reasons, origins);
+        self.needs_ground(step, node, image, build);
+        self.needs_kernel(step, node, component, build);
+        Some(step)
+    }
+
+    /// Replaces or restarts a desired container that differs or is sick.
+    pub(crate) fn disturb(
+        &self,
+        node: &'a NodeName,
+        component: Component,
+        birth: Vec<Arc<str>>,
+        guards: Vec<Guard>,
+        build: &mut PlanBuilder<'a>,
+    ) -> Option<StepHandle> {
+        let desired = self.ctx.desired.nodes.get(node)?.containers.get(&component)?;
+        let (verb, action, reasons, origins, image) = match self.condition(node, component)? {
+            Condition::Differs { reasons, origins, .. } => (
+                "replace",
+                Action::ReplaceContainer {
+                    node: node.clone(),
+                    component,
+                    spec: desired.spec.clone(),
+                    birth,
+                    guards,
+                },
+                reasons.clone(),
+                origins.clone(),
+                self.image(node, &desired.spec.image, build),
+            ),
+            Condition::Sick(reasons) => (
+                "restart",
+                Action::RestartContainer {
+                    node: node.clone(),
+                    component,
+                    when: if reasons.contains(&Reason::Unregistered) {
+                        RestartWhen::Always
+                    } else {
+                        RestartWhen::StillSick
+                    },
+                    guards,
+                },
+                reasons.clone(),
+                vec![],
+                None,
+            ),
+            _ => return None,
+        };
+        let step = build.step(StepId::new(node, component, verb), action, reasons, origins);
+        self.needs_ground(step, node, image, build);
+        self.needs_kernel(step, node, component, build);
+        Some(step)
+    }
+
+    /// The limit on unavailable workers as a guard, if the node is a worker.
+    pub(crate) fn window_guard(&self, node: &NodeName) -> Option<Guard> {
+        let workers = &self.ctx.workers;
+        workers.contains(node).then(|| Guard::Window {
+            node: node.clone(),
+            among: workers.clone(),
+            new: self.ctx.new_workers.clone(),
+            limit: self.ctx.desired.rollout.max_unavailable_worker.of(workers.len()),
+        })
+    }
+
+    /// Enough API servers beside this one, as a guard, if there should be others.
+    pub(crate) fn api_guard(&self, node: &NodeName) -> Option<Guard> {
+        let others: Vec<NodeName> = self
+            .ctx
+            .with_role(Role::ControlPlane)
+            .map(|(name, _)| name.clone())
+            .filter(|name| name != node)
+            .collect();
+        let limit = self.ctx.desired.rollout.max_unavailable_controlplane.of(others.len() + 1);
+        (!others.is_empty()).then(|| Guard::ApiServersBeside { node: node.clone(), others, limit })
+    }
+}
+
+/// Waits for a container to be healthy after `step`; or, without one, because it was started moments ago.
+pub(crate) fn await_container(
+    node: &NodeName,
+    component: Component,
+    step: Option<StepHandle>,
+    build: &mut PlanBuilder<'_>,
+) -> StepHandle {
+    let gate = if component == Component::Etcd {
+        Gate::EtcdMember { node: node.clone() }
+    } else {
+        Gate::Container { node: node.clone(), component }
+    };
+    let reason = if step.is_some() { Reason::Disturbed } else { Reason::Starting };
+    let wait = build.step(
+        StepId::new(node, component, "await"),
+        Action::AwaitHealthy { gate, within_seconds: CONTAINER_WITHIN_SECONDS },
+        vec![reason],
+        vec![],
+    );
+    build.after_all(wait, step, Because::Needs);
+    wait
+}
+
+/// Waits for the node's object to be there and ready.
+pub(crate) fn await_ready(node: &NodeName, reason: Reason, build: &mut PlanBuilder<'_>) -> StepHandle {
+    build.step(
+        StepId::new(node, "node", "await"),
+        Action::AwaitHealthy {
+            gate: Gate::NodeReady { node: node.clone() },
+            within_seconds: READY_WITHIN_SECONDS,
+        },
+        vec![reason],
+        vec![],
+    )
+}
