@@ -1,40 +1,85 @@
 //! What the operator wants of one run.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::blueprint::Blueprint;
 use crate::certificate::CertWish;
+use crate::ledger::CertFace;
 use crate::names::Component;
+use crate::time::Timestamp;
 
-/// What the operator wants of one run.
+/// What the operator wants of one run, each with the state that it desires.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Intent {
     /// The cluster becomes what cluster.yml says.
     Converge {
-        /// Certificates to make anew though they are good.
-        reissue: CertSelector,
+        /// What cluster.yml says.
+        desired: Arc<Blueprint>,
+    },
+    /// Certificates are reissued though they are good, and what uses them takes the new ones. Whatever else waits in
+    /// cluster.yml stays waiting.
+    Reissue {
+        /// What cluster.yml says.
+        desired: Arc<Blueprint>,
+        /// Which certificates.
+        reissue: Reissue,
     },
     /// The cluster goes, and leaves nothing behind.
     Dismantle {
+        /// The cluster without nodes and certificates.
+        desired: Arc<Blueprint>,
         /// What becomes of the snapshots of etcd.
         snapshots: Snapshots,
     },
 }
 
 impl Intent {
-    /// The cluster becomes what cluster.yml says, and nothing more.
-    pub fn converge() -> Self {
-        Self::Converge { reissue: CertSelector::None }
+    /// The cluster becomes what cluster.yml says.
+    pub fn converge(desired: Arc<Blueprint>) -> Self {
+        Self::Converge { desired }
+    }
+
+    /// The cluster of cluster.yml goes.
+    pub fn dismantle(cluster: &Blueprint, snapshots: Snapshots) -> Self {
+        Self::Dismantle { desired: Arc::new(cluster.emptied()), snapshots }
+    }
+
+    /// The state that is desired.
+    pub fn desired(&self) -> &Arc<Blueprint> {
+        match self {
+            Self::Converge { desired } | Self::Reissue { desired, .. } | Self::Dismantle { desired, .. } => {
+                desired
+            }
+        }
+    }
+}
+
+/// Certificates to reissue though they are good: the selected ones that were issued before a moment.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+pub struct Reissue {
+    /// Which certificates.
+    pub which: CertSelector,
+    /// Those issued at this moment or later have been reissued already.
+    pub issued_before: Timestamp,
+}
+
+impl Reissue {
+    /// Whether a certificate is to be reissued, as the ledger has it. One that is not there yet is issued anyway.
+    pub fn selects(&self, wish: &CertWish, face: Option<&CertFace>) -> bool {
+        self.which.selects(wish) && face.is_some_and(|face| face.not_before < self.issued_before)
     }
 }
 
 /// Which certificates are to be made anew; never authorities and never the service-account key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CertSelector {
     /// None.
+    #[default]
     None,
     /// Those of these components.
     Services(BTreeSet<Component>),

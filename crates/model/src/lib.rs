@@ -38,7 +38,7 @@ pub use finding::{
     WaitsFor, Weight,
 };
 pub use host_report::{HostReport, Meeting, Swap, ports_between};
-pub use intent::{CertSelector, Intent, Snapshots};
+pub use intent::{CertSelector, Intent, Reissue, Snapshots};
 pub use inventory::{
     ContainerSeen, ContainerState, EtcdData, EtcdSeen, FileSeen, Health, HostFacts, Inventory, KeptRoots,
     KubeSeen, LedgerCopy, Maker, MemberId, MemberSeen, NodeFacts, NodeObject, NodeSeen, Owned, Readiness,

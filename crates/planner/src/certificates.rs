@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use windlass_model::{
-    CertFace, CertKind, CertName, CertSelector, CertWish, Intent, NodeName, Note, Reason, San, Subject,
+    CertFace, CertKind, CertName, CertWish, Intent, NodeName, Note, Reason, Reissue, San, Subject,
 };
 
 use crate::builder::PlanBuilder;
@@ -15,21 +15,35 @@ const RENEW_DAYS_BEFORE_EXPIRY: u64 = 30;
 /// The certificates that a plan makes, and why.
 pub(crate) type Minted = BTreeMap<CertName, Vec<Reason>>;
 
-/// Every certificate that must be made, with the reasons. Those of unreachable nodes wait for them.
+/// Every certificate that must be made, with the reasons.
 pub(crate) fn to_mint(ctx: &Context<'_>) -> Minted {
-    let requested_by = match ctx.intent {
-        Intent::Converge { reissue } => reissue,
-        Intent::Dismantle { .. } => &CertSelector::None,
-    };
+    match ctx.intent {
+        Intent::Converge { .. } => missing_or_stale(ctx),
+        Intent::Reissue { reissue, .. } => requested(ctx, reissue),
+        Intent::Dismantle { .. } => Minted::new(),
+    }
+}
+
+/// Those that were asked for, of unreachable nodes too: what is requested now is not known to be so later, and the node
+/// takes it when it is back.
+fn requested(ctx: &Context<'_>, reissue: &Reissue) -> Minted {
+    ctx.desired
+        .certs
+        .iter()
+        .filter(|(name, desired)| reissue.selects(desired, ctx.seen.ledger.certs.get(*name)))
+        .map(|(name, _)| (name.clone(), vec![Reason::Requested]))
+        .collect()
+}
+
+/// Those that are missing, expire, or are not as desired. Those of unreachable nodes wait for them.
+fn missing_or_stale(ctx: &Context<'_>) -> Minted {
     let mut minted = Minted::new();
     // CAs first: a new CA means a new certificate from it.
     let (authorities, others): (Vec<_>, Vec<_>) =
         ctx.desired.certs.iter().partition(|(_, desired)| desired.issuer.is_none());
     for (name, desired) in authorities.into_iter().chain(others) {
         let face = ctx.seen.ledger.certs.get(name);
-        let requested = requested_by.selects(desired);
-        // What is requested now is not known to be so later: the node takes it when it is back.
-        if is_of_unreachable_node(ctx, name) && !(requested && face.is_some()) {
+        if is_of_unreachable_node(ctx, name) {
             continue;
         }
         let mut reasons = match face {
@@ -38,9 +52,6 @@ pub(crate) fn to_mint(ctx: &Context<'_>) -> Minted {
         };
         if face.is_some() && desired.issuer.as_ref().is_some_and(|issuer| minted.contains_key(issuer)) {
             reasons.push(Reason::IssuerChanged);
-        }
-        if requested && reasons.is_empty() {
-            reasons.push(Reason::Requested);
         }
         if !reasons.is_empty() {
             minted.insert(name.clone(), reasons);

@@ -19,7 +19,7 @@ pub(crate) fn left_overs<'a>(
 ) -> BTreeMap<&'a NodeName, Vec<StepHandle>> {
     let mut removals: BTreeMap<&'a NodeName, Vec<StepHandle>> = BTreeMap::new();
     match ctx.intent {
-        Intent::Converge { .. } => {}
+        Intent::Converge { .. } | Intent::Reissue { .. } => {}
         // They go with everything else.
         Intent::Dismantle { .. } => return removals,
     }

@@ -108,7 +108,7 @@ fn commit(
 pub(crate) fn is_without_copy(ctx: &Context<'_>, keys: &Keys, build: &mut PlanBuilder<'_>) -> bool {
     match ctx.intent {
         Intent::Converge { .. } => {}
-        Intent::Dismantle { .. } => return false,
+        Intent::Reissue { .. } | Intent::Dismantle { .. } => return false,
     }
     let is_held = !keys.copies.is_empty()
         || ctx.reachable().any(|node| node.facts.ledger.is_some())
@@ -126,7 +126,7 @@ pub(crate) fn is_without_copy(ctx: &Context<'_>, keys: &Keys, build: &mut PlanBu
 fn change_before_all(ctx: &Context<'_>) -> LedgerChange {
     match ctx.intent {
         Intent::Converge { .. } => {}
-        Intent::Dismantle { .. } => return LedgerChange::default(),
+        Intent::Reissue { .. } | Intent::Dismantle { .. } => return LedgerChange::default(),
     }
     let ledger = &ctx.seen.ledger;
     let mut change = LedgerChange::default();
@@ -274,6 +274,10 @@ fn keep_roots(
     api_servers_up: &[StepHandle],
     build: &mut PlanBuilder<'_>,
 ) {
+    match ctx.intent {
+        Intent::Converge { .. } => {}
+        Intent::Reissue { .. } | Intent::Dismantle { .. } => return,
+    }
     if !ctx.kube_answers() && api_servers_up.is_empty() {
         return;
     }

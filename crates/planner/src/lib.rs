@@ -31,17 +31,19 @@ mod node_objects;
 mod nodes;
 mod preflight;
 mod refusals;
+mod reissue;
 mod removals;
 mod rolling;
 mod rules;
 mod sight;
 mod site;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 pub use audit::{Fault, audit};
 pub use rules::Rules;
-use windlass_model::{Blueprint, Intent, Inventory, Planning};
+use windlass_model::{Intent, Inventory, Planning};
 
 use crate::api_servers::ApiServers;
 use crate::builder::PlanBuilder;
@@ -52,13 +54,17 @@ use crate::site::Site;
 /// What is to be done to make the cluster that was seen the cluster that is desired.
 ///
 /// Never fails because of the world: what cannot be done now is announced, held or refused by a finding.
-pub fn plan(desired: &Blueprint, seen: &Inventory, intent: &Intent) -> Planning {
-    plan_by(Rules::ALL, desired, seen, intent)
+pub fn plan(intent: &Intent, seen: &Inventory) -> Planning {
+    plan_by(Rules::ALL, intent, seen)
 }
 
 /// [`plan`] with some of its rules switched off: for the tests that show what each rule is good for.
 #[doc(hidden)]
-pub fn plan_by(rules: Rules, desired: &Blueprint, seen: &Inventory, intent: &Intent) -> Planning {
+pub fn plan_by(rules: Rules, intent: &Intent, seen: &Inventory) -> Planning {
+    let desired = &match intent {
+        Intent::Converge { desired } | Intent::Dismantle { desired, .. } => Cow::Borrowed(desired.as_ref()),
+        Intent::Reissue { desired, .. } => Cow::Owned(reissue::as_it_is(desired, seen)),
+    };
     let mut build = PlanBuilder::new(rules);
     let all = BTreeSet::new();
     let ctx = Context::new(rules, desired, seen, intent, &all);

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use windlass_model::{Action, Because, Birth, NodeObject, NodeWish, ObjectChange, Owned, Reason, StepId};
+use windlass_model::{
+    Action, Because, Birth, Intent, NodeObject, NodeWish, ObjectChange, Owned, Reason, StepId,
+};
 
 use crate::builder::PlanBuilder;
 use crate::context::Context;
@@ -10,6 +12,10 @@ use crate::nodes::Nodes;
 
 /// Plans one patch a node whose object differs.
 pub(crate) fn plan(ctx: &Context<'_>, nodes: &Nodes<'_>, build: &mut PlanBuilder<'_>) {
+    match ctx.intent {
+        Intent::Converge { .. } => {}
+        Intent::Reissue { .. } | Intent::Dismantle { .. } => return,
+    }
     let blank = NodeObject::default();
     for node in ctx.reachable() {
         let ready = nodes.ready.get(node.name).copied();

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use windlass_model::{
-    Action, Because, Birth, Component, NodeName, NodeWish, Readiness, Reason, Role, Scheduling, StepId,
-    Subject, Waiting, WaitsFor,
+    Action, Because, Birth, Component, Intent, NodeName, NodeWish, Readiness, Reason, Role, Scheduling,
+    StepId, Subject, Waiting, WaitsFor,
 };
 
 use crate::api_servers::{ApiServers, ApiServersAfter, Old};
@@ -197,6 +197,11 @@ pub(crate) fn needs_proxy_files(
 
 /// Whether a node is not ready; where nobody knows, whether it cannot be yet.
 fn is_not_ready(ctx: &Context<'_>, name: &NodeName) -> bool {
+    match ctx.intent {
+        Intent::Converge { .. } => {}
+        // What was not ready before is nothing to wait for.
+        Intent::Reissue { .. } | Intent::Dismantle { .. } => return false,
+    }
     if ctx.kube_answers() {
         ctx.object(name).is_none_or(|object| object.ready == Readiness::NotReady)
     } else {
@@ -242,6 +247,10 @@ fn reload_proxy<'a>(
 
 /// Opens the nodes that an earlier run cordoned and that have nothing left to be done.
 pub(crate) fn open_left_cordoned<'a>(site: &Site<'_, 'a>, nodes: &Nodes<'a>, build: &mut PlanBuilder<'a>) {
+    match site.ctx.intent {
+        Intent::Converge { .. } => {}
+        Intent::Reissue { .. } | Intent::Dismantle { .. } => return,
+    }
     for node in site.ctx.reachable() {
         let cordoned = node.object.is_some_and(|object| match object.scheduling {
             Scheduling::CordonedByWindlass => true,

@@ -14,12 +14,10 @@ use crate::etcd::external::{lives_in_external_etcd, refuse_another};
 /// Refuses what the world and the desired state allow no plan for.
 pub(crate) fn check(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     match ctx.intent {
-        Intent::Converge { .. } => {}
+        Intent::Converge { .. } | Intent::Reissue { .. } if ctx.rules.refuse => {}
+        Intent::Converge { .. } | Intent::Reissue { .. } => return,
         // What is to be removed need not be sound.
         Intent::Dismantle { .. } => return,
-    }
-    if !ctx.rules.refuse {
-        return;
     }
     two_lineages(ctx, build);
     lost_keys(ctx, build);

@@ -34,7 +34,8 @@ pub(crate) fn plan<'a>(before: Before<'_, '_, 'a>, build: &mut PlanBuilder<'a>) 
     let mut conclusion = Conclusion::default();
     match ctx.intent {
         Intent::Converge { .. } => {}
-        Intent::Dismantle { snapshots } => {
+        Intent::Reissue { .. } => return conclusion,
+        Intent::Dismantle { snapshots, .. } => {
             dismantle::plan(ctx, *snapshots, build);
             return conclusion;
         }

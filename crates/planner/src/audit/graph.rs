@@ -35,19 +35,21 @@ pub(super) fn check_shape(planning: &Planning, faults: &mut Vec<Fault>) {
     }
 }
 
-/// Beyond this many steps the whole order is not worked out, and rules that need it are not checked.
+/// Beyond this many steps the whole order is not worked out, and rules that need it are not checked: it takes a bit for
+/// every pair of steps.
 const ORDER_LIMIT: usize = 6_000;
 
 /// Which step surely comes before which, as one row of bits a step.
 pub(super) struct Order {
-    rows: Option<Vec<Vec<u64>>>,
+    rows: Vec<Vec<u64>>,
 }
 
 impl Order {
-    pub(super) fn of(plan: &Plan) -> Self {
+    /// The order of a plan; none if it has too many steps.
+    pub(super) fn of(plan: &Plan) -> Option<Self> {
         let count = plan.steps.len();
         if count > ORDER_LIMIT {
-            return Self { rows: None };
+            return None;
         }
         let words = count.div_ceil(64);
         let mut rows = vec![vec![0_u64; words]; count];
@@ -62,21 +64,16 @@ impl Order {
             }
             rows[step] = row;
         }
-        Self { rows: Some(rows) }
+        Some(Self { rows })
     }
 
-    /// Whether `earlier` is done before `later` begins, in every execution. True where nobody worked it out.
+    /// Whether `earlier` is done before `later` begins, in every execution.
     pub(super) fn comes_before(&self, earlier: usize, later: usize) -> bool {
-        self.rows.as_ref().is_none_or(|rows| rows[later][earlier / 64] >> (earlier % 64) & 1 == 1)
+        self.rows[later][earlier / 64] >> (earlier % 64) & 1 == 1
     }
 
     /// Whether the two can never be under way at the same time.
     pub(super) fn never_together(&self, one: usize, other: usize) -> bool {
         self.comes_before(one, other) || self.comes_before(other, one)
-    }
-
-    /// Whether the order was worked out.
-    pub(super) fn is_known(&self) -> bool {
-        self.rows.is_some()
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! Nothing here is shared with the builder but the documents: what both get wrong they must get wrong twice.
 
+mod dismantle;
 mod graph;
+mod reissue;
 mod safety;
 mod truth;
 
@@ -20,38 +22,69 @@ impl std::fmt::Display for Fault {
     }
 }
 
-/// Every rule that the plan breaks; none if it is sound.
-pub fn audit(wish: &Blueprint, seen: &Inventory, intent: &Intent, planning: &Planning) -> Vec<Fault> {
+/// Every rule that the plan for this intent breaks; none if it is sound.
+pub fn audit(intent: &Intent, seen: &Inventory, planning: &Planning) -> Vec<Fault> {
     let mut faults = Vec::new();
     graph::check_shape(planning, &mut faults);
     if !faults.is_empty() {
         return faults;
     }
-    let audited = Audited { wish, seen, planning, order: Order::of(&planning.plan) };
+    let audited = Audited { desired: intent.desired(), seen, planning };
     if planning.is_refused() && !planning.plan.is_empty() {
         faults.push(Fault("something is refused, and yet there are steps".to_owned()));
     }
     truth::check_places(&audited, intent, &mut faults);
-    if let Intent::Converge { .. } = intent {
-        truth::check_containers(&audited, &mut faults);
-        truth::check_contents(&audited, &mut faults);
-        truth::check_nothing_forgotten(&audited, &mut faults);
-        truth::check_kernels(&audited, &mut faults);
-        safety::check_etcd(&audited, &mut faults);
-        safety::check_data(&audited, &mut faults);
-        safety::check_api_servers(&audited, &mut faults);
-        safety::check_workers(&audited, &mut faults);
-        safety::check_cordons(&audited, &mut faults);
+    match intent {
+        Intent::Converge { .. } => truth::check_nothing_forgotten(&audited, &mut faults),
+        Intent::Reissue { .. } => reissue::check(&audited, &mut faults),
+        Intent::Dismantle { snapshots, .. } => dismantle::check(&audited, *snapshots, &mut faults),
+    }
+    if let Some(order) = Order::of(&planning.plan) {
+        check_order(&Ordered { audited, order }, intent, &mut faults);
     }
     faults.sort();
     faults.dedup();
     faults
 }
 
+/// The rules that ask what comes before what.
+fn check_order(ordered: &Ordered<'_>, intent: &Intent, faults: &mut Vec<Fault>) {
+    match intent {
+        Intent::Converge { .. } => {
+            truth::check_containers(ordered, faults);
+            truth::check_kernels(ordered, faults);
+        }
+        Intent::Reissue { .. } => {}
+        Intent::Dismantle { .. } => {
+            dismantle::check_ledger_goes_last(ordered, faults);
+            return;
+        }
+    }
+    truth::check_contents(ordered, faults);
+    safety::check_etcd(ordered, faults);
+    safety::check_data(ordered, faults);
+    safety::check_api_servers(ordered, faults);
+    safety::check_workers(ordered, faults);
+    safety::check_cordons(ordered, faults);
+}
+
 /// What is being audited.
 struct Audited<'a> {
-    wish: &'a Blueprint,
+    desired: &'a Blueprint,
     seen: &'a Inventory,
     planning: &'a Planning,
+}
+
+/// What is being audited, with the order of its steps.
+struct Ordered<'a> {
+    audited: Audited<'a>,
     order: Order,
+}
+
+impl<'a> std::ops::Deref for Ordered<'a> {
+    type Target = Audited<'a>;
+
+    fn deref(&self) -> &Audited<'a> {
+        &self.audited
+    }
 }

@@ -5,7 +5,7 @@ use windlass_model::{
     Scheduling, Vote,
 };
 
-use super::{Audited, Fault};
+use super::{Fault, Ordered};
 
 /// What a step does to etcd.
 struct Disturbance<'a> {
@@ -17,11 +17,8 @@ struct Disturbance<'a> {
 }
 
 /// Healthy members are disturbed one at a time, each awaited before the next, with a majority beside each.
-pub(super) fn check_etcd(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
+pub(super) fn check_etcd(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     let EtcdSeen::Members(members) = &audited.seen.etcd else { return };
-    if !audited.order.is_known() {
-        return;
-    }
     let disturbances = disturbances_of_etcd(audited);
     let voter = |peer: Option<&String>| {
         members.iter().find(|member| Some(&member.peer_url) == peer && member.vote == Vote::Voter)
@@ -96,10 +93,10 @@ pub(super) fn check_etcd(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
     }
 }
 
-fn disturbances_of_etcd<'a>(audited: &'a Audited<'_>) -> Vec<Disturbance<'a>> {
+fn disturbances_of_etcd<'a>(audited: &'a Ordered<'_>) -> Vec<Disturbance<'a>> {
     let peer_of = |node: &NodeName| {
         audited
-            .wish
+            .desired
             .nodes
             .get(node)
             .map(|wish| &wish.target)
@@ -139,10 +136,10 @@ fn disturbances_of_etcd<'a>(audited: &'a Audited<'_>) -> Vec<Disturbance<'a>> {
         .collect()
 }
 
-fn is_healed_before(audited: &Audited<'_>, member: &MemberSeen, index: usize) -> bool {
+fn is_healed_before(audited: &Ordered<'_>, member: &MemberSeen, index: usize) -> bool {
     audited.actions().any(|(earlier, _, action)| {
         matches!(action, Action::AwaitHealthy { gate: Gate::EtcdMember { node }, .. }
-            if audited.wish.nodes.get(node).map(|wish| wish.target.peer_url()).as_deref() == Some(&member.peer_url)
+            if audited.desired.nodes.get(node).map(|wish| wish.target.peer_url()).as_deref() == Some(&member.peer_url)
                 || audited.seen.ledger.nodes.get(node).map(|last| last.target.peer_url()).as_deref() == Some(&member.peer_url))
             && audited.order.comes_before(earlier, index)
     })
@@ -150,7 +147,7 @@ fn is_healed_before(audited: &Audited<'_>, member: &MemberSeen, index: usize) ->
 
 /// Between two disturbances of healthy members lies a wait for the first.
 fn check_awaited(
-    audited: &Audited<'_>,
+    audited: &Ordered<'_>,
     disturbance: &Disturbance<'_>,
     all: &[Disturbance<'_>],
     faults: &mut Vec<Fault>,
@@ -170,20 +167,20 @@ fn check_awaited(
     }
 }
 
-fn blind_to_etcd(audited: &Audited<'_>) -> bool {
-    audited.wish.with_role(Role::Etcd).any(|(name, _)| audited.facts(name).is_none())
+fn blind_to_etcd(audited: &Ordered<'_>) -> bool {
+    audited.desired.with_role(Role::Etcd).any(|(name, _)| audited.facts(name).is_none())
 }
 
 /// The data of a member that counts is not touched, and etcd's data is never deleted while a cluster lives.
-pub(super) fn check_data(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
+pub(super) fn check_data(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     for (index, id, action) in audited.actions() {
         match action {
-            Action::RemovePaths { paths, .. } if paths.contains(&audited.wish.footprint.etcd_data) => {
+            Action::RemovePaths { paths, .. } if paths.contains(&audited.desired.footprint.etcd_data) => {
                 faults.push(Fault(format!("{id}: deletes the data of etcd")));
             }
             Action::MoveAside { node, .. } => {
                 let peer = audited
-                    .wish
+                    .desired
                     .nodes
                     .get(node)
                     .map(|wish| wish.target.peer_url())
@@ -208,7 +205,7 @@ pub(super) fn check_data(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
 }
 
 /// No more healthy API servers are down at once than allowed.
-pub(super) fn check_api_servers(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
+pub(super) fn check_api_servers(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     let healthy = |node: &NodeName| {
         audited.facts(node).is_some_and(|facts| {
             facts.containers.get(Component::KubeApiserver.as_str()).is_some_and(|container| {
@@ -228,15 +225,15 @@ pub(super) fn check_api_servers(audited: &Audited<'_>, faults: &mut Vec<Fault>) 
             _ => None,
         })
         .collect();
-    let total = audited.wish.with_role(Role::ControlPlane).count();
-    let limit = audited.wish.rollout.max_unavailable_controlplane.of(total);
+    let total = audited.desired.with_role(Role::ControlPlane).count();
+    let limit = audited.desired.rollout.max_unavailable_controlplane.of(total);
     let together = at_once(audited, &spans);
     if together > limit {
         faults.push(Fault(format!("{together} API servers may be down at once, and the limit is {limit}")));
     }
 }
 
-fn wait_after(audited: &Audited<'_>, node: &NodeName, component: Component, index: usize) -> usize {
+fn wait_after(audited: &Ordered<'_>, node: &NodeName, component: Component, index: usize) -> usize {
     audited
         .actions()
         .find_map(|(later, _, action)| match action {
@@ -251,11 +248,11 @@ fn wait_after(audited: &Audited<'_>, node: &NodeName, component: Component, inde
 }
 
 /// No more available workers are taken down at once than the limit leaves room for.
-pub(super) fn check_workers(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
-    let workers: Vec<&NodeName> = audited.wish.with_role(Role::Worker).map(|(name, _)| name).collect();
+pub(super) fn check_workers(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
+    let workers: Vec<&NodeName> = audited.desired.with_role(Role::Worker).map(|(name, _)| name).collect();
     let works = |node: &NodeName| {
         let Some(facts) = audited.facts(node) else { return false };
-        let wish = &audited.wish.nodes[node];
+        let wish = &audited.desired.nodes[node];
         let runs = |component: Component| {
             !wish.containers.contains_key(&component)
                 || facts.containers.get(component.as_str()).is_some_and(|container| {
@@ -315,7 +312,7 @@ pub(super) fn check_workers(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
         };
         spans.push((first, last));
     }
-    let limit = audited.wish.rollout.max_unavailable_worker.of(workers.len());
+    let limit = audited.desired.rollout.max_unavailable_worker.of(workers.len());
     let blind = workers.iter().filter(|worker| audited.facts(worker).is_none()).count();
     let together = at_once(audited, &spans);
     if together > 0 && together + blind > limit {
@@ -326,10 +323,7 @@ pub(super) fn check_workers(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
 }
 
 /// How many of these spans may be open at once: a greedy cover by chains, which is never too few.
-fn at_once(audited: &Audited<'_>, spans: &[(usize, usize)]) -> usize {
-    if !audited.order.is_known() {
-        return 0;
-    }
+fn at_once(audited: &Ordered<'_>, spans: &[(usize, usize)]) -> usize {
     let mut spans = spans.to_vec();
     // In an order in which each span comes after all that must end before it begins.
     let rank = |first: usize| spans_before(audited, first);
@@ -344,12 +338,12 @@ fn at_once(audited: &Audited<'_>, spans: &[(usize, usize)]) -> usize {
     chains.len()
 }
 
-fn spans_before(audited: &Audited<'_>, first: usize) -> usize {
+fn spans_before(audited: &Ordered<'_>, first: usize) -> usize {
     (0..audited.planning.plan.steps.len()).filter(|&step| audited.order.comes_before(step, first)).count()
 }
 
 /// Nodes are drained cordoned, and opened only where windlass closed them.
-pub(super) fn check_cordons(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
+pub(super) fn check_cordons(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     for (index, id, action) in audited.actions() {
         let (node, opens) = match action {
             Action::Drain { node, .. } => (node, false),

@@ -8,7 +8,7 @@ use windlass_model::{
     NodeName, NodeSeen, Weight,
 };
 
-use super::{Audited, Fault};
+use super::{Audited, Fault, Ordered};
 
 impl Audited<'_> {
     pub(super) fn facts(&self, node: &NodeName) -> Option<&NodeFacts> {
@@ -56,22 +56,27 @@ pub(super) fn check_places(audited: &Audited<'_>, intent: &Intent, faults: &mut 
         if audited.is_held_as_a_whole(node) && !through_api_only {
             faults.push(Fault(format!("{id}: a finding holds all of {node}")));
         }
-        let ours = audited.wish.nodes.contains_key(node) || audited.seen.ledger.nodes.contains_key(node);
-        if !ours && matches!(intent, Intent::Converge { .. }) {
+        let ours = audited.desired.nodes.contains_key(node) || audited.seen.ledger.nodes.contains_key(node);
+        let must_be_ours = match intent {
+            Intent::Converge { .. } | Intent::Reissue { .. } => true,
+            // Whatever is reachable is cleared: the ledger may be lost.
+            Intent::Dismantle { .. } => false,
+        };
+        if !ours && must_be_ours {
             faults.push(Fault(format!("{id}: {node} is neither in cluster.yml nor in the ledger")));
         }
     }
 }
 
 /// Containers are made as wished, of an image that is there, and only where they are not as wished already.
-pub(super) fn check_containers(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
+pub(super) fn check_containers(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     for (index, id, action) in audited.actions() {
         let (node, component, spec) = match action {
             Action::RunContainer { node, component, spec, .. }
             | Action::ReplaceContainer { node, component, spec, .. } => (node, *component, spec),
             _ => continue,
         };
-        let wished = audited.wish.nodes.get(node).and_then(|wish| wish.containers.get(&component));
+        let wished = audited.desired.nodes.get(node).and_then(|wish| wish.containers.get(&component));
         if wished.is_none_or(|wish| wish.spec != *spec) {
             faults.push(Fault(format!("{id}: nobody wishes this container")));
         }
@@ -104,7 +109,7 @@ fn written_by(audited: &Audited<'_>, node: &NodeName, path: &FilePath) -> Option
 }
 
 /// What is written is known by then, durable by then, and there before it is read.
-pub(super) fn check_contents(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
+pub(super) fn check_contents(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     let mut minted: BTreeMap<&CertName, usize> = BTreeMap::new();
     let mut commits = Vec::new();
     let mut holders: BTreeMap<&NodeName, Vec<usize>> = BTreeMap::new();
@@ -121,7 +126,7 @@ pub(super) fn check_contents(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
         }
     }
     let new_roots =
-        minted.keys().any(|cert| audited.wish.certs.get(*cert).is_some_and(|wish| wish.issuer.is_none()));
+        minted.keys().any(|cert| audited.desired.certs.get(*cert).is_some_and(|wish| wish.issuer.is_none()));
     for (index, id, action) in audited.actions() {
         match action {
             Action::WriteFiles { files, .. } => {
@@ -174,14 +179,14 @@ pub(super) fn check_contents(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
 }
 
 /// Kernels are set as wished, wherever they are not, and before the kubelets that only check them.
-pub(super) fn check_kernels(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
+pub(super) fn check_kernels(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     if audited.planning.is_refused() {
         return;
     }
     let mut set: BTreeMap<&NodeName, (usize, &KernelWish)> = BTreeMap::new();
     for (index, id, action) in audited.actions() {
         let Action::SetKernel { node, kernel } = action else { continue };
-        let wished = audited.wish.nodes.get(node).is_some_and(|wish| {
+        let wished = audited.desired.nodes.get(node).is_some_and(|wish| {
             kernel.modules.is_subset(&wish.kernel.modules)
                 && kernel.sysctls.iter().all(|(name, value)| wish.kernel.sysctls.get(name) == Some(value))
         });
@@ -190,7 +195,7 @@ pub(super) fn check_kernels(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
         }
         set.insert(node, (index, kernel));
     }
-    for (name, wish) in &audited.wish.nodes {
+    for (name, wish) in &audited.desired.nodes {
         let report = audited.facts(name).and_then(|facts| facts.report.as_ref());
         let is_held = audited.is_held_as_a_whole(name) || audited.is_cluster_held();
         let Some(report) = report.filter(|_| !is_held) else { continue };
@@ -234,7 +239,7 @@ pub(super) fn check_nothing_forgotten(audited: &Audited<'_>, faults: &mut Vec<Fa
             subjects.insert((node, subject));
         }
     }
-    for (name, wish) in &audited.wish.nodes {
+    for (name, wish) in &audited.desired.nodes {
         let Some(facts) = audited.facts(name) else {
             if !audited.is_held(name) {
                 faults.push(Fault(format!("{name} is out of sight, and no finding says so")));

@@ -25,8 +25,8 @@ pub(crate) fn plan<'a>(
     let mut left = etcd.left.clone();
     match ctx.intent {
         Intent::Converge { .. } => {}
-        // Nobody needs a majority of a cluster that goes.
-        Intent::Dismantle { .. } => return left,
+        // Who leaves stays waiting; and nobody needs a majority of a cluster that goes.
+        Intent::Reissue { .. } | Intent::Dismantle { .. } => return left,
     }
     let leaving: Vec<&'a MemberSeen> = ctx
         .seen

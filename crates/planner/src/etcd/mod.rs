@@ -42,7 +42,7 @@ impl<'a> Strategy<'a> {
     fn of(ctx: &Context<'a>) -> Self {
         match ctx.intent {
             Intent::Dismantle { .. } => return Self::Nothing,
-            Intent::Converge { .. } => {}
+            Intent::Converge { .. } | Intent::Reissue { .. } => {}
         }
         if ctx.desired.etcd.is_external() {
             return Self::Nothing;

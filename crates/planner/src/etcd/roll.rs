@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use windlass_model::{
-    Because, Component, ContainerState, EtcdData, Health, MemberSeen, NodeName, NodeWish, Reason, Role,
-    Subject, Waiting,
+    Because, Component, ContainerState, EtcdData, Health, Intent, MemberSeen, NodeName, NodeWish, Reason,
+    Role, Subject, Waiting,
 };
 
 use super::member_steps::{disturb, join, learns, leave, promote, start_leaving_member};
@@ -74,10 +74,16 @@ pub(super) fn plan<'a>(
         roll.etcd.held = true;
     } else {
         let heals = roll.etcd.heals.clone();
-        roll.drop_lost(&heals, build);
-        let replaced = roll.drop_replaced(&heals, build);
-        roll.promote_learners(&heals, build);
-        roll.join(replaced, &heals, build);
+        match site.ctx.intent {
+            Intent::Converge { .. } => {
+                roll.drop_lost(&heals, build);
+                let replaced = roll.drop_replaced(&heals, build);
+                roll.promote_learners(&heals, build);
+                roll.join(replaced, &heals, build);
+            }
+            // Who joins or leaves stays waiting.
+            Intent::Reissue { .. } | Intent::Dismantle { .. } => {}
+        }
         roll.change(&heals, build);
     }
     let Roll { lanes, mut etcd, .. } = roll;
