@@ -6,13 +6,14 @@ use std::sync::PoisonError;
 
 use fastrand::Rng;
 use windlass_blueprint::Catalog;
+use windlass_course::{Course, Desired};
 use windlass_engine::End;
 use windlass_model::{Intent, Inventory, NodeName, Planning, Snapshots};
-use windlass_planner::{audit, plan};
+use windlass_planner::audit;
 use windlass_simulator::{Fault, FaultSchedule, Mischief, SimFleet, World};
 
 use crate::draft::Draft;
-use crate::drive::{Ended, Guardrails, Helm, Wish, told};
+use crate::drive::{Ended, Guardrails, Helm, desired_of, told};
 use crate::generate;
 use crate::mishap;
 
@@ -94,7 +95,7 @@ pub struct Effort {
 ///
 /// # Errors
 /// The property does not hold; the text tells how, with the story of the world.
-pub fn check(property: Property, seed: u64, catalog: &Catalog) -> Result<Effort, String> {
+pub fn check(property: Property, seed: u64, catalog: &'static Catalog) -> Result<Effort, String> {
     check_with(property, seed, catalog, Guardrails::default())
 }
 
@@ -105,7 +106,7 @@ pub fn check(property: Property, seed: u64, catalog: &Catalog) -> Result<Effort,
 pub fn check_with(
     property: Property,
     seed: u64,
-    catalog: &Catalog,
+    catalog: &'static Catalog,
     guardrails: Guardrails,
 ) -> Result<Effort, String> {
     let mut life = Life::new(property, seed, catalog, guardrails);
@@ -136,9 +137,9 @@ pub fn check_with(
 }
 
 /// One cluster's life under a seed.
-struct Life<'a> {
+struct Life {
     rng: Rng,
-    catalog: &'a Catalog,
+    catalog: &'static Catalog,
     draft: Draft,
     machines: usize,
     helm: Helm,
@@ -148,8 +149,8 @@ struct Life<'a> {
     holders: BTreeSet<usize>,
 }
 
-impl<'a> Life<'a> {
-    fn new(property: Property, seed: u64, catalog: &'a Catalog, guardrails: Guardrails) -> Self {
+impl Life {
+    fn new(property: Property, seed: u64, catalog: &'static Catalog, guardrails: Guardrails) -> Self {
         let mut rng = Rng::with_seed(seed.wrapping_mul(31).wrapping_add(property as u64));
         let draft = generate::cluster(&mut rng);
         let holders = draft.nodes.iter().filter(|node| node.control_plane).map(|node| node.machine).collect();
@@ -164,8 +165,8 @@ impl<'a> Life<'a> {
         Effort { plans: *self.helm.planned.lock().unwrap_or_else(PoisonError::into_inner), runs: self.runs }
     }
 
-    fn wish(&self) -> Result<Wish, String> {
-        Wish::of(&self.draft, self.catalog)
+    fn wish(&self) -> Result<Desired, String> {
+        desired_of(&self.draft, self.catalog)
     }
 
     fn up(&mut self, schedule: FaultSchedule) -> Result<Ended, String> {
@@ -394,12 +395,13 @@ impl<'a> Life<'a> {
         self.edit();
         let wish = self.wish()?;
         let (seen, shown) = self.helm.look_and_plan(&wish, &Intent::converge())?;
-        if plan(&wish.blueprint, &seen, &Intent::converge()) != shown {
+        let again = |wish: &Desired| Course::new(wish, Intent::converge()).plan(&seen);
+        if again(&wish) != shown {
             return Err("two plans of equal inputs differ".to_owned());
         }
         self.rng.shuffle(&mut self.draft.nodes);
         let shuffled = self.wish()?;
-        let other = plan(&shuffled.blueprint, &seen, &Intent::converge());
+        let other = again(&shuffled);
         if without_origins(&shown) != without_origins(&other) {
             return Err("another order of nodes gives another plan".to_owned());
         }
@@ -461,7 +463,7 @@ impl<'a> Life<'a> {
         }
         let mut after = self.helm.fleet.with(|world| world.fingerprint());
         // The former data of a member on a node that has left is kept for its owner.
-        let here: Vec<NodeName> = wish.blueprint.nodes.keys().cloned().collect();
+        let here: Vec<NodeName> = wish.ordinary().nodes.keys().cloned().collect();
         for (node, lines) in &mut after.nodes {
             lines.retain(|line| here.contains(node) || !line.starts_with("etcd data moved aside"));
         }
@@ -476,10 +478,7 @@ impl<'a> Life<'a> {
         if self.helm.fleet.with(|world| world.ledger().is_some()) {
             return Err("the ledger was left behind".to_owned());
         }
-        let (_, planning) = self.helm.look_and_plan(
-            &Wish { blueprint: wish.blueprint.emptied().into(), secrets: wish.secrets.clone() },
-            &dismantle,
-        )?;
+        let (_, planning) = self.helm.look_and_plan(&wish, &dismantle)?;
         if !planning.plan.is_empty() {
             return Err(format!("a second `remove` has {:?}", skeleton(&planning)));
         }
@@ -514,8 +513,9 @@ impl<'a> Life<'a> {
         Ok(())
     }
 
-    fn complain_of(wish: &Wish, seen: &Inventory, planning: &Planning) -> Result<(), String> {
-        match audit(&wish.blueprint, seen, &Intent::converge(), planning).first() {
+    fn complain_of(wish: &Desired, seen: &Inventory, planning: &Planning) -> Result<(), String> {
+        let blueprint = Course::new(wish, Intent::converge()).blueprint_for(seen);
+        match audit(&blueprint, seen, &Intent::converge(), planning).first() {
             None => Ok(()),
             Some(fault) => Err(format!("audit: {fault}")),
         }

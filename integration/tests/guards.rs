@@ -5,7 +5,7 @@
 use windlass_blueprint::Catalog;
 use windlass_engine::GuardSwitch;
 use windlass_integration::draft::Draft;
-use windlass_integration::drive::{Guardrails, Helm, Wish};
+use windlass_integration::drive::{Guardrails, Helm, desired_of};
 use windlass_integration::properties::{Property, check_with};
 use windlass_model::{Intent, NodeName};
 use windlass_planner::Rules;
@@ -111,7 +111,7 @@ fn without_the_engines_guards_faults_in_the_middle_of_a_run_cost_more_than_they_
 
 #[test]
 fn without_preflight_a_machine_that_cannot_be_used_is_begun_on() {
-    let wish = Wish::of(&Draft::sized(1, 1), Catalog::builtin()).expect("a sized draft is sound");
+    let wish = desired_of(&Draft::sized(1, 1), Catalog::builtin()).expect("a sized draft is sound");
     // Somebody's web server has the port of the worker's kubelet.
     let taken = Mischief::MachineChanged {
         node: "node-2".into(),
@@ -133,7 +133,7 @@ fn without_preflight_a_machine_that_cannot_be_used_is_begun_on() {
 /// The first write of the ledger's copy fails, the operator's machine dies `later` verbs on with its disk, and
 /// `up` runs again from another machine: whether that one can go on.
 fn survives_the_loss_of_the_operators_disk(rules: Rules, later: u64) -> bool {
-    let wish = Wish::of(&Draft::sized(1, 1), Catalog::builtin()).expect("a sized draft is sound");
+    let wish = desired_of(&Draft::sized(1, 1), Catalog::builtin()).expect("a sized draft is sound");
     let helm = |guarded: Rules| {
         let mut helm = Helm::new(SimFleet::new(World::bare(2)));
         helm.guardrails = Guardrails { rules: guarded, audited: false, ..Guardrails::default() };

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use windlass_blueprint::Catalog;
 use windlass_integration::draft::Draft;
-use windlass_integration::drive::{Helm, Wish};
+use windlass_integration::drive::{Helm, desired_of};
 use windlass_integration::settled::{fresh_inventory, settled_inventory};
 use windlass_integration::speed::{Case, cluster_text, text_to_plan, wish_of};
 use windlass_model::{
@@ -40,12 +40,12 @@ fn a_settled_cluster_looks_as_the_simulated_one_does_after_up() {
     for draft in [Draft::sized(3, 0), Draft::sized(3, 2)] {
         let machines = draft.nodes.len();
         let helm = Helm::new(SimFleet::new(World::bare(machines)));
-        let wish = Wish::of(&draft, Catalog::builtin()).expect("a plain draft is a cluster.yml");
+        let wish = desired_of(&draft, Catalog::builtin()).expect("a plain draft is a cluster.yml");
         let ended = helm.run(&wish, &Intent::converge(), FaultSchedule::default());
         assert!(ended.is_converged(), "{ended:?}");
         let (seen, planning) = helm.look_and_plan(&wish, &Intent::converge()).expect("all are in sight");
         assert!(planning.plan.is_empty());
-        let (made, seen) = (kinds(&settled_inventory(&wish.blueprint)), kinds(&seen));
+        let (made, seen) = (kinds(&settled_inventory(wish.ordinary())), kinds(&seen));
         let only = |these: &BTreeSet<String>, those: &BTreeSet<String>| -> Vec<String> {
             these.difference(those).cloned().collect()
         };
@@ -96,11 +96,11 @@ fn kinds(seen: &Inventory) -> BTreeSet<String> {
 
 #[test]
 fn what_kubernetes_keeps_of_another_or_a_newer_ledger_is_never_overwritten() {
-    let wish = Wish::of(&Draft::sized(3, 1), Catalog::builtin()).expect("a sized draft is sound");
+    let wish = desired_of(&Draft::sized(3, 1), Catalog::builtin()).expect("a sized draft is sound");
     let steps_and_findings = |change: fn(&mut KeptRoots)| {
-        let mut seen = settled_inventory(&wish.blueprint);
+        let mut seen = settled_inventory(wish.ordinary());
         change(seen.kept.as_mut().expect("a settled cluster keeps the roots"));
-        let planning = plan(&wish.blueprint, &seen, &Intent::converge());
+        let planning = plan(wish.ordinary(), &seen, &Intent::converge());
         (planning.plan.steps.len(), planning.findings.len())
     };
     assert_eq!(steps_and_findings(|_| ()), (0, 0));

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{
-    Action, Because, Birth, CertFace, CertKind, CertName, CertSelector, CertWish, Component, FileDifference,
-    FileWish, FindingKind, Intent, LastNode, LedgerChange, NodeFacts, NodeName, Reason, Role, San, SpecPath,
-    StepId,
+    Action, Because, Birth, CertFace, CertKind, CertName, CertWish, Component, FileDifference, FilePath,
+    FileWish, FindingKind, Intent, LastNode, LedgerChange, NodeFacts, NodeName, Reason, Reissue, Role, San,
+    SpecPath, StepId,
 };
 
 use crate::builder::StepHandle;
@@ -84,16 +84,16 @@ impl Planner<'_> {
     fn certificates_to_mint(&self) -> BTreeMap<CertName, Vec<Reason>> {
         let reissue = match self.intent {
             Intent::Converge { reissue } => reissue,
-            Intent::Dismantle { .. } => &CertSelector::None,
+            Intent::Dismantle { .. } => &Reissue::default(),
         };
         let mut minted: BTreeMap<CertName, Vec<Reason>> = BTreeMap::new();
         // Authorities first: a new authority means a new certificate from it.
         let (authorities, others): (Vec<_>, Vec<_>) =
             self.wish.certs.iter().partition(|(_, wish)| wish.issuer.is_none());
         for (name, wish) in authorities.into_iter().chain(others) {
-            let requested = reissue.selects(wish);
+            let requested = reissue.selects(wish, self.seen.ledger.certs.get(name));
             // What is requested now is not known to be so later: the node takes it when it is back.
-            if self.belongs_out_of_sight(name) && !(requested && self.seen.ledger.certs.contains_key(name)) {
+            if self.belongs_out_of_sight(name) && !requested {
                 continue;
             }
             let mut reasons = match self.seen.ledger.certs.get(name) {
@@ -169,7 +169,7 @@ impl Planner<'_> {
     fn ledger_change(&self) -> LedgerChange {
         let mut change = LedgerChange::default();
         for (name, node, facts) in self.nodes_in_sight() {
-            let mut now = LastNode { target: node.target.clone(), roles: node.roles.clone() };
+            let mut now = node.last();
             if self.still_serves_the_api(name, facts) {
                 now.roles.insert(Role::ControlPlane);
             }
@@ -210,11 +210,11 @@ impl Planner<'_> {
 
     /// Plans the copies of the ledger on control-plane nodes, after the commit if there is one.
     fn copy_ledger(&mut self, changes: bool) {
-        let path = &self.wish.footprint.ledger;
-        let copies: Vec<(&NodeName, &FileWish, FileDifference)> = self
+        let copies: Vec<(&NodeName, &FilePath, &FileWish, FileDifference)> = self
             .nodes_in_sight()
             .filter(|(_, node, _)| node.has(Role::ControlPlane))
             .filter_map(|(name, node, facts)| {
+                let path = &self.wish.footprints.under(node.prefix.as_ref()).ledger;
                 let wish = node.files.get(path)?;
                 let how = match facts.files.get(path) {
                     None => FileDifference::Missing,
@@ -224,10 +224,10 @@ impl Planner<'_> {
                     Some(seen) if seen.owner != wish.owner => FileDifference::Owner,
                     Some(_) => return None,
                 };
-                Some((name, wish, how))
+                Some((name, path, wish, how))
             })
             .collect();
-        for (name, wish, how) in copies {
+        for (name, path, wish, how) in copies {
             let copy = self.builder.step(
                 StepId::new(name, "ledger", "write"),
                 Action::WriteFiles {
@@ -265,13 +265,15 @@ impl Planner<'_> {
         }
         self.keep_roots(last.or(self.commit));
         let Some(last) = last else { return };
-        let path = &self.wish.footprint.ledger;
-        let nodes: Vec<(&NodeName, &FileWish)> = self
+        let nodes: Vec<(&NodeName, &FilePath, &FileWish)> = self
             .nodes_in_sight()
             .filter(|(_, node, _)| node.has(Role::ControlPlane))
-            .filter_map(|(name, node, _)| Some((name, node.files.get(path)?)))
+            .filter_map(|(name, node, _)| {
+                let path = &self.wish.footprints.under(node.prefix.as_ref()).ledger;
+                Some((name, path, node.files.get(path)?))
+            })
             .collect();
-        for (name, wish) in nodes {
+        for (name, path, wish) in nodes {
             let copy = self.builder.step(
                 StepId::new(name, "ledger", "conclude"),
                 Action::WriteFiles {

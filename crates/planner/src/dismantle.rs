@@ -72,7 +72,7 @@ impl<'a> Planner<'a> {
             (*holds == Holds::Snapshots && kept.contains(holds) && seen.nodes.values().any(is_there))
                 .then(|| path.clone())
         };
-        if let Some(path) = self.wish.footprint.directories.iter().find_map(holds_snapshots) {
+        if let Some(path) = self.wish.footprints.ordinary.directories.iter().find_map(holds_snapshots) {
             self.find(
                 FindingKind::Notice,
                 "cluster/snapshots",

@@ -435,8 +435,9 @@ impl<'a> Planner<'a> {
             last = Some(remove);
         }
         if facts.etcd_data == EtcdData::Present {
-            let path = self.wish.footprint.etcd_data.clone();
-            let to = format!("{}/{}", self.wish.footprint.aside(), self.seen.taken_at.0);
+            let footprint = self.wish.footprints.under(facts.prefix.as_ref());
+            let path = footprint.etcd_data.clone();
+            let to = format!("{}/{}", footprint.aside(), self.seen.taken_at.0);
             let aside = self.builder.step(
                 StepId::new(name, "etcd-data", "aside"),
                 Action::MoveAside { node: name.clone(), path, to: to.as_str().into() },

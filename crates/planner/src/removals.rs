@@ -109,8 +109,7 @@ impl<'a> Planner<'a> {
             last = Some(step);
         }
         if let Some(&gone) = self.removed.get(&(name, Component::KubeApiserver)) {
-            let now = LastNode { target: node.target.clone(), roles: node.roles.clone() };
-            self.conclusion.nodes.insert(name.clone(), now);
+            self.conclusion.nodes.insert(name.clone(), node.last());
             self.conclude_after.push(gone);
         }
         // The port is free: the node's own way to the other API servers comes up.
@@ -193,7 +192,7 @@ impl<'a> Planner<'a> {
 
     /// Files of ours that the node's roles do not wish, once no container there reads them.
     fn unwanted_files(&mut self, name: &'a NodeName, node: &NodeWish, facts: &NodeFacts) {
-        let footprint = &self.wish.footprint;
+        let footprint = self.wish.footprints.under(facts.prefix.as_ref());
         let ours = |path: &FilePath| footprint.files.contains(path) || *path == footprint.ledger;
         let unwanted: BTreeSet<FilePath> = facts
             .files
@@ -378,7 +377,8 @@ impl<'a> Planner<'a> {
     /// Whether kubelet has left something of pods on a node.
     pub(crate) fn has_pod_state(&self, facts: &NodeFacts) -> bool {
         self.wish
-            .footprint
+            .footprints
+            .under(facts.prefix.as_ref())
             .directories
             .iter()
             .any(|(path, holds)| *holds == Holds::PodState && facts.directories.contains(path))
@@ -386,7 +386,7 @@ impl<'a> Planner<'a> {
 
     /// What of the footprint exists on a node, but for directories that hold what is kept.
     pub(crate) fn traces(&self, facts: &NodeFacts, kept: &[Holds]) -> BTreeSet<FilePath> {
-        let footprint = &self.wish.footprint;
+        let footprint = self.wish.footprints.under(facts.prefix.as_ref());
         let directories: BTreeSet<FilePath> = footprint
             .all_directories()
             .into_iter()

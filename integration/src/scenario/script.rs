@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use windlass_engine::End;
-use windlass_model::{CertSelector, Component, Intent, Snapshots};
+use windlass_model::{CertSelector, Component, Intent, Reissue, Snapshots};
 use windlass_simulator::{Fault, Workload};
 
 use super::strike;
@@ -212,7 +212,8 @@ fn rotation(which: &str) -> Result<Intent, String> {
             .collect();
         CertSelector::Services(services?)
     };
-    Ok(Intent::Converge { reissue })
+    // The moment is that at which the command begins.
+    Ok(Intent::Converge { reissue: Reissue { which: reissue, ..Reissue::default() } })
 }
 
 fn run(intent: Intent, modifiers: &str) -> Result<Run, String> {

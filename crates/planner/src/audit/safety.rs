@@ -178,7 +178,9 @@ fn blind_to_etcd(audited: &Audited<'_>) -> bool {
 pub(super) fn check_data(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
     for (index, id, action) in audited.actions() {
         match action {
-            Action::RemovePaths { paths, .. } if paths.contains(&audited.wish.footprint.etcd_data) => {
+            Action::RemovePaths { paths, .. }
+                if audited.wish.footprints.all().any(|footprint| paths.contains(&footprint.etcd_data)) =>
+            {
                 faults.push(Fault(format!("{id}: deletes the data of etcd")));
             }
             Action::MoveAside { node, .. } => {
