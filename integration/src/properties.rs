@@ -15,6 +15,7 @@ use windlass_simulator::{Fault, FaultSchedule, Mischief, SimFleet, World};
 use crate::draft::Draft;
 use crate::drive::{Ended, Guardrails, Helm, desired_of, told};
 use crate::generate;
+use crate::hosts::{self, Host};
 use crate::mishap;
 
 /// The properties that windlass keeps over all generated clusters, edits and faults.
@@ -139,9 +140,11 @@ pub fn check_with(
 /// One cluster's life under a seed.
 struct Life {
     rng: Rng,
+    hosts_rng: Rng,
     catalog: &'static Catalog,
     draft: Draft,
     machines: usize,
+    hosts: Vec<Host>,
     helm: Helm,
     deeds: Vec<String>,
     runs: u64,
@@ -155,10 +158,20 @@ impl Life {
         let draft = generate::cluster(&mut rng);
         let holders = draft.nodes.iter().filter(|node| node.control_plane).map(|node| node.machine).collect();
         let machines = draft.nodes.len() + rng.usize(0..=3);
-        let world = World::bare(machines).seeded(seed);
+        let mut world = World::bare(machines).seeded(seed);
+        // Machines are drawn apart from what happens to them.
+        let mut hosts_rng = Rng::with_seed(seed.wrapping_mul(37).wrapping_add(property as u64));
+        let hosts = hosts::hosts(&mut hosts_rng, machines);
+        let mut deeds = Vec::new();
+        for (host, machine) in hosts.iter().zip(1..) {
+            host.changes(&mishap::node_name(machine)).for_each(|change| world.meddle(&change));
+            if !host.facts.is_empty() {
+                deeds.push(format!("node-{machine} is {:?}", host.facts));
+            }
+        }
         let mut helm = Helm::new(SimFleet::new(world));
         helm.guardrails = guardrails;
-        Self { rng, catalog, draft, machines, helm, deeds: Vec::new(), runs: 0, holders }
+        Self { rng, hosts_rng, catalog, draft, machines, hosts, helm, deeds, runs: 0, holders }
     }
 
     fn effort(&self) -> Effort {
@@ -207,9 +220,15 @@ impl Life {
         let members = self.draft.nodes.iter().filter(|node| node.etcd).count();
         let mut expendable = members.saturating_sub(1) / 2;
         for _ in 0..count {
-            let fault = mishap::mischief(&mut self.rng, &self.draft, &mut expendable);
+            let fault = mishap::mischief(&mut self.rng, &self.draft, &self.hosts, &mut expendable);
             self.deeds.push(format!("{fault:?}"));
             self.helm.fleet.with(|world| world.strike(&fault));
+        }
+        if self.hosts_rng.u8(0..6) == 0 {
+            let drafted = &self.draft.nodes[self.hosts_rng.usize(0..self.draft.nodes.len())];
+            let change = hosts::change(&mut self.hosts_rng, mishap::node_name(drafted.machine));
+            self.deeds.push(format!("{change:?}"));
+            self.helm.fleet.with(|world| world.meddle(&change));
         }
     }
 
