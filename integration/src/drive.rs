@@ -1,18 +1,14 @@
 //! One run of windlass over a simulated world: the same loop that the binary runs.
 
-use std::cell::{OnceCell, RefCell};
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use windlass_blueprint::{Catalog, resolve};
+use windlass_blueprint::Catalog;
+use windlass_course::{Course, Desired, Goal};
 use windlass_engine::{
-    Assignment, Conclusion, End, GuardSwitch, LookScope, Options, Ports, Recover, converge, observe_and_plan,
+    Clock, Conclusion, End, GuardSwitch, Options, Ports, Recover, converge, observe_and_plan,
 };
-use windlass_model::{
-    Blueprint, CertKind, CertName, Digest, Intent, Inventory, LastNode, NodeName, Plan, Planning, Secret,
-    SecretName,
-};
+use windlass_model::{Inventory, Plan, Planning, Reissue, Timestamp};
 use windlass_planner::{Rules, audit, plan_by};
 use windlass_simulator::{FaultSchedule, MemoryLedger, RolloutRules, SimClock, SimFleet, SymbolicMinter};
 
@@ -21,61 +17,32 @@ use crate::draft::Draft;
 /// Days that a leaf lives in simulated runs: shorter than its authority, so that it can expire alone.
 const LEAF_DAYS: u32 = 365;
 
-/// What cluster.yml comes to.
-#[derive(Clone, Debug)]
-pub struct Wish {
-    /// The complete wish.
-    pub blueprint: Arc<Blueprint>,
-    /// The secrets that it refers to.
-    pub secrets: BTreeMap<SecretName, Secret<String>>,
+/// Reads and resolves the text of a draft.
+///
+/// # Errors
+/// The text is not accepted, with what was said of it: a fault of the generator or of windlass.
+pub fn desired_of(draft: &Draft, catalog: &'static Catalog) -> Result<Desired, String> {
+    desired(&draft.text(), catalog)
 }
 
-impl Wish {
-    /// Reads and resolves the text of a draft.
-    ///
-    /// # Errors
-    /// The text is not accepted, with what was said of it: a fault of the generator or of windlass.
-    pub fn of(draft: &Draft, catalog: &Catalog) -> Result<Self, String> {
-        Self::read(&draft.text(), catalog)
-    }
+/// Reads and resolves the text of a cluster.yml.
+///
+/// # Errors
+/// The text is not accepted, with what was said of it.
+pub fn desired(text: &str, catalog: &'static Catalog) -> Result<Desired, String> {
+    let reading = windlass_spec::read(text.as_bytes());
+    let Some(spec) = reading.spec else {
+        return Err(windlass_spec::render(&reading.diagnostics, "cluster.yml", text.as_bytes()));
+    };
+    let (desired, problems) = Desired::new(Arc::new(spec), catalog);
+    desired.map(|desired| desired.with_leaf_days(LEAF_DAYS)).ok_or_else(|| format!("{problems:?}"))
+}
 
-    /// Reads and resolves the text of a cluster.yml.
-    ///
-    /// # Errors
-    /// The text is not accepted, with what was said of it.
-    pub fn read(text: &str, catalog: &Catalog) -> Result<Self, String> {
-        let reading = windlass_spec::read(text.as_bytes());
-        let Some(spec) = reading.spec else {
-            return Err(windlass_spec::render(&reading.diagnostics, "cluster.yml", text.as_bytes()));
-        };
-        let resolution = resolve(&spec, catalog, &BTreeMap::new());
-        let Some(mut blueprint) = resolution.blueprint else {
-            return Err(format!("{:?}", resolution.problems));
-        };
-        for cert in blueprint.certs.values_mut().filter(|cert| cert.kind == CertKind::Leaf) {
-            cert.valid_days = LEAF_DAYS;
-        }
-        Ok(Self { blueprint: Arc::new(blueprint), secrets: resolution.secrets.into_iter().collect() })
-    }
-
-    fn assignment(&self) -> Assignment {
-        let Blueprint { nodes, footprint, .. } = self.blueprint.as_ref();
-        Assignment {
-            nodes: nodes
-                .iter()
-                .map(|(name, node)| {
-                    (name.clone(), LastNode { target: node.target.clone(), roles: node.roles.clone() })
-                })
-                .collect(),
-            scope: LookScope {
-                files: Arc::new(footprint.files.iter().chain([&footprint.ledger]).cloned().collect()),
-                directories: Arc::new(footprint.all_directories().into_keys().collect()),
-                etcd_data: footprint.etcd_data.clone(),
-                ledger: footprint.ledger.clone(),
-                peers: Arc::new(LookScope::peers_of(nodes)),
-            },
-            secrets: self.secrets.clone(),
-        }
+/// The goal of a command that begins now: what it reissues was issued before.
+fn beginning(goal: &Goal, now: Timestamp) -> Goal {
+    match goal {
+        Goal::Reissue(reissue) => Goal::Reissue(Reissue { issued_before: now, ..reissue.clone() }),
+        Goal::Converge | Goal::Dismantle(_) => goal.clone(),
     }
 }
 
@@ -139,10 +106,11 @@ impl Helm {
         }
     }
 
-    fn plan(&self, wish: &Blueprint, seen: &Inventory, intent: &Intent) -> Planning {
-        let planning = plan_by(self.guardrails.rules, wish, seen, intent);
+    fn plan(&self, course: &mut Course<'_>, seen: &Inventory) -> Planning {
+        let intent = course.intent_for(seen);
+        let planning = plan_by(self.guardrails.rules, &intent, seen);
         if self.guardrails.audited {
-            let faults = audit(wish, seen, intent, &planning);
+            let faults = audit(&intent, seen, &planning);
             let mut kept = self.audit_faults.lock().unwrap_or_else(PoisonError::into_inner);
             if kept.is_empty() && !faults.is_empty() {
                 kept.extend(faults.into_iter().map(|fault| fault.0));
@@ -157,24 +125,24 @@ impl Helm {
     }
 
     /// Runs to the end, or until the machine dies.
-    pub fn run(&self, wish: &Wish, intent: &Intent, schedule: FaultSchedule) -> Ended {
+    pub fn run(&self, wish: &Desired, goal: &Goal, schedule: FaultSchedule) -> Ended {
         self.plans.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        let dismantles = matches!(intent, Intent::Dismantle { .. });
-        let blueprint = if dismantles { Arc::new(wish.blueprint.emptied()) } else { wish.blueprint.clone() };
-        let rules = if dismantles { RolloutRules::dismantle() } else { RolloutRules::of(&wish.blueprint) };
-        let assignment = wish.assignment();
+        let rules = match goal {
+            Goal::Converge | Goal::Reissue(_) => RolloutRules::of(wish.ordinary()),
+            Goal::Dismantle(_) => RolloutRules::dismantle(),
+        };
         self.fleet.begin_run(rules, schedule);
         let ledger = MemoryLedger::new(&self.fleet);
         let minter = SymbolicMinter::new(&self.fleet);
         let clock = SimClock::new(&self.fleet);
+        let mut course = Course::new(wish, beginning(goal, clock.now()));
+        let assignment = course.assignment();
         let mut options = Options::default();
         options.limits.guards = self.guardrails.guards;
         let interrupt = windlass_engine::Interrupt::default();
         windlass_simulator::run(async {
             let ports = Ports { fleet: &self.fleet, ledger: &ledger, minter: &minter, clock: &clock };
-            let first = OnceCell::new();
-            let plan =
-                |seen: &Inventory| self.plan(&blueprint, seen, &left_of(intent, &blueprint, seen, &first));
+            let plan = |seen: &Inventory| self.plan(&mut course, seen);
             tokio::select! {
                 biased;
                 () = self.fleet.died() => Ended::Died,
@@ -192,22 +160,16 @@ impl Helm {
     ///
     /// # Errors
     /// The look failed as a whole.
-    pub fn look_and_plan(&self, wish: &Wish, intent: &Intent) -> Result<(Inventory, Planning), String> {
-        let dismantles = matches!(intent, Intent::Dismantle { .. });
-        let blueprint = if dismantles { Arc::new(wish.blueprint.emptied()) } else { wish.blueprint.clone() };
-        let assignment = wish.assignment();
-        self.fleet.begin_run(RolloutRules::of(&wish.blueprint), FaultSchedule::default());
+    pub fn look_and_plan(&self, wish: &Desired, goal: &Goal) -> Result<(Inventory, Planning), String> {
+        self.fleet.begin_run(RolloutRules::of(wish.ordinary()), FaultSchedule::default());
         let ledger = MemoryLedger::new(&self.fleet);
         let minter = SymbolicMinter::new(&self.fleet);
         let clock = SimClock::new(&self.fleet);
+        let mut course = Course::new(wish, beginning(goal, clock.now()));
+        let assignment = course.assignment();
         windlass_simulator::run(async {
             let ports = Ports { fleet: &self.fleet, ledger: &ledger, minter: &minter, clock: &clock };
-            let made = RefCell::new(Planning::default());
-            let plan = |seen: &Inventory| {
-                let planning = self.plan(&blueprint, seen, intent);
-                *made.borrow_mut() = planning.clone();
-                planning
-            };
+            let plan = |seen: &Inventory| self.plan(&mut course, seen);
             let survey = observe_and_plan(&ports, &assignment, plan, &self.fleet, Recover::InMemory)
                 .await
                 .map_err(|error| error.to_string())?;
@@ -216,9 +178,9 @@ impl Helm {
     }
 
     /// Carries out a plan that was made earlier, whatever the world is like now.
-    pub fn carry_out(&self, wish: &Wish, plan: &Plan) {
-        let assignment = wish.assignment();
-        self.fleet.begin_run(RolloutRules::of(&wish.blueprint), FaultSchedule::default());
+    pub fn carry_out(&self, wish: &Desired, plan: &Plan) {
+        let assignment = Course::new(wish, Goal::Converge).assignment();
+        self.fleet.begin_run(RolloutRules::of(wish.ordinary()), FaultSchedule::default());
         let ledger = MemoryLedger::new(&self.fleet);
         let minter = SymbolicMinter::new(&self.fleet);
         let clock = SimClock::new(&self.fleet);
@@ -260,30 +222,6 @@ impl Helm {
                 .map(|fault| format!("audit: {fault}")),
         );
         complaints
-    }
-}
-
-/// What of the intent is left: a certificate is made anew on request once in a run, not in every round.
-fn left_of(
-    intent: &Intent,
-    wish: &Blueprint,
-    seen: &Inventory,
-    first: &OnceCell<BTreeMap<CertName, Digest>>,
-) -> Intent {
-    let Intent::Converge { reissue } = intent else { return intent.clone() };
-    let certs = &seen.ledger.certs;
-    let first =
-        first.get_or_init(|| certs.iter().map(|(name, face)| (name.clone(), face.certificate)).collect());
-    let is_left = |name: &CertName| {
-        let is_in_sight = name.as_str().split_once('@').is_none_or(|(_, node)| {
-            seen.nodes.get(&NodeName::from(node)).is_some_and(|node| node.facts().is_some())
-        });
-        is_in_sight && certs.get(name).is_some_and(|face| first.get(name) == Some(&face.certificate))
-    };
-    if wish.certs.iter().any(|(name, wish)| reissue.selects(wish) && is_left(name)) {
-        intent.clone()
-    } else {
-        Intent::converge()
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod draft;
 pub mod drive;
 pub mod generate;
+pub mod hosts;
 pub mod lab;
 pub mod mishap;
 pub mod properties;

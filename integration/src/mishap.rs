@@ -5,13 +5,15 @@ use windlass_model::{Component, FilePath, Mode, NodeName};
 use windlass_simulator::{Fault, FaultSchedule, How, Mischief, When};
 
 use crate::draft::{Draft, DraftNode};
+use crate::hosts::Host;
 
 /// The settings of a kernel that somebody set otherwise.
 const FORGETFUL: &str = r#"{net.ipv4.ip_forward: "0", net.bridge.bridge-nf-call-iptables: "1",
     vm.overcommit_memory: "2", vm.panic_on_oom: "0", kernel.panic: "0", kernel.panic_on_oops: "1",
     kernel.keys.root_maxkeys: "200", kernel.keys.root_maxbytes: "20000"}"#;
 
-fn node_name(machine: usize) -> NodeName {
+/// The name of a machine.
+pub fn node_name(machine: usize) -> NodeName {
     NodeName::from(format!("node-{machine}"))
 }
 
@@ -55,9 +57,10 @@ fn fault(rng: &mut Rng, draft: &Draft) -> Fault {
 }
 
 /// Something done by hand to a cluster that is as wished; `etcd` of its members may lose their data at most.
-pub fn mischief(rng: &mut Rng, draft: &Draft, etcd: &mut usize) -> Fault {
+pub fn mischief(rng: &mut Rng, draft: &Draft, hosts: &[Host], etcd: &mut usize) -> Fault {
     let drafted = &draft.nodes[rng.usize(0..draft.nodes.len())];
     let node = node_name(drafted.machine);
+    let host = &hosts[drafted.machine - 1];
     let components = components(drafted, draft);
     let component = components[rng.usize(0..components.len())];
     let container = component.container();
@@ -68,9 +71,9 @@ pub fn mischief(rng: &mut Rng, draft: &Draft, etcd: &mut usize) -> Fault {
         5 => Mischief::ContainerEdited { node, container, argument: "--v=9".to_owned() },
         6 => Mischief::ContainerRecreated { node, container },
         7 => Mischief::ContainerLeftOver { node, name: format!("{component}.next").into(), container },
-        8 => Mischief::FileDeleted { node, path: file(rng, drafted) },
-        9 => Mischief::FileEdited { node, path: file(rng, drafted), text: "nonsense\n".to_owned() },
-        10 => Mischief::FileMode { node, path: file(rng, drafted), mode: Mode(0o666) },
+        8 => Mischief::FileDeleted { node, path: file(rng, drafted, host) },
+        9 => Mischief::FileEdited { node, path: file(rng, drafted, host), text: "nonsense\n".to_owned() },
+        10 => Mischief::FileMode { node, path: file(rng, drafted, host), mode: Mode(0o666) },
         11 => {
             let member = draft.nodes.iter().find(|node| node.etcd && rng.bool());
             match member {
@@ -115,7 +118,7 @@ fn components(node: &DraftNode, draft: &Draft) -> Vec<Component> {
     components
 }
 
-fn file(rng: &mut Rng, node: &DraftNode) -> FilePath {
+fn file(rng: &mut Rng, node: &DraftNode, host: &Host) -> FilePath {
     let ssl = "/etc/kubernetes/ssl";
     let mut paths = vec![
         format!("{ssl}/kube-ca.pem"),
@@ -135,5 +138,7 @@ fn file(rng: &mut Rng, node: &DraftNode) -> FilePath {
     } else {
         paths.push("/etc/kubernetes/nginx-proxy/nginx.conf".to_owned());
     }
-    FilePath::from(paths.swap_remove(rng.usize(0..paths.len())))
+    let path = paths.swap_remove(rng.usize(0..paths.len()));
+    // No prefix is put before what the system reads as it boots.
+    if path.starts_with("/etc/sysctl.d/") { FilePath::from(path) } else { host.path(&path) }
 }

@@ -6,14 +6,16 @@ use std::sync::PoisonError;
 
 use fastrand::Rng;
 use windlass_blueprint::Catalog;
+use windlass_course::{Course, Desired, Goal};
 use windlass_engine::End;
-use windlass_model::{Intent, Inventory, NodeName, Planning, Snapshots, Step, Weight};
-use windlass_planner::{audit, plan};
+use windlass_model::{Inventory, NodeName, Planning, Snapshots, Step, Weight};
+use windlass_planner::audit;
 use windlass_simulator::{Fault, FaultSchedule, Mischief, SimFleet, World};
 
 use crate::draft::Draft;
-use crate::drive::{Ended, Guardrails, Helm, Wish, told};
+use crate::drive::{Ended, Guardrails, Helm, desired_of, told};
 use crate::generate;
+use crate::hosts::{self, Host};
 use crate::mishap;
 
 /// The properties that windlass keeps over all generated clusters, edits and faults.
@@ -94,7 +96,7 @@ pub struct Effort {
 ///
 /// # Errors
 /// The property does not hold; the text tells how, with the story of the world.
-pub fn check(property: Property, seed: u64, catalog: &Catalog) -> Result<Effort, String> {
+pub fn check(property: Property, seed: u64, catalog: &'static Catalog) -> Result<Effort, String> {
     check_with(property, seed, catalog, Guardrails::default())
 }
 
@@ -105,7 +107,7 @@ pub fn check(property: Property, seed: u64, catalog: &Catalog) -> Result<Effort,
 pub fn check_with(
     property: Property,
     seed: u64,
-    catalog: &Catalog,
+    catalog: &'static Catalog,
     guardrails: Guardrails,
 ) -> Result<Effort, String> {
     let mut life = Life::new(property, seed, catalog, guardrails);
@@ -136,11 +138,13 @@ pub fn check_with(
 }
 
 /// One cluster's life under a seed.
-struct Life<'a> {
+struct Life {
     rng: Rng,
-    catalog: &'a Catalog,
+    hosts_rng: Rng,
+    catalog: &'static Catalog,
     draft: Draft,
     machines: usize,
+    hosts: Vec<Host>,
     helm: Helm,
     deeds: Vec<String>,
     runs: u64,
@@ -148,30 +152,40 @@ struct Life<'a> {
     holders: BTreeSet<usize>,
 }
 
-impl<'a> Life<'a> {
-    fn new(property: Property, seed: u64, catalog: &'a Catalog, guardrails: Guardrails) -> Self {
+impl Life {
+    fn new(property: Property, seed: u64, catalog: &'static Catalog, guardrails: Guardrails) -> Self {
         let mut rng = Rng::with_seed(seed.wrapping_mul(31).wrapping_add(property as u64));
         let draft = generate::cluster(&mut rng);
         let holders = draft.nodes.iter().filter(|node| node.control_plane).map(|node| node.machine).collect();
         let machines = draft.nodes.len() + rng.usize(0..=3);
-        let world = World::bare(machines).seeded(seed);
+        let mut world = World::bare(machines).seeded(seed);
+        // Machines are drawn apart from what happens to them.
+        let mut hosts_rng = Rng::with_seed(seed.wrapping_mul(37).wrapping_add(property as u64));
+        let hosts = hosts::hosts(&mut hosts_rng, machines);
+        let mut deeds = Vec::new();
+        for (host, machine) in hosts.iter().zip(1..) {
+            host.changes(&mishap::node_name(machine)).for_each(|change| world.meddle(&change));
+            if !host.facts.is_empty() {
+                deeds.push(format!("node-{machine} is {:?}", host.facts));
+            }
+        }
         let mut helm = Helm::new(SimFleet::new(world));
         helm.guardrails = guardrails;
-        Self { rng, catalog, draft, machines, helm, deeds: Vec::new(), runs: 0, holders }
+        Self { rng, hosts_rng, catalog, draft, machines, hosts, helm, deeds, runs: 0, holders }
     }
 
     fn effort(&self) -> Effort {
         Effort { plans: *self.helm.planned.lock().unwrap_or_else(PoisonError::into_inner), runs: self.runs }
     }
 
-    fn wish(&self) -> Result<Wish, String> {
-        Wish::of(&self.draft, self.catalog)
+    fn wish(&self) -> Result<Desired, String> {
+        desired_of(&self.draft, self.catalog)
     }
 
     fn up(&mut self, schedule: FaultSchedule) -> Result<Ended, String> {
         self.runs += 1;
         let wish = self.wish()?;
-        Ok(self.helm.run(&wish, &Intent::converge(), schedule))
+        Ok(self.helm.run(&wish, &Goal::Converge, schedule))
     }
 
     /// About how many verbs a first bring-up takes.
@@ -206,9 +220,15 @@ impl<'a> Life<'a> {
         let members = self.draft.nodes.iter().filter(|node| node.etcd).count();
         let mut expendable = members.saturating_sub(1) / 2;
         for _ in 0..count {
-            let fault = mishap::mischief(&mut self.rng, &self.draft, &mut expendable);
+            let fault = mishap::mischief(&mut self.rng, &self.draft, &self.hosts, &mut expendable);
             self.deeds.push(format!("{fault:?}"));
             self.helm.fleet.with(|world| world.strike(&fault));
+        }
+        if self.hosts_rng.u8(0..6) == 0 {
+            let drafted = &self.draft.nodes[self.hosts_rng.usize(0..self.draft.nodes.len())];
+            let change = hosts::change(&mut self.hosts_rng, mishap::node_name(drafted.machine));
+            self.deeds.push(format!("{change:?}"));
+            self.helm.fleet.with(|world| world.meddle(&change));
         }
     }
 
@@ -318,7 +338,7 @@ impl<'a> Life<'a> {
         self.rest()?;
         self.edit();
         let wish = self.wish()?;
-        self.helm.run(&wish, &Intent::converge(), FaultSchedule::default());
+        self.helm.run(&wish, &Goal::Converge, FaultSchedule::default());
         let plans: Vec<Planning> = self.helm.plans.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.settle()?;
         self.rest()?;
@@ -334,7 +354,7 @@ impl<'a> Life<'a> {
     /// Planning again gives nothing.
     fn rest(&mut self) -> Result<(), String> {
         let wish = self.wish()?;
-        let (_, planning) = self.helm.look_and_plan(&wish, &Intent::converge())?;
+        let (_, planning) = self.helm.look_and_plan(&wish, &Goal::Converge)?;
         if planning.plan.is_empty() && !planning.is_held() {
             return Ok(());
         }
@@ -358,7 +378,7 @@ impl<'a> Life<'a> {
             }
             let wish = self.wish()?;
             let before = self.helm.fleet.with(|world| world.fingerprint());
-            let (_, shown) = self.helm.look_and_plan(&wish, &Intent::converge())?;
+            let (_, shown) = self.helm.look_and_plan(&wish, &Goal::Converge)?;
             if before != self.helm.fleet.with(|world| world.fingerprint()) {
                 return Err("`plan` changed the world".to_owned());
             }
@@ -391,13 +411,14 @@ impl<'a> Life<'a> {
         }
         self.edit();
         let wish = self.wish()?;
-        let (seen, shown) = self.helm.look_and_plan(&wish, &Intent::converge())?;
-        if plan(&wish.blueprint, &seen, &Intent::converge()) != shown {
+        let (seen, shown) = self.helm.look_and_plan(&wish, &Goal::Converge)?;
+        let again = |wish: &Desired| Course::new(wish, Goal::Converge).plan(&seen);
+        if again(&wish) != shown {
             return Err("two plans of equal inputs differ".to_owned());
         }
         self.rng.shuffle(&mut self.draft.nodes);
         let shuffled = self.wish()?;
-        let other = plan(&shuffled.blueprint, &seen, &Intent::converge());
+        let other = again(&shuffled);
         if without_origins(&shown) != without_origins(&other) {
             return Err("another order of nodes gives another plan".to_owned());
         }
@@ -440,7 +461,7 @@ impl<'a> Life<'a> {
         let chapters = self.rng.usize(0..=2);
         self.live(chapters, 2)?;
         let wish = self.wish()?;
-        let dismantle = Intent::Dismantle { snapshots: Snapshots::Keep };
+        let dismantle = Goal::Dismantle(Snapshots::Keep);
         if self.rng.bool() {
             let verbs = self.verbs() / 2;
             let schedule = mishap::death(&mut self.rng, verbs);
@@ -459,7 +480,7 @@ impl<'a> Life<'a> {
         }
         let mut after = self.helm.fleet.with(|world| world.fingerprint());
         // The former data of a member on a node that has left is kept for its owner.
-        let here: Vec<NodeName> = wish.blueprint.nodes.keys().cloned().collect();
+        let here: Vec<NodeName> = wish.ordinary().nodes.keys().cloned().collect();
         for (node, lines) in &mut after.nodes {
             lines.retain(|line| here.contains(node) || !line.starts_with("etcd data moved aside"));
         }
@@ -474,10 +495,7 @@ impl<'a> Life<'a> {
         if self.helm.fleet.with(|world| world.ledger().is_some()) {
             return Err("the ledger was left behind".to_owned());
         }
-        let (_, planning) = self.helm.look_and_plan(
-            &Wish { blueprint: wish.blueprint.emptied().into(), secrets: wish.secrets.clone() },
-            &dismantle,
-        )?;
+        let (_, planning) = self.helm.look_and_plan(&wish, &dismantle)?;
         if !planning.plan.is_empty() {
             return Err(format!("a second `remove` has {:?}", skeleton(&planning)));
         }
@@ -501,7 +519,7 @@ impl<'a> Life<'a> {
                 self.helm.fleet.with(|world| world.strike(fault));
             }
             let wish = self.wish()?;
-            let (seen, planning) = self.helm.look_and_plan(&wish, &Intent::converge())?;
+            let (seen, planning) = self.helm.look_and_plan(&wish, &Goal::Converge)?;
             Self::complain_of(&wish, &seen, &planning)?;
             if self.rng.u8(0..3) == 0 {
                 self.helm.fleet.with(|world| world.wait(30));
@@ -512,8 +530,9 @@ impl<'a> Life<'a> {
         Ok(())
     }
 
-    fn complain_of(wish: &Wish, seen: &Inventory, planning: &Planning) -> Result<(), String> {
-        match audit(&wish.blueprint, seen, &Intent::converge(), planning).first() {
+    fn complain_of(wish: &Desired, seen: &Inventory, planning: &Planning) -> Result<(), String> {
+        let intent = Course::new(wish, Goal::Converge).intent_for(seen);
+        match audit(&intent, seen, planning).first() {
             None => Ok(()),
             Some(fault) => Err(format!("audit: {fault}")),
         }
@@ -530,7 +549,9 @@ fn announced(plans: &[Planning], last: &Planning) -> Result<(), String> {
     for (round, planning) in (2..).zip(later) {
         let known: Vec<&Planning> = std::iter::once(first).chain(&later[..round - 2]).collect();
         let is_known = |step: &Step| {
-            known.iter().any(|earlier| earlier.announces(step) || earlier.plan.step(step.id.as_str()).is_some())
+            known
+                .iter()
+                .any(|earlier| earlier.announces(step) || earlier.plan.step(step.id.as_str()).is_some())
         };
         if let Some(step) = planning.plan.steps.iter().find(|step| !step.only_supports() && !is_known(step)) {
             return Err(format!(

@@ -33,7 +33,8 @@
 //! on node-2 rm PATH                       rm -r DIRECTORY, chmod 0666 PATH, write PATH << … >>, lose etcd data
 //! on node-2 etcdctl member add --learner URL
 //! on node-2 machine swap on               a fact of the machine, in YAML: clock_ahead_seconds 60, listening [6443],
-//!                                         hostname a, machine_id b, free {/: 1000} …
+//!                                         hostname a, machine_id b, free {/: 1000}, or what Docker says of it:
+//!                                         operating_system Flatcar, cgroup_driver systemd …
 //! kubectl cordon node-2                   uncordon, label node-2 k=v, label node-2 k-, taint, delete node
 //! fault {fault: disk_full, node: node-2}  any other, as YAML of windlass_simulator::Fault
 //!
@@ -60,12 +61,13 @@ use std::sync::PoisonError;
 
 use serde_yaml::Value;
 use windlass_blueprint::Catalog;
+use windlass_course::{Desired, Goal};
 use windlass_engine::End;
-use windlass_model::{Intent, NodeName, Planning};
+use windlass_model::{NodeName, Planning};
 use windlass_simulator::{Fault, FaultSchedule, Fingerprint, SimFleet, Workload, World};
 
 use self::script::{Command, Expected, Line, Moment, Run, Shown};
-use crate::drive::{Ended, Helm, Wish};
+use crate::drive::{Ended, Helm, desired};
 
 /// What came of a scenario.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,7 +82,7 @@ pub struct Told {
 ///
 /// # Errors
 /// A line is not understood or cannot be carried out.
-pub fn run(text: &str, catalog: &Catalog) -> Result<Told, String> {
+pub fn run(text: &str, catalog: &'static Catalog) -> Result<Told, String> {
     let lines = script::read(text)?;
     let mut stage = Stage::new(catalog);
     for Line { number, text, command } in &lines {
@@ -91,8 +93,8 @@ pub fn run(text: &str, catalog: &Catalog) -> Result<Told, String> {
 }
 
 /// A scenario under way.
-struct Stage<'a> {
-    catalog: &'a Catalog,
+struct Stage {
+    catalog: &'static Catalog,
     machines: Option<usize>,
     users: Workload,
     file: Value,
@@ -111,8 +113,8 @@ struct Begun {
     first: Fingerprint,
 }
 
-impl<'a> Stage<'a> {
-    fn new(catalog: &'a Catalog) -> Self {
+impl Stage {
+    fn new(catalog: &'static Catalog) -> Self {
         Self {
             catalog,
             machines: None,
@@ -148,13 +150,13 @@ impl<'a> Stage<'a> {
             Command::Wait(seconds) => self.world(|world| world.wait(*seconds)),
             Command::Observe => {
                 let Some(wish) = self.wish()? else { return Ok(()) };
-                let (seen, _) = self.begun().helm.look_and_plan(&wish, &Intent::converge())?;
+                let (seen, _) = self.begun().helm.look_and_plan(&wish, &Goal::Converge)?;
                 self.told.output.push_str(&seen::inventory(&seen));
             }
             Command::Story(words) => self.story(words),
             Command::ExpectRests => {
                 let Some(wish) = self.wish()? else { return Ok(()) };
-                let (_, planning) = self.begun().helm.look_and_plan(&wish, &Intent::converge())?;
+                let (_, planning) = self.begun().helm.look_and_plan(&wish, &Goal::Converge)?;
                 if !planning.plan.is_empty() {
                     self.told.output.push_str(&show::planning(&planning, Shown::Whole));
                     self.wrong("planning again gives steps");
@@ -197,10 +199,10 @@ impl<'a> Stage<'a> {
     }
 
     /// What cluster.yml comes to; nothing if it is not accepted, and then that is told.
-    fn wish(&mut self) -> Result<Option<Wish>, String> {
+    fn wish(&mut self) -> Result<Option<Desired>, String> {
         let text = serde_yaml::to_string(&self.file).map_err(|error| error.to_string())?;
         self.warn(&text);
-        match Wish::read(&text, self.catalog) {
+        match desired(&text, self.catalog) {
             Ok(wish) => Ok(Some(wish)),
             Err(diagnostics) => {
                 for line in diagnostics.lines() {
@@ -228,7 +230,7 @@ impl<'a> Stage<'a> {
     fn plan(&mut self, run: &Run) -> Result<(), String> {
         let Some(wish) = self.wish()? else { return Ok(()) };
         let before = self.world(|world| world.fingerprint());
-        let (_, planning) = self.begun().helm.look_and_plan(&wish, &run.intent)?;
+        let (_, planning) = self.begun().helm.look_and_plan(&wish, &run.goal)?;
         self.told.output.push_str(&show::planning(&planning, run.shown));
         if before != self.world(|world| world.fingerprint()) {
             self.wrong("`plan` changed the world");
@@ -242,7 +244,7 @@ impl<'a> Stage<'a> {
         let Some(wish) = self.wish()? else { return Ok(()) };
         let schedule = self.schedule(&wish, run)?;
         self.world(World::clear_story);
-        let ended = self.begun().helm.run(&wish, &run.intent, schedule);
+        let ended = self.begun().helm.run(&wish, &run.goal, schedule);
         self.show_rounds(run, &ended);
         self.show_end(run, &ended);
         self.complain();
@@ -307,7 +309,7 @@ impl<'a> Stage<'a> {
     }
 
     /// The faults of the next run, each at the number of its verb.
-    fn schedule(&mut self, wish: &Wish, run: &Run) -> Result<FaultSchedule, String> {
+    fn schedule(&mut self, wish: &Desired, run: &Run) -> Result<FaultSchedule, String> {
         let mut schedule = FaultSchedule::default();
         for (moment, fault) in std::mem::take(&mut self.moments) {
             let verb = match moment {
@@ -316,7 +318,7 @@ impl<'a> Stage<'a> {
                     // What has not happened yet is found by a rehearsal on a copy of the world.
                     let rehearsal = Helm::new(SimFleet::new(self.world(|world| world.clone())));
                     rehearsal.fleet.with(World::clear_story);
-                    rehearsal.run(wish, &run.intent, schedule.clone());
+                    rehearsal.run(wish, &run.goal, schedule.clone());
                     let story = rehearsal.fleet.with(|world| world.story());
                     verb_of(&story, &id, word.as_deref())
                         .ok_or_else(|| format!("no such verb in `{id}`; the story was:\n{story}"))?

@@ -16,9 +16,9 @@ use serde::de::DeserializeOwned;
 use windlass_model::{
     Birth, Blueprint, CertFace, CertName, Component, ContainerSeen, ContainerState, ContainerWish, Content,
     Digest, EtcdData, EtcdSeen, FilePath, FileSeen, FileWish, Health, Inventory, KeptRoots, KubeSeen,
-    LastNode, LedgerCopy, LedgerFace, Lineage, Loaded, Maker, MemberId, MemberSeen, NodeFacts, NodeName,
-    NodeObject, NodeSeen, NodeWish, Owned, Readiness, Role, Scheduling, Secret, SecretName, StoredCert,
-    Taint, Timestamp, Vote,
+    LedgerCopy, LedgerFace, Lineage, Loaded, Maker, MemberId, MemberSeen, NodeFacts, NodeName, NodeObject,
+    NodeSeen, NodeWish, Owned, Readiness, Role, Scheduling, Secret, SecretName, StoredCert, Taint, Timestamp,
+    Vote,
 };
 
 /// The moment of the look; any will do, since nothing reads a clock.
@@ -103,11 +103,12 @@ fn facts_of(wish: &Blueprint, node: &NodeWish, ledger: &LedgerFace, birth: &[Str
         })
         .collect();
     let is_member = node.has(Role::Etcd);
+    let footprint = wish.footprints.under(node.prefix.as_ref());
     NodeFacts {
         images: node.containers.values().map(|container| container.spec.image.as_str().into()).collect(),
         containers,
-        directories: wish
-            .footprint
+        prefix: node.prefix.clone(),
+        directories: footprint
             .all_directories()
             .keys()
             .filter(|path| is_mounted(node, path))
@@ -115,7 +116,7 @@ fn facts_of(wish: &Blueprint, node: &NodeWish, ledger: &LedgerFace, birth: &[Str
             .collect(),
         etcd_data: if is_member { EtcdData::Present } else { EtcdData::Absent },
         ledger: files
-            .contains_key(&wish.footprint.ledger)
+            .contains_key(&footprint.ledger)
             .then(|| LedgerCopy { lineage: Lineage::from("settled"), serial: ledger.serial }),
         files,
         ..NodeFacts::default()
@@ -195,6 +196,7 @@ fn ledger_of(wish: &Blueprint) -> LedgerFace {
                 wish: read_back(cert),
                 certificate: certificate_of(name),
                 key: Secret::new(format!("key {name}")),
+                issued_at: Some(TAKEN_AT),
                 not_before: TAKEN_AT,
                 not_after: TAKEN_AT.plus_seconds(u64::from(cert.valid_days) * 86_400),
                 issuer: cert.issuer.as_ref().map(|issuer| Digest::of(certificate_of(issuer))),
@@ -206,7 +208,7 @@ fn ledger_of(wish: &Blueprint) -> LedgerFace {
         .nodes
         .iter()
         .map(|(name, node)| {
-            let last = LastNode { target: node.target.clone(), roles: node.roles.clone() };
+            let last = node.last();
             (copy_of_node(name), read_back(&last))
         })
         .collect();

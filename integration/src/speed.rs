@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use windlass_blueprint::{Catalog, resolve};
 use windlass_model::{Blueprint, Intent, Inventory, Planning};
@@ -78,8 +79,8 @@ pub fn wish_of(text: &str) -> Blueprint {
 ///
 /// # Panics
 /// The text is not accepted.
-pub fn text_to_plan(text: &str, seen: &Inventory) -> (Blueprint, Planning) {
-    let wish = wish_of(text);
-    let planning = windlass_planner::plan(&wish, seen, &Intent::converge());
-    (wish, planning)
+pub fn text_to_plan(text: &str, seen: &Inventory) -> (Intent, Planning) {
+    let intent = Intent::converge(Arc::new(wish_of(text)));
+    let planning = windlass_planner::plan(&intent, seen);
+    (intent, planning)
 }

@@ -3,11 +3,12 @@
 //! A guard whose absence nothing notices is not needed, or not tested.
 
 use windlass_blueprint::Catalog;
+use windlass_course::Goal;
 use windlass_engine::GuardSwitch;
 use windlass_integration::draft::Draft;
-use windlass_integration::drive::{Guardrails, Helm, Wish};
+use windlass_integration::drive::{Guardrails, Helm, desired_of};
 use windlass_integration::properties::{Property, check_with};
-use windlass_model::{Intent, NodeName};
+use windlass_model::NodeName;
 use windlass_planner::Rules;
 use windlass_simulator::{Fault, FaultSchedule, How, Mischief, SimFleet, When, World};
 
@@ -111,7 +112,7 @@ fn without_the_engines_guards_faults_in_the_middle_of_a_run_cost_more_than_they_
 
 #[test]
 fn without_preflight_a_machine_that_cannot_be_used_is_begun_on() {
-    let wish = Wish::of(&Draft::sized(1, 1), Catalog::builtin()).expect("a sized draft is sound");
+    let wish = desired_of(&Draft::sized(1, 1), Catalog::builtin()).expect("a sized draft is sound");
     // Somebody's web server has the port of the worker's kubelet.
     let taken = Mischief::MachineChanged {
         node: "node-2".into(),
@@ -122,8 +123,8 @@ fn without_preflight_a_machine_that_cannot_be_used_is_begun_on() {
         let mut helm = Helm::new(SimFleet::new(World::bare(2)));
         helm.guardrails = Guardrails { rules, audited: false, ..Guardrails::default() };
         helm.fleet.with(|world| world.meddle(&taken));
-        helm.run(&wish, &Intent::converge(), FaultSchedule::default());
-        let (seen, _) = helm.look_and_plan(&wish, &Intent::converge()).expect("all are in sight");
+        helm.run(&wish, &Goal::Converge, FaultSchedule::default());
+        let (seen, _) = helm.look_and_plan(&wish, &Goal::Converge).expect("all are in sight");
         seen.nodes[&NodeName::from("node-2")].facts().map_or(0, |facts| facts.containers.len())
     };
     assert_eq!(containers_beside_it(Rules::ALL), 0);
@@ -133,14 +134,14 @@ fn without_preflight_a_machine_that_cannot_be_used_is_begun_on() {
 /// The first write of the ledger's copy fails, the operator's machine dies `later` verbs on with its disk, and
 /// `up` runs again from another machine: whether that one can go on.
 fn survives_the_loss_of_the_operators_disk(rules: Rules, later: u64) -> bool {
-    let wish = Wish::of(&Draft::sized(1, 1), Catalog::builtin()).expect("a sized draft is sound");
+    let wish = desired_of(&Draft::sized(1, 1), Catalog::builtin()).expect("a sized draft is sound");
     let helm = |guarded: Rules| {
         let mut helm = Helm::new(SimFleet::new(World::bare(2)));
         helm.guardrails = Guardrails { rules: guarded, audited: false, ..Guardrails::default() };
         helm
     };
     let rehearsal = helm(rules);
-    rehearsal.run(&wish, &Intent::converge(), FaultSchedule::default());
+    rehearsal.run(&wish, &Goal::Converge, FaultSchedule::default());
     let story = rehearsal.fleet.with(|world| world.story());
     let written = story
         .lines()
@@ -151,10 +152,10 @@ fn survives_the_loss_of_the_operators_disk(rules: Rules, later: u64) -> bool {
     schedule.at_verb.insert(written, Fault::Fails { when: When::Before, how: How::Lasting });
     schedule.at_verb.insert(written + later, Fault::OperatorDies { when: When::After });
     let helm = helm(rules);
-    helm.run(&wish, &Intent::converge(), schedule);
+    helm.run(&wish, &Goal::Converge, schedule);
     helm.fleet.with(|world| world.strike(&Fault::LedgerLost));
     helm.fleet.with(|world| world.wait(60));
-    (0..3).any(|_| helm.run(&wish, &Intent::converge(), FaultSchedule::default()).is_converged())
+    (0..3).any(|_| helm.run(&wish, &Goal::Converge, FaultSchedule::default()).is_converged())
 }
 
 #[test]

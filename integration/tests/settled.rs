@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use windlass_blueprint::Catalog;
+use windlass_course::Goal;
 use windlass_integration::draft::Draft;
-use windlass_integration::drive::{Helm, Wish};
+use windlass_integration::drive::{Helm, desired_of};
 use windlass_integration::settled::{fresh_inventory, settled_inventory};
 use windlass_integration::speed::{Case, cluster_text, text_to_plan, wish_of};
 use windlass_model::{
@@ -18,10 +19,10 @@ fn nothing_is_to_be_done_on_a_settled_cluster() {
     for nodes in [3, 8, 50] {
         let text = cluster_text(nodes);
         let seen = Case::NothingToDo.inventory(&wish_of(&text));
-        let (wish, planning) = text_to_plan(&text, &seen);
+        let (intent, planning) = text_to_plan(&text, &seen);
         assert!(planning.plan.is_empty(), "{nodes} nodes: {:#?}", planning.plan.steps);
         assert_eq!(planning.findings, [], "{nodes} nodes");
-        assert_eq!(audit(&wish, &seen, &Intent::converge(), &planning), []);
+        assert_eq!(audit(&intent, &seen, &planning), []);
     }
 }
 
@@ -29,7 +30,7 @@ fn nothing_is_to_be_done_on_a_settled_cluster() {
 fn everything_is_to_be_done_on_fresh_machines() {
     let wish = wish_of(&cluster_text(3));
     let seen = fresh_inventory(&wish);
-    let planning = plan(&wish, &seen, &Intent::converge());
+    let planning = plan(&Intent::converge(wish.clone().into()), &seen);
     let runs = planning.plan.steps.iter().filter(|step| step.id.to_string().ends_with("/run")).count();
     let wished: usize = wish.nodes.values().map(|node| node.containers.len()).sum();
     assert_eq!(runs, wished);
@@ -40,12 +41,12 @@ fn a_settled_cluster_looks_as_the_simulated_one_does_after_up() {
     for draft in [Draft::sized(3, 0), Draft::sized(3, 2)] {
         let machines = draft.nodes.len();
         let helm = Helm::new(SimFleet::new(World::bare(machines)));
-        let wish = Wish::of(&draft, Catalog::builtin()).expect("a plain draft is a cluster.yml");
-        let ended = helm.run(&wish, &Intent::converge(), FaultSchedule::default());
+        let wish = desired_of(&draft, Catalog::builtin()).expect("a plain draft is a cluster.yml");
+        let ended = helm.run(&wish, &Goal::Converge, FaultSchedule::default());
         assert!(ended.is_converged(), "{ended:?}");
-        let (seen, planning) = helm.look_and_plan(&wish, &Intent::converge()).expect("all are in sight");
+        let (seen, planning) = helm.look_and_plan(&wish, &Goal::Converge).expect("all are in sight");
         assert!(planning.plan.is_empty());
-        let (made, seen) = (kinds(&settled_inventory(&wish.blueprint)), kinds(&seen));
+        let (made, seen) = (kinds(&settled_inventory(wish.ordinary())), kinds(&seen));
         let only = |these: &BTreeSet<String>, those: &BTreeSet<String>| -> Vec<String> {
             these.difference(those).cloned().collect()
         };
@@ -96,11 +97,11 @@ fn kinds(seen: &Inventory) -> BTreeSet<String> {
 
 #[test]
 fn what_kubernetes_keeps_of_another_or_a_newer_ledger_is_never_overwritten() {
-    let wish = Wish::of(&Draft::sized(3, 1), Catalog::builtin()).expect("a sized draft is sound");
+    let wish = desired_of(&Draft::sized(3, 1), Catalog::builtin()).expect("a sized draft is sound");
     let steps_and_findings = |change: fn(&mut KeptRoots)| {
-        let mut seen = settled_inventory(&wish.blueprint);
+        let mut seen = settled_inventory(wish.ordinary());
         change(seen.kept.as_mut().expect("a settled cluster keeps the roots"));
-        let planning = plan(&wish.blueprint, &seen, &Intent::converge());
+        let planning = plan(&Intent::converge(wish.ordinary().clone()), &seen);
         (planning.plan.steps.len(), planning.findings.len())
     };
     assert_eq!(steps_and_findings(|_| ()), (0, 0));

@@ -142,25 +142,13 @@ impl Places {
         [file].into_iter().chain(through).map(|file| file.path.clone()).collect()
     }
 
-    /// All paths of a cluster; those of etcd's data and of the ledger are under this prefix.
+    /// Everything of windlass on a machine that has its host directories under this prefix.
     pub(crate) fn footprint(&self) -> Footprint {
-        let mut footprint = Footprint {
-            files: BTreeSet::new(),
-            directories: BTreeMap::new(),
-            etcd_data: format!("{}/var/lib/etcd", self.prefix).into(),
-            ledger: format!("{}{LEDGER}", self.prefix).into(),
-        };
-        self.add_to(&mut footprint);
-        footprint
-    }
-
-    /// Adds all paths under this prefix to a footprint.
-    pub(crate) fn add_to(&self, footprint: &mut Footprint) {
-        footprint.files.extend(self.files.values().map(|file| file.path.clone()));
+        let mut files: BTreeSet<FilePath> = self.files.values().map(|file| file.path.clone()).collect();
         // No prefix is put before these: the system reads them as it boots.
-        footprint.files.extend(kernel::paths());
+        files.extend(kernel::paths());
         let under = |path: &str| FilePath::from(format!("{}{path}", self.prefix));
-        footprint.directories.extend([
+        let mut directories = BTreeMap::from([
             (under("/etc/kubernetes"), Holds::Configuration),
             (under("/var/lib/etcd"), Holds::EtcdData),
             (under("/var/lib/kubelet"), Holds::PodState),
@@ -174,12 +162,13 @@ impl Places {
         ]);
         if self.network == Network::Wished {
             let plugins = ["/etc/cni", "/opt/cni", "/var/lib/calico", "/var/run/calico"];
-            footprint.directories.extend(plugins.map(|path| (path.into(), Holds::Network)));
+            directories.extend(plugins.map(|path| (path.into(), Holds::Network)));
         }
         if self.has_prefix() {
             // kubelet's directory of volume plugins stays where it is.
-            footprint.directories.insert("/var/lib/kubelet/volumeplugins".into(), Holds::PodState);
+            directories.insert("/var/lib/kubelet/volumeplugins".into(), Holds::PodState);
         }
+        Footprint { files, directories, etcd_data: under("/var/lib/etcd"), ledger: under(LEDGER) }
     }
 
     fn add(&mut self, short: String, source: Source, mode: Mode, on: On) -> &mut File {

@@ -18,6 +18,7 @@ mod flags;
 mod images;
 mod kernel;
 mod nodes;
+mod prefixes;
 mod problem;
 mod render;
 mod resolve;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use windlass_model::{
-    Component, FilePath, HostFacts, ImageRef, NodeName, NodeTarget, NodeWish, Role, SpecPath, Taint,
+    Component, FilePath, HostFacts, ImageRef, NodeName, NodeTarget, NodeWish, Prefix, Role, SpecPath, Taint,
 };
 
 use crate::cluster::{Cluster, Member};
@@ -46,6 +46,7 @@ impl Kit {
         node: &Member<'_>,
         facts: &HostFacts,
         cluster: &Cluster<'_>,
+        prefix: Option<&Prefix>,
     ) -> NodeWish {
         let values = NodeValues::new(name, node, facts, cluster);
         let mut files = self.places.of_node(name, node, cluster);
@@ -60,6 +61,7 @@ impl Kit {
             origin: SpecPath::from(format!("nodes[{}]", node.index)),
             target: target(node, cluster),
             roles: node.spec.role.clone(),
+            prefix: prefix.cloned(),
             containers,
             files,
             kernel: Arc::clone(kernel),
@@ -68,21 +70,6 @@ impl Kit {
             taints: taints(node),
         }
     }
-}
-
-/// What is put before host directories on a machine with this system; empty for `/`.
-///
-/// RKE 1 chooses by the system's name where cluster.yml leaves `/`, because those systems have a read-only `/`.
-pub(crate) fn prefix_of(facts: &HostFacts, cluster: &Cluster<'_>) -> String {
-    let wished = cluster.spec.prefix_path.as_deref().unwrap_or("/").trim_end_matches('/');
-    let system = &facts.operating_system;
-    let has = |names: &[&str]| names.iter().any(|name| system.contains(name));
-    let prefix = match wished {
-        "" if has(&["RancherOS", "CoreOS", "Flatcar"]) => "/opt/rke",
-        "" if has(&["Boot2Docker"]) => "/mnt/sda1/rke",
-        wished => wished,
-    };
-    prefix.to_owned()
 }
 
 /// The components that run on a node.

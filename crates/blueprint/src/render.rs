@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::fmt::{Display, Write as _};
 
 use windlass_model::{
-    Blueprint, CertKind, CertPart, CertWish, ContainerSpec, Content, Digest, EtcdWish, FileWish, Footprint,
-    NodeWish, OnChange, PidMode, Privilege, Rollout, Usage,
+    Blueprint, CertKind, CertPart, CertWish, ContainerSpec, Content, Digest, Elsewhere, EtcdWish, FileWish,
+    Footprint, Footprints, NodeWish, OnChange, PidMode, Privilege, Rollout, Usage,
 };
 
 /// The blueprint as text, for people and for comparing; it holds no secret.
 pub fn render(blueprint: &Blueprint) -> String {
-    let Blueprint { cluster, version, nodes, etcd, certs, foundation, rollout, footprint, origins: _ } =
+    let Blueprint { cluster, version, nodes, etcd, certs, foundation, rollout, footprints, origins: _ } =
         blueprint;
     let mut page = Page::default();
     page.line(0, format_args!("cluster {cluster}, Kubernetes {version}"));
@@ -34,7 +34,12 @@ pub fn render(blueprint: &Blueprint) -> String {
     }
     page.blank();
     page.line(0, "footprint");
-    page.footprint(footprint);
+    let Footprints { ordinary, elsewhere } = footprints.as_ref();
+    page.footprint(ordinary);
+    for Elsewhere { systems, prefix, footprint: _ } in elsewhere {
+        let systems: Vec<&str> = systems.iter().map(String::as_str).collect();
+        page.line(1, format_args!("under {prefix} on {}", systems.join(", ")));
+    }
     page.texts(nodes.values());
     page.text
 }
@@ -72,9 +77,13 @@ impl Page {
     }
 
     fn node(&mut self, node: &NodeWish) {
-        let NodeWish { origin: _, target, roles, containers, files, kernel, images, labels, taints } = node;
+        let NodeWish { origin: _, target, roles, prefix, containers, files, kernel, images, labels, taints } =
+            node;
         let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
         self.line(1, format_args!("roles {}", roles.join(", ")));
+        if let Some(prefix) = prefix {
+            self.line(1, format_args!("under {prefix}"));
+        }
         self.line(
             1,
             format_args!(

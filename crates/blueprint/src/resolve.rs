@@ -1,10 +1,11 @@
 //! From the file to the complete wish.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use windlass_model::{
     Blueprint, BlueprintOrigins, Component, DrainOptions, EtcdWish, Foundation, HostFacts, Limit, NodeName,
-    Rollout, Secret, SecretName, SpecPath,
+    Prefix, Rollout, Secret, SecretName, SpecPath,
 };
 use windlass_spec::{Cidr, ClusterSpec, MaxUnavailable, Severity};
 
@@ -12,7 +13,8 @@ use crate::catalog::Catalog;
 use crate::certificates::certificates;
 use crate::checks::check;
 use crate::cluster::{Cluster, place_of};
-use crate::nodes::{Kit, prefix_of};
+use crate::nodes::Kit;
+use crate::prefixes::{self, footprints};
 use crate::problem::{Problem, Problems};
 use crate::secrets::secrets;
 
@@ -32,8 +34,8 @@ pub struct Resolution {
 /// `hosts` are the facts seen of machines; where one has not been seen, the facts of an ordinary machine are
 /// assumed. The order of nodes in the file changes nothing but origins.
 ///
-/// The footprint's directories of etcd and of the ledger are those under the `prefix_path` of the file; a
-/// machine whose system asks for another prefix has its containers and files under that one.
+/// What the cluster is founded on depends on no machine: there the place of etcd's data is the one under the
+/// `prefix_path` of the file, also where the systems of machines ask for another prefix.
 pub fn resolve(spec: &ClusterSpec, catalog: &Catalog, hosts: &BTreeMap<NodeName, HostFacts>) -> Resolution {
     let mut problems = Problems::default();
     let cluster = Cluster::new(spec, catalog, &mut problems);
@@ -58,34 +60,26 @@ pub fn problems(partial: &ClusterSpec, catalog: &Catalog) -> Vec<Problem> {
 
 fn blueprint(cluster: &Cluster<'_>, hosts: &BTreeMap<NodeName, HostFacts>) -> Option<Blueprint> {
     let ordinary = HostFacts::default();
-    let prefix = prefix_of(&ordinary, cluster);
     let facts_of = |name: &NodeName| hosts.get(name).unwrap_or(&ordinary);
+    let footprints = footprints(cluster);
 
-    let mut kits = BTreeMap::from([(prefix.clone(), Kit::new(cluster, &prefix))]);
-    for name in cluster.nodes.keys() {
-        let prefix = prefix_of(facts_of(name), cluster);
-        if !kits.contains_key(&prefix) {
-            kits.insert(prefix.clone(), Kit::new(cluster, &prefix));
-        }
+    let kit = Kit::new(cluster, prefixes::ordinary(cluster));
+    let mut kits: BTreeMap<&Prefix, Kit> = BTreeMap::new();
+    let mut nodes = BTreeMap::new();
+    for (name, node) in &cluster.nodes {
+        let facts = facts_of(name);
+        let prefix = footprints.prefix_on(&facts.operating_system);
+        let kit = match prefix {
+            Some(prefix) => kits.entry(prefix).or_insert_with(|| Kit::new(cluster, prefix.as_str())),
+            None => &kit,
+        };
+        nodes.insert(name.clone(), kit.node(name, node, facts, cluster, prefix));
     }
-    let kit = &kits[&prefix];
-    let nodes = cluster
-        .nodes
-        .iter()
-        .map(|(name, node)| {
-            let facts = facts_of(name);
-            (name.clone(), kits[&prefix_of(facts, cluster)].node(name, node, facts, cluster))
-        })
-        .collect();
 
     let etcd = etcd_of(cluster.spec);
-    let (foundation, foundation_origins) = foundation(kit, &etcd)?;
+    let (foundation, foundation_origins) = foundation(&kit, &etcd)?;
     let ranges: Vec<Cidr> =
         foundation.service_range.split(',').filter_map(|range| range.parse().ok()).collect();
-    let mut footprint = kit.places.footprint();
-    for kit in kits.values() {
-        kit.places.add_to(&mut footprint);
-    }
     Some(Blueprint {
         cluster: cluster.spec.cluster_name.clone().unwrap_or_else(|| "local".to_owned()),
         version: cluster.images.version.clone(),
@@ -94,7 +88,7 @@ fn blueprint(cluster: &Cluster<'_>, hosts: &BTreeMap<NodeName, HostFacts>) -> Op
         certs: certificates(cluster, &ranges, &foundation.cluster_domain),
         foundation,
         rollout: rollout(cluster.spec),
-        footprint,
+        footprints: Arc::new(footprints),
         origins: BlueprintOrigins {
             version: cluster.images.version_origin.clone(),
             sans: place_of(cluster.spec.authentication.sans.first(), "authentication.sans")

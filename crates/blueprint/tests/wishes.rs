@@ -447,14 +447,16 @@ fn a_prefix_is_put_before_what_is_on_the_host_and_before_nothing_in_the_containe
     spec.prefix_path = Some("/opt/kube/".to_owned());
     let blueprint = blueprint(&spec);
     let node = &blueprint.nodes["node-1"];
-    for path in node.files.keys().chain(&blueprint.footprint.files) {
+    let footprint = &blueprint.footprints.ordinary;
+    assert_eq!(blueprint.footprints.elsewhere, [], "the prefix of cluster.yml is that of all machines");
+    for path in node.files.keys().chain(&footprint.files) {
         // The system reads these as it boots, wherever the rest may be.
         let is_read_by_the_system =
             ["/etc/modules-load.d/", "/etc/sysctl.d/"].iter().any(|place| path.as_str().starts_with(place));
         assert!(path.as_str().starts_with("/opt/kube/") || is_read_by_the_system, "{path}");
     }
-    assert_eq!(blueprint.footprint.etcd_data.as_str(), "/opt/kube/var/lib/etcd");
-    assert_eq!(blueprint.footprint.ledger.as_str(), "/opt/kube/etc/kubernetes/windlass/ledger.json");
+    assert_eq!(footprint.etcd_data.as_str(), "/opt/kube/var/lib/etcd");
+    assert_eq!(footprint.ledger.as_str(), "/opt/kube/etc/kubernetes/windlass/ledger.json");
     let scheduler = &node.containers[&Component::KubeScheduler].spec;
     assert_eq!(
         scheduler.binds.iter().map(|bind| &**bind).collect::<Vec<_>>(),
@@ -486,10 +488,18 @@ fn a_machine_with_a_read_only_root_has_its_own_prefix() {
     };
     assert_eq!(ca("node-1"), Some("/opt/rke/etc/kubernetes/ssl/kube-ca.pem".into()));
     assert_eq!(ca("node-2"), Some("/etc/kubernetes/ssl/kube-ca.pem".into()));
-    for path in [ca("node-1"), ca("node-2")].into_iter().flatten() {
-        assert!(blueprint.footprint.files.contains(&path), "{path}");
+    let footprint = |node: &str| blueprint.footprints.under(blueprint.nodes[node].prefix.as_ref());
+    for node in ["node-1", "node-2"] {
+        assert!(
+            blueprint.nodes[node].files.keys().all(|path| footprint(node).files.contains(path)),
+            "{node}"
+        );
     }
-    assert_eq!(blueprint.footprint.etcd_data.as_str(), "/var/lib/etcd");
+    assert_eq!(footprint("node-1").etcd_data.as_str(), "/opt/rke/var/lib/etcd");
+    assert_eq!(footprint("node-1").ledger.as_str(), "/opt/rke/etc/kubernetes/windlass/ledger.json");
+    assert_eq!(footprint("node-2").etcd_data.as_str(), "/var/lib/etcd");
+    // What the cluster is founded on is the same whatever its machines are.
+    assert_eq!(blueprint.foundation.etcd_data, "/var/lib/etcd:/var/lib/rancher/etcd/");
 }
 
 #[test]
@@ -621,7 +631,7 @@ fn every_certificate_is_signed_by_one_that_is_there_and_every_file_is_of_one_tha
     let mut unused: Vec<&CertName> = blueprint.certs.keys().collect();
     for node in blueprint.nodes.values() {
         for (path, file) in &node.files {
-            assert!(blueprint.footprint.files.contains(path), "{path}");
+            assert!(blueprint.footprints.ordinary.files.contains(path), "{path}");
             if let Content::Cert { cert, .. } = &file.content {
                 assert!(blueprint.certs.contains_key(cert), "{cert}");
                 unused.retain(|name| *name != cert);

@@ -7,14 +7,14 @@ use windlass_model::{Owner, Secret};
 use windlass_remote::{Access, Agent, Bastion, HostKeys, KeySource, Settings};
 use windlass_spec::ClusterSpec;
 
-use crate::wish::Wish;
+use windlass_course::Desired;
 
-/// What the fleet is told of this wish.
+/// What the fleet must know of this cluster.yml.
 ///
 /// # Errors
 /// The program does not find itself, to carry itself onto nodes.
-pub(crate) fn settings(wish: &Wish, host_keys: HostKeys) -> std::io::Result<Settings> {
-    let spec = wish.spec();
+pub(crate) fn settings(desired: &Desired, host_keys: HostKeys) -> std::io::Result<Settings> {
+    let spec = desired.spec();
     let nodes = spec.nodes.iter().map(|node| {
         let keys = Keys {
             key: node.ssh_key.as_ref(),
@@ -46,7 +46,7 @@ pub(crate) fn settings(wish: &Wish, host_keys: HostKeys) -> std::io::Result<Sett
         access: nodes.collect(),
         common_access: Keys::default().access(spec),
         bastion,
-        registry_auth: wish.secret(REGISTRY_AUTH).cloned(),
+        registry_auth: desired.secrets().get(REGISTRY_AUTH).cloned(),
         etcd_user: spec.services.etcd.uid.zip(spec.services.etcd.gid).map(|(uid, gid)| Owner { uid, gid }),
         node_image: NODE_IMAGE.into(),
         program: std::env::current_exe()?,

@@ -262,6 +262,9 @@ pub(crate) struct RemoveArguments {
     /// Do not ask.
     #[arg(long)]
     pub(crate) force: bool,
+    /// Show what would be done, and do nothing.
+    #[arg(long, conflicts_with = "force")]
+    pub(crate) plan: bool,
     /// Delete the snapshots of etcd on the nodes, too.
     #[arg(long)]
     delete_snapshots: bool,
@@ -279,6 +282,9 @@ impl RemoveArguments {
 pub(crate) struct CertRotateArguments {
     #[command(flatten)]
     pub(crate) common: CommonArguments,
+    /// Show what would be done, and do nothing.
+    #[arg(long)]
+    pub(crate) plan: bool,
     /// Only the certificates of this component; may be given several times.
     #[arg(long, value_name = "NAME", conflicts_with = "all")]
     service: Vec<Service>,
@@ -288,7 +294,7 @@ pub(crate) struct CertRotateArguments {
 }
 
 impl CertRotateArguments {
-    /// The certificates to make anew.
+    /// The certificates to reissue.
     pub(crate) fn selector(&self) -> CertSelector {
         if self.service.is_empty() {
             CertSelector::All

@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use windlass_course::{Course, Desired, Goal};
 use windlass_engine::{
-    Assignment, Conclusion, End, Interrupt, Options, PortResult, Recover, Silence, Survey, converge,
+    Clock, Conclusion, End, Interrupt, Options, PortResult, Recover, Silence, Survey, converge,
     observe_and_plan,
 };
-use windlass_model::Plan;
+use windlass_model::{Plan, Reissue};
 use windlass_remote::{HostKeys, MachineStats, Stats};
 use windlass_spec::Diagnostic;
 
 use crate::access;
 use crate::arguments::{Command, Graph};
-use crate::course::{Course, Goal};
 use crate::exit::Exit;
 use crate::json::{DiagnosticsDocument, PlanDocument, RunDocument, RunFacts};
 use crate::ledger_file::FileLedger;
@@ -23,12 +23,8 @@ use crate::real::Real;
 use crate::render::{Paint, PlanView, RunView, Sight, changes, counted, graph, plan, result};
 use crate::scene::{Run, Scene};
 use crate::simulate::Simulation;
+use crate::source::Source;
 use crate::trouble::Trouble;
-use crate::wish::{Source, Wish};
-
-/// A look that shows machines for which it covered too little is taken again, at most so often: machines are
-/// not exchanged that fast.
-const LOOKS_FOR_SCOPE: u32 = 3;
 
 /// Carries out a command and tells how the program ends.
 pub(crate) fn run(command: &Command) -> Exit {
@@ -46,27 +42,31 @@ fn run_with(command: &Command, printer: &Printer) -> Result<Exit, Trouble> {
     let common = command.common();
     if let Command::Remove(remove) = command
         && !remove.force
+        && !remove.plan
         && !somebody_is_there()
     {
         return Err(Trouble::NobodyToAsk);
     }
     let source = Source::read(&common.config)?;
-    let (wish, diagnostics) = source.understand();
+    let (desired, diagnostics) = source.understand();
     printer.diagnostics(&diagnostics, &source);
-    let Some(wish) = wish else {
+    let Some(desired) = desired else {
         printer.document(&DiagnosticsDocument::new(source.name(), &diagnostics, Exit::BadInput));
         return Ok(Exit::BadInput);
     };
     if let Some(world) = &common.simulate {
         let scene = Simulation::open(world, FileLedger::beside(source.path()))?;
-        let session = Session { command, printer, source: &source, wish: &wish, diagnostics, scene: &scene };
+        let session =
+            Session { command, printer, source: &source, desired: &desired, diagnostics, scene: &scene };
         return simulated_time(session.carry_out());
     }
     let host_keys = if common.ssh_strict { HostKeys::KnownOnly } else { HostKeys::AcceptNew };
-    let mut settings = access::settings(&wish, host_keys).map_err(|source| Trouble::OwnProgram { source })?;
+    let mut settings =
+        access::settings(&desired, host_keys).map_err(|source| Trouble::OwnProgram { source })?;
     settings.known_hosts.clone_from(&common.ssh_known_hosts);
-    let scene = Real::open(&source, settings, wish.endpoint())?;
-    let session = Session { command, printer, source: &source, wish: &wish, diagnostics, scene: &scene };
+    let scene = Real::open(&source, settings, desired.spec().windlass.endpoint.as_ref())?;
+    let session =
+        Session { command, printer, source: &source, desired: &desired, diagnostics, scene: &scene };
     real_time(async {
         let ended = session.carry_out().await;
         if matches!((command, &ended), (Command::Remove(_), Ok(Exit::Done))) {
@@ -101,7 +101,7 @@ struct Session<'a, S> {
     command: &'a Command,
     printer: &'a Printer,
     source: &'a Source,
-    wish: &'a Wish,
+    desired: &'a Desired,
     /// What is to be said of cluster.yml, all of it warnings.
     diagnostics: Vec<Diagnostic>,
     scene: &'a S,
@@ -120,20 +120,27 @@ impl<S: Scene> Session<'_, S> {
 
     async fn play(&self) -> Result<Exit, Trouble> {
         match self.command {
-            Command::Plan(plan) => self.plan(plan.graph, plan.detailed_exitcode).await,
+            Command::Plan(plan) => self.plan(&Goal::Converge, plan.graph, plan.detailed_exitcode).await,
             Command::Up(_) => self.act(Goal::Converge, None).await,
-            Command::CertRotate(rotate) => self.act(Goal::Reissue(rotate.selector()), None).await,
+            Command::CertRotate(rotate) => {
+                let issued_before = self.scene.ports().clock.now();
+                let goal = Goal::Reissue(Reissue { which: rotate.selector(), issued_before });
+                if rotate.plan { self.plan(&goal, None, false).await } else { self.act(goal, None).await }
+            }
             Command::Remove(remove) => {
                 let goal = Goal::Dismantle(remove.snapshots());
+                if remove.plan {
+                    return self.plan(&goal, None, false).await;
+                }
                 let agreed = if remove.force { None } else { Some(self.agree(&goal).await?) };
                 self.act(goal, agreed).await
             }
         }
     }
 
-    /// `windlass plan`
-    async fn plan(&self, language: Option<Graph>, detailed: bool) -> Result<Exit, Trouble> {
-        let survey = self.survey(&Course::new(self.wish, Goal::Converge)).await?;
+    /// `windlass plan`, and what other commands would do
+    async fn plan(&self, goal: &Goal, language: Option<Graph>, detailed: bool) -> Result<Exit, Trouble> {
+        let survey = self.survey(goal).await?;
         let planning = &survey.planning;
         let exit = if planning.is_refused() {
             Exit::Failed
@@ -148,9 +155,9 @@ impl<S: Scene> Session<'_, S> {
             self.printer.result(&graph(&planning.plan, language));
             return Ok(exit);
         }
-        self.printer.result(&self.table(&survey, &Goal::Converge, self.printer.paint));
+        self.printer.result(&self.table(&survey, goal, self.printer.paint));
         self.printer.document(&PlanDocument::new(
-            &self.wish.blueprint,
+            self.desired.ordinary(),
             &survey.observation.inventory,
             planning,
             &self.source.places(),
@@ -162,9 +169,9 @@ impl<S: Scene> Session<'_, S> {
 
     /// Shows what `remove` would do, and asks whether it may; the plan, if it may.
     async fn agree(&self, goal: &Goal) -> Result<Plan, Trouble> {
-        let survey = self.survey(&Course::new(self.wish, goal.clone())).await?;
+        let survey = self.survey(goal).await?;
         let nodes = counted(survey.observation.inventory.nodes.len(), "node");
-        let cluster = &self.wish.blueprint.cluster;
+        let cluster = &self.desired.ordinary().cluster;
         let question = format!(
             "\nThe cluster \"{cluster}\" goes from {nodes}, with all that runs in it. Type `yes` to remove it: "
         );
@@ -179,16 +186,17 @@ impl<S: Scene> Session<'_, S> {
 
     /// `windlass up`, `windlass cert-rotate`, `windlass remove`
     async fn act(&self, goal: Goal, known: Option<Plan>) -> Result<Exit, Trouble> {
-        let Self { command, printer, source, wish, diagnostics, scene } = self;
-        let course = Course::new(wish, goal.clone());
-        let mut run = Run { blueprint: &wish.blueprint, dismantles: course.dismantles(), changed: false };
+        let Self { command, printer, source, desired, diagnostics, scene } = self;
+        let blueprint = desired.ordinary();
+        let dismantles = matches!(goal, Goal::Dismantle(_));
+        let mut run = Run { blueprint, dismantles, changed: false };
         scene.begin(run);
         let told = told(&goal, source);
-        let progress = Progress::new(printer, source, wish.blueprint.clone(), &told, known);
+        let progress = Progress::new(printer, source, blueprint.clone(), &told, known);
         let interrupt = Interrupt::default();
         let signals = Signals::new().map_err(|source| Trouble::Signals { source })?;
         let conclusion = tokio::select! {
-            conclusion = self.converge(&course, &progress, &interrupt) => {
+            conclusion = self.converge(goal, &progress, &interrupt) => {
                 conclusion.map_err(|source| Trouble::Look { source })?
             }
             never = signals.obey(&interrupt) => match never {},
@@ -206,7 +214,7 @@ impl<S: Scene> Session<'_, S> {
         }
         let facts = RunFacts {
             command: command.name(),
-            blueprint: &wish.blueprint,
+            blueprint,
             conclusion: &conclusion,
             plans: &plans,
             elapsed,
@@ -234,7 +242,7 @@ impl<S: Scene> Session<'_, S> {
     fn table(&self, survey: &Survey, goal: &Goal, paint: Paint) -> String {
         plan(&PlanView {
             head: "plan",
-            blueprint: &self.wish.blueprint,
+            blueprint: self.desired.ordinary(),
             planning: &survey.planning,
             sight: Sight::of(&survey.observation.inventory),
             places: &self.source.places(),
@@ -246,50 +254,34 @@ impl<S: Scene> Session<'_, S> {
     }
 
     /// Looks and plans, and changes nothing.
-    async fn survey(&self, course: &Course<'_>) -> Result<Survey, Trouble> {
-        let mut assignment = self.wish.assignment(&self.wish.blueprint);
-        let mut looks = 0;
-        loop {
-            looks += 1;
-            let plan = |seen: &_| course.plan(seen, &assignment.scope);
-            let survey =
-                observe_and_plan(&self.scene.ports(), &assignment, plan, &Silence, Recover::InMemory)
-                    .await
-                    .map_err(|source| Trouble::Look { source })?;
-            match course.take_wider() {
-                Some(wider) if looks < LOOKS_FOR_SCOPE => assignment = wider,
-                _ => return Ok(survey),
-            }
-        }
+    async fn survey(&self, goal: &Goal) -> Result<Survey, Trouble> {
+        let mut course = Course::new(self.desired, goal.clone());
+        let assignment = course.assignment();
+        let plan = |seen: &_| course.plan(seen);
+        observe_and_plan(&self.scene.ports(), &assignment, plan, &Silence, Recover::InMemory)
+            .await
+            .map_err(|source| Trouble::Look { source })
     }
 
     async fn converge(
         &self,
-        course: &Course<'_>,
+        goal: Goal,
         progress: &Progress<'_>,
         interrupt: &Interrupt,
     ) -> PortResult<Conclusion> {
         let listener = Both(progress, self.scene.listener());
-        let options = Options::default();
-        let mut assignment: Assignment = self.wish.assignment(&self.wish.blueprint);
-        let mut looks = 0;
-        loop {
-            looks += 1;
-            let plan = |seen: &_| course.plan(seen, &assignment.scope);
-            let conclusion =
-                converge(&self.scene.ports(), &assignment, plan, &options, &listener, interrupt).await?;
-            match course.take_wider() {
-                Some(wider) if looks < LOOKS_FOR_SCOPE => assignment = wider,
-                _ => return Ok(conclusion),
-            }
-        }
+        let mut course = Course::new(self.desired, goal);
+        let assignment = course.assignment();
+        let plan = |seen: &_| course.plan(seen);
+        converge(&self.scene.ports(), &assignment, plan, &Options::default(), &listener, interrupt).await
     }
 }
 
 /// What is so when the goal is reached.
 fn told(goal: &Goal, source: &Source) -> String {
     match goal {
-        Goal::Converge | Goal::Reissue(_) => format!("the cluster is as {} says", source.short_name()),
+        Goal::Reissue(_) => "the certificates are reissued".to_owned(),
+        Goal::Converge => format!("the cluster is as {} says", source.short_name()),
         Goal::Dismantle(_) => "nothing of the cluster is left on its nodes".to_owned(),
     }
 }

@@ -14,8 +14,8 @@ use crate::exit::Exit;
 use crate::json::DiagnosticsDocument;
 use crate::printer::Printer;
 use crate::questions;
+use crate::source::Source;
 use crate::trouble::Trouble;
-use crate::wish::Source;
 
 /// Carries out a command and tells how the program ends.
 pub(crate) fn run(command: &FileCommand) -> Exit {
@@ -49,22 +49,22 @@ pub(crate) fn run(command: &FileCommand) -> Exit {
 fn validate(arguments: &ValidateArguments, printer: &Printer) -> Result<Exit, Trouble> {
     let source = Source::read(&arguments.config)?;
     let strictness = if arguments.strict { Strictness::Strict } else { Strictness::Lenient };
-    let (wish, diagnostics) = source.understand_with(strictness);
+    let (desired, diagnostics) = source.understand_with(strictness);
     printer.diagnostics(&diagnostics, &source);
     let count = |severity| diagnostics.iter().filter(|found| found.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    let exit = if wish.is_some() { Exit::Done } else { Exit::BadInput };
+    let exit = if desired.is_some() { Exit::Done } else { Exit::BadInput };
     let counted = |number: usize, what: &str| match number {
         0 => format!("no {what}s"),
         1 => format!("1 {what}"),
         number => format!("{number} {what}s"),
     };
-    let result = match &wish {
-        Some(wish) => format!(
+    let result = match &desired {
+        Some(desired) => format!(
             "{}: {}, Kubernetes {}: {}\n",
             source.name(),
-            counted(wish.blueprint.nodes.len(), "node"),
-            wish.blueprint.version,
+            counted(desired.ordinary().nodes.len(), "node"),
+            desired.ordinary().version,
             counted(warnings, "warning"),
         ),
         None => {

@@ -14,7 +14,7 @@ use windlass_spec::{Diagnostic, SourceMap};
 
 use crate::exit::Exit;
 use crate::render::changes;
-use crate::wish::Origin;
+use crate::source::Origin;
 
 /// What is wrong with the input.
 #[derive(Debug, Serialize)]

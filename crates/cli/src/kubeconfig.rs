@@ -254,6 +254,7 @@ nodes:
             },
             certificate: format!("certificate of {name}\n"),
             key: Secret::new(format!("key of {name}\n")),
+            issued_at: None,
             not_before: Timestamp(0),
             not_after: Timestamp(1),
             issuer: None,

@@ -1,15 +1,14 @@
 //! The command `windlass`: reads cluster.yml, shows what is to be done, and does it.
 //!
 //! ```text
-//! arguments ─▶ commands ─▶ wish ─▶ course ─▶ render, json ─▶ printer
-//!                            │        │
-//!                       cluster.yml   └─ engine, on the machines of `simulate`
+//! arguments ─▶ commands ─▶ source ─▶ windlass_course ─▶ render, json ─▶ printer
+//!                             │             │
+//!                        cluster.yml        └─ engine, on the machines of a scene: `real` or `simulate`
 //! ```
 
 mod access;
 mod arguments;
 mod commands;
-mod course;
 mod exit;
 mod file_commands;
 mod json;
@@ -23,9 +22,9 @@ mod real;
 mod render;
 mod scene;
 mod simulate;
+mod source;
 mod ssh_pairs;
 mod trouble;
-mod wish;
 
 use std::ffi::OsString;
 use std::path::Path;

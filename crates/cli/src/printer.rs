@@ -6,7 +6,7 @@ use windlass_spec::{Diagnostic, render};
 
 use crate::arguments::{CommonArguments, Output};
 use crate::render::{Detail, Paint};
-use crate::wish::Source;
+use crate::source::Source;
 
 /// The two streams, and how each is to be written.
 #[derive(Debug)]

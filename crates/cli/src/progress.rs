@@ -9,7 +9,7 @@ use windlass_model::{Blueprint, Outcome, Plan, StepId};
 
 use crate::printer::Printer;
 use crate::render::{PlanView, Sight, failure_in_a_line, plan, seconds};
-use crate::wish::Source;
+use crate::source::Source;
 
 /// Prints what it hears, shows each plan before it is carried out, and remembers the plans.
 #[derive(Debug)]

@@ -12,8 +12,8 @@ use windlass_spec::EndpointSpec;
 use crate::kubeconfig::{self, Written};
 use crate::ledger_file::FileLedger;
 use crate::scene::{Run, Scene};
+use crate::source::Source;
 use crate::trouble::Trouble;
-use crate::wish::Source;
 
 /// Real machines, behind the ports of the engine.
 #[derive(Debug)]

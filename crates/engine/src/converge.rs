@@ -75,17 +75,17 @@ pub enum End {
 pub async fn observe_and_plan<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
     ports: &Ports<'_, F, L, M, C>,
     assignment: &Assignment,
-    plan: impl Fn(&Inventory) -> Planning,
+    mut plan: impl FnMut(&Inventory) -> Planning,
     listener: &dyn Listener,
     recover: Recover,
 ) -> PortResult<Survey> {
-    survey(ports, assignment, &plan, listener, recover, 1).await
+    survey(ports, assignment, &mut plan, listener, recover, 1).await
 }
 
 async fn survey<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
     ports: &Ports<'_, F, L, M, C>,
     assignment: &Assignment,
-    plan: &impl Fn(&Inventory) -> Planning,
+    plan: &mut impl FnMut(&Inventory) -> Planning,
     listener: &dyn Listener,
     recover: Recover,
     round: u32,
@@ -108,7 +108,7 @@ async fn survey<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
 pub async fn converge<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
     ports: &Ports<'_, F, L, M, C>,
     assignment: &Assignment,
-    plan: impl Fn(&Inventory) -> Planning,
+    mut plan: impl FnMut(&Inventory) -> Planning,
     options: &Options,
     listener: &dyn Listener,
     interrupt: &Interrupt,
@@ -132,7 +132,7 @@ pub async fn converge<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
                 listener.hear(Event::Interrupted);
                 return Ok(conclusion);
             }
-            survey = survey(ports, assignment, &plan, listener, Recover::AndKeep, round) => survey?,
+            survey = survey(ports, assignment, &mut plan, listener, Recover::AndKeep, round) => survey?,
         };
         let Survey { observation: Observation { inventory, ledger }, planning } = survey;
         conclusion.rounds = round;

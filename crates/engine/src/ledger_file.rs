@@ -117,6 +117,7 @@ mod tests {
             wish,
             certificate: "CERTIFICATE".to_owned(),
             key: Secret::new("KEY".to_owned()),
+            issued_at: None,
             not_before: Timestamp(0),
             not_after: Timestamp(1),
             issuer: None,
@@ -160,6 +161,41 @@ mod tests {
     }
 
     #[test]
+    fn a_ledger_of_an_earlier_version_says_neither_places_nor_when_it_was_issued() {
+        let text = r#"{"format": 1, "ledger": {
+            "lineage": "blue",
+            "serial": 7,
+            "certs": {"leaf": {
+                "wish": {"kind": "leaf", "common_name": "system:node", "valid_days": 3650},
+                "certificate": "CERTIFICATE",
+                "key": "KEY",
+                "not_before": 1767225600,
+                "not_after": 2082758400,
+                "issuer": null
+            }},
+            "nodes": {"node-1": {
+                "target": {
+                    "address": "10.0.0.1",
+                    "port": 22,
+                    "user": "ops",
+                    "internal_address": "10.0.0.1",
+                    "docker_socket": "/var/run/docker.sock"
+                },
+                "roles": ["etcd"]
+            }},
+            "foundation": null,
+            "born": "born"
+        }}"#;
+        let ledger = decode(text.as_bytes()).unwrap();
+        assert_eq!(ledger.nodes["node-1"].prefix, None);
+        let issued_at = ledger.certs["leaf"].face().issued_at();
+        assert_eq!(issued_at.to_string(), "2026-01-01T00:05:00Z");
+        let written = encode(&ledger);
+        let written = std::str::from_utf8(written.expose()).unwrap();
+        assert!(!written.contains("prefix") && !written.contains("issued_at"), "{written}");
+    }
+
+    #[test]
     fn the_roots_are_the_same_whatever_leaves_workers_and_serial_are() {
         let mut grown = ledger();
         grown.serial = 8;
@@ -174,7 +210,10 @@ mod tests {
             docker_socket: "/var/run/docker.sock".into(),
             key_path: None,
         };
-        grown.nodes.insert(NodeName::from("node-9"), LastNode { target, roles: [Role::Worker].into() });
+        grown.nodes.insert(
+            NodeName::from("node-9"),
+            LastNode { target, roles: [Role::Worker].into(), prefix: None },
+        );
         assert_eq!(grown.roots(), Ledger { serial: 8, ..ledger() });
         assert_eq!(kept(&grown).digest, kept(&ledger()).digest);
         assert_eq!((kept(&grown).serial, kept(&ledger()).serial), (8, 7));

@@ -6,13 +6,13 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 use tokio::time::{sleep, timeout};
 use windlass_model::{
-    Component, ContainerState, Digest, EtcdSeen, Inventory, KeptRoots, KubeSeen, LastNode, Ledger,
+    Component, ContainerState, Digest, EtcdSeen, FilePath, Inventory, KeptRoots, KubeSeen, LastNode, Ledger,
     LedgerFace, Lineage, NodeFacts, NodeName, NodeSeen,
 };
 
 use crate::events::{Event, Listener};
 use crate::ledger_file::{decode, encode, kept};
-use crate::ports::{Assignment, Clock, Fleet, LedgerStore, Minter, PortError, PortResult, Ports};
+use crate::ports::{Assignment, Clock, Fleet, LedgerStore, LookScope, Minter, PortError, PortResult, Ports};
 
 /// How many nodes are looked at at once: each look is a connection of its own at first.
 const LOOKS_AT_ONCE: usize = 64;
@@ -65,7 +65,11 @@ pub async fn observe<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
         for node in &news {
             ports.fleet.enrol(node, &wanted[node]);
         }
-        seen.extend(look_at_all(ports.fleet, assignment, news).await);
+        let news = news.into_iter().map(|node| {
+            let last_prefix = wanted[&node].prefix.clone();
+            (node, LookScope { last_prefix, ..assignment.scope.clone() })
+        });
+        seen.extend(look_at_all(ports.fleet, news.collect()).await);
         seen.retain(|node, _| wanted.contains_key(node));
         roster = wanted;
         // A newer ledger may name nodes that nobody knew of, and those may hold a still newer one.
@@ -103,14 +107,10 @@ fn name_of((node, _): (&NodeName, &LastNode)) -> NodeName {
     node.clone()
 }
 
-async fn look_at_all<F: Fleet>(
-    fleet: &F,
-    assignment: &Assignment,
-    nodes: Vec<NodeName>,
-) -> BTreeMap<NodeName, NodeSeen> {
+async fn look_at_all<F: Fleet>(fleet: &F, nodes: Vec<(NodeName, LookScope)>) -> BTreeMap<NodeName, NodeSeen> {
     stream::iter(nodes)
-        .map(|node| async move {
-            let seen = look_at(fleet, assignment, &node).await;
+        .map(|(node, scope)| async move {
+            let seen = look_at(fleet, &scope, &node).await;
             (node, seen)
         })
         .buffer_unordered(LOOKS_AT_ONCE)
@@ -118,8 +118,8 @@ async fn look_at_all<F: Fleet>(
         .await
 }
 
-async fn look_at<F: Fleet>(fleet: &F, assignment: &Assignment, node: &NodeName) -> NodeSeen {
-    let look = || timeout(LOOK_WITHIN, fleet.look(node, &assignment.scope));
+async fn look_at<F: Fleet>(fleet: &F, scope: &LookScope, node: &NodeName) -> NodeSeen {
+    let look = || timeout(LOOK_WITHIN, fleet.look(node, scope));
     let mut looked = look().await;
     if matches!(&looked, Ok(Err(error)) if error.is_passing()) {
         sleep(RETRY_AFTER).await;
@@ -145,6 +145,10 @@ async fn newer_copy<F: Fleet>(
     seen: &BTreeMap<NodeName, NodeSeen>,
 ) -> PortResult<Option<(NodeName, Ledger)>> {
     let copies = || facts_of(seen).filter_map(|(node, facts)| Some((node, facts.ledger.as_ref()?)));
+    let path_on = |node: &NodeName| {
+        let prefix = seen.get(node).and_then(NodeSeen::facts).and_then(|facts| facts.prefix.as_ref());
+        &assignment.scope.footprints.under(prefix).ledger
+    };
     let lineage = match ledger {
         Some(ledger) => ledger.lineage.clone(),
         None => match copies().next() {
@@ -163,7 +167,7 @@ async fn newer_copy<F: Fleet>(
     let mut causes = Vec::new();
     for (node, copy) in copies() {
         if copy.lineage == lineage && copy.serial == newest {
-            match read_copy(fleet, assignment, node).await {
+            match read_copy(fleet, node, path_on(node)).await {
                 Ok(ledger) if ledger.lineage == lineage && ledger.serial >= newest => {
                     return Ok(Some((node.clone(), ledger)));
                 }
@@ -180,8 +184,8 @@ async fn newer_copy<F: Fleet>(
     })
 }
 
-async fn read_copy<F: Fleet>(fleet: &F, assignment: &Assignment, node: &NodeName) -> Result<Ledger, String> {
-    let read = || fleet.read_file(node, &assignment.scope.ledger);
+async fn read_copy<F: Fleet>(fleet: &F, node: &NodeName, path: &FilePath) -> Result<Ledger, String> {
+    let read = || fleet.read_file(node, path);
     let mut bytes = read().await;
     if matches!(&bytes, Err(error) if error.is_passing()) {
         sleep(RETRY_AFTER).await;

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use windlass_model::{
     CertName, CertWish, ContainerName, ContainerSeen, ContainerSpec, Digest, DrainOptions, EtcdSeen,
-    FilePath, ImageRef, KeptRoots, KernelWish, KubeSeen, LastNode, Ledger, Loaded, Meeting, MemberId, Mode,
-    NodeFacts, NodeName, NodeObject, NodeWish, ObjectChange, Owner, Role, Roles, Secret, StoredCert,
-    Timestamp, ports_between,
+    FilePath, Footprints, ImageRef, KeptRoots, KernelWish, KubeSeen, LastNode, Ledger, Loaded, Meeting,
+    MemberId, Mode, NodeFacts, NodeName, NodeObject, NodeWish, ObjectChange, Owner, Prefix, Role, Roles,
+    Secret, StoredCert, Timestamp, ports_between,
 };
 
 /// Why a verb did not succeed.
@@ -63,23 +63,30 @@ pub struct LookScope {
     pub files: Arc<BTreeSet<FilePath>>,
     /// Directories of which is wanted whether they exist and are not empty.
     pub directories: Arc<BTreeSet<FilePath>>,
-    /// The data directory of etcd.
-    pub etcd_data: FilePath,
-    /// The copy of the ledger.
-    pub ledger: FilePath,
+    /// Where etcd's data and the copy of the ledger are, by the systems of machines.
+    pub footprints: Arc<Footprints>,
+    /// The prefix that the ledger has for this node, where it has left cluster.yml.
+    pub last_prefix: Option<Prefix>,
     /// The nodes that others must reach: those of etcd and the control plane.
     pub peers: Arc<BTreeMap<NodeName, LastNode>>,
 }
 
 impl LookScope {
+    /// What is put before host directories on a machine with this system; none where that is nothing special.
+    ///
+    /// What the ledger says of a node that has left comes first.
+    pub fn prefix_on(&self, system: &str) -> Option<&Prefix> {
+        let last = self.last_prefix.as_ref().filter(|last| self.footprints.knows(last));
+        last.or_else(|| self.footprints.prefix_on(system))
+    }
+
     /// The nodes of a wish that others must reach.
     pub fn peers_of(nodes: &BTreeMap<NodeName, NodeWish>) -> BTreeMap<NodeName, LastNode> {
-        let last = |node: &NodeWish| LastNode { target: node.target.clone(), roles: node.roles.clone() };
         let is_peer = |node: &NodeWish| node.has(Role::Etcd) || node.has(Role::ControlPlane);
         nodes
             .iter()
             .filter(|(_, node)| is_peer(node))
-            .map(|(name, node)| (name.clone(), last(node)))
+            .map(|(name, node)| (name.clone(), node.last()))
             .collect()
     }
 

@@ -9,7 +9,11 @@ use serde::{Deserialize, Serialize};
 use crate::certificate::{CertPart, CertWish};
 use crate::container::{ContainerSpec, Origins};
 use crate::digest::Digest;
-use crate::names::{CertName, Component, FilePath, ImageRef, NodeName, Role, Roles, SecretName, SpecPath};
+use crate::footprint::Footprints;
+use crate::ledger::LastNode;
+use crate::names::{
+    CertName, Component, FilePath, ImageRef, NodeName, Prefix, Role, Roles, SecretName, SpecPath,
+};
 use crate::version::KubernetesVersion;
 
 /// The complete wish, resolved from cluster.yml and the catalog. No secret is in it.
@@ -30,7 +34,7 @@ pub struct Blueprint {
     /// How changes roll over live nodes.
     pub rollout: Rollout,
     /// Which paths on nodes are windlass' own.
-    pub footprint: Footprint,
+    pub footprints: Arc<Footprints>,
     /// Where in cluster.yml the cluster-wide wishes stand.
     pub origins: BlueprintOrigins,
 }
@@ -77,6 +81,10 @@ pub struct NodeWish {
     pub target: NodeTarget,
     /// What it does.
     pub roles: Roles,
+    /// What is put before host directories there, where its system asks for another prefix than ordinary machines
+    /// have; see [`Footprints`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<Prefix>,
     /// The containers that should run there.
     pub containers: BTreeMap<Component, ContainerWish>,
     /// The files that should be there.
@@ -95,6 +103,12 @@ impl NodeWish {
     /// Whether the node has this role.
     pub fn has(&self, role: Role) -> bool {
         self.roles.contains(&role)
+    }
+
+    /// What the ledger keeps of it.
+    pub fn last(&self) -> LastNode {
+        let Self { target, roles, prefix, .. } = self;
+        LastNode { target: target.clone(), roles: roles.clone(), prefix: prefix.clone() }
     }
 }
 
@@ -341,58 +355,6 @@ pub struct DrainOptions {
     pub grace_period_seconds: Option<u32>,
     /// Seconds after which the drain fails.
     pub timeout_seconds: u32,
-}
-
-/// The paths on nodes that are windlass' own: all it may delete, and all it looks at.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
-pub struct Footprint {
-    /// Every file that windlass writes for any role; one that a node's roles do not wish is removed.
-    pub files: BTreeSet<FilePath>,
-    /// Directories with what containers wrote: removed by `remove` only.
-    pub directories: BTreeMap<FilePath, Holds>,
-    /// The data directory of etcd on a node.
-    pub etcd_data: FilePath,
-    /// The copy of the ledger on a control-plane node.
-    pub ledger: FilePath,
-}
-
-impl Footprint {
-    /// The directory beside etcd's data into which data of former members is moved; one directory a time.
-    pub fn aside(&self) -> FilePath {
-        FilePath::from(format!("{}-aside", self.etcd_data))
-    }
-
-    /// All directories to look for: those above, etcd's data, and what was moved aside.
-    pub fn all_directories(&self) -> BTreeMap<FilePath, Holds> {
-        let mut all = self.directories.clone();
-        all.insert(self.etcd_data.clone(), Holds::EtcdData);
-        all.insert(self.aside(), Holds::EtcdData);
-        all
-    }
-}
-
-/// What a directory of the footprint holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Holds {
-    /// Configuration and keys that windlass writes.
-    Configuration,
-    /// The data of etcd.
-    EtcdData,
-    /// What kubelet and the pods on the node keep.
-    PodState,
-    /// Network configuration and plugins.
-    Network,
-    /// Logs.
-    Logs,
-    /// Snapshots of etcd: kept by `remove` unless told otherwise.
-    Snapshots,
-}
-
-impl Default for FilePath {
-    fn default() -> Self {
-        Self::from("")
-    }
 }
 
 impl Blueprint {

@@ -8,6 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::{CertName, Component};
 
+/// How long before it is issued a certificate of windlass begins to be valid, in seconds.
+///
+/// A node whose clock is behind the operator's refuses a certificate "of the future". Kubernetes' own signer
+/// backdates by as much (`pkg/controller/certificates/signer`, `backdate` of five minutes).
+pub const BACKDATED_SECONDS: u64 = 300;
+
 /// A certificate with its key, as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertWish {

@@ -59,6 +59,9 @@ impl Intent {
 }
 
 /// Certificates to reissue though they are good: the selected ones that were issued before a moment.
+///
+/// The moment is the start of the command, so each certificate is reissued once, in whichever round, and whether it was
+/// is seen in the ledger: nothing has to be remembered from round to round.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
 pub struct Reissue {
     /// Which certificates.
@@ -70,11 +73,11 @@ pub struct Reissue {
 impl Reissue {
     /// Whether a certificate is to be reissued, as the ledger has it. One that is not there yet is issued anyway.
     pub fn selects(&self, wish: &CertWish, face: Option<&CertFace>) -> bool {
-        self.which.selects(wish) && face.is_some_and(|face| face.not_before < self.issued_before)
+        self.which.selects(wish) && face.is_some_and(|face| face.issued_at() < self.issued_before)
     }
 }
 
-/// Which certificates are to be made anew; never authorities and never the service-account key.
+/// Which certificates are to be reissued; never CAs and never the service-account key.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CertSelector {
@@ -106,4 +109,65 @@ pub enum Snapshots {
     Keep,
     /// They are deleted with everything else.
     Delete,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certificate::{BACKDATED_SECONDS, CertKind};
+    use crate::digest::Digest;
+
+    fn wish(kind: CertKind, service: Option<Component>) -> CertWish {
+        CertWish {
+            kind,
+            common_name: "x".to_owned(),
+            organizations: Vec::new(),
+            issuer: None,
+            usages: BTreeSet::new(),
+            sans: BTreeSet::new(),
+            valid_days: 1,
+            service,
+        }
+    }
+
+    fn face(wish: &CertWish, issued_at: Option<u64>, not_before: u64) -> CertFace {
+        CertFace {
+            wish: wish.clone(),
+            issued_at: issued_at.map(Timestamp),
+            not_before: Timestamp(not_before),
+            not_after: Timestamp(u64::MAX),
+            issuer: None,
+            certificate: Digest::of("certificate"),
+            key: Digest::of("key"),
+            encryption: None,
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_reissued_once() {
+        let leaf = wish(CertKind::Leaf, Some(Component::Kubelet));
+        let reissue = Reissue { which: CertSelector::All, issued_before: Timestamp(1_000) };
+        let selects =
+            |issued_at, not_before| reissue.selects(&leaf, Some(&face(&leaf, issued_at, not_before)));
+        assert!(selects(Some(999), 699));
+        assert!(!selects(Some(1_000), 700), "this command has issued it");
+        // As earlier versions have it.
+        assert!(selects(None, 999 - BACKDATED_SECONDS));
+        assert!(!selects(None, 1_000 - BACKDATED_SECONDS));
+        assert!(!reissue.selects(&leaf, None), "one that is missing is issued anyway");
+    }
+
+    #[test]
+    fn only_what_is_selected_is_reissued() {
+        let kubelet = wish(CertKind::Leaf, Some(Component::Kubelet));
+        let ca = wish(CertKind::Authority, None);
+        let selects = |which: CertSelector, wish: &CertWish| {
+            let reissue = Reissue { which, issued_before: Timestamp(1_000) };
+            reissue.selects(wish, Some(&face(wish, Some(1), 1)))
+        };
+        assert!(selects(CertSelector::Services([Component::Kubelet].into()), &kubelet));
+        assert!(!selects(CertSelector::Services([Component::KubeProxy].into()), &kubelet));
+        assert!(!selects(CertSelector::All, &ca));
+        assert!(!selects(CertSelector::None, &kubelet));
+    }
 }

@@ -11,7 +11,7 @@ use crate::container::{ContainerSpec, Loaded};
 use crate::digest::Digest;
 use crate::host_report::HostReport;
 use crate::ledger::LedgerFace;
-use crate::names::{ContainerName, FilePath, ImageRef, Lineage, NodeName};
+use crate::names::{ContainerName, FilePath, ImageRef, Lineage, NodeName, Prefix};
 use crate::time::Timestamp;
 
 /// Everything that was seen in one look. A node out of sight is an entry, never an error.
@@ -56,6 +56,9 @@ impl NodeSeen {
 pub struct NodeFacts {
     /// What the blueprint must know of the machine.
     pub host: HostFacts,
+    /// What is put before host directories there, where that is another prefix than ordinary machines have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<Prefix>,
     /// What a preflight judges of it; none where it was not told.
     pub report: Option<HostReport>,
     /// The images that its Docker holds.
@@ -66,9 +69,9 @@ pub struct NodeFacts {
     pub files: BTreeMap<FilePath, FileSeen>,
     /// Those directories of the footprint that exist and are not empty, `etcd_data` among them.
     pub directories: BTreeSet<FilePath>,
-    /// Whether etcd's data directory holds the data of a member.
+    /// Whether the node's own data directory of etcd holds the data of a member.
     pub etcd_data: EtcdData,
-    /// The copy of the ledger that it holds.
+    /// The copy of the ledger that it holds, in the node's own place for it.
     pub ledger: Option<LedgerCopy>,
 }
 

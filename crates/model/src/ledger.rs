@@ -7,9 +7,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::blueprint::{Foundation, NodeTarget};
-use crate::certificate::{CertKind, CertPart, CertWish};
+use crate::certificate::{BACKDATED_SECONDS, CertKind, CertPart, CertWish};
 use crate::digest::Digest;
-use crate::names::{CertName, Lineage, NodeName, Role, Roles, SecretName};
+use crate::names::{CertName, Lineage, NodeName, Prefix, Role, Roles, SecretName};
 use crate::secret::{Secret, exposed};
 use crate::time::Timestamp;
 
@@ -102,6 +102,9 @@ pub struct StoredCert {
     /// The private key in PEM.
     #[serde(serialize_with = "exposed")]
     pub key: Secret<String>,
+    /// When it was issued; ledgers of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_at: Option<Timestamp>,
     /// When it begins to be valid.
     pub not_before: Timestamp,
     /// When it ends to be valid.
@@ -124,6 +127,7 @@ impl StoredCert {
     pub fn face(&self) -> CertFace {
         CertFace {
             wish: self.wish.clone(),
+            issued_at: self.issued_at,
             not_before: self.not_before,
             not_after: self.not_after,
             issuer: self.issuer,
@@ -165,6 +169,10 @@ pub struct LastNode {
     pub target: NodeTarget,
     /// What it did.
     pub roles: Roles,
+    /// What was put before host directories there, where that was another prefix than ordinary machines have.
+    /// Ledgers of earlier versions do not say: there the machine's system decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<Prefix>,
 }
 
 /// What may be known of the ledger by everybody: names, dates and digests, and no key.
@@ -208,6 +216,9 @@ impl LedgerFace {
 pub struct CertFace {
     /// The wish that it was made for.
     pub wish: CertWish,
+    /// When it was issued; ledgers of earlier versions do not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issued_at: Option<Timestamp>,
     /// When it begins to be valid.
     pub not_before: Timestamp,
     /// When it ends to be valid.
@@ -221,4 +232,11 @@ pub struct CertFace {
     /// The digest of the configuration that encrypts by its key; of bare key pairs alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Digest>,
+}
+
+impl CertFace {
+    /// When it was issued. Where the ledger does not say, windlass of then had it begin [`BACKDATED_SECONDS`] before.
+    pub fn issued_at(&self) -> Timestamp {
+        self.issued_at.unwrap_or_else(|| self.not_before.plus_seconds(BACKDATED_SECONDS))
+    }
 }

@@ -14,6 +14,7 @@ mod certificate;
 mod container;
 mod digest;
 mod finding;
+mod footprint;
 mod host_report;
 mod intent;
 mod inventory;
@@ -27,16 +28,17 @@ mod version;
 
 pub use action::{Action, Gate, Guard, LedgerChange, ObjectChange, RestartWhen, Sign};
 pub use blueprint::{
-    Blueprint, BlueprintOrigins, ContainerWish, Content, DrainOptions, EtcdWish, FileWish, Footprint,
-    Foundation, Holds, KernelWish, Limit, Mode, NodeTarget, NodeWish, Owner, Rollout, Taint,
+    Blueprint, BlueprintOrigins, ContainerWish, Content, DrainOptions, EtcdWish, FileWish, Foundation,
+    KernelWish, Limit, Mode, NodeTarget, NodeWish, Owner, Rollout, Taint,
 };
-pub use certificate::{CertKind, CertPart, CertWish, San, Usage};
+pub use certificate::{BACKDATED_SECONDS, CertKind, CertPart, CertWish, San, Usage};
 pub use container::{Change, ContainerSpec, Difference, Loaded, OnChange, Origins, PidMode, Privilege};
 pub use digest::{Digest, NotADigest};
 pub use finding::{
     Cause, ClockOf, Fact, Finding, KeptByKubernetes, MachineFault, Note, Planning, Refusal, Subject, Waiting,
     WaitsFor, Weight,
 };
+pub use footprint::{Elsewhere, Footprint, Footprints, Holds};
 pub use host_report::{HostReport, Meeting, Swap, ports_between};
 pub use intent::{CertSelector, Intent, Reissue, Snapshots};
 pub use inventory::{
@@ -46,8 +48,8 @@ pub use inventory::{
 };
 pub use ledger::{Birth, CertFace, LastNode, Ledger, LedgerFace, StoredCert};
 pub use names::{
-    CertName, Component, ContainerName, FilePath, ImageRef, Lineage, NodeName, Role, Roles, SecretName,
-    SpecPath,
+    CertName, Component, ContainerName, FilePath, ImageRef, Lineage, NodeName, Prefix, Role, Roles,
+    SecretName, SpecPath,
 };
 pub use plan::{Because, Edge, FileDifference, Plan, Reason, Step, StepId};
 pub use report::{Failure, Outcome, Report};

@@ -74,6 +74,10 @@ name! {
     FilePath
 }
 name! {
+    /// What is put before the paths of host directories, such as `/opt/rke`.
+    Prefix
+}
+name! {
     /// A certificate's name in the ledger: `kube-ca`, or `kube-node@node-1` for one node's own.
     CertName
 }
@@ -88,6 +92,12 @@ name! {
 name! {
     /// The identity of a cluster's keys: two ledgers with different lineages are two clusters.
     Lineage
+}
+
+impl Default for FilePath {
+    fn default() -> Self {
+        Self::from("")
+    }
 }
 
 impl CertName {

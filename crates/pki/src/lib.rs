@@ -12,4 +12,4 @@ mod mint;
 
 pub use error::PkiError;
 pub use facts::{CertificateFacts, fits, is_signed_by};
-pub use mint::{BACKDATED_SECONDS, X509Minter};
+pub use mint::X509Minter;

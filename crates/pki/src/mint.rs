@@ -8,17 +8,12 @@ use ring::rand::{SecureRandom, SystemRandom};
 use time::OffsetDateTime;
 use windlass_engine::{Minter, PortError, PortResult};
 use windlass_model::{
-    CertKind, CertName, CertWish, Digest, Lineage, San, Secret, StoredCert, Timestamp, Usage,
+    BACKDATED_SECONDS, CertKind, CertName, CertWish, Digest, Lineage, San, Secret, StoredCert, Timestamp,
+    Usage,
 };
 
 use crate::error::PkiError;
 use crate::facts::{CertificateFacts, fits};
-
-/// How long before its making a certificate begins to be valid.
-///
-/// A node whose clock is behind the operator's refuses a certificate "of the future". Kubernetes' own signer
-/// backdates by as much (`pkg/controller/certificates/signer`, `backdate` of five minutes).
-pub const BACKDATED_SECONDS: u64 = 300;
 
 /// Makes ECDSA P-256 keys and X.509 certificates.
 ///
@@ -75,6 +70,7 @@ fn mint(wish: &CertWish, issuer: Option<&StoredCert>, now: Timestamp) -> Result<
         wish: wish.clone(),
         certificate,
         key: Secret::new(key.serialize_pem()),
+        issued_at: Some(now),
         not_before,
         not_after,
         issuer: signer.map(|signer| signer.certificate),

@@ -10,9 +10,10 @@ use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use windlass_blueprint::{Catalog, resolve};
 use windlass_engine::{Minter as _, PortError};
 use windlass_model::{
-    CertKind, CertName, CertPart, CertWish, Digest, San, Secret, StoredCert, Timestamp, Usage,
+    BACKDATED_SECONDS, CertKind, CertName, CertPart, CertWish, Digest, San, Secret, StoredCert, Timestamp,
+    Usage,
 };
-use windlass_pki::{BACKDATED_SECONDS, CertificateFacts, X509Minter, fits, is_signed_by};
+use windlass_pki::{CertificateFacts, X509Minter, fits, is_signed_by};
 
 /// 2026-03-01T12:00:00Z
 const NOW: Timestamp = Timestamp(1_772_366_400);

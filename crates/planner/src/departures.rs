@@ -64,7 +64,7 @@ pub(crate) fn plan<'a>(
     let cleared = clear_member(ctx, before.left, name, &Reason::NodeLeft, build);
     // Its member is out before the node is forgotten.
     done.extend(cleared.map(|cleared| cleared.last).or(before.left.get(name).copied()));
-    let footprint = &ctx.desired.footprint;
+    let footprint = ctx.desired.footprints.under(facts.prefix.as_ref());
     if kubelet != emptied || has_pod_state(footprint, facts) {
         done.push(remove_pods(name, Reason::NodeLeft, kubelet.into_iter().chain(proxy), build));
     }

@@ -60,7 +60,7 @@ fn note_what_is_kept(ctx: &Context<'_>, kept: &[Holds], build: &mut PlanBuilder<
         let is_there = ctx.all_facts().any(|(_, facts)| facts.directories.contains(path));
         (*holds == Holds::Snapshots && kept.contains(holds) && is_there).then(|| path.clone())
     };
-    if let Some(path) = ctx.desired.footprint.directories.iter().find_map(holds_snapshots) {
+    if let Some(path) = ctx.desired.footprints.ordinary.directories.iter().find_map(holds_snapshots) {
         build.note(Subject::Snapshots, Note::SnapshotsKept { path }, None);
     }
     if let EtcdWish::External { urls, prefix } = &ctx.desired.etcd {
@@ -102,7 +102,7 @@ fn clear_node(
         }
         removed.push(step);
     }
-    let footprint = &ctx.desired.footprint;
+    let footprint = ctx.desired.footprints.under(facts.prefix.as_ref());
     if kubelet.is_some() || has_pod_state(footprint, facts) {
         removed.push(remove_pods(name, Reason::Dismantled, kubelet.into_iter().chain(proxy), build));
     }

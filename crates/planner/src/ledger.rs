@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{
     Action, Because, Birth, CertKind, CertName, CertWish, Component, FileDifference, FilePath, FileWish,
-    Intent, KeptByKubernetes, LastNode, LedgerChange, NodeFacts, NodeName, Note, Reason, Role, SpecPath,
-    StepId, Subject, Waiting,
+    Intent, KeptByKubernetes, LastNode, LedgerChange, NodeFacts, NodeName, NodeWish, Note, Reason, Role,
+    SpecPath, StepId, Subject, Waiting,
 };
 
 use crate::builder::{PlanBuilder, StepHandle};
@@ -131,7 +131,7 @@ fn change_before_all(ctx: &Context<'_>) -> LedgerChange {
     let ledger = &ctx.seen.ledger;
     let mut change = LedgerChange::default();
     for node in ctx.reachable() {
-        let mut now = LastNode { target: node.desired.target.clone(), roles: node.desired.roles.clone() };
+        let mut now = node.desired.last();
         if still_serves_the_api(ctx, node.name, node.facts) {
             now.roles.insert(Role::ControlPlane);
         }
@@ -165,11 +165,10 @@ fn still_serves_the_api(ctx: &Context<'_>, name: &NodeName, facts: &NodeFacts) -
 
 /// Plans the copies of the ledger on control-plane nodes, after the commit if there is one.
 fn copy(ctx: &Context<'_>, commit: Option<StepHandle>, build: &mut PlanBuilder<'_>) -> Vec<StepHandle> {
-    let path = &ctx.desired.footprint.ledger;
     let digest = ctx.seen.ledger.digest;
     let mut copies = Vec::new();
     for node in ctx.reachable().filter(|node| node.desired.has(Role::ControlPlane)) {
-        let Some(file) = node.desired.files.get(path) else { continue };
+        let Some((path, file)) = place_of_copy(ctx, node.desired) else { continue };
         let how = match node.facts.files.get(path) {
             None => FileDifference::Missing,
             Some(_) if commit.is_some() => FileDifference::Renewed,
@@ -183,6 +182,12 @@ fn copy(ctx: &Context<'_>, commit: Option<StepHandle>, build: &mut PlanBuilder<'
         copies.push(copy);
     }
     copies
+}
+
+/// Where a control-plane node keeps its copy of the ledger.
+fn place_of_copy<'a>(ctx: &Context<'a>, node: &'a NodeWish) -> Option<(&'a FilePath, &'a FileWish)> {
+    let path = &ctx.desired.footprints.under(node.prefix.as_ref()).ledger;
+    Some((path, node.files.get(path)?))
 }
 
 fn write_copy(
@@ -255,9 +260,8 @@ pub(crate) fn conclude(
     }
     keep_roots(ctx, last.or(keys.commit), roots_change, api_servers_up, build);
     let Some(last) = last else { return };
-    let path = &ctx.desired.footprint.ledger;
     for node in ctx.reachable().filter(|node| node.desired.has(Role::ControlPlane)) {
-        let Some(file) = node.desired.files.get(path) else { continue };
+        let Some((path, file)) = place_of_copy(ctx, node.desired) else { continue };
         let copy = write_copy(node.name, "conclude", (path, file), FileDifference::Renewed, build);
         build.after(copy, last, Because::DurableFirst);
         build.after_all(copy, keys.copies.iter().copied(), Because::Needs);

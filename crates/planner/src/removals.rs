@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use windlass_model::{
-    Because, Component, EtcdSeen, FilePath, Guard, Intent, LastNode, NodeName, NodeWish, Note, Readiness,
-    Reason, Role, Subject, Waiting, WaitsFor,
+    Because, Component, EtcdSeen, FilePath, Guard, Intent, NodeName, NodeWish, Note, Readiness, Reason, Role,
+    Subject, Waiting, WaitsFor,
 };
 
 use crate::builder::{Follows, Lanes, PlanBuilder, StepHandle};
@@ -184,9 +184,7 @@ impl<'a> OfNode<'_, '_, 'a> {
             last = Some(step);
         }
         if let Some(&gone) = self.removed.get(&(name, Component::KubeApiserver)) {
-            let desired = self.node.desired;
-            let now = LastNode { target: desired.target.clone(), roles: desired.roles.clone() };
-            conclusion.change.nodes.insert(name.clone(), now);
+            conclusion.change.nodes.insert(name.clone(), self.node.desired.last());
             conclusion.after.push(gone);
         }
         last = self.bring_up_proxy(last, build).or(last);
@@ -234,7 +232,7 @@ impl<'a> OfNode<'_, '_, 'a> {
     fn unwanted_files(&self, build: &mut PlanBuilder<'a>) {
         let Before { given: Given { site, etcd, control_plane, .. }, nodes, .. } = self.before;
         let Sighted { name, desired, facts, .. } = self.node;
-        let footprint = &site.ctx.desired.footprint;
+        let footprint = site.ctx.desired.footprints.under(facts.prefix.as_ref());
         let ours = |path: &FilePath| footprint.files.contains(path) || *path == footprint.ledger;
         let unwanted: BTreeSet<FilePath> = facts
             .files

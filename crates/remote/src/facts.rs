@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use windlass_engine::LookScope;
-use windlass_model::{Digest, EtcdData, FilePath, FileSeen, Mode, Owner};
+use windlass_model::{Digest, FilePath, FileSeen, Mode, Owner};
 
 use crate::link::quoted;
 
@@ -23,15 +23,18 @@ impl Unprivileged {
         self.hidden.is_empty()
     }
 
-    /// Whether etcd's data directory may hold data: what cannot be told is taken for data.
-    pub(crate) fn etcd_data(&self, scope: &LookScope) -> EtcdData {
-        let wal = wal(&scope.etcd_data);
-        let may_be = [&self.directories, &self.hidden].into_iter().any(|paths| paths.contains(&wal));
-        if may_be { EtcdData::Present } else { EtcdData::Absent }
+    /// The data directories of etcd that may hold data: what cannot be told is taken for data.
+    pub(crate) fn etcd_data(&self, scope: &LookScope) -> BTreeSet<FilePath> {
+        let may_hold = |data: &&FilePath| {
+            let wal = wal(data);
+            [&self.directories, &self.hidden].into_iter().any(|paths| paths.contains(&wal))
+        };
+        scope.footprints.all().map(|footprint| &footprint.etcd_data).filter(may_hold).cloned().collect()
     }
 }
 
-fn wal(etcd_data: &FilePath) -> FilePath {
+/// The directory in which a member of etcd has its write-ahead log.
+pub(crate) fn wal(etcd_data: &FilePath) -> FilePath {
     FilePath::from(format!("{etcd_data}/member/wal"))
 }
 
@@ -53,11 +56,10 @@ if [ -r "$1" ]; then [ -z "$(ls -A "$1")" ] || echo "d $1"; else echo "h $1"; fi
         }
     };
     scope.files.iter().for_each(|path| call("file", path));
-    if !scope.files.contains(&scope.ledger) {
-        call("file", &scope.ledger);
-    }
+    let ledgers = scope.footprints.all().map(|footprint| &footprint.ledger);
+    ledgers.filter(|path| !scope.files.contains(*path)).for_each(|path| call("file", path));
     scope.directories.iter().for_each(|path| call("dir", path));
-    call("dir", &wal(&scope.etcd_data));
+    scope.footprints.all().for_each(|footprint| call("dir", &wal(&footprint.etcd_data)));
     script
 }
 
@@ -98,6 +100,8 @@ mod tests {
     use std::process::Command;
     use std::sync::Arc;
 
+    use windlass_model::{Footprint, Footprints};
+
     use super::*;
 
     #[test]
@@ -112,8 +116,7 @@ mod tests {
         let scope = LookScope {
             files: Arc::new(BTreeSet::from([path("a 'b"), path("absent/x")])),
             directories: Arc::new(BTreeSet::from([path("etcd"), path("empty"), path("none")])),
-            etcd_data: path("etcd"),
-            ledger: path("ledger"),
+            footprints: ordinary(path("etcd"), path("ledger")),
             ..LookScope::default()
         };
         let output = Command::new("sh").arg("-c").arg(script(&scope)).output().unwrap();
@@ -122,16 +125,22 @@ mod tests {
             seen.files.iter().map(|(path, file)| (path.clone(), file.digest, file.mode)).collect();
         assert_eq!(files, [(path("a 'b"), Digest::of("x"), Mode(0o640))]);
         assert_eq!(seen.directories, BTreeSet::from([path("etcd"), path("etcd/member/wal")]));
-        assert_eq!(seen.etcd_data(&scope), EtcdData::Present);
+        assert_eq!(seen.etcd_data(&scope), [path("etcd")].into());
         assert!(seen.is_whole());
     }
 
     #[test]
     fn what_is_hidden_is_taken_for_data() {
-        let scope = LookScope { etcd_data: "/var/lib/etcd".into(), ..LookScope::default() };
+        let data = FilePath::from("/var/lib/etcd");
+        let scope = LookScope { footprints: ordinary(data.clone(), "".into()), ..LookScope::default() };
         let seen = told("h /var/lib/etcd/member/wal\n");
-        assert_eq!(seen.etcd_data(&scope), EtcdData::Present);
+        assert_eq!(seen.etcd_data(&scope), [data].into());
         assert!(!seen.is_whole());
-        assert_eq!(told("").etcd_data(&scope), EtcdData::Absent);
+        assert_eq!(told("").etcd_data(&scope), BTreeSet::new());
+    }
+
+    fn ordinary(etcd_data: FilePath, ledger: FilePath) -> Arc<Footprints> {
+        let ordinary = Footprint { etcd_data, ledger, ..Footprint::default() };
+        Arc::new(Footprints { ordinary, ..Footprints::default() })
     }
 }

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use windlass_engine::{LookScope, PortError, PortResult};
 use windlass_model::{
     ContainerName, ContainerSeen, ContainerState, EtcdData, FilePath, FileSeen, Health, HostFacts,
-    LedgerCopy, NodeFacts, OnChange,
+    LedgerCopy, Lineage, NodeFacts, OnChange,
 };
 use windlass_sidecar::protocol::{Answer, Request, Seen, SeenFile};
 
@@ -57,18 +57,30 @@ impl RemoteFleet {
             remove_left_overs_of(link, &lines).await;
         }
         let containers = self.understand(link, lines, &files.seen, now).await?;
-        let Files { seen: files, directories, etcd_data, ledger } = files;
         let defaults = HostFacts::default();
+        let operating_system = info.operating_system.unwrap_or(defaults.operating_system);
+        let prefix = scope.prefix_on(&operating_system).cloned();
+        let Files { seen: files, directories, etcd_data, ledgers, hidden } = files;
+        let own = scope.footprints.under(prefix.as_ref());
+        if hidden.contains(&own.ledger) {
+            let what = format!(
+                "{} holds a ledger that only root may read, and no image to read it with; `windlass up` brings one",
+                link.node
+            );
+            return Err(lasting(what));
+        }
+        let (etcd_data, ledger) = (etcd_data.contains(&own.etcd_data), ledgers.get(&own.ledger).cloned());
         Ok(NodeFacts {
             host: HostFacts {
                 docker_root: info.docker_root_dir.map_or(defaults.docker_root, Into::into),
                 cgroup_driver: info
                     .cgroup_driver
                     .map_or(defaults.cgroup_driver, |driver| driver.to_string().into()),
-                operating_system: info.operating_system.unwrap_or(defaults.operating_system),
+                operating_system,
                 architecture: info.architecture.unwrap_or(defaults.architecture),
                 resolv_conf: told.resolv_conf(),
             },
+            prefix,
             report,
             images: images
                 .iter()
@@ -79,8 +91,8 @@ impl RemoteFleet {
             containers,
             files,
             directories,
-            etcd_data,
-            ledger,
+            etcd_data: if etcd_data { EtcdData::Present } else { EtcdData::Absent },
+            ledger: ledger.map(|(lineage, serial)| LedgerCopy { lineage, serial }),
         })
     }
 
@@ -156,8 +168,8 @@ impl RemoteFleet {
         let request = || Request::Look {
             files: (*scope.files).clone(),
             directories: (*scope.directories).clone(),
-            etcd_data: scope.etcd_data.clone(),
-            ledger: scope.ledger.clone(),
+            etcd_data: data_directories(scope),
+            ledgers: ledgers(scope),
         };
         if let Asking::Answered(Answer::Seen(seen)) =
             aide::ask(link, &self.settings.node_image, request()).await?
@@ -174,23 +186,33 @@ impl RemoteFleet {
                 other => Err(strange(link, &other)),
             };
         }
-        if unprivileged.hidden.contains(&scope.ledger) {
-            let what = format!(
-                "{} holds a ledger that only root may read, and no image to read it with; `windlass up` brings one",
-                link.node
-            );
-            return Err(lasting(what));
-        }
         Ok(Files::partly(unprivileged, scope))
     }
+}
+
+/// Where etcd's data may be: which place is meant, the machine's system decides.
+pub(crate) fn data_directories(scope: &LookScope) -> BTreeSet<FilePath> {
+    absolute(scope.footprints.all().map(|footprint| &footprint.etcd_data))
+}
+
+/// Where a copy of the ledger may be.
+pub(crate) fn ledgers(scope: &LookScope) -> BTreeSet<FilePath> {
+    absolute(scope.footprints.all().map(|footprint| &footprint.ledger))
+}
+
+/// A scope without footprints names no places.
+fn absolute<'a>(paths: impl Iterator<Item = &'a FilePath>) -> BTreeSet<FilePath> {
+    paths.filter(|path| path.as_str().starts_with('/')).cloned().collect()
 }
 
 /// What is known of a node's files.
 struct Files {
     seen: BTreeMap<FilePath, FileSeen>,
     directories: BTreeSet<FilePath>,
-    etcd_data: EtcdData,
-    ledger: Option<LedgerCopy>,
+    etcd_data: BTreeSet<FilePath>,
+    ledgers: BTreeMap<FilePath, (Lineage, u64)>,
+    /// Of these nothing can be told.
+    hidden: BTreeSet<FilePath>,
 }
 
 impl Files {
@@ -198,27 +220,29 @@ impl Files {
     fn partly(seen: Unprivileged, scope: &LookScope) -> Self {
         let etcd_data = seen.etcd_data(scope);
         let Unprivileged { files, directories, hidden } = seen;
-        let directories = directories.into_iter().chain(hidden);
+        let directories = directories.into_iter().chain(hidden.iter().cloned());
         let files: BTreeMap<_, _> =
             files.into_iter().filter(|(path, _)| scope.files.contains(path)).collect();
         Self {
             directories: directories.filter(|path| scope.directories.contains(path)).collect(),
             seen: files,
             etcd_data,
-            ledger: None,
+            ledgers: BTreeMap::new(),
+            hidden,
         }
     }
 }
 
 impl From<Seen> for Files {
     fn from(seen: Seen) -> Self {
-        let Seen { files, directories, etcd_data, ledger } = seen;
+        let Seen { files, directories, etcd_data, ledgers } = seen;
         let file = |(path, SeenFile { digest, mode, owner })| (path, FileSeen { digest, mode, owner });
         Self {
             seen: files.into_iter().map(file).collect(),
             directories,
-            etcd_data: if etcd_data { EtcdData::Present } else { EtcdData::Absent },
-            ledger: ledger.map(|(lineage, serial)| LedgerCopy { lineage, serial }),
+            etcd_data,
+            ledgers,
+            hidden: BTreeSet::new(),
         }
     }
 }

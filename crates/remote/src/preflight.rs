@@ -101,24 +101,22 @@ pub(crate) async fn ask(link: &Link, scope: &LookScope) -> PortResult<Told> {
 
 fn script(node: &NodeName, scope: &LookScope) -> String {
     let mut script = format!("{CLOCK}set --");
-    let etcd_data = scope.etcd_data.as_str();
-    let parents =
-        std::iter::successors(Some(etcd_data), |path| path.rsplit_once('/').map(|(parent, _)| parent));
-    let of_etcd = parents.filter(|path| path.starts_with('/'));
-    for directory in BTreeSet::from(DIRECTORIES).into_iter().chain(of_etcd) {
+    let parents = |path| std::iter::successors(Some(path), |path: &&str| Some(path.rsplit_once('/')?.0));
+    let of_etcd = scope.footprints.all().flat_map(|footprint| parents(footprint.etcd_data.as_str()));
+    let directories: BTreeSet<&str> =
+        of_etcd.filter(|path| path.starts_with('/')).chain(DIRECTORIES).collect();
+    for directory in directories {
         script.push(' ');
         script.push_str(&quoted(directory));
     }
     script.push_str(SCRIPT);
     let meetings = scope.meetings_of(node);
-    let ours = scope.ledger.as_str().rsplitn(3, '/').last().unwrap_or_default();
-    if !meetings.is_empty() && !ours.is_empty() {
+    let ledgers = scope.footprints.all().map(|footprint| footprint.ledger.as_str());
+    let ours = ledgers.filter_map(|ledger| ledger.rsplitn(3, '/').last().filter(|ours| !ours.is_empty()));
+    let absent: String = ours.map(|ours| format!("[ ! -e {} ] && ", quoted(ours))).collect();
+    if !meetings.is_empty() && !absent.is_empty() {
         // A node of a cluster has shown that it reaches the others.
-        let _ = writeln!(
-            script,
-            "{MEET}if [ ! -e {} ] && command -v bash timeout > /dev/null; then",
-            quoted(ours)
-        );
+        let _ = writeln!(script, "{MEET}if {absent}command -v bash timeout > /dev/null; then");
         for Meeting { address, port } in meetings {
             let _ = writeln!(script, "meet {} {port} &", quoted(address.trim_matches(['[', ']'])));
         }
@@ -245,6 +243,9 @@ fn address(text: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use std::process::Command;
+    use std::sync::Arc;
+
+    use windlass_model::{Footprint, Footprints};
 
     use super::*;
 
@@ -330,9 +331,11 @@ clock 1700000062.123456789
 
     #[test]
     fn the_script_runs_wherever_there_is_a_shell() {
+        let ordinary = Footprint { etcd_data: "/nowhere/x".into(), ..Footprint::default() };
+        let footprints = Footprints { ordinary, ..Footprints::default() };
         let script = script(
             &NodeName::from("n"),
-            &LookScope { etcd_data: "/nowhere/x".into(), ..LookScope::default() },
+            &LookScope { footprints: Arc::new(footprints), ..LookScope::default() },
         );
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         for missing in ["", "ss() { false; }"] {

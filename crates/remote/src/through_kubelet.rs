@@ -19,6 +19,7 @@ use windlass_model::{
 use windlass_sidecar::protocol::{Seen, SeenFile};
 
 use crate::docker::ASK_WITHIN;
+use crate::facts::wal;
 use crate::link::{Link, quoted};
 use crate::seen::Listed;
 
@@ -37,13 +38,15 @@ ledger() { [ -f "$1" ] || return 0
 $(tail -c 6 "$1")" = '{ "format": 1, "ledger": {
   }
 }' ] || exit 1
-printf 'l %s %s\n' "$l" "$s"; }
+printf 'l %s %s %s\n' "$l" "$s" "$1"; }
 set --
 "#;
 /// Behind the list of files: those that are there, all at once.
 const FILES: &str = r#"do [ ! -f "$f" ] || set -- "$@" "$f"; done
 [ $# = 0 ] || { stat -L -c 'm %a %u %g %n' -- "$@" && sha256sum -- "$@"; } || exit 1
 "#;
+/// Behind a data directory of etcd.
+const LOG: &str = "/member/wal";
 /// The last line, without which nothing is believed.
 const END: &str = "end\n";
 
@@ -99,15 +102,14 @@ fn script(scope: &LookScope) -> String {
         script.push('\n');
         script.push_str(FILES);
     }
-    let wal = FilePath::from(format!("{}/member/wal", scope.etcd_data));
     for path in scope.directories.iter().filter(is_whole) {
         let _ = writeln!(script, "dir d {}", quoted(path.as_str()));
     }
-    if is_whole(&&scope.etcd_data) {
-        let _ = writeln!(script, "dir w {}", quoted(wal.as_str()));
+    for data in scope.footprints.all().map(|footprint| &footprint.etcd_data).filter(is_whole) {
+        let _ = writeln!(script, "dir w {}", quoted(wal(data).as_str()));
     }
-    if is_whole(&&scope.ledger) {
-        let _ = writeln!(script, "ledger {}", quoted(scope.ledger.as_str()));
+    for ledger in scope.footprints.all().map(|footprint| &footprint.ledger).filter(is_whole) {
+        let _ = writeln!(script, "ledger {}", quoted(ledger.as_str()));
     }
     let _ = writeln!(script, "echo {}", END.trim_end());
     script
@@ -128,8 +130,11 @@ fn told(text: &str) -> Option<Seen> {
                 metadata.insert(words.next()?, (mode, owner));
             }
             "d" => drop(seen.directories.insert(rest.into())),
-            "w" => seen.etcd_data = true,
-            "l" => seen.ledger = Some(ledger(rest)?),
+            "w" => drop(seen.etcd_data.insert(rest.strip_suffix(LOG)?.into())),
+            "l" => {
+                let (path, copy) = ledger(rest)?;
+                seen.ledgers.insert(path, copy);
+            }
             // `DIGEST  PATH`, with a second blank where the text of a file is meant, an asterisk where its bytes are.
             digits => {
                 let path = rest.get(1..)?;
@@ -142,27 +147,30 @@ fn told(text: &str) -> Option<Seen> {
     metadata.is_empty().then_some(seen)
 }
 
-/// `"lineage": "…", "serial": 7,`
-fn ledger(lines: &str) -> Option<(Lineage, u64)> {
-    let (lineage, serial) = lines.strip_prefix("\"lineage\": \"")?.split_once("\", \"serial\": ")?;
+/// `"lineage": "…", "serial": 7, /etc/kubernetes/…`
+fn ledger(lines: &str) -> Option<(FilePath, (Lineage, u64))> {
+    let (lineage, rest) = lines.strip_prefix("\"lineage\": \"")?.split_once("\", \"serial\": ")?;
     let is_plain = !lineage.contains(['"', '\\']);
-    let serial = serial.strip_suffix(',')?.parse().ok()?;
-    is_plain.then(|| (Lineage::from(lineage), serial))
+    let (serial, path) = rest.split_once(", ")?;
+    let copy = (Lineage::from(lineage), serial.parse().ok()?);
+    is_plain.then(|| (FilePath::from(path), copy))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::process::Command;
     use std::sync::Arc;
 
     use windlass_engine::encode;
-    use windlass_model::Ledger;
+    use windlass_model::{Elsewhere, Footprint, Footprints, Ledger};
     use windlass_sidecar::answer;
     use windlass_sidecar::protocol::{Answer, Asked, PROTOCOL, Request};
 
     use super::*;
+    use crate::look::{data_directories, ledgers};
 
     struct Host(tempfile::TempDir);
 
@@ -180,13 +188,27 @@ mod tests {
             fs::set_permissions(self.path(name).as_str(), fs::Permissions::from_mode(mode)).unwrap();
         }
 
+        /// An ordinary place and another.
+        fn footprints(&self) -> Arc<Footprints> {
+            let at = |etcd: &str, ledger: &str| Footprint {
+                etcd_data: self.path(etcd),
+                ledger: self.path(ledger),
+                ..Footprint::default()
+            };
+            let elsewhere = Elsewhere {
+                systems: BTreeSet::new(),
+                prefix: "/opt/rke".into(),
+                footprint: at("opt etcd", "opt ledger.json"),
+            };
+            Arc::new(Footprints { ordinary: at("etcd", "ledger.json"), elsewhere: vec![elsewhere] })
+        }
+
         fn scope(&self, files: &[&str], directories: &[&str]) -> LookScope {
             let all = |names: &[&str]| Arc::new(names.iter().map(|name| self.path(name)).collect());
             LookScope {
                 files: all(files),
                 directories: all(directories),
-                etcd_data: self.path("etcd"),
-                ledger: self.path("ledger.json"),
+                footprints: self.footprints(),
                 ..LookScope::default()
             }
         }
@@ -201,8 +223,8 @@ mod tests {
         let request = Request::Look {
             files: (*scope.files).clone(),
             directories: (*scope.directories).clone(),
-            etcd_data: scope.etcd_data.clone(),
-            ledger: scope.ledger.clone(),
+            etcd_data: data_directories(scope),
+            ledgers: ledgers(scope),
         };
         match answer(Asked { protocol: PROTOCOL, request }) {
             Answer::Seen(seen) => seen,
@@ -232,11 +254,19 @@ mod tests {
         host.file("ledger.json", encode(&ledger).expose(), 0o600);
         let seen = by_script(&scope);
         assert_eq!(seen, Some(by_program(&scope)));
-        assert_eq!(seen.unwrap().ledger, Some((Lineage::from("blue"), 7)));
+        let copies = [(host.path("ledger.json"), (Lineage::from("blue"), 7))];
+        assert_eq!(seen.unwrap().ledgers, copies.into());
+        host.file("opt ledger.json", encode(&ledger).expose(), 0o600);
+        assert_eq!(by_script(&scope), Some(by_program(&scope)));
+        assert_eq!(by_program(&scope).ledgers.len(), 2);
 
         host.file("etcd/member/wal/0", b"", 0o600);
         assert_eq!(by_script(&scope), Some(by_program(&scope)));
-        assert!(by_program(&scope).etcd_data);
+        assert_eq!(by_program(&scope).etcd_data, [host.path("etcd")].into());
+        fs::create_dir_all(host.path("opt etcd/member/wal").as_str()).unwrap();
+        host.file("opt etcd/member/wal/0", b"", 0o600);
+        assert_eq!(by_script(&scope), Some(by_program(&scope)));
+        assert_eq!(by_program(&scope).etcd_data.len(), 2);
     }
 
     #[test]

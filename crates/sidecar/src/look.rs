@@ -17,28 +17,30 @@ use crate::serve::{At, Fault};
 pub(crate) fn look(
     files: &BTreeSet<FilePath>,
     directories: &BTreeSet<FilePath>,
-    etcd_data: &FilePath,
-    ledger: &FilePath,
+    etcd_data: &BTreeSet<FilePath>,
+    ledgers: &BTreeSet<FilePath>,
 ) -> Result<Seen, Fault> {
     let mut seen = Seen::default();
-    for path in files {
-        if let Some((file, content)) = read(path)? {
-            if path == ledger {
-                seen.ledger = copy(&content);
-            }
+    for path in files.union(ledgers) {
+        let Some((file, content)) = read(path)? else { continue };
+        if ledgers.contains(path)
+            && let Some(copy) = copy(&content)
+        {
+            seen.ledgers.insert(path.clone(), copy);
+        }
+        if files.contains(path) {
             seen.files.insert(path.clone(), file);
         }
-    }
-    if !files.contains(ledger) && !ledger.as_str().is_empty() {
-        seen.ledger = read(ledger)?.and_then(|(_, content)| copy(&content));
     }
     for path in directories {
         if is_filled(Path::new(path.as_str())).at(path)? {
             seen.directories.insert(path.clone());
         }
     }
-    if !etcd_data.as_str().is_empty() {
-        seen.etcd_data = is_filled(&Path::new(etcd_data.as_str()).join("member/wal")).at(etcd_data)?;
+    for path in etcd_data {
+        if is_filled(&Path::new(path.as_str()).join("member/wal")).at(path)? {
+            seen.etcd_data.insert(path.clone());
+        }
     }
     Ok(seen)
 }

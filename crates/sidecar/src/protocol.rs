@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use windlass_model::{Digest, FilePath, Lineage, Mode, Owner};
 
 /// The version of these documents: two programs talk only if they agree on it.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// The longest document that is read, so that a stray stream does not fill the memory.
 const LONGEST: u32 = 256 << 20;
@@ -38,10 +38,10 @@ pub enum Request {
         files: BTreeSet<FilePath>,
         /// Directories of which is wanted whether they exist and are not empty.
         directories: BTreeSet<FilePath>,
-        /// The data directory of etcd.
-        etcd_data: FilePath,
-        /// The copy of the ledger.
-        ledger: FilePath,
+        /// Where etcd's data may be: a data directory for each prefix that a system may ask for.
+        etcd_data: BTreeSet<FilePath>,
+        /// Where a copy of the ledger may be.
+        ledgers: BTreeSet<FilePath>,
     },
     /// Writes files in order, each whole or not at all; one that is as wished already is left alone.
     Put {
@@ -155,10 +155,10 @@ pub struct Seen {
     pub files: BTreeMap<FilePath, SeenFile>,
     /// Those directories that exist and are not empty.
     pub directories: BTreeSet<FilePath>,
-    /// Whether etcd's data directory holds a write-ahead log.
-    pub etcd_data: bool,
-    /// Whose copy of the ledger it holds, and which serial.
-    pub ledger: Option<(Lineage, u64)>,
+    /// Those data directories of etcd that hold a write-ahead log.
+    pub etcd_data: BTreeSet<FilePath>,
+    /// The copies of a ledger that were found: whose each is, and which serial.
+    pub ledgers: BTreeMap<FilePath, (Lineage, u64)>,
 }
 
 /// A file as it was seen.

@@ -53,8 +53,8 @@ pub fn answer(asked: Asked) -> Answer {
         return Answer::Failed(format!("it speaks version {PROTOCOL}, and was asked in {}", asked.protocol));
     }
     let done = match asked.request {
-        Request::Look { files, directories, etcd_data, ledger } => {
-            look::look(&files, &directories, &etcd_data, &ledger).map(Answer::Seen)
+        Request::Look { files, directories, etcd_data, ledgers } => {
+            look::look(&files, &directories, &etcd_data, &ledgers).map(Answer::Seen)
         }
         Request::Read { path } => look::content(&path).map(Answer::Content),
         Request::Put { files } => put::put(&files).map(|()| Answer::Done),

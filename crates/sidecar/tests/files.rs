@@ -45,8 +45,8 @@ fn look(host: &Host, files: &[&str], directories: &[&str]) -> Seen {
     let request = Request::Look {
         files: all(files),
         directories: all(directories),
-        etcd_data: host.path("etcd"),
-        ledger: host.path("ledger.json"),
+        etcd_data: ["etcd", "opt/etcd"].map(|name| host.path(name)).into(),
+        ledgers: ["ledger.json", "opt/ledger.json"].map(|name| host.path(name)).into(),
     };
     match ask(request) {
         Answer::Seen(seen) => seen,
@@ -108,15 +108,15 @@ fn a_file_that_cannot_be_written_is_named() {
 #[test]
 fn data_of_etcd_and_whose_ledger_it_is_are_seen() {
     let host = Host::new();
-    assert!(!look(&host, &[], &[]).etcd_data);
+    assert!(look(&host, &[], &[]).etcd_data.is_empty());
     fs::create_dir_all(host.0.path().join("etcd/member/wal")).unwrap();
-    assert!(!look(&host, &[], &[]).etcd_data, "a member without a log has never lived");
+    assert!(look(&host, &[], &[]).etcd_data.is_empty(), "a member without a log has never lived");
     fs::write(host.0.path().join("etcd/member/wal/0.wal"), "").unwrap();
     let ledger = r#"{"format": 1, "ledger": {"lineage": "blue", "serial": 7, "certs": {}}}"#;
     fs::write(host.0.path().join("ledger.json"), ledger).unwrap();
     let seen = look(&host, &["ledger.json"], &["etcd"]);
-    assert!(seen.etcd_data);
-    assert_eq!(seen.ledger, Some(("blue".into(), 7)));
+    assert_eq!(seen.etcd_data, [host.path("etcd")].into());
+    assert_eq!(seen.ledgers, [(host.path("ledger.json"), ("blue".into(), 7))].into());
     assert_eq!(seen.directories.len(), 1);
 }
 

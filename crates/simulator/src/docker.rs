@@ -375,13 +375,14 @@ impl World {
     pub(crate) fn understand(&mut self, machine: usize) {
         let node = &mut self.nodes[machine];
         let addresses = [node.address.as_str(), node.internal_address.as_str()];
-        let node_machine = &node.machine;
-        let swap = |container: &Container| node_machine.keeps_from_starting(container.kind, &container.spec);
+        let (node_machine, host) = (&node.machine, &node.host);
+        let kept =
+            |container: &Container| node_machine.keeps_from_starting(container.kind, &container.spec, host);
         for container in node.containers.values_mut().filter(|container| container.program.is_none()) {
             let start =
                 start_of(container.kind, &container.spec, &container.birth, node.name.as_str(), addresses);
             let mut program = start.run(&container.loaded, &self.keys);
-            program.crash = program.crash.or_else(|| swap(container));
+            program.crash = program.crash.or_else(|| kept(container));
             container.program = Some(Arc::new(program));
         }
     }

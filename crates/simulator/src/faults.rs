@@ -568,12 +568,7 @@ impl World {
                 self.files_changed(node);
             }
             Mischief::MachineChanged { node, fact, value } => {
-                self.on(node, |node| {
-                    if let Some(machine) = node.machine.with(fact, value) {
-                        node.machine = machine;
-                        node.defend_ports();
-                    }
-                });
+                self.on(node, |node| node.set_fact(fact, value));
                 self.files_changed(node);
             }
             Mischief::EtcdDataLost { node } => self.lose_etcd_data(node),

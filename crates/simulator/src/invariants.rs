@@ -403,7 +403,7 @@ impl World {
                 if let Some(name) = self.keys.not_durable(&file.digest) {
                     return Some(format!("{name} goes to {path} and is not in the ledger yet"));
                 }
-                if self.run.ledger_path.as_ref() != Some(path) {
+                if !self.run.ledger_paths.contains(path) {
                     return None;
                 }
                 let copy = ledger_copy(file)?;

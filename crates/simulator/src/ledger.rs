@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use windlass_engine::{LedgerStore, PortResult};
-use windlass_model::Ledger;
+use windlass_model::{FilePath, Ledger};
 
 use crate::invariants::Deed;
 use crate::ports::SimFleet;
@@ -64,10 +64,14 @@ impl World {
     /// Whether a machine holds a copy of this very ledger, so that writing it to the operator's disk only brings
     /// it back.
     pub(crate) fn is_brought_back(&self, ledger: &Ledger) -> bool {
-        let Some(path) = &self.run.ledger_path else { return false };
-        self.nodes
+        let copies = |path: &FilePath| {
+            let files = self.nodes.iter().filter_map(|node| node.files.get(path));
+            files.filter_map(|file| crate::files::ledger_copy(file)).collect::<Vec<_>>()
+        };
+        self.run
+            .ledger_paths
             .iter()
-            .filter_map(|node| crate::files::ledger_copy(node.files.get(path)?))
+            .flat_map(copies)
             .any(|copy| copy.lineage == ledger.lineage && copy.serial >= ledger.serial)
     }
 }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use windlass_model::{Component, ContainerSpec, Digest, FilePath, HostReport, KernelWish, Swap};
+use windlass_model::{Component, ContainerSpec, Digest, FilePath, HostFacts, HostReport, KernelWish, Swap};
 
 use crate::docker::Container;
 use crate::world::{Disk, Node};
@@ -110,7 +111,16 @@ impl Machine {
         &self,
         kind: Option<Component>,
         spec: &ContainerSpec,
+        docker: &HostFacts,
     ) -> Option<String> {
+        // Source: `NewDockerService` in `pkg/kubelet/dockershim/docker_service.go`.
+        let driver = spec.flag("cgroup-driver").unwrap_or("cgroupfs");
+        if kind == Some(Component::Kubelet) && driver != &*docker.cgroup_driver {
+            return Some(format!(
+                "misconfiguration: kubelet cgroup driver: \"{driver}\" is different from docker cgroup driver: \"{}\"",
+                docker.cgroup_driver
+            ));
+        }
         let minds_swap = kind == Some(Component::Kubelet) && spec.flag("fail-swap-on") != Some("false");
         if minds_swap && self.swap == Swap::On {
             return Some("running with swap on is not supported, please disable swap!".to_owned());
@@ -168,17 +178,28 @@ impl Machine {
             }
         }
     }
+}
 
-    /// The same machine with one fact set to a value in YAML; none if there is no such fact, or no such value.
-    pub(crate) fn with(&self, fact: &str, value: &str) -> Option<Self> {
-        let mut facts = serde_yaml::to_value(self).ok()?;
-        let place = facts.as_mapping_mut()?.get_mut(fact)?;
-        *place = serde_yaml::from_str(value).ok()?;
-        serde_yaml::from_value(facts).ok()
-    }
+/// The same facts with one set to a value in YAML; none if there is no such fact, or no such value.
+fn with<T: Serialize + DeserializeOwned>(facts: &T, fact: &str, value: &str) -> Option<T> {
+    let mut facts = serde_yaml::to_value(facts).ok()?;
+    let place = facts.as_mapping_mut()?.get_mut(fact)?;
+    *place = serde_yaml::from_str(value).ok()?;
+    serde_yaml::from_value(facts).ok()
 }
 
 impl Node {
+    /// Sets one fact of the machine, or of its Docker, to a value in YAML: the architecture is one of both.
+    pub(crate) fn set_fact(&mut self, fact: &str, value: &str) {
+        if let Some(machine) = with(&self.machine, fact, value) {
+            self.machine = machine;
+        }
+        if let Some(host) = with(&self.host, fact, value) {
+            self.host = host;
+        }
+        self.defend_ports();
+    }
+
     /// Boots: the kernel forgets what was set, and the system sets it as its files say.
     pub(crate) fn boot_kernel(&mut self) {
         self.machine.boot();

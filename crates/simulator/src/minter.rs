@@ -190,6 +190,7 @@ impl World {
             key: Secret::new(format!(
                 "-----BEGIN PRIVATE KEY-----\nname={name} serial={seed}-{serial}\n-----END PRIVATE KEY-----\n"
             )),
+            issued_at: Some(now),
             not_before: now,
             not_after,
             issuer,

@@ -72,7 +72,8 @@ pub(crate) struct Run {
     pub(crate) last_blow: Option<u64>,
     /// Since when the worker is told not to be ready that became so last.
     pub(crate) last_darkening: Option<u64>,
-    pub(crate) ledger_path: Option<FilePath>,
+    /// Where copies of the ledger may be, as looks have named it.
+    pub(crate) ledger_paths: BTreeSet<FilePath>,
     pub(crate) workers_seen: BTreeSet<usize>,
     pub(crate) apis_seen: BTreeSet<usize>,
     /// The machines that this run has looked at.

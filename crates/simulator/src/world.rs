@@ -401,8 +401,11 @@ impl World {
         name: &NodeName,
         scope: &windlass_engine::LookScope,
     ) -> NodeFacts {
-        self.run.ledger_path = Some(scope.ledger.clone());
+        self.run.ledger_paths.extend(scope.footprints.all().map(|footprint| footprint.ledger.clone()));
         let node = &self.nodes[machine];
+        // Only what lies at the places that this machine's system has is found.
+        let prefix = scope.prefix_on(&node.host.operating_system);
+        let own = scope.footprints.under(prefix);
         let cut_off = |place: &Meeting| {
             let other = self.machine_at(machine, &place.address);
             !other.is_some_and(|other| self.are_connected(machine, other))
@@ -423,6 +426,7 @@ impl World {
             .collect();
         NodeFacts {
             host: node.host.clone(),
+            prefix: prefix.cloned(),
             report: Some(HostReport { unreached, ..node.report() }),
             images: node.images.clone(),
             containers: node
@@ -441,12 +445,12 @@ impl World {
                 .filter(|path| node.holds_anything_under(path.as_str()))
                 .cloned()
                 .collect(),
-            etcd_data: if node.has_etcd_data_under(&scope.etcd_data) {
+            etcd_data: if node.has_etcd_data_under(&own.etcd_data) {
                 EtcdData::Present
             } else {
                 EtcdData::Absent
             },
-            ledger: node.files.get(&scope.ledger).and_then(|file| ledger_copy(file)),
+            ledger: node.files.get(&own.ledger).and_then(|file| ledger_copy(file)),
         }
     }
 

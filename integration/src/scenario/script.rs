@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
+use windlass_course::Goal;
 use windlass_engine::End;
-use windlass_model::{CertSelector, Component, Intent, Snapshots};
+use windlass_model::{CertSelector, Component, Reissue, Snapshots};
 use windlass_simulator::{Fault, Workload};
 
 use super::strike;
@@ -57,7 +58,7 @@ pub(super) enum Command {
 /// What is run, and how it is shown.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
-    pub(super) intent: Intent,
+    pub(super) goal: Goal,
     pub(super) shown: Shown,
     pub(super) expected: Option<Expected>,
 }
@@ -134,14 +135,14 @@ fn command(said: &str, block: Option<String>) -> Result<Command, String> {
         },
         "edit" | "upgrade" => Command::Edit(Edit::read(first, rest)?),
         "plan" => Command::Plan(planned(rest)?),
-        "up" => Command::Up(run(Intent::converge(), rest)?),
+        "up" => Command::Up(run(Goal::Converge, rest)?),
         "rotate" => {
             let (which, rest) = cut(rest);
             Command::Up(run(rotation(which)?, rest)?)
         }
         "remove" => {
             let (snapshots, rest) = removal(rest);
-            Command::Up(run(Intent::Dismantle { snapshots }, rest)?)
+            Command::Up(run(Goal::Dismantle(snapshots), rest)?)
         }
         "at" => {
             let (moment, what) = rest.split_once(": ").ok_or("`at` wants `: ` and a fault")?;
@@ -189,9 +190,9 @@ fn planned(rest: &str) -> Result<Run, String> {
         }
         "remove" => {
             let (snapshots, after) = removal(after);
-            run(Intent::Dismantle { snapshots }, after)
+            run(Goal::Dismantle(snapshots), after)
         }
-        _ => run(Intent::converge(), rest),
+        _ => run(Goal::Converge, rest),
     }
 }
 
@@ -202,7 +203,7 @@ fn removal(rest: &str) -> (Snapshots, &str) {
     }
 }
 
-fn rotation(which: &str) -> Result<Intent, String> {
+fn rotation(which: &str) -> Result<Goal, String> {
     let reissue = if which == "all" {
         CertSelector::All
     } else {
@@ -212,11 +213,12 @@ fn rotation(which: &str) -> Result<Intent, String> {
             .collect();
         CertSelector::Services(services?)
     };
-    Ok(Intent::Converge { reissue })
+    // The moment is that at which the command begins.
+    Ok(Goal::Reissue(Reissue { which: reissue, ..Reissue::default() }))
 }
 
-fn run(intent: Intent, modifiers: &str) -> Result<Run, String> {
-    let mut run = Run { intent, shown: Shown::Whole, expected: None };
+fn run(goal: Goal, modifiers: &str) -> Result<Run, String> {
+    let mut run = Run { goal, shown: Shown::Whole, expected: None };
     let mut words = modifiers.split_whitespace();
     while let Some(word) = words.next() {
         match word {

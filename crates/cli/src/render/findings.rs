@@ -7,7 +7,7 @@ use windlass_model::{Finding, Weight};
 use windlass_spec::SourceMap;
 
 use crate::render::paint::Paint;
-use crate::wish::Origin;
+use crate::source::Origin;
 
 /// So many subjects of one finding are named.
 const NAMED: usize = 3;

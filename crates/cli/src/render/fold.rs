@@ -7,7 +7,7 @@ use windlass_spec::SourceMap;
 
 use crate::render::findings::is_a_mere_node;
 use crate::render::words::{done_words, is_mere_wait, place, reasons, subject};
-use crate::wish::Origin;
+use crate::source::Origin;
 
 /// From so many lines on that differ only in what they wait for, they become one.
 const FOLD_FROM: usize = 4;

@@ -12,9 +12,9 @@ use windlass_engine::{
 };
 use windlass_model::{
     CertName, CertWish, ContainerName, ContainerSeen, ContainerState, DrainOptions, EtcdSeen, FilePath,
-    FileSeen, Health, ImageRef, KeptRoots, KernelWish, KubeSeen, LastNode, Ledger, LedgerCopy, Lineage,
-    Maker, MemberId, MemberSeen, Mode, NodeFacts, NodeName, NodeObject, NodeTarget, ObjectChange, Outcome,
-    Owner, Plan, Readiness, Role, Scheduling, Secret, StoredCert, Timestamp, Vote,
+    FileSeen, Footprint, Footprints, Health, ImageRef, KeptRoots, KernelWish, KubeSeen, LastNode, Ledger,
+    LedgerCopy, Lineage, Maker, MemberId, MemberSeen, Mode, NodeFacts, NodeName, NodeObject, NodeTarget,
+    ObjectChange, Outcome, Owner, Plan, Readiness, Role, Scheduling, Secret, StoredCert, Timestamp, Vote,
 };
 
 /// A moment to which everything is dated.
@@ -273,7 +273,7 @@ pub(crate) fn last_node(number: u8, roles: &[Role]) -> LastNode {
         docker_socket: FilePath::from("/var/run/docker.sock"),
         key_path: None,
     };
-    LastNode { target, roles: roles.iter().copied().collect() }
+    LastNode { target, roles: roles.iter().copied().collect(), prefix: None }
 }
 
 /// `node-1`, `node-2` and so on, all of them etcd and control plane.
@@ -281,7 +281,9 @@ pub(crate) fn assignment(nodes: u8) -> Assignment {
     let nodes = (1..=nodes)
         .map(|number| (node(number), last_node(number, &[Role::Etcd, Role::ControlPlane])))
         .collect();
-    let scope = LookScope { ledger: FilePath::from(COPY), ..LookScope::default() };
+    let ordinary = Footprint { ledger: FilePath::from(COPY), ..Footprint::default() };
+    let footprints = Arc::new(Footprints { ordinary, ..Footprints::default() });
+    let scope = LookScope { footprints, ..LookScope::default() };
     Assignment { nodes, scope, secrets: BTreeMap::new() }
 }
 
@@ -391,7 +393,7 @@ impl Nodes for Fake {
     async fn look(&self, node: &NodeName, scope: &LookScope) -> PortResult<NodeFacts> {
         self.verb(node.as_str(), format!("{node} look"), |world| {
             let here = |at: &str| at == node.as_str();
-            let copy = world.files.get(&(node.to_string(), scope.ledger.to_string()));
+            let copy = world.files.get(&(node.to_string(), scope.footprints.ordinary.ledger.to_string()));
             let ledger = copy.map(|bytes| match decode(bytes) {
                 Ok(ledger) => LedgerCopy { lineage: ledger.lineage, serial: ledger.serial },
                 Err(_) => LedgerCopy { lineage: Lineage::from("blue"), serial: 9 },
@@ -743,6 +745,7 @@ impl Minter for Fake {
             wish: wish.clone(),
             certificate: format!("cert of {name}"),
             key: Secret::new(format!("key of {name}")),
+            issued_at: Some(now),
             not_before: now,
             not_after: now.plus_days(wish.valid_days),
             issuer: issuer.map(|issuer| issuer.face().certificate),

@@ -11,9 +11,9 @@ pub(super) fn check(audited: &Audited<'_>, snapshots: Snapshots, faults: &mut Ve
     let mut removed: BTreeSet<(&NodeName, &ContainerName)> = BTreeSet::new();
     let kept: Vec<_> = audited
         .desired
-        .footprint
-        .directories
-        .iter()
+        .footprints
+        .all()
+        .flat_map(|footprint| &footprint.directories)
         .filter(|(_, holds)| **holds == Holds::Snapshots && snapshots == Snapshots::Keep)
         .map(|(path, _)| path)
         .collect();

@@ -175,7 +175,9 @@ fn blind_to_etcd(audited: &Ordered<'_>) -> bool {
 pub(super) fn check_data(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     for (index, id, action) in audited.actions() {
         match action {
-            Action::RemovePaths { paths, .. } if paths.contains(&audited.desired.footprint.etcd_data) => {
+            Action::RemovePaths { paths, .. }
+                if audited.desired.footprints.all().any(|place| paths.contains(&place.etcd_data)) =>
+            {
                 faults.push(Fault(format!("{id}: deletes the data of etcd")));
             }
             Action::MoveAside { node, .. } => {

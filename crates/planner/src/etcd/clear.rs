@@ -41,8 +41,9 @@ pub(crate) fn clear_member<'a>(
         cleared = Some(Cleared { first: remove, last: remove });
     }
     if facts.etcd_data == EtcdData::Present {
-        let path = ctx.desired.footprint.etcd_data.clone();
-        let to = format!("{}/{}", ctx.desired.footprint.aside(), ctx.seen.taken_at.0);
+        let footprint = ctx.desired.footprints.under(facts.prefix.as_ref());
+        let path = footprint.etcd_data.clone();
+        let to = format!("{}/{}", footprint.aside(), ctx.seen.taken_at.0);
         let aside = build.step(
             StepId::new(name, "etcd-data", "aside"),
             Action::MoveAside { node: name.clone(), path, to: to.as_str().into() },

@@ -7,7 +7,7 @@ use windlass_engine::{LookScope, Nodes, PortError};
 use windlass_model::{ContainerState, EtcdData, FilePath, Health, Mode, OnChange};
 use windlass_simulator::{Fault, Mischief, run};
 
-use crate::lab::{Lab, SSL, name, node, seconds, spec};
+use crate::lab::{Lab, SSL, footprints, name, node, seconds, spec};
 
 fn paths(paths: &[&str]) -> BTreeSet<FilePath> {
     paths.iter().copied().map(FilePath::from).collect()
@@ -17,8 +17,7 @@ fn scope(files: &[&str], directories: &[&str]) -> LookScope {
     LookScope {
         files: Arc::new(paths(files)),
         directories: Arc::new(paths(directories)),
-        etcd_data: "/var/lib/etcd".into(),
-        ledger: "/etc/kubernetes/windlass/ledger.yml".into(),
+        footprints: footprints("/var/lib/etcd", "/etc/kubernetes/windlass/ledger.yml"),
         ..LookScope::default()
     }
 }
@@ -35,6 +34,27 @@ fn a_look_tells_of_the_files_and_directories_that_were_asked_for_and_no_others()
         assert_eq!(facts.files.keys().cloned().collect::<BTreeSet<_>>(), paths(&["/a/b"]));
         assert_eq!(facts.directories, paths(&["/a", "/d"]));
         assert_eq!(facts.etcd_data, EtcdData::Absent);
+    });
+}
+
+#[test]
+fn a_look_finds_only_what_lies_at_the_places_of_the_system() {
+    run(async {
+        let lab = Lab::new(1);
+        let text = "lineage: abc\nserial: 7\ncerts: {}\n";
+        lab.write(1, "/opt/rke/etc/kubernetes/windlass/ledger.yml", text).await.unwrap();
+        let look = async || lab.fleet.look(&node(1), &scope(&[], &[])).await.unwrap();
+        let ordinary = look().await;
+        assert_eq!((ordinary.prefix, ordinary.ledger), (None, None));
+        let system = Mischief::MachineChanged {
+            node: node(1),
+            fact: "operating_system".to_owned(),
+            value: "Flatcar Container Linux".to_owned(),
+        };
+        lab.fleet.with(|world| world.meddle(&system));
+        let flatcar = look().await;
+        assert_eq!(flatcar.prefix, Some("/opt/rke".into()));
+        assert_eq!(flatcar.ledger.unwrap().serial, 7);
     });
 }
 

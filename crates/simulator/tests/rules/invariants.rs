@@ -10,7 +10,7 @@ use windlass_model::{
 };
 use windlass_simulator::{Fault, FaultSchedule, RolloutRules, ViolationKind, run};
 
-use crate::lab::{Lab, SSL, address, name, node, seconds, url};
+use crate::lab::{Lab, SSL, address, footprints, name, node, seconds, url};
 
 fn nodes(numbers: &[usize]) -> BTreeSet<NodeName> {
     numbers.iter().map(|number| node(*number)).collect()
@@ -310,7 +310,7 @@ fn a_copy_of_the_ledger_goes_to_a_machine_only_after_it_was_committed() {
     run(async {
         let lab = Lab::new(1);
         let path = "/etc/kubernetes/windlass/ledger.yml";
-        let scope = LookScope { ledger: path.into(), ..LookScope::default() };
+        let scope = LookScope { footprints: footprints("/var/lib/etcd", path), ..LookScope::default() };
         lab.fleet.look(&node(1), &scope).await.unwrap();
         lab.write(1, path, "lineage: x\nserial: 1\n").await.unwrap();
         assert_eq!(lab.broken(), []);
@@ -401,7 +401,7 @@ fn a_ledger_that_a_node_holds_may_be_brought_back_without_a_step() {
     run(async {
         let mut lab = Lab::new(1);
         let path = "/etc/kubernetes/windlass/ledger.yml";
-        let scope = LookScope { ledger: path.into(), ..LookScope::default() };
+        let scope = LookScope { footprints: footprints("/var/lib/etcd", path), ..LookScope::default() };
         let text = format!("lineage: {}\nserial: {}\n", lab.kept.lineage, lab.kept.serial);
         lab.write(1, path, &text).await.unwrap();
         lab.fleet.with(|world| world.strike(&Fault::LedgerLost));

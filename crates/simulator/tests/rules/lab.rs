@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use windlass_engine::{Clock, FilePut, LedgerStore, Minter, NewContainer, Nodes, PortResult};
 use windlass_model::{
-    CertKind, CertName, CertWish, ContainerName, ContainerSeen, ContainerSpec, Health, ImageRef,
-    KubernetesVersion, LastNode, Ledger, Loaded, Mode, NodeName, NodeTarget, OnChange, Owner, PidMode,
-    Privilege, San, Secret, StoredCert, Usage,
+    CertKind, CertName, CertWish, ContainerName, ContainerSeen, ContainerSpec, Elsewhere, Footprint,
+    Footprints, Health, ImageRef, KubernetesVersion, LastNode, Ledger, Loaded, Mode, NodeName, NodeTarget,
+    OnChange, Owner, PidMode, Privilege, San, Secret, StoredCert, Usage,
 };
 use windlass_simulator::{
     FaultSchedule, MemoryLedger, RolloutRules, SimClock, SimFleet, SymbolicMinter, World,
@@ -115,7 +115,7 @@ impl Lab {
                 docker_socket: "/var/run/docker.sock".into(),
                 key_path: None,
             };
-            self.fleet.enrol(&node(number), &LastNode { target, roles: BTreeSet::new() });
+            self.fleet.enrol(&node(number), &LastNode { target, roles: BTreeSet::new(), prefix: None });
         }
         self.fleet.entrust(&self.kept);
     }
@@ -329,4 +329,19 @@ impl Lab {
     pub(crate) fn broken(&self) -> Vec<windlass_simulator::ViolationKind> {
         self.fleet.with(|world| world.violations().iter().map(|violation| violation.kind).collect())
     }
+}
+
+/// The places of ordinary machines, and of those that run Flatcar.
+pub(crate) fn footprints(etcd_data: &str, ledger: &str) -> Arc<Footprints> {
+    let under = |prefix: &str| Footprint {
+        etcd_data: format!("{prefix}{etcd_data}").into(),
+        ledger: format!("{prefix}{ledger}").into(),
+        ..Footprint::default()
+    };
+    let flatcar = Elsewhere {
+        systems: ["Flatcar".to_owned()].into(),
+        prefix: "/opt/rke".into(),
+        footprint: under("/opt/rke"),
+    };
+    Arc::new(Footprints { ordinary: under(""), elsewhere: vec![flatcar] })
 }

@@ -1,0 +1,122 @@
+//! cluster.yml from the disk: read, resolved, and with a place for whatever is said of it later.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use windlass_blueprint::{Catalog, Problem};
+use windlass_course::Desired;
+use windlass_model::SpecPath;
+use windlass_spec::{ClusterSpec, Diagnostic, Place, Severity, SourceMap, Strictness};
+
+use crate::pairs;
+use crate::ssh_pairs;
+use crate::trouble::Trouble;
+
+/// A cluster.yml as text, with the names by which it is spoken of.
+#[derive(Debug)]
+pub(crate) struct Source {
+    path: PathBuf,
+    text: Vec<u8>,
+}
+
+impl Source {
+    /// Reads the file.
+    pub(crate) fn read(path: &Path) -> Result<Self, Trouble> {
+        match fs::read(path) {
+            Ok(text) => Ok(Self { path: path.to_owned(), text }),
+            Err(source) => Err(Trouble::ConfigUnreadable { path: path.to_owned(), source }),
+        }
+    }
+
+    /// Where it was read from.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file as the operator named it.
+    pub(crate) fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// The name without directories, for lines that name it often.
+    pub(crate) fn short_name(&self) -> String {
+        self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned()
+    }
+
+    /// Its bytes.
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Where paths such as `nodes[2].role` lead.
+    pub(crate) fn places(&self) -> SourceMap<'_> {
+        SourceMap::new(&self.text)
+    }
+
+    /// What it asks for, if nothing is wrong with it; and all that is to be said of it.
+    pub(crate) fn understand(&self) -> (Option<Desired>, Vec<Diagnostic>) {
+        self.understand_with(Strictness::Lenient)
+    }
+
+    /// The same, with so much made of keys that nothing reads.
+    pub(crate) fn understand_with(&self, strictness: Strictness) -> (Option<Desired>, Vec<Diagnostic>) {
+        let mut reading = windlass_spec::read_with(&self.text, strictness);
+        if strictness == Strictness::Strict {
+            // A key that nothing reads keeps nobody from saying what else is wrong.
+            reading.spec = windlass_spec::read(&self.text).spec;
+        }
+        let places = self.places();
+        let Some(spec) = reading.spec.take() else {
+            if let Some(partial) = reading.partial.take() {
+                let problems = windlass_blueprint::problems(&partial, Catalog::builtin());
+                add(&mut reading.diagnostics, problems, &partial, &places);
+            }
+            return (None, reading.diagnostics);
+        };
+        let spec = Arc::new(spec);
+        let (desired, problems) = Desired::new(spec.clone(), Catalog::builtin());
+        add(&mut reading.diagnostics, problems, &spec, &places);
+        let is_refused = reading.diagnostics.iter().any(|found| found.severity == Severity::Error);
+        (desired.filter(|_| !is_refused), reading.diagnostics)
+    }
+}
+
+/// Adds what others than the reader have to say of the file, each at its place.
+fn add(
+    diagnostics: &mut Vec<Diagnostic>,
+    problems: Vec<Problem>,
+    spec: &ClusterSpec,
+    places: &SourceMap<'_>,
+) {
+    let before = diagnostics.len();
+    diagnostics.extend(problems.into_iter().map(|problem| diagnostic(problem, places)));
+    diagnostics.extend(pairs::check(spec, places));
+    diagnostics.extend(ssh_pairs::check(spec, places));
+    if diagnostics.len() > before {
+        diagnostics.sort_by_key(|diagnostic| diagnostic.place.range.map(|range| range.start));
+    }
+}
+
+fn diagnostic(problem: Problem, places: &SourceMap<'_>) -> Diagnostic {
+    let Problem { severity, path, summary, help } = problem;
+    let place = places.place(path.as_str());
+    Diagnostic { severity, summary, place, label: String::new(), notes: Vec::new(), help }
+}
+
+/// A path of cluster.yml with its line and column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) path: String,
+    pub(crate) line: Option<u32>,
+    pub(crate) column: Option<u32>,
+}
+
+impl Origin {
+    /// Finds the place of a path.
+    pub(crate) fn of(path: &SpecPath, places: &SourceMap<'_>) -> Self {
+        let Place { path, range } = places.place(path.as_str());
+        let start = range.map(|range| range.start);
+        Self { path, line: start.map(|start| start.line), column: start.map(|start| start.column) }
+    }
+}

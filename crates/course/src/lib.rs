@@ -1,0 +1,16 @@
+//! The course of a command: from cluster.yml and what the command is for to what the engine's loop needs.
+//!
+//! ```text
+//! ClusterSpec + Catalog ─▶ Desired ─┐            ┌─▶ assignment: where nodes are, what a look covers
+//!                                   ├─▶ Course ──┤
+//!                            Goal ──┘            └─▶ plan: Inventory ─▶ Planning
+//! ```
+//!
+//! The desired state of a node depends on its machine, so it is resolved for what was seen, in each round. Nothing else
+//! is carried from one round to the next: what a look covers is known before the first.
+
+mod course;
+mod desired;
+
+pub use course::{Course, Goal};
+pub use desired::Desired;

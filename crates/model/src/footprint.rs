@@ -1,0 +1,130 @@
+//! Which paths on a node are windlass' own: all it may delete, and all it looks at.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::names::{FilePath, Prefix};
+
+/// The footprints of a cluster, one for each prefix that a machine's system may ask for.
+///
+/// Which one is that of a machine is known once its system is known, so a look covers them all.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+pub struct Footprints {
+    /// On an ordinary machine: under the `prefix_path` of cluster.yml.
+    pub ordinary: Footprint,
+    /// On machines whose system asks for another prefix; none where cluster.yml sets one for all machines.
+    pub elsewhere: Vec<Elsewhere>,
+}
+
+/// The footprint on machines with certain systems.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Elsewhere {
+    /// Words of which the name of the system contains one, as Docker names it.
+    pub systems: BTreeSet<String>,
+    /// What is put before host directories there.
+    pub prefix: Prefix,
+    /// The paths there.
+    pub footprint: Footprint,
+}
+
+impl Footprints {
+    /// The prefix on a machine with this system; none where it is that of ordinary machines.
+    pub fn prefix_on(&self, system: &str) -> Option<&Prefix> {
+        let is_meant = |other: &&Elsewhere| other.systems.iter().any(|word| system.contains(word.as_str()));
+        self.elsewhere.iter().find(is_meant).map(|other| &other.prefix)
+    }
+
+    /// Whether a footprint has this prefix.
+    pub fn knows(&self, prefix: &Prefix) -> bool {
+        self.elsewhere.iter().any(|other| other.prefix == *prefix)
+    }
+
+    /// The footprint under a prefix; the ordinary one without a prefix, or with one that is not known.
+    pub fn under(&self, prefix: Option<&Prefix>) -> &Footprint {
+        let elsewhere = self.elsewhere.iter().find(|other| Some(&other.prefix) == prefix);
+        elsewhere.map_or(&self.ordinary, |other| &other.footprint)
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &Footprint> {
+        [&self.ordinary].into_iter().chain(self.elsewhere.iter().map(|other| &other.footprint))
+    }
+
+    /// Every file that any machine may have, copies of the ledger among them.
+    pub fn files(&self) -> BTreeSet<FilePath> {
+        self.all().flat_map(|footprint| footprint.files.iter().chain([&footprint.ledger])).cloned().collect()
+    }
+
+    /// Every directory that any machine may have.
+    pub fn directories(&self) -> BTreeSet<FilePath> {
+        self.all().flat_map(|footprint| footprint.all_directories().into_keys()).collect()
+    }
+}
+
+/// The paths on one node that are windlass' own.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+pub struct Footprint {
+    /// Every file that windlass writes for any role; one that a node's roles do not wish is removed.
+    pub files: BTreeSet<FilePath>,
+    /// Directories with what containers wrote: removed by `remove` only.
+    pub directories: BTreeMap<FilePath, Holds>,
+    /// The data directory of etcd.
+    pub etcd_data: FilePath,
+    /// The copy of the ledger on a control-plane node.
+    pub ledger: FilePath,
+}
+
+impl Footprint {
+    /// The directory beside etcd's data into which data of former members is moved; one directory a time.
+    pub fn aside(&self) -> FilePath {
+        FilePath::from(format!("{}-aside", self.etcd_data))
+    }
+
+    /// All directories to look for: those above, etcd's data, and what was moved aside.
+    pub fn all_directories(&self) -> BTreeMap<FilePath, Holds> {
+        let mut all = self.directories.clone();
+        all.insert(self.etcd_data.clone(), Holds::EtcdData);
+        all.insert(self.aside(), Holds::EtcdData);
+        all
+    }
+}
+
+/// What a directory of the footprint holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Holds {
+    /// Configuration and keys that windlass writes.
+    Configuration,
+    /// The data of etcd.
+    EtcdData,
+    /// What kubelet and the pods on the node keep.
+    PodState,
+    /// Network configuration and plugins.
+    Network,
+    /// Logs.
+    Logs,
+    /// Snapshots of etcd: kept by `remove` unless told otherwise.
+    Snapshots,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_decides_which_footprint_is_meant() {
+        let at = |path: &str| Footprint { etcd_data: path.into(), ..Footprint::default() };
+        let flatcar = Elsewhere {
+            systems: ["CoreOS", "Flatcar"].map(str::to_owned).into(),
+            prefix: "/opt/rke".into(),
+            footprint: at("/opt/rke/etcd"),
+        };
+        let footprints = Footprints { ordinary: at("/etcd"), elsewhere: vec![flatcar] };
+        let data_on = |system: &str| footprints.under(footprints.prefix_on(system)).etcd_data.to_string();
+        assert_eq!(data_on("Flatcar Container Linux by Kinvolk 3510.2.0"), "/opt/rke/etcd");
+        assert_eq!(data_on("Fedora CoreOS 38"), "/opt/rke/etcd");
+        assert_eq!(data_on("Ubuntu 22.04.4 LTS"), "/etcd");
+        assert_eq!(footprints.under(Some(&"/elsewhere".into())).etcd_data.as_str(), "/etcd");
+    }
+}
