@@ -1,5 +1,6 @@
 //! The commands, from cluster.yml to the exit code.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -7,16 +8,16 @@ use windlass_engine::{
     Assignment, Conclusion, End, Interrupt, Options, PortResult, Recover, Silence, Survey, converge,
     observe_and_plan,
 };
-use windlass_model::Plan;
+use windlass_model::{Intent, Inventory, Plan, Replay};
 use windlass_remote::{HostKeys, MachineStats, Stats};
 use windlass_spec::Diagnostic;
 
 use crate::access;
-use crate::arguments::{Command, Graph};
+use crate::arguments::{Command, PlanArguments};
 use crate::course::{Course, Goal};
 use crate::exit::Exit;
 use crate::json::{DiagnosticsDocument, PlanDocument, RunDocument, RunFacts};
-use crate::ledger_file::FileLedger;
+use crate::ledger_file::{FileLedger, write_durably};
 use crate::printer::{Printer, ask, somebody_is_there};
 use crate::progress::{Both, Progress};
 use crate::real::Real;
@@ -120,7 +121,7 @@ impl<S: Scene> Session<'_, S> {
 
     async fn play(&self) -> Result<Exit, Trouble> {
         match self.command {
-            Command::Plan(plan) => self.plan(plan.graph, plan.detailed_exitcode).await,
+            Command::Plan(plan) => self.plan(plan).await,
             Command::Up(_) => self.act(Goal::Converge, None).await,
             Command::CertRotate(rotate) => self.act(Goal::Reissue(rotate.selector()), None).await,
             Command::Remove(remove) => {
@@ -132,19 +133,22 @@ impl<S: Scene> Session<'_, S> {
     }
 
     /// `windlass plan`
-    async fn plan(&self, language: Option<Graph>, detailed: bool) -> Result<Exit, Trouble> {
+    async fn plan(&self, arguments: &PlanArguments) -> Result<Exit, Trouble> {
         let survey = self.survey(&Course::new(self.wish, Goal::Converge)).await?;
         let planning = &survey.planning;
+        if let Some(path) = &arguments.save_replay {
+            self.save_replay(path, &survey.observation.inventory)?;
+        }
         let exit = if planning.is_refused() {
             Exit::Failed
-        } else if detailed && changes(&planning.plan) {
+        } else if arguments.detailed_exitcode && changes(&planning.plan) {
             Exit::Changes
         } else if planning.is_held() {
             Exit::Held
         } else {
             Exit::Done
         };
-        if let Some(language) = language {
+        if let Some(language) = arguments.graph {
             self.printer.result(&graph(&planning.plan, language));
             return Ok(exit);
         }
@@ -158,6 +162,16 @@ impl<S: Scene> Session<'_, S> {
             exit,
         ));
         Ok(exit)
+    }
+
+    /// Writes what a plan was made from.
+    fn save_replay(&self, path: &Path, seen: &Inventory) -> Result<(), Trouble> {
+        let blueprint = self.wish.for_machines(seen);
+        let replay = Replay::new(env!("CARGO_PKG_VERSION"), Intent::converge(), &blueprint, seen);
+        let mut text = serde_json::to_vec_pretty(&replay).expect("plain data with keys of text is JSON");
+        text.push(b'\n');
+        write_durably(path, &text, None)
+            .map_err(|source| Trouble::ReplayUnwritable { path: path.to_owned(), source })
     }
 
     /// Shows what `remove` would do, and asks whether it may; the plan, if it may.

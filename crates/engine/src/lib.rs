@@ -10,6 +10,7 @@ mod gates;
 mod guards;
 mod interrupt;
 mod keys;
+pub mod label;
 mod ledger_file;
 mod node_objects;
 mod observe;
@@ -24,6 +25,7 @@ pub use events::{Event, Listener, Silence};
 pub use execute::GuardSwitch;
 pub use execute::{Execution, Limits, execute};
 pub use interrupt::{Interrupt, Urgency};
+pub use label::{Labelled, labels_of, read_labels};
 pub use ledger_file::{LedgerFileError, decode, encode};
 pub use observe::{Observation, Recover, observe};
 pub use ports::{

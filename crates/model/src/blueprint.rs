@@ -13,7 +13,7 @@ use crate::names::{CertName, Component, FilePath, ImageRef, NodeName, Role, Role
 use crate::version::KubernetesVersion;
 
 /// The complete wish, resolved from cluster.yml and the catalog. No secret is in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blueprint {
     /// The cluster's name.
     pub cluster: String,
@@ -36,7 +36,7 @@ pub struct Blueprint {
 }
 
 /// Where the API servers keep all that they know.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EtcdWish {
     /// In an etcd of the cluster's own nodes.
@@ -58,7 +58,7 @@ impl EtcdWish {
 }
 
 /// Where in cluster.yml the cluster-wide wishes stand.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct BlueprintOrigins {
     /// The place of the version.
     pub version: Option<SpecPath>,
@@ -69,7 +69,7 @@ pub struct BlueprintOrigins {
 }
 
 /// What one node should be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeWish {
     /// Where it stands in cluster.yml, such as `nodes[2]`.
     pub origin: SpecPath,
@@ -99,7 +99,7 @@ impl NodeWish {
 }
 
 /// What a node's kernel should have loaded and how it should be set; files of the node make it so as it boots.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct KernelWish {
     /// Modules, loaded or built in.
     pub modules: BTreeSet<Arc<str>>,
@@ -140,7 +140,7 @@ impl NodeTarget {
 }
 
 /// One container that should run on a node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerWish {
     /// What it is made of.
     pub spec: Arc<ContainerSpec>,
@@ -149,7 +149,7 @@ pub struct ContainerWish {
 }
 
 /// One file that should be on a node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileWish {
     /// What is in it.
     pub content: Content,
@@ -158,12 +158,12 @@ pub struct FileWish {
     /// Who owns it.
     pub owner: Owner,
     /// Where in cluster.yml it comes from, if from there.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<SpecPath>,
 }
 
 /// What is in a file: plain text, or a reference to what the engine alone holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Content {
     /// This text, which holds no secret.
@@ -286,7 +286,7 @@ impl Foundation {
 }
 
 /// How changes roll over live nodes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rollout {
     /// How many workers may be unavailable at once.
     pub max_unavailable_worker: Limit,
@@ -344,7 +344,7 @@ pub struct DrainOptions {
 }
 
 /// The paths on nodes that are windlass' own: all it may delete, and all it looks at.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Footprint {
     /// Every file that windlass writes for any role; one that a node's roles do not wish is removed.
     pub files: BTreeSet<FilePath>,

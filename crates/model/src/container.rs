@@ -268,7 +268,7 @@ fn quoted(value: &str) -> &str {
 }
 
 /// Where in cluster.yml the parts of a container's wish come from.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Origins {
     /// The place that answers for whatever has no place of its own below.
     pub whole: Option<SpecPath>,

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::names::{NodeName, SpecPath};
 use crate::plan::Plan;
 
 /// A plan together with what was noticed while making it.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Planning {
     /// What is to be done.
     pub plan: Plan,
@@ -17,7 +17,7 @@ pub struct Planning {
 }
 
 /// Something that the planner noticed.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Finding {
     /// What kind of thing it is.
     pub kind: FindingKind,
@@ -34,7 +34,7 @@ pub struct Finding {
 }
 
 /// The weight of a finding; the order is that of the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
     /// Nothing is done until cluster.yml or the world is mended by a person.

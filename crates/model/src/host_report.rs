@@ -46,6 +46,7 @@ pub struct HostReport {
     pub free: BTreeMap<FilePath, u64>,
     /// Where other nodes will listen and it got no answer, not even a refusal, and why. A machine asks only before
     /// it is taken into the cluster.
+    #[serde(with = "crate::pairs")]
     pub unreached: BTreeMap<Meeting, Arc<str>>,
 }
 

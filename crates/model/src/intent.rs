@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::certificate::CertWish;
 use crate::names::Component;
 
 /// What the operator wants of one run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Intent {
     /// The cluster becomes what cluster.yml says.
@@ -31,7 +31,7 @@ impl Intent {
 }
 
 /// Which certificates are to be made anew; never authorities and never the service-account key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CertSelector {
     /// None.
@@ -54,7 +54,7 @@ impl CertSelector {
 }
 
 /// What becomes of the snapshots of etcd when a cluster is removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Snapshots {
     /// They stay on the nodes.

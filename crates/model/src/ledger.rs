@@ -168,7 +168,7 @@ pub struct LastNode {
 }
 
 /// What may be known of the ledger by everybody: names, dates and digests, and no key.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LedgerFace {
     /// Which cluster's keys these are; absent if there is no ledger yet.
     pub lineage: Option<Lineage>,
@@ -204,7 +204,7 @@ impl LedgerFace {
 }
 
 /// What may be known of a certificate by everybody.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertFace {
     /// The wish that it was made for.
     pub wish: CertWish,
@@ -219,6 +219,6 @@ pub struct CertFace {
     /// The digest of its key.
     pub key: Digest,
     /// The digest of the configuration that encrypts by its key; of bare key pairs alone.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Digest>,
 }

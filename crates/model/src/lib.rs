@@ -19,7 +19,9 @@ mod intent;
 mod inventory;
 mod ledger;
 mod names;
+mod pairs;
 mod plan;
+mod replay;
 mod report;
 mod secret;
 mod time;
@@ -47,6 +49,7 @@ pub use names::{
     SpecPath,
 };
 pub use plan::{Because, Edge, FileDifference, Plan, Reason, Step, StepId};
+pub use replay::{Replay, ReplaySchema};
 pub use report::{Failure, Outcome, Report};
 pub use secret::{HIDDEN, Secret, exposed};
 pub use time::{NotATimestamp, Timestamp};

@@ -43,7 +43,10 @@ pub fn plan(wish: &Blueprint, seen: &Inventory, intent: &Intent) -> Planning {
 pub fn plan_by(rules: Rules, wish: &Blueprint, seen: &Inventory, intent: &Intent) -> Planning {
     let mut planner = Planner::new(rules, wish, seen, intent);
     if let Intent::Dismantle { .. } = intent {
-        planner.dismantle();
+        planner.refuse_unreadable_containers();
+        if planner.findings.is_empty() {
+            planner.dismantle();
+        }
         return planner.finish();
     }
     let preflight = if rules.preflight { Preflight::of(wish, seen) } else { Preflight::default() };

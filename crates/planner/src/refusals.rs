@@ -17,6 +17,7 @@ impl Planner<'_> {
         }
         let refused =
             |findings: &[Finding]| findings.iter().any(|finding| finding.kind == FindingKind::Refused);
+        self.refuse_unreadable_containers();
         self.refuse_two_lineages();
         self.refuse_lost_keys();
         self.refuse_unreadable_secrets();
@@ -36,6 +37,28 @@ impl Planner<'_> {
         origin: Option<windlass_model::SpecPath>,
     ) {
         self.find(FindingKind::Refused, subject, None, what, help, origin);
+    }
+
+    /// A container whose label a newer windlass wrote is neither replaced nor removed by this one: it does not know
+    /// what the container is, nor what else there may be on the nodes.
+    pub(crate) fn refuse_unreadable_containers(&mut self) {
+        let unreadable: Vec<String> = self
+            .seen
+            .nodes
+            .iter()
+            .filter_map(|(name, node)| Some((name, node.facts()?)))
+            .flat_map(|(name, facts)| facts.containers.iter().map(move |container| (name, container)))
+            .filter(|(_, (_, seen))| seen.maker == Maker::Unreadable)
+            .map(|(name, (container, _))| format!("{container} on {name}"))
+            .collect();
+        if !unreadable.is_empty() {
+            self.refuse(
+                "cluster",
+                format!("this version of windlass cannot read the labels of {}", several(&unreadable)),
+                "a newer windlass made these containers: use that version or a later one".to_owned(),
+                None,
+            );
+        }
     }
 
     /// Two clusters' keys are never mixed.
@@ -340,10 +363,14 @@ fn advice(was: &Foundation, wished: &Foundation, fact: &str) -> String {
 
 /// Names in a row: `node-1, node-2 and 3 more`.
 pub(crate) fn list(nodes: &[NodeName]) -> String {
+    several(nodes)
+}
+
+fn several(names: &[impl std::fmt::Display]) -> String {
     const SHOWN: usize = 4;
-    let mut text = nodes.iter().take(SHOWN).map(NodeName::as_str).collect::<Vec<_>>().join(", ");
-    if nodes.len() > SHOWN {
-        text = format!("{text} and {} more", nodes.len() - SHOWN);
+    let mut text = names.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN {
+        text = format!("{text} and {} more", names.len() - SHOWN);
     }
     text
 }
@@ -352,6 +379,6 @@ pub(crate) fn list(nodes: &[NodeName]) -> String {
 fn is_of_a_cluster(facts: &NodeFacts) -> bool {
     facts.etcd_data == EtcdData::Present
         || facts.containers.iter().any(|(container, seen)| {
-            seen.maker == Maker::Windlass && Component::of_container(container).is_some()
+            seen.maker != Maker::Other && Component::of_container(container).is_some()
         })
 }

@@ -88,7 +88,7 @@ impl Container {
         match self.maker {
             Maker::Windlass => self.spec.clone(),
             // `inspect` knows nothing of the files that a process reads, nor of Kubernetes versions.
-            Maker::Other => {
+            Maker::Other | Maker::Unreadable => {
                 let mut spec = ContainerSpec::clone(&self.spec);
                 spec.command.extend(self.birth.iter().cloned());
                 spec.reads.clear();
@@ -100,7 +100,7 @@ impl Container {
 
     /// The digests of those files of its spec that its process has loaded; before it first starts, its label's.
     fn seen_loaded(&self) -> Loaded {
-        if self.maker == Maker::Other {
+        if self.maker != Maker::Windlass {
             return Loaded::new();
         }
         if self.phase == Phase::Created {
