@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use windlass_model::{
-    Component, ContainerSpec, ContainerWish, FilePath, ImageRef, KubernetesVersion, OnChange, Origins,
-    PidMode, Privilege, SpecPath,
+    Component, Conduct, ContainerSpec, ContainerWish, FilePath, ImageRef, KubernetesVersion, OnChange,
+    Origins, PidMode, Privilege, SpecPath,
 };
 use windlass_spec::ServiceSpec;
 
@@ -20,6 +20,8 @@ use crate::values::{ClusterValues, NodeValues, Source};
 
 /// A container's recipe with all filled in that does not depend on the node.
 pub(crate) struct Prepared {
+    component: Component,
+    cluster_version: KubernetesVersion,
     image: ImageRef,
     program: Arc<str>,
     arguments: Vec<Slot>,
@@ -31,8 +33,8 @@ pub(crate) struct Prepared {
     reads: BTreeMap<FilePath, OnChange>,
     version: Option<KubernetesVersion>,
     origins: Arc<Origins>,
-    /// The whole spec where no part of it depends on the node.
-    shared: Option<Arc<ContainerSpec>>,
+    /// The whole spec where no part of it depends on the node, and what the container does with it.
+    shared: Option<(Arc<ContainerSpec>, Arc<Conduct>)>,
 }
 
 /// A text that all nodes share, or one that each fills for itself.
@@ -97,6 +99,8 @@ pub(crate) fn prepare(
     }
     let reads = reads(&arguments, &binds, recipe.on_change, places);
     let mut prepared = Prepared {
+        component,
+        cluster_version: cluster.images.version.clone(),
         image: image.image.clone(),
         program: recipe.program.as_str().into(),
         arguments,
@@ -117,11 +121,18 @@ pub(crate) fn prepare(
 impl Prepared {
     /// The container on one node, which has these files.
     pub(crate) fn on_node<V>(&self, node: &NodeValues, files: &BTreeMap<FilePath, V>) -> ContainerWish {
-        let spec = match &self.shared {
-            Some(shared) if shared.reads.keys().all(|path| files.contains_key(path)) => shared.clone(),
-            _ => Arc::new(self.spec(|slot| slot.text(node), |path| files.contains_key(path))),
+        let (spec, conduct) = match &self.shared {
+            Some((spec, conduct)) if spec.reads.keys().all(|path| files.contains_key(path)) => {
+                (spec.clone(), conduct.clone())
+            }
+            _ => self.with_conduct(self.spec(|slot| slot.text(node), |path| files.contains_key(path))),
         };
-        ContainerWish { spec, origins: self.origins.clone() }
+        ContainerWish { spec, conduct, origins: self.origins.clone() }
+    }
+
+    fn with_conduct(&self, spec: ContainerSpec) -> (Arc<ContainerSpec>, Arc<Conduct>) {
+        let conduct = Conduct::of(self.component, &spec, &self.cluster_version);
+        (Arc::new(spec), Arc::new(conduct))
     }
 
     /// The container's spec; slots without a text and files that are not there are left out.
@@ -153,9 +164,11 @@ impl Prepared {
     }
 
     /// The spec of all nodes, if nothing in it depends on the node.
-    fn spec_of_all(&self) -> Option<Arc<ContainerSpec>> {
+    fn spec_of_all(&self) -> Option<(Arc<ContainerSpec>, Arc<Conduct>)> {
         let mut slots = self.arguments.iter().chain(&self.env).chain(&self.binds);
-        slots.all(|slot| matches!(slot, Slot::Shared(_))).then(|| Arc::new(self.spec(Slot::shared, |_| true)))
+        slots
+            .all(|slot| matches!(slot, Slot::Shared(_)))
+            .then(|| self.with_conduct(self.spec(Slot::shared, |_| true)))
     }
 
     /// The value of a flag, without dashes, that all nodes share, and its place in cluster.yml.
@@ -215,10 +228,6 @@ pub(crate) fn service_of<'a>(
     }
 }
 
-/// Flags of etcd that matter when a member is born and never again: whoever starts a member gives them.
-pub(crate) const BIRTH_FLAGS: [&str; 3] =
-    ["initial-cluster", "initial-cluster-state", "initial-cluster-token"];
-
 /// `extra_args` in the place of a flag of the same name, else behind all in the order of their names; then
 /// `extra_args_array`.
 fn add_arguments(
@@ -229,7 +238,7 @@ fn add_arguments(
     origins: &mut Origins,
 ) {
     for (name, value) in &service.extra_args {
-        if component == Component::Etcd && BIRTH_FLAGS.contains(&name.as_str()) {
+        if component.nature().birth_flags.contains(&name.as_str()) {
             continue;
         }
         let flag = format!("--{name}");

@@ -16,15 +16,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use windlass_model::{
-    ContainerName, ContainerSeen, ContainerSpec, ContainerState, Guard, Health, Loaded, NodeName, RestartWhen,
+    ContainerName, ContainerSeen, ContainerSpec, ContainerState, Guard, Health, Loaded, NodeName,
+    RestartWhen, SUCCESSOR,
 };
 
 use crate::ports::{Clock, Fleet, LedgerStore, LookScope, Minter, NewContainer};
 use crate::run::Run;
 use crate::step_error::{Doing, Done, StepError, accept_already_so};
-
-/// What follows the name of a container in that of its successor.
-const SUCCESSOR: &str = ".next";
 
 /// The name under which the successor of a container is made.
 fn successor(name: &ContainerName) -> ContainerName {

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::{CertPart, CertWish};
+use crate::component::{Component, ETCD_PEER_PORT};
+use crate::conduct::Conduct;
 use crate::container::{ContainerSpec, Origins};
 use crate::digest::Digest;
-use crate::names::{CertName, Component, FilePath, ImageRef, NodeName, Role, Roles, SecretName, SpecPath};
+use crate::names::{CertName, FilePath, ImageRef, NodeName, Role, Roles, SecretName, SpecPath};
 use crate::version::KubernetesVersion;
 
 /// The complete wish, resolved from cluster.yml and the catalog. No secret is in it.
@@ -132,9 +134,9 @@ impl NodeTarget {
     pub fn peer_url(&self) -> String {
         let address = &self.internal_address;
         if address.contains(':') && !address.starts_with('[') {
-            format!("https://[{address}]:2380")
+            format!("https://[{address}]:{ETCD_PEER_PORT}")
         } else {
-            format!("https://{address}:2380")
+            format!("https://{address}:{ETCD_PEER_PORT}")
         }
     }
 }
@@ -144,6 +146,8 @@ impl NodeTarget {
 pub struct ContainerWish {
     /// What it is made of.
     pub spec: Arc<ContainerSpec>,
+    /// What it does with its arguments.
+    pub conduct: Arc<Conduct>,
     /// Where in cluster.yml its parts come from.
     pub origins: Arc<Origins>,
 }

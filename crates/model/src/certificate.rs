@@ -6,7 +6,8 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::names::{CertName, Component};
+use crate::component::Component;
+use crate::names::CertName;
 
 /// A certificate with its key, as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

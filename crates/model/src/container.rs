@@ -77,10 +77,24 @@ pub enum OnChange {
 impl ContainerSpec {
     /// The value of the first flag of this name, without dashes: `flag("etcd-servers")`.
     pub fn flag(&self, name: &str) -> Option<&str> {
-        self.command.iter().find_map(|argument| match split_flag(argument) {
-            (flag, Some(value)) if flag.strip_prefix("--") == Some(name) => Some(value),
-            _ => None,
-        })
+        self.command
+            .iter()
+            .find_map(|argument| argument.strip_prefix("--")?.strip_prefix(name)?.strip_prefix('='))
+    }
+
+    /// What a path in the container is on its node, through the deepest mount that it is under; none where nothing can
+    /// be written there.
+    pub fn on_node(&self, path: &str) -> Option<FilePath> {
+        let path = path.trim_end_matches('/');
+        let mounts = self.binds.iter().filter_map(|bind| {
+            let mut parts = bind.splitn(3, ':');
+            let (source, target) = (parts.next()?.trim_end_matches('/'), parts.next()?.trim_end_matches('/'));
+            let rest = path.strip_prefix(target).filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
+            let is_read_only =
+                parts.next().is_some_and(|options| options.split(',').any(|option| option == "ro"));
+            Some((target.len(), (!is_read_only).then(|| FilePath::from(format!("{source}{rest}")))))
+        });
+        mounts.max_by_key(|(length, _)| *length)?.1
     }
 
     /// In what the running container `seen` differs from this wish; empty if in nothing.
@@ -322,6 +336,24 @@ mod tests {
         let wish = spec(&["kubelet", "--v=4", "--a=1", "--x"]);
         let seen = spec(&["kubelet", "--v=2", "--b=1"]);
         assert_eq!(shown(&wish, &seen), ["--a=1 added", "--b removed", "--v 2 → 4", "--x added"]);
+    }
+
+    #[test]
+    fn a_path_in_a_container_is_found_on_the_node_through_its_deepest_mount() {
+        let place = |binds: &[&str], path: &str| {
+            let binds = binds.iter().copied().map(Arc::from).collect();
+            ContainerSpec { binds, ..spec(&[]) }.on_node(path).map(|path| path.to_string())
+        };
+        let usual = "/opt/rke/var/lib/etcd:/var/lib/rancher/etcd/";
+        for (binds, path, wanted) in [
+            (&[usual][..], "/var/lib/rancher/etcd/", Some("/opt/rke/var/lib/etcd")),
+            (&[usual], "/var/lib/rancher/etcd/own", Some("/opt/rke/var/lib/etcd/own")),
+            (&[usual, "/disk:/var/lib/rancher/etcd/own:z"], "/var/lib/rancher/etcd/own", Some("/disk")),
+            (&[usual, "/disk:/var/lib/rancher/etcd/own:z,ro"], "/var/lib/rancher/etcd/own", None),
+            (&[usual], "/var/lib/rancher/etcd2", None),
+        ] {
+            assert_eq!(place(binds, path).as_deref(), wanted, "{path} in {binds:?}");
+        }
     }
 
     #[test]

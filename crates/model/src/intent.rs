@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::CertWish;
-use crate::names::Component;
+use crate::component::Component;
 
 /// What the operator wants of one run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -11,6 +11,8 @@
 mod action;
 mod blueprint;
 mod certificate;
+mod component;
+mod conduct;
 mod container;
 mod digest;
 mod finding;
@@ -33,6 +35,11 @@ pub use blueprint::{
     Foundation, Holds, KernelWish, Limit, Mode, NodeTarget, NodeWish, Owner, Rollout, Taint,
 };
 pub use certificate::{CertKind, CertPart, CertWish, San, Usage};
+pub use component::{
+    API_SERVER_PORT, Asked, Component, ETCD_CLIENT_PORT, ETCD_PEER_PORT, Listening, Manner, Nature, Runs,
+    SUCCESSOR,
+};
+pub use conduct::{Conduct, KernelDefaults, OnSwap, Probe, SecretsAtRest, Settings, listens};
 pub use container::{Change, ContainerSpec, Difference, Loaded, OnChange, Origins, PidMode, Privilege};
 pub use digest::{Digest, NotADigest};
 pub use finding::{Finding, FindingKind, Planning};
@@ -45,8 +52,7 @@ pub use inventory::{
 };
 pub use ledger::{Birth, CertFace, LastNode, Ledger, LedgerFace, StoredCert};
 pub use names::{
-    CertName, Component, ContainerName, FilePath, ImageRef, Lineage, NodeName, Role, Roles, SecretName,
-    SpecPath,
+    CertName, ContainerName, FilePath, ImageRef, Lineage, NodeName, Role, Roles, SecretName, SpecPath,
 };
 pub use plan::{Because, Edge, FileDifference, Plan, Reason, Step, StepId};
 pub use replay::{Replay, ReplaySchema};

@@ -10,8 +10,6 @@ use windlass_model::{
     Reason, SpecPath,
 };
 
-use crate::etcd::BIRTH_FLAGS;
-
 /// What is to be done about a wished container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
@@ -180,8 +178,11 @@ fn condition(wish: &ContainerWish, files: &[FileLook<'_>], seen: &ContainerSeen)
 
 /// What somebody else made is replaced, whatever it looks like: nobody knows what it has read at its start.
 fn made_by_other(wish: &ContainerWish, seen: &ContainerSeen) -> Condition {
+    let birth_flags = Component::Etcd.nature().birth_flags;
     let is_told = |difference: &Difference| match difference {
-        Difference::Argument { flag, .. } => !BIRTH_FLAGS.contains(&&**flag),
+        Difference::Argument { flag, .. } => {
+            !flag.strip_prefix("--").is_some_and(|flag| birth_flags.contains(&flag))
+        }
         Difference::Setting { .. } | Difference::File { .. } => false,
         Difference::Image { .. } | Difference::Environment { .. } | Difference::Mount { .. } => true,
     };

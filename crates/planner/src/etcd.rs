@@ -655,10 +655,6 @@ pub(crate) fn initial_cluster(members: BTreeMap<String, String>) -> String {
     members.join(",")
 }
 
-/// The flags of [`birth_arguments`].
-pub(crate) const BIRTH_FLAGS: [&str; 3] =
-    ["--initial-cluster", "--initial-cluster-state", "--initial-cluster-token"];
-
 /// The arguments that count only while a member has no data.
 ///
 /// Source: <https://etcd.io/docs/v3.4/op-guide/configuration/>, "Clustering flags".

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use windlass_model::{Birth, Component, EtcdWish, FindingKind, Maker, NodeFacts, NodeName, NodeSeen};
+use windlass_model::{
+    Birth, Component, EtcdWish, FindingKind, Maker, NodeFacts, NodeName, NodeSeen, Settings,
+};
 
 use crate::compare::Condition;
 use crate::planner::Planner;
@@ -65,15 +67,20 @@ impl Planner<'_> {
             return;
         }
         let wished: BTreeSet<&str> = urls.iter().map(String::as_str).collect();
-        let asked: BTreeSet<&str> = self
+        let api = Component::KubeApiserver;
+        let asked: BTreeSet<String> = self
             .seen
             .nodes
             .values()
             .filter_map(NodeSeen::facts)
-            .filter_map(|facts| facts.containers.get(Component::KubeApiserver.as_str()))
+            .filter_map(|facts| facts.containers.get(api.as_str()))
             .filter(|container| container.maker == Maker::Windlass)
-            .filter_map(|container| container.spec.flag("etcd-servers"))
-            .filter(|servers| servers.split(',').all(|server| !wished.contains(server)))
+            .filter_map(|container| match Settings::of(api, &container.spec) {
+                Settings::ApiServer { etcd_servers, .. } => Some(etcd_servers),
+                _ => None,
+            })
+            .filter(|servers| !servers.is_empty() && servers.iter().all(|server| !wished.contains(&**server)))
+            .map(|servers| servers.join(","))
             .collect();
         for servers in asked {
             self.find(

@@ -41,7 +41,7 @@ impl<'a> Planner<'a> {
     /// Whether kubelet ends where the kernel is not set as it wants.
     fn kubelet_only_checks(&self, name: &NodeName) -> bool {
         let kubelet = self.wish.nodes.get(name).and_then(|node| node.containers.get(&Component::Kubelet));
-        kubelet.is_some_and(|kubelet| kubelet.spec.flag("protect-kernel-defaults") == Some("true"))
+        kubelet.is_some_and(|kubelet| kubelet.conduct.settings.checks_kernel())
     }
 }
 

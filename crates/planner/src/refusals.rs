@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use windlass_model::{
     Birth, CertKind, CertName, Component, EtcdData, Finding, FindingKind, Foundation, Intent,
-    KubernetesVersion, Maker, NodeFacts, NodeName, NodeSeen, NodeTarget, Role,
+    KubernetesVersion, Maker, NodeFacts, NodeName, NodeSeen, NodeTarget, Role, Settings,
 };
 
 use crate::planner::Planner;
@@ -113,7 +113,6 @@ impl Planner<'_> {
 
     /// The same for keys that cluster.yml carries: who encrypts shows in the API servers that run.
     fn refuse_to_forget_users_encryption(&mut self) {
-        const FLAG: &str = "encryption-provider-config";
         const KEYS: &str = "services.kube-api.secrets_encryption_config";
         let api = Component::KubeApiserver;
         let is_own =
@@ -121,11 +120,11 @@ impl Planner<'_> {
         let encrypts = self
             .nodes_in_sight()
             .filter_map(|(_, _, facts)| facts.containers.get(api.as_str()))
-            .any(|seen| seen.maker == Maker::Windlass && seen.spec.flag(FLAG).is_some());
+            .any(|seen| seen.maker == Maker::Windlass && Settings::of(api, &seen.spec).encrypts_secrets());
         let goes_on = self
             .with_role(Role::ControlPlane)
             .filter_map(|(_, node)| node.containers.get(&api))
-            .all(|wish| wish.spec.flag(FLAG).is_some());
+            .all(|wish| wish.conduct.settings.encrypts_secrets());
         // One of windlass' own that was not there would not decrypt what another has encrypted.
         let begins_anew =
             self.wish.certs.keys().any(|name| is_own(name) && !self.seen.ledger.certs.contains_key(name));

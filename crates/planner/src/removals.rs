@@ -438,13 +438,7 @@ impl<'a> Planner<'a> {
 
 /// Whether a node has this component, made by windlass, or on a node where windlass had one.
 fn is_ours(component: Component, facts: &NodeFacts, last: Option<&LastNode>) -> bool {
-    let role = match component {
-        Component::Etcd | Component::EtcdRollingSnapshots => Some(Role::Etcd),
-        Component::KubeApiserver | Component::KubeControllerManager | Component::KubeScheduler => {
-            Some(Role::ControlPlane)
-        }
-        Component::NginxProxy | Component::Kubelet | Component::KubeProxy => None,
-    };
+    let role = component.nature().runs.role();
     facts.containers.get(component.as_str()).is_some_and(|seen| {
         seen.maker == Maker::Windlass
             || last.is_some_and(|last| role.is_none_or(|role| last.roles.contains(&role)))

@@ -31,14 +31,6 @@ use crate::trouble::{Trouble, already, lasting};
 pub(crate) const ASK_WITHIN: Duration = Duration::from_secs(20);
 /// How long making, starting, renaming or removing may take.
 const ACT_WITHIN: Duration = Duration::from_secs(60);
-/// How long a container is given to end by itself before it is killed, as Docker does by default. All but the API
-/// server finish in less.
-const GRACE_SECONDS: i32 = 10;
-/// How long the API server is given. Told to end it listens no more, takes its address out of the Service `kubernetes`
-/// and answers what it was asked before; then it waits for watches to end, which they do not, for up to a minute
-/// (`ShutdownTimeout` of k8s.io/apiserver). Scheduler and controller manager beside it give up their leases after ten
-/// seconds without it (`--leader-elect-renew-deadline`), and a new one serves four seconds after its start.
-const API_SERVER_GRACE_SECONDS: i32 = 3;
 /// How long a pull may stand still.
 const PULL_STANDS_STILL: Duration = Duration::from_secs(300);
 /// How long a pull may take at all.
@@ -94,11 +86,11 @@ pub(crate) async fn stop(link: &Link, name: &ContainerName) -> PortResult<()> {
     link.call(ACT_WITHIN, call).await.map_err(|trouble| trouble.of(&link.node, &format!("stop {name}")))
 }
 
+/// How long a container is given to end by itself before it is killed; where it runs no component, as Docker does by
+/// default.
 fn grace_seconds(name: &ContainerName) -> i32 {
-    match Component::of_container(name) {
-        Some(Component::KubeApiserver) => API_SERVER_GRACE_SECONDS,
-        _ => GRACE_SECONDS,
-    }
+    let grace = Component::of_container(name).map(|component| component.nature().stops_within_seconds);
+    grace.and_then(|seconds| i32::try_from(seconds).ok()).unwrap_or(10)
 }
 
 /// Renames a container.

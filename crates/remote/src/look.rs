@@ -6,8 +6,8 @@ use bollard::query_parameters::{ListContainersOptionsBuilder, ListImagesOptionsB
 use futures_util::future::join_all;
 use windlass_engine::{LookScope, PortError, PortResult};
 use windlass_model::{
-    ContainerName, ContainerSeen, ContainerState, EtcdData, FilePath, FileSeen, Health, HostFacts,
-    LedgerCopy, NodeFacts, OnChange,
+    Component, ContainerName, ContainerSeen, ContainerState, EtcdData, FilePath, FileSeen, Health, HostFacts,
+    LedgerCopy, NodeFacts, OnChange, Probe,
 };
 use windlass_sidecar::protocol::{Answer, Request, Seen, SeenFile};
 
@@ -135,9 +135,15 @@ impl RemoteFleet {
         if known.state != ContainerState::Running {
             return Health::Unhealthy;
         }
-        let Some(question) = health::question(name, &known.spec) else { return Health::Healthy };
-        match health::ask(link, &question, self.keys().as_deref()).await {
-            Health::Unhealthy if known.since.is_within(health::grace(name), now) => Health::Starting,
+        let component = Component::of_successor_or_container(name);
+        let Some((component, probe)) =
+            component.and_then(|component| Some((component, Probe::of(component, &known.spec)?)))
+        else {
+            return Health::Healthy;
+        };
+        let starts_within = component.nature().starts_within_seconds;
+        match health::ask(link, &probe, self.keys().as_deref()).await {
+            Health::Unhealthy if known.since.is_within(starts_within, now) => Health::Starting,
             health => health,
         }
     }

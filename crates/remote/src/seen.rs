@@ -94,8 +94,7 @@ pub(crate) fn listed(line: ContainerSummary) -> Listed {
 
 /// Whether the name is one of a component, or of one that is about to take its place.
 fn holds_our_name(name: &ContainerName) -> bool {
-    let base = name.as_str().strip_suffix(".next").unwrap_or(name.as_str());
-    Component::named(base).is_some()
+    Component::of_successor_or_container(name).is_some()
 }
 
 /// Program and arguments as Docker's list shows them: those with a blank in quotes.
