@@ -30,5 +30,5 @@ pub use ledger_file::{LedgerFileError, decode, encode};
 pub use observe::{Observation, Recover, observe};
 pub use ports::{
     Assignment, Clock, Etcd, Eviction, FilePut, Fleet, Kube, LedgerStore, LookScope, Minter, NewContainer,
-    Nodes, PodController, PodSeen, PortError, PortResult, Ports,
+    Nodes, PodController, PodSeen, PortError, PortResult, Ports, Traces,
 };

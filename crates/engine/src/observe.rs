@@ -12,7 +12,7 @@ use windlass_model::{
 
 use crate::events::{Event, Listener};
 use crate::ledger_file::{decode, encode, kept};
-use crate::ports::{Assignment, Clock, Fleet, LedgerStore, Minter, PortError, PortResult, Ports};
+use crate::ports::{Assignment, Clock, Fleet, LedgerStore, Minter, PortError, PortResult, Ports, Traces};
 
 /// How many nodes are looked at at once: each look is a connection of its own at first.
 const LOOKS_AT_ONCE: usize = 64;
@@ -30,6 +30,16 @@ pub enum Recover {
     AndKeep,
 }
 
+impl Recover {
+    /// What a look of such a run may leave on nodes.
+    fn traces(self) -> Traces {
+        match self {
+            Self::InMemory => Traces::None,
+            Self::AndKeep => Traces::OwnProgram,
+        }
+    }
+}
+
 /// What one look gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observation {
@@ -39,7 +49,8 @@ pub struct Observation {
     pub ledger: Option<Ledger>,
 }
 
-/// Looks at everything once. Changes nothing but, with [`Recover::AndKeep`], the operator's ledger.
+/// Looks at everything once. Changes nothing but, with [`Recover::AndKeep`], the operator's ledger, and leaves
+/// [`Traces::OwnProgram`] on nodes.
 ///
 /// *Guarantees*: a node that does not answer is an entry of the inventory. A ledger that is there and cannot
 /// be understood is never taken for none.
@@ -65,7 +76,7 @@ pub async fn observe<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
         for node in &news {
             ports.fleet.enrol(node, &wanted[node]);
         }
-        seen.extend(look_at_all(ports.fleet, assignment, news).await);
+        seen.extend(look_at_all(ports.fleet, assignment, news, recover.traces()).await);
         seen.retain(|node, _| wanted.contains_key(node));
         roster = wanted;
         // A newer ledger may name nodes that nobody knew of, and those may hold a still newer one.
@@ -107,10 +118,11 @@ async fn look_at_all<F: Fleet>(
     fleet: &F,
     assignment: &Assignment,
     nodes: Vec<NodeName>,
+    traces: Traces,
 ) -> BTreeMap<NodeName, NodeSeen> {
     stream::iter(nodes)
         .map(|node| async move {
-            let seen = look_at(fleet, assignment, &node).await;
+            let seen = look_at(fleet, assignment, &node, traces).await;
             (node, seen)
         })
         .buffer_unordered(LOOKS_AT_ONCE)
@@ -118,8 +130,8 @@ async fn look_at_all<F: Fleet>(
         .await
 }
 
-async fn look_at<F: Fleet>(fleet: &F, assignment: &Assignment, node: &NodeName) -> NodeSeen {
-    let look = || timeout(LOOK_WITHIN, fleet.look(node, &assignment.scope));
+async fn look_at<F: Fleet>(fleet: &F, assignment: &Assignment, node: &NodeName, traces: Traces) -> NodeSeen {
+    let look = || timeout(LOOK_WITHIN, fleet.look(node, &assignment.scope, traces));
     let mut looked = look().await;
     if matches!(&looked, Ok(Err(error)) if error.is_passing()) {
         sleep(RETRY_AFTER).await;

@@ -97,6 +97,16 @@ impl LookScope {
     }
 }
 
+/// What a look may leave behind on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Traces {
+    /// Nothing. What cannot be seen so is taken for filled.
+    None,
+    /// The image of windlass' own program, where otherwise not all could be seen; and what runs that were interrupted
+    /// left behind is cleared away.
+    OwnProgram,
+}
+
 /// A container to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewContainer {
@@ -131,8 +141,14 @@ pub trait Nodes {
     /// and Kubernetes fail lastingly.
     fn entrust(&self, ledger: &Ledger);
 
-    /// Everything that is to be known of a node, in as few round trips as can be. Changes nothing.
-    fn look(&self, node: &NodeName, scope: &LookScope) -> impl Future<Output = PortResult<NodeFacts>> + Send;
+    /// Everything that is to be known of a node, in as few round trips as can be. Changes nothing but by what `traces`
+    /// allows.
+    fn look(
+        &self,
+        node: &NodeName,
+        scope: &LookScope,
+        traces: Traces,
+    ) -> impl Future<Output = PortResult<NodeFacts>> + Send;
 
     /// One container, with its health asked now; none if there is no such container. Changes nothing.
     fn container(
@@ -153,8 +169,16 @@ pub trait Nodes {
         new: &NewContainer,
     ) -> impl Future<Output = PortResult<()>> + Send;
 
-    /// Starts a container. Where etcd is to run as somebody else than root, its data directory is given to that user
-    /// first: between the end of one etcd and the start of the next nobody writes there.
+    /// Gives a directory with all that is in it to a user, and closes it to all others; makes it if it is not there.
+    /// *Assumes* that nobody writes there meanwhile.
+    fn hand_over(
+        &self,
+        node: &NodeName,
+        directory: &FilePath,
+        owner: Owner,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Starts a container.
     fn start(&self, node: &NodeName, name: &ContainerName) -> impl Future<Output = PortResult<()>> + Send;
 
     /// Stops a container; it stays, and does not start again by itself.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::blueprint::Owner;
 use crate::digest::Digest;
 use crate::names::{FilePath, ImageRef, SpecPath};
 use crate::version::KubernetesVersion;
@@ -80,6 +81,13 @@ impl ContainerSpec {
         self.command
             .iter()
             .find_map(|argument| argument.strip_prefix("--")?.strip_prefix(name)?.strip_prefix('='))
+    }
+
+    /// Whom it runs as, where that is not root and given by numbers.
+    pub fn owner(&self) -> Option<Owner> {
+        let (uid, gid) = self.user.as_deref()?.split_once(':')?;
+        let owner = Owner { uid: uid.parse().ok()?, gid: gid.parse().ok()? };
+        (owner.uid != 0).then_some(owner)
     }
 
     /// What a path in the container is on its node, through the deepest mount that it is under; none where nothing can

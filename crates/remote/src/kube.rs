@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use windlass_engine::{Eviction, Kube, PodController, PodSeen, PortError, PortResult};
 use windlass_model::{
-    DrainOptions, KeptRoots, KubeSeen, NodeName, NodeObject, ObjectChange, Owned, Readiness, Scheduling,
-    Secret, Taint,
+    API_SERVER_PORT, DrainOptions, KeptRoots, KubeSeen, NodeName, NodeObject, ObjectChange, Owned, Readiness,
+    Scheduling, Secret, Taint,
 };
 
 use crate::fleet::{Machine, RemoteFleet, locked};
@@ -21,8 +21,6 @@ use crate::https::{self, Call, Reply, Silence, Speech};
 use crate::link::{Counts, Far};
 use crate::trouble::{lasting, passing};
 
-/// The port of API servers, and the name that all their certificates carry.
-const PORT: u16 = 6443;
 const NAME: &str = "kubernetes";
 /// How long an API server may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
@@ -465,7 +463,7 @@ impl RemoteFleet {
 
     async fn ask_api(&self, machine: &Machine, speech: &Speech, call: Call<'_>) -> Result<Reply, String> {
         let link = self.link_of(machine).await.map_err(|error| error.to_string())?;
-        let far = Far::Port("127.0.0.1".to_owned(), PORT);
+        let far = Far::Port("127.0.0.1".to_owned(), API_SERVER_PORT);
         let near = link.forward(&far).await.map_err(|error| error.to_string())?;
         Counts::count(&link.counts.probes);
         https::ask(&near, speech, call, ANSWER_WITHIN).await.map_err(|silence: Silence| silence.to_string())

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListImagesOptionsBuilder};
 use futures_util::future::join_all;
-use windlass_engine::{LookScope, PortError, PortResult};
+use windlass_engine::{LookScope, PortError, PortResult, Traces};
 use windlass_model::{
     Component, ContainerName, ContainerSeen, ContainerState, EtcdData, FilePath, FileSeen, Health, HostFacts,
     LedgerCopy, NodeFacts, OnChange, Probe,
@@ -25,7 +25,12 @@ use crate::trouble::lasting;
 
 impl RemoteFleet {
     /// Everything that is to be known of a machine.
-    pub(crate) async fn look_at(&self, machine: &Machine, scope: &LookScope) -> PortResult<NodeFacts> {
+    pub(crate) async fn look_at(
+        &self,
+        machine: &Machine,
+        scope: &LookScope,
+        traces: Traces,
+    ) -> PortResult<NodeFacts> {
         let link = &*self.link_of(machine).await?;
         let failed =
             |what: &'static str| move |trouble: crate::trouble::Trouble| trouble.of(&link.node, what);
@@ -45,7 +50,7 @@ impl RemoteFleet {
         // Which containers there are decides how the files are looked at.
         let containers_and_files = async {
             let lines: Vec<Listed> = containers.await?.into_iter().map(listed).collect();
-            let files = self.files_of(machine, link, &lines, scope).await?;
+            let files = self.files_of(machine, link, &lines, scope, traces).await?;
             Ok::<_, PortError>((lines, files))
         };
         let (lines_and_files, images, info, told) =
@@ -53,7 +58,7 @@ impl RemoteFleet {
         let ((lines, files), images, info, told) = (lines_and_files?, images?, info?, told?);
         let report = Some(told.report(&info));
         let now = info.system_time.as_deref().and_then(crate::clock::parse).unwrap_or_default().0;
-        if self.may_leave_traces() {
+        if traces == Traces::OwnProgram {
             remove_left_overs_of(link, &lines).await;
         }
         let containers = self.understand(link, lines, &files.seen, now).await?;
@@ -155,6 +160,7 @@ impl RemoteFleet {
         link: &Link,
         lines: &[Listed],
         scope: &LookScope,
+        traces: Traces,
     ) -> PortResult<Files> {
         if let Some(seen) = through_kubelet::look(link, lines, scope).await {
             return Ok(seen.into());
@@ -174,7 +180,7 @@ impl RemoteFleet {
         if unprivileged.is_whole() {
             return Ok(Files::partly(unprivileged, scope));
         }
-        if self.may_leave_traces() {
+        if traces == Traces::OwnProgram {
             return match self.ask(machine, link, request()).await? {
                 Answer::Seen(seen) => Ok(seen.into()),
                 other => Err(strange(link, &other)),

@@ -13,10 +13,10 @@ use bollard::query_parameters::{
 use futures_util::TryStreamExt;
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
-use windlass_engine::{FilePut, LookScope, NewContainer, Nodes, PortError, PortResult};
+use windlass_engine::{FilePut, LookScope, NewContainer, Nodes, PortError, PortResult, Traces};
 use windlass_model::{
-    Component, ContainerName, ContainerSeen, FilePath, ImageRef, KernelWish, LastNode, Ledger, NodeFacts,
-    NodeName, Secret,
+    ContainerName, ContainerSeen, FilePath, ImageRef, KernelWish, LastNode, Ledger, NodeFacts, NodeName,
+    Owner, Secret,
 };
 use windlass_sidecar::protocol::{Answer, Bytes, FileToPut, Request};
 
@@ -54,8 +54,8 @@ impl Nodes for RemoteFleet {
         self.take_keys(ledger);
     }
 
-    async fn look(&self, node: &NodeName, scope: &LookScope) -> PortResult<NodeFacts> {
-        Box::pin(self.look_at(&*self.machine(node)?, scope)).await
+    async fn look(&self, node: &NodeName, scope: &LookScope, traces: Traces) -> PortResult<NodeFacts> {
+        Box::pin(self.look_at(&*self.machine(node)?, scope, traces)).await
     }
 
     async fn container(&self, node: &NodeName, name: &ContainerName) -> PortResult<Option<ContainerSeen>> {
@@ -75,15 +75,12 @@ impl Nodes for RemoteFleet {
         docker::create(&*self.link(node).await?, name, new).await
     }
 
+    async fn hand_over(&self, node: &NodeName, directory: &FilePath, owner: Owner) -> PortResult<()> {
+        self.have_done(node, Request::HandOver { directory: directory.clone(), owner }).await
+    }
+
     async fn start(&self, node: &NodeName, name: &ContainerName) -> PortResult<()> {
-        let link = self.link(node).await?;
-        if let Some(owner) = self.settings.etcd_user
-            && Component::of_container(name) == Some(Component::Etcd)
-            && let Some(directory) = docker::data_of(&link, name, owner).await?
-        {
-            self.have_done(node, Request::HandOver { directory, owner }).await?;
-        }
-        docker::start(&link, name).await
+        docker::start(&*self.link(node).await?, name).await
     }
 
     async fn stop(&self, node: &NodeName, name: &ContainerName) -> PortResult<()> {
@@ -327,7 +324,7 @@ async fn remove_pods(link: &Link) -> PortResult<()> {
 #[expect(dead_code, reason = "a compiler's proof that futures of verbs can go to any thread")]
 fn all_futures_are_send(fleet: &RemoteFleet, node: &NodeName, scope: &LookScope) {
     fn is_send(_: impl Send) {}
-    is_send(fleet.look(node, scope));
+    is_send(fleet.look(node, scope, Traces::None));
     is_send(fleet.put_files(node, &[]));
     is_send(fleet.remove_pods(node));
 }
