@@ -10,8 +10,7 @@ use windlass_engine::{
     Assignment, Conclusion, End, GuardSwitch, LookScope, Options, Ports, Recover, converge, observe_and_plan,
 };
 use windlass_model::{
-    Blueprint, CertKind, CertName, Digest, Intent, Inventory, LastNode, NodeName, Plan, Planning, Secret,
-    SecretName,
+    Blueprint, CertKind, CertName, Digest, Intent, Inventory, LastNode, Plan, Planning, Secret, SecretName,
 };
 use windlass_planner::{Rules, audit, plan_by};
 use windlass_simulator::{FaultSchedule, MemoryLedger, RolloutRules, SimClock, SimFleet, SymbolicMinter};
@@ -275,9 +274,8 @@ fn left_of(
     let first =
         first.get_or_init(|| certs.iter().map(|(name, face)| (name.clone(), face.certificate)).collect());
     let is_left = |name: &CertName| {
-        let is_in_sight = name.as_str().split_once('@').is_none_or(|(_, node)| {
-            seen.nodes.get(&NodeName::from(node)).is_some_and(|node| node.facts().is_some())
-        });
+        let is_in_sight =
+            name.node().is_none_or(|node| seen.nodes.get(node).is_some_and(|node| node.facts().is_some()));
         is_in_sight && certs.get(name).is_some_and(|face| first.get(name) == Some(&face.certificate))
     };
     if wish.certs.iter().any(|(name, wish)| reissue.selects(wish) && is_left(name)) {

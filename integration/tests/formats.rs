@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use windlass_blueprint::Catalog;
 use windlass_engine::{Labelled, decode, read_labels};
 use windlass_integration::drive::{Helm, Wish};
-use windlass_model::{Birth, CertName, Component, Intent, NodeName};
+use windlass_model::{Birth, CertName, Component, EtcdPlace, Intent, NodeName};
 use windlass_simulator::{SimFleet, World};
 
 /// The cluster that was made by the program which wrote version 1 of all formats.
@@ -52,6 +52,7 @@ fn a_ledger_of_version_1_is_read() {
     assert!(bases.is_superset(&["kube-ca", "kube-node", "kube-service-account-token"].into()), "{bases:?}");
     let foundation = ledger.foundation.expect("it was founded");
     assert_eq!(foundation, wish().blueprint.foundation);
+    assert!(matches!(foundation.etcd_data, EtcdPlace::OnNodes { .. }));
 }
 
 #[test]

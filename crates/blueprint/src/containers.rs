@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use windlass_model::{
     Component, Conduct, ContainerSpec, ContainerWish, FilePath, ImageRef, KubernetesVersion, OnChange,
-    Origins, PidMode, Privilege, SpecPath,
+    Origins, Part, PidMode, Privilege, SpecPath,
 };
 use windlass_spec::ServiceSpec;
 
@@ -86,11 +86,12 @@ pub(crate) fn prepare(
 
     let version_origin = cluster.images.version_origin.clone();
     let mut origins = Origins { whole: version_origin, image: image.origin.clone(), parts: BTreeMap::new() };
-    let mut arguments = slots(&recipe.flags, &setting, values, &mut origins, |slot| slot.name().into());
-    let mut env = slots(&recipe.env, &setting, values, &mut origins, |slot| part_of_env(slot.name()));
+    let mut arguments =
+        slots(&recipe.flags, &setting, values, &mut origins, |slot| Part::Flag(slot.name().into()));
+    let mut env = slots(&recipe.env, &setting, values, &mut origins, |slot| Part::Env(slot.name().into()));
     let mut binds = slots(&recipe.binds, &setting, values, &mut origins, |slot| match slot {
-        Slot::Shared(bind) => part_of_bind(bind),
-        Slot::PerNode(_) => Arc::from("bind"),
+        Slot::Shared(bind) => Part::Bind(bind.clone()),
+        Slot::PerNode(_) => Part::Bind(Arc::default()),
     });
     if let Some((service, path)) = service_of(component, cluster) {
         add_arguments(&mut arguments, component, service, path, &mut origins);
@@ -176,7 +177,7 @@ impl Prepared {
         self.arguments.iter().find_map(|slot| match slot {
             Slot::Shared(text) => {
                 let (flag, value) = text.split_once('=')?;
-                (flag.strip_prefix("--") == Some(name)).then_some((value, self.origins.parts.get(flag)))
+                (flag.strip_prefix("--") == Some(name)).then(|| (value, self.origins.of_flag(name)))
             }
             Slot::PerNode(_) => None,
         })
@@ -189,7 +190,7 @@ fn slots(
     setting: &Setting<'_>,
     values: &ClusterValues,
     origins: &mut Origins,
-    part: impl Fn(&Slot) -> Arc<str>,
+    part: impl Fn(&Slot) -> Part,
 ) -> Vec<Slot> {
     let mut slots = Vec::new();
     for template in entries.iter().filter_map(|entry| entry.text_in(setting)) {
@@ -255,12 +256,14 @@ fn add_arguments(
             index += 1;
             Some(index - 1) == place || slot.name() != flag
         });
-        origins.parts.insert(flag.into(), SpecPath::from(format!("{path}.extra_args.{name}")));
+        origins.parts.insert(Part::Flag(flag.into()), SpecPath::from(format!("{path}.extra_args.{name}")));
     }
     for (name, values) in &service.extra_args_array {
         let flag = format!("--{name}");
         arguments.extend(values.iter().map(|value| Slot::Shared(format!("{flag}={value}").into())));
-        origins.parts.insert(flag.into(), SpecPath::from(format!("{path}.extra_args_array.{name}")));
+        origins
+            .parts
+            .insert(Part::Flag(flag.into()), SpecPath::from(format!("{path}.extra_args_array.{name}")));
     }
 }
 
@@ -270,7 +273,7 @@ fn add_env(env: &mut Vec<Slot>, service: &ServiceSpec, path: &str, origins: &mut
         let wished = Slot::Shared(variable.as_str().into());
         origins
             .parts
-            .insert(part_of_env(wished.name()), SpecPath::from(format!("{path}.extra_env[{index}]")));
+            .insert(Part::Env(wished.name().into()), SpecPath::from(format!("{path}.extra_env[{index}]")));
         env.retain(|slot| slot.name() != wished.name());
         env.push(wished);
     }
@@ -282,17 +285,10 @@ fn add_binds(binds: &mut Vec<Slot>, service: &ServiceSpec, path: &str, origins: 
         if binds.iter().any(|slot| matches!(slot, Slot::Shared(text) if **text == **bind)) {
             continue;
         }
-        origins.parts.insert(part_of_bind(bind), SpecPath::from(format!("{path}.extra_binds[{index}]")));
+        let place = SpecPath::from(format!("{path}.extra_binds[{index}]"));
+        origins.parts.insert(Part::Bind(bind.as_str().into()), place);
         binds.push(Slot::Shared(bind.as_str().into()));
     }
-}
-
-fn part_of_env(name: &str) -> Arc<str> {
-    format!("env {name}").into()
-}
-
-fn part_of_bind(bind: &str) -> Arc<str> {
-    format!("bind {bind}").into()
 }
 
 /// Whom a container runs as, if not root.

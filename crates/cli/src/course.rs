@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use windlass_engine::{Assignment, LookScope};
-use windlass_model::{
-    Blueprint, CertName, CertSelector, Digest, Intent, Inventory, NodeName, Planning, Snapshots,
-};
+use windlass_model::{Blueprint, CertName, CertSelector, Digest, Intent, Inventory, Planning, Snapshots};
 
 use crate::wish::{Wish, scope};
 
@@ -81,9 +79,7 @@ impl<'a> Course<'a> {
             certs.iter().map(|(name, face)| (name.clone(), face.certificate)).collect()
         });
         let in_sight = |cert: &CertName| {
-            cert.as_str().split_once('@').is_none_or(|(_, node)| {
-                seen.nodes.get(&NodeName::from(node)).is_some_and(|node| node.facts().is_some())
-            })
+            cert.node().is_none_or(|node| seen.nodes.get(node).is_some_and(|node| node.facts().is_some()))
         };
         blueprint.certs.iter().filter(|(name, wish)| selector.selects(wish) && in_sight(name)).any(
             |(name, _)| match (old.get(name), certs.get(name)) {

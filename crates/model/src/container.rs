@@ -296,8 +296,31 @@ pub struct Origins {
     pub whole: Option<SpecPath>,
     /// The place of the image.
     pub image: Option<SpecPath>,
-    /// The place of each flag (with dashes), environment variable (`env NAME`) and mount (`bind TEXT`).
-    pub parts: BTreeMap<Arc<str>, SpecPath>,
+    /// The places of its parts.
+    #[serde(with = "crate::pairs")]
+    pub parts: BTreeMap<Part, SpecPath>,
+}
+
+/// A part of a container's wish that may have a place of its own in cluster.yml.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// A flag, with its dashes.
+    Flag(Arc<str>),
+    /// A mount, as a whole.
+    Bind(Arc<str>),
+    /// An environment variable, by its name.
+    Env(Arc<str>),
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => f.write_str(flag),
+            Self::Bind(bind) => write!(f, "bind {bind}"),
+            Self::Env(name) => write!(f, "env {name}"),
+        }
+    }
 }
 
 impl Origins {
@@ -305,12 +328,17 @@ impl Origins {
     pub fn of(&self, difference: &Difference) -> Option<&SpecPath> {
         let part = match difference {
             Difference::Image { .. } => return self.image.as_ref().or(self.whole.as_ref()),
-            Difference::Argument { flag, .. } => self.parts.get(flag),
-            Difference::Environment { name, is: _ } => self.parts.get(format!("env {name}").as_str()),
-            Difference::Mount { bind, .. } => self.parts.get(format!("bind {bind}").as_str()),
+            Difference::Argument { flag, .. } => self.parts.get(&Part::Flag(flag.clone())),
+            Difference::Environment { name, is: _ } => self.parts.get(&Part::Env(name.clone())),
+            Difference::Mount { bind, .. } => self.parts.get(&Part::Bind(bind.clone())),
             Difference::Setting { .. } | Difference::File { .. } => None,
         };
         part.or(self.whole.as_ref())
+    }
+
+    /// The place of a flag of its own, by its name without dashes.
+    pub fn of_flag(&self, name: &str) -> Option<&SpecPath> {
+        self.parts.get(&Part::Flag(format!("--{name}").into()))
     }
 }
 

@@ -31,8 +31,8 @@ mod version;
 
 pub use action::{Action, Gate, Guard, LedgerChange, ObjectChange, RestartWhen, Sign};
 pub use blueprint::{
-    Blueprint, BlueprintOrigins, ContainerWish, Content, DrainOptions, EtcdWish, FileWish, Footprint,
-    Foundation, Holds, KernelWish, Limit, Mode, NodeTarget, NodeWish, Owner, Rollout, Taint,
+    Blueprint, BlueprintOrigins, ContainerWish, Content, DrainOptions, EtcdPlace, EtcdWish, Fact, FileWish,
+    Footprint, Foundation, Holds, KernelWish, Limit, Mode, NodeTarget, NodeWish, Owner, Rollout, Taint,
 };
 pub use certificate::{CertKind, CertPart, CertWish, San, Usage};
 pub use component::{
@@ -40,7 +40,7 @@ pub use component::{
     SUCCESSOR,
 };
 pub use conduct::{Conduct, KernelDefaults, OnSwap, Probe, SecretsAtRest, Settings, listens};
-pub use container::{Change, ContainerSpec, Difference, Loaded, OnChange, Origins, PidMode, Privilege};
+pub use container::{Change, ContainerSpec, Difference, Loaded, OnChange, Origins, Part, PidMode, Privilege};
 pub use digest::{Digest, NotADigest};
 pub use finding::{Finding, FindingKind, Planning};
 pub use host_report::{HostReport, Meeting, Swap, ports_between};

@@ -102,8 +102,8 @@ impl CertName {
     }
 
     /// The node that alone holds the certificate, if it is one node's own.
-    pub fn node(&self) -> Option<NodeName> {
-        self.0.split_once('@').map(|(_, node)| NodeName::from(node))
+    pub fn node(&self) -> Option<&str> {
+        self.0.split_once('@').map(|(_, node)| node)
     }
 }
 

@@ -117,7 +117,7 @@ impl Planner<'_> {
     }
 
     fn belongs_out_of_sight(&self, cert: &CertName) -> bool {
-        cert.as_str().split_once('@').is_some_and(|(_, node)| !self.is_in_sight(&NodeName::from(node)))
+        cert.node().is_some_and(|node| !self.is_in_sight(&NodeName::from(node)))
     }
 
     /// Why a certificate that is there must be made anew; an authority never is, short of a rotation.
@@ -203,7 +203,7 @@ impl Planner<'_> {
 
     /// Whether the certificate belongs to a node that has left and may still present it.
     fn holder_still_leaving(&self, cert: &CertName) -> bool {
-        cert.as_str().split_once('@').is_some_and(|(_, node)| {
+        cert.node().is_some_and(|node| {
             !self.wish.nodes.contains_key(node) && self.seen.ledger.nodes.contains_key(node)
         })
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use windlass_model::{
-    Birth, CertKind, CertName, Component, EtcdData, Finding, FindingKind, Foundation, Intent,
+    Birth, CertKind, CertName, Component, EtcdData, Fact, Finding, FindingKind, Foundation, Intent,
     KubernetesVersion, Maker, NodeFacts, NodeName, NodeSeen, NodeTarget, Role, Settings,
 };
 
@@ -215,8 +215,8 @@ impl Planner<'_> {
                 self.refuse(
                     "cluster",
                     format!("{} cannot change from {from} to {to} while the cluster lives", words(fact)),
-                    advice(&was, &self.wish.foundation, fact),
-                    self.wish.origins.foundation.get(fact).cloned(),
+                    advice(&was, &self.wish.foundation, fact, &from),
+                    self.wish.origins.foundation.get(&fact).cloned(),
                 );
             }
         }
@@ -342,21 +342,20 @@ impl Planner<'_> {
 const ETCD_STAYS: &str = "leave `services.etcd` and the role etcd as they were: everything that the cluster knows \
                           is there. To move it, build a second cluster where it shall be, and move the workloads";
 
-fn words(fact: &str) -> &str {
+fn words(fact: Fact) -> &'static str {
     match fact {
-        "service_range" => "the range of Service addresses",
-        "pod_range" => "the range of pod addresses",
-        "cluster_domain" => "the cluster's domain",
-        "etcd_data" => "the place of etcd's data",
-        _ => "the issuer of service-account tokens",
+        Fact::ServiceRange => "the range of Service addresses",
+        Fact::PodRange => "the range of pod addresses",
+        Fact::ClusterDomain => "the cluster's domain",
+        Fact::EtcdData => "the place of etcd's data",
+        Fact::ServiceAccountIssuer => "the issuer of service-account tokens",
     }
 }
 
-fn advice(was: &Foundation, wished: &Foundation, fact: &str) -> String {
-    if fact == "etcd_data" && (was.is_on_external_etcd() || wished.is_on_external_etcd()) {
+fn advice(was: &Foundation, wished: &Foundation, fact: Fact, value: &str) -> String {
+    if fact == Fact::EtcdData && (was.is_on_external_etcd() || wished.is_on_external_etcd()) {
         return ETCD_STAYS.to_owned();
     }
-    let value = was.facts().into_iter().find(|(name, _)| *name == fact).map_or("", |(_, value)| value);
     format!("say {value} as before; for another value, build a second cluster and move the workloads there")
 }
 

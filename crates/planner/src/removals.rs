@@ -316,14 +316,9 @@ impl<'a> Planner<'a> {
             done.push(remove);
         }
         self.conclusion.forget.insert(name.clone());
-        self.conclusion.forget_certs.extend(
-            self.seen
-                .ledger
-                .certs
-                .keys()
-                .filter(|cert| cert.as_str().split_once('@').is_some_and(|(_, node)| node == name.as_str()))
-                .cloned(),
-        );
+        self.conclusion
+            .forget_certs
+            .extend(self.seen.ledger.certs.keys().filter(|cert| cert.node() == Some(name.as_str())).cloned());
         self.conclude_after.extend(done);
     }
 

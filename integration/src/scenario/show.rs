@@ -242,8 +242,7 @@ pub(super) fn details(action: &Action) -> Vec<String> {
         Action::MintCerts { certs } => {
             let mut bases: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
             for name in certs.keys() {
-                let node = name.as_str().split_once('@').map(|(_, node)| node);
-                bases.entry(name.base()).or_default().extend(node);
+                bases.entry(name.base()).or_default().extend(name.node());
             }
             let certs: Vec<String> = bases
                 .into_iter()

@@ -78,7 +78,7 @@ fn judge_ports(node: &Examined<'_>, version: &KubernetesVersion, wrongs: &mut Ve
             format!("stop it: `ss -ltnp sport = :{first}` tells root what it is"),
         );
         // Where all nodes are the place, this one is a better one.
-        let place = wish.origins.parts.get(format!("--{flag}").as_str());
+        let place = wish.origins.of_flag(flag);
         wrong.origin = place.filter(|place| place.as_str() != "nodes").cloned();
         wrongs.push(wrong);
     }
@@ -131,7 +131,7 @@ fn judge_swap(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
         "swap is on, and kubelet does not start with it".to_owned(),
         "switch it off (`swapoff -a`, and its lines in /etc/fstab), or say `services.kubelet.fail_swap_on: false`",
     );
-    wrong.origin = kubelet.origins.parts.get("--fail-swap-on").cloned();
+    wrong.origin = kubelet.origins.of_flag("fail-swap-on").cloned();
     wrongs.push(wrong);
 }
 
