@@ -11,7 +11,7 @@ use windlass_model::{
 };
 
 use crate::events::{Event, Listener};
-use crate::ledger_file::{decode, encode, kept};
+use crate::ledger_file::{decode, digest_of_copies, kept};
 use crate::ports::{Assignment, Clock, Fleet, LedgerStore, Minter, PortError, PortResult, Ports, Traces};
 
 /// How many nodes are looked at at once: each look is a connection of its own at first.
@@ -262,6 +262,10 @@ fn face(ledger: Option<&Ledger>, assignment: &Assignment, seen: &BTreeMap<NodeNa
             strangers.entry(copy.lineage.clone()).or_default().push(node.clone());
         }
     }
+    let copies: Vec<Digest> = facts_of(seen)
+        .filter_map(|(_, facts)| facts.files.get(&assignment.scope.ledger))
+        .map(|file| file.digest)
+        .collect();
     let secrets = assignment.secret_digests();
     let Some(ledger) = ledger else {
         return LedgerFace { secrets, strangers, ..LedgerFace::default() };
@@ -269,7 +273,7 @@ fn face(ledger: Option<&Ledger>, assignment: &Assignment, seen: &BTreeMap<NodeNa
     LedgerFace {
         lineage,
         serial: ledger.serial,
-        digest: Some(Digest::of(encode(ledger).expose())),
+        digest: Some(digest_of_copies(ledger, &copies)),
         roots: Some(kept(ledger).digest),
         certs: ledger.certs.iter().map(|(name, cert)| (name.clone(), cert.face())).collect(),
         nodes: ledger.nodes.clone(),
