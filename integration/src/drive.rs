@@ -10,7 +10,7 @@ use windlass_engine::{
     Assignment, Conclusion, End, GuardSwitch, LookScope, Options, Ports, Recover, converge, observe_and_plan,
 };
 use windlass_model::{
-    Blueprint, CertKind, CertName, Digest, Intent, Inventory, LastNode, Plan, Planning, Secret, SecretName,
+    Blueprint, CertKind, CertName, Digest, Intent, Inventory, Plan, Planning, Secret, SecretName,
 };
 use windlass_planner::{Rules, audit, plan_by};
 use windlass_simulator::{FaultSchedule, MemoryLedger, RolloutRules, SimClock, SimFleet, SymbolicMinter};
@@ -58,21 +58,17 @@ impl Wish {
     }
 
     fn assignment(&self) -> Assignment {
-        let Blueprint { nodes, footprint, .. } = self.blueprint.as_ref();
+        let footprint = &self.blueprint.footprint;
+        let nodes = self.blueprint.last_nodes();
         Assignment {
-            nodes: nodes
-                .iter()
-                .map(|(name, node)| {
-                    (name.clone(), LastNode { target: node.target.clone(), roles: node.roles.clone() })
-                })
-                .collect(),
             scope: LookScope {
                 files: Arc::new(footprint.files.iter().chain([&footprint.ledger]).cloned().collect()),
                 directories: Arc::new(footprint.all_directories().into_keys().collect()),
                 etcd_data: footprint.etcd_data.clone(),
                 ledger: footprint.ledger.clone(),
-                peers: Arc::new(LookScope::peers_of(nodes)),
+                peers: Arc::new(LookScope::peers_of(&nodes)),
             },
+            nodes,
             secrets: self.secrets.clone(),
         }
     }

@@ -3,7 +3,8 @@
 //! ```text
 //! arguments ─▶ commands ─▶ wish ─▶ course ─▶ render, json ─▶ printer
 //!                            │        │
-//!                       cluster.yml   └─ engine, on the machines of `simulate`
+//!                       cluster.yml   └─ engine, on the machines of a scene:
+//!                                        `real`, over SSH, or `simulate`, out of a file
 //! ```
 
 mod access;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use windlass_blueprint::{Catalog, Problem, resolve};
 use windlass_engine::{Assignment, LookScope};
-use windlass_model::{Blueprint, HostFacts, Inventory, LastNode, NodeName, Secret, SecretName, SpecPath};
+use windlass_model::{Blueprint, HostFacts, Inventory, NodeName, Secret, SecretName, SpecPath};
 use windlass_spec::{ClusterSpec, Diagnostic, EndpointSpec, Place, Severity, SourceMap, Strictness};
 
 use crate::pairs;
@@ -159,14 +159,7 @@ impl Wish {
 
     /// What the engine is told of the wish.
     pub(crate) fn assignment(&self, blueprint: &Blueprint) -> Assignment {
-        let nodes = blueprint
-            .nodes
-            .iter()
-            .map(|(name, node)| {
-                (name.clone(), LastNode { target: node.target.clone(), roles: node.roles.clone() })
-            })
-            .collect();
-        Assignment { nodes, scope: scope(blueprint), secrets: self.secrets.clone() }
+        Assignment { nodes: blueprint.last_nodes(), scope: scope(blueprint), secrets: self.secrets.clone() }
     }
 }
 
@@ -180,7 +173,7 @@ pub(crate) fn scope(blueprint: &Blueprint) -> LookScope {
         directories: Arc::new(footprint.all_directories().into_keys().collect()),
         etcd_data: footprint.etcd_data.clone(),
         ledger: footprint.ledger.clone(),
-        peers: Arc::new(LookScope::peers_of(&blueprint.nodes)),
+        peers: Arc::new(LookScope::peers_of(&blueprint.last_nodes())),
     }
 }
 

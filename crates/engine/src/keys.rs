@@ -11,6 +11,7 @@ use crate::ledger_file::{encode, kept};
 use crate::ports::{Clock, Fleet, LedgerStore, Minter};
 use crate::run::Run;
 use crate::step_error::{Doing, Done, StepError};
+use crate::stored::part_of;
 
 /// The ledger while a plan is carried out.
 ///
@@ -90,7 +91,7 @@ impl Keys {
             .committed
             .as_ref()
             .and_then(|ledger| ledger.certs.get(cert))
-            .map(|stored| Secret::new(stored.part(part).as_bytes().to_vec()))
+            .map(|stored| Secret::new(part_of(stored, part).as_bytes().to_vec()))
             .ok_or_else(|| StepError::unfit(format!("`{cert}` is not in the ledger")))
     }
 }

@@ -1,4 +1,4 @@
-//! Observes, executes a plan and converges, through ports; knows nothing of wishes and decides nothing.
+//! Observes, executes a plan and converges, through ports; knows no desired state and decides nothing.
 
 mod containers;
 mod converge;
@@ -18,6 +18,7 @@ mod ports;
 mod ready;
 mod run;
 mod step_error;
+mod stored;
 
 pub use converge::{Conclusion, End, Options, Survey, converge, observe_and_plan};
 pub use events::{Event, Listener, Silence};
@@ -32,3 +33,4 @@ pub use ports::{
     Assignment, Clock, Etcd, Eviction, FilePut, Fleet, Kube, LedgerStore, LookScope, Minter, NewContainer,
     Nodes, PodController, PodSeen, PortError, PortResult, Ports, Traces,
 };
+pub use stored::{face_of, part_of};

@@ -13,6 +13,7 @@ use windlass_model::{
 use crate::events::{Event, Listener};
 use crate::ledger_file::{decode, digest_of_copies, kept};
 use crate::ports::{Assignment, Clock, Fleet, LedgerStore, Minter, PortError, PortResult, Ports, Traces};
+use crate::stored::face_of;
 
 /// How many nodes are looked at at once: each look is a connection of its own at first.
 const LOOKS_AT_ONCE: usize = 64;
@@ -275,7 +276,7 @@ fn face(ledger: Option<&Ledger>, assignment: &Assignment, seen: &BTreeMap<NodeNa
         serial: ledger.serial,
         digest: Some(digest_of_copies(ledger, &copies)),
         roots: Some(kept(ledger).digest),
-        certs: ledger.certs.iter().map(|(name, cert)| (name.clone(), cert.face())).collect(),
+        certs: ledger.certs.iter().map(|(name, cert)| (name.clone(), face_of(cert))).collect(),
         nodes: ledger.nodes.clone(),
         foundation: ledger.foundation.clone(),
         born: ledger.born,

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use windlass_model::{
     CertName, CertWish, ContainerName, ContainerSeen, ContainerSpec, Digest, DrainOptions, EtcdSeen,
     FilePath, ImageRef, KeptRoots, KernelWish, KubeSeen, LastNode, Ledger, Loaded, Meeting, MemberId, Mode,
-    NodeFacts, NodeName, NodeObject, NodeWish, ObjectChange, Owner, Role, Roles, Secret, StoredCert,
-    Timestamp, ports_between,
+    NodeFacts, NodeName, NodeObject, ObjectChange, Owner, Role, Roles, Secret, StoredCert, Timestamp,
+    ports_between,
 };
 
 /// Why a verb did not succeed.
@@ -72,14 +72,14 @@ pub struct LookScope {
 }
 
 impl LookScope {
-    /// The nodes of a wish that others must reach.
-    pub fn peers_of(nodes: &BTreeMap<NodeName, NodeWish>) -> BTreeMap<NodeName, LastNode> {
-        let last = |node: &NodeWish| LastNode { target: node.target.clone(), roles: node.roles.clone() };
-        let is_peer = |node: &NodeWish| node.has(Role::Etcd) || node.has(Role::ControlPlane);
+    /// Those of a cluster's nodes that others must reach.
+    pub fn peers_of(nodes: &BTreeMap<NodeName, LastNode>) -> BTreeMap<NodeName, LastNode> {
+        let is_peer =
+            |node: &LastNode| [Role::Etcd, Role::ControlPlane].iter().any(|role| node.roles.contains(role));
         nodes
             .iter()
             .filter(|(_, node)| is_peer(node))
-            .map(|(name, node)| (name.clone(), last(node)))
+            .map(|(name, node)| (name.clone(), node.clone()))
             .collect()
     }
 
@@ -398,7 +398,7 @@ pub struct Ports<'a, F, L, M, C> {
     pub clock: &'a C,
 }
 
-/// What the engine is told of the wish, beside plans: where nodes are, what to look at, and secret contents.
+/// What the engine must know beside plans: where nodes are, what to look at, and secret contents.
 #[derive(Clone, Debug, Default)]
 pub struct Assignment {
     /// The nodes of cluster.yml; those of the ledger are added to them.

@@ -11,6 +11,7 @@ use crate::component::{Component, ETCD_PEER_PORT};
 use crate::conduct::Conduct;
 use crate::container::{ContainerSpec, Origins};
 use crate::digest::Digest;
+use crate::ledger::LastNode;
 use crate::names::{CertName, FilePath, ImageRef, NodeName, Role, Roles, SecretName, SpecPath};
 use crate::version::KubernetesVersion;
 
@@ -477,6 +478,12 @@ impl Blueprint {
     /// The nodes that have this role, by name.
     pub fn with_role(&self, role: Role) -> impl Iterator<Item = (&NodeName, &NodeWish)> {
         self.nodes.iter().filter(move |(_, node)| node.has(role))
+    }
+
+    /// Where each node is and what it does, as a ledger notes it.
+    pub fn last_nodes(&self) -> BTreeMap<NodeName, LastNode> {
+        let last = |node: &NodeWish| LastNode { target: node.target.clone(), roles: node.roles.clone() };
+        self.nodes.iter().map(|(name, node)| (name.clone(), last(node))).collect()
     }
 
     /// The same cluster with nothing wished for: what `remove` converges to.

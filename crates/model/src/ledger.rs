@@ -1,6 +1,5 @@
 //! The ledger: only what cannot be observed again, and the public face of it that the planner sees.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -108,54 +107,6 @@ pub struct StoredCert {
     pub not_after: Timestamp,
     /// The digest of the issuer's certificate that signed it; absent if nobody else did.
     pub issuer: Option<Digest>,
-}
-
-impl StoredCert {
-    /// One part of it, as a file holds it.
-    pub fn part(&self, part: CertPart) -> Cow<'_, str> {
-        match part {
-            CertPart::Certificate => Cow::Borrowed(&self.certificate),
-            CertPart::Key => Cow::Borrowed(self.key.expose()),
-            CertPart::Encryption => Cow::Owned(encryption_configuration(self.key.expose())),
-        }
-    }
-
-    /// What may be known of it by everybody.
-    pub fn face(&self) -> CertFace {
-        CertFace {
-            wish: self.wish.clone(),
-            not_before: self.not_before,
-            not_after: self.not_after,
-            issuer: self.issuer,
-            certificate: Digest::of(&self.certificate),
-            key: Digest::of(self.key.expose()),
-            // Leaves are many, and none of them encrypts anything.
-            encryption: (self.wish.kind == CertKind::KeyPair)
-                .then(|| Digest::of(encryption_configuration(self.key.expose()))),
-        }
-    }
-}
-
-/// The configuration by which the API server encrypts Secrets, with one key that only the holder of this private
-/// key can make: its digest, which has the 32 bytes that AES-256 takes.
-///
-/// What is not encrypted yet is still read, as with RKE 1.
-fn encryption_configuration(private_key: &str) -> String {
-    let secret = Digest::of(format!("encryption of Secrets\n{private_key}")).base64();
-    format!(
-        "apiVersion: apiserver.config.k8s.io/v1
-kind: EncryptionConfiguration
-resources:
-- resources:
-  - secrets
-  providers:
-  - aescbc:
-      keys:
-      - name: key-1
-        secret: {secret}
-  - identity: {{}}
-"
-    )
 }
 
 /// A node of the last `up`.

@@ -28,6 +28,7 @@ mod report;
 mod secret;
 mod time;
 mod version;
+mod words;
 
 pub use action::{Action, Gate, Guard, LedgerChange, ObjectChange, RestartWhen, Sign};
 pub use blueprint::{
@@ -60,3 +61,4 @@ pub use report::{Failure, Outcome, Report};
 pub use secret::{HIDDEN, Secret, exposed};
 pub use time::{NotATimestamp, Timestamp};
 pub use version::{KubernetesVersion, NotAVersion};
+pub use words::{counted, row_of};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use windlass_model::{
     Birth, CertKind, CertName, Component, EtcdData, Fact, Finding, FindingKind, Foundation, Intent,
-    KubernetesVersion, Maker, NodeFacts, NodeName, NodeSeen, NodeTarget, Role, Settings,
+    KubernetesVersion, Maker, NodeFacts, NodeName, NodeSeen, NodeTarget, Role, Settings, row_of,
 };
 
 use crate::planner::Planner;
@@ -54,7 +54,7 @@ impl Planner<'_> {
         if !unreadable.is_empty() {
             self.refuse(
                 "cluster",
-                format!("this version of windlass cannot read the labels of {}", several(&unreadable)),
+                format!("this version of windlass cannot read the labels of {}", row_of(&unreadable, 4)),
                 "a newer windlass made these containers: use that version or a later one".to_owned(),
                 None,
             );
@@ -361,16 +361,7 @@ fn advice(was: &Foundation, wished: &Foundation, fact: Fact, value: &str) -> Str
 
 /// Names in a row: `node-1, node-2 and 3 more`.
 pub(crate) fn list(nodes: &[NodeName]) -> String {
-    several(nodes)
-}
-
-fn several(names: &[impl std::fmt::Display]) -> String {
-    const SHOWN: usize = 4;
-    let mut text = names.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    if names.len() > SHOWN {
-        text = format!("{text} and {} more", names.len() - SHOWN);
-    }
-    text
+    row_of(nodes, 4)
 }
 
 /// Whether what is here was made for a cluster: etcd's data, or what only joins one that has its keys.

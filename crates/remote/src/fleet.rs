@@ -35,6 +35,8 @@ pub struct RemoteFleet {
     bastion_connections: Arc<Counts>,
     keys: Mutex<Option<Arc<Keys>>>,
     pub(crate) image: OnceCell<Arc<NodeImage>>,
+    /// Whether its API servers are too old for the newer version of evictions, as one of them has said.
+    pub(crate) old_evictions: AtomicBool,
     /// The control-plane node that answered last.
     pub(crate) last_api: Mutex<Option<NodeName>>,
 }
@@ -102,6 +104,7 @@ impl RemoteFleet {
             bastion_connections: Arc::default(),
             keys: Mutex::default(),
             image: OnceCell::new(),
+            old_evictions: AtomicBool::new(false),
             last_api: Mutex::default(),
         })
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::Method;
@@ -44,9 +44,6 @@ const CORDONED: &str = "windlass.io/cordoned";
 const OWN_TAINTS: [&str; 2] = ["node.kubernetes.io/", "node.cloudprovider.kubernetes.io/"];
 /// On a pod that kubelet made from a file: nobody can evict it.
 const MIRROR: &str = "kubernetes.io/config.mirror";
-
-/// Whether API servers are too old for the newer version of evictions; asked once.
-static OLD_EVICTIONS: AtomicBool = AtomicBool::new(false);
 
 #[derive(Deserialize)]
 struct Page<T> {
@@ -288,7 +285,7 @@ impl Kube for RemoteFleet {
         let path = format!("/api/v1/namespaces/{namespace}/pods/{name}/eviction");
         let delete = options.grace_period_seconds.map(|seconds| json!({ "gracePeriodSeconds": seconds }));
         loop {
-            let is_old = OLD_EVICTIONS.load(Ordering::Relaxed);
+            let is_old = self.old_evictions.load(Ordering::Relaxed);
             let body = json!({
                 "apiVersion": if is_old { "policy/v1beta1" } else { "policy/v1" },
                 "kind": "Eviction",
@@ -300,7 +297,7 @@ impl Kube for RemoteFleet {
                 200 | 201 | 404 => return Ok(Eviction::Granted),
                 429 => return Ok(Eviction::Blocked),
                 // Before Kubernetes 1.22 nobody knows the newer version.
-                400 if !is_old => OLD_EVICTIONS.store(true, Ordering::Relaxed),
+                400 if !is_old => self.old_evictions.store(true, Ordering::Relaxed),
                 _ => return Err(refused(&format!("evict {namespace}/{name}"), &reply)),
             }
         }

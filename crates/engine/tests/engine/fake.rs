@@ -750,7 +750,7 @@ impl Minter for Fake {
             key: Secret::new(format!("key of {name}")),
             not_before: now,
             not_after: now.plus_days(wish.valid_days),
-            issuer: issuer.map(|issuer| issuer.face().certificate),
+            issuer: issuer.map(|issuer| windlass_engine::face_of(issuer).certificate),
         })
     }
 }
