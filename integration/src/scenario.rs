@@ -52,6 +52,7 @@ mod script;
 mod seen;
 mod show;
 mod strike;
+mod text;
 mod wish;
 
 use std::collections::BTreeSet;

@@ -2,6 +2,7 @@
 
 mod containers;
 mod converge;
+mod disturbed;
 mod etcd;
 mod events;
 mod execute;
@@ -12,6 +13,8 @@ mod interrupt;
 mod keys;
 pub mod label;
 mod ledger_file;
+mod limits;
+mod mint;
 mod node_objects;
 mod observe;
 mod ports;
@@ -22,12 +25,13 @@ mod stored;
 
 pub use converge::{Conclusion, End, Options, Survey, converge, observe_and_plan};
 pub use events::{Event, Listener, Silence};
-#[doc(hidden)]
-pub use execute::GuardSwitch;
-pub use execute::{Execution, Limits, execute};
+pub use execute::{Execution, execute};
 pub use interrupt::{Interrupt, Urgency};
 pub use label::{Labelled, labels_of, read_labels};
 pub use ledger_file::{LedgerFileError, decode, encode};
+#[doc(hidden)]
+pub use limits::GuardSwitch;
+pub use limits::Limits;
 pub use observe::{Observation, Recover, observe};
 pub use ports::{
     Assignment, Clock, Etcd, Eviction, FilePut, Fleet, Kube, LedgerStore, LookScope, Minter, NewContainer,

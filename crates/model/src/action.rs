@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::blueprint::{DrainOptions, FileWish, Foundation, KernelWish, Taint};
+use crate::blueprint::{DrainOptions, FileWish, KernelWish, Taint};
 use crate::certificate::CertWish;
 use crate::component::Component;
 use crate::container::ContainerSpec;
+use crate::foundation::Foundation;
 use crate::inventory::{MemberId, Owned};
-use crate::ledger::LastNode;
 use crate::names::{CertName, ContainerName, FilePath, ImageRef, NodeName};
+use crate::target::LastNode;
 
 /// One thing to do. Every action may already have happened, and then counts as done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

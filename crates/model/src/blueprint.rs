@@ -7,12 +7,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::{CertPart, CertWish};
-use crate::component::{Component, ETCD_PEER_PORT};
+use crate::component::Component;
 use crate::conduct::Conduct;
 use crate::container::{ContainerSpec, Origins};
 use crate::digest::Digest;
-use crate::ledger::LastNode;
+use crate::foundation::{Fact, Foundation};
 use crate::names::{CertName, FilePath, ImageRef, NodeName, Role, Roles, SecretName, SpecPath};
+use crate::permission::{Mode, Owner};
+use crate::target::{LastNode, NodeTarget};
 use crate::version::KubernetesVersion;
 
 /// The complete wish, resolved from cluster.yml and the catalog. No secret is in it.
@@ -110,38 +112,6 @@ pub struct KernelWish {
     pub sysctls: BTreeMap<Arc<str>, Arc<str>>,
 }
 
-/// How a node is reached. Part of the ledger too, so that a node that left cluster.yml can be cleaned.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NodeTarget {
-    /// The address for SSH.
-    pub address: String,
-    /// The port for SSH.
-    pub port: u16,
-    /// The user for SSH.
-    pub user: String,
-    /// The address by which components reach each other.
-    pub internal_address: String,
-    /// Docker's socket on the node.
-    pub docker_socket: FilePath,
-    /// The path of the private key on the operator's machine, where cluster.yml names one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key_path: Option<String>,
-}
-
-impl NodeTarget {
-    /// The address by which this node's member of etcd is reached by the other members.
-    ///
-    /// An IPv6 address stands in brackets, as in every URL (RFC 3986, section 3.2.2).
-    pub fn peer_url(&self) -> String {
-        let address = &self.internal_address;
-        if address.contains(':') && !address.starts_with('[') {
-            format!("https://[{address}]:{ETCD_PEER_PORT}")
-        } else {
-            format!("https://{address}:{ETCD_PEER_PORT}")
-        }
-    }
-}
-
 /// One container that should run on a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerWish {
@@ -186,45 +156,6 @@ pub enum Content {
     Ledger,
 }
 
-/// Permission bits, shown in octal.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Mode(pub u32);
-
-impl Mode {
-    /// Its owner alone reads and writes.
-    pub const PRIVATE: Self = Self(0o600);
-    /// Everybody reads, its owner writes.
-    pub const PUBLIC: Self = Self(0o644);
-}
-
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04o}", self.0)
-    }
-}
-
-impl fmt::Debug for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// A file's owner by number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-pub struct Owner {
-    /// User.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-}
-
-impl fmt::Display for Owner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.uid, self.gid)
-    }
-}
-
 /// A taint of a node object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Taint {
@@ -244,123 +175,6 @@ impl fmt::Display for Taint {
         } else {
             write!(f, "{}={}:{}", self.key, self.value, self.effect)
         }
-    }
-}
-
-/// What a cluster is founded on: no live cluster survives a change of any of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Foundation {
-    /// The range of Service addresses.
-    pub service_range: String,
-    /// The range of pod addresses.
-    pub pod_range: String,
-    /// The DNS domain of the cluster.
-    pub cluster_domain: String,
-    /// The issuer of service-account tokens.
-    pub service_account_issuer: String,
-    /// Where the data of etcd is.
-    pub etcd_data: EtcdPlace,
-}
-
-/// Where the data of etcd is: on nodes, or in somebody else's etcd.
-///
-/// Its form in documents is a text, as ledgers have always had it; [`fmt::Display`] writes the same for people.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
-pub enum EtcdPlace {
-    /// On each node of etcd.
-    OnNodes {
-        /// The directory of the node.
-        directory: FilePath,
-        /// The same directory as the container sees it.
-        inside: FilePath,
-    },
-    /// In an etcd that is not of the cluster's nodes.
-    External {
-        /// Under which its keys stand.
-        prefix: String,
-    },
-}
-
-/// How the text of a place begins that is not on the cluster's nodes.
-const EXTERNAL_ETCD: &str = "an external etcd, under ";
-
-impl fmt::Display for EtcdPlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::OnNodes { directory, inside } => write!(f, "{directory}:{inside}"),
-            Self::External { prefix } => write!(f, "{EXTERNAL_ETCD}{prefix}"),
-        }
-    }
-}
-
-impl From<EtcdPlace> for String {
-    fn from(place: EtcdPlace) -> Self {
-        place.to_string()
-    }
-}
-
-impl From<String> for EtcdPlace {
-    fn from(text: String) -> Self {
-        if let Some(prefix) = text.strip_prefix(EXTERNAL_ETCD) {
-            return Self::External { prefix: prefix.to_owned() };
-        }
-        let (directory, inside) = text.split_once(':').unwrap_or((&text, ""));
-        Self::OnNodes { directory: directory.into(), inside: inside.into() }
-    }
-}
-
-/// One of the things that a cluster is founded on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fact {
-    /// The range of Service addresses.
-    ServiceRange,
-    /// The range of pod addresses.
-    PodRange,
-    /// The DNS domain of the cluster.
-    ClusterDomain,
-    /// The issuer of service-account tokens.
-    ServiceAccountIssuer,
-    /// Where the data of etcd is.
-    EtcdData,
-}
-
-impl Fact {
-    /// Its name in documents, which is that of the field of [`Foundation`].
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ServiceRange => "service_range",
-            Self::PodRange => "pod_range",
-            Self::ClusterDomain => "cluster_domain",
-            Self::ServiceAccountIssuer => "service_account_issuer",
-            Self::EtcdData => "etcd_data",
-        }
-    }
-}
-
-impl fmt::Display for Fact {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl Foundation {
-    /// Whether the cluster is founded on somebody else's etcd.
-    pub fn is_on_external_etcd(&self) -> bool {
-        matches!(self.etcd_data, EtcdPlace::External { .. })
-    }
-
-    /// All of its facts, each with its value as people read it.
-    pub fn facts(&self) -> [(Fact, String); 5] {
-        let Self { service_range, pod_range, cluster_domain, service_account_issuer, etcd_data } = self;
-        [
-            (Fact::ServiceRange, service_range.clone()),
-            (Fact::PodRange, pod_range.clone()),
-            (Fact::ClusterDomain, cluster_domain.clone()),
-            (Fact::ServiceAccountIssuer, service_account_issuer.clone()),
-            (Fact::EtcdData, etcd_data.to_string()),
-        ]
     }
 }
 
@@ -507,41 +321,6 @@ impl Blueprint {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn peers_are_reached_at_the_internal_address() {
-        let peer_url = |internal_address: &str| {
-            let target = NodeTarget {
-                address: "lab-1".to_owned(),
-                port: 22,
-                user: "root".to_owned(),
-                internal_address: internal_address.to_owned(),
-                docker_socket: FilePath::from("/var/run/docker.sock"),
-                key_path: None,
-            };
-            target.peer_url()
-        };
-        assert_eq!(peer_url("10.0.0.1"), "https://10.0.0.1:2380");
-        assert_eq!(peer_url("fd00::1"), "https://[fd00::1]:2380");
-        assert_eq!(peer_url("[fd00::1]"), "https://[fd00::1]:2380");
-    }
-
-    #[test]
-    fn the_place_of_etcds_data_reads_back_as_ledgers_have_it() {
-        let on_nodes = |directory: &str, inside: &str| EtcdPlace::OnNodes {
-            directory: directory.into(),
-            inside: inside.into(),
-        };
-        for (text, place) in [
-            ("/var/lib/etcd:/var/lib/rancher/etcd/", on_nodes("/var/lib/etcd", "/var/lib/rancher/etcd/")),
-            ("/var/lib/etcd", on_nodes("/var/lib/etcd", "")),
-            ("an external etcd, under /registry", EtcdPlace::External { prefix: "/registry".to_owned() }),
-        ] {
-            assert_eq!(EtcdPlace::from(text.to_owned()), place);
-        }
-        let text = "/var/lib/etcd:/var/lib/rancher/etcd/".to_owned();
-        assert_eq!(String::from(EtcdPlace::from(text.clone())), text);
-    }
 
     #[test]
     fn limits_round_down_but_never_to_nothing() {

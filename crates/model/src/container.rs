@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::blueprint::Owner;
 use crate::digest::Digest;
 use crate::names::{FilePath, ImageRef, SpecPath};
+use crate::permission::Owner;
 use crate::version::KubernetesVersion;
 
 /// The canonical description of a container: what its label carries and what drift is found by.

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::blueprint::{Mode, Owner, Taint};
+use crate::blueprint::Taint;
 use crate::container::{ContainerSpec, Loaded};
 use crate::digest::Digest;
 use crate::host_report::HostReport;
 use crate::ledger::LedgerFace;
 use crate::names::{ContainerName, FilePath, ImageRef, Lineage, NodeName};
+use crate::permission::{Mode, Owner};
 use crate::time::Timestamp;
 
 /// Everything that was seen in one look. A node out of sight is an entry, never an error.

@@ -5,11 +5,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::blueprint::{Foundation, NodeTarget};
 use crate::certificate::{CertKind, CertPart, CertWish};
 use crate::digest::Digest;
-use crate::names::{CertName, Lineage, NodeName, Role, Roles, SecretName};
+use crate::foundation::Foundation;
+use crate::names::{CertName, Lineage, NodeName, Role, SecretName};
 use crate::secret::{Secret, exposed};
+use crate::target::LastNode;
 use crate::time::Timestamp;
 
 /// The keys and certificates of a cluster and the nodes of the last `up`.
@@ -107,15 +108,6 @@ pub struct StoredCert {
     pub not_after: Timestamp,
     /// The digest of the issuer's certificate that signed it; absent if nobody else did.
     pub issuer: Option<Digest>,
-}
-
-/// A node of the last `up`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LastNode {
-    /// How it was reached.
-    pub target: NodeTarget,
-    /// What it did.
-    pub roles: Roles,
 }
 
 /// What may be known of the ledger by everybody: names, dates and digests, and no key.

@@ -16,24 +16,27 @@ mod conduct;
 mod container;
 mod digest;
 mod finding;
+mod foundation;
 mod host_report;
 mod intent;
 mod inventory;
 mod ledger;
 mod names;
 mod pairs;
+mod permission;
 mod plan;
 mod replay;
 mod report;
 mod secret;
+mod target;
 mod time;
 mod version;
 mod words;
 
 pub use action::{Action, Gate, Guard, LedgerChange, ObjectChange, RestartWhen, Sign};
 pub use blueprint::{
-    Blueprint, BlueprintOrigins, ContainerWish, Content, DrainOptions, EtcdPlace, EtcdWish, Fact, FileWish,
-    Footprint, Foundation, Holds, KernelWish, Limit, Mode, NodeTarget, NodeWish, Owner, Rollout, Taint,
+    Blueprint, BlueprintOrigins, ContainerWish, Content, DrainOptions, EtcdWish, FileWish, Footprint, Holds,
+    KernelWish, Limit, NodeWish, Rollout, Taint,
 };
 pub use certificate::{CertKind, CertPart, CertWish, San, Usage};
 pub use component::{
@@ -44,6 +47,7 @@ pub use conduct::{Conduct, KernelDefaults, OnSwap, Probe, SecretsAtRest, Setting
 pub use container::{Change, ContainerSpec, Difference, Loaded, OnChange, Origins, Part, PidMode, Privilege};
 pub use digest::{Digest, NotADigest};
 pub use finding::{Finding, FindingKind, Planning};
+pub use foundation::{EtcdPlace, Fact, Foundation};
 pub use host_report::{HostReport, Meeting, Swap, ports_between};
 pub use intent::{CertSelector, Intent, Snapshots};
 pub use inventory::{
@@ -51,14 +55,16 @@ pub use inventory::{
     KubeSeen, LedgerCopy, Maker, MemberId, MemberSeen, NodeFacts, NodeObject, NodeSeen, Owned, Readiness,
     Scheduling, Vote,
 };
-pub use ledger::{Birth, CertFace, LastNode, Ledger, LedgerFace, StoredCert};
+pub use ledger::{Birth, CertFace, Ledger, LedgerFace, StoredCert};
 pub use names::{
     CertName, ContainerName, FilePath, ImageRef, Lineage, NodeName, Role, Roles, SecretName, SpecPath,
 };
+pub use permission::{Mode, Owner};
 pub use plan::{Because, Edge, FileDifference, Plan, Reason, Step, StepId};
 pub use replay::{Replay, ReplaySchema};
 pub use report::{Failure, Outcome, Report};
 pub use secret::{HIDDEN, Secret, exposed};
+pub use target::{LastNode, NodeTarget};
 pub use time::{NotATimestamp, Timestamp};
 pub use version::{KubernetesVersion, NotAVersion};
 pub use words::{counted, row_of};

@@ -20,6 +20,7 @@ mod image;
 mod keys;
 mod kube;
 mod labels;
+mod left_overs;
 mod link;
 mod look;
 mod master;

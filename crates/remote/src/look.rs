@@ -11,13 +11,13 @@ use windlass_model::{
 };
 use windlass_sidecar::protocol::{Answer, Request, Seen, SeenFile};
 
-use crate::aide::{self, Asking};
+use crate::aide::{self, Asking, strange};
 use crate::docker::{self, ASK_WITHIN, names_of};
 use crate::facts::{self, Unprivileged};
 use crate::fleet::{Machine, RemoteFleet};
 use crate::health;
+use crate::left_overs::remove_left_overs_of;
 use crate::link::Link;
-use crate::nodes::remove_left_overs_of;
 use crate::preflight;
 use crate::seen::{Known, Listed, listed};
 use crate::through_kubelet;
@@ -238,12 +238,4 @@ impl From<Seen> for Files {
 fn seen(known: Known, loaded: windlass_model::Loaded, health: Health) -> ContainerSeen {
     let Known { id: _, spec, birth, maker, state, loaded: _, since: _ } = known;
     ContainerSeen { spec, birth, maker, state, health, loaded }
-}
-
-/// An answer to another question than was asked, or the program's own complaint.
-pub(crate) fn strange(link: &Link, answer: &Answer) -> PortError {
-    match answer {
-        Answer::Failed(why) => lasting(format!("{}: {why}", link.node)),
-        _ => lasting(format!("{}: the program there answers another question", link.node)),
-    }
 }

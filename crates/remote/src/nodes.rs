@@ -20,14 +20,13 @@ use windlass_model::{
 };
 use windlass_sidecar::protocol::{Answer, Bytes, FileToPut, Request};
 
-use crate::aide::{self, Asking};
+use crate::aide::{self, Asking, strange};
 use crate::docker::{self, ASK_WITHIN};
 use crate::fleet::{Machine, RemoteFleet};
 use crate::image::NodeImage;
 use crate::labels;
+use crate::left_overs::remove_left_overs;
 use crate::link::Link;
-use crate::look::strange;
-use crate::seen::{Listed, listed};
 use crate::trouble::{already, lasting};
 
 /// How long the image may be on its way.
@@ -39,9 +38,6 @@ const REMOVALS: u32 = 20;
 const BETWEEN_REMOVALS: Duration = Duration::from_millis(100);
 /// How many parts of the image wait for the network at most.
 const PARTS: usize = 4;
-/// From what age on a container that answers one request is a left-over of a run that was cut off, where nobody can
-/// tell whether that run lives: it may be one of another machine.
-const LEFT_OVER_SECONDS: u64 = 120;
 /// What kubelet mounts is below these, under whatever prefix.
 const KUBELET: &str = "/var/lib/kubelet";
 
@@ -272,33 +268,6 @@ impl Write for Parts {
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
-    }
-}
-
-/// Removes the containers for single requests that runs which were cut off left.
-async fn remove_left_overs(link: &Link) -> PortResult<()> {
-    let filters = HashMap::from([("label", vec![labels::TRANSIENT])]);
-    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-    let lines = link
-        .call(ASK_WITHIN, link.docker.list_containers(Some(options)))
-        .await
-        .map_err(|trouble| trouble.of(&link.node, "list containers"))?;
-    let lines: Vec<Listed> = lines.into_iter().map(listed).collect();
-    remove_left_overs_of(link, &lines).await;
-    Ok(())
-}
-
-/// Removes those of them that are in a list.
-pub(crate) async fn remove_left_overs_of(link: &Link, lines: &[Listed]) {
-    let now = windlass_engine::Clock::now(&crate::clock::SystemClock).0;
-    for line in lines {
-        let Listed::Transient { id, run, created } = line else { continue };
-        let age = now.saturating_sub(u64::try_from(*created).unwrap_or(0));
-        if link.has_died(run) || age > LEFT_OVER_SECONDS {
-            let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-            // Docker or another run may remove it at the same moment.
-            let _ = link.call(REMOVE_WITHIN, link.docker.remove_container(id, Some(options))).await;
-        }
     }
 }
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::nearest::nearest;
 use crate::path::Path;
-use crate::read::Strictness;
 use crate::report::Reports;
 use crate::scalar;
 use crate::schema::{self, Key, Kind, Status};
+use crate::strictness::Strictness;
 use crate::yaml::{Entry, Node, Span, Value};
 
 /// Reports every key that the schema does not know, that has no effect, or whose value has the wrong form.

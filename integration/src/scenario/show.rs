@@ -41,10 +41,7 @@ fn counts(plan: &Plan) -> String {
     format!("  {steps} on {}: {}\n", counted(plan.steps_by_node().len(), "node"), signs.join(", "))
 }
 
-/// `1 step`, `2 steps`.
-pub(super) fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
+pub(super) use windlass_model::counted;
 
 fn show_finding(finding: &Finding, text: &mut String) {
     let Finding { kind, subject, node: _, what, help, origin } = finding;
