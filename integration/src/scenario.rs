@@ -53,6 +53,7 @@ mod script;
 mod seen;
 mod show;
 mod strike;
+mod text;
 mod wish;
 
 use std::collections::BTreeSet;

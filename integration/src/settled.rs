@@ -201,7 +201,7 @@ fn ledger_of(wish: &Blueprint) -> LedgerFace {
                 not_after: TAKEN_AT.plus_seconds(u64::from(cert.valid_days) * 86_400),
                 issuer: cert.issuer.as_ref().map(|issuer| Digest::of(certificate_of(issuer))),
             };
-            (CertName::from(name.as_str()), stored.face())
+            (CertName::from(name.as_str()), windlass_engine::face_of(&stored))
         })
         .collect();
     let nodes = wish

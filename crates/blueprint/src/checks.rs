@@ -5,7 +5,7 @@ use windlass_model::{Component, SpecPath};
 use windlass_spec::{AuthorizationMode, NetworkPlugin, PodSecurity, ServiceSpec};
 
 use crate::cluster::Cluster;
-use crate::containers::{BIRTH_FLAGS, service_of};
+use crate::containers::service_of;
 use crate::contradictions;
 use crate::flags::{Fate, fate};
 use crate::nodes::warn_of_reserved;
@@ -111,7 +111,7 @@ fn flags(cluster: &Cluster<'_>, problems: &mut Problems) {
         let repeated = service.extra_args_array.keys().map(|name| ("extra_args_array", name));
         for (key, name) in names.chain(repeated) {
             let place = format!("{path}.{key}.{name}");
-            let is_birth = component == Component::Etcd && BIRTH_FLAGS.contains(&name.as_str());
+            let is_birth = component.nature().birth_flags.contains(&name.as_str());
             if !is_birth && !known(component, name, &place, cluster, problems) {
                 continue;
             }

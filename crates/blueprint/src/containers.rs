@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use windlass_model::{
-    Component, ContainerSpec, ContainerWish, FilePath, ImageRef, KubernetesVersion, OnChange, Origins,
-    PidMode, Privilege, SpecPath,
+    Component, Conduct, ContainerSpec, ContainerWish, FilePath, ImageRef, KubernetesVersion, OnChange,
+    Origins, Part, PidMode, Privilege, SpecPath,
 };
 use windlass_spec::ServiceSpec;
 
@@ -20,6 +20,8 @@ use crate::values::{ClusterValues, NodeValues, Source};
 
 /// A container's recipe with all filled in that does not depend on the node.
 pub(crate) struct Prepared {
+    component: Component,
+    cluster_version: KubernetesVersion,
     image: ImageRef,
     program: Arc<str>,
     arguments: Vec<Slot>,
@@ -31,8 +33,8 @@ pub(crate) struct Prepared {
     reads: BTreeMap<FilePath, OnChange>,
     version: Option<KubernetesVersion>,
     origins: Arc<Origins>,
-    /// The whole spec where no part of it depends on the node.
-    shared: Option<Arc<ContainerSpec>>,
+    /// The whole spec where no part of it depends on the node, and what the container does with it.
+    shared: Option<(Arc<ContainerSpec>, Arc<Conduct>)>,
 }
 
 /// A text that all nodes share, or one that each fills for itself.
@@ -84,11 +86,12 @@ pub(crate) fn prepare(
 
     let version_origin = cluster.images.version_origin.clone();
     let mut origins = Origins { whole: version_origin, image: image.origin.clone(), parts: BTreeMap::new() };
-    let mut arguments = slots(&recipe.flags, &setting, values, &mut origins, |slot| slot.name().into());
-    let mut env = slots(&recipe.env, &setting, values, &mut origins, |slot| part_of_env(slot.name()));
+    let mut arguments =
+        slots(&recipe.flags, &setting, values, &mut origins, |slot| Part::Flag(slot.name().into()));
+    let mut env = slots(&recipe.env, &setting, values, &mut origins, |slot| Part::Env(slot.name().into()));
     let mut binds = slots(&recipe.binds, &setting, values, &mut origins, |slot| match slot {
-        Slot::Shared(bind) => part_of_bind(bind),
-        Slot::PerNode(_) => Arc::from("bind"),
+        Slot::Shared(bind) => Part::Bind(bind.clone()),
+        Slot::PerNode(_) => Part::Bind(Arc::default()),
     });
     if let Some((service, path)) = service_of(component, cluster) {
         add_arguments(&mut arguments, component, service, path, &mut origins);
@@ -97,6 +100,8 @@ pub(crate) fn prepare(
     }
     let reads = reads(&arguments, &binds, recipe.on_change, places);
     let mut prepared = Prepared {
+        component,
+        cluster_version: cluster.images.version.clone(),
         image: image.image.clone(),
         program: recipe.program.as_str().into(),
         arguments,
@@ -117,11 +122,18 @@ pub(crate) fn prepare(
 impl Prepared {
     /// The container on one node, which has these files.
     pub(crate) fn on_node<V>(&self, node: &NodeValues, files: &BTreeMap<FilePath, V>) -> ContainerWish {
-        let spec = match &self.shared {
-            Some(shared) if shared.reads.keys().all(|path| files.contains_key(path)) => shared.clone(),
-            _ => Arc::new(self.spec(|slot| slot.text(node), |path| files.contains_key(path))),
+        let (spec, conduct) = match &self.shared {
+            Some((spec, conduct)) if spec.reads.keys().all(|path| files.contains_key(path)) => {
+                (spec.clone(), conduct.clone())
+            }
+            _ => self.with_conduct(self.spec(|slot| slot.text(node), |path| files.contains_key(path))),
         };
-        ContainerWish { spec, origins: self.origins.clone() }
+        ContainerWish { spec, conduct, origins: self.origins.clone() }
+    }
+
+    fn with_conduct(&self, spec: ContainerSpec) -> (Arc<ContainerSpec>, Arc<Conduct>) {
+        let conduct = Conduct::of(self.component, &spec, &self.cluster_version);
+        (Arc::new(spec), Arc::new(conduct))
     }
 
     /// The container's spec; slots without a text and files that are not there are left out.
@@ -153,9 +165,11 @@ impl Prepared {
     }
 
     /// The spec of all nodes, if nothing in it depends on the node.
-    fn spec_of_all(&self) -> Option<Arc<ContainerSpec>> {
+    fn spec_of_all(&self) -> Option<(Arc<ContainerSpec>, Arc<Conduct>)> {
         let mut slots = self.arguments.iter().chain(&self.env).chain(&self.binds);
-        slots.all(|slot| matches!(slot, Slot::Shared(_))).then(|| Arc::new(self.spec(Slot::shared, |_| true)))
+        slots
+            .all(|slot| matches!(slot, Slot::Shared(_)))
+            .then(|| self.with_conduct(self.spec(Slot::shared, |_| true)))
     }
 
     /// The value of a flag, without dashes, that all nodes share, and its place in cluster.yml.
@@ -163,7 +177,7 @@ impl Prepared {
         self.arguments.iter().find_map(|slot| match slot {
             Slot::Shared(text) => {
                 let (flag, value) = text.split_once('=')?;
-                (flag.strip_prefix("--") == Some(name)).then_some((value, self.origins.parts.get(flag)))
+                (flag.strip_prefix("--") == Some(name)).then(|| (value, self.origins.of_flag(name)))
             }
             Slot::PerNode(_) => None,
         })
@@ -176,7 +190,7 @@ fn slots(
     setting: &Setting<'_>,
     values: &ClusterValues,
     origins: &mut Origins,
-    part: impl Fn(&Slot) -> Arc<str>,
+    part: impl Fn(&Slot) -> Part,
 ) -> Vec<Slot> {
     let mut slots = Vec::new();
     for template in entries.iter().filter_map(|entry| entry.text_in(setting)) {
@@ -215,10 +229,6 @@ pub(crate) fn service_of<'a>(
     }
 }
 
-/// Flags of etcd that matter when a member is born and never again: whoever starts a member gives them.
-pub(crate) const BIRTH_FLAGS: [&str; 3] =
-    ["initial-cluster", "initial-cluster-state", "initial-cluster-token"];
-
 /// `extra_args` in the place of a flag of the same name, else behind all in the order of their names; then
 /// `extra_args_array`.
 fn add_arguments(
@@ -229,7 +239,7 @@ fn add_arguments(
     origins: &mut Origins,
 ) {
     for (name, value) in &service.extra_args {
-        if component == Component::Etcd && BIRTH_FLAGS.contains(&name.as_str()) {
+        if component.nature().birth_flags.contains(&name.as_str()) {
             continue;
         }
         let flag = format!("--{name}");
@@ -246,12 +256,14 @@ fn add_arguments(
             index += 1;
             Some(index - 1) == place || slot.name() != flag
         });
-        origins.parts.insert(flag.into(), SpecPath::from(format!("{path}.extra_args.{name}")));
+        origins.parts.insert(Part::Flag(flag.into()), SpecPath::from(format!("{path}.extra_args.{name}")));
     }
     for (name, values) in &service.extra_args_array {
         let flag = format!("--{name}");
         arguments.extend(values.iter().map(|value| Slot::Shared(format!("{flag}={value}").into())));
-        origins.parts.insert(flag.into(), SpecPath::from(format!("{path}.extra_args_array.{name}")));
+        origins
+            .parts
+            .insert(Part::Flag(flag.into()), SpecPath::from(format!("{path}.extra_args_array.{name}")));
     }
 }
 
@@ -261,7 +273,7 @@ fn add_env(env: &mut Vec<Slot>, service: &ServiceSpec, path: &str, origins: &mut
         let wished = Slot::Shared(variable.as_str().into());
         origins
             .parts
-            .insert(part_of_env(wished.name()), SpecPath::from(format!("{path}.extra_env[{index}]")));
+            .insert(Part::Env(wished.name().into()), SpecPath::from(format!("{path}.extra_env[{index}]")));
         env.retain(|slot| slot.name() != wished.name());
         env.push(wished);
     }
@@ -273,17 +285,10 @@ fn add_binds(binds: &mut Vec<Slot>, service: &ServiceSpec, path: &str, origins: 
         if binds.iter().any(|slot| matches!(slot, Slot::Shared(text) if **text == **bind)) {
             continue;
         }
-        origins.parts.insert(part_of_bind(bind), SpecPath::from(format!("{path}.extra_binds[{index}]")));
+        let place = SpecPath::from(format!("{path}.extra_binds[{index}]"));
+        origins.parts.insert(Part::Bind(bind.as_str().into()), place);
         binds.push(Slot::Shared(bind.as_str().into()));
     }
-}
-
-fn part_of_env(name: &str) -> Arc<str> {
-    format!("env {name}").into()
-}
-
-fn part_of_bind(bind: &str) -> Arc<str> {
-    format!("bind {bind}").into()
 }
 
 /// Whom a container runs as, if not root.

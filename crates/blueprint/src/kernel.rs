@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use windlass_model::{Component, ContainerWish, Content, FilePath, FileWish, KernelWish, Mode, Owner};
+use windlass_model::{
+    Component, ContainerWish, Content, FilePath, FileWish, KernelWish, Mode, Owner, Settings,
+};
 
 /// Read by `systemd-modules-load`, and by the start-up scripts of systems without systemd.
 const MODULES_FILE: &str = "/etc/modules-load.d/windlass.conf";
@@ -65,10 +67,13 @@ impl Kernels {
 
     /// What a node with these containers needs.
     pub(crate) fn of(&self, containers: &BTreeMap<Component, ContainerWish>) -> &Made {
-        let flag = |component: Component, name: &str| containers.get(&component)?.spec.flag(name);
+        let settings = || containers.values().map(|wish| &wish.conduct.settings);
         &self.0[&Needs {
-            has_ipv6: flag(Component::KubeProxy, "cluster-cidr").is_some_and(|ranges| ranges.contains(':')),
-            kubelet_only_checks: flag(Component::Kubelet, "protect-kernel-defaults") == Some("true"),
+            has_ipv6: settings().any(|settings| match settings {
+                Settings::Proxy { pod_ranges } => pod_ranges.iter().any(|range| range.contains(':')),
+                _ => false,
+            }),
+            kubelet_only_checks: settings().any(Settings::checks_kernel),
         }]
     }
 }

@@ -74,16 +74,10 @@ impl Kit {
 
 /// The components that run on a node.
 fn components(node: &Member<'_>, cluster: &Cluster<'_>) -> impl Iterator<Item = Component> {
-    let (etcd, control_plane) = (node.has(Role::Etcd), node.has(Role::ControlPlane));
-    let snapshots = etcd && cluster.takes_snapshots();
-    Component::ALL.into_iter().filter(move |component| match component {
-        Component::Etcd => etcd,
-        Component::EtcdRollingSnapshots => snapshots,
-        Component::KubeApiserver | Component::KubeControllerManager | Component::KubeScheduler => {
-            control_plane
-        }
-        Component::NginxProxy => !control_plane,
-        Component::Kubelet | Component::KubeProxy => true,
+    let has_snapshots = cluster.takes_snapshots();
+    Component::ALL.into_iter().filter(move |component| {
+        component.nature().runs.on(&node.spec.role)
+            && (*component != Component::EtcdRollingSnapshots || has_snapshots)
     })
 }
 
@@ -167,7 +161,8 @@ pub(crate) fn warn_of_reserved(cluster: &Cluster<'_>, problems: &mut Problems) {
         }
     }
     let arguments = &cluster.spec.services.etcd.service.extra_args;
-    for flag in containers::BIRTH_FLAGS.iter().filter(|flag| arguments.contains_key(**flag)) {
+    let birth_flags = Component::Etcd.nature().birth_flags;
+    for flag in birth_flags.iter().filter(|flag| arguments.contains_key(**flag)) {
         problems.warning(
             &format!("services.etcd.extra_args.{flag}"),
             format!("windlass alone decides on `{flag}`, when a member is born"),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use windlass_model::{
-    Blueprint, BlueprintOrigins, Component, DrainOptions, EtcdWish, Foundation, HostFacts, Limit, NodeName,
-    Prefix, Rollout, Secret, SecretName, SpecPath,
+    Blueprint, BlueprintOrigins, Component, DrainOptions, EtcdPlace, EtcdWish, Fact, Foundation, HostFacts,
+    Limit, NodeName, Prefix, Rollout, Secret, SecretName, SpecPath,
 };
 use windlass_spec::{Cidr, ClusterSpec, MaxUnavailable, Severity};
 
@@ -108,36 +108,36 @@ fn etcd_of(spec: &ClusterSpec) -> EtcdWish {
 }
 
 /// What the components really get, whether by a key of its own or by `extra_args`.
-fn foundation(kit: &Kit, etcd: &EtcdWish) -> Option<(Foundation, BTreeMap<String, SpecPath>)> {
+fn foundation(kit: &Kit, etcd: &EtcdWish) -> Option<(Foundation, BTreeMap<Fact, SpecPath>)> {
     let mut origins = BTreeMap::new();
-    let mut fact = |name: &str, component, flag| {
+    let mut fact = |fact: Fact, component, flag| {
         let (value, place) = kit.prepared(component)?.shared_flag(flag)?;
         if let Some(place) = place {
-            origins.insert(name.to_owned(), place.clone());
+            origins.insert(fact, place.clone());
         }
         Some(value.to_owned())
     };
     let foundation = Foundation {
-        service_range: fact("service_range", Component::KubeApiserver, "service-cluster-ip-range")?,
-        pod_range: fact("pod_range", Component::KubeControllerManager, "cluster-cidr")?,
-        cluster_domain: fact("cluster_domain", Component::Kubelet, "cluster-domain")?,
+        service_range: fact(Fact::ServiceRange, Component::KubeApiserver, "service-cluster-ip-range")?,
+        pod_range: fact(Fact::PodRange, Component::KubeControllerManager, "cluster-cidr")?,
+        cluster_domain: fact(Fact::ClusterDomain, Component::Kubelet, "cluster-domain")?,
         // Before 1.20 tokens name an issuer that no flag sets, and later API servers take them beside their own:
         // the upgrade is no change of what the cluster is founded on.
         service_account_issuer: fact(
-            "service_account_issuer",
+            Fact::ServiceAccountIssuer,
             Component::KubeApiserver,
             "service-account-issuer",
         )
         .unwrap_or_else(|| "rke".to_owned()),
         etcd_data: match etcd {
             EtcdWish::External { prefix, .. } => {
-                origins.insert("etcd_data".to_owned(), SpecPath::from("services.etcd.path"));
-                Foundation::external_etcd_data(prefix)
+                origins.insert(Fact::EtcdData, SpecPath::from("services.etcd.path"));
+                EtcdPlace::External { prefix: prefix.clone() }
             }
             EtcdWish::OfNodes => {
                 let (data, place) = kit.prepared(Component::Etcd)?.shared_flag("data-dir")?;
-                origins.extend(place.map(|place| ("etcd_data".to_owned(), place.clone())));
-                format!("{}:{data}", kit.places.footprint().etcd_data)
+                origins.extend(place.map(|place| (Fact::EtcdData, place.clone())));
+                EtcdPlace::OnNodes { directory: kit.places.footprint().etcd_data, inside: data.into() }
             }
         },
     };

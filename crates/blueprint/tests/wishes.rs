@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use windlass_blueprint::{Catalog, Problem, render, resolve};
 use windlass_model::{
-    Blueprint, CertKind, CertName, Component, Content, FilePath, HostFacts, NodeName, Role, San, SpecPath,
+    Blueprint, CertKind, CertName, Component, Content, FilePath, HostFacts, NodeName, Part, Role, San,
+    SpecPath,
 };
 use windlass_spec::{
     AuditLogSpec, AuthorizationMode, BackupSpec, ClusterSpec, EndpointSpec, RegistrySpec, TaintEffect,
@@ -138,8 +139,11 @@ fn mounts_and_variables_of_the_user_come_behind_ours_as_they_are_written() {
     );
     let env: Vec<(&str, &str)> = proxy.spec.env.iter().map(|(name, value)| (&**name, &**value)).collect();
     assert_eq!(env, [("A", "b=c"), ("B", "")]);
-    assert_eq!(proxy.origins.parts["bind /data:/data:z"].as_str(), "services.kubeproxy.extra_binds[1]");
-    assert_eq!(proxy.origins.parts["env A"].as_str(), "services.kubeproxy.extra_env[0]");
+    assert_eq!(
+        proxy.origins.parts[&Part::Bind("/data:/data:z".into())].as_str(),
+        "services.kubeproxy.extra_binds[1]"
+    );
+    assert_eq!(proxy.origins.parts[&Part::Env("A".into())].as_str(), "services.kubeproxy.extra_env[0]");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use windlass_blueprint::{NODE_IMAGE, REGISTRY_AUTH};
-use windlass_model::{Owner, Secret};
+use windlass_model::Secret;
 use windlass_remote::{Access, Agent, Bastion, HostKeys, KeySource, Settings};
 use windlass_spec::ClusterSpec;
 
@@ -47,7 +47,6 @@ pub(crate) fn settings(desired: &Desired, host_keys: HostKeys) -> std::io::Resul
         common_access: Keys::default().access(spec),
         bastion,
         registry_auth: desired.secrets().get(REGISTRY_AUTH).cloned(),
-        etcd_user: spec.services.etcd.uid.zip(spec.services.etcd.gid).map(|(uid, gid)| Owner { uid, gid }),
         node_image: NODE_IMAGE.into(),
         program: std::env::current_exe()?,
     })

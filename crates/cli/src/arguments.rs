@@ -245,6 +245,10 @@ pub(crate) struct PlanArguments {
     /// Show the plan as a graph, in the language of this program.
     #[arg(long, value_name = "LANGUAGE", conflicts_with = "output")]
     pub(crate) graph: Option<Graph>,
+    /// Write what the plan was made from to this file, for a bug report: the desired state and what was seen, without
+    /// keys, passwords and values of environment variables.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save_replay: Option<PathBuf>,
 }
 
 /// `windlass up`

@@ -1,5 +1,6 @@
 //! The commands, from cluster.yml to the exit code.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -8,15 +9,15 @@ use windlass_engine::{
     Clock, Conclusion, End, Interrupt, Options, PortResult, Recover, Silence, Survey, converge,
     observe_and_plan,
 };
-use windlass_model::{Plan, Reissue};
+use windlass_model::{Inventory, Plan, Planning, Reissue, Replay};
 use windlass_remote::{HostKeys, MachineStats, Stats};
 use windlass_spec::Diagnostic;
 
 use crate::access;
-use crate::arguments::{Command, Graph};
+use crate::arguments::{Command, PlanArguments};
 use crate::exit::Exit;
 use crate::json::{DiagnosticsDocument, PlanDocument, RunDocument, RunFacts};
-use crate::ledger_file::FileLedger;
+use crate::ledger_file::{FileLedger, write_durably};
 use crate::printer::{Printer, ask, somebody_is_there};
 use crate::progress::{Both, Progress};
 use crate::real::Real;
@@ -120,17 +121,17 @@ impl<S: Scene> Session<'_, S> {
 
     async fn play(&self) -> Result<Exit, Trouble> {
         match self.command {
-            Command::Plan(plan) => self.plan(&Goal::Converge, plan.graph, plan.detailed_exitcode).await,
+            Command::Plan(plan) => self.plan(plan).await,
             Command::Up(_) => self.act(Goal::Converge, None).await,
             Command::CertRotate(rotate) => {
                 let issued_before = self.scene.ports().clock.now();
                 let goal = Goal::Reissue(Reissue { which: rotate.selector(), issued_before });
-                if rotate.plan { self.plan(&goal, None, false).await } else { self.act(goal, None).await }
+                if rotate.plan { self.preview(&goal).await } else { self.act(goal, None).await }
             }
             Command::Remove(remove) => {
                 let goal = Goal::Dismantle(remove.snapshots());
                 if remove.plan {
-                    return self.plan(&goal, None, false).await;
+                    return self.preview(&goal).await;
                 }
                 let agreed = if remove.force { None } else { Some(self.agree(&goal).await?) };
                 self.act(goal, agreed).await
@@ -138,33 +139,51 @@ impl<S: Scene> Session<'_, S> {
         }
     }
 
-    /// `windlass plan`, and what other commands would do
-    async fn plan(&self, goal: &Goal, language: Option<Graph>, detailed: bool) -> Result<Exit, Trouble> {
-        let survey = self.survey(goal).await?;
-        let planning = &survey.planning;
-        let exit = if planning.is_refused() {
-            Exit::Failed
-        } else if detailed && changes(&planning.plan) {
-            Exit::Changes
-        } else if planning.is_held() {
-            Exit::Held
-        } else {
-            Exit::Done
-        };
-        if let Some(language) = language {
-            self.printer.result(&graph(&planning.plan, language));
-            return Ok(exit);
+    /// `windlass plan`
+    async fn plan(&self, arguments: &PlanArguments) -> Result<Exit, Trouble> {
+        let survey = self.survey(&Goal::Converge).await?;
+        if let Some(path) = &arguments.save_replay {
+            self.save_replay(path, &survey.observation.inventory)?;
         }
-        self.printer.result(&self.table(&survey, goal, self.printer.paint));
+        let mut exit = exit_of_plan(&survey.planning);
+        if arguments.detailed_exitcode && exit != Exit::Failed && changes(&survey.planning.plan) {
+            exit = Exit::Changes;
+        }
+        match arguments.graph {
+            Some(language) => self.printer.result(&graph(&survey.planning.plan, language)),
+            None => self.show(&survey, &Goal::Converge, exit),
+        }
+        Ok(exit)
+    }
+
+    /// What another command would do.
+    async fn preview(&self, goal: &Goal) -> Result<Exit, Trouble> {
+        let survey = self.survey(goal).await?;
+        let exit = exit_of_plan(&survey.planning);
+        self.show(&survey, goal, exit);
+        Ok(exit)
+    }
+
+    fn show(&self, survey: &Survey, goal: &Goal, exit: Exit) {
+        self.printer.result(&self.table(survey, goal, self.printer.paint));
         self.printer.document(&PlanDocument::new(
             self.desired.ordinary(),
             &survey.observation.inventory,
-            planning,
+            &survey.planning,
             &self.source.places(),
             &self.diagnostics,
             exit,
         ));
-        Ok(exit)
+    }
+
+    /// Writes what a plan was made from.
+    fn save_replay(&self, path: &Path, seen: &Inventory) -> Result<(), Trouble> {
+        let intent = Course::new(self.desired, Goal::Converge).intent_for(seen);
+        let replay = Replay::new(env!("CARGO_PKG_VERSION"), intent, seen);
+        let mut text = serde_json::to_vec_pretty(&replay).expect("plain data with keys of text is JSON");
+        text.push(b'\n');
+        write_durably(path, &text, None)
+            .map_err(|source| Trouble::ReplayUnwritable { path: path.to_owned(), source })
     }
 
     /// Shows what `remove` would do, and asks whether it may; the plan, if it may.
@@ -278,6 +297,17 @@ impl<S: Scene> Session<'_, S> {
 }
 
 /// What is so when the goal is reached.
+/// How a command ends that only shows a plan.
+fn exit_of_plan(planning: &Planning) -> Exit {
+    if planning.is_refused() {
+        Exit::Failed
+    } else if planning.is_held() {
+        Exit::Held
+    } else {
+        Exit::Done
+    }
+}
+
 fn told(goal: &Goal, source: &Source) -> String {
     match goal {
         Goal::Reissue(_) => "the certificates are reissued".to_owned(),

@@ -13,15 +13,13 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
-use windlass_model::{Blueprint, CertName, Ledger, Role, Secret};
+use windlass_model::{API_SERVER_PORT, Blueprint, CertName, Component, Ledger, NodeWish, Role, Secret};
 use windlass_spec::EndpointSpec;
 
 use crate::ledger_file::write_durably;
 
 const AUTHORITY: &str = "kube-ca";
 const ADMINISTRATOR: &str = "kube-admin";
-/// The API servers' own port.
-const PORT: u16 = 6_443;
 
 /// What became of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,6 +140,13 @@ struct ContextFields {
     user: String,
 }
 
+/// The port at which a node's API server serves.
+fn port_of(node: &NodeWish) -> u16 {
+    let api_server = node.containers.get(&Component::KubeApiserver);
+    let port = api_server.and_then(|wish| wish.conduct.listens.keys().next().copied());
+    port.unwrap_or(API_SERVER_PORT)
+}
+
 impl Kubeconfig {
     fn of(blueprint: &Blueprint, endpoint: Option<&EndpointSpec>, ledger: &Ledger) -> Option<Self> {
         let stored = |name: &str| ledger.certs.get(&CertName::from(name));
@@ -154,7 +159,7 @@ impl Kubeconfig {
             .with_role(Role::ControlPlane)
             .map(|(node, wish)| {
                 let host = wish.target.address.clone();
-                (format!("{name}-{node}"), format!("https://{}", EndpointSpec { host, port: PORT }))
+                (format!("{name}-{node}"), format!("https://{}", EndpointSpec { host, port: port_of(wish) }))
             })
             .collect();
         let first = servers.first()?.1.clone();

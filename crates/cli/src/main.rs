@@ -3,7 +3,8 @@
 //! ```text
 //! arguments ─▶ commands ─▶ source ─▶ windlass_course ─▶ render, json ─▶ printer
 //!                             │             │
-//!                        cluster.yml        └─ engine, on the machines of a scene: `real` or `simulate`
+//!                        cluster.yml        └─ engine, on the machines of a scene:
+//!                                              `real`, over SSH, or `simulate`, out of a file
 //! ```
 
 mod access;

@@ -57,9 +57,7 @@ impl Scene for Real {
         Ports { fleet: &self.fleet, ledger: &self.ledger, minter: &X509Minter, clock: &SystemClock }
     }
 
-    fn begin(&self, _run: Run<'_>) {
-        self.fleet.begin_changes();
-    }
+    fn begin(&self, _run: Run<'_>) {}
 
     fn listener(&self) -> &dyn Listener {
         &Silence

@@ -24,6 +24,9 @@ pub(crate) enum Trouble {
     /// What became of the simulated machines cannot be written.
     #[error("the world `{}` cannot be written", path.display())]
     WorldUnwritable { path: PathBuf, source: std::io::Error },
+    /// The replay of a plan cannot be written.
+    #[error("the replay `{}` cannot be written", path.display())]
+    ReplayUnwritable { path: PathBuf, source: std::io::Error },
     /// There is nobody who could be asked.
     #[error("`windlass remove` asks first, and there is no terminal to ask on")]
     NobodyToAsk,
@@ -71,6 +74,7 @@ impl Trouble {
             | Self::UnknownVersion { .. }
             | Self::NobodyToAsk => Exit::BadInput,
             Self::WorldUnwritable { .. }
+            | Self::ReplayUnwritable { .. }
             | Self::ConfigUnwritable { .. }
             | Self::Declined
             | Self::OwnProgram { .. }
@@ -84,6 +88,9 @@ impl Trouble {
     fn help(&self) -> Option<String> {
         let help = match self {
             Self::ConfigUnreadable { .. } => "name the file with `--config`; cluster.example.yml shows one",
+            Self::NotAWorld { source: NotAWorld::UnknownFormat(_), .. } => {
+                "a newer windlass wrote it: use that version or a later one"
+            }
             Self::WorldUnreadable { .. } | Self::NotAWorld { .. } => {
                 "the smallest world is the line `bare: 3`: three machines with Docker and nothing else"
             }
@@ -104,6 +111,7 @@ impl Trouble {
                 "`windlass config --list-version --all` prints those that are known"
             }
             Self::WorldUnwritable { .. }
+            | Self::ReplayUnwritable { .. }
             | Self::Declined
             | Self::Signals { .. }
             | Self::OwnProgram { .. } => return None,
@@ -116,7 +124,7 @@ impl Trouble {
         let mut notes = Vec::new();
         let mut cause = match self {
             // It says no more than this does.
-            Self::NotAWorld { source, .. } => source.source(),
+            Self::NotAWorld { source: source @ NotAWorld::Unreadable(_), .. } => source.source(),
             other => other.source(),
         };
         while let Some(error) = cause {

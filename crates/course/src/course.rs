@@ -54,16 +54,17 @@ impl<'a> Course<'a> {
     /// What the engine is handed beside plans. It depends on no machine: a look covers every place in which a machine
     /// of any system may have what is windlass' own.
     pub fn assignment(&self) -> Assignment {
-        let Blueprint { nodes, footprints, .. } = self.desired.ordinary().as_ref();
+        let desired = self.desired.ordinary();
+        let (nodes, footprints) = (desired.last_nodes(), &desired.footprints);
         Assignment {
-            nodes: nodes.iter().map(|(name, node)| (name.clone(), node.last())).collect(),
             scope: LookScope {
                 files: Arc::new(footprints.files()),
                 directories: Arc::new(footprints.directories()),
                 footprints: footprints.clone(),
                 last_prefix: None,
-                peers: Arc::new(LookScope::peers_of(nodes)),
+                peers: Arc::new(LookScope::peers_of(&nodes)),
             },
+            nodes,
             secrets: self.desired.secrets().clone(),
         }
     }

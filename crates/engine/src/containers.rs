@@ -6,7 +6,7 @@
 //! remove NAME.next   a left-over of a run that was cut off
 //! create NAME.next   bad image, mount or argument: fails here, and the old one still runs
 //! guards             do not hold: remove NAME.next again, fail
-//! stop NAME · remove NAME · rename NAME.next NAME · start NAME
+//! stop NAME · remove NAME · rename NAME.next NAME · hand its data over · start NAME
 //! ```
 //!
 //! Cut off anywhere in between, the same body, or [`Run::run_container`] where `NAME` is gone already,
@@ -16,15 +16,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use windlass_model::{
-    ContainerName, ContainerSeen, ContainerSpec, ContainerState, Guard, Health, Loaded, NodeName, RestartWhen,
+    Component, ContainerName, ContainerSeen, ContainerSpec, ContainerState, Guard, Health, Loaded, NodeName,
+    RestartWhen, SUCCESSOR, Settings,
 };
 
-use crate::ports::{Clock, Fleet, LedgerStore, LookScope, Minter, NewContainer};
+use crate::ports::{Clock, Fleet, LedgerStore, LookScope, Minter, NewContainer, Traces};
 use crate::run::Run;
 use crate::step_error::{Doing, Done, StepError, accept_already_so};
-
-/// What follows the name of a container in that of its successor.
-const SUCCESSOR: &str = ".next";
 
 /// The name under which the successor of a container is made.
 fn successor(name: &ContainerName) -> ContainerName {
@@ -51,6 +49,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
                 )));
             }
         }
+        self.hand_over(node, name, spec).await?;
         self.start(node, name).await
     }
 
@@ -78,10 +77,17 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         }
         accept_already_so(self.ports.fleet.rename(node, &next, name).await)
             .doing(|| format!("rename {next} to {name} on {node}"))?;
+        self.hand_over(node, name, spec).await?;
         self.start(node, name).await
     }
 
     pub(crate) async fn start_container(&self, node: &NodeName, name: &ContainerName) -> Done {
+        // Only etcd keeps data of which somebody else than root may have to be the owner.
+        if Component::of_container(name) == Some(Component::Etcd)
+            && let Some(there) = self.look_for(node, name).await?
+        {
+            self.hand_over(node, name, &there.spec).await?;
+        }
         self.start(node, name).await
     }
 
@@ -98,7 +104,8 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
                 && seen.health == Health::Healthy
         };
         // It may have come to itself since the plan was made, or while the guards were waited for.
-        if self.look_for(node, name).await?.as_ref().is_some_and(works) {
+        let there = self.look_for(node, name).await?;
+        if there.as_ref().is_some_and(works) {
             return Ok(());
         }
         self.hold_guards(guards).await?;
@@ -106,6 +113,9 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
             return Ok(());
         }
         self.stop(node, name).await?;
+        if let Some(there) = there {
+            self.hand_over(node, name, &there.spec).await?;
+        }
         self.start(node, name).await
     }
 
@@ -149,7 +159,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
             directories: Arc::new(BTreeSet::new()),
             ..self.assignment.scope.clone()
         };
-        let facts = self.ports.fleet.look(node, &scope).await;
+        let facts = self.ports.fleet.look(node, &scope, Traces::OwnProgram).await;
         let files: BTreeMap<_, _> = facts.doing(|| format!("look at the files of {node}"))?.files;
         Ok(files
             .into_iter()
@@ -169,6 +179,23 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
     async fn create(&self, node: &NodeName, name: &ContainerName, new: &NewContainer) -> Done {
         // `AlreadySo` is no success here: it would be a container that nobody has compared.
         self.ports.fleet.create(node, name, new).await.doing(|| format!("create {name} on {node}"))
+    }
+
+    /// Gives the data of a container that is about to run, and not as root, to its user: between the end of one etcd and
+    /// the start of the next nobody writes there.
+    async fn hand_over(&self, node: &NodeName, name: &ContainerName, spec: &ContainerSpec) -> Done {
+        let Some(component) = Component::of_container(name) else { return Ok(()) };
+        let Settings::Etcd { data: Some(directory), .. } = Settings::of(component, spec) else {
+            return Ok(());
+        };
+        let Some(owner) = spec.owner() else { return Ok(()) };
+        // An attempt that was interrupted may have started it.
+        let there = self.look_for(node, name).await?;
+        if there.is_some_and(|there| there.state == ContainerState::Running) {
+            return Ok(());
+        }
+        accept_already_so(self.ports.fleet.hand_over(node, &directory, owner).await)
+            .doing(|| format!("give {directory} on {node} to the user {owner}"))
     }
 
     async fn start(&self, node: &NodeName, name: &ContainerName) -> Done {

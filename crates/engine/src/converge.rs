@@ -3,8 +3,9 @@
 use windlass_model::{Action, Inventory, Ledger, Outcome, Plan, Planning, Report};
 
 use crate::events::{Event, Listener};
-use crate::execute::{Execution, Limits, execute};
+use crate::execute::{Execution, execute};
 use crate::interrupt::{Interrupt, Urgency};
+use crate::limits::Limits;
 use crate::observe::{Observation, Recover, observe};
 use crate::ports::{Assignment, Clock, Fleet, LedgerStore, Minter, PortResult, Ports};
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use windlass_model::{FilePath, FileWish, ImageRef, KernelWish, NodeName};
+use windlass_model::{FilePath, FileWish, ImageRef, KernelWish, NodeName, row_of};
 
 use crate::ports::{Clock, FilePut, Fleet, LedgerStore, Minter};
 use crate::run::Run;
@@ -24,7 +24,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
             })
             .collect::<Result<Vec<FilePut>, StepError>>()?;
         accept_already_so(self.ports.fleet.put_files(node, &puts).await)
-            .doing(|| format!("write {} on {node}", listed(files.keys())))
+            .doing(|| format!("write {} on {node}", row_of(files.keys(), 1)))
     }
 
     pub(crate) async fn set_kernel(&self, node: &NodeName, kernel: &KernelWish) -> Done {
@@ -34,7 +34,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
 
     pub(crate) async fn remove_paths(&self, node: &NodeName, paths: &BTreeSet<FilePath>) -> Done {
         accept_already_so(self.ports.fleet.remove_paths(node, paths).await)
-            .doing(|| format!("delete {} on {node}", listed(paths)))
+            .doing(|| format!("delete {} on {node}", row_of(paths, 1)))
     }
 
     pub(crate) async fn move_aside(&self, node: &NodeName, path: &FilePath, to: &FilePath) -> Done {
@@ -45,15 +45,5 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
     pub(crate) async fn remove_pods(&self, node: &NodeName) -> Done {
         accept_already_so(self.ports.fleet.remove_pods(node).await)
             .doing(|| format!("remove the pods of {node}"))
-    }
-}
-
-/// One path as it is, many as their number and the first.
-fn listed<'a>(paths: impl IntoIterator<Item = &'a FilePath>) -> String {
-    let mut paths = paths.into_iter();
-    let Some(first) = paths.next() else { return "nothing".to_owned() };
-    match paths.count() {
-        0 => first.to_string(),
-        more => format!("{first} and {more} more"),
     }
 }

@@ -10,7 +10,8 @@ use windlass_model::{
     Readiness, Scheduling, Vote,
 };
 
-use crate::execute::GuardSwitch;
+use crate::disturbed::{Disturbed, Kind};
+use crate::limits::GuardSwitch;
 use crate::ports::{Clock, Fleet, LedgerStore, Minter, PortResult};
 use crate::run::Run;
 use crate::step_error::{Doing, Done, Seen, StepError, accept_already_so};
@@ -24,20 +25,6 @@ const SILENCE: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_secs(1);
 /// How old node objects may be for a guard. Whatever this run changes of them makes them too old at once.
 const FRESH: Duration = Duration::from_secs(1);
-
-/// What this run has taken down and has not seen healthy since.
-pub(crate) type Disturbed = BTreeSet<(Kind, NodeName)>;
-
-/// What a disruption takes down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
-    /// A member of etcd.
-    Etcd,
-    /// An API server.
-    ApiServer,
-    /// A node, in the eyes of those who run pods on it.
-    Node,
-}
 
 /// A guard that does not hold, and what was seen.
 struct Closed<'g> {

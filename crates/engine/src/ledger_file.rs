@@ -1,23 +1,48 @@
 //! The ledger as a file: how its copies on disk and on nodes are written and read.
+//!
+//! Format 2, which is written, is JSON whose first and last lines are meant for a shell too, so that a look at a node
+//! needs no program there that understands JSON:
+//!
+//! ```text
+//! {"format":2,"lineage":"blue","serial":7,"ledger":
+//! …
+//! ,"end":true}
+//! ```
+//!
+//! Format 1 is read, and copies in it count as good until the next commit: a newer windlass by itself changes nothing.
 
 use serde::{Deserialize, Serialize};
-use windlass_model::{Digest, KeptRoots, Ledger, Secret};
+use windlass_model::{Digest, KeptRoots, Ledger, Lineage, Secret};
 
-/// The only format so far. A reader refuses every other, since a misread ledger loses keys.
-const FORMAT: u64 = 1;
+/// The format that is written. A reader refuses every newer one, since a misread ledger loses keys.
+const FORMAT: u64 = 2;
 
+/// Format 1.
 #[derive(Serialize)]
-struct Written<'a> {
+struct WrittenV1<'a> {
     format: u64,
     ledger: &'a Ledger,
 }
 
+/// Format 1.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Read {
+struct ReadV1 {
     #[serde(rename = "format")]
     _format: u64,
     ledger: Ledger,
+}
+
+/// Format 2.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReadV2 {
+    #[serde(rename = "format")]
+    _format: u64,
+    lineage: Lineage,
+    serial: u64,
+    ledger: Ledger,
+    end: bool,
 }
 
 /// What is known of a file before its format is.
@@ -30,7 +55,7 @@ struct Envelope {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerFileError {
     /// It is of a format that this version does not know.
-    #[error("the ledger has format {found}; this version reads format {FORMAT}")]
+    #[error("the ledger has format {found}; this version reads formats up to {FORMAT}")]
     UnknownFormat {
         /// The format that it names.
         found: u64,
@@ -63,19 +88,46 @@ impl From<serde_json::Error> for LedgerFileError {
 
 /// The bytes of a ledger; equal ledgers give equal bytes.
 pub fn encode(ledger: &Ledger) -> Secret<Vec<u8>> {
-    let mut bytes = serde_json::to_vec_pretty(&Written { format: FORMAT, ledger })
+    let mut bytes = first_line(ledger).into_bytes();
+    serde_json::to_writer_pretty(&mut bytes, ledger)
+        .expect("a ledger is plain data, all keys of its maps are text, and memory takes it");
+    bytes.extend_from_slice(b"\n,\"end\":true}\n");
+    Secret::new(bytes)
+}
+
+/// The line by which a shell tells whose ledger it is, and how new.
+fn first_line(ledger: &Ledger) -> String {
+    let lineage = serde_json::to_string(&ledger.lineage).expect("a text is JSON");
+    format!("{{\"format\":{FORMAT},\"lineage\":{lineage},\"serial\":{},\"ledger\":\n", ledger.serial)
+}
+
+/// The bytes that a windlass which wrote format 1 made of this ledger.
+fn encode_v1(ledger: &Ledger) -> Secret<Vec<u8>> {
+    let mut bytes = serde_json::to_vec_pretty(&WrittenV1 { format: 1, ledger })
         .expect("a ledger is plain data, and all keys of its maps are text");
     bytes.push(b'\n');
     Secret::new(bytes)
 }
 
-/// What may be known of a ledger's roots without reading a key.
+/// By which digest copies of this ledger on nodes, which have these, are measured: that of the format that is written,
+/// unless all of them are in the older one.
+pub(crate) fn digest_of_copies(ledger: &Ledger, copies: &[Digest]) -> Digest {
+    let digest = Digest::of(encode(ledger).expose());
+    if copies.is_empty() || copies.contains(&digest) {
+        return digest;
+    }
+    let older = Digest::of(encode_v1(ledger).expose());
+    if copies.contains(&older) { older } else { digest }
+}
+
+/// What may be known of a ledger's roots without reading a key. Their digest is that of format 1, in which clusters keep
+/// it, whatever format is written.
 pub(crate) fn kept(ledger: &Ledger) -> KeptRoots {
     let roots = Ledger { serial: 0, ..ledger.roots() };
     KeptRoots {
         lineage: ledger.lineage.clone(),
         serial: ledger.serial,
-        digest: Digest::of(encode(&roots).expose()),
+        digest: Digest::of(encode_v1(&roots).expose()),
     }
 }
 
@@ -85,11 +137,20 @@ pub(crate) fn kept(ledger: &Ledger) -> KeptRoots {
 /// It is of an unknown format, truncated or followed by something, or no ledger at all.
 pub fn decode(bytes: &[u8]) -> Result<Ledger, LedgerFileError> {
     let Envelope { format } = serde_json::from_slice(bytes)?;
-    if format != FORMAT {
-        return Err(LedgerFileError::UnknownFormat { found: format });
+    match format {
+        1 => {
+            let ReadV1 { _format, ledger } = serde_json::from_slice(bytes)?;
+            Ok(ledger)
+        }
+        2 => {
+            let ReadV2 { _format, lineage, serial, ledger, end } = serde_json::from_slice(bytes)?;
+            if !end || (&lineage, serial) != (&ledger.lineage, ledger.serial) {
+                return Err(LedgerFileError::Broken { line: 1, column: 1 });
+            }
+            Ok(ledger)
+        }
+        found => Err(LedgerFileError::UnknownFormat { found }),
     }
-    let Read { _format, ledger } = serde_json::from_slice(bytes)?;
-    Ok(ledger)
 }
 
 #[cfg(test)]
@@ -133,8 +194,43 @@ mod tests {
 
     #[test]
     fn another_format_is_refused() {
-        let bytes = br#"{"format": 2, "ledger": {"keys": []}}"#;
-        assert_eq!(decode(bytes), Err(LedgerFileError::UnknownFormat { found: 2 }));
+        let bytes = br#"{"format": 3, "ledger": {"keys": []}}"#;
+        assert_eq!(decode(bytes), Err(LedgerFileError::UnknownFormat { found: 3 }));
+    }
+
+    #[test]
+    fn the_first_and_the_last_line_are_meant_for_a_shell() {
+        let bytes = encode(&ledger()).expose().clone();
+        let text = String::from_utf8(bytes).unwrap();
+        assert_eq!(text.lines().next(), Some(r#"{"format":2,"lineage":"blue","serial":7,"ledger":"#));
+        assert!(text.ends_with("\n}\n,\"end\":true}\n"), "{text}");
+        assert_eq!(text.matches("\n,").count(), 1, "no other line begins so");
+    }
+
+    #[test]
+    fn a_ledger_of_format_1_is_read_and_its_copies_are_good() {
+        let older = encode_v1(&ledger()).expose().clone();
+        assert_eq!(decode(&older), Ok(ledger()));
+        let (older, newer) = (Digest::of(older), Digest::of(encode(&ledger()).expose()));
+        for (copies, wanted) in [
+            (vec![], newer),
+            (vec![older, older], older),
+            (vec![older, newer], newer),
+            (vec![Digest::of("another")], newer),
+            (vec![Digest::of("another"), older], older),
+        ] {
+            assert_eq!(digest_of_copies(&ledger(), &copies), wanted, "{copies:?}");
+        }
+    }
+
+    #[test]
+    fn a_first_line_that_says_something_else_than_the_ledger_is_an_error() {
+        let text = String::from_utf8(encode(&ledger()).expose().clone()).unwrap();
+        for (from, to) in [("\"serial\":7,\"l", "\"serial\":8,\"l"), ("\"end\":true", "\"end\":false")] {
+            let changed = text.replacen(from, to, 1);
+            assert_ne!(changed, text);
+            assert!(matches!(decode(changed.as_bytes()), Err(LedgerFileError::Broken { .. })));
+        }
     }
 
     #[test]

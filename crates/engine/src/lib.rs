@@ -1,7 +1,8 @@
-//! Observes, executes a plan and converges, through ports; knows nothing of wishes and decides nothing.
+//! Observes, executes a plan and converges, through ports; knows no desired state and decides nothing.
 
 mod containers;
 mod converge;
+mod disturbed;
 mod etcd;
 mod events;
 mod execute;
@@ -10,23 +11,30 @@ mod gates;
 mod guards;
 mod interrupt;
 mod keys;
+pub mod label;
 mod ledger_file;
+mod limits;
+mod mint;
 mod node_objects;
 mod observe;
 mod ports;
 mod ready;
 mod run;
 mod step_error;
+mod stored;
 
 pub use converge::{Conclusion, End, Options, Survey, converge, observe_and_plan};
 pub use events::{Event, Listener, Silence};
-#[doc(hidden)]
-pub use execute::GuardSwitch;
-pub use execute::{Execution, Limits, execute};
+pub use execute::{Execution, execute};
 pub use interrupt::{Interrupt, Urgency};
+pub use label::{Labelled, labels_of, read_labels};
 pub use ledger_file::{LedgerFileError, decode, encode};
+#[doc(hidden)]
+pub use limits::GuardSwitch;
+pub use limits::Limits;
 pub use observe::{Observation, Recover, observe};
 pub use ports::{
     Assignment, Clock, Etcd, Eviction, FilePut, Fleet, Kube, LedgerStore, LookScope, Minter, NewContainer,
-    Nodes, PodController, PodSeen, PortError, PortResult, Ports,
+    Nodes, PodController, PodSeen, PortError, PortResult, Ports, Traces,
 };
+pub use stored::{face_of, part_of};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
-use windlass_model::{DrainOptions, Guard, NodeName, ObjectChange};
+use windlass_model::{DrainOptions, Guard, NodeName, ObjectChange, row_of};
 
 use crate::ports::{
     Clock, Eviction, Fleet, LedgerStore, Minter, PodController, PodSeen, PortError, PortResult,
@@ -101,7 +101,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         let told = [("blocked by a disruption budget", blocked), ("still ending", going)]
             .into_iter()
             .filter(|(_, pods)| !pods.is_empty())
-            .map(|(what, pods)| format!("{what}: {}", listed(&pods)))
+            .map(|(what, pods)| format!("{what}: {}", row_of(pods.iter().map(full_name), NAMED_PODS)))
             .collect::<Vec<_>>();
         Ok(Some(told.join("; ")))
     }
@@ -121,18 +121,13 @@ fn to_evict(node: &NodeName, pods: Vec<PodSeen>, options: &DrainOptions) -> Resu
         (with_data, "would lose their local data"),
     ] {
         if !pods.is_empty() {
-            return Err(StepError::unfit(format!("pods on {node} {but}: {}", listed(&pods))));
+            return Err(StepError::unfit(format!(
+                "pods on {node} {but}: {}",
+                row_of(pods.iter().map(full_name), NAMED_PODS)
+            )));
         }
     }
     Ok(others)
-}
-
-fn listed(pods: &[PodSeen]) -> String {
-    let named = pods.iter().take(NAMED_PODS).map(full_name).collect::<Vec<_>>().join(", ");
-    match pods.len().saturating_sub(NAMED_PODS) {
-        0 => named,
-        more => format!("{named} and {more} more"),
-    }
 }
 
 fn full_name(pod: &PodSeen) -> String {

@@ -11,8 +11,11 @@ use windlass_model::{
 };
 
 use crate::events::{Event, Listener};
-use crate::ledger_file::{decode, encode, kept};
-use crate::ports::{Assignment, Clock, Fleet, LedgerStore, LookScope, Minter, PortError, PortResult, Ports};
+use crate::ledger_file::{decode, digest_of_copies, kept};
+use crate::ports::{
+    Assignment, Clock, Fleet, LedgerStore, LookScope, Minter, PortError, PortResult, Ports, Traces,
+};
+use crate::stored::face_of;
 
 /// How many nodes are looked at at once: each look is a connection of its own at first.
 const LOOKS_AT_ONCE: usize = 64;
@@ -30,6 +33,16 @@ pub enum Recover {
     AndKeep,
 }
 
+impl Recover {
+    /// What a look of such a run may leave on nodes.
+    fn traces(self) -> Traces {
+        match self {
+            Self::InMemory => Traces::None,
+            Self::AndKeep => Traces::OwnProgram,
+        }
+    }
+}
+
 /// What one look gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observation {
@@ -39,7 +52,8 @@ pub struct Observation {
     pub ledger: Option<Ledger>,
 }
 
-/// Looks at everything once. Changes nothing but, with [`Recover::AndKeep`], the operator's ledger.
+/// Looks at everything once. Changes nothing but, with [`Recover::AndKeep`], the operator's ledger, and leaves
+/// [`Traces::OwnProgram`] on nodes.
 ///
 /// *Guarantees*: a node that does not answer is an entry of the inventory. A ledger that is there and cannot
 /// be understood is never taken for none.
@@ -69,7 +83,7 @@ pub async fn observe<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
             let last_prefix = wanted[&node].prefix.clone();
             (node, LookScope { last_prefix, ..assignment.scope.clone() })
         });
-        seen.extend(look_at_all(ports.fleet, news.collect()).await);
+        seen.extend(look_at_all(ports.fleet, news.collect(), recover.traces()).await);
         seen.retain(|node, _| wanted.contains_key(node));
         roster = wanted;
         // A newer ledger may name nodes that nobody knew of, and those may hold a still newer one.
@@ -107,10 +121,14 @@ fn name_of((node, _): (&NodeName, &LastNode)) -> NodeName {
     node.clone()
 }
 
-async fn look_at_all<F: Fleet>(fleet: &F, nodes: Vec<(NodeName, LookScope)>) -> BTreeMap<NodeName, NodeSeen> {
+async fn look_at_all<F: Fleet>(
+    fleet: &F,
+    nodes: Vec<(NodeName, LookScope)>,
+    traces: Traces,
+) -> BTreeMap<NodeName, NodeSeen> {
     stream::iter(nodes)
         .map(|(node, scope)| async move {
-            let seen = look_at(fleet, &scope, &node).await;
+            let seen = look_at(fleet, &scope, &node, traces).await;
             (node, seen)
         })
         .buffer_unordered(LOOKS_AT_ONCE)
@@ -118,8 +136,8 @@ async fn look_at_all<F: Fleet>(fleet: &F, nodes: Vec<(NodeName, LookScope)>) -> 
         .await
 }
 
-async fn look_at<F: Fleet>(fleet: &F, scope: &LookScope, node: &NodeName) -> NodeSeen {
-    let look = || timeout(LOOK_WITHIN, fleet.look(node, scope));
+async fn look_at<F: Fleet>(fleet: &F, scope: &LookScope, node: &NodeName, traces: Traces) -> NodeSeen {
+    let look = || timeout(LOOK_WITHIN, fleet.look(node, scope, traces));
     let mut looked = look().await;
     if matches!(&looked, Ok(Err(error)) if error.is_passing()) {
         sleep(RETRY_AFTER).await;
@@ -254,6 +272,13 @@ fn face(ledger: Option<&Ledger>, assignment: &Assignment, seen: &BTreeMap<NodeNa
             strangers.entry(copy.lineage.clone()).or_default().push(node.clone());
         }
     }
+    let copies: Vec<Digest> = facts_of(seen)
+        .filter_map(|(_, facts)| {
+            let footprint = assignment.scope.footprints.under(facts.prefix.as_ref());
+            facts.files.get(&footprint.ledger)
+        })
+        .map(|file| file.digest)
+        .collect();
     let secrets = assignment.secret_digests();
     let Some(ledger) = ledger else {
         return LedgerFace { secrets, strangers, ..LedgerFace::default() };
@@ -261,9 +286,9 @@ fn face(ledger: Option<&Ledger>, assignment: &Assignment, seen: &BTreeMap<NodeNa
     LedgerFace {
         lineage,
         serial: ledger.serial,
-        digest: Some(Digest::of(encode(ledger).expose())),
+        digest: Some(digest_of_copies(ledger, &copies)),
         roots: Some(kept(ledger).digest),
-        certs: ledger.certs.iter().map(|(name, cert)| (name.clone(), cert.face())).collect(),
+        certs: ledger.certs.iter().map(|(name, cert)| (name.clone(), face_of(cert))).collect(),
         nodes: ledger.nodes.clone(),
         foundation: ledger.foundation.clone(),
         born: ledger.born,

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use windlass_model::{
     CertName, CertWish, ContainerName, ContainerSeen, ContainerSpec, Digest, DrainOptions, EtcdSeen,
     FilePath, Footprints, ImageRef, KeptRoots, KernelWish, KubeSeen, LastNode, Ledger, Loaded, Meeting,
-    MemberId, Mode, NodeFacts, NodeName, NodeObject, NodeWish, ObjectChange, Owner, Prefix, Role, Roles,
-    Secret, StoredCert, Timestamp, ports_between,
+    MemberId, Mode, NodeFacts, NodeName, NodeObject, ObjectChange, Owner, Prefix, Role, Roles, Secret,
+    StoredCert, Timestamp, ports_between,
 };
 
 /// Why a verb did not succeed.
@@ -80,13 +80,14 @@ impl LookScope {
         last.or_else(|| self.footprints.prefix_on(system))
     }
 
-    /// The nodes of a wish that others must reach.
-    pub fn peers_of(nodes: &BTreeMap<NodeName, NodeWish>) -> BTreeMap<NodeName, LastNode> {
-        let is_peer = |node: &NodeWish| node.has(Role::Etcd) || node.has(Role::ControlPlane);
+    /// Those of a cluster's nodes that others must reach.
+    pub fn peers_of(nodes: &BTreeMap<NodeName, LastNode>) -> BTreeMap<NodeName, LastNode> {
+        let is_peer =
+            |node: &LastNode| [Role::Etcd, Role::ControlPlane].iter().any(|role| node.roles.contains(role));
         nodes
             .iter()
             .filter(|(_, node)| is_peer(node))
-            .map(|(name, node)| (name.clone(), node.last()))
+            .map(|(name, node)| (name.clone(), node.clone()))
             .collect()
     }
 
@@ -102,6 +103,16 @@ impl LookScope {
             })
             .collect()
     }
+}
+
+/// What a look may leave behind on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Traces {
+    /// Nothing. What cannot be seen so is taken for filled.
+    None,
+    /// The image of windlass' own program, where otherwise not all could be seen; and what runs that were interrupted
+    /// left behind is cleared away.
+    OwnProgram,
 }
 
 /// A container to be made.
@@ -138,8 +149,14 @@ pub trait Nodes {
     /// and Kubernetes fail lastingly.
     fn entrust(&self, ledger: &Ledger);
 
-    /// Everything that is to be known of a node, in as few round trips as can be. Changes nothing.
-    fn look(&self, node: &NodeName, scope: &LookScope) -> impl Future<Output = PortResult<NodeFacts>> + Send;
+    /// Everything that is to be known of a node, in as few round trips as can be. Changes nothing but by what `traces`
+    /// allows.
+    fn look(
+        &self,
+        node: &NodeName,
+        scope: &LookScope,
+        traces: Traces,
+    ) -> impl Future<Output = PortResult<NodeFacts>> + Send;
 
     /// One container, with its health asked now; none if there is no such container. Changes nothing.
     fn container(
@@ -160,8 +177,16 @@ pub trait Nodes {
         new: &NewContainer,
     ) -> impl Future<Output = PortResult<()>> + Send;
 
-    /// Starts a container. Where etcd is to run as somebody else than root, its data directory is given to that user
-    /// first: between the end of one etcd and the start of the next nobody writes there.
+    /// Gives a directory with all that is in it to a user, and closes it to all others; makes it if it is not there.
+    /// *Assumes* that nobody writes there meanwhile.
+    fn hand_over(
+        &self,
+        node: &NodeName,
+        directory: &FilePath,
+        owner: Owner,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Starts a container.
     fn start(&self, node: &NodeName, name: &ContainerName) -> impl Future<Output = PortResult<()>> + Send;
 
     /// Stops a container; it stays, and does not start again by itself.
@@ -381,7 +406,7 @@ pub struct Ports<'a, F, L, M, C> {
     pub clock: &'a C,
 }
 
-/// What the engine is told of the wish, beside plans: where nodes are, what to look at, and secret contents.
+/// What the engine must know beside plans: where nodes are, what to look at, and secret contents.
 #[derive(Clone, Debug, Default)]
 pub struct Assignment {
     /// The nodes of cluster.yml; those of the ledger are added to them.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use windlass_model::{NodeName, Plan};
 
-use crate::execute::Limits;
+use crate::limits::Limits;
 
 /// The steps that may begin, lowest index first. All operations together cost O(steps + edges), but for
 /// the logarithm of an ordered set.

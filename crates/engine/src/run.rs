@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 use windlass_model::{Action, Component, ContainerName, Gate, KubeSeen, LastNode, Ledger, NodeName, Role};
 
-use crate::execute::Limits;
-use crate::guards::Disturbed;
+use crate::disturbed::Disturbed;
 use crate::keys::Keys;
+use crate::limits::Limits;
 use crate::observe::enlist;
 use crate::ports::{Assignment, Clock, Fleet, LedgerStore, Minter, Ports};
 use crate::step_error::Done;

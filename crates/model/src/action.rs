@@ -3,17 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::blueprint::{DrainOptions, FileWish, Foundation, KernelWish, Taint};
+use crate::blueprint::{DrainOptions, FileWish, KernelWish, Taint};
 use crate::certificate::CertWish;
+use crate::component::Component;
 use crate::container::ContainerSpec;
+use crate::foundation::Foundation;
 use crate::inventory::{MemberId, Owned};
-use crate::ledger::LastNode;
-use crate::names::{CertName, Component, ContainerName, FilePath, ImageRef, NodeName};
+use crate::names::{CertName, ContainerName, FilePath, ImageRef, NodeName};
+use crate::target::LastNode;
 
 /// One thing to do. Every action may already have happened, and then counts as done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "do")]
 pub enum Action {
     /// Makes keys and certificates, in memory only; authorities before what they sign.
@@ -202,7 +204,7 @@ pub enum Action {
 }
 
 /// On what condition a container is restarted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RestartWhen {
     /// It still does not do its work.
@@ -212,19 +214,19 @@ pub enum RestartWhen {
 }
 
 /// What becomes true in the ledger by a commit.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LedgerChange {
     /// Nodes to note, or to note anew.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub nodes: BTreeMap<NodeName, LastNode>,
     /// Nodes to forget.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub forget: BTreeSet<NodeName>,
     /// Certificates to forget.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub forget_certs: BTreeSet<CertName>,
     /// What the cluster is founded on.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foundation: Option<Foundation>,
     /// Whether it becomes true that the cluster has lived.
     pub born: bool,
@@ -238,26 +240,26 @@ impl LedgerChange {
 }
 
 /// What changes of a node object.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ObjectChange {
     /// Labels to set.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<Arc<str>, Arc<str>>,
     /// Labels to take away.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub labels_gone: BTreeSet<Arc<str>>,
     /// Taints to set.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub taints: BTreeSet<Taint>,
     /// Taints to take away.
-    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub taints_gone: BTreeSet<Taint>,
     /// All that windlass answers for afterwards.
     pub owned: Owned,
 }
 
 /// Something that is waited for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Gate {
     /// This container answers as it should.
@@ -282,7 +284,7 @@ pub enum Gate {
 /// What must hold at the moment before a disruption; looked at anew then, since the plan is older.
 ///
 /// A guard that does not hold fails its step and changes nothing.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Guard {
     /// A majority of etcd's voters is healthy without this node's member, unless that one is unhealthy itself.
@@ -441,7 +443,7 @@ impl Action {
 }
 
 /// What a step does to the world, in one character.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sign {
     /// `+`

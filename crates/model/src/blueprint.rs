@@ -7,17 +7,19 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::{CertPart, CertWish};
+use crate::component::Component;
+use crate::conduct::Conduct;
 use crate::container::{ContainerSpec, Origins};
 use crate::digest::Digest;
 use crate::footprint::Footprints;
-use crate::ledger::LastNode;
-use crate::names::{
-    CertName, Component, FilePath, ImageRef, NodeName, Prefix, Role, Roles, SecretName, SpecPath,
-};
+use crate::foundation::{Fact, Foundation};
+use crate::names::{CertName, FilePath, ImageRef, NodeName, Prefix, Role, Roles, SecretName, SpecPath};
+use crate::permission::{Mode, Owner};
+use crate::target::{LastNode, NodeTarget};
 use crate::version::KubernetesVersion;
 
 /// The complete wish, resolved from cluster.yml and the catalog. No secret is in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blueprint {
     /// The cluster's name.
     pub cluster: String,
@@ -40,7 +42,7 @@ pub struct Blueprint {
 }
 
 /// Where the API servers keep all that they know.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EtcdWish {
     /// In an etcd of the cluster's own nodes.
@@ -62,18 +64,18 @@ impl EtcdWish {
 }
 
 /// Where in cluster.yml the cluster-wide wishes stand.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct BlueprintOrigins {
     /// The place of the version.
     pub version: Option<SpecPath>,
     /// The place of `authentication.sans`, or else of the endpoint, which is one of them.
     pub sans: Option<SpecPath>,
-    /// The place of each foundation fact, by its field's name.
-    pub foundation: BTreeMap<String, SpecPath>,
+    /// The place of each fact that the cluster is founded on.
+    pub foundation: BTreeMap<Fact, SpecPath>,
 }
 
 /// What one node should be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeWish {
     /// Where it stands in cluster.yml, such as `nodes[2]`.
     pub origin: SpecPath,
@@ -113,7 +115,7 @@ impl NodeWish {
 }
 
 /// What a node's kernel should have loaded and how it should be set; files of the node make it so as it boots.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct KernelWish {
     /// Modules, loaded or built in.
     pub modules: BTreeSet<Arc<str>>,
@@ -121,49 +123,19 @@ pub struct KernelWish {
     pub sysctls: BTreeMap<Arc<str>, Arc<str>>,
 }
 
-/// How a node is reached. Part of the ledger too, so that a node that left cluster.yml can be cleaned.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NodeTarget {
-    /// The address for SSH.
-    pub address: String,
-    /// The port for SSH.
-    pub port: u16,
-    /// The user for SSH.
-    pub user: String,
-    /// The address by which components reach each other.
-    pub internal_address: String,
-    /// Docker's socket on the node.
-    pub docker_socket: FilePath,
-    /// The path of the private key on the operator's machine, where cluster.yml names one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key_path: Option<String>,
-}
-
-impl NodeTarget {
-    /// The address by which this node's member of etcd is reached by the other members.
-    ///
-    /// An IPv6 address stands in brackets, as in every URL (RFC 3986, section 3.2.2).
-    pub fn peer_url(&self) -> String {
-        let address = &self.internal_address;
-        if address.contains(':') && !address.starts_with('[') {
-            format!("https://[{address}]:2380")
-        } else {
-            format!("https://{address}:2380")
-        }
-    }
-}
-
 /// One container that should run on a node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerWish {
     /// What it is made of.
     pub spec: Arc<ContainerSpec>,
+    /// What it does with its arguments.
+    pub conduct: Arc<Conduct>,
     /// Where in cluster.yml its parts come from.
     pub origins: Arc<Origins>,
 }
 
 /// One file that should be on a node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileWish {
     /// What is in it.
     pub content: Content,
@@ -172,12 +144,12 @@ pub struct FileWish {
     /// Who owns it.
     pub owner: Owner,
     /// Where in cluster.yml it comes from, if from there.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<SpecPath>,
 }
 
 /// What is in a file: plain text, or a reference to what the engine alone holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Content {
     /// This text, which holds no secret.
@@ -193,45 +165,6 @@ pub enum Content {
     Secret(SecretName),
     /// A copy of the whole ledger.
     Ledger,
-}
-
-/// Permission bits, shown in octal.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Mode(pub u32);
-
-impl Mode {
-    /// Its owner alone reads and writes.
-    pub const PRIVATE: Self = Self(0o600);
-    /// Everybody reads, its owner writes.
-    pub const PUBLIC: Self = Self(0o644);
-}
-
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04o}", self.0)
-    }
-}
-
-impl fmt::Debug for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// A file's owner by number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-pub struct Owner {
-    /// User.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-}
-
-impl fmt::Display for Owner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.uid, self.gid)
-    }
 }
 
 /// A taint of a node object.
@@ -256,51 +189,8 @@ impl fmt::Display for Taint {
     }
 }
 
-/// What a cluster is founded on: no live cluster survives a change of any of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Foundation {
-    /// The range of Service addresses.
-    pub service_range: String,
-    /// The range of pod addresses.
-    pub pod_range: String,
-    /// The DNS domain of the cluster.
-    pub cluster_domain: String,
-    /// The issuer of service-account tokens.
-    pub service_account_issuer: String,
-    /// Where members of etcd keep their data: on the node, a colon, and in the container. Of an etcd that is not of
-    /// the cluster's nodes, the prefix of its keys, in words.
-    pub etcd_data: String,
-}
-
-/// How the place of etcd's data begins where that etcd is not of the cluster's nodes.
-const EXTERNAL_ETCD: &str = "an external etcd, under ";
-
-impl Foundation {
-    /// The place of etcd's data where it is in somebody else's etcd, under this prefix.
-    pub fn external_etcd_data(prefix: &str) -> String {
-        format!("{EXTERNAL_ETCD}{prefix}")
-    }
-
-    /// Whether the cluster is founded on somebody else's etcd.
-    pub fn is_on_external_etcd(&self) -> bool {
-        self.etcd_data.starts_with(EXTERNAL_ETCD)
-    }
-
-    /// Its facts by the names of the fields.
-    pub fn facts(&self) -> [(&'static str, &str); 5] {
-        let Self { service_range, pod_range, cluster_domain, service_account_issuer, etcd_data } = self;
-        [
-            ("service_range", service_range),
-            ("pod_range", pod_range),
-            ("cluster_domain", cluster_domain),
-            ("service_account_issuer", service_account_issuer),
-            ("etcd_data", etcd_data),
-        ]
-    }
-}
-
 /// How changes roll over live nodes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rollout {
     /// How many workers may be unavailable at once.
     pub max_unavailable_worker: Limit,
@@ -363,6 +253,11 @@ impl Blueprint {
         self.nodes.iter().filter(move |(_, node)| node.has(role))
     }
 
+    /// Where each node is and what it does, as a ledger notes it.
+    pub fn last_nodes(&self) -> BTreeMap<NodeName, LastNode> {
+        self.nodes.iter().map(|(name, node)| (name.clone(), node.last())).collect()
+    }
+
     /// The same cluster with nothing wished for: what `remove` converges to.
     #[must_use]
     pub fn emptied(&self) -> Self {
@@ -384,24 +279,6 @@ impl Blueprint {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn peers_are_reached_at_the_internal_address() {
-        let peer_url = |internal_address: &str| {
-            let target = NodeTarget {
-                address: "lab-1".to_owned(),
-                port: 22,
-                user: "root".to_owned(),
-                internal_address: internal_address.to_owned(),
-                docker_socket: FilePath::from("/var/run/docker.sock"),
-                key_path: None,
-            };
-            target.peer_url()
-        };
-        assert_eq!(peer_url("10.0.0.1"), "https://10.0.0.1:2380");
-        assert_eq!(peer_url("fd00::1"), "https://[fd00::1]:2380");
-        assert_eq!(peer_url("[fd00::1]"), "https://[fd00::1]:2380");
-    }
 
     #[test]
     fn limits_round_down_but_never_to_nothing() {

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::names::{CertName, Component};
+use crate::component::Component;
+use crate::names::CertName;
 
 /// How long before it is issued a certificate of windlass begins to be valid, in seconds.
 ///

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::names::{FilePath, ImageRef, SpecPath};
+use crate::permission::Owner;
 use crate::version::KubernetesVersion;
 
 /// The canonical description of a container: what its label carries and what drift is found by.
@@ -77,10 +78,31 @@ pub enum OnChange {
 impl ContainerSpec {
     /// The value of the first flag of this name, without dashes: `flag("etcd-servers")`.
     pub fn flag(&self, name: &str) -> Option<&str> {
-        self.command.iter().find_map(|argument| match split_flag(argument) {
-            (flag, Some(value)) if flag.strip_prefix("--") == Some(name) => Some(value),
-            _ => None,
-        })
+        self.command
+            .iter()
+            .find_map(|argument| argument.strip_prefix("--")?.strip_prefix(name)?.strip_prefix('='))
+    }
+
+    /// Whom it runs as, where that is not root and given by numbers.
+    pub fn owner(&self) -> Option<Owner> {
+        let (uid, gid) = self.user.as_deref()?.split_once(':')?;
+        let owner = Owner { uid: uid.parse().ok()?, gid: gid.parse().ok()? };
+        (owner.uid != 0).then_some(owner)
+    }
+
+    /// What a path in the container is on its node, through the deepest mount that it is under; none where nothing can
+    /// be written there.
+    pub fn on_node(&self, path: &str) -> Option<FilePath> {
+        let path = path.trim_end_matches('/');
+        let mounts = self.binds.iter().filter_map(|bind| {
+            let mut parts = bind.splitn(3, ':');
+            let (source, target) = (parts.next()?.trim_end_matches('/'), parts.next()?.trim_end_matches('/'));
+            let rest = path.strip_prefix(target).filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
+            let is_read_only =
+                parts.next().is_some_and(|options| options.split(',').any(|option| option == "ro"));
+            Some((target.len(), (!is_read_only).then(|| FilePath::from(format!("{source}{rest}")))))
+        });
+        mounts.max_by_key(|(length, _)| *length)?.1
     }
 
     /// In what the running container `seen` differs from this wish; empty if in nothing.
@@ -268,14 +290,37 @@ fn quoted(value: &str) -> &str {
 }
 
 /// Where in cluster.yml the parts of a container's wish come from.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Origins {
     /// The place that answers for whatever has no place of its own below.
     pub whole: Option<SpecPath>,
     /// The place of the image.
     pub image: Option<SpecPath>,
-    /// The place of each flag (with dashes), environment variable (`env NAME`) and mount (`bind TEXT`).
-    pub parts: BTreeMap<Arc<str>, SpecPath>,
+    /// The places of its parts.
+    #[serde(with = "crate::pairs")]
+    pub parts: BTreeMap<Part, SpecPath>,
+}
+
+/// A part of a container's wish that may have a place of its own in cluster.yml.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// A flag, with its dashes.
+    Flag(Arc<str>),
+    /// A mount, as a whole.
+    Bind(Arc<str>),
+    /// An environment variable, by its name.
+    Env(Arc<str>),
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => f.write_str(flag),
+            Self::Bind(bind) => write!(f, "bind {bind}"),
+            Self::Env(name) => write!(f, "env {name}"),
+        }
+    }
 }
 
 impl Origins {
@@ -283,12 +328,17 @@ impl Origins {
     pub fn of(&self, difference: &Difference) -> Option<&SpecPath> {
         let part = match difference {
             Difference::Image { .. } => return self.image.as_ref().or(self.whole.as_ref()),
-            Difference::Argument { flag, .. } => self.parts.get(flag),
-            Difference::Environment { name, is: _ } => self.parts.get(format!("env {name}").as_str()),
-            Difference::Mount { bind, .. } => self.parts.get(format!("bind {bind}").as_str()),
+            Difference::Argument { flag, .. } => self.parts.get(&Part::Flag(flag.clone())),
+            Difference::Environment { name, is: _ } => self.parts.get(&Part::Env(name.clone())),
+            Difference::Mount { bind, .. } => self.parts.get(&Part::Bind(bind.clone())),
             Difference::Setting { .. } | Difference::File { .. } => None,
         };
         part.or(self.whole.as_ref())
+    }
+
+    /// The place of a flag of its own, by its name without dashes.
+    pub fn of_flag(&self, name: &str) -> Option<&SpecPath> {
+        self.parts.get(&Part::Flag(format!("--{name}").into()))
     }
 }
 
@@ -322,6 +372,24 @@ mod tests {
         let wish = spec(&["kubelet", "--v=4", "--a=1", "--x"]);
         let seen = spec(&["kubelet", "--v=2", "--b=1"]);
         assert_eq!(shown(&wish, &seen), ["--a=1 added", "--b removed", "--v 2 → 4", "--x added"]);
+    }
+
+    #[test]
+    fn a_path_in_a_container_is_found_on_the_node_through_its_deepest_mount() {
+        let place = |binds: &[&str], path: &str| {
+            let binds = binds.iter().copied().map(Arc::from).collect();
+            ContainerSpec { binds, ..spec(&[]) }.on_node(path).map(|path| path.to_string())
+        };
+        let usual = "/opt/rke/var/lib/etcd:/var/lib/rancher/etcd/";
+        for (binds, path, wanted) in [
+            (&[usual][..], "/var/lib/rancher/etcd/", Some("/opt/rke/var/lib/etcd")),
+            (&[usual], "/var/lib/rancher/etcd/own", Some("/opt/rke/var/lib/etcd/own")),
+            (&[usual, "/disk:/var/lib/rancher/etcd/own:z"], "/var/lib/rancher/etcd/own", Some("/disk")),
+            (&[usual, "/disk:/var/lib/rancher/etcd/own:z,ro"], "/var/lib/rancher/etcd/own", None),
+            (&[usual], "/var/lib/rancher/etcd2", None),
+        ] {
+            assert_eq!(place(binds, path).as_deref(), wanted, "{path} in {binds:?}");
+        }
     }
 
     #[test]

@@ -16,19 +16,9 @@ impl Digest {
         Self(Sha256::digest(bytes.as_ref()).into())
     }
 
-    /// Its 32 bytes in base64, as Kubernetes takes keys.
-    pub(crate) fn base64(&self) -> String {
-        const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let mut text = String::new();
-        for three in self.0.chunks(3) {
-            let bits = three.iter().fold(0_usize, |bits, byte| (bits << 8) | usize::from(*byte))
-                << (8 * (3 - three.len()));
-            for place in 0..4 {
-                let digit = DIGITS[(bits >> (18 - 6 * place)) & 63];
-                text.push(if place <= three.len() { char::from(digit) } else { '=' });
-            }
-        }
-        text
+    /// Its 32 bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
     }
 
     /// The first eight hexadecimal digits, for people.
@@ -95,12 +85,6 @@ impl<'de> Deserialize<'de> for Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base64_is_that_of_rfc_4648() {
-        // printf 'a' | sha256sum | xxd -r -p | base64
-        assert_eq!(Digest::of("a").base64(), "ypeBEsobvcr6wjGzmiPcTaeG7/gUfE5yuYB3ha/uSLs=");
-    }
 
     #[test]
     fn a_digest_reads_back_as_it_was_written() {

@@ -9,7 +9,7 @@ use crate::names::{FilePath, Prefix};
 /// The footprints of a cluster, one for each prefix that a machine's system may ask for.
 ///
 /// Which one is that of a machine is known once its system is known, so a look covers them all.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Footprints {
     /// On an ordinary machine: under the `prefix_path` of cluster.yml.
     pub ordinary: Footprint,
@@ -18,7 +18,7 @@ pub struct Footprints {
 }
 
 /// The footprint on machines with certain systems.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Elsewhere {
     /// Words of which the name of the system contains one, as Docker names it.
     pub systems: BTreeSet<String>,
@@ -63,7 +63,7 @@ impl Footprints {
 }
 
 /// The paths on one node that are windlass' own.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Footprint {
     /// Every file that windlass writes for any role; one that a node's roles do not wish is removed.
     pub files: BTreeSet<FilePath>,

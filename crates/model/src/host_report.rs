@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::component::{API_SERVER_PORT, ETCD_CLIENT_PORT, ETCD_PEER_PORT};
 use crate::names::{FilePath, Role, Roles};
 
 /// A machine as an unprivileged user sees it. What could not be read is empty or absent, never guessed.
@@ -46,6 +47,7 @@ pub struct HostReport {
     pub free: BTreeMap<FilePath, u64>,
     /// Where other nodes will listen and it got no answer, not even a refusal, and why. A machine asks only before
     /// it is taken into the cluster.
+    #[serde(with = "crate::pairs")]
     pub unreached: BTreeMap<Meeting, Arc<str>>,
 }
 
@@ -64,13 +66,13 @@ pub fn ports_between(asker: &Roles, other: &Roles) -> BTreeSet<u16> {
     let mut ports = BTreeSet::new();
     let (etcd, control_plane) = (Role::Etcd, Role::ControlPlane);
     if asker.contains(&etcd) && other.contains(&etcd) {
-        ports.insert(2380);
+        ports.insert(ETCD_PEER_PORT);
     }
     if asker.contains(&control_plane) && other.contains(&etcd) {
-        ports.insert(2379);
+        ports.insert(ETCD_CLIENT_PORT);
     }
     if !asker.contains(&control_plane) && other.contains(&control_plane) {
-        ports.insert(6443);
+        ports.insert(API_SERVER_PORT);
     }
     ports
 }

@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::blueprint::Blueprint;
 use crate::certificate::CertWish;
+use crate::component::Component;
 use crate::ledger::CertFace;
-use crate::names::Component;
 use crate::time::Timestamp;
 
 /// What the operator wants of one run, each with the state that it desires.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Intent {
     /// The cluster becomes what cluster.yml says.
@@ -48,6 +48,15 @@ impl Intent {
         Self::Dismantle { desired: Arc::new(cluster.emptied()), snapshots }
     }
 
+    /// The state that is desired, to be changed.
+    pub(crate) fn desired_mut(&mut self) -> &mut Arc<Blueprint> {
+        match self {
+            Self::Converge { desired } | Self::Reissue { desired, .. } | Self::Dismantle { desired, .. } => {
+                desired
+            }
+        }
+    }
+
     /// The state that is desired.
     pub fn desired(&self) -> &Arc<Blueprint> {
         match self {
@@ -62,7 +71,7 @@ impl Intent {
 ///
 /// The moment is the start of the command, so each certificate is reissued once, in whichever round, and whether it was
 /// is seen in the ledger: nothing has to be remembered from round to round.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Reissue {
     /// Which certificates.
     pub which: CertSelector,
@@ -78,7 +87,7 @@ impl Reissue {
 }
 
 /// Which certificates are to be reissued; never CAs and never the service-account key.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CertSelector {
     /// None.
@@ -102,7 +111,7 @@ impl CertSelector {
 }
 
 /// What becomes of the snapshots of etcd when a cluster is removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Snapshots {
     /// They stay on the nodes.

@@ -6,16 +6,17 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::blueprint::{Mode, Owner, Taint};
+use crate::blueprint::Taint;
 use crate::container::{ContainerSpec, Loaded};
 use crate::digest::Digest;
 use crate::host_report::HostReport;
 use crate::ledger::LedgerFace;
 use crate::names::{ContainerName, FilePath, ImageRef, Lineage, NodeName, Prefix};
+use crate::permission::{Mode, Owner};
 use crate::time::Timestamp;
 
 /// Everything that was seen in one look. A node out of sight is an entry, never an error.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inventory {
     /// When the look was taken.
     pub taken_at: Timestamp,
@@ -32,7 +33,7 @@ pub struct Inventory {
 }
 
 /// One node as it was seen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeSeen {
     /// It answered.
@@ -52,7 +53,7 @@ impl NodeSeen {
 }
 
 /// What one node told of itself.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct NodeFacts {
     /// What the blueprint must know of the machine.
     pub host: HostFacts,
@@ -104,7 +105,7 @@ impl Default for HostFacts {
 }
 
 /// Whether a node holds a member's data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EtcdData {
     /// No write-ahead log is there.
@@ -115,7 +116,7 @@ pub enum EtcdData {
 }
 
 /// A copy of the ledger on a node, as far as it may be known without reading its keys.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerCopy {
     /// Which cluster's keys these are.
     pub lineage: Lineage,
@@ -136,7 +137,7 @@ pub struct KeptRoots {
 }
 
 /// A container as it was seen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerSeen {
     /// What it really runs with: the label's spec where image, command, mounts and the rest agree with the
     /// label, else what `inspect` tells.
@@ -159,6 +160,8 @@ pub struct ContainerSeen {
 pub enum Maker {
     /// windlass: it carries windlass' label.
     Windlass,
+    /// windlass, in a label that this version cannot read: of a newer format, or damaged.
+    Unreadable,
     /// Somebody else.
     Other,
 }
@@ -204,7 +207,7 @@ pub enum Health {
 }
 
 /// A file as it was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSeen {
     /// The digest of what is in it.
     pub digest: Digest,
@@ -215,7 +218,7 @@ pub struct FileSeen {
 }
 
 /// etcd as it was seen.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EtcdSeen {
     /// No member could be asked, or none answered with a majority behind it.
@@ -236,7 +239,7 @@ impl EtcdSeen {
 }
 
 /// One member of etcd as the others know it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberSeen {
     /// Its id, in hexadecimal as etcdctl shows it.
     pub id: MemberId,
@@ -287,7 +290,7 @@ pub enum Vote {
 }
 
 /// Kubernetes as it was seen.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KubeSeen {
     /// No API server answered.
@@ -308,12 +311,12 @@ impl KubeSeen {
 }
 
 /// A node object of Kubernetes.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct NodeObject {
     /// Whether its Ready condition is true.
     pub ready: Readiness,
     /// Why that condition is not true, in Kubernetes' words; empty if it is, or if nothing is said.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub why_not_ready: String,
     /// Whether pods may be scheduled on it.
     pub scheduling: Scheduling,
@@ -335,7 +338,7 @@ pub struct Owned {
 }
 
 /// A node's Ready condition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Readiness {
     /// True.
@@ -346,7 +349,7 @@ pub enum Readiness {
 }
 
 /// Whether pods may be scheduled on a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scheduling {
     /// They may.

@@ -1,16 +1,16 @@
 //! The ledger: only what cannot be observed again, and the public face of it that the planner sees.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::blueprint::{Foundation, NodeTarget};
 use crate::certificate::{BACKDATED_SECONDS, CertKind, CertPart, CertWish};
 use crate::digest::Digest;
-use crate::names::{CertName, Lineage, NodeName, Prefix, Role, Roles, SecretName};
+use crate::foundation::Foundation;
+use crate::names::{CertName, Lineage, NodeName, Role, SecretName};
 use crate::secret::{Secret, exposed};
+use crate::target::LastNode;
 use crate::time::Timestamp;
 
 /// The keys and certificates of a cluster and the nodes of the last `up`.
@@ -113,70 +113,8 @@ pub struct StoredCert {
     pub issuer: Option<Digest>,
 }
 
-impl StoredCert {
-    /// One part of it, as a file holds it.
-    pub fn part(&self, part: CertPart) -> Cow<'_, str> {
-        match part {
-            CertPart::Certificate => Cow::Borrowed(&self.certificate),
-            CertPart::Key => Cow::Borrowed(self.key.expose()),
-            CertPart::Encryption => Cow::Owned(encryption_configuration(self.key.expose())),
-        }
-    }
-
-    /// What may be known of it by everybody.
-    pub fn face(&self) -> CertFace {
-        CertFace {
-            wish: self.wish.clone(),
-            issued_at: self.issued_at,
-            not_before: self.not_before,
-            not_after: self.not_after,
-            issuer: self.issuer,
-            certificate: Digest::of(&self.certificate),
-            key: Digest::of(self.key.expose()),
-            // Leaves are many, and none of them encrypts anything.
-            encryption: (self.wish.kind == CertKind::KeyPair)
-                .then(|| Digest::of(encryption_configuration(self.key.expose()))),
-        }
-    }
-}
-
-/// The configuration by which the API server encrypts Secrets, with one key that only the holder of this private
-/// key can make: its digest, which has the 32 bytes that AES-256 takes.
-///
-/// What is not encrypted yet is still read, as with RKE 1.
-fn encryption_configuration(private_key: &str) -> String {
-    let secret = Digest::of(format!("encryption of Secrets\n{private_key}")).base64();
-    format!(
-        "apiVersion: apiserver.config.k8s.io/v1
-kind: EncryptionConfiguration
-resources:
-- resources:
-  - secrets
-  providers:
-  - aescbc:
-      keys:
-      - name: key-1
-        secret: {secret}
-  - identity: {{}}
-"
-    )
-}
-
-/// A node of the last `up`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LastNode {
-    /// How it was reached.
-    pub target: NodeTarget,
-    /// What it did.
-    pub roles: Roles,
-    /// What was put before host directories there, where that was another prefix than ordinary machines have.
-    /// Ledgers of earlier versions do not say: there the machine's system decides.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prefix: Option<Prefix>,
-}
-
 /// What may be known of the ledger by everybody: names, dates and digests, and no key.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LedgerFace {
     /// Which cluster's keys these are; absent if there is no ledger yet.
     pub lineage: Option<Lineage>,
@@ -212,7 +150,7 @@ impl LedgerFace {
 }
 
 /// What may be known of a certificate by everybody.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertFace {
     /// The wish that it was made for.
     pub wish: CertWish,
@@ -230,7 +168,7 @@ pub struct CertFace {
     /// The digest of its key.
     pub key: Digest,
     /// The digest of the configuration that encrypts by its key; of bare key pairs alone.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Digest>,
 }
 

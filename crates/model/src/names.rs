@@ -110,6 +110,11 @@ impl CertName {
     pub fn base(&self) -> &str {
         self.0.split_once('@').map_or(&self.0, |(base, _)| base)
     }
+
+    /// The node that alone holds the certificate, if it is one node's own.
+    pub fn node(&self) -> Option<&str> {
+        self.0.split_once('@').map(|(_, node)| node)
+    }
 }
 
 /// What a node does in the cluster.
@@ -143,79 +148,3 @@ impl fmt::Display for Role {
 
 /// The roles of one node.
 pub type Roles = BTreeSet<Role>;
-
-/// One of the containers that windlass runs on nodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Component {
-    /// The member of etcd.
-    Etcd,
-    /// The timer that snapshots etcd.
-    EtcdRollingSnapshots,
-    /// The API server.
-    KubeApiserver,
-    /// The controller manager.
-    KubeControllerManager,
-    /// The scheduler.
-    KubeScheduler,
-    /// The forwarder from a node without an API server to all API servers.
-    NginxProxy,
-    /// The node agent.
-    Kubelet,
-    /// The service proxy.
-    KubeProxy,
-}
-
-impl Component {
-    /// All components, in the order in which a node's table is shown.
-    pub const ALL: [Self; 8] = [
-        Self::Etcd,
-        Self::EtcdRollingSnapshots,
-        Self::KubeApiserver,
-        Self::KubeControllerManager,
-        Self::KubeScheduler,
-        Self::NginxProxy,
-        Self::Kubelet,
-        Self::KubeProxy,
-    ];
-
-    /// The container's name, which is RKE's name too.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Etcd => "etcd",
-            Self::EtcdRollingSnapshots => "etcd-rolling-snapshots",
-            Self::KubeApiserver => "kube-apiserver",
-            Self::KubeControllerManager => "kube-controller-manager",
-            Self::KubeScheduler => "kube-scheduler",
-            Self::NginxProxy => "nginx-proxy",
-            Self::Kubelet => "kubelet",
-            Self::KubeProxy => "kube-proxy",
-        }
-    }
-
-    /// The component that a container of this name runs, if it is one of ours.
-    pub fn of_container(name: &ContainerName) -> Option<Self> {
-        Self::named(name.as_str())
-    }
-
-    /// The component of this name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|component| component.as_str() == name)
-    }
-
-    /// The name of its container.
-    pub fn container(self) -> ContainerName {
-        ContainerName::from(self.as_str())
-    }
-
-    /// Whether it belongs to the control plane proper.
-    pub fn is_control_plane(self) -> bool {
-        matches!(self, Self::KubeApiserver | Self::KubeControllerManager | Self::KubeScheduler)
-    }
-}
-
-impl fmt::Display for Component {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
 use crate::blueprint::Content;
@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 use crate::version::KubernetesVersion;
 
 /// What is to be done, in what order, and why. Steps are sorted by their ids, edges by their ends.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Plan {
     /// The steps.
     pub steps: Vec<Step>,
@@ -24,7 +24,7 @@ pub struct Plan {
 }
 
 /// One step of a plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// Its address, unique in the plan.
     pub id: StepId,
@@ -33,7 +33,7 @@ pub struct Step {
     /// Why; never empty.
     pub reasons: Vec<Reason>,
     /// The places in cluster.yml from which it stems; empty if it stems from the world.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub origins: Vec<SpecPath>,
 }
 
@@ -52,7 +52,7 @@ impl Step {
 }
 
 /// A step's address, such as `node-2/etcd/replace`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StepId(Arc<str>);
 
@@ -92,7 +92,7 @@ impl fmt::Debug for StepId {
 }
 
 /// One step must be done before another begins.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Edge {
     /// The index of the earlier step.
     pub before: usize,
@@ -103,7 +103,7 @@ pub struct Edge {
 }
 
 /// Why one step comes before another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Because {
     /// The later one uses what the earlier one makes.
@@ -141,7 +141,7 @@ impl fmt::Display for Because {
 }
 
 /// Why a step is there.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "why")]
 pub enum Reason {
     /// The thing is wished and not there.
@@ -259,7 +259,7 @@ pub enum Reason {
 }
 
 /// How a file differs from its wish.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FileDifference {
     /// It is not there.

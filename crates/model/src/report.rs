@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::plan::StepId;
 
 /// The outcome of every step of a plan.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Report {
     /// The outcomes by step.
     pub outcomes: BTreeMap<StepId, Outcome>,
 }
 
 /// What became of a step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It is done, or was so already.
@@ -31,14 +31,14 @@ pub enum Outcome {
 }
 
 /// How a step failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The error and its causes, outermost first.
     pub causes: Vec<String>,
     /// How often it was tried.
     pub attempts: u32,
     /// The last lines of the container's log, if a container was concerned.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<String>,
 }
 

@@ -8,7 +8,7 @@ use pki_types::pem::PemObject as _;
 use pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use windlass_blueprint::{Catalog, resolve};
-use windlass_engine::{Minter as _, PortError};
+use windlass_engine::{Minter as _, PortError, part_of};
 use windlass_model::{
     BACKDATED_SECONDS, CertKind, CertName, CertPart, CertWish, Digest, San, Secret, StoredCert, Timestamp,
     Usage,
@@ -215,7 +215,7 @@ fn a_server_is_known_by_each_of_its_names_and_addresses() {
 fn keys_fit_their_own_certificates_and_are_pkcs8() {
     let certs = cluster();
     for (name, cert) in &certs {
-        let key = cert.part(CertPart::Key);
+        let key = part_of(cert, CertPart::Key);
         assert!(key.starts_with("-----BEGIN PRIVATE KEY-----\n"), "{name}");
         assert!(
             matches!(PrivateKeyDer::from_pem_slice(key.as_bytes()), Ok(PrivateKeyDer::Pkcs8(_))),
@@ -225,7 +225,7 @@ fn keys_fit_their_own_certificates_and_are_pkcs8() {
             assert!(fits(&cert.certificate, &key).unwrap(), "{name}");
         }
     }
-    let other = certs["kube-node@two"].part(CertPart::Key);
+    let other = part_of(&certs["kube-node@two"], CertPart::Key);
     assert!(!fits(&certs["kube-node@one"].certificate, &other).unwrap());
     let pair = &certs["kube-service-account-token"];
     assert!(pair.certificate.starts_with("-----BEGIN PUBLIC KEY-----\n"));

@@ -60,13 +60,8 @@ fn missing_or_stale(ctx: &Context<'_>) -> Minted {
     minted
 }
 
-/// The node that alone holds a certificate, if it is one node's own.
-pub(crate) fn holder(cert: &CertName) -> Option<&str> {
-    cert.as_str().split_once('@').map(|(_, node)| node)
-}
-
 fn is_of_unreachable_node(ctx: &Context<'_>, cert: &CertName) -> bool {
-    holder(cert).is_some_and(|node| !ctx.is_reachable(&NodeName::from(node)))
+    cert.node().is_some_and(|node| !ctx.is_reachable(&NodeName::from(node)))
 }
 
 /// Why a certificate that is there must be renewed; a CA never is, short of a rotation.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{
     Action, Because, Component, ContainerName, FilePath, Footprint, Guard, Holds, Intent, LastNode, Maker,
-    NodeFacts, NodeName, Reason, Role, StepId,
+    NodeFacts, NodeName, Reason, StepId,
 };
 
 use crate::builder::{PlanBuilder, StepHandle};
@@ -123,13 +123,7 @@ pub(crate) fn traces(footprint: &Footprint, facts: &NodeFacts, kept: &[Holds]) -
 
 /// Whether a node has this component, made by windlass, or on a node where windlass had one.
 pub(crate) fn is_ours(component: Component, facts: &NodeFacts, last: Option<&LastNode>) -> bool {
-    let role = match component {
-        Component::Etcd | Component::EtcdRollingSnapshots => Some(Role::Etcd),
-        Component::KubeApiserver | Component::KubeControllerManager | Component::KubeScheduler => {
-            Some(Role::ControlPlane)
-        }
-        Component::NginxProxy | Component::Kubelet | Component::KubeProxy => None,
-    };
+    let role = component.nature().runs.role();
     facts.containers.get(component.as_str()).is_some_and(|seen| {
         seen.maker == Maker::Windlass
             || last.is_some_and(|last| role.is_none_or(|role| last.roles.contains(&role)))

@@ -10,11 +10,6 @@ use windlass_model::{
     Reason, SpecPath,
 };
 
-/// The flags that count only while a member of etcd has no data.
-///
-/// Source: <https://etcd.io/docs/v3.4/op-guide/configuration/>, "Clustering flags".
-const BIRTH_FLAGS: [&str; 3] = ["--initial-cluster", "--initial-cluster-state", "--initial-cluster-token"];
-
 /// What is to be done about a wished container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
@@ -190,16 +185,19 @@ fn condition(wish: &ContainerWish, files: &[FileLook<'_>], seen: &ContainerSeen)
 
 /// What somebody else made is replaced, whatever it looks like: nobody knows what it has read at its start.
 fn made_by_other(wish: &ContainerWish, seen: &ContainerSeen) -> Condition {
-    let is_told = |difference: &Difference| match difference {
-        Difference::Argument { flag, .. } => !BIRTH_FLAGS.contains(&&**flag),
+    let birth_flags = Component::Etcd.nature().birth_flags;
+    let is_said = |difference: &Difference| match difference {
+        Difference::Argument { flag, .. } => {
+            !flag.strip_prefix("--").is_some_and(|flag| birth_flags.contains(&flag))
+        }
         Difference::Setting { .. } | Difference::File { .. } => false,
         Difference::Image { .. } | Difference::Environment { .. } | Difference::Mount { .. } => true,
     };
     let mut differences = wish.spec.differences_from(&seen.spec);
-    differences.retain(is_told);
-    let told = differences.iter().map(|difference| Reason::Differs { difference: difference.clone() });
+    differences.retain(is_said);
+    let said = differences.iter().map(|difference| Reason::Differs { difference: difference.clone() });
     Condition::Differs {
-        reasons: std::iter::once(Reason::MadeByOther).chain(told).chain(not_running(seen)).collect(),
+        reasons: std::iter::once(Reason::MadeByOther).chain(said).chain(not_running(seen)).collect(),
         origins: origins_of(wish, &differences),
         works: seen.state == ContainerState::Running && seen.health == Health::Healthy,
     }

@@ -6,7 +6,6 @@ use windlass_model::{
 };
 
 use crate::builder::{Follows, PlanBuilder, StepHandle};
-use crate::certificates::holder;
 use crate::clearing::{has_pod_state, is_ours, remove_container, remove_paths, remove_pods, traces};
 use crate::context::Context;
 use crate::drain;
@@ -78,7 +77,7 @@ pub(crate) fn plan<'a>(
     done.extend(remove_paths(name, paths, Reason::NodeLeft, done.iter().copied(), build));
     conclusion.change.forget.insert(name.clone());
     let certs = ctx.seen.ledger.certs.keys();
-    let of_node = certs.filter(|cert| holder(cert) == Some(name.as_str()));
+    let of_node = certs.filter(|cert| cert.node() == Some(name.as_str()));
     conclusion.change.forget_certs.extend(of_node.cloned());
     conclusion.after.extend(done);
 }

@@ -51,7 +51,7 @@ pub(crate) fn plan<'a>(
 /// Whether kubelet ends where the kernel is not set as it wants.
 fn kubelet_only_checks(node: &NodeWish) -> bool {
     let kubelet = node.containers.get(&Component::Kubelet);
-    kubelet.is_some_and(|kubelet| kubelet.spec.flag("protect-kernel-defaults") == Some("true"))
+    kubelet.is_some_and(|kubelet| kubelet.conduct.settings.checks_kernel())
 }
 
 /// What the settings begin with that a module of the wish brings.

@@ -10,7 +10,7 @@ use windlass_model::{
 };
 
 use crate::builder::{PlanBuilder, StepHandle};
-use crate::certificates::{self, Minted, holder};
+use crate::certificates::{self, Minted};
 use crate::context::Context;
 
 /// What the ledger learns when the cluster's etcd is there for the first time.
@@ -145,7 +145,7 @@ fn change_before_all(ctx: &Context<'_>) -> LedgerChange {
     change.born = ledger.born == Birth::Expected && ctx.is_seen_to_live();
     // A node that has left may still present its certificate.
     let is_of_leaving_node = |cert: &CertName| {
-        holder(cert)
+        cert.node()
             .is_some_and(|node| !ctx.desired.nodes.contains_key(node) && ledger.nodes.contains_key(node))
     };
     change.forget_certs = ledger

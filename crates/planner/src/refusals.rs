@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use windlass_model::{
     Birth, CertKind, CertName, Component, ContainerName, EtcdData, Fact, Foundation, Intent,
-    KubernetesVersion, Maker, NodeFacts, NodeName, NodeTarget, Refusal, Role, Subject,
+    KubernetesVersion, Maker, NodeFacts, NodeName, NodeTarget, Refusal, Role, Settings, Subject,
 };
 
 use crate::builder::PlanBuilder;
@@ -16,9 +16,13 @@ pub(crate) fn check(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     match ctx.intent {
         Intent::Converge { .. } | Intent::Reissue { .. } if ctx.rules.refuse => {}
         Intent::Converge { .. } | Intent::Reissue { .. } => return,
-        // What is to be removed need not be sound.
-        Intent::Dismantle { .. } => return,
+        // What is to be removed need not be sound, but it must be known.
+        Intent::Dismantle { .. } => {
+            unreadable_containers(ctx, build);
+            return;
+        }
     }
+    unreadable_containers(ctx, build);
     two_lineages(ctx, build);
     lost_keys(ctx, build);
     unreadable_secrets(ctx, build);
@@ -28,6 +32,20 @@ pub(crate) fn check(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     moved_members(ctx, build);
     version_jumps(ctx, build);
     lost_data(ctx, build);
+}
+
+/// A container whose label a newer windlass wrote is neither replaced nor removed by this one: it does not know what the
+/// container is, nor what else there may be on the nodes.
+fn unreadable_containers(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
+    let containers: Vec<(NodeName, ContainerName)> = ctx
+        .all_facts()
+        .flat_map(|(name, facts)| facts.containers.iter().map(move |container| (name, container)))
+        .filter(|(_, (_, seen))| seen.maker == Maker::Unreadable)
+        .map(|(name, (container, _))| (name.clone(), container.clone()))
+        .collect();
+    if !containers.is_empty() {
+        build.refuse(Subject::Cluster, Refusal::UnreadableContainers { containers }, None);
+    }
 }
 
 /// Two clusters' keys are never mixed.
@@ -65,18 +83,17 @@ fn unreadable_secrets(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
 
 /// The same for keys that cluster.yml carries: who encrypts shows in the API servers that run.
 fn drops_custom_encryption(ctx: &Context<'_>) -> bool {
-    const FLAG: &str = "encryption-provider-config";
     let api = Component::KubeApiserver;
     let is_own =
         |name: &CertName| ctx.desired.certs.get(name).is_some_and(|cert| cert.kind == CertKind::KeyPair);
     let encrypts = ctx
         .reachable()
         .filter_map(|node| node.facts.containers.get(api.as_str()))
-        .any(|seen| seen.maker == Maker::Windlass && seen.spec.flag(FLAG).is_some());
+        .any(|seen| seen.maker == Maker::Windlass && Settings::of(api, &seen.spec).encrypts_secrets());
     let goes_on = ctx
         .with_role(Role::ControlPlane)
         .filter_map(|(_, node)| node.containers.get(&api))
-        .all(|wish| wish.spec.flag(FLAG).is_some());
+        .all(|wish| wish.conduct.settings.encrypts_secrets());
     // One of windlass' own that was not there would not decrypt what another has encrypted.
     let ledger = &ctx.seen.ledger;
     let begins_anew = ctx.desired.certs.keys().any(|name| is_own(name) && !ledger.certs.contains_key(name));
@@ -129,7 +146,7 @@ fn lost_keys(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
 fn is_of_a_cluster(facts: &NodeFacts) -> bool {
     facts.etcd_data == EtcdData::Present
         || facts.containers.iter().any(|(container, seen)| {
-            seen.maker == Maker::Windlass && Component::of_container(container).is_some()
+            seen.maker != Maker::Other && Component::of_container(container).is_some()
         })
 }
 
@@ -137,25 +154,18 @@ fn is_of_a_cluster(facts: &NodeFacts) -> bool {
 fn new_foundation(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     let desired = &ctx.desired.foundation;
     let Some(was) = ctx.seen.ledger.foundation.as_ref().filter(|_| ctx.may_live()) else { return };
-    for ((name, from), (_, to)) in was.facts().into_iter().zip(desired.facts()) {
+    for ((fact, from), (_, to)) in was.facts().into_iter().zip(desired.facts()) {
         if from == to {
             continue;
         }
-        let fact = match name {
-            "service_range" => Fact::ServiceRange,
-            "pod_range" => Fact::PodRange,
-            "cluster_domain" => Fact::ClusterDomain,
-            "etcd_data" => Fact::EtcdData,
-            _ => Fact::TokenIssuer,
-        };
         let is_external = was.is_on_external_etcd() || desired.is_on_external_etcd();
         let refusal = Refusal::FoundationChanged {
             fact,
-            from: from.to_owned(),
-            to: to.to_owned(),
+            from: from.to_string(),
+            to: to.to_string(),
             moves_etcd: fact == Fact::EtcdData && is_external,
         };
-        build.refuse(Subject::Cluster, refusal, ctx.desired.origins.foundation.get(name).cloned());
+        build.refuse(Subject::Cluster, refusal, ctx.desired.origins.foundation.get(&fact).cloned());
     }
 }
 

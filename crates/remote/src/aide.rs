@@ -179,3 +179,11 @@ fn body(image: &ImageRef, request: &Request, run: &str) -> ContainerCreateBody {
         ..ContainerCreateBody::default()
     }
 }
+
+/// An answer to another question than was asked, or the program's own complaint.
+pub(crate) fn strange(link: &Link, answer: &Answer) -> PortError {
+    match answer {
+        Answer::Failed(why) => lasting(format!("{}: {why}", link.node)),
+        _ => lasting(format!("{}: the program there answers another question", link.node)),
+    }
+}

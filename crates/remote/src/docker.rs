@@ -18,7 +18,7 @@ use serde::Deserialize;
 use windlass_engine::{NewContainer, PortResult};
 use windlass_model::{
     Component, ContainerName, ContainerSpec, ContainerState, Digest, FilePath, ImageRef, Loaded, OnChange,
-    Owner, Secret,
+    Secret,
 };
 
 use crate::labels;
@@ -31,14 +31,6 @@ use crate::trouble::{Trouble, already, lasting};
 pub(crate) const ASK_WITHIN: Duration = Duration::from_secs(20);
 /// How long making, starting, renaming or removing may take.
 const ACT_WITHIN: Duration = Duration::from_secs(60);
-/// How long a container is given to end by itself before it is killed, as Docker does by default. All but the API
-/// server finish in less.
-const GRACE_SECONDS: i32 = 10;
-/// How long the API server is given. Told to end it listens no more, takes its address out of the Service `kubernetes`
-/// and answers what it was asked before; then it waits for watches to end, which they do not, for up to a minute
-/// (`ShutdownTimeout` of k8s.io/apiserver). Scheduler and controller manager beside it give up their leases after ten
-/// seconds without it (`--leader-elect-renew-deadline`), and a new one serves four seconds after its start.
-const API_SERVER_GRACE_SECONDS: i32 = 3;
 /// How long a pull may stand still.
 const PULL_STANDS_STILL: Duration = Duration::from_secs(300);
 /// How long a pull may take at all.
@@ -94,11 +86,11 @@ pub(crate) async fn stop(link: &Link, name: &ContainerName) -> PortResult<()> {
     link.call(ACT_WITHIN, call).await.map_err(|trouble| trouble.of(&link.node, &format!("stop {name}")))
 }
 
+/// How long a container is given to end by itself before it is killed; where it runs no component, as Docker does by
+/// default.
 fn grace_seconds(name: &ContainerName) -> i32 {
-    match Component::of_container(name) {
-        Some(Component::KubeApiserver) => API_SERVER_GRACE_SECONDS,
-        _ => GRACE_SECONDS,
-    }
+    let grace = Component::of_container(name).map(|component| component.nature().stops_within_seconds);
+    grace.and_then(|seconds| i32::try_from(seconds).ok()).unwrap_or(10)
 }
 
 /// Renames a container.
@@ -215,30 +207,6 @@ fn inside(spec: &ContainerSpec, path: &FilePath) -> Option<String> {
         })
         .max()
         .map(|(_, path)| path)
-}
-
-/// The directory of the node that holds the data of a container which runs as this user and is about to start: it must
-/// be the user's own by then. None where it runs already, as somebody else, or keeps no data on the node.
-pub(crate) async fn data_of(link: &Link, name: &ContainerName, owner: Owner) -> PortResult<Option<FilePath>> {
-    let Some(known) = inspect(link, name).await? else { return Ok(None) };
-    let runs_so = known.spec.user.as_deref() == Some(&*owner.to_string());
-    let is_down = known.state != ContainerState::Running;
-    Ok(known.spec.flag("data-dir").filter(|_| runs_so && is_down).and_then(|path| outside(&known.spec, path)))
-}
-
-/// What a path in a container is on the node, through the deepest mount that it is under; none where nothing can be
-/// written there.
-fn outside(spec: &ContainerSpec, path: &str) -> Option<FilePath> {
-    let path = path.trim_end_matches('/');
-    let mounts = spec.binds.iter().filter_map(|bind| {
-        let mut parts = bind.splitn(3, ':');
-        let (source, target) = (parts.next()?.trim_end_matches('/'), parts.next()?.trim_end_matches('/'));
-        let rest = path.strip_prefix(target).filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
-        let is_read_only =
-            parts.next().is_some_and(|options| options.split(',').any(|option| option == "ro"));
-        Some((target.len(), (!is_read_only).then(|| FilePath::from(format!("{source}{rest}")))))
-    });
-    mounts.max_by_key(|(length, _)| *length)?.1
 }
 
 /// The last lines of a container's log.
@@ -381,11 +349,6 @@ pub(crate) fn names_of(listed: &str) -> BTreeSet<ImageRef> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::sync::Arc;
-
-    use windlass_model::{PidMode, Privilege};
-
     use super::*;
 
     #[test]
@@ -397,32 +360,6 @@ mod tests {
             ("etcd@sha256:12", ("etcd", "sha256:12")),
         ] {
             assert_eq!(split(image), wanted);
-        }
-    }
-
-    #[test]
-    fn a_path_in_a_container_is_found_on_the_node_through_its_deepest_mount() {
-        let spec = |binds: &[&str]| ContainerSpec {
-            image: "etcd:v3".into(),
-            command: Vec::new(),
-            env: BTreeMap::new(),
-            binds: binds.iter().copied().map(Arc::from).collect(),
-            pid: PidMode::Own,
-            privilege: Privilege::Confined,
-            user: None,
-            reads: BTreeMap::new(),
-            version: None,
-        };
-        let place = |binds: &[&str], path: &str| outside(&spec(binds), path).map(|path| path.to_string());
-        let usual = "/opt/rke/var/lib/etcd:/var/lib/rancher/etcd/";
-        for (binds, path, wanted) in [
-            (&[usual][..], "/var/lib/rancher/etcd/", Some("/opt/rke/var/lib/etcd")),
-            (&[usual], "/var/lib/rancher/etcd/own", Some("/opt/rke/var/lib/etcd/own")),
-            (&[usual, "/disk:/var/lib/rancher/etcd/own:z"], "/var/lib/rancher/etcd/own", Some("/disk")),
-            (&[usual, "/disk:/var/lib/rancher/etcd/own:z,ro"], "/var/lib/rancher/etcd/own", None),
-            (&[usual], "/var/lib/rancher/etcd2", None),
-        ] {
-            assert_eq!(place(binds, path).as_deref(), wanted, "{path} in {binds:?}");
         }
     }
 

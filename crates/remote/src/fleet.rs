@@ -34,8 +34,9 @@ pub struct RemoteFleet {
     bastion: tokio::sync::Mutex<Option<std::path::PathBuf>>,
     bastion_connections: Arc<Counts>,
     keys: Mutex<Option<Arc<Keys>>>,
-    may_change: AtomicBool,
     pub(crate) image: OnceCell<Arc<NodeImage>>,
+    /// Whether its API servers are too old for the newer version of evictions, as one of them has said.
+    pub(crate) old_evictions: AtomicBool,
     /// The control-plane node that answered last.
     pub(crate) last_api: Mutex<Option<NodeName>>,
 }
@@ -102,20 +103,10 @@ impl RemoteFleet {
             bastion: tokio::sync::Mutex::default(),
             bastion_connections: Arc::default(),
             keys: Mutex::default(),
-            may_change: AtomicBool::new(false),
             image: OnceCell::new(),
+            old_evictions: AtomicBool::new(false),
             last_api: Mutex::default(),
         })
-    }
-
-    /// From now on a look may bring the image of windlass' own program onto a node, where otherwise it could not
-    /// see all. Until then a look leaves no trace, and takes what it cannot see for filled.
-    pub fn begin_changes(&self) {
-        self.may_change.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn may_leave_traces(&self) -> bool {
-        self.may_change.load(Ordering::Relaxed)
     }
 
     /// What has been asked of the machines so far.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::Method;
@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use windlass_engine::{Eviction, Kube, PodController, PodSeen, PortError, PortResult};
 use windlass_model::{
-    DrainOptions, KeptRoots, KubeSeen, NodeName, NodeObject, ObjectChange, Owned, Readiness, Scheduling,
-    Secret, Taint,
+    API_SERVER_PORT, DrainOptions, KeptRoots, KubeSeen, NodeName, NodeObject, ObjectChange, Owned, Readiness,
+    Scheduling, Secret, Taint,
 };
 
 use crate::fleet::{Machine, RemoteFleet, locked};
@@ -21,8 +21,6 @@ use crate::https::{self, Call, Reply, Silence, Speech};
 use crate::link::{Counts, Far};
 use crate::trouble::{lasting, passing};
 
-/// The port of API servers, and the name that all their certificates carry.
-const PORT: u16 = 6443;
 const NAME: &str = "kubernetes";
 /// How long an API server may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
@@ -46,9 +44,6 @@ const CORDONED: &str = "windlass.io/cordoned";
 const OWN_TAINTS: [&str; 2] = ["node.kubernetes.io/", "node.cloudprovider.kubernetes.io/"];
 /// On a pod that kubelet made from a file: nobody can evict it.
 const MIRROR: &str = "kubernetes.io/config.mirror";
-
-/// Whether API servers are too old for the newer version of evictions; asked once.
-static OLD_EVICTIONS: AtomicBool = AtomicBool::new(false);
 
 #[derive(Deserialize)]
 struct Page<T> {
@@ -290,7 +285,7 @@ impl Kube for RemoteFleet {
         let path = format!("/api/v1/namespaces/{namespace}/pods/{name}/eviction");
         let delete = options.grace_period_seconds.map(|seconds| json!({ "gracePeriodSeconds": seconds }));
         loop {
-            let is_old = OLD_EVICTIONS.load(Ordering::Relaxed);
+            let is_old = self.old_evictions.load(Ordering::Relaxed);
             let body = json!({
                 "apiVersion": if is_old { "policy/v1beta1" } else { "policy/v1" },
                 "kind": "Eviction",
@@ -302,7 +297,7 @@ impl Kube for RemoteFleet {
                 200 | 201 | 404 => return Ok(Eviction::Granted),
                 429 => return Ok(Eviction::Blocked),
                 // Before Kubernetes 1.22 nobody knows the newer version.
-                400 if !is_old => OLD_EVICTIONS.store(true, Ordering::Relaxed),
+                400 if !is_old => self.old_evictions.store(true, Ordering::Relaxed),
                 _ => return Err(refused(&format!("evict {namespace}/{name}"), &reply)),
             }
         }
@@ -465,7 +460,7 @@ impl RemoteFleet {
 
     async fn ask_api(&self, machine: &Machine, speech: &Speech, call: Call<'_>) -> Result<Reply, String> {
         let link = self.link_of(machine).await.map_err(|error| error.to_string())?;
-        let far = Far::Port("127.0.0.1".to_owned(), PORT);
+        let far = Far::Port("127.0.0.1".to_owned(), API_SERVER_PORT);
         let near = link.forward(&far).await.map_err(|error| error.to_string())?;
         Counts::count(&link.counts.probes);
         https::ask(&near, speech, call, ANSWER_WITHIN).await.map_err(|silence: Silence| silence.to_string())

@@ -4,6 +4,7 @@
 //! RemoteFleet ─ Machine ─ Link ─┬─ ssh, one process ─┬─ forward ─▶ Docker's socket      bollard
 //!                               │                    ├─ forward ─▶ ports of components  probes, etcd, Kubernetes
 //!                               │                    └─ command ─▶ facts for anybody
+//!                               ├─ kubelet's container, a command in it ─▶ files as root sees them
 //!                               └─ windlass/node, a container for one request ─▶ files, mounts
 //! ```
 
@@ -19,6 +20,7 @@ mod image;
 mod keys;
 mod kube;
 mod labels;
+mod left_overs;
 mod link;
 mod look;
 mod master;

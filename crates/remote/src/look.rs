@@ -4,20 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListImagesOptionsBuilder};
 use futures_util::future::join_all;
-use windlass_engine::{LookScope, PortError, PortResult};
+use windlass_engine::{LookScope, PortError, PortResult, Traces};
 use windlass_model::{
-    ContainerName, ContainerSeen, ContainerState, EtcdData, FilePath, FileSeen, Health, HostFacts,
-    LedgerCopy, Lineage, NodeFacts, OnChange,
+    Component, ContainerName, ContainerSeen, ContainerState, EtcdData, FilePath, FileSeen, Health, HostFacts,
+    LedgerCopy, Lineage, NodeFacts, OnChange, Probe,
 };
 use windlass_sidecar::protocol::{Answer, Request, Seen, SeenFile};
 
-use crate::aide::{self, Asking};
+use crate::aide::{self, Asking, strange};
 use crate::docker::{self, ASK_WITHIN, names_of};
 use crate::facts::{self, Unprivileged};
 use crate::fleet::{Machine, RemoteFleet};
 use crate::health;
+use crate::left_overs::remove_left_overs_of;
 use crate::link::Link;
-use crate::nodes::remove_left_overs_of;
 use crate::preflight;
 use crate::seen::{Known, Listed, listed};
 use crate::through_kubelet;
@@ -25,7 +25,12 @@ use crate::trouble::lasting;
 
 impl RemoteFleet {
     /// Everything that is to be known of a machine.
-    pub(crate) async fn look_at(&self, machine: &Machine, scope: &LookScope) -> PortResult<NodeFacts> {
+    pub(crate) async fn look_at(
+        &self,
+        machine: &Machine,
+        scope: &LookScope,
+        traces: Traces,
+    ) -> PortResult<NodeFacts> {
         let link = &*self.link_of(machine).await?;
         let failed =
             |what: &'static str| move |trouble: crate::trouble::Trouble| trouble.of(&link.node, what);
@@ -45,7 +50,7 @@ impl RemoteFleet {
         // Which containers there are decides how the files are looked at.
         let containers_and_files = async {
             let lines: Vec<Listed> = containers.await?.into_iter().map(listed).collect();
-            let files = self.files_of(machine, link, &lines, scope).await?;
+            let files = self.files_of(machine, link, &lines, scope, traces).await?;
             Ok::<_, PortError>((lines, files))
         };
         let (lines_and_files, images, info, told) =
@@ -53,7 +58,7 @@ impl RemoteFleet {
         let ((lines, files), images, info, told) = (lines_and_files?, images?, info?, told?);
         let report = Some(told.report(&info));
         let now = info.system_time.as_deref().and_then(crate::clock::parse).unwrap_or_default().0;
-        if self.may_leave_traces() {
+        if traces == Traces::OwnProgram {
             remove_left_overs_of(link, &lines).await;
         }
         let containers = self.understand(link, lines, &files.seen, now).await?;
@@ -147,9 +152,15 @@ impl RemoteFleet {
         if known.state != ContainerState::Running {
             return Health::Unhealthy;
         }
-        let Some(question) = health::question(name, &known.spec) else { return Health::Healthy };
-        match health::ask(link, &question, self.keys().as_deref()).await {
-            Health::Unhealthy if known.since.is_within(health::grace(name), now) => Health::Starting,
+        let component = Component::of_successor_or_container(name);
+        let Some((component, probe)) =
+            component.and_then(|component| Some((component, Probe::of(component, &known.spec)?)))
+        else {
+            return Health::Healthy;
+        };
+        let starts_within = component.nature().starts_within_seconds;
+        match health::ask(link, &probe, self.keys().as_deref()).await {
+            Health::Unhealthy if known.since.is_within(starts_within, now) => Health::Starting,
             health => health,
         }
     }
@@ -161,6 +172,7 @@ impl RemoteFleet {
         link: &Link,
         lines: &[Listed],
         scope: &LookScope,
+        traces: Traces,
     ) -> PortResult<Files> {
         if let Some(seen) = through_kubelet::look(link, lines, scope).await {
             return Ok(seen.into());
@@ -180,7 +192,7 @@ impl RemoteFleet {
         if unprivileged.is_whole() {
             return Ok(Files::partly(unprivileged, scope));
         }
-        if self.may_leave_traces() {
+        if traces == Traces::OwnProgram {
             return match self.ask(machine, link, request()).await? {
                 Answer::Seen(seen) => Ok(seen.into()),
                 other => Err(strange(link, &other)),
@@ -250,12 +262,4 @@ impl From<Seen> for Files {
 fn seen(known: Known, loaded: windlass_model::Loaded, health: Health) -> ContainerSeen {
     let Known { id: _, spec, birth, maker, state, loaded: _, since: _ } = known;
     ContainerSeen { spec, birth, maker, state, health, loaded }
-}
-
-/// An answer to another question than was asked, or the program's own complaint.
-pub(crate) fn strange(link: &Link, answer: &Answer) -> PortError {
-    match answer {
-        Answer::Failed(why) => lasting(format!("{}: {why}", link.node)),
-        _ => lasting(format!("{}: the program there answers another question", link.node)),
-    }
 }

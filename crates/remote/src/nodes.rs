@@ -13,21 +13,20 @@ use bollard::query_parameters::{
 use futures_util::TryStreamExt;
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
-use windlass_engine::{FilePut, LookScope, NewContainer, Nodes, PortError, PortResult};
+use windlass_engine::{FilePut, LookScope, NewContainer, Nodes, PortError, PortResult, Traces};
 use windlass_model::{
-    Component, ContainerName, ContainerSeen, FilePath, ImageRef, KernelWish, LastNode, Ledger, NodeFacts,
-    NodeName, Secret,
+    ContainerName, ContainerSeen, FilePath, ImageRef, KernelWish, LastNode, Ledger, NodeFacts, NodeName,
+    Owner, Secret,
 };
 use windlass_sidecar::protocol::{Answer, Bytes, FileToPut, Request};
 
-use crate::aide::{self, Asking};
+use crate::aide::{self, Asking, strange};
 use crate::docker::{self, ASK_WITHIN};
 use crate::fleet::{Machine, RemoteFleet};
 use crate::image::NodeImage;
 use crate::labels;
+use crate::left_overs::remove_left_overs;
 use crate::link::Link;
-use crate::look::strange;
-use crate::seen::{Listed, listed};
 use crate::trouble::{already, lasting};
 
 /// How long the image may be on its way.
@@ -39,9 +38,6 @@ const REMOVALS: u32 = 20;
 const BETWEEN_REMOVALS: Duration = Duration::from_millis(100);
 /// How many parts of the image wait for the network at most.
 const PARTS: usize = 4;
-/// From what age on a container that answers one request is a left-over of a run that was cut off, where nobody can
-/// tell whether that run lives: it may be one of another machine.
-const LEFT_OVER_SECONDS: u64 = 120;
 /// What kubelet mounts is below these, under whatever prefix.
 const KUBELET: &str = "/var/lib/kubelet";
 
@@ -54,8 +50,8 @@ impl Nodes for RemoteFleet {
         self.take_keys(ledger);
     }
 
-    async fn look(&self, node: &NodeName, scope: &LookScope) -> PortResult<NodeFacts> {
-        Box::pin(self.look_at(&*self.machine(node)?, scope)).await
+    async fn look(&self, node: &NodeName, scope: &LookScope, traces: Traces) -> PortResult<NodeFacts> {
+        Box::pin(self.look_at(&*self.machine(node)?, scope, traces)).await
     }
 
     async fn container(&self, node: &NodeName, name: &ContainerName) -> PortResult<Option<ContainerSeen>> {
@@ -75,15 +71,12 @@ impl Nodes for RemoteFleet {
         docker::create(&*self.link(node).await?, name, new).await
     }
 
+    async fn hand_over(&self, node: &NodeName, directory: &FilePath, owner: Owner) -> PortResult<()> {
+        self.have_done(node, Request::HandOver { directory: directory.clone(), owner }).await
+    }
+
     async fn start(&self, node: &NodeName, name: &ContainerName) -> PortResult<()> {
-        let link = self.link(node).await?;
-        if let Some(owner) = self.settings.etcd_user
-            && Component::of_container(name) == Some(Component::Etcd)
-            && let Some(directory) = docker::data_of(&link, name, owner).await?
-        {
-            self.have_done(node, Request::HandOver { directory, owner }).await?;
-        }
-        docker::start(&link, name).await
+        docker::start(&*self.link(node).await?, name).await
     }
 
     async fn stop(&self, node: &NodeName, name: &ContainerName) -> PortResult<()> {
@@ -278,33 +271,6 @@ impl Write for Parts {
     }
 }
 
-/// Removes the containers for single requests that runs which were cut off left.
-async fn remove_left_overs(link: &Link) -> PortResult<()> {
-    let filters = HashMap::from([("label", vec![labels::TRANSIENT])]);
-    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-    let lines = link
-        .call(ASK_WITHIN, link.docker.list_containers(Some(options)))
-        .await
-        .map_err(|trouble| trouble.of(&link.node, "list containers"))?;
-    let lines: Vec<Listed> = lines.into_iter().map(listed).collect();
-    remove_left_overs_of(link, &lines).await;
-    Ok(())
-}
-
-/// Removes those of them that are in a list.
-pub(crate) async fn remove_left_overs_of(link: &Link, lines: &[Listed]) {
-    let now = windlass_engine::Clock::now(&crate::clock::SystemClock).0;
-    for line in lines {
-        let Listed::Transient { id, run, created } = line else { continue };
-        let age = now.saturating_sub(u64::try_from(*created).unwrap_or(0));
-        if link.has_died(run) || age > LEFT_OVER_SECONDS {
-            let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-            // Docker or another run may remove it at the same moment.
-            let _ = link.call(REMOVE_WITHIN, link.docker.remove_container(id, Some(options))).await;
-        }
-    }
-}
-
 /// Removes all containers that kubelet made: each carries a label of its pod.
 async fn remove_pods(link: &Link) -> PortResult<()> {
     let filters = HashMap::from([("label", vec!["io.kubernetes.pod.uid"])]);
@@ -327,7 +293,7 @@ async fn remove_pods(link: &Link) -> PortResult<()> {
 #[expect(dead_code, reason = "a compiler's proof that futures of verbs can go to any thread")]
 fn all_futures_are_send(fleet: &RemoteFleet, node: &NodeName, scope: &LookScope) {
     fn is_send(_: impl Send) {}
-    is_send(fleet.look(node, scope));
+    is_send(fleet.look(node, scope, Traces::None));
     is_send(fleet.put_files(node, &[]));
     is_send(fleet.remove_pods(node));
 }

@@ -1,16 +1,13 @@
 //! A container as Docker is asked for it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bollard::models::{
     ContainerCreateBody, HostConfig, Mount, MountBindOptions, MountBindOptionsPropagationEnum, MountType,
     RestartPolicy, RestartPolicyNameEnum,
 };
-use windlass_engine::NewContainer;
+use windlass_engine::{NewContainer, labels_of};
 use windlass_model::{ContainerSpec, PidMode, Privilege};
-
-use crate::labels;
 
 /// What lies below a node's configuration. Docker makes a missing source of a mount an empty directory, which is
 /// never right there: such a mount is asked for in the way that lets it refuse.
@@ -18,19 +15,14 @@ const CONFIGURATION: &str = "/etc/kubernetes";
 
 /// The body of the request that creates a container.
 pub(crate) fn create_body(new: &NewContainer) -> ContainerCreateBody {
-    let NewContainer { spec, birth, loaded } = new;
+    let NewContainer { spec, birth, loaded: _ } = new;
     let ContainerSpec { image, command, env, binds, pid, privilege, user, reads: _, version: _ } = &**spec;
     let (program, arguments) = match command.split_first() {
         Some((program, rest)) => (Some(vec![program.to_string()]), rest),
         None => (None, &command[..]),
     };
     let arguments = arguments.iter().chain(birth).map(ToString::to_string).collect();
-    let json = |value: serde_json::Result<String>| value.expect("plain data with keys of text is JSON");
-    let labels = HashMap::from([
-        (labels::SPEC.to_owned(), json(serde_json::to_string(spec))),
-        (labels::BIRTH.to_owned(), json(serde_json::to_string(birth))),
-        (labels::LOADED.to_owned(), json(serde_json::to_string(loaded))),
-    ]);
+    let labels = labels_of(new).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let (mounts, plain): (Vec<_>, Vec<_>) = binds.iter().map(|bind| (bind, strict_mount(bind, spec))).fold(
         (Vec::new(), Vec::new()),
         |(mut mounts, mut plain), (bind, mount)| {

@@ -1,13 +1,13 @@
 //! Containers as Docker tells of them, understood: the label is believed only where all else agrees with it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bollard::models::{
     ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary, ContainerSummaryStateEnum,
     MountPoint,
 };
-use serde::de::DeserializeOwned;
+use windlass_engine::{Labelled, NewContainer, read_labels};
 use windlass_model::{
     Component, ContainerName, ContainerSpec, ContainerState, ImageRef, Loaded, Maker, PidMode, Privilege,
 };
@@ -76,28 +76,25 @@ pub(crate) fn listed(line: ContainerSummary) -> Listed {
         (!name.contains('/')).then(|| ContainerName::from(name))
     });
     let Some(name) = name else { return Listed::Foreign };
-    let Some(label) = Label::read(&labels) else {
-        let is_ours = labels.contains_key(labels::SPEC) || holds_our_name(&name);
-        return if is_ours { Listed::Unclear(name) } else { Listed::Foreign };
+    let NewContainer { spec, birth, loaded } = match read_labels(&labels) {
+        Labelled::Ours(new) => new,
+        Labelled::Unreadable => return Listed::Unclear(name),
+        Labelled::Foreign if holds_our_name(&name) => return Listed::Unclear(name),
+        Labelled::Foreign => return Listed::Foreign,
     };
-    let agrees = image.as_deref() == Some(label.spec.image.as_str())
-        && command.as_deref() == Some(&shown_command(&label.spec.command, &label.birth))
-        && targets(mounts.unwrap_or_default()).is_superset(&wished_targets(&label.spec));
+    let agrees = image.as_deref() == Some(spec.image.as_str())
+        && command.as_deref() == Some(&shown_command(&spec.command, &birth))
+        && targets(mounts.unwrap_or_default()).is_superset(&wished_targets(&spec));
     if !agrees {
         return Listed::Unclear(name);
     }
-    let Label { spec, birth, loaded } = label;
     let since = Since::Words(status.unwrap_or_default());
-    Listed::Known(
-        name,
-        Known { id, spec: Arc::new(spec), birth, maker: Maker::Windlass, state, loaded, since },
-    )
+    Listed::Known(name, Known { id, spec, birth, maker: Maker::Windlass, state, loaded, since })
 }
 
 /// Whether the name is one of a component, or of one that is about to take its place.
 fn holds_our_name(name: &ContainerName) -> bool {
-    let base = name.as_str().strip_suffix(".next").unwrap_or(name.as_str());
-    Component::named(base).is_some()
+    Component::of_successor_or_container(name).is_some()
 }
 
 /// Program and arguments as Docker's list shows them: those with a blank in quotes.
@@ -133,26 +130,6 @@ fn trimmed(path: &str) -> String {
     if short.is_empty() { "/".to_owned() } else { short.to_owned() }
 }
 
-/// The labels of a container that windlass made.
-struct Label {
-    spec: ContainerSpec,
-    birth: Vec<Arc<str>>,
-    loaded: Loaded,
-}
-
-impl Label {
-    fn read(labels: &HashMap<String, String>) -> Option<Self> {
-        fn value<T: DeserializeOwned>(labels: &HashMap<String, String>, name: &str) -> Option<T> {
-            serde_json::from_str(labels.get(name)?).ok()
-        }
-        Some(Self {
-            spec: value(labels, labels::SPEC)?,
-            birth: value(labels, labels::BIRTH)?,
-            loaded: value(labels, labels::LOADED)?,
-        })
-    }
-}
-
 /// Understands an inspection.
 pub(crate) fn inspected(seen: &ContainerInspectResponse) -> Known {
     let labels = seen.config.as_ref().and_then(|config| config.labels.clone()).unwrap_or_default();
@@ -167,19 +144,24 @@ pub(crate) fn inspected(seen: &ContainerInspectResponse) -> Known {
     };
     let id = seen.id.clone().unwrap_or_default();
     let really = real_spec(seen);
-    let Some(Label { spec, birth, loaded }) = Label::read(&labels) else {
-        let spec = Arc::new(really.spec);
-        return Known {
-            id,
+    let unlabelled = |maker| {
+        let spec = Arc::new(really.spec.clone());
+        Known {
+            id: id.clone(),
             spec,
             birth: Vec::new(),
-            maker: Maker::Other,
+            maker,
             state,
             loaded: Loaded::new(),
-            since,
-        };
+            since: since.clone(),
+        }
     };
-    let (birth, spec) = really.measured_by(spec, birth);
+    let NewContainer { spec, birth, loaded } = match read_labels(&labels) {
+        Labelled::Ours(new) => new,
+        Labelled::Unreadable => return unlabelled(Maker::Unreadable),
+        Labelled::Foreign => return unlabelled(Maker::Other),
+    };
+    let (birth, spec) = really.measured_by(Arc::unwrap_or_clone(spec), birth);
     Known { id, spec: Arc::new(spec), birth, maker: Maker::Windlass, state, loaded, since }
 }
 
@@ -417,6 +399,19 @@ mod tests {
         assert_eq!(known.maker, Maker::Other);
         assert_eq!(known.spec.command.len(), 4);
         assert_eq!(known.spec.version, None);
+    }
+
+    #[test]
+    fn a_container_whose_label_cannot_be_read_is_ours_and_its_spec_unknown() {
+        let newer = |labels: &mut Option<std::collections::HashMap<String, String>>| {
+            labels.as_mut().unwrap().insert(windlass_engine::label::FORMAT.to_owned(), "2".to_owned());
+        };
+        let mut line = summary(&new());
+        newer(&mut line.labels);
+        assert_eq!(listed(line), Listed::Unclear("etcd".into()));
+        let mut seen = inspection(&new());
+        newer(&mut seen.config.as_mut().unwrap().labels);
+        assert_eq!(inspected(&seen).maker, Maker::Unreadable);
     }
 
     #[test]

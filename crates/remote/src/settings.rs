@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use windlass_model::{ImageRef, NodeName, Owner, Secret};
+use windlass_model::{ImageRef, NodeName, Secret};
 
 /// Everything that the fleet is told once.
 #[derive(Clone, Debug)]
@@ -20,8 +20,6 @@ pub struct Settings {
     pub bastion: Option<Bastion>,
     /// Credentials of registries, as Docker's own configuration file holds them.
     pub registry_auth: Option<Secret<String>>,
-    /// Whom etcd runs as; root where absent, and then nobody asks whose its data are.
-    pub etcd_user: Option<Owner>,
     /// The image that windlass makes of itself for what must run on nodes.
     pub node_image: ImageRef,
     /// The program of that image: one static file.

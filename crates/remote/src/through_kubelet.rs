@@ -33,12 +33,18 @@ const FUNCTIONS: &str = r#"export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/
 filled() { for e in "$1"/* "$1"/.[!.]* "$1"/..?*; do { [ -e "$e" ] || [ -L "$e" ]; } && return; done; false; }
 dir() { ! filled "$2" || printf '%s %s\n' "$1" "$2"; }
 ledger() { [ -f "$1" ] || return 0
-{ read -r a && read -r b && read -r c && read -r l && read -r s; } < "$1" || exit 1
+IFS= read -r a < "$1" || exit 1
+case "$a" in
+'{"format":2,"lineage":"'*'","serial":'*',"ledger":') [ "$(tail -c 13 "$1")" = ',"end":true}' ] || exit 1
+printf 'l %s %s\n' "$a" "$1";;
+'{') { read -r a && read -r b && read -r c && read -r l && read -r s; } < "$1" || exit 1
 [ "$a $b $c
 $(tail -c 6 "$1")" = '{ "format": 1, "ledger": {
   }
 }' ] || exit 1
-printf 'l %s %s %s\n' "$l" "$s" "$1"; }
+printf 'k %s %s %s\n' "$l" "$s" "$1";;
+*) exit 1;;
+esac; }
 set --
 "#;
 /// Behind the list of files: those that are there, all at once.
@@ -135,6 +141,10 @@ fn told(text: &str) -> Option<Seen> {
                 let (path, copy) = ledger(rest)?;
                 seen.ledgers.insert(path, copy);
             }
+            "k" => {
+                let (path, copy) = ledger_of_format_1(rest)?;
+                seen.ledgers.insert(path, copy);
+            }
             // `DIGEST  PATH`, with a second blank where the text of a file is meant, an asterisk where its bytes are.
             digits => {
                 let path = rest.get(1..)?;
@@ -147,11 +157,23 @@ fn told(text: &str) -> Option<Seen> {
     metadata.is_empty().then_some(seen)
 }
 
-/// `"lineage": "…", "serial": 7, /etc/kubernetes/…`
-fn ledger(lines: &str) -> Option<(FilePath, (Lineage, u64))> {
+/// The first line of a ledger, as [`windlass_engine::encode`] writes it for a shell, and where the ledger is.
+fn ledger(line: &str) -> Option<(FilePath, (Lineage, u64))> {
+    let rest = line.strip_prefix("{\"format\":2,\"lineage\":\"")?;
+    let (lineage, rest) = rest.split_once("\",\"serial\":")?;
+    let (serial, path) = rest.split_once(",\"ledger\": ")?;
+    whose(lineage, serial, path)
+}
+
+/// The fourth and fifth line of a ledger of format 1, and where it is: `"lineage": "…", "serial": 7, /etc/kubernetes/…`
+fn ledger_of_format_1(lines: &str) -> Option<(FilePath, (Lineage, u64))> {
     let (lineage, rest) = lines.strip_prefix("\"lineage\": \"")?.split_once("\", \"serial\": ")?;
-    let is_plain = !lineage.contains(['"', '\\']);
     let (serial, path) = rest.split_once(", ")?;
+    whose(lineage, serial, path)
+}
+
+fn whose(lineage: &str, serial: &str, path: &str) -> Option<(FilePath, (Lineage, u64))> {
+    let is_plain = !lineage.contains(['"', '\\']);
     let copy = (Lineage::from(lineage), serial.parse().ok()?);
     is_plain.then(|| (FilePath::from(path), copy))
 }
@@ -281,6 +303,22 @@ mod tests {
         }
         host.file("ledger.json", br#"{"format":1,"ledger":{"lineage":"blue","serial":7}}"#, 0o600);
         assert_eq!(by_script(&scope), None);
+        host.file("ledger.json", br#"{"format":3,"lineage":"blue","serial":7,"ledger":{}}"#, 0o600);
+        assert_eq!(by_script(&scope), None);
+    }
+
+    #[test]
+    fn the_script_understands_a_ledger_of_format_1() {
+        let host = Host::new();
+        let scope = host.scope(&[], &[]);
+        let whole = include_bytes!("../../engine/tests/formats/v1/ledger.json");
+        host.file("ledger.json", whole, 0o600);
+        assert!(by_script(&scope).unwrap().ledger.is_some());
+        assert_eq!(by_script(&scope), Some(by_program(&scope)));
+        for length in [1, 20, whole.len() / 2, whole.len() - 2] {
+            host.file("ledger.json", &whole[..length], 0o600);
+            assert_eq!(by_script(&scope), None, "{length} bytes");
+        }
     }
 
     #[test]

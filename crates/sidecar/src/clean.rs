@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use rustix::mount::{UnmountFlags, unmount as unmount_at};
 use windlass_model::FilePath;
 
+use crate::fault::{At, Fault};
 use crate::look::is_absent;
 use crate::put::sync_directory;
-use crate::serve::{At, Fault};
 
 /// Where the kernel tells what is mounted.
 const MOUNTS: &str = "/proc/self/mountinfo";

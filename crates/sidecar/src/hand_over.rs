@@ -10,8 +10,8 @@ use rustix::fs::{
 use rustix::io::Errno;
 use windlass_model::{FilePath, Owner};
 
+use crate::fault::{At, Fault};
 use crate::put::make_directory;
-use crate::serve::{At, Fault};
 
 /// The mode of a directory that is one user's alone. etcd warns of any other.
 const MODE: Mode = Mode::RWXU;

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::fault::{At, Fault};
 use crate::host::run;
-use crate::serve::{At, Fault};
 
 /// Where the kernel tells of its modules, loaded and built in.
 const MODULES: &str = "/sys/module";

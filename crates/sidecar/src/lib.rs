@@ -8,6 +8,7 @@
 
 mod clean;
 mod etcd;
+mod fault;
 mod hand_over;
 mod host;
 mod kernel;

@@ -10,8 +10,8 @@ use rustix::fs::OFlags;
 use serde::Deserialize;
 use windlass_model::{Digest, FilePath, Lineage, Mode, Owner};
 
+use crate::fault::{At, Fault};
 use crate::protocol::{Bytes, Seen, SeenFile};
-use crate::serve::{At, Fault};
 
 /// Looks once.
 pub(crate) fn look(

@@ -5,8 +5,8 @@
 
 use std::io;
 
+use crate::fault::{At, Fault};
 use crate::host::run;
-use crate::serve::{At, Fault};
 
 /// Each keeps rules of its own: those of the older kernel interface and of the newer, for both versions of IP.
 const TABLES: [&str; 4] = ["iptables-legacy", "iptables-nft", "ip6tables-legacy", "ip6tables-nft"];

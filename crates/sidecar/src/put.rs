@@ -7,9 +7,9 @@ use std::path::Path;
 
 use windlass_model::Digest;
 
+use crate::fault::{At, Fault};
 use crate::look;
 use crate::protocol::{FileToPut, SeenFile};
-use crate::serve::{At, Fault};
 
 /// What follows the name of a file while it is written. A left-over of a run that was cut off is written over.
 const UNFINISHED: &str = ".windlass-new";

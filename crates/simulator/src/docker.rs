@@ -11,7 +11,7 @@ use windlass_model::{
 };
 
 use crate::etcd::Boot;
-use crate::process::{LoadedFiles, Program, Start, kind_of, path_on_machine, user_of};
+use crate::process::{LoadedFiles, Program, Start, kind_of, user_of};
 use crate::world::{Node, Service, World, already, lasting, passing};
 
 /// A container as it really is.
@@ -88,7 +88,7 @@ impl Container {
         match self.maker {
             Maker::Windlass => self.spec.clone(),
             // `inspect` knows nothing of the files that a process reads, nor of Kubernetes versions.
-            Maker::Other => {
+            Maker::Other | Maker::Unreadable => {
                 let mut spec = ContainerSpec::clone(&self.spec);
                 spec.command.extend(self.birth.iter().cloned());
                 spec.reads.clear();
@@ -100,7 +100,7 @@ impl Container {
 
     /// The digests of those files of its spec that its process has loaded; before it first starts, its label's.
     fn seen_loaded(&self) -> Loaded {
-        if self.maker == Maker::Other {
+        if self.maker != Maker::Windlass {
             return Loaded::new();
         }
         if self.phase == Phase::Created {
@@ -228,24 +228,9 @@ impl World {
                 "cannot start a paused container, try unpause instead: {name} on {node_name}"
             ))),
             Phase::Created | Phase::Stopped => {
-                self.hand_over_data(machine, name);
                 self.begin_process(machine, name);
                 Ok(())
             }
-        }
-    }
-
-    /// Gives an etcd that does not run as root its data directory: windlass does so whenever it starts one, and Docker,
-    /// which starts it by itself, does not.
-    fn hand_over_data(&mut self, machine: usize, name: &ContainerName) {
-        let node = &mut self.nodes[machine];
-        let Some(container) = node.containers.get(name) else { return };
-        let (spec, owner) = (&container.spec, user_of(&container.spec));
-        if container.kind == Some(Component::Etcd)
-            && owner.uid != 0
-            && let Some(data) = spec.flag("data-dir").and_then(|path| path_on_machine(spec, path))
-        {
-            node.etcd_owners.insert(data, owner);
         }
     }
 

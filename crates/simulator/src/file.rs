@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use crate::world::World;
+use crate::world::{Format, World};
 
 /// The text describes no world.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +12,9 @@ pub enum NotAWorld {
     /// It is no YAML, or has other keys than a world.
     #[error("the text describes no world")]
     Unreadable(#[source] serde_yaml::Error),
+    /// A newer program wrote it.
+    #[error("the world has format {0}; this version reads format {newest} and older", newest = Format::NEWEST.0)]
+    UnknownFormat(u64),
     /// A machine without name or address.
     #[error("nodes[{0}] needs a name and an address")]
     Nameless(usize),
@@ -29,17 +32,33 @@ struct Bare {
     seed: u64,
 }
 
+/// What is known of a file before its form is. Files of before forms had numbers name none.
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(default = "first")]
+    format: u64,
+}
+
+fn first() -> u64 {
+    1
+}
+
 impl World {
     /// The world that a text describes: `bare: 3`, or `nodes:` with name and address of each, or all that
     /// [`World::to_yaml`] writes.
     ///
     /// # Errors
-    /// The text is none of these.
+    /// The text is none of these, or of a newer form.
     pub fn from_yaml(text: &str) -> Result<Self, NotAWorld> {
         if let Ok(Bare { bare, seed }) = serde_yaml::from_str(text) {
             return Ok(Self::bare(bare).seeded(seed));
         }
+        let Envelope { format } = serde_yaml::from_str(text).map_err(NotAWorld::Unreadable)?;
+        if !(1..=Format::NEWEST.0).contains(&format) {
+            return Err(NotAWorld::UnknownFormat(format));
+        }
         let mut world: Self = serde_yaml::from_str(text).map_err(NotAWorld::Unreadable)?;
+        world.format = Format::NEWEST;
         let mut known = BTreeSet::new();
         for (index, node) in world.nodes.iter_mut().enumerate() {
             if node.name.as_str().is_empty() || node.address.is_empty() {

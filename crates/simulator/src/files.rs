@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use windlass_engine::{PortError, PortResult};
 use windlass_model::{Digest, FilePath, KernelWish, LedgerCopy, Lineage, Mode, Owner};
 
-use crate::world::{Disk, Node, World, lasting};
+use crate::world::{Disk, Node, World, already, lasting};
 
 /// A file with its content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,6 +138,18 @@ impl World {
             node.files.insert(path.clone(), file.clone());
         }
         self.crashed_read_again(machine);
+        Ok(())
+    }
+
+    /// Gives a directory for etcd's data to a user. Docker, which starts containers by itself, does not do so.
+    pub(crate) fn hand_over(&mut self, machine: usize, directory: &FilePath, owner: Owner) -> PortResult<()> {
+        let node = &mut self.nodes[machine];
+        let is_so = node.etcd_owners.get(directory) == Some(&owner);
+        if is_so {
+            return Err(already(format!("{directory} belongs to {owner}")));
+        }
+        node.etcd_owners.insert(directory.clone(), owner);
+        self.touch();
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use windlass_model::{
 
 use crate::docker::is_already_so;
 use crate::files::{FileState, is_under, ledger_copy};
+use crate::process::path_on_machine;
 use crate::run::Verb;
 use crate::view::{Marks, Standing};
 use crate::world::World;
@@ -102,6 +103,9 @@ pub(crate) enum Deed<'a> {
     SetKernel {
         kernel: &'a KernelWish,
     },
+    HandOver {
+        directory: &'a FilePath,
+    },
     RemovePaths {
         paths: &'a BTreeSet<FilePath>,
     },
@@ -172,6 +176,7 @@ impl Deed<'_> {
             | Self::Reload { .. }
             | Self::PutFiles { .. }
             | Self::SetKernel { .. }
+            | Self::HandOver { .. }
             | Self::RemovePaths { .. }
             | Self::MoveAside { .. }
             | Self::RemovePods => true,
@@ -463,6 +468,13 @@ impl World {
             | (Action::ReloadContainer { component, .. }, Deed::Reload { name }) => {
                 here && runs(component, name)
             }
+            (
+                Action::RunContainer { component, .. }
+                | Action::ReplaceContainer { component, .. }
+                | Action::StartContainer { component, .. }
+                | Action::RestartContainer { component, .. },
+                Deed::HandOver { directory },
+            ) => here && *component == Component::Etcd && self.is_data_of_etcd(verb.node, directory),
             (Action::RemoveContainer { container, .. }, Deed::Stop { name } | Deed::Remove { name }) => {
                 here && name.as_str().strip_suffix(".next").unwrap_or(name.as_str())
                     == container.as_str().strip_suffix(".next").unwrap_or(container.as_str())
@@ -490,6 +502,17 @@ impl World {
             | (Action::DeleteNodeObject { .. }, Deed::DeleteNode) => here,
             _ => false,
         }
+    }
+
+    /// Whether an etcd on this node keeps its data in this directory.
+    fn is_data_of_etcd(&self, node: Option<&NodeName>, directory: &FilePath) -> bool {
+        let machine = node.and_then(|node| self.machine_of(node));
+        let keeps = |container: &crate::docker::Container| {
+            let data = container.spec.flag("data-dir");
+            container.kind == Some(Component::Etcd)
+                && data.and_then(|path| path_on_machine(&container.spec, path)).as_ref() == Some(directory)
+        };
+        machine.is_some_and(|machine| self.nodes[machine].containers.values().any(keeps))
     }
 
     fn has_component(&self, node: Option<&NodeName>, name: &ContainerName, component: Component) -> bool {

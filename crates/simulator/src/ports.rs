@@ -8,12 +8,12 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use windlass_engine::{
     Clock, Etcd, Event, Eviction, FilePut, Kube, Listener, LookScope, NewContainer, Nodes, PodSeen,
-    PortResult,
+    PortResult, Traces,
 };
 use windlass_model::{
     CertName, ContainerName, ContainerSeen, DrainOptions, EtcdSeen, FilePath, ImageRef, KeptRoots,
     KernelWish, KubeSeen, LastNode, Ledger, MemberId, NodeFacts, NodeName, NodeObject, ObjectChange,
-    Outcome as StepOutcome, Secret, StoredCert, Timestamp,
+    Outcome as StepOutcome, Owner, Secret, StoredCert, Timestamp,
 };
 
 use crate::faults::FaultSchedule;
@@ -187,7 +187,7 @@ impl Nodes for SimFleet {
         self.lock().run.entrusted = true;
     }
 
-    async fn look(&self, node: &NodeName, scope: &LookScope) -> PortResult<NodeFacts> {
+    async fn look(&self, node: &NodeName, scope: &LookScope, _traces: Traces) -> PortResult<NodeFacts> {
         self.at(node, "look", Object::Nothing, Deed::Ask, |world, machine| {
             world.run.machines_seen.insert(machine);
             Ok(world.facts(machine, node, scope))
@@ -213,6 +213,14 @@ impl Nodes for SimFleet {
     async fn create(&self, node: &NodeName, name: &ContainerName, new: &NewContainer) -> PortResult<()> {
         self.at(node, "create", Object::Container(name.clone()), Deed::Create { name }, |world, machine| {
             world.create(machine, name, new)
+        })
+        .await
+    }
+
+    async fn hand_over(&self, node: &NodeName, directory: &FilePath, owner: Owner) -> PortResult<()> {
+        let object = Object::Path(directory.clone());
+        self.at(node, "hand over", object, Deed::HandOver { directory }, |world, machine| {
+            world.hand_over(machine, directory, owner)
         })
         .await
     }

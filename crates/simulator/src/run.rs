@@ -213,7 +213,10 @@ impl World {
             | Deed::Reload { .. }
             | Deed::SetKernel { .. }
             | Deed::RemovePods => pace.docker,
-            Deed::PutFiles { .. } | Deed::RemovePaths { .. } | Deed::MoveAside { .. } => pace.files,
+            Deed::PutFiles { .. }
+            | Deed::HandOver { .. }
+            | Deed::RemovePaths { .. }
+            | Deed::MoveAside { .. } => pace.files,
             Deed::AddLearner { .. }
             | Deed::Promote { .. }
             | Deed::RemoveMember { .. }

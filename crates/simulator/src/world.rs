@@ -27,6 +27,8 @@ use crate::view::View;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct World {
+    /// The number of the form in which a file holds it.
+    pub(crate) format: Format,
     /// Drives the spread of latencies and the serials of certificates.
     pub(crate) seed: u64,
     /// The time of day at which the world's clock stood at zero.
@@ -61,6 +63,23 @@ pub struct World {
     pub(crate) run: Run,
     #[serde(skip)]
     pub(crate) view: View,
+}
+
+/// The number of the form in which a file holds a world: what is written is the newest, what names none the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Format(pub(crate) u64);
+
+impl Format {
+    /// The newest form. A form that an older program would misread has another number; [`World::from_yaml`] reads
+    /// every form up to this one.
+    pub(crate) const NEWEST: Self = Self(1);
+}
+
+impl Default for Format {
+    fn default() -> Self {
+        Self::NEWEST
+    }
 }
 
 /// The time of day at which a world begins.
@@ -433,7 +452,7 @@ impl World {
                 .containers
                 .iter()
                 .filter(|(name, container)| {
-                    container.maker == windlass_model::Maker::Windlass
+                    container.maker != windlass_model::Maker::Other
                         || windlass_model::Component::of_container(name).is_some()
                 })
                 .map(|(name, container)| (name.clone(), self.seen(machine, container)))

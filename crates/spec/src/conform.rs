@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::nearest::nearest;
 use crate::path::Path;
-use crate::read::Strictness;
 use crate::report::Reports;
 use crate::scalar;
 use crate::schema::{self, Key, Kind, Status};
+use crate::strictness::Strictness;
 use crate::yaml::{Entry, Node, Span, Value};
 
 /// Reports every key that the schema does not know, that has no effect, or whose value has the wrong form.
@@ -64,7 +64,10 @@ enum What {
     },
     Idle(&'static str),
     Void(&'static str),
-    Gone(&'static str),
+    Gone {
+        successor: Option<&'static str>,
+        why: &'static str,
+    },
     Alien(&'static str),
 }
 
@@ -92,7 +95,7 @@ impl Walk<'_, '_> {
                 Status::Live | Status::Later | Status::Old(_) => None,
                 Status::Idle(reason) => Some(What::Idle(reason)),
                 Status::Void(reason) => Some(What::Void(reason)),
-                Status::Gone(reason) => Some(What::Gone(reason)),
+                Status::Gone { successor, why } => Some(What::Gone { successor, why }),
                 Status::Alien(reason) => Some(What::Alien(reason)),
             };
             if let Some(told) = told
@@ -416,11 +419,10 @@ fn tell(pattern: &str, sighting: Sighting, strictness: Strictness, reports: &mut
         What::Void(reason) => {
             reports.warning(&path, span, format!("`{pattern}` has no effect")).note(reason).id()
         }
-        What::Gone(reason) => {
+        What::Gone { successor, why } => {
             let id = unknown(format!("`{pattern}` is no longer a key"), reports);
-            let successor = reason.strip_prefix("it is called ").and_then(|rest| rest.strip_suffix(" today"));
-            let help = successor.map_or("remove it".to_owned(), |successor| format!("write {successor}"));
-            reports.draft(id).note(reason).help(help).id()
+            let help = successor.map_or("remove it".to_owned(), |successor| format!("write `{successor}`"));
+            reports.draft(id).note(why).help(help).id()
         }
         What::Alien(reason) => {
             let id = unknown(format!("`{pattern}` is no key of cluster.yml"), reports);

@@ -48,14 +48,14 @@ fn property(key: &Key) -> Value {
     }
     match key.status {
         Status::Live | Status::Alien(_) => {}
-        Status::Gone(_) => about.insert_str(0, "No longer a key. "),
+        Status::Gone { .. } => about.insert_str(0, "No longer a key. "),
         Status::Later => about.push_str(" Not yet deployed."),
         Status::Idle(reason) => about.push_str(&format_reason(" Without effect yet: ", reason)),
         Status::Void(reason) => about.push_str(&format_reason(" Without effect: ", reason)),
         Status::Old(successor) => about.push_str(&format_reason(" Old form of ", successor)),
     }
     schema.insert("description".to_owned(), json!(about));
-    if matches!(key.status, Status::Old(_) | Status::Void(_) | Status::Gone(_)) {
+    if matches!(key.status, Status::Old(_) | Status::Void(_) | Status::Gone { .. }) {
         schema.insert("deprecated".to_owned(), json!(true));
     }
     Value::Object(schema)

@@ -24,13 +24,14 @@ mod schema;
 mod source_map;
 mod spec;
 mod spelling;
+mod strictness;
 mod view;
 mod yaml;
 
 pub use self::diagnostic::{Diagnostic, Place, Position, Range, Severity};
 pub use self::json_schema::json_schema;
 pub use self::nearest::nearest;
-pub use self::read::{Strictness, read, read_with};
+pub use self::read::{read, read_with};
 pub use self::reference::{reference, skeleton};
 pub use self::render::render;
 pub use self::source_map::SourceMap;
@@ -42,6 +43,7 @@ pub use self::spec::{
     SecretsEncryptionSpec, ServiceSpec, ServicesSpec, TaintEffect, TaintSpec, UpgradeSpec, WebhookSpec,
     WindlassSpec,
 };
+pub use self::strictness::Strictness;
 
 /// What reading a cluster.yml gave.
 #[derive(Clone, Debug)]

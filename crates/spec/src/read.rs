@@ -25,21 +25,12 @@ use crate::path::Path;
 use crate::report::Reports;
 use crate::scalar;
 use crate::spelling;
+use crate::strictness::Strictness;
 use crate::view::View;
 use crate::yaml::{self, Finding, Span, Value, What};
 
 /// The largest file that is read: sixteen times a cluster of 5,000 nodes.
 const MAX_BYTES: usize = 16 << 20;
-
-/// How much is made of keys that nothing reads.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Strictness {
-    /// They are warnings, since RKE 1 ignored them.
-    #[default]
-    Lenient,
-    /// They are errors.
-    Strict,
-}
 
 /// Reads a cluster.yml.
 ///

@@ -94,7 +94,7 @@ fn row(key: &Key) -> String {
     };
     let mut about = sentence(about);
     match status {
-        Status::Live | Status::Gone(_) | Status::Alien(_) => {}
+        Status::Live | Status::Gone { .. } | Status::Alien(_) => {}
         Status::Later => about.push_str(" *Not yet deployed.*"),
         Status::Idle(reason) => {
             let _ = write!(about, " *Without effect yet: {reason}.*");

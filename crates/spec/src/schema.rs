@@ -84,8 +84,13 @@ pub(crate) enum Status {
     Old(&'static str),
     /// It never has an effect, for this reason.
     Void(&'static str),
-    /// It was a key of RKE 1 once, and this became of it.
-    Gone(&'static str),
+    /// It was a key of RKE 1 once.
+    Gone {
+        /// The key that does the same today.
+        successor: Option<&'static str>,
+        /// What became of it.
+        why: &'static str,
+    },
     /// People write it here, but it belongs to another format, as this says.
     Alien(&'static str),
 }
@@ -93,7 +98,7 @@ pub(crate) enum Status {
 impl Key {
     /// Whether cluster.yml has it, with or without effect.
     pub(crate) fn is_current(&self) -> bool {
-        !matches!(self.status, Status::Gone(_) | Status::Alien(_))
+        !matches!(self.status, Status::Gone { .. } | Status::Alien(_))
     }
 
     const fn or(mut self, default: &'static str) -> Self {
@@ -159,8 +164,12 @@ const fn section(name: &'static str, keys: &'static [Key], about: &'static str) 
     key(name, Kind::Section(keys), about)
 }
 
-const fn gone(name: &'static str, reason: &'static str) -> Key {
-    Key { status: Status::Gone(reason), ..key(name, Kind::Foreign, reason) }
+const fn gone(name: &'static str, why: &'static str) -> Key {
+    Key { status: Status::Gone { successor: None, why }, ..key(name, Kind::Foreign, why) }
+}
+
+const fn renamed(name: &'static str, successor: &'static str, why: &'static str) -> Key {
+    Key { status: Status::Gone { successor: Some(successor), why }, ..key(name, Kind::Foreign, why) }
 }
 
 const fn alien(name: &'static str, reason: &'static str) -> Key {

@@ -6,9 +6,9 @@
 use std::borrow::Cow;
 
 use crate::path::Path;
-use crate::read::Strictness;
 use crate::report::Reports;
 use crate::schema::{self, Key, Kind};
+use crate::strictness::Strictness;
 use crate::yaml::{Entry, Span, Value};
 
 /// A key that was written in another case.

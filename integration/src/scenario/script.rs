@@ -1,7 +1,6 @@
 //! The language of scenarios: a text becomes commands, each with the line on which it stands.
 
 use std::collections::BTreeSet;
-use std::str::FromStr;
 
 use windlass_course::Goal;
 use windlass_engine::End;
@@ -9,6 +8,7 @@ use windlass_model::{CertSelector, Component, Reissue, Snapshots};
 use windlass_simulator::{Fault, Workload};
 
 use super::strike;
+use super::text::{cut, number};
 use super::wish::Edit;
 
 /// One command of a scenario.
@@ -158,17 +158,6 @@ fn command(said: &str, block: Option<String>) -> Result<Command, String> {
         },
         _ => Command::Strike(strike::read(said, block)?),
     })
-}
-
-/// The first word, and what follows it.
-pub(super) fn cut(text: &str) -> (&str, &str) {
-    let text = text.trim();
-    text.split_once(char::is_whitespace).map_or((text, ""), |(first, rest)| (first, rest.trim()))
-}
-
-/// A number.
-pub(super) fn number<T: FromStr>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|_| format!("`{text}` is no number"))
 }
 
 fn groups(text: &str) -> Result<Vec<(usize, Vec<String>)>, String> {

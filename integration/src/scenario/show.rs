@@ -41,10 +41,7 @@ fn counts(plan: &Plan) -> String {
     format!("  {steps} on {}: {}\n", counted(plan.steps_by_node().len(), "node"), signs.join(", "))
 }
 
-/// `1 step`, `2 steps`.
-pub(super) fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
+pub(super) use windlass_model::counted;
 
 fn show_finding(finding: &Finding, text: &mut String) {
     let Finding { weight, about, cause: _, origin } = finding;
@@ -243,8 +240,7 @@ pub(super) fn details(action: &Action) -> Vec<String> {
         Action::MintCerts { certs } => {
             let mut bases: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
             for name in certs.keys() {
-                let node = name.as_str().split_once('@').map(|(_, node)| node);
-                bases.entry(name.base()).or_default().extend(node);
+                bases.entry(name.base()).or_default().extend(name.node());
             }
             let certs: Vec<String> = bases
                 .into_iter()

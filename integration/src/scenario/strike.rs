@@ -3,7 +3,7 @@
 use windlass_model::{FilePath, Mode, NodeName, Taint};
 use windlass_simulator::{Fault, How, Mischief, When};
 
-use super::script::{cut, number};
+use super::text::{cut, number};
 
 /// Reads what happens.
 ///

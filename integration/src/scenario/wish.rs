@@ -2,7 +2,7 @@
 
 use serde_yaml::{Mapping, Value};
 
-use super::script::cut;
+use super::text::cut;
 use crate::draft::{Draft, DraftNode, address};
 
 /// A change of cluster.yml.

@@ -4,10 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{Action, FileDifference, Finding, Gate, NodeName, Plan, Planning, Reason, Step, Weight};
 
-/// `1 node`, `2 nodes`.
-pub(crate) fn counted(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
-}
+pub(crate) use windlass_model::counted;
 
 /// The place of a step: a node's name, or `cluster`.
 pub(crate) fn place(step: &Step) -> &str {

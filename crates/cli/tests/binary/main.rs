@@ -4,6 +4,7 @@
 
 mod documents;
 mod file;
+mod formats;
 mod input;
 mod json;
 mod lab;

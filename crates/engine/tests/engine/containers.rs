@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use windlass_engine::Limits;
-use windlass_model::{Action, Component, Health, KernelWish, Plan, RestartWhen};
+use windlass_model::{
+    Action, Component, ContainerSeen, ContainerState, Health, KernelWish, Plan, RestartWhen,
+};
 
 use crate::fake::{Fake, Fault, World, assert_frozen, assignment, lasting, node, told, voters};
-use crate::plans::{alone, majority_without, replace, run, running};
+use crate::plans::{alone, majority_without, replace, run, running, spec};
 
 fn before() -> World {
     let mut world = World::default();
@@ -144,6 +146,77 @@ async fn the_small_verbs_of_containers_are_one_call_each() {
     );
     let done = fake.execute(&plan, &assignment(3), &Limits::default()).await;
     assert_frozen("small_verbs", &(fake.take_log() + "\n" + &told(&done)));
+}
+
+/// An etcd that runs as the user 7 and keeps its data on the node.
+fn of_a_user(version: &str) -> std::sync::Arc<windlass_model::ContainerSpec> {
+    let mut spec = (*spec(version)).clone();
+    spec.command.push("--data-dir=/data/".into());
+    spec.binds.push("/var/lib/etcd:/data".into());
+    spec.user = Some("7:8".into());
+    spec.into()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_data_of_an_etcd_that_is_not_root_is_its_users_before_each_start() {
+    const GIVEN: &str = "node-1 hand over /var/lib/etcd to 7:8";
+    let node = node(1);
+    let component = Component::Etcd;
+    let seen = |state| ContainerSeen { spec: of_a_user("1"), state, ..running("1") };
+    let birth = Vec::new;
+    for (there, action) in [
+        (None, Action::RunContainer { node: node.clone(), component, spec: of_a_user("1"), birth: birth() }),
+        (
+            Some(ContainerState::Running),
+            Action::ReplaceContainer {
+                node: node.clone(),
+                component,
+                spec: of_a_user("2"),
+                birth: birth(),
+                guards: vec![],
+            },
+        ),
+        (Some(ContainerState::Stopped), Action::StartContainer { node: node.clone(), component }),
+        (
+            Some(ContainerState::Running),
+            Action::RestartContainer {
+                node: node.clone(),
+                component,
+                when: RestartWhen::Always,
+                guards: vec![],
+            },
+        ),
+    ] {
+        let mut world = World::default();
+        world.files.insert((node.to_string(), "/etc/ca.pem".into()), b"ca".to_vec());
+        if let Some(state) = there {
+            world.containers.insert((node.to_string(), "etcd".into()), seen(state));
+        }
+        let fake = Fake::new().with(world);
+        let done = fake.execute(&alone("etcd", action.clone()), &assignment(3), &Limits::default()).await;
+        assert!(done.report.is_complete(), "{}", told(&done));
+        let log = fake.take_log();
+        let place = |wanted: &str| log.lines().position(|line| line.contains(wanted));
+        let (given, started) = (place(GIVEN), place("node-1 start etcd"));
+        assert!(given.is_some() && given < started, "{action:?}\n{log}");
+        assert!(place("node-1 stop etcd").is_none_or(|stopped| Some(stopped) < given), "{log}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_data_of_an_etcd_that_runs_or_is_root_is_left_alone() {
+    let node = node(1);
+    let start = || alone("etcd", Action::StartContainer { node: node.clone(), component: Component::Etcd });
+    let of_user = ContainerSeen { spec: of_a_user("1"), ..running("1") };
+    let of_root = ContainerSeen { state: ContainerState::Stopped, ..running("1") };
+    for seen in [of_user, of_root] {
+        let mut world = World::default();
+        world.containers.insert((node.to_string(), "etcd".into()), seen);
+        let fake = Fake::new().with(world);
+        let done = fake.execute(&start(), &assignment(3), &Limits::default()).await;
+        assert!(done.report.is_complete(), "{}", told(&done));
+        assert!(!fake.take_log().contains("hand over"));
+    }
 }
 
 fn forwarding() -> KernelWish {

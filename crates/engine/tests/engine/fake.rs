@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use windlass_engine::{
     Assignment, Clock, Etcd, Event, Eviction, Execution, FilePut, Interrupt, Kube, LedgerStore, Limits,
-    Listener, LookScope, Minter, NewContainer, Nodes, PodSeen, PortError, PortResult, Ports, decode, encode,
+    Listener, LookScope, Minter, NewContainer, Nodes, PodSeen, PortError, PortResult, Ports, Traces, decode,
+    encode,
 };
 use windlass_model::{
     CertName, CertWish, ContainerName, ContainerSeen, ContainerState, DrainOptions, EtcdSeen, FilePath,
@@ -390,7 +391,7 @@ impl Nodes for Fake {
         self.world().enrolled.insert(node.clone(), last.clone());
     }
 
-    async fn look(&self, node: &NodeName, scope: &LookScope) -> PortResult<NodeFacts> {
+    async fn look(&self, node: &NodeName, scope: &LookScope, _traces: Traces) -> PortResult<NodeFacts> {
         self.verb(node.as_str(), format!("{node} look"), |world| {
             let here = |at: &str| at == node.as_str();
             let copy = world.files.get(&(node.to_string(), scope.footprints.ordinary.ledger.to_string()));
@@ -458,6 +459,10 @@ impl Nodes for Fake {
             Ok(())
         })
         .await
+    }
+
+    async fn hand_over(&self, node: &NodeName, directory: &FilePath, owner: Owner) -> PortResult<()> {
+        self.verb(node.as_str(), format!("{node} hand over {directory} to {owner}"), |_| Ok(())).await
     }
 
     async fn start(&self, node: &NodeName, name: &ContainerName) -> PortResult<()> {
@@ -748,7 +753,7 @@ impl Minter for Fake {
             issued_at: Some(now),
             not_before: now,
             not_after: now.plus_days(wish.valid_days),
-            issuer: issuer.map(|issuer| issuer.face().certificate),
+            issuer: issuer.map(|issuer| windlass_engine::face_of(issuer).certificate),
         })
     }
 }

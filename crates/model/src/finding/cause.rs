@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::names::{CertName, Component, ContainerName, FilePath, Lineage, NodeName, Role};
+use crate::component::Component;
+use crate::foundation::Fact;
+use crate::names::{CertName, ContainerName, FilePath, Lineage, NodeName, Role};
 use crate::time::Timestamp;
 use crate::version::KubernetesVersion;
 
 /// What is the matter. In JSON `cause` is a word, and the fields stand beside it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Cause {
     /// What no plan may do.
@@ -49,9 +51,14 @@ impl From<Note> for Cause {
 }
 
 /// Why nothing at all is planned.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "cause")]
 pub enum Refusal {
+    /// A newer windlass labelled these containers in a form that this one does not read.
+    UnreadableContainers {
+        /// Where, and which.
+        containers: Vec<(NodeName, ContainerName)>,
+    },
     /// Nodes hold the ledger of another cluster.
     OtherLineage {
         /// Which nodes.
@@ -144,7 +151,7 @@ pub enum Refusal {
 }
 
 /// What is desired and not planned, for now or until a person acts.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "cause")]
 pub enum Waiting {
     /// A node does not answer.
@@ -219,7 +226,7 @@ pub enum Waiting {
 }
 
 /// What is worth knowing; nothing waits for it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "cause")]
 pub enum Note {
     /// A node has left cluster.yml and does not answer.
@@ -260,24 +267,8 @@ pub enum Note {
     },
 }
 
-/// A founding fact.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fact {
-    /// The range of Service addresses.
-    ServiceRange,
-    /// The range of pod addresses.
-    PodRange,
-    /// The DNS domain.
-    ClusterDomain,
-    /// The issuer of service-account tokens.
-    TokenIssuer,
-    /// Where etcd's data is.
-    EtcdData,
-}
-
 /// A ledger in Kubernetes that windlass leaves alone.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeptByKubernetes {
     /// That of another cluster.
@@ -287,7 +278,7 @@ pub enum KeptByKubernetes {
 }
 
 /// What something waits for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitsFor {
     /// etcd has a majority.
@@ -328,7 +319,7 @@ pub enum WaitsFor {
 }
 
 /// What is wrong with a machine.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "cause")]
 pub enum MachineFault {
     /// windlass' program is made for another architecture.
@@ -476,7 +467,7 @@ pub enum MachineFault {
 }
 
 /// A clock that others are compared with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClockOf {
     /// The operator's machine.

@@ -11,17 +11,16 @@ mod words;
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-pub use self::cause::{
-    Cause, ClockOf, Fact, KeptByKubernetes, MachineFault, Note, Refusal, Waiting, WaitsFor,
-};
+pub use self::cause::{Cause, ClockOf, KeptByKubernetes, MachineFault, Note, Refusal, Waiting, WaitsFor};
+use crate::component::Component;
 use crate::inventory::MemberId;
-use crate::names::{CertName, Component, NodeName, SpecPath};
+use crate::names::{CertName, NodeName, SpecPath};
 use crate::plan::{Plan, Step};
 
 /// A plan together with what was noticed while making it.
-#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Planning {
     /// What is to be done.
     pub plan: Plan,
@@ -30,7 +29,7 @@ pub struct Planning {
 }
 
 /// Something that the planner noticed.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Finding {
     /// What becomes of it.
     pub weight: Weight,
@@ -44,7 +43,7 @@ pub struct Finding {
 }
 
 /// The weight of a finding; the order is that of the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Weight {
     /// Nothing at all is done until a person changes cluster.yml or the hosts.
@@ -69,7 +68,7 @@ impl fmt::Display for Weight {
 }
 
 /// What a finding is about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
     /// The whole cluster.

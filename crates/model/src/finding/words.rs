@@ -3,8 +3,11 @@
 use std::fmt::Display;
 
 use super::{
-    Cause, ClockOf, Fact, Finding, KeptByKubernetes, MachineFault, Note, Refusal, Waiting, WaitsFor, Weight,
+    Cause, ClockOf, Finding, KeptByKubernetes, MachineFault, Note, Refusal, Waiting, WaitsFor, Weight,
 };
+use crate::foundation::Fact;
+use crate::names::{ContainerName, NodeName};
+use crate::words::row_of;
 
 const KIBIBYTE: u64 = 1 << 10;
 const MEBIBYTE: u64 = KIBIBYTE << 10;
@@ -22,12 +25,15 @@ pub(super) fn what(cause: &Cause) -> String {
 
 fn refused(cause: &Refusal) -> String {
     match cause {
+        Refusal::UnreadableContainers { containers } => {
+            format!("this version of windlass cannot read the labels of {}", named(&on_nodes(containers)))
+        }
         Refusal::OtherLineage { nodes, lineage, own } => {
             let own = own.as_ref().map_or_else(
                 || "this cluster has none".to_owned(),
                 |own| format!("this cluster's is {own}"),
             );
-            format!("{} belong to another cluster: the lineage of their ledger is {lineage}, {own}", some(nodes))
+            format!("{} belong to another cluster: the lineage of their ledger is {lineage}, {own}", named(nodes))
         }
         Refusal::EncryptionKeysDropped { keys } => format!(
             "Secrets in etcd are encrypted with {}, and cluster.yml no longer asks for encryption",
@@ -40,11 +46,11 @@ fn refused(cause: &Refusal) -> String {
             "a cluster exists here, and its ledger with the keys was not found".to_owned()
         }
         Refusal::LedgerLost { nodes } => {
-            format!("a cluster exists here ({}), and its ledger with the keys was not found", some(nodes))
+            format!("a cluster exists here ({}), and its ledger with the keys was not found", named(nodes))
         }
         Refusal::OtherToolsCluster { containers } => format!(
             "a cluster of another tool seems to exist here: {}",
-            some(&containers.iter().map(|(node, container)| format!("{container} on {node}")).collect::<Vec<_>>())
+            named(&on_nodes(containers))
         ),
         Refusal::TooFewReachable { role, reachable, total } => {
             format!("only {reachable} of {total} {role} nodes are reachable, and no ledger was found")
@@ -58,7 +64,7 @@ fn refused(cause: &Refusal) -> String {
         }
         Refusal::VersionBack { from, to } => format!("Kubernetes {from} cannot be downgraded to {to}"),
         Refusal::VersionSkipped { from, to } => format!("Kubernetes cannot be upgraded from {from} to {to} at once"),
-        Refusal::EtcdDataLost { nodes } => format!("every member of etcd has lost its data ({})", some(nodes)),
+        Refusal::EtcdDataLost { nodes } => format!("every member of etcd has lost its data ({})", named(nodes)),
         Refusal::OtherExternalEtcd { servers } => {
             format!("API servers use etcd at {servers}, and cluster.yml names none of these addresses")
         }
@@ -153,6 +159,9 @@ pub(super) fn help(finding: &Finding) -> String {
 
 fn refused_help(cause: &Refusal) -> String {
     match cause {
+        Refusal::UnreadableContainers { .. } => {
+            "a newer windlass made these containers: use that version or a later one".to_owned()
+        }
         Refusal::OtherLineage { .. } => {
             "remove these nodes from cluster.yml, or run `windlass remove` on them with their own cluster.yml first"
                 .to_owned()
@@ -340,7 +349,7 @@ fn fact_words(fact: Fact) -> &'static str {
         Fact::ServiceRange => "the range of Service addresses",
         Fact::PodRange => "the range of pod addresses",
         Fact::ClusterDomain => "the cluster's domain",
-        Fact::TokenIssuer => "the issuer of service-account tokens",
+        Fact::ServiceAccountIssuer => "the issuer of service-account tokens",
         Fact::EtcdData => "the place of etcd's data",
     }
 }
@@ -472,6 +481,15 @@ fn machine_help(fault: &MachineFault) -> String {
     }
 }
 
+fn on_nodes(containers: &[(NodeName, ContainerName)]) -> Vec<String> {
+    containers.iter().map(|(node, container)| format!("{container} on {node}")).collect()
+}
+
+/// The first of many names: `a, b, c, d and 3 more`.
+fn named<T: Display>(names: &[T]) -> String {
+    row_of(names, 4)
+}
+
 /// Bytes as a person reads them.
 fn size(bytes: u64) -> String {
     // Tenths of a gibibyte, or whole mebibytes: nobody asks for more.
@@ -492,22 +510,10 @@ fn row<T: Display>(names: impl IntoIterator<Item = T>) -> String {
     }
 }
 
-/// The first of many names: `a, b, c, d and 3 more`.
-fn some<T: Display>(names: &[T]) -> String {
-    const SHOWN: usize = 4;
-    let shown: Vec<String> = names.iter().take(SHOWN).map(ToString::to_string).collect();
-    if names.len() > SHOWN {
-        format!("{} and {} more", shown.join(", "), names.len() - SHOWN)
-    } else {
-        shown.join(", ")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::finding::Subject;
-    use crate::names::NodeName;
 
     #[test]
     fn what_follows_by_itself_gives_no_advice() {
@@ -524,8 +530,7 @@ mod tests {
     }
 
     #[test]
-    fn many_names_are_cut() {
-        assert_eq!(some(&["a", "b", "c", "d", "e", "f"]), "a, b, c, d and 2 more");
+    fn names_stand_in_a_row() {
         assert_eq!(row(["a", "b", "c"]), "a, b and c");
     }
 }

@@ -213,7 +213,7 @@ pub(super) fn check_kernels(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
         let only_checks = wish
             .containers
             .get(&Component::Kubelet)
-            .is_some_and(|kubelet| kubelet.spec.flag("protect-kernel-defaults") == Some("true"));
+            .is_some_and(|kubelet| kubelet.conduct.settings.checks_kernel());
         let Some((index, _)) = step.filter(|_| only_checks && !differing.is_empty()) else { continue };
         for (later, id, action) in audited.actions() {
             let starts_kubelet = matches!(

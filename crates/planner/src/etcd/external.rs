@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use windlass_model::{Birth, Component, EtcdWish, Maker, NodeFacts, NodeName, Note, Refusal, Subject};
+use windlass_model::{
+    Birth, Component, EtcdWish, Maker, NodeFacts, NodeName, Note, Refusal, Settings, Subject,
+};
 
 use crate::builder::{PlanBuilder, StepHandle};
 use crate::compare::Condition;
@@ -56,17 +58,22 @@ pub(crate) fn refuse_another(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
         return;
     }
     let desired: BTreeSet<&str> = urls.iter().map(String::as_str).collect();
-    let used: BTreeSet<&str> = ctx
+    let api = Component::KubeApiserver;
+    let used: BTreeSet<String> = ctx
         .all_facts()
-        .filter_map(|(_, facts)| facts.containers.get(Component::KubeApiserver.as_str()))
+        .filter_map(|(_, facts)| facts.containers.get(api.as_str()))
         .filter(|container| container.maker == Maker::Windlass)
-        .filter_map(|container| container.spec.flag("etcd-servers"))
-        .filter(|servers| servers.split(',').all(|server| !desired.contains(server)))
+        .filter_map(|container| match Settings::of(api, &container.spec) {
+            Settings::ApiServer { etcd_servers, .. } => Some(etcd_servers),
+            _ => None,
+        })
+        .filter(|servers| !servers.is_empty() && servers.iter().all(|server| !desired.contains(&**server)))
+        .map(|servers| servers.join(","))
         .collect();
     for servers in used {
         build.refuse(
             Subject::Etcd,
-            Refusal::OtherExternalEtcd { servers: servers.to_owned() },
+            Refusal::OtherExternalEtcd { servers },
             Some("services.etcd.external_urls".into()),
         );
     }

@@ -1,11 +1,10 @@
 //! One machine by itself: whether what is to be made on it can live there.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
-use windlass_model::{Component, HostReport, KubernetesVersion, MachineFault, Role, Swap};
+use windlass_model::{Component, HostReport, KubernetesVersion, MachineFault, Role, Settings, Swap};
 
-use super::ports::{ports_in_use, ports_of};
+use super::ports::ports_in_use;
 use super::{Examined, Wrong, holds, warns};
 use crate::kernel::BROUGHT_BY_MODULES;
 
@@ -61,15 +60,15 @@ fn judge_architecture(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
 fn judge_ports(node: &Examined<'_>, version: &KubernetesVersion, wrongs: &mut Vec<Wrong>) {
     let ours = ports_in_use(node.facts, version);
     for (component, wish) in node.absent() {
-        let taken: BTreeMap<u16, &str> = ports_of(component, &wish.spec, version)
-            .into_iter()
-            .filter(|(port, _)| node.report.listening.contains(port) && !ours.contains(port))
-            .collect();
+        let is_taken = |port: &u16| node.report.listening.contains(port) && !ours.contains(port);
+        let listens = wish.conduct.listens.iter();
+        let taken: BTreeMap<u16, &str> =
+            listens.filter(|(port, _)| is_taken(port)).map(|(port, flag)| (*port, &**flag)).collect();
         let Some((_, flag)) = taken.first_key_value() else { continue };
         let ports = taken.keys().copied().collect();
         let mut wrong = holds(MachineFault::PortsTaken { ports, component });
         // Where all nodes are the place, this one is a better one.
-        let place = wish.origins.parts.get(format!("--{flag}").as_str());
+        let place = wish.origins.of_flag(flag);
         wrong.origin = place.filter(|place| place.as_str() != "nodes").cloned();
         wrongs.push(wrong);
     }
@@ -85,13 +84,7 @@ fn judge_addresses(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     for (component, wish) in node.absent() {
         // kubelet ends with "node IP not found in the host's network interfaces", the others with "cannot assign
         // requested address".
-        let flag = match component {
-            Component::Etcd => "listen-peer-urls",
-            Component::Kubelet => "node-ip",
-            Component::KubeProxy => "bind-address",
-            _ => continue,
-        };
-        let Some(address) = wish.spec.flag(flag).and_then(address_in) else { continue };
+        let Some(address) = wish.conduct.own_address else { continue };
         if !address.is_unspecified() && !address.is_loopback() && !own.contains(&address) && !reported {
             reported = true;
             wrongs.push(holds(MachineFault::AddressMissing { address, component, has: own.clone() }));
@@ -103,15 +96,6 @@ fn judge_addresses(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     }
 }
 
-/// The address in `10.0.0.1`, `10.0.0.1:2380`, `https://[fd00::1]:2380`.
-fn address_in(value: &str) -> Option<IpAddr> {
-    let place = value.rsplit("//").next()?.trim_end_matches('/');
-    if let Ok(address) = place.parse() {
-        return Some(address);
-    }
-    place.rsplit_once(':')?.0.trim_matches(['[', ']']).parse().ok()
-}
-
 /// kubelet does not start where swap is on, unless it is told otherwise.
 fn judge_swap(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     if node.report.swap == Swap::Off {
@@ -120,11 +104,11 @@ fn judge_swap(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     let Some((_, kubelet)) = node.absent().find(|(component, _)| *component == Component::Kubelet) else {
         return;
     };
-    if kubelet.spec.flag("fail-swap-on") == Some("false") {
+    if !kubelet.conduct.settings.ends_on_swap() {
         return;
     }
     let mut wrong = holds(MachineFault::SwapOn);
-    wrong.origin = kubelet.origins.parts.get("--fail-swap-on").cloned();
+    wrong.origin = kubelet.origins.of_flag("fail-swap-on").cloned();
     wrongs.push(wrong);
 }
 
@@ -139,16 +123,10 @@ fn judge_disk(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
         wrongs.push(holds(MachineFault::NoRoomForImages { path, free, needed: IMAGES_NEED }));
     }
     let Some((_, etcd)) = node.absent().find(|(component, _)| *component == Component::Etcd) else { return };
-    let data = etcd.spec.binds.iter().find_map(|bind| {
-        let (source, inside) = bind.split_once(':')?;
-        let is_data =
-            etcd.spec.flag("data-dir")?.starts_with(inside.split(':').next()?.trim_end_matches('/'));
-        is_data.then_some(source)
-    });
-    let Some((data, free)) = data.and_then(|data| Some((data, node.report.free_at(data)?))) else { return };
-    let quota = etcd.spec.flag("quota-backend-bytes").and_then(|bytes| bytes.parse().ok());
-    let quota = quota.filter(|bytes| *bytes > 0).unwrap_or(ETCD_QUOTA);
-    let path = data.to_owned();
+    let Settings::Etcd { data: Some(data), quota_bytes } = &etcd.conduct.settings else { return };
+    let Some(free) = node.report.free_at(data.as_str()) else { return };
+    let quota = quota_bytes.unwrap_or(ETCD_QUOTA);
+    let path = data.to_string();
     if free < ETCD_NEEDS {
         wrongs.push(holds(MachineFault::NoRoomForEtcd { path, free, needed: ETCD_NEEDS }));
     } else if free < quota {

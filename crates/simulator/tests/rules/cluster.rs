@@ -1,7 +1,7 @@
 //! A whole cluster lives in the simulated world.
 
 use crate::lab::{Lab, node, seconds};
-use windlass_engine::{Kube, Nodes};
+use windlass_engine::{Kube, Nodes, Traces};
 use windlass_model::{Health, KubeSeen, Readiness};
 use windlass_simulator::run;
 
@@ -29,6 +29,6 @@ fn a_cluster_made_by_hand_comes_up_and_breaks_no_rule() {
         assert_eq!(nodes.keys().cloned().collect::<Vec<_>>(), [node(1), node(4)]);
         assert!(nodes.values().all(|object| object.ready == Readiness::Ready));
         assert_eq!(lab.broken(), [], "{}", lab.story());
-        let _ = lab.fleet.look(&node(1), &windlass_engine::LookScope::default()).await.unwrap();
+        let _ = lab.fleet.look(&node(1), &windlass_engine::LookScope::default(), Traces::None).await.unwrap();
     });
 }

@@ -1,6 +1,6 @@
 //! What Docker refuses, and how containers live and die.
 
-use windlass_engine::{Nodes, PortError};
+use windlass_engine::{Nodes, PortError, Traces};
 use windlass_model::{ContainerState, Health, Maker};
 use windlass_simulator::{Fault, FaultSchedule, Mischief, World, run};
 
@@ -193,7 +193,8 @@ fn a_look_shows_what_windlass_made_and_what_has_a_name_of_windlass_and_nothing_e
             let foreign = Mischief::ForeignContainer { node: node(1), container: name(container) };
             lab.fleet.with(|world| world.meddle(&foreign));
         }
-        let facts = lab.fleet.look(&node(1), &windlass_engine::LookScope::default()).await.unwrap();
+        let facts =
+            lab.fleet.look(&node(1), &windlass_engine::LookScope::default(), Traces::None).await.unwrap();
         let makers: Vec<_> =
             facts.containers.iter().map(|(name, seen)| (name.as_str(), seen.maker)).collect();
         assert_eq!(makers, [("kubelet", Maker::Other), ("made-by-windlass", Maker::Windlass)]);

@@ -1,7 +1,7 @@
 //! Majorities, births, joins and departures of etcd's members.
 
 use windlass_engine::{Etcd, Nodes, PortError};
-use windlass_model::{ContainerState, EtcdSeen, Health, MemberId, MemberSeen, NodeName, Vote};
+use windlass_model::{ContainerState, EtcdSeen, Health, MemberId, MemberSeen, NodeName, Owner, Vote};
 use windlass_simulator::{Fault, Mischief, ViolationKind, run};
 
 use crate::lab::{Lab, name, node, seconds, url};
@@ -126,7 +126,15 @@ fn etcd_as_another_user_reaches_only_data_that_were_handed_over_to_it() {
         spec.user = Some("52034:52034".into());
         // Whether it may read its keys is another matter.
         spec.reads.clear();
+        let owner = Owner { uid: 52034, gid: 52034 };
+        let hand_over = async || {
+            lab.fleet.hand_over(&node(1), &"/var/lib/etcd".into(), owner).await.unwrap();
+        };
+        let refused = "cannot access data directory: open /var/lib/etcd: permission denied";
         lab.run(1, "etcd", &spec, &Lab::birth(&[1], "new")).await;
+        seconds(3).await;
+        assert_eq!(why(&lab, 1).await, refused, "Docker makes it as root's");
+        hand_over().await;
         seconds(12).await;
         assert_eq!(lab.health(1, "etcd").await, Health::Healthy, "{}", lab.story());
         let restart = Fault::DockerRestarts { node: node(1) };
@@ -138,9 +146,9 @@ fn etcd_as_another_user_reaches_only_data_that_were_handed_over_to_it() {
         lab.fleet.with(|world| world.meddle(&Mischief::DirectoryDeleted { node: node(1), path }));
         lab.fleet.with(|world| world.strike(&restart));
         seconds(30).await;
-        let refused = "cannot access data directory: open /var/lib/etcd: permission denied";
-        assert_eq!(why(&lab, 1).await, refused, "Docker makes it anew, as root's");
+        assert_eq!(why(&lab, 1).await, refused, "Docker makes it again, as root's");
         lab.fleet.stop(&node(1), &name("etcd")).await.unwrap();
+        hand_over().await;
         lab.fleet.start(&node(1), &name("etcd")).await.unwrap();
         seconds(3).await;
         let tail = lab.fleet.log_tail(&node(1), &name("etcd"), 1).await.unwrap().concat();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use windlass_engine::{LookScope, Nodes, PortError};
+use windlass_engine::{LookScope, Nodes, PortError, Traces};
 use windlass_model::{ContainerState, EtcdData, FilePath, Health, Mode, OnChange};
 use windlass_simulator::{Fault, Mischief, run};
 
@@ -29,8 +29,11 @@ fn a_look_tells_of_the_files_and_directories_that_were_asked_for_and_no_others()
         for path in ["/a/b", "/a/c", "/d/e", "/d-x"] {
             lab.write(1, path, "text").await.unwrap();
         }
-        let facts =
-            lab.fleet.look(&node(1), &scope(&["/a/b", "/missing"], &["/a", "/d", "/empty"])).await.unwrap();
+        let facts = lab
+            .fleet
+            .look(&node(1), &scope(&["/a/b", "/missing"], &["/a", "/d", "/empty"]), Traces::None)
+            .await
+            .unwrap();
         assert_eq!(facts.files.keys().cloned().collect::<BTreeSet<_>>(), paths(&["/a/b"]));
         assert_eq!(facts.directories, paths(&["/a", "/d"]));
         assert_eq!(facts.etcd_data, EtcdData::Absent);
@@ -67,7 +70,8 @@ fn a_look_tells_lineage_and_serial_of_the_ledger_s_copy_in_yaml_and_json() {
             ["lineage: abc\nserial: 7\ncerts: {}\n", "{\"lineage\":\"abc\",\"serial\":7,\"certs\":{}}"]
         {
             lab.write(1, path, text).await.unwrap();
-            let copy = lab.fleet.look(&node(1), &scope(&[], &[])).await.unwrap().ledger.unwrap();
+            let copy =
+                lab.fleet.look(&node(1), &scope(&[], &[]), Traces::None).await.unwrap().ledger.unwrap();
             assert_eq!((copy.lineage.as_str(), copy.serial), ("abc", 7));
         }
     });
@@ -93,7 +97,8 @@ fn a_directory_goes_with_all_that_is_in_it_and_what_is_not_there_is_no_error() {
         lab.write(1, "/a/b/c", "x").await.unwrap();
         lab.write(1, "/a-b", "x").await.unwrap();
         lab.fleet.remove_paths(&node(1), &paths(&["/a", "/nothing"])).await.unwrap();
-        let facts = lab.fleet.look(&node(1), &scope(&["/a/b/c", "/a-b"], &["/a"])).await.unwrap();
+        let facts =
+            lab.fleet.look(&node(1), &scope(&["/a/b/c", "/a-b"], &["/a"]), Traces::None).await.unwrap();
         assert_eq!(facts.files.keys().cloned().collect::<BTreeSet<_>>(), paths(&["/a-b"]));
         assert_eq!(facts.directories, paths(&[]));
     });
@@ -198,9 +203,12 @@ fn kubelet_s_directory_is_busy_while_pods_run_and_comes_back_while_kubelet_runs(
         assert!(lab.fleet.remove_paths(&node(1), &root).await.is_err(), "kubelet brings its pods back");
         lab.fleet.stop(&node(1), &name("kubelet")).await.unwrap();
         lab.fleet.remove_pods(&node(1)).await.unwrap();
-        assert_eq!(lab.fleet.look(&node(1), &there).await.unwrap().directories, *there.directories);
+        assert_eq!(
+            lab.fleet.look(&node(1), &there, Traces::None).await.unwrap().directories,
+            *there.directories
+        );
         lab.fleet.remove_paths(&node(1), &there.directories).await.unwrap();
-        assert_eq!(lab.fleet.look(&node(1), &there).await.unwrap().directories, paths(&[]));
+        assert_eq!(lab.fleet.look(&node(1), &there, Traces::None).await.unwrap().directories, paths(&[]));
     });
 }
 
@@ -210,8 +218,15 @@ fn what_people_do_to_files_by_hand_is_seen() {
         let lab = Lab::new(1);
         let path = FilePath::from("/a");
         lab.write(1, "/a", "x").await.unwrap();
-        let seen =
-            async || lab.fleet.look(&node(1), &scope(&["/a"], &[])).await.unwrap().files.get("/a").copied();
+        let seen = async || {
+            lab.fleet
+                .look(&node(1), &scope(&["/a"], &[]), Traces::None)
+                .await
+                .unwrap()
+                .files
+                .get("/a")
+                .copied()
+        };
         let first = seen().await.unwrap();
         let meddle = |mischief: Mischief| lab.fleet.with(|world| world.meddle(&mischief));
         meddle(Mischief::FileMode { node: node(1), path: path.clone(), mode: Mode(0o777) });

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use windlass_engine::{Etcd, Event, Kube, LedgerStore, Listener, LookScope, Nodes};
+use windlass_engine::{Etcd, Event, Kube, LedgerStore, Listener, LookScope, Nodes, Traces};
 use windlass_model::{
-    Action, CertKind, CertWish, Component, FilePath, KubernetesVersion, NodeName, Outcome, Reason,
+    Action, CertKind, CertWish, Component, FilePath, KubernetesVersion, NodeName, Outcome, Owner, Reason,
     RestartWhen, Step, StepId,
 };
 use windlass_simulator::{Fault, FaultSchedule, RolloutRules, ViolationKind, run};
@@ -311,7 +311,7 @@ fn a_copy_of_the_ledger_goes_to_a_machine_only_after_it_was_committed() {
         let lab = Lab::new(1);
         let path = "/etc/kubernetes/windlass/ledger.yml";
         let scope = LookScope { footprints: footprints("/var/lib/etcd", path), ..LookScope::default() };
-        lab.fleet.look(&node(1), &scope).await.unwrap();
+        lab.fleet.look(&node(1), &scope, Traces::None).await.unwrap();
         lab.write(1, path, "lineage: x\nserial: 1\n").await.unwrap();
         assert_eq!(lab.broken(), []);
         lab.write(1, path, "lineage: x\nserial: 2\n").await.unwrap();
@@ -347,7 +347,7 @@ fn every_change_lies_under_a_step_of_its_node_and_subject() {
     run(async {
         let lab = Lab::new(2);
         rule(&lab, RolloutRules { honest: true, ..Lab::rules() });
-        lab.fleet.look(&node(1), &LookScope::default()).await.unwrap();
+        lab.fleet.look(&node(1), &LookScope::default(), Traces::None).await.unwrap();
         assert_eq!(lab.broken(), [], "a look changes nothing");
         lab.write(1, "/a", "x").await.unwrap();
         assert_eq!(lab.broken(), [ViolationKind::Dishonest]);
@@ -397,6 +397,28 @@ fn a_step_of_one_component_may_not_touch_another() {
 }
 
 #[test]
+fn the_data_of_etcd_changes_its_owner_only_under_a_step_of_etcd() {
+    run(async {
+        let lab = Lab::new(1);
+        lab.write(1, "/etc/kubernetes/x", "x").await.unwrap();
+        lab.create(1, "etcd", &Lab::etcd_spec(1), &[]).await.unwrap();
+        rule(&lab, RolloutRules { honest: true, ..Lab::rules() });
+        let start = step(Action::StartContainer { node: node(1), component: Component::Etcd });
+        let hand_over = async |uid, directory: &str| {
+            lab.fleet.hand_over(&node(1), &directory.into(), Owner { uid, gid: uid }).await.unwrap();
+        };
+        lab.fleet.hear(Event::StepBegins { step: &start });
+        hand_over(7, "/var/lib/etcd").await;
+        assert_eq!(lab.broken(), []);
+        hand_over(7, "/var/lib/other").await;
+        assert_eq!(lab.broken(), [ViolationKind::Dishonest], "that is not its data");
+        lab.fleet.hear(Event::StepEnds { step: &start, outcome: &Outcome::Done });
+        hand_over(8, "/var/lib/etcd").await;
+        assert_eq!(lab.broken().len(), 2);
+    });
+}
+
+#[test]
 fn a_ledger_that_a_node_holds_may_be_brought_back_without_a_step() {
     run(async {
         let mut lab = Lab::new(1);
@@ -406,7 +428,7 @@ fn a_ledger_that_a_node_holds_may_be_brought_back_without_a_step() {
         lab.write(1, path, &text).await.unwrap();
         lab.fleet.with(|world| world.strike(&Fault::LedgerLost));
         rule(&lab, RolloutRules { honest: true, ..Lab::rules() });
-        lab.fleet.look(&node(1), &scope).await.unwrap();
+        lab.fleet.look(&node(1), &scope, Traces::None).await.unwrap();
         lab.ledger.commit(&lab.kept).unwrap();
         assert_eq!(lab.broken(), []);
         lab.kept.serial += 1;

@@ -5,7 +5,7 @@ use super::addons::{DNS, INGRESS, MONITORING, NETWORK};
 use super::cloud::CLOUD_PROVIDER;
 use super::nodes::{BASTION, NODE, REGISTRY, UPGRADE_STRATEGY};
 use super::services::SERVICES;
-use super::{Key, alien, flag, gone, integer, key, secret, section, text, text_map, texts};
+use super::{Key, alien, flag, gone, integer, key, renamed, secret, section, text, text_map, texts};
 
 /// The top level.
 pub(crate) const CLUSTER: &[Key] = &[
@@ -53,7 +53,7 @@ pub(crate) const CLUSTER: &[Key] = &[
     section("dns", DNS, "who resolves the names of Services").later(),
     section("upgrade_strategy", UPGRADE_STRATEGY, "how many nodes may be away at once"),
     section("windlass", WINDLASS, "the keys that RKE 1 does not have"),
-    gone("auth", "it is called `authentication` today"),
+    renamed("auth", "authentication", "it is called `authentication` today"),
     gone("dashboard", "RKE 1 deploys no dashboard: apply its manifest by `addons_include`"),
     alien("rancher_kubernetes_engine_config", RANCHER_WRAPPER),
     alien("name", RANCHER),

@@ -1,0 +1,155 @@
+//! The labels of a container that windlass makes: how they are written, and read whichever windlass wrote them.
+//!
+//! Labels cannot be changed on a container that is there. Whatever a release has once written must be read by every
+//! later one, and mean the same: otherwise a newer windlass would replace the containers of every cluster.
+//!
+//! ```text
+//! NewContainer ─▶ v1::Spec ─▶ io.windlass.format: "1"   the number of the format; format 1 where absent
+//!                             io.windlass.spec          what it is made of
+//!                             io.windlass.birth         arguments behind the spec's
+//!                             io.windlass.loaded        digests of the files that it read at its start
+//! ```
+
+mod v1;
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use windlass_model::Loaded;
+
+use crate::ports::NewContainer;
+
+/// The number of the format in which the other labels are written. Releases before it wrote format 1 without it.
+pub const FORMAT: &str = "io.windlass.format";
+/// The spec of a container, as JSON: no secret is in it.
+pub const SPEC: &str = "io.windlass.spec";
+/// The arguments behind the spec's that counted only at the birth of its data, as JSON.
+pub const BIRTH: &str = "io.windlass.birth";
+/// The digests of the files that it read at its start, as JSON.
+pub const LOADED: &str = "io.windlass.loaded";
+
+/// The format that is written.
+const NEWEST: &str = "1";
+
+/// What the labels of a container say of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Labelled {
+    /// windlass did not make it.
+    Foreign,
+    /// windlass made it, of this.
+    Ours(NewContainer),
+    /// windlass made it, and this version cannot read of what: the labels are of a newer format, or damaged.
+    Unreadable,
+}
+
+/// The labels of a container that is about to be made.
+pub fn labels_of(new: &NewContainer) -> BTreeMap<&'static str, String> {
+    let NewContainer { spec, birth, loaded } = new;
+    let json = |value: serde_json::Result<String>| value.expect("plain data with keys of text is JSON");
+    BTreeMap::from([
+        (FORMAT, NEWEST.to_owned()),
+        (SPEC, json(serde_json::to_string(&v1::Spec::from(&**spec)))),
+        (BIRTH, json(serde_json::to_string(birth))),
+        (LOADED, json(serde_json::to_string(loaded))),
+    ])
+}
+
+/// Understands the labels of a container that is there.
+pub fn read_labels<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Labelled {
+    let label = |name: &str| labels.get(name).map(String::as_str);
+    let format = label(FORMAT);
+    if format.is_none() && label(SPEC).is_none() {
+        return Labelled::Foreign;
+    }
+    match format {
+        None | Some("1") => {
+            read_v1(label(SPEC), label(BIRTH), label(LOADED)).map_or(Labelled::Unreadable, Labelled::Ours)
+        }
+        Some(_) => Labelled::Unreadable,
+    }
+}
+
+fn read_v1(spec: Option<&str>, birth: Option<&str>, loaded: Option<&str>) -> Option<NewContainer> {
+    let spec: v1::Spec = serde_json::from_str(spec?).ok()?;
+    let birth: Vec<Arc<str>> = serde_json::from_str(birth?).ok()?;
+    let loaded: Loaded = serde_json::from_str(loaded?).ok()?;
+    Some(NewContainer { spec: Arc::new(spec.try_into().ok()?), birth, loaded })
+}
+
+#[cfg(test)]
+mod tests {
+    use windlass_model::{ContainerSpec, Digest, OnChange, PidMode, Privilege};
+
+    use super::*;
+
+    fn new() -> NewContainer {
+        let texts = |texts: &[&str]| texts.iter().copied().map(Arc::from).collect::<Vec<Arc<str>>>();
+        let spec = ContainerSpec {
+            image: "etcd:v3".into(),
+            command: texts(&["etcd", "--a=1"]),
+            env: BTreeMap::from([("A".into(), "1".into())]),
+            binds: texts(&["/run:/run"]),
+            pid: PidMode::Host,
+            privilege: Privilege::Privileged,
+            user: Some("1:2".into()),
+            reads: BTreeMap::from([("/a".into(), OnChange::Replace), ("/b".into(), OnChange::Reload)]),
+            version: Some("v1.30.4-rancher1-1".parse().unwrap()),
+        };
+        let loaded = Loaded::from([("/a".into(), Digest::of("x"))]);
+        NewContainer { spec: Arc::new(spec), birth: texts(&["--born=1"]), loaded }
+    }
+
+    fn labels() -> HashMap<String, String> {
+        labels_of(&new()).into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    fn with(name: &str, value: &str) -> HashMap<String, String> {
+        let mut labels = labels();
+        labels.insert(name.to_owned(), value.to_owned());
+        labels
+    }
+
+    #[test]
+    fn labels_read_back_as_they_were_written() {
+        assert_eq!(read_labels(&labels()), Labelled::Ours(new()));
+    }
+
+    #[test]
+    fn labels_without_a_number_are_of_format_1() {
+        let mut labels = labels();
+        labels.remove(FORMAT);
+        assert_eq!(read_labels(&labels), Labelled::Ours(new()));
+    }
+
+    #[test]
+    fn fields_that_a_later_release_adds_to_a_format_are_passed_over() {
+        let spec = labels()[SPEC].replacen('{', r#"{"shares":3,"#, 1);
+        assert_eq!(read_labels(&with(SPEC, &spec)), Labelled::Ours(new()));
+    }
+
+    #[test]
+    fn labels_of_a_newer_format_or_damaged_are_ours_and_unreadable() {
+        for labels in [
+            with(FORMAT, "2"),
+            with(SPEC, "{"),
+            with(SPEC, r#"{"command":[]}"#),
+            with(SPEC, &labels()[SPEC].replace("host", "shared")),
+            with(SPEC, &labels()[SPEC].replace("v1.30.4", "thirty")),
+            with(BIRTH, ""),
+            with(LOADED, r#"{"/a":"md5:0"}"#),
+            HashMap::from([(SPEC.to_owned(), labels()[SPEC].clone())]),
+            HashMap::from([(FORMAT.to_owned(), "2".to_owned())]),
+        ] {
+            assert_eq!(read_labels(&labels), Labelled::Unreadable, "{labels:?}");
+        }
+    }
+
+    #[test]
+    fn a_container_without_our_labels_is_of_somebody_else() {
+        assert_eq!(
+            read_labels(&HashMap::from([("maintainer".to_owned(), "x".to_owned())])),
+            Labelled::Foreign
+        );
+    }
+}

@@ -1,0 +1,101 @@
+//! The steps that make keys and certificates, and that commit, keep and forget the ledger.
+
+use std::collections::BTreeMap;
+
+use windlass_model::{Birth, CertName, CertWish, Ledger, LedgerChange, StoredCert};
+
+use crate::ledger_file::{encode, kept};
+use crate::ports::{Clock, Fleet, LedgerStore, Minter};
+use crate::run::Run;
+use crate::step_error::{Doing, Done, StepError};
+
+impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
+    pub(crate) async fn mint_certs(&self, wishes: &BTreeMap<CertName, CertWish>) -> Done {
+        let now = self.ports.clock.now();
+        let mut batch: BTreeMap<CertName, StoredCert> = BTreeMap::new();
+        for name in issuers_first(wishes)? {
+            let wish = &wishes[name];
+            let issuer = match &wish.issuer {
+                None => None,
+                Some(issuer) => {
+                    let stored = batch.get(issuer).cloned().or_else(|| self.keys.issuer(issuer));
+                    let missing = || {
+                        StepError::unfit(format!("`{name}` is to be signed by `{issuer}`, which is missing"))
+                    };
+                    Some(stored.ok_or_else(missing)?)
+                }
+            };
+            let minted = self.ports.minter.mint(name, wish, issuer.as_ref(), now);
+            batch.insert(name.clone(), minted.doing(|| format!("make `{name}`"))?);
+            // Thousands of keys take their time; others, and an interrupt, must not wait for all of them.
+            tokio::task::yield_now().await;
+        }
+        self.keys.lock().minted.extend(batch);
+        Ok(())
+    }
+
+    pub(crate) fn commit_ledger(&self, change: &LedgerChange) -> Done {
+        let LedgerChange { nodes, forget, forget_certs, foundation, born } = change;
+        let mut working = self.keys.lock();
+        let mut next = match &working.committed {
+            Some(ledger) => ledger.clone(),
+            None => Ledger::new(working.lineage.get_or_insert_with(|| self.ports.minter.lineage()).clone()),
+        };
+        next.nodes.retain(|node, _| !forget.contains(node));
+        next.nodes.extend(nodes.clone());
+        next.certs.retain(|cert, _| !forget_certs.contains(cert));
+        next.certs.extend(working.minted.clone());
+        if foundation.is_some() {
+            next.foundation.clone_from(foundation);
+        }
+        if *born {
+            next.born = Birth::Born;
+        }
+        next.serial += 1;
+        self.ports.ledger.commit(&next).doing(|| format!("commit the ledger as serial {}", next.serial))?;
+        self.ports.fleet.entrust(&next);
+        working.committed = Some(next);
+        working.minted.clear();
+        Ok(())
+    }
+
+    /// What is kept is read back from the committed ledger, so it is on the operator's disk already.
+    pub(crate) async fn keep_roots(&self) -> Done {
+        let roots = self.keys.lock().committed.as_ref().map(|ledger| (kept(ledger), encode(&ledger.roots())));
+        let Some((kept, content)) = roots else {
+            return Err(StepError::unfit("there is no ledger to keep the roots of".to_owned()));
+        };
+        self.ports.fleet.keep_roots(&kept, &content).await.doing(|| "keep the ledger's roots".to_owned())
+    }
+
+    pub(crate) fn forget_ledger(&self) -> Done {
+        let mut working = self.keys.lock();
+        self.ports.ledger.delete().doing(|| "delete the ledger".to_owned())?;
+        working.committed = None;
+        Ok(())
+    }
+}
+
+/// The names of the wishes, each after its issuer if that is among them.
+fn issuers_first(wishes: &BTreeMap<CertName, CertWish>) -> Result<Vec<&CertName>, StepError> {
+    let mut order: Vec<&CertName> = Vec::with_capacity(wishes.len());
+    let mut placed = std::collections::BTreeSet::new();
+    for first in wishes.keys() {
+        // Up the chain of issuers that are still to be placed, then down again.
+        let mut chain = Vec::new();
+        let mut next = Some(first);
+        while let Some((name, wish)) = next.and_then(|name| wishes.get_key_value(name)) {
+            if placed.contains(name) {
+                break;
+            }
+            if chain.contains(&name) {
+                return Err(StepError::unfit(format!("`{name}` is to be signed, in the end, by itself")));
+            }
+            chain.push(name);
+            next = wish.issuer.as_ref();
+        }
+        placed.extend(chain.iter().copied());
+        order.extend(chain.into_iter().rev());
+    }
+    Ok(order)
+}

@@ -1,0 +1,69 @@
+//! What a stored certificate gives: its parts, as files hold them, and what everybody may know of it.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use windlass_model::{CertFace, CertKind, CertPart, Digest, StoredCert};
+
+/// One part of a certificate, as a file holds it.
+pub fn part_of(cert: &StoredCert, part: CertPart) -> Cow<'_, str> {
+    match part {
+        CertPart::Certificate => Cow::Borrowed(&cert.certificate),
+        CertPart::Key => Cow::Borrowed(cert.key.expose()),
+        CertPart::Encryption => Cow::Owned(encryption_configuration(cert.key.expose())),
+    }
+}
+
+/// What everybody may know of a certificate.
+pub fn face_of(cert: &StoredCert) -> CertFace {
+    let StoredCert { wish, certificate, key, issued_at, not_before, not_after, issuer } = cert;
+    CertFace {
+        wish: wish.clone(),
+        issued_at: *issued_at,
+        not_before: *not_before,
+        not_after: *not_after,
+        issuer: *issuer,
+        certificate: Digest::of(certificate),
+        key: Digest::of(key.expose()),
+        // Leaves are many, and none of them encrypts anything.
+        encryption: (wish.kind == CertKind::KeyPair)
+            .then(|| Digest::of(encryption_configuration(key.expose()))),
+    }
+}
+
+/// The configuration by which the API server encrypts Secrets, with one key that only the holder of this private
+/// key can make: its digest, which has the 32 bytes that AES-256 takes.
+///
+/// What is not encrypted yet is still read, as with RKE 1.
+fn encryption_configuration(private_key: &str) -> String {
+    let digest = Digest::of(format!("encryption of Secrets\n{private_key}"));
+    let secret = STANDARD.encode(digest.as_bytes());
+    format!(
+        "apiVersion: apiserver.config.k8s.io/v1
+kind: EncryptionConfiguration
+resources:
+- resources:
+  - secrets
+  providers:
+  - aescbc:
+      keys:
+      - name: key-1
+        secret: {secret}
+  - identity: {{}}
+"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_that_encrypts_secrets_stays_the_same_for_ever() {
+        // printf 'encryption of Secrets\nkey' | sha256sum | xxd -r -p | base64
+        let configuration = encryption_configuration("key");
+        let secret = configuration.lines().find_map(|line| line.trim().strip_prefix("secret: "));
+        assert_eq!(secret, Some("9voKD+Sa/0ZgOPpfvCit8/uGyCgw/317Bb8i6emjKd8="));
+    }
+}

@@ -1,0 +1,66 @@
+//! All that one planning was made from, as a document: whoever has it can plan the same again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::container::ContainerSpec;
+use crate::intent::Intent;
+use crate::inventory::{Inventory, NodeSeen};
+
+/// What one planning was made from. No secret is in it: values of environment variables, which may be secret, are
+/// numbered, so that equal ones stay equal and different ones different.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replay {
+    /// The name and number of this form.
+    pub schema: ReplaySchema,
+    /// The version of windlass that planned.
+    pub windlass: String,
+    /// What the run was for, with the desired state.
+    pub intent: Intent,
+    /// What was seen.
+    pub inventory: Inventory,
+}
+
+/// The forms of a [`Replay`]; a reader refuses every other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReplaySchema {
+    /// The first.
+    #[serde(rename = "windlass/replay/1")]
+    V1,
+}
+
+impl Replay {
+    /// The document of a planning, made by this version of windlass.
+    pub fn new(windlass: &str, mut intent: Intent, inventory: &Inventory) -> Self {
+        let mut inventory = inventory.clone();
+        let mut numbers = Numbers::default();
+        let blueprint = Arc::make_mut(intent.desired_mut());
+        let wished = blueprint.nodes.values_mut().flat_map(|node| node.containers.values_mut());
+        wished.for_each(|wish| numbers.hide(&mut wish.spec));
+        for node in inventory.nodes.values_mut() {
+            if let NodeSeen::InSight(facts) = node {
+                facts.containers.values_mut().for_each(|seen| numbers.hide(&mut seen.spec));
+            }
+        }
+        Self { schema: ReplaySchema::V1, windlass: windlass.to_owned(), intent, inventory }
+    }
+}
+
+/// The values that were hidden so far, in the order of their numbers.
+#[derive(Default)]
+struct Numbers(BTreeMap<Arc<str>, usize>);
+
+impl Numbers {
+    fn hide(&mut self, spec: &mut Arc<ContainerSpec>) {
+        if spec.env.is_empty() {
+            return;
+        }
+        for value in Arc::make_mut(spec).env.values_mut() {
+            let next = self.0.len() + 1;
+            let number = *self.0.entry(value.clone()).or_insert(next);
+            *value = format!("«value {number}»").into();
+        }
+    }
+}

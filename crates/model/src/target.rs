@@ -1,0 +1,74 @@
+//! How a node is reached, and what it did when it was last brought up.
+
+use serde::{Deserialize, Serialize};
+
+use crate::component::ETCD_PEER_PORT;
+use crate::names::{FilePath, Prefix, Roles};
+
+/// How a node is reached. Part of the ledger too, so that a node that left cluster.yml can be cleaned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeTarget {
+    /// The address for SSH.
+    pub address: String,
+    /// The port for SSH.
+    pub port: u16,
+    /// The user for SSH.
+    pub user: String,
+    /// The address by which components reach each other.
+    pub internal_address: String,
+    /// Docker's socket on the node.
+    pub docker_socket: FilePath,
+    /// The path of the private key on the operator's machine, where cluster.yml names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_path: Option<String>,
+}
+
+impl NodeTarget {
+    /// The address by which this node's member of etcd is reached by the other members.
+    ///
+    /// An IPv6 address stands in brackets, as in every URL (RFC 3986, section 3.2.2).
+    pub fn peer_url(&self) -> String {
+        let address = &self.internal_address;
+        if address.contains(':') && !address.starts_with('[') {
+            format!("https://[{address}]:{ETCD_PEER_PORT}")
+        } else {
+            format!("https://{address}:{ETCD_PEER_PORT}")
+        }
+    }
+}
+
+/// A node of the last `up`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastNode {
+    /// How it was reached.
+    pub target: NodeTarget,
+    /// What it did.
+    pub roles: Roles,
+    /// What was put before host directories there, where that was another prefix than ordinary machines have.
+    /// Ledgers of earlier versions do not say: there the machine's system decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<Prefix>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peers_are_reached_at_the_internal_address() {
+        let peer_url = |internal_address: &str| {
+            let target = NodeTarget {
+                address: "lab-1".to_owned(),
+                port: 22,
+                user: "root".to_owned(),
+                internal_address: internal_address.to_owned(),
+                docker_socket: FilePath::from("/var/run/docker.sock"),
+                key_path: None,
+            };
+            target.peer_url()
+        };
+        assert_eq!(peer_url("10.0.0.1"), "https://10.0.0.1:2380");
+        assert_eq!(peer_url("fd00::1"), "https://[fd00::1]:2380");
+        assert_eq!(peer_url("[fd00::1]"), "https://[fd00::1]:2380");
+    }
+}

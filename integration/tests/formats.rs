@@ -1,0 +1,65 @@
+//! What earlier versions of windlass wrote is read, and means today what it meant then.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use windlass_blueprint::Catalog;
+use windlass_engine::{Labelled, decode, read_labels};
+use windlass_integration::drive::{Helm, Wish};
+use windlass_model::{Birth, CertName, Component, EtcdPlace, Intent, NodeName};
+use windlass_simulator::{SimFleet, World};
+
+/// The cluster that was made by the program which wrote version 1 of all formats.
+const CLUSTER: &str = include_str!("../../crates/cli/tests/formats/v1/cluster.yml");
+/// What became of the simulated machines.
+const WORLD: &str = include_str!("../../crates/cli/tests/formats/v1/world.yml");
+/// The labels of its containers, by node and name.
+const LABELS: &str = include_str!("../../crates/engine/tests/formats/v1/labels.json");
+/// The operator's copy of its ledger.
+const LEDGER: &[u8] = include_bytes!("../../crates/engine/tests/formats/v1/ledger.json");
+
+fn wish() -> Wish {
+    Wish::read(CLUSTER, Catalog::builtin()).expect("it was a cluster.yml, and stays one")
+}
+
+#[test]
+fn containers_with_labels_of_version_1_are_as_the_same_cluster_yml_asks() {
+    let blueprint = wish().blueprint;
+    let all: BTreeMap<String, HashMap<String, String>> =
+        serde_json::from_str(LABELS).expect("the sample is JSON");
+    let mut seen = BTreeSet::new();
+    for (place, labels) in all {
+        let Labelled::Ours(container) = read_labels(&labels) else { panic!("{place}: {labels:?}") };
+        let (node, name) = place.split_once('/').expect("a node and a name");
+        let component = Component::named(name).expect("a component");
+        let wish = &blueprint.nodes[&NodeName::from(node)].containers[&component];
+        assert_eq!(wish.spec.differences_from(&container.spec), [], "{place}");
+        assert_eq!(wish.spec, container.spec, "{place}");
+        assert_eq!(container.loaded.len(), container.spec.reads.len(), "{place}");
+        assert_eq!(component == Component::Etcd, !container.birth.is_empty(), "{place}");
+        seen.insert(component);
+    }
+    assert_eq!(seen, Component::ALL.into(), "there is a sample of every component");
+}
+
+#[test]
+fn a_ledger_of_version_1_is_read() {
+    let ledger = decode(LEDGER).expect("it is a ledger");
+    assert!(ledger.serial > 0);
+    assert_eq!(ledger.born, Birth::Born);
+    let names: Vec<&str> = ledger.nodes.keys().map(NodeName::as_str).collect();
+    assert_eq!(names, ["node-1", "node-2", "node-3"]);
+    let bases: BTreeSet<&str> = ledger.certs.keys().map(CertName::base).collect();
+    assert!(bases.is_superset(&["kube-ca", "kube-node", "kube-service-account-token"].into()), "{bases:?}");
+    let foundation = ledger.foundation.expect("it was founded");
+    assert_eq!(foundation, wish().blueprint.foundation);
+    assert!(matches!(foundation.etcd_data, EtcdPlace::OnNodes { .. }));
+}
+
+#[test]
+fn nothing_is_to_be_done_in_a_world_of_version_1() {
+    let helm = Helm::new(SimFleet::new(World::from_yaml(WORLD).expect("it is a world")));
+    let (_, planning) = helm.look_and_plan(&wish(), &Intent::converge()).expect("all nodes are reached");
+    assert_eq!(planning.plan.steps, []);
+    assert_eq!(planning.findings, []);
+    assert_eq!(helm.complaints(), Vec::<String>::new());
+}
