@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use windlass_blueprint::Catalog;
+use windlass_course::{Desired, Goal};
 use windlass_engine::{Labelled, decode, read_labels};
-use windlass_integration::drive::{Helm, Wish};
-use windlass_model::{Birth, CertName, Component, EtcdPlace, Intent, NodeName};
+use windlass_integration::drive::{Helm, desired};
+use windlass_model::{Birth, CertName, Component, EtcdPlace, NodeName};
 use windlass_simulator::{SimFleet, World};
 
 /// The cluster that was made by the program which wrote version 1 of all formats.
@@ -17,13 +18,14 @@ const LABELS: &str = include_str!("../../crates/engine/tests/formats/v1/labels.j
 /// The operator's copy of its ledger.
 const LEDGER: &[u8] = include_bytes!("../../crates/engine/tests/formats/v1/ledger.json");
 
-fn wish() -> Wish {
-    Wish::read(CLUSTER, Catalog::builtin()).expect("it was a cluster.yml, and stays one")
+fn sample() -> Desired {
+    desired(CLUSTER, Catalog::builtin()).expect("it was a cluster.yml, and stays one")
 }
 
 #[test]
 fn containers_with_labels_of_version_1_are_as_the_same_cluster_yml_asks() {
-    let blueprint = wish().blueprint;
+    let desired = sample();
+    let blueprint = desired.ordinary();
     let all: BTreeMap<String, HashMap<String, String>> =
         serde_json::from_str(LABELS).expect("the sample is JSON");
     let mut seen = BTreeSet::new();
@@ -51,14 +53,14 @@ fn a_ledger_of_version_1_is_read() {
     let bases: BTreeSet<&str> = ledger.certs.keys().map(CertName::base).collect();
     assert!(bases.is_superset(&["kube-ca", "kube-node", "kube-service-account-token"].into()), "{bases:?}");
     let foundation = ledger.foundation.expect("it was founded");
-    assert_eq!(foundation, wish().blueprint.foundation);
+    assert_eq!(foundation, sample().ordinary().foundation);
     assert!(matches!(foundation.etcd_data, EtcdPlace::OnNodes { .. }));
 }
 
 #[test]
 fn nothing_is_to_be_done_in_a_world_of_version_1() {
     let helm = Helm::new(SimFleet::new(World::from_yaml(WORLD).expect("it is a world")));
-    let (_, planning) = helm.look_and_plan(&wish(), &Intent::converge()).expect("all nodes are reached");
+    let (_, planning) = helm.look_and_plan(&sample(), &Goal::Converge).expect("all nodes are reached");
     assert_eq!(planning.plan.steps, []);
     assert_eq!(planning.findings, []);
     assert_eq!(helm.complaints(), Vec::<String>::new());

@@ -94,7 +94,7 @@ struct EdgeDocument<'a> {
 
 #[derive(Debug, Serialize)]
 struct FindingDocument<'a> {
-    weight: Weight,
+    kind: Weight,
     subject: String,
     node: Option<&'a NodeName>,
     /// The cause as a word, and its fields.
@@ -196,7 +196,7 @@ fn finding_documents<'a>(findings: &'a [Finding], origins: &mut Origins<'_>) -> 
         .map(|finding| {
             let Finding { weight, about, cause, origin } = finding;
             FindingDocument {
-                weight: *weight,
+                kind: *weight,
                 subject: about.to_string(),
                 node: about.node(),
                 cause,

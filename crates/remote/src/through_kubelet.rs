@@ -313,7 +313,7 @@ mod tests {
         let scope = host.scope(&[], &[]);
         let whole = include_bytes!("../../engine/tests/formats/v1/ledger.json");
         host.file("ledger.json", whole, 0o600);
-        assert!(by_script(&scope).unwrap().ledger.is_some());
+        assert_eq!(by_script(&scope).unwrap().ledgers.len(), 1);
         assert_eq!(by_script(&scope), Some(by_program(&scope)));
         for length in [1, 20, whole.len() / 2, whole.len() - 2] {
             host.file("ledger.json", &whole[..length], 0o600);
