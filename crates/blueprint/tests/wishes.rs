@@ -503,7 +503,7 @@ fn a_machine_with_a_read_only_root_has_its_own_prefix() {
     assert_eq!(footprint("node-1").ledger.as_str(), "/opt/rke/etc/kubernetes/windlass/ledger.json");
     assert_eq!(footprint("node-2").etcd_data.as_str(), "/var/lib/etcd");
     // What the cluster is founded on is the same whatever its machines are.
-    assert_eq!(blueprint.foundation.etcd_data, "/var/lib/etcd:/var/lib/rancher/etcd/");
+    assert_eq!(blueprint.foundation.etcd_data.to_string(), "/var/lib/etcd:/var/lib/rancher/etcd/");
 }
 
 #[test]
