@@ -156,6 +156,7 @@ pub fn decode(bytes: &[u8]) -> Result<Ledger, LedgerFileError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stored::face_of;
     use std::collections::BTreeSet;
     use windlass_model::{
         CertKind, CertName, CertWish, LastNode, Lineage, NodeName, NodeTarget, Role, StoredCert, Timestamp,
@@ -284,7 +285,7 @@ mod tests {
         }}"#;
         let ledger = decode(text.as_bytes()).unwrap();
         assert_eq!(ledger.nodes["node-1"].prefix, None);
-        let issued_at = ledger.certs["leaf"].face().issued_at();
+        let issued_at = face_of(&ledger.certs["leaf"]).issued_at();
         assert_eq!(issued_at.to_string(), "2026-01-01T00:05:00Z");
         let written = encode(&ledger);
         let written = std::str::from_utf8(written.expose()).unwrap();

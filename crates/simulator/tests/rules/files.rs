@@ -46,7 +46,7 @@ fn a_look_finds_only_what_lies_at_the_places_of_the_system() {
         let lab = Lab::new(1);
         let text = "lineage: abc\nserial: 7\ncerts: {}\n";
         lab.write(1, "/opt/rke/etc/kubernetes/windlass/ledger.yml", text).await.unwrap();
-        let look = async || lab.fleet.look(&node(1), &scope(&[], &[])).await.unwrap();
+        let look = async || lab.fleet.look(&node(1), &scope(&[], &[]), Traces::None).await.unwrap();
         let ordinary = look().await;
         assert_eq!((ordinary.prefix, ordinary.ledger), (None, None));
         let system = Mischief::MachineChanged {
