@@ -4,6 +4,7 @@
 use windlass_model::{Component, SpecPath};
 use windlass_spec::{AuthorizationMode, NetworkPlugin, PodSecurity, ServiceSpec};
 
+use crate::catalog::{EtcdVersion, Feature, Minor};
 use crate::cluster::Cluster;
 use crate::containers::{BIRTH_FLAGS, service_of};
 use crate::contradictions;
@@ -137,9 +138,14 @@ fn known(
     cluster: &Cluster<'_>,
     problems: &mut Problems,
 ) -> bool {
-    let version = &cluster.images.version;
+    let (version, minor) = if component == Component::Etcd {
+        let etcd = cluster.images.etcd;
+        (etcd.map(|etcd| etcd.to_string()).unwrap_or_default(), etcd.map(EtcdVersion::minor))
+    } else {
+        (cluster.images.version.to_string(), Some(Minor::of(&cluster.images.version)))
+    };
     let stops = format!("{component} does not start with a flag that it does not know");
-    let (summary, help) = match fate(component, name, version) {
+    let (summary, help) = match fate(component, name, minor) {
         Fate::Known => return true,
         Fate::Unknown(Some(near)) => {
             (format!("{component} has no flag `{name}`"), format!("did you mean `{near}`?"))
@@ -401,14 +407,19 @@ fn not_deployed(cluster: &Cluster<'_>, problems: &mut Problems) {
     if !spec.addons_include.is_empty() {
         miss("`addons_include`".to_owned(), Some("addons_include"));
     }
+    let mut help = Vec::new();
     if !missing.is_empty() {
-        problems.warning(
-            place.as_str(),
-            format!("not yet deployed: {}", missing.join(", ")),
-            Some(
-                "apply what you need of it yourself, and write `none` where a provider can be left out"
-                    .to_owned(),
-            ),
-        );
+        help.push("apply what you need of it yourself, and write `none` where a provider can be left out".to_owned());
+    }
+    if cluster.has(Feature::CriDockerd) {
+        let socket = if cluster.images.version.at_least(1, 24) { "cri-dockerd.sock" } else { "dockershim.sock" };
+        missing.push("cri-dockerd".to_owned());
+        help.push(format!(
+            "run cri-dockerd, through which kubelet reaches Docker, on every node, with its socket at /var/run/{socket}"
+        ));
+    }
+    if !missing.is_empty() {
+        let summary = format!("not yet deployed: {}", missing.join(", "));
+        problems.warning(place.as_str(), summary, Some(help.join("; ")));
     }
 }

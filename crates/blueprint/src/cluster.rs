@@ -150,21 +150,9 @@ fn uses_cri_dockerd(spec: &ClusterSpec, images: &Images, problems: &mut Problems
             format!("cri-dockerd serves Kubernetes 1.21 and later, not {version}"),
             Some("take the key out".to_owned()),
         ),
-        _ if uses => problems.warning(
-            "kubernetes_version",
-            "not yet deployed: cri-dockerd, through which kubelet reaches Docker".to_owned(),
-            Some(format!(
-                "run it on every node as a service of its own, with its socket at {}",
-                if version.at_least(1, 24) {
-                    "/var/run/cri-dockerd.sock"
-                } else {
-                    "/var/run/dockershim.sock"
-                }
-            )),
-        ),
         _ => {}
     }
-    uses
+    uses && version.at_least(1, 21)
 }
 
 /// The place, if cluster.yml has something there.

@@ -75,7 +75,7 @@ pub(crate) fn prepare(
     places: &Places,
 ) -> Option<Prepared> {
     let recipe = cluster.catalog.recipe(component)?;
-    let image = cluster.images.of(&recipe.image)?;
+    let image = cluster.images.of_component(component, &recipe.image)?;
     let mut features = cluster.features.clone();
     if places.has_prefix() {
         features.insert(Feature::Prefix);

@@ -21,6 +21,7 @@ mod nodes;
 mod problem;
 mod render;
 mod resolve;
+mod rke_images;
 mod secrets;
 mod template;
 mod texts;

@@ -46,6 +46,10 @@ fn each_file_has_the_effects_that_are_frozen_beside_it() {
             let help = problem.help.as_deref().unwrap_or_default();
             writeln!(output, "{}: {}: {} ({help})", problem.severity, problem.path, problem.summary).unwrap();
         }
+        if after.blueprint.is_none() {
+            lost.clear();
+            output.push_str("no blueprint\n");
+        }
         for line in lines(&after) {
             match lost.iter().position(|other| *other == line) {
                 Some(found) => drop(lost.remove(found)),
@@ -72,10 +76,10 @@ fn each_file_has_the_effects_that_are_frozen_beside_it() {
 #[test]
 fn a_version_of_rke_1_that_is_not_listed_takes_after_its_neighbour() {
     let of = |version: &str| Catalog::builtin().images_like(&version.parse().unwrap());
-    let (near, images) = of("v1.24.8-rancher1-1").unwrap();
-    assert_eq!(near.to_string(), "v1.22.16-rancher1-1");
-    assert_eq!(images["kubernetes"], "rancher/hyperkube:v1.24.8-rancher1");
-    assert_eq!(images["etcd"], "rancher/mirrored-coreos-etcd:v3.5.3");
+    let (near, images) = of("v1.24.16-rancher1-3").unwrap();
+    assert_eq!(near.to_string(), "v1.24.16-rancher1-1");
+    assert_eq!(images["kubernetes"], "rancher/hyperkube:v1.24.16-rancher1");
+    assert_eq!(images["etcd"], "rancher/mirrored-coreos-etcd:v3.5.4");
     for unknown in
         ["v1.24.8", "v1.24.8-rancher1", "v1.24.8-rancherX-1", "v1.7.1-rancher1-1", "v1.99.0-rancher1-1"]
     {
@@ -111,7 +115,7 @@ fn arguments(minor: u32) -> Vec<String> {
 fn the_arguments_of_each_minor_version_differ_as_frozen_from_those_before() {
     let mut before = arguments(8);
     let mut text = format!("v1.8\n  {}\n", before.join("\n  "));
-    for minor in 9..=32 {
+    for minor in 9..=37 {
         let now = arguments(minor);
         writeln!(text, "v1.{minor}").unwrap();
         for gone in before.iter().filter(|argument| !now.contains(argument)) {

@@ -128,25 +128,6 @@ fn check_etcd(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>) 
 
 fn check_version(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>) {
     let Some(version) = &spec.kubernetes_version else { return };
-    let cri = top.path.key("enable_cri_dockerd");
-    let cri_span = top.span_of("enable_cri_dockerd");
-    if spec.enable_cri_dockerd == Some(true) && !version.at_least(1, 21) {
-        reports
-            .error(
-                cri,
-                cri_span,
-                format!("`enable_cri_dockerd` needs Kubernetes 1.21, and {version} is older"),
-            )
-            .help("remove the key");
-    }
-    if spec.enable_cri_dockerd == Some(false) && version.at_least(1, 24) {
-        reports
-            .warning(cri, cri_span, "kubelet has no container runtime")
-            .note(format!(
-                "from Kubernetes 1.24 on, {version} too, it reaches Docker only through cri-dockerd"
-            ))
-            .help("remove the key");
-    }
     if spec.network.plugin == Some(NetworkPlugin::Weave) && version.at_least(1, 27) {
         let network = top.path.key("network");
         let view = top.section("network", &network);
