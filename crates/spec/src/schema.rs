@@ -43,6 +43,8 @@ pub(crate) enum Kind {
     Secret,
     /// One of these texts.
     Word(&'static [&'static str]),
+    /// One of these texts; any other is taken for the second, as RKE 1 did.
+    WordOr(&'static [&'static str], &'static str),
     /// True or false.
     Flag,
     /// A whole number.

@@ -85,7 +85,7 @@ fn check_aci(network: View<'_, '_>, reports: &mut Reports<'_>) {
 pub(super) fn dns(view: View<'_, '_>, reports: &mut Reports<'_>) -> DnsSpec {
     let nodelocal = view.path.key("nodelocal");
     DnsSpec {
-        provider: view.string("provider"),
+        provider: view.text("provider").map(|word| taken(word, &["coredns", "kube-dns", "none"], "none")),
         options: view.text_map("options"),
         upstream_nameservers: view.strings("upstreamnameservers"),
         reverse_cidrs: view.strings("reversecidrs"),
@@ -98,11 +98,17 @@ pub(super) fn dns(view: View<'_, '_>, reports: &mut Reports<'_>) -> DnsSpec {
     }
 }
 
+/// One of these words, or what RKE 1 took any other for.
+fn taken(word: &str, words: &[&str], otherwise: &str) -> String {
+    if words.contains(&word) { word.to_owned() } else { otherwise.to_owned() }
+}
+
 fn node_local(view: View<'_, '_>, reports: &mut Reports<'_>) -> Option<NodeLocalDnsSpec> {
     let ip_address = view.string("ip_address")?;
     if ip_address.parse::<std::net::IpAddr>().is_err() {
+        // RKE 1 went on where the cache of names could not be deployed.
         reports
-            .error(
+            .warning(
                 view.path.key("ip_address"),
                 view.span_of("ip_address"),
                 format!("`{}` is no IP address", brief(&ip_address)),
@@ -163,7 +169,7 @@ fn port(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -> Option<u16
 
 pub(super) fn monitoring(view: View<'_, '_>, reports: &mut Reports<'_>) -> MonitoringSpec {
     MonitoringSpec {
-        provider: view.string("provider"),
+        provider: view.text("provider").map(|word| taken(word, &["metrics-server", "none"], "metrics-server")),
         options: view.text_map("options"),
         node_selector: view.text_map("node_selector"),
         update_strategy: whole(view, MONITORING, "update_strategy"),

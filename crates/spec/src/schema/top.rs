@@ -1,6 +1,6 @@
 //! The top level, with the sections that are small.
 
-use super::Kind::{Sections, Word};
+use super::Kind::{Sections, WordOr};
 use super::addons::{DNS, INGRESS, MONITORING, NETWORK};
 use super::cloud::CLOUD_PROVIDER;
 use super::nodes::{BASTION, NODE, REGISTRY, UPGRADE_STRATEGY};
@@ -96,7 +96,7 @@ const WEBHOOK: &[Key] = &[
 ];
 
 const AUTHORIZATION: &[Key] = &[
-    key("mode", Word(&["rbac", "none"]), "who may do what: roles decide, or everybody may do everything")
+    key("mode", WordOr(&["rbac", "none"], "none"), "who may do what: roles decide, or everybody may do everything")
         .or("rbac"),
     text_map("options", "settings").void("RKE 1 never read it"),
 ];
