@@ -58,8 +58,8 @@ impl<'a> Cluster<'a> {
             .enumerate()
             .map(|(index, node)| (node.name(), Member { spec: node, index }))
             .collect();
-        let ranges = &spec.services.kube_api.service_cluster_ip_range;
-        let service_ranges = if ranges.is_empty() { vec![SERVICE_RANGE] } else { ranges.clone() };
+        let ranges = spec.services.service_ranges();
+        let service_ranges = if ranges.is_empty() { vec![SERVICE_RANGE] } else { ranges };
         Self { spec, catalog, images, features, nodes, service_ranges }
     }
 

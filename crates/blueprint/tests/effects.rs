@@ -179,7 +179,9 @@ fn what_cannot_be_read_keeps_nobody_from_saying_what_else_is_wrong() {
     let reading = read(text.as_bytes());
     assert!(reading.spec.is_none());
     let partial = reading.partial.expect("its version can be read");
-    let told: Vec<String> = windlass_blueprint::problems(&partial, Catalog::builtin())
+    let errors = reading.diagnostics.iter().filter(|found| found.severity == windlass_spec::Severity::Error);
+    let unread: Vec<String> = errors.map(|error| error.place.path.clone()).collect();
+    let told: Vec<String> = windlass_blueprint::problems(&partial, Catalog::builtin(), &unread)
         .into_iter()
         .map(|problem| format!("{} {}", problem.severity, problem.path))
         .collect();
@@ -191,9 +193,11 @@ fn no_file_of_which_not_all_can_be_read_is_too_much_for_the_catalog() {
     let folder = format!("{}/../spec/tests/bad", env!("CARGO_MANIFEST_DIR"));
     let mut looked = 0;
     for file in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
-        if let Some(partial) = read(&fs::read(file).unwrap()).partial {
+        let reading = read(&fs::read(file).unwrap());
+        let unread: Vec<String> = reading.diagnostics.iter().map(|error| error.place.path.clone()).collect();
+        if let Some(partial) = reading.partial {
             looked += 1;
-            windlass_blueprint::problems(&partial, Catalog::builtin());
+            windlass_blueprint::problems(&partial, Catalog::builtin(), &unread);
         }
     }
     assert!(looked > 30, "{looked}");

@@ -137,7 +137,8 @@ fn mounts_and_variables_of_the_user_come_behind_ours_as_they_are_written() {
         ["/etc/kubernetes:/etc/kubernetes", "/run:/run", "/lib/modules:/lib/modules:ro", "/data:/data:z"]
     );
     let env: Vec<(&str, &str)> = proxy.spec.env.iter().map(|(name, value)| (&**name, &**value)).collect();
-    assert_eq!(env, [("A", "b=c"), ("B", "")]);
+    // One without a value is taken away from those of the image.
+    assert_eq!(env, [("A", "b=c")]);
     assert_eq!(proxy.origins.parts["bind /data:/data:z"].as_str(), "services.kubeproxy.extra_binds[1]");
     assert_eq!(proxy.origins.parts["env A"].as_str(), "services.kubeproxy.extra_env[0]");
 }
@@ -205,9 +206,11 @@ fn the_foundation_is_what_the_components_really_get() {
             "+ service_account_issuer https://issuer",
             "+ --service-account-issuer=https://issuer",
             "+ --cluster-cidr=10.60.0.0/16",
+            "+ --cluster-cidr=10.60.0.0/16",
             "- pod_range 10.42.0.0/16",
             "- service_account_issuer rke",
             "- --service-account-issuer=rke",
+            "- --cluster-cidr=10.42.0.0/16",
             "- --cluster-cidr=10.42.0.0/16",
         ]
     );

@@ -9,7 +9,7 @@ use crate::nearest::nearest;
 use crate::report::Reports;
 use crate::schema::{ACI_NEEDED, ACI_REFUSED, DNS, INGRESS, MONITORING, NETWORK, NODELOCAL};
 use crate::spec::{DnsSpec, IngressSpec, MonitoringSpec, NetworkPlugin, NetworkSpec, NodeLocalDnsSpec};
-use crate::view::View;
+use crate::view::{View, text_of};
 
 pub(super) fn network(view: View<'_, '_>, reports: &mut Reports<'_>) -> NetworkSpec {
     let plugin = plugin(view, reports);
@@ -18,6 +18,7 @@ pub(super) fn network(view: View<'_, '_>, reports: &mut Reports<'_>) -> NetworkS
             .error(view.path.key("mtu"), view.span_of("mtu"), "flannel takes no `mtu`")
             .help("remove it, or choose canal or calico");
     }
+    of_another_plugin(plugin.unwrap_or(NetworkPlugin::Canal), view, reports);
     let provider = |section: &str, name: &str| {
         let path = view.path.key(section);
         view.section(section, &path).string(name)
@@ -52,6 +53,41 @@ fn plugin(view: View<'_, '_>, reports: &mut Reports<'_>) -> Option<NetworkPlugin
         };
     }
     plugin.map(|(_, plugin)| plugin)
+}
+
+/// Options that the manifest of the plugin does not read, because they are another one's.
+fn of_another_plugin(plugin: NetworkPlugin, view: View<'_, '_>, reports: &mut Reports<'_>) {
+    if plugin == NetworkPlugin::None {
+        return;
+    }
+    let path = view.path.key("options");
+    let owner = |option: &str| {
+        let first = option.strip_prefix("kube_").unwrap_or(option).split('_').next().unwrap_or_default().to_owned();
+        NetworkPlugin::ALL.into_iter().find(|(word, _)| *word == first).map(|(_, plugin)| plugin)
+    };
+    let options = view.names("options").iter();
+    let others = options.filter(|entry| owner(&entry.key).is_some_and(|owner| owner != plugin));
+    let others: Vec<_> = others.filter(|entry| text_of(&entry.value).is_some_and(|text| !text.is_empty())).collect();
+    let Some((first, rest)) = others.split_first() else { return };
+    let suffix = |option: &str| option.split_once('_').map_or(String::new(), |(_, rest)| rest.to_owned());
+    let own = |option: &str| {
+        [format!("{}_{option}", plugin.as_str()), format!("{}_{}", plugin.as_str(), suffix(option))]
+            .into_iter()
+            .find(|name| crate::schema::is_network_option(name))
+    };
+    let draft = reports.warning(
+        path.key(&first.key),
+        first.key_span,
+        format!("`{}` has no effect: the plugin is {}", first.key, plugin.as_str()),
+    );
+    match own(&first.key) {
+        Some(own) => draft.help(format!("did you mean `{own}`?")),
+        None => draft.help("remove it, or choose the plugin that it belongs to"),
+    };
+    if !rest.is_empty() {
+        let names: Vec<String> = rest.iter().map(|entry| format!("`{}`", entry.key)).collect();
+        draft.note(format!("the same is so of {}", names.join(", ")));
+    }
 }
 
 /// What RKE 1 demanded and refused of Cisco ACI.

@@ -50,6 +50,11 @@ const NETWORK_OPTIONS: &[&str] = &[
     "weave_net_priority_class_name",
 ];
 
+/// Whether the manifest of any plugin reads an option of this name.
+pub(crate) fn is_network_option(name: &str) -> bool {
+    NETWORK_OPTIONS.contains(&name)
+}
+
 pub(crate) const INGRESS: &[Key] = &[
     key("provider", Word(&["nginx", "none"]), "the ingress controller").or("nginx"),
     text_map("options", "keys of the controller's ConfigMap"),
