@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 
 use serde::{Deserialize, Deserializer};
-use windlass_model::{Component, KubernetesVersion, OnChange, PidMode, Privilege};
+use windlass_model::{Component, DEFAULT_KUBERNETES, KubernetesVersion, OnChange, PidMode, Privilege};
 
 use crate::rke_images;
 use crate::template::Template;
@@ -49,7 +49,8 @@ impl Catalog {
     /// If the text is not in the form of a catalog, or lacks the default version.
     pub fn parse(text: &str) -> Result<Self, CatalogError> {
         let file: CatalogFile = serde_yaml::from_str(text)?;
-        let CatalogFile { default_version, minors, versions, beyond, components } = file;
+        let CatalogFile { minors, versions, beyond, components } = file;
+        let default_version = DEFAULT_KUBERNETES.parse().expect("a test reads the built-in catalog");
         let catalog = Self { versions, default_version, minors, beyond, components };
         if catalog.images(&catalog.default_version).is_none() {
             return Err(CatalogError::DefaultWithoutImages(catalog.default_version));
@@ -181,7 +182,6 @@ impl Catalog {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CatalogFile {
-    default_version: KubernetesVersion,
     minors: Minors,
     versions: BTreeMap<KubernetesVersion, BTreeMap<String, String>>,
     #[serde(default)]

@@ -136,7 +136,7 @@ fn flags(cluster: &Cluster<'_>, problems: &mut Problems) {
             overrides.extend(overridden(component, service, name, &place, cluster, &values));
         }
     }
-    tell_of_overrides(overrides, problems);
+    report_overrides(overrides, problems);
 }
 
 /// Reports a value that the component does not start with; whether it is an error.
@@ -177,16 +177,16 @@ struct Override {
 }
 
 /// Says of each flag that takes the place of windlass' own; of the same in several components once.
-fn tell_of_overrides(overrides: Vec<Override>, problems: &mut Problems) {
-    let mut told: Vec<(Override, Vec<String>)> = Vec::new();
+fn report_overrides(overrides: Vec<Override>, problems: &mut Problems) {
+    let mut reported: Vec<(Override, Vec<String>)> = Vec::new();
     for found in overrides {
-        let same = told.iter_mut().find(|(first, _)| first.theirs == found.theirs && first.help == found.help);
+        let same = reported.iter_mut().find(|(first, _)| first.theirs == found.theirs && first.help == found.help);
         match same {
             Some((_, places)) => places.push(found.place),
-            None => told.push((found, Vec::new())),
+            None => reported.push((found, Vec::new())),
         }
     }
-    for (Override { place, theirs, ours, help }, others) in told {
+    for (Override { place, theirs, ours, help }, others) in reported {
         let also = if others.is_empty() { String::new() } else { format!("; so does `{}`", others.join("`, `")) };
         problems.warning(&place, format!("{theirs} overrides {ours}{also}"), Some(help));
     }

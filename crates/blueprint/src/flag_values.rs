@@ -1,4 +1,4 @@
-//! What the values of flags must be: one that a component does not start with is told before it is tried.
+//! What the values of flags must be: one that a component does not start with is reported before it is tried.
 //!
 //! An error is only what the flag's own parser refuses in every version; what depends on what windlass knows of
 //! versions is a warning.
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn windlass_gives_no_flag_a_value_that_is_told_of() {
+    fn windlass_gives_no_flag_a_value_that_is_wrong() {
         use crate::catalog::{Catalog, Feature, Setting};
         for minor in 8..=37 {
             let version = KubernetesVersion::new(1, minor, 9);

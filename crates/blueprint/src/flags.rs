@@ -52,7 +52,7 @@ const FIRST: Minor = Minor(1, 20);
 /// What becomes of a flag, without its dashes, with this minor version of the component: of Kubernetes, or of etcd.
 ///
 /// Components and versions whose flags are not known accept all; where the version is not known, only what none of them
-/// has is told.
+/// has is reported.
 pub(crate) fn fate(component: Component, flag: &str, minor: Option<Minor>) -> Fate {
     let Some(Table { known, since, gone }) = TABLES.get(&component) else { return Fate::Known };
     // The programs of Kubernetes take `_` for `-`.

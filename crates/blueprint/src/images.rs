@@ -92,9 +92,9 @@ pub(crate) fn choose(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Probl
     // An image alone names a version that is not listed: the others are those of the nearest.
     let stands_for = near.is_none() && spec.kubernetes_version.is_none() && images.version != listed;
     if stands_for {
-        tell_of_guesses(&images.version, &listed, &guessed, catalog, &images, problems);
+        report_guesses(&images.version, &listed, &guessed, catalog, &images, problems);
     } else if let Some(near) = near {
-        tell_of_guesses(&listed, near, &guessed, catalog, &images, problems);
+        report_guesses(&listed, near, &guessed, catalog, &images, problems);
     }
     check_etcd(&images, problems);
     check_version(&listed, &lacking, catalog, &images, problems);
@@ -136,7 +136,7 @@ fn wished(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Problems) -> Wis
 }
 
 /// Says which images are not those of the version itself.
-fn tell_of_guesses(
+fn report_guesses(
     listed: &KubernetesVersion,
     near: &KubernetesVersion,
     guessed: &[&str],

@@ -123,7 +123,7 @@ pub(crate) fn check(cluster: &Cluster<'_>, values: &ClusterValues, problems: &mu
     }
 }
 
-/// What only a machine can tell, as ordinary machines have it.
+/// What only a machine says, as ordinary machines have it.
 fn assumed(name: &str) -> Option<&'static str> {
     (name == "docker_root").then_some("/var/lib/docker")
 }

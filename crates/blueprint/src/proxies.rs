@@ -1,4 +1,4 @@
-//! Proxies that components are told of, and what they must not reach by them.
+//! Proxies that components use, and what they must not reach by them.
 
 use std::net::IpAddr;
 

@@ -9,17 +9,17 @@ pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
     registries(cluster, problems);
     for (key, image) in &cluster.spec.system_images {
         if let Some(why) = image_flaw(image) {
-            tell(&format!("system_images.{key}"), image, &why, problems);
+            report(&format!("system_images.{key}"), image, &why, problems);
         }
     }
     if let Some(image) = &cluster.spec.services.kubelet.infra_container_image
         && let Some(why) = image_flaw(image)
     {
-        tell("services.kubelet.infra_container_image", image, &why, problems);
+        report("services.kubelet.infra_container_image", image, &why, problems);
     }
 }
 
-fn tell(place: &str, image: &str, why: &str, problems: &mut Problems) {
+fn report(place: &str, image: &str, why: &str, problems: &mut Problems) {
     let help = "write it like `registry.example.com:5000/rancher/hyperkube:v1.20.15-rancher2`".to_owned();
     problems.error(place, format!("`{image}` is no name of an image: {why}"), Some(help));
 }

@@ -44,7 +44,7 @@ pub fn resolve(spec: &ClusterSpec, catalog: &Catalog, hosts: &BTreeMap<NodeName,
 
 /// What only the catalog can tell of a cluster.yml of which not all could be read.
 ///
-/// Where something could not be read, its default is assumed. So nothing but an error is told of the sections in which
+/// Where something could not be read, its default is assumed. So nothing but an error is reported of the sections in which
 /// one of these paths lies, where something could not be read.
 pub fn problems(partial: &ClusterSpec, catalog: &Catalog, unread: &[String]) -> Vec<Problem> {
     let mut problems = Problems::default();

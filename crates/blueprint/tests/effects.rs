@@ -13,6 +13,10 @@ const NODES: &str = "nodes: [{address: 192.0.2.1, internal_address: 10.0.0.1, ho
 
 fn resolved(text: &str) -> Resolution {
     let mut text = if text.contains("nodes:") { text.to_owned() } else { format!("{NODES}{text}") };
+    // Not the default, so that a new one changes nothing here.
+    if !text.contains("kubernetes_version") && !text.contains("{kubernetes:") {
+        text.push_str("kubernetes_version: v1.30.5-rancher1-1\n");
+    }
     for (section, key) in
         [("network", "plugin"), ("dns", "provider"), ("ingress", "provider"), ("monitoring", "provider")]
     {

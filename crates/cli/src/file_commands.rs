@@ -61,10 +61,11 @@ fn validate(arguments: &ValidateArguments, printer: &Printer) -> Result<Exit, Tr
     };
     let result = match &wish {
         Some(wish) => format!(
-            "{}: {}, Kubernetes {}: {}\n",
+            "{}: {}, Kubernetes {}{}: {}\n",
             source.name(),
             counted(wish.blueprint.nodes.len(), "node"),
             wish.blueprint.version,
+            if wish.blueprint.origins.version.is_none() { " (the default: no version is named)" } else { "" },
             counted(warnings, "warning"),
         ),
         None => {

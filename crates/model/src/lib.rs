@@ -50,4 +50,4 @@ pub use plan::{Because, Edge, FileDifference, Plan, Reason, Step, StepId};
 pub use report::{Failure, Outcome, Report};
 pub use secret::{HIDDEN, Secret, exposed};
 pub use time::{NotATimestamp, Timestamp};
-pub use version::{KubernetesVersion, NotAVersion};
+pub use version::{DEFAULT_KUBERNETES, KubernetesVersion, NotAVersion};

@@ -39,7 +39,7 @@ const MAX_LINES_NAMED: usize = 3;
 
 struct Walk<'w, 't> {
     reports: &'w mut Reports<'t>,
-    /// What is told once, by its cause: for all items of a list the pattern of their path, for keys that have no effect
+    /// What is reported once, by its cause: for all items of a list the pattern of their path, for keys that have no effect
     /// the reason of it.
     sightings: BTreeMap<String, Sighting>,
 }
@@ -300,7 +300,7 @@ impl Walk<'_, '_> {
         ));
     }
 
-    /// Keeps what is seen at a place; of a cause that is not this key alone, it is told once.
+    /// Keeps what is seen at a place; of a cause that is not this key alone, it is reported once.
     fn sight(
         &mut self,
         path: &Path<'_>,

@@ -45,7 +45,7 @@ pub(super) fn nodes(top: View<'_, '_>, has_external_etcd: bool, reports: &mut Re
             nodes.push(node);
         }
     }
-    tell_of_local(&seen, &nodes, reports);
+    report_local(&seen, &nodes, reports);
     if roles_known {
         missing_roles(&seen, has_external_etcd, top.span_of("nodes"), &list, reports);
     }
@@ -514,7 +514,7 @@ struct Local {
 }
 
 /// Says which addresses no other node reaches: an error where one must.
-fn tell_of_local(seen: &Shared, nodes: &[NodeSpec], reports: &mut Reports<'_>) {
+fn report_local(seen: &Shared, nodes: &[NodeSpec], reports: &mut Reports<'_>) {
     let members = nodes.iter().filter(|node| node.role.contains(&Role::Etcd)).count();
     let has_alone = nodes.iter().any(|node| !node.role.contains(&Role::ControlPlane));
     for Local { kind, text, role, path, span } in &seen.local {

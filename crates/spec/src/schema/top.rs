@@ -30,8 +30,8 @@ pub(crate) const CLUSTER: &[Key] = &[
     text("cri_dockerd_stream_server_port", "the port that cri-dockerd streams on")
         .or("10010")
         .idle(NO_CRI_DOCKERD),
-    text("kubernetes_version", "the version of Kubernetes, such as v1.30.5-rancher1-1")
-        .or("v1.30.5-rancher1-1"),
+    text("kubernetes_version", "the version of Kubernetes, such as v1.20.15-rancher2-2")
+        .or(windlass_model::DEFAULT_KUBERNETES),
     key("private_registries", Sections(REGISTRY), "registries that images come from"),
     section("ingress", INGRESS, "how requests from outside reach Services").later(),
     text("cluster_name", "the name of the cluster in kubeconfigs").or("local"),
