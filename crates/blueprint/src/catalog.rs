@@ -147,9 +147,10 @@ impl Catalog {
             listed.numbers() == tagged.numbers()
                 && (listed.suffix == tagged.suffix || listed.suffix.starts_with(&build))
         };
-        self.versions.get_key_value(tagged).map(|(listed, _)| listed).or_else(|| {
-            rke_images::versions().rfind(is_of).or_else(|| self.near(tagged))
-        })
+        self.versions
+            .get_key_value(tagged)
+            .map(|(listed, _)| listed)
+            .or_else(|| rke_images::versions().rfind(is_of).or_else(|| self.near(tagged)))
     }
 
     /// Whether the flags of this version's minor are known.

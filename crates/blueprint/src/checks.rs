@@ -7,11 +7,11 @@ use windlass_spec::{AuthorizationMode, NetworkPlugin, PodSecurity, ServiceSpec};
 use crate::catalog::{EtcdVersion, Feature, Minor};
 use crate::cluster::Cluster;
 use crate::containers::{BIRTH_FLAGS, name_of_flag, service_of};
-use crate::{contradictions, flag_values, mounts, proxies, registries};
 use crate::flags::{Fate, fate};
 use crate::nodes::warn_of_reserved;
 use crate::problem::{Problems, Severity};
 use crate::values::ClusterValues;
+use crate::{contradictions, flag_values, mounts, proxies, registries};
 
 pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
     warn_of_reserved(cluster, problems);
@@ -148,7 +148,8 @@ fn has_flaw(
     cluster: &Cluster<'_>,
     problems: &mut Problems,
 ) -> bool {
-    let given = |(flag, value): (&String, &String)| (name_of_flag(component, flag) == name).then(|| value.clone());
+    let given =
+        |(flag, value): (&String, &String)| (name_of_flag(component, flag) == name).then(|| value.clone());
     let values: Vec<String> = if key == "extra_args" {
         service.extra_args.iter().filter_map(given).collect()
     } else {
@@ -156,7 +157,9 @@ fn has_flaw(
         lists.flat_map(|(_, values)| values.clone()).collect()
     };
     for value in values {
-        let Some(flaw) = flag_values::flaw(component, name, &value, &cluster.images.version) else { continue };
+        let Some(flaw) = flag_values::flaw(component, name, &value, &cluster.images.version) else {
+            continue;
+        };
         let shown: String = value.chars().take(60).collect();
         let summary = format!("`--{name}={shown}` {}", flaw.what);
         match flaw.severity {
@@ -180,14 +183,16 @@ struct Override {
 fn report_overrides(overrides: Vec<Override>, problems: &mut Problems) {
     let mut reported: Vec<(Override, Vec<String>)> = Vec::new();
     for found in overrides {
-        let same = reported.iter_mut().find(|(first, _)| first.theirs == found.theirs && first.help == found.help);
+        let same =
+            reported.iter_mut().find(|(first, _)| first.theirs == found.theirs && first.help == found.help);
         match same {
             Some((_, places)) => places.push(found.place),
             None => reported.push((found, Vec::new())),
         }
     }
     for (Override { place, theirs, ours, help }, others) in reported {
-        let also = if others.is_empty() { String::new() } else { format!("; so does `{}`", others.join("`, `")) };
+        let also =
+            if others.is_empty() { String::new() } else { format!("; so does `{}`", others.join("`, `")) };
         problems.warning(&place, format!("{theirs} overrides {ours}{also}"), Some(help));
     }
 }
@@ -246,57 +251,63 @@ fn overridden(
     let ours = entries.into_iter().find(|template| template.flag() == flag)?;
     let value = service.extra_args.iter().find(|(given, _)| name_of_flag(component, given) == name);
     let theirs = value.map(|(_, value)| format!("`{flag}={value}`"));
-    let ours = ours.fill(|name| values.text(name)).map_or_else(|| format!("`{flag}` of each node"), |ours| format!("`{ours}`"));
+    let ours = ours
+        .fill(|name| values.text(name))
+        .map_or_else(|| format!("`{flag}` of each node"), |ours| format!("`{ours}`"));
     let theirs = theirs.unwrap_or_else(|| format!("`{flag}` of `extra_args_array`"));
     if ours == theirs {
         return None;
     }
-    let found = |ours: String, help: String| Some(Override { place: place.to_owned(), theirs: theirs.clone(), ours, help });
+    let found = |ours: String, help: String| {
+        Some(Override { place: place.to_owned(), theirs: theirs.clone(), ours, help })
+    };
     if let Some(key) = key.filter(|_| !is_own) {
         return found(format!("{ours}, which `{key}` asks for"), "keep one of the two".to_owned());
     }
     let value = value.map_or("", |(_, value)| value.as_str());
-    let ours = format!("windlass' own {ours}");
-    match (component, name) {
+    let help = advice(component, service, name, value)?;
+    found(format!("windlass' own {ours}"), help)
+}
+
+/// What to do about a flag that windlass sets itself; nothing where it is right as it is.
+fn advice(component: Component, service: &ServiceSpec, name: &str, value: &str) -> Option<String> {
+    let advice = match (component, name) {
         // The usual way to a cloud provider that runs in the cluster.
-        (_, "cloud-provider") if value == "external" => None,
+        (_, "cloud-provider") if value == "external" => return None,
         (_, "cloud-provider" | "cloud-config") => {
-            found(ours, "write the provider under `cloud_provider`: all components that need it get it".to_owned())
+            "write the provider under `cloud_provider`: all components that need it get it".to_owned()
         }
-        // What follows from a range does so wherever it is written; the key says it more plainly.
         (Component::KubeApiserver, "service-cluster-ip-range") => {
-            found(ours, "write it under `services.kube-api.service_cluster_ip_range`; two ranges with a comma".to_owned())
-                .filter(|found| found.theirs != format!("`{flag}={}`", values.text("service_range").unwrap_or_default()))
+            "write it under `services.kube-api.service_cluster_ip_range`; two ranges with a comma".to_owned()
         }
         (Component::KubeControllerManager, "cluster-cidr" | "service-cluster-ip-range")
         | (Component::KubeProxy, "cluster-cidr") => {
             let key = name.replace('-', "_");
-            found(ours, format!("write it under `services.kube-controller.{key}`; two ranges with a comma"))
+            format!("write it under `services.kube-controller.{key}`; two ranges with a comma")
         }
         (Component::KubeApiserver, "service-node-port-range") => {
-            found(ours, "write it under `services.kube-api.service_node_port_range`".to_owned())
+            "write it under `services.kube-api.service_node_port_range`".to_owned()
         }
         (Component::Kubelet, "cluster-dns" | "cluster-domain") => {
             let key = if name == "cluster-dns" { "cluster_dns_server" } else { "cluster_domain" };
-            found(ours, format!("write it under `services.kubelet.{key}`: DNS and certificates follow it"))
+            format!("write it under `services.kubelet.{key}`: DNS and certificates follow it")
         }
         (Component::Kubelet, "pod-infra-container-image") => {
-            found(ours, "write it under `system_images.pod_infra_container`".to_owned())
+            "write it under `system_images.pod_infra_container`".to_owned()
         }
-        (Component::Kubelet, "root-dir") | (Component::Etcd, "data-dir") if is_mounted(service, value) => None,
-        (Component::Kubelet, "root-dir") => found(
-            ours,
-            format!("mount it from the node, or pods lose their volumes: `{value}:{value}:shared` under `extra_binds`"),
+        (Component::Kubelet, "root-dir") | (Component::Etcd, "data-dir") if is_mounted(service, value) => {
+            return None;
+        }
+        (Component::Kubelet, "root-dir") => format!(
+            "mount it from the node, or pods lose their volumes: `{value}:{value}:shared` under `extra_binds`"
         ),
-        (Component::Etcd, "data-dir") => found(
-            ours,
-            format!("mount it from the node, or the data goes with the container: `{value}:{value}` under `extra_binds`"),
+        (Component::Etcd, "data-dir") => format!(
+            "mount it from the node, or the data goes with the container: `{value}:{value}` under `extra_binds`"
         ),
-        _ => found(
-            ours,
-            "the components find each other and their keys by it: take it out unless you know better".to_owned(),
-        ),
-    }
+        _ => "the components find each other and their keys by it: take it out unless you know better"
+            .to_owned(),
+    };
+    Some(advice)
 }
 
 /// Whether a directory of the container is one of the node's, by a mount of the user's own.
@@ -359,7 +370,17 @@ fn audit_format(cluster: &Cluster<'_>, problems: &mut Problems) {
 
 /// The cloud providers that some version of Kubernetes' programs has, and the words of RKE 1 for those outside of them.
 const CLOUDS: [&str; 12] = [
-    "aws", "azure", "gce", "openstack", "vsphere", "external", "external-aws", "harvester", "cloudstack", "ovirt", "photon",
+    "aws",
+    "azure",
+    "gce",
+    "openstack",
+    "vsphere",
+    "external",
+    "external-aws",
+    "harvester",
+    "cloudstack",
+    "ovirt",
+    "photon",
     "fake",
 ];
 
@@ -511,10 +532,14 @@ fn not_deployed(cluster: &Cluster<'_>, problems: &mut Problems) {
     }
     let mut help = Vec::new();
     if !missing.is_empty() {
-        help.push("apply what you need of it yourself, and write `none` where a provider can be left out".to_owned());
+        help.push(
+            "apply what you need of it yourself, and write `none` where a provider can be left out"
+                .to_owned(),
+        );
     }
     if cluster.has(Feature::CriDockerd) {
-        let socket = if cluster.images.version.at_least(1, 24) { "cri-dockerd.sock" } else { "dockershim.sock" };
+        let socket =
+            if cluster.images.version.at_least(1, 24) { "cri-dockerd.sock" } else { "dockershim.sock" };
         missing.push("cri-dockerd".to_owned());
         help.push(format!(
             "run cri-dockerd, through which kubelet reaches Docker, on every node, with its socket at /var/run/{socket}"

@@ -99,7 +99,12 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
 const GATES_KNOWN: Minor = Minor(1, 33);
 
 /// What is wrong with the value of a flag, if anything; `flag` has no dashes before it and `-` within.
-pub(crate) fn flaw(component: Component, flag: &str, value: &str, version: &KubernetesVersion) -> Option<Flaw> {
+pub(crate) fn flaw(
+    component: Component,
+    flag: &str,
+    value: &str,
+    version: &KubernetesVersion,
+) -> Option<Flaw> {
     let minor = Minor::of(version);
     if let Some(choice) = TABLE.words.get(&component).and_then(|choices| choices.get(flag)) {
         return choice.flaw(component, value, minor);
@@ -107,18 +112,20 @@ pub(crate) fn flaw(component: Component, flag: &str, value: &str, version: &Kube
     match (component, flag) {
         (Component::Etcd, "feature-gates") => None,
         (_, "feature-gates") => gates(component, value, minor),
-        (Component::KubeApiserver, "enable-admission-plugins" | "disable-admission-plugins" | "admission-control") => {
-            plugins(value, minor)
-        }
+        (
+            Component::KubeApiserver,
+            "enable-admission-plugins" | "disable-admission-plugins" | "admission-control",
+        ) => plugins(value, minor),
         (Component::Kubelet, "node-labels") => node_labels(value),
         _ => form_of(component, flag)?.flaw(value),
     }
 }
 
 fn form_of(component: Component, flag: &str) -> Option<Form> {
-    let own = TABLE.only.get(&component).and_then(|forms| {
-        forms.iter().find(|(_, flags)| flags.has(flag)).map(|(form, _)| *form)
-    });
+    let own = TABLE
+        .only
+        .get(&component)
+        .and_then(|forms| forms.iter().find(|(_, flags)| flags.has(flag)).map(|(form, _)| *form));
     let Table { boolean, integer, number, duration, quantity, resources, thresholds, grace, .. } = &*TABLE;
     let all = [
         (boolean, Form::Boolean),
@@ -189,7 +196,10 @@ fn each(value: &str, sign: char, is_right: impl Fn(&str) -> bool, form: &str, ex
                 );
             }
             None => {
-                return refused(format!("has `{part}` without `{sign}`"), format!("write it like `{example}`"));
+                return refused(
+                    format!("has `{part}` without `{sign}`"),
+                    format!("write it like `{example}`"),
+                );
             }
         }
     }
@@ -198,14 +208,17 @@ fn each(value: &str, sign: char, is_right: impl Fn(&str) -> bool, form: &str, ex
 
 impl Choice {
     fn flaw(&self, component: Component, value: &str, minor: Minor) -> Option<Flaw> {
-        let given: Vec<&str> = if self.list { value.split(',').map(str::trim).collect() } else { vec![value] };
+        let given: Vec<&str> =
+            if self.list { value.split(',').map(str::trim).collect() } else { vec![value] };
         for word in given.into_iter().filter(|word| !word.is_empty()) {
             if !self.words.has(word) {
                 let help = match nearest(word, self.words.0.iter().map(String::as_str)) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!("write one of {}", self.words.0.join(", ")),
                 };
-                let what = if self.list { format!("has `{word}`, which {component} does not know") } else {
+                let what = if self.list {
+                    format!("has `{word}`, which {component} does not know")
+                } else {
                     format!("is nothing that {component} knows")
                 };
                 return refused(what, help);
@@ -226,17 +239,26 @@ impl Choice {
 fn gates(component: Component, value: &str, minor: Minor) -> Option<Flaw> {
     for part in value.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         let Some((gate, state)) = part.split_once('=') else {
-            return refused(format!("has `{part}` without a value"), format!("write `{part}=true` or `{part}=false`"));
+            return refused(
+                format!("has `{part}` without a value"),
+                format!("write `{part}=true` or `{part}=false`"),
+            );
         };
         let gate = gate.trim();
         if !is_boolean(state.trim()) {
-            return refused(format!("has `{part}`, which is neither true nor false"), format!("write `{gate}=true`"));
+            return refused(
+                format!("has `{part}`, which is neither true nor false"),
+                format!("write `{gate}=true`"),
+            );
         }
         let stops = format!("{component} does not start with a gate that it does not know: take it out");
         let gone = TABLE.gates.iter().find(|(_, gates)| gates.has(gate)).map(|(gone, _)| *gone);
         match gone {
             Some(gone) if gone <= minor => {
-                return doubtful(format!("has `{gate}`, which Kubernetes has no longer from {gone} on"), stops);
+                return doubtful(
+                    format!("has `{gate}`, which Kubernetes has no longer from {gone} on"),
+                    stops,
+                );
             }
             Some(_) => continue,
             None => {}
@@ -253,7 +275,10 @@ fn gates(component: Component, value: &str, minor: Minor) -> Option<Flaw> {
                 );
             }
             None if minor <= GATES_KNOWN => {
-                return doubtful(format!("has `{gate}`, which is no feature gate that windlass knows of"), stops);
+                return doubtful(
+                    format!("has `{gate}`, which is no feature gate that windlass knows of"),
+                    stops,
+                );
             }
             None => {}
         }
@@ -268,9 +293,13 @@ fn plugins(value: &str, minor: Minor) -> Option<Flaw> {
         lists.iter().find(|(_, plugins)| plugins.has(plugin)).map(|(minor, _)| *minor)
     };
     for plugin in value.split(',').map(str::trim).filter(|plugin| !plugin.is_empty()) {
-        let stops = "the API server does not start with a plugin that it does not know: take it out of the list";
+        let stops =
+            "the API server does not start with a plugin that it does not know: take it out of the list";
         if let Some(gone) = of(gone, plugin).filter(|gone| *gone <= minor) {
-            return doubtful(format!("has {plugin}, which the API server has no longer from {gone} on"), stops);
+            return doubtful(
+                format!("has {plugin}, which the API server has no longer from {gone} on"),
+                stops,
+            );
         }
         let came = of(since, plugin);
         if let Some(came) = came.filter(|came| minor < *came) {
@@ -283,7 +312,10 @@ fn plugins(value: &str, minor: Minor) -> Option<Flaw> {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => stops.to_owned(),
             };
-            return doubtful(format!("has `{plugin}`, which is no admission plugin that windlass knows of"), help);
+            return doubtful(
+                format!("has `{plugin}`, which is no admission plugin that windlass knows of"),
+                help,
+            );
         }
     }
     None
@@ -313,7 +345,8 @@ fn node_labels(value: &str) -> Option<Flaw> {
         let domain = key.split_once('/').map_or("", |(domain, _)| domain);
         let is_of = |owner: &str| domain == owner || domain.ends_with(&format!(".{owner}"));
         let is_kubernetes = is_of("kubernetes.io") || is_of("k8s.io");
-        let is_allowed = OWN_LABELS.contains(&key) || is_of("kubelet.kubernetes.io") || is_of("node.kubernetes.io");
+        let is_allowed =
+            OWN_LABELS.contains(&key) || is_of("kubelet.kubernetes.io") || is_of("node.kubernetes.io");
         if is_kubernetes && !is_allowed {
             return refused(
                 format!("has `{key}`, a label that kubelet may not give its own node"),
@@ -353,7 +386,8 @@ fn is_duration(text: &str) -> bool {
     while !rest.is_empty() {
         let end = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(rest.len());
         let (number, tail) = rest.split_at(end);
-        let unit_end = tail.find(|letter: char| letter.is_ascii_digit() || letter == '.').unwrap_or(tail.len());
+        let unit_end =
+            tail.find(|letter: char| letter.is_ascii_digit() || letter == '.').unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(unit_end);
         let is_number = number.bytes().any(|byte| byte.is_ascii_digit()) && number.matches('.').count() <= 1;
         if !is_number || !matches!(unit, "ns" | "us" | "µs" | "μs" | "ms" | "s" | "m" | "h") {
@@ -372,8 +406,7 @@ fn is_quantity(text: &str) -> bool {
     let (number, suffix) = plain.split_at(end);
     let is_number = number.bytes().any(|byte| byte.is_ascii_digit()) && number.matches('.').count() <= 1;
     let is_exponent = suffix.strip_prefix(['e', 'E']).is_some_and(|digits| digits.parse::<i32>().is_ok());
-    let units =
-        ["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+    let units = ["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
     is_number && (is_exponent || units.contains(&suffix))
 }
 
@@ -419,7 +452,8 @@ mod tests {
             Component::Etcd,
         ];
         let is_known = |component, flag: &str| !matches!(fate(component, flag, None), Fate::Unknown(_));
-        let Table { boolean, integer, number, duration, quantity, resources, thresholds, grace, .. } = &*TABLE;
+        let Table { boolean, integer, number, duration, quantity, resources, thresholds, grace, .. } =
+            &*TABLE;
         for flag in [boolean, integer, number, duration, quantity, resources, thresholds, grace]
             .into_iter()
             .flat_map(|words| &words.0)
@@ -443,7 +477,8 @@ mod tests {
             for component in Component::ALL {
                 let recipe = Catalog::builtin().recipe(component).expect("the catalog knows all components");
                 for template in recipe.flags.iter().filter_map(|entry| entry.text_in(&setting)) {
-                    let Some(text) = template.fill(|name| (name == "more_admission_plugins").then_some("")) else {
+                    let Some(text) = template.fill(|name| (name == "more_admission_plugins").then_some(""))
+                    else {
                         continue;
                     };
                     let Some((flag, value)) = text.trim_start_matches('-').split_once('=') else { continue };

@@ -146,11 +146,7 @@ mod tests {
                 for flag in recipe.flags.iter().filter_map(|entry| entry.text_in(&setting)) {
                     let name = flag.flag().trim_start_matches("--");
                     let minor = (*component != Component::Etcd).then(|| Minor::of(&version));
-                    assert_eq!(
-                        fate(*component, name, minor),
-                        Fate::Known,
-                        "{component} --{name} {version}"
-                    );
+                    assert_eq!(fate(*component, name, minor), Fate::Known, "{component} --{name} {version}");
                 }
             }
         }

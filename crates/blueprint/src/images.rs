@@ -228,7 +228,8 @@ fn check_version(
 
 /// An etcd that windlass does not understand is refused before a host is touched.
 fn check_etcd(images: &Images, problems: &mut Problems) {
-    let (Some(etcd), Some(image)) = (images.etcd.filter(|etcd| *etcd < EtcdVersion::OLDEST), images.of("etcd"))
+    let (Some(etcd), Some(image)) =
+        (images.etcd.filter(|etcd| *etcd < EtcdVersion::OLDEST), images.of("etcd"))
     else {
         return;
     };
@@ -242,7 +243,9 @@ fn check_etcd(images: &Images, problems: &mut Problems) {
     problems.error(
         place,
         format!("etcd {etcd} is older than {oldest}, the oldest that windlass can drive"),
-        Some(format!("{later}; bring the data of a running cluster there first, one minor version at a time")),
+        Some(format!(
+            "{later}; bring the data of a running cluster there first, one minor version at a time"
+        )),
     );
 }
 

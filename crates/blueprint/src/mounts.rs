@@ -24,7 +24,8 @@ impl<'a> Mount<'a> {
         let Some(target) = parts.next() else {
             return Self { target: clean(first), source: None, options: Vec::new() };
         };
-        let mut options: Vec<&str> = parts.next().into_iter().flat_map(|options| options.split(',')).collect();
+        let mut options: Vec<&str> =
+            parts.next().into_iter().flat_map(|options| options.split(',')).collect();
         // Docker mounts for writing where nothing is said, and by `rprivate`.
         options.retain(|option| !matches!(*option, "rw" | "rprivate" | ""));
         options.sort_unstable();
@@ -88,7 +89,9 @@ pub(crate) fn check(cluster: &Cluster<'_>, values: &ClusterValues, problems: &mu
         let own: Vec<String> = recipe
             .into_iter()
             .flat_map(|recipe| &recipe.binds)
-            .filter_map(|entry| entry.text_in(&cluster.setting())?.fill(|name| values.text(name).or(assumed(name))))
+            .filter_map(|entry| {
+                entry.text_in(&cluster.setting())?.fill(|name| values.text(name).or(assumed(name)))
+            })
             .collect();
         let own: BTreeMap<String, Mount<'_>> =
             own.iter().map(|text| Mount::of(text)).map(|mount| (mount.target.clone(), mount)).collect();
@@ -101,14 +104,20 @@ pub(crate) fn check(cluster: &Cluster<'_>, values: &ClusterValues, problems: &mu
                 if *ours != mount {
                     problems.error(
                         &place,
-                        format!("`{bind}`: windlass mounts `{}` there, and Docker takes one mount of a place", ours.text()),
+                        format!(
+                            "`{bind}`: windlass mounts `{}` there, and Docker takes one mount of a place",
+                            ours.text()
+                        ),
                         Some("take it out".to_owned()),
                     );
                 }
             } else if let Some(other) = seen.get(target).filter(|other| **other != mount) {
                 problems.error(
                     &place,
-                    format!("`{bind}`: `{}` is mounted there, and Docker takes one mount of a place", other.text()),
+                    format!(
+                        "`{bind}`: `{}` is mounted there, and Docker takes one mount of a place",
+                        other.text()
+                    ),
                     Some("leave one of the two out".to_owned()),
                 );
             } else if NEEDED.contains(&target.as_str()) && mount.source.as_ref() != Some(target) {

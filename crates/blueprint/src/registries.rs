@@ -51,7 +51,8 @@ fn image_flaw(image: &str) -> Option<String> {
     }
     let has_host = parts.len() > 1 && (parts[0].contains(['.', ':']) || parts[0] == "localhost");
     let path = if has_host { &parts[1..] } else { &parts[..] };
-    let of_path = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "_.-".contains(letter);
+    let of_path =
+        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "_.-".contains(letter);
     let wrong = path.iter().flat_map(|part| part.chars()).find(|letter| !of_path(*letter));
     if let Some(wrong) = wrong {
         let why = if wrong.is_ascii_uppercase() { "has small letters alone" } else { "cannot have it" };
@@ -76,7 +77,9 @@ fn registries(cluster: &Cluster<'_>, problems: &mut Problems) {
             if let Some(first) = default {
                 problems.warning(
                     &place("is_default"),
-                    format!("the default registry is {first} already: no image is pulled through {url} by itself"),
+                    format!(
+                        "the default registry is {first} already: no image is pulled through {url} by itself"
+                    ),
                     Some("leave one `is_default: true`".to_owned()),
                 );
             } else {

@@ -53,7 +53,8 @@ pub fn problems(partial: &ClusterSpec, catalog: &Catalog, unread: &[String]) -> 
     let section = |path: &str| path.split(['.', '[']).take(2).map(str::to_owned).collect::<Vec<_>>();
     let unread: Vec<Vec<String>> = unread.iter().map(|path| section(path)).collect();
     let is_deployed = |path: &Vec<String>| {
-        path.first().is_some_and(|first| matches!(first.as_str(), "network" | "dns" | "ingress" | "monitoring"))
+        path.first()
+            .is_some_and(|first| matches!(first.as_str(), "network" | "dns" | "ingress" | "monitoring"))
     };
     let is_sure = |problem: &Problem| {
         let path = problem.path.as_str();

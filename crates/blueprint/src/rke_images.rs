@@ -73,7 +73,9 @@ mod tests {
         assert!(LINES.is_sorted_by(|one, other| one.0 < other.0));
         for version in versions() {
             let images = images(version).unwrap();
-            for needed in ["etcd", "kubernetes", "nginx_proxy", "pod_infra_container", "canal_node", "ingress"] {
+            for needed in
+                ["etcd", "kubernetes", "nginx_proxy", "pod_infra_container", "canal_node", "ingress"]
+            {
                 assert!(images.contains_key(needed), "{version} {needed}");
             }
             assert!(images.values().all(|image| image.contains('/') && image.contains(':')), "{version}");

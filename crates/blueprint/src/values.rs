@@ -54,7 +54,8 @@ impl ClusterValues {
         let controller = &cluster.spec.services.kube_controller;
         let place = |ranges: &[Cidr], path| place_of(ranges.first(), path);
         let services = &cluster.spec.services;
-        let by_flag = |service: &windlass_spec::ServiceSpec, flag: &str| service.extra_args.contains_key(flag);
+        let by_flag =
+            |service: &windlass_spec::ServiceSpec, flag: &str| service.extra_args.contains_key(flag);
         let api_path = if by_flag(&services.kube_api.service, "service-cluster-ip-range") {
             "services.kube-api.extra_args.service-cluster-ip-range"
         } else {

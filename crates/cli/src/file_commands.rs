@@ -82,12 +82,10 @@ fn config(arguments: &ConfigArguments, printer: &Printer) -> Result<Exit, Troubl
     let catalog = Catalog::builtin();
     let version = match &arguments.kubernetes {
         None => None,
-        Some(text) => {
-            Some(text.parse::<KubernetesVersion>().map_err(|source| {
-                let near = format!("v{text}");
-                Trouble::NotAVersion { source, near: near.parse::<KubernetesVersion>().is_ok().then_some(near) }
-            })?)
-        }
+        Some(text) => Some(text.parse::<KubernetesVersion>().map_err(|source| {
+            let near = format!("v{text}");
+            Trouble::NotAVersion { source, near: near.parse::<KubernetesVersion>().is_ok().then_some(near) }
+        })?),
     };
     if arguments.list_version {
         let versions: Vec<String> = if arguments.all {

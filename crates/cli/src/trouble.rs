@@ -100,7 +100,9 @@ impl Trouble {
                 "a file that is there is never written over: name another with `--name`, or say `--print`"
             }
             Self::NoAnswer { .. } => "answer on the standard input, a line for each question",
-            Self::NotAVersion { near: Some(near), .. } => return Some(format!("put a `v` before it: `{near}`")),
+            Self::NotAVersion { near: Some(near), .. } => {
+                return Some(format!("put a `v` before it: `{near}`"));
+            }
             Self::UnknownVersion { near: Some(near), .. } => return Some(format!("did you mean `{near}`?")),
             Self::NotAVersion { .. } | Self::UnknownVersion { .. } => {
                 "`windlass config --list-version --all` prints those that are known"

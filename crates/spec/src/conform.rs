@@ -216,7 +216,11 @@ impl Walk<'_, '_> {
             self.sight(path, span, Some("variable"), || What::Variable);
         }
         let is_print = |letter: char| matches!(letter, '\u{2018}'..='\u{201f}' | '\u{ab}' | '\u{bb}');
-        if !text.is_ascii() && text.starts_with(is_print) && text.ends_with(is_print) && path.root() != "addons" {
+        if !text.is_ascii()
+            && text.starts_with(is_print)
+            && text.ends_with(is_print)
+            && path.root() != "addons"
+        {
             self.sight(path, span, Some("quotes"), || What::Quotes);
         }
     }
@@ -387,12 +391,47 @@ fn must(kind: Kind, value: &Value<'_>) -> &'static str {
     }
 }
 
+/// How a sign or a blank that is missing, or is one too many, makes another form of a value.
+fn remedy_of_signs(kind: Kind, value: &Value<'_>, path: &Path<'_>, is_item: bool) -> Option<String> {
+    Some(match (kind, value) {
+        (_, Value::Scalar(scalar)) if scalar.block && wants_a_map(kind) => {
+            "take the sign after the colon away, so that the lines below are keys".to_owned()
+        }
+        (_, Value::Scalar(scalar)) if wants_a_map(kind) && lacks_blank(&scalar.text).is_some() => {
+            format!("put a blank after the colon: `{}`", lacks_blank(&scalar.text).unwrap_or_default())
+        }
+        (Kind::Texts | Kind::Sections(_), Value::Scalar(scalar)) if scalar.text.starts_with('-') => {
+            "put a blank after each `-`".to_owned()
+        }
+        (Kind::Text, Value::Map(entries)) if is_item && is_env(path) && entries.len() == 1 => {
+            let value = text_of(&entries[0].value).unwrap_or_default();
+            format!("write `- {}={}`", brief(&entries[0].key), brief(value))
+        }
+        (Kind::Sections(keys), Value::Map(entries))
+            if !entries.is_empty()
+                && entries.iter().all(|entry| matches!(entry.value.value, Value::Map(_))) =>
+        {
+            let first = keys.iter().find(|key| key.needed).or(keys.first()).map_or("name", |key| key.name);
+            let name = if schema::find(keys, "hostname_override").is_some() {
+                "; a node's name goes under `hostname_override`"
+            } else {
+                ""
+            };
+            format!("write a list in the place of names: `- {first}: …` for each{name}")
+        }
+        _ => return None,
+    })
+}
+
 /// How a value of the wrong form becomes one of the right form.
 fn remedy(kind: Kind, value: &Value<'_>, path: &Path<'_>, is_item: bool) -> String {
     let parent = match path {
         Path::Key(Path::Key(_, parent), _) => *parent,
         _ => "",
     };
+    if let Some(help) = remedy_of_signs(kind, value, path, is_item) {
+        return help;
+    }
     let help = match (kind, value) {
         (Kind::Integer | Kind::Number | Kind::Flag, Value::Scalar(scalar))
             if !scalar.quoted && scalar.text.contains(" //") =>
@@ -428,30 +467,6 @@ fn remedy(kind: Kind, value: &Value<'_>, path: &Path<'_>, is_item: bool) -> Stri
         (Kind::Integer | Kind::Number, _) => "write one number",
         (Kind::Text, Value::List(_)) if parent == "extra_args" => {
             "write one text, with commas between; a flag that is given several times belongs under `extra_args_array`"
-        }
-        (_, Value::Scalar(scalar)) if scalar.block && wants_a_map(kind) => {
-            "take the sign after the colon away, so that the lines below are keys"
-        }
-        (_, Value::Scalar(scalar)) if wants_a_map(kind) && lacks_blank(&scalar.text).is_some() => {
-            return format!("put a blank after the colon: `{}`", lacks_blank(&scalar.text).unwrap_or_default());
-        }
-        (Kind::Texts | Kind::Sections(_), Value::Scalar(scalar)) if scalar.text.starts_with('-') => {
-            "put a blank after each `-`"
-        }
-        (Kind::Text, Value::Map(entries)) if is_item && is_env(path) && entries.len() == 1 => {
-            let value = text_of(&entries[0].value).unwrap_or_default();
-            return format!("write `- {}={}`", brief(&entries[0].key), brief(value));
-        }
-        (Kind::Sections(keys), Value::Map(entries))
-            if !entries.is_empty() && entries.iter().all(|entry| matches!(entry.value.value, Value::Map(_))) =>
-        {
-            let first = keys.iter().find(|key| key.needed).or(keys.first()).map_or("name", |key| key.name);
-            let name = if schema::find(keys, "hostname_override").is_some() {
-                "; a node's name goes under `hostname_override`"
-            } else {
-                ""
-            };
-            return format!("write a list in the place of names: `- {first}: …` for each{name}");
         }
         (Kind::Text, Value::Map(_)) if parent == "extra_args" => {
             "write one text, as in `feature-gates: A=true,B=false`"
@@ -509,10 +524,7 @@ fn remedy(kind: Kind, value: &Value<'_>, path: &Path<'_>, is_item: bool) -> Stri
 
 /// Whether a value of this kind is written as keys below it.
 fn wants_a_map(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::TextMap | Kind::Options(_) | Kind::TextsMap | Kind::Section(_) | Kind::SectionMap(_)
-    )
+    matches!(kind, Kind::TextMap | Kind::Options(_) | Kind::TextsMap | Kind::Section(_) | Kind::SectionMap(_))
 }
 
 /// A text such as `v:2` with the blank that would make a key and its value of it.
@@ -535,7 +547,8 @@ fn tell(sighting: Sighting, plugin: Option<&str>, strictness: Strictness, report
     };
     let id = match what {
         What::Unknown { section, key, empty, present } => {
-            let known: Vec<&str> = section.iter().filter(|key| key.is_current()).map(|key| key.name).collect();
+            let known: Vec<&str> =
+                section.iter().filter(|key| key.is_current()).map(|key| key.name).collect();
             let section = section_of(&pattern, &key);
             let id = unknown(format!("unknown key `{}` {}", brief(&key), place(section)), reports);
             let draft = reports.draft(id);

@@ -55,8 +55,10 @@ const OTHER_NAMES: [(&str, &str, &str); 33] = [
 ];
 
 /// Keys of other sections that stand for what people write here.
-const ELSEWHERE: [(&str, &str, &str); 2] =
-    [("services", "etcd-snapshot", "services.etcd.backup_config"), ("services", "snapshot", "services.etcd.snapshot")];
+const ELSEWHERE: [(&str, &str, &str); 2] = [
+    ("services", "etcd-snapshot", "services.etcd.backup_config"),
+    ("services", "snapshot", "services.etcd.snapshot"),
+];
 
 /// An unknown key with its surroundings.
 pub(crate) struct Unknown<'a> {
@@ -142,7 +144,13 @@ fn of_an_image(key: &str, section: &str) -> Option<String> {
     let stem = key.strip_suffix("_image").or_else(|| key.strip_suffix("_images"))?;
     let image = schema::find(SYSTEM_IMAGES, stem).filter(|key| key.is_current())?;
     let is_near = section == "system_images" || section.is_empty() || section.starts_with("network");
-    is_near.then(|| if section == "system_images" { image.name.to_owned() } else { format!("system_images.{}", image.name) })
+    is_near.then(|| {
+        if section == "system_images" {
+            image.name.to_owned()
+        } else {
+            format!("system_images.{}", image.name)
+        }
+    })
 }
 
 fn elsewhere_by_name(key: &str, section: &str) -> Option<String> {
@@ -202,7 +210,9 @@ fn misspelt(key: &str, known: &[&'static str]) -> Option<&'static str> {
     let fits = |name: &&&'static str| {
         let theirs = tokens(name);
         own.iter().all(|token| {
-            theirs.contains(token) || !VOCABULARY.contains(token) || theirs.iter().any(|other| is_plural(token, other))
+            theirs.contains(token)
+                || !VOCABULARY.contains(token)
+                || theirs.iter().any(|other| is_plural(token, other))
         })
     };
     nearest(key, known.iter().filter(fits).copied())

@@ -275,7 +275,9 @@ impl<'t> Builder<'t> {
             let span = node.span;
             match node.value {
                 Value::Scalar(scalar) => self.take_key(scalar, span),
-                Value::Null => self.take_key(Scalar { text: Cow::Borrowed(""), quoted: true, block: false }, span),
+                Value::Null => {
+                    self.take_key(Scalar { text: Cow::Borrowed(""), quoted: true, block: false }, span)
+                }
                 Value::List(_) | Value::Map(_) => {
                     self.find(self.path(), span, What::KeyNotText);
                     if let Some(Frame { shape: Shape::Map { key, .. }, .. }) = self.frames.last_mut() {

@@ -62,12 +62,14 @@ fn of_another_plugin(plugin: NetworkPlugin, view: View<'_, '_>, reports: &mut Re
     }
     let path = view.path.key("options");
     let owner = |option: &str| {
-        let first = option.strip_prefix("kube_").unwrap_or(option).split('_').next().unwrap_or_default().to_owned();
+        let first =
+            option.strip_prefix("kube_").unwrap_or(option).split('_').next().unwrap_or_default().to_owned();
         NetworkPlugin::ALL.into_iter().find(|(word, _)| *word == first).map(|(_, plugin)| plugin)
     };
     let options = view.names("options").iter();
     let others = options.filter(|entry| owner(&entry.key).is_some_and(|owner| owner != plugin));
-    let others: Vec<_> = others.filter(|entry| text_of(&entry.value).is_some_and(|text| !text.is_empty())).collect();
+    let others: Vec<_> =
+        others.filter(|entry| text_of(&entry.value).is_some_and(|text| !text.is_empty())).collect();
     let Some((first, rest)) = others.split_first() else { return };
     let suffix = |option: &str| option.split_once('_').map_or(String::new(), |(_, rest)| rest.to_owned());
     let own = |option: &str| {
@@ -205,7 +207,9 @@ fn port(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -> Option<u16
 
 pub(super) fn monitoring(view: View<'_, '_>, reports: &mut Reports<'_>) -> MonitoringSpec {
     MonitoringSpec {
-        provider: view.text("provider").map(|word| taken(word, &["metrics-server", "none"], "metrics-server")),
+        provider: view
+            .text("provider")
+            .map(|word| taken(word, &["metrics-server", "none"], "metrics-server")),
         options: view.text_map("options"),
         node_selector: view.text_map("node_selector"),
         update_strategy: whole(view, MONITORING, "update_strategy"),

@@ -148,8 +148,14 @@ fn check(spec: &CloudProviderSpec, view: View<'_, '_>, reports: &mut Reports<'_>
 /// Accounts without which no cloud answers: vSphere's passwords, OpenStack's users.
 fn check_accounts(spec: &CloudProviderSpec, view: View<'_, '_>, reports: &mut Reports<'_>) {
     let (section, help) = match spec.name.as_deref() {
-        Some("vsphere") => ("vsphereCloudProvider", "give `user` and `password` under `global`, or for each entry of `virtual_center`"),
-        Some("openstack") => ("openstackCloudProvider", "give `username` and `password` under `global`, or the id and secret of application credentials"),
+        Some("vsphere") => (
+            "vsphereCloudProvider",
+            "give `user` and `password` under `global`, or for each entry of `virtual_center`",
+        ),
+        Some("openstack") => (
+            "openstackCloudProvider",
+            "give `username` and `password` under `global`, or the id and secret of application credentials",
+        ),
         _ => return,
     };
     let path = view.path.key(section);
@@ -172,7 +178,13 @@ fn check_accounts(spec: &CloudProviderSpec, view: View<'_, '_>, reports: &mut Re
         (!has_login(global) && !all_have && !has_secret).then_some("no `user` and `password`")
     } else {
         let is_one_of = |names: &[&str]| names.iter().any(|name| global.text(name).is_some());
-        let has_user = is_one_of(&["username", "user-id", "trust-id", "application-credential-id", "application-credential-name"]);
+        let has_user = is_one_of(&[
+            "username",
+            "user-id",
+            "trust-id",
+            "application-credential-id",
+            "application-credential-name",
+        ]);
         (!has_user).then_some("no account")
     };
     if let Some(lacking) = lacking {

@@ -233,7 +233,9 @@ fn check_families(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'
         let view = View::new(entries, span, &path);
         let name = if view.text("internal_address").is_some() { "internal_address" } else { "address" };
         let address: Option<std::net::IpAddr> = view.text(name).and_then(|text| text.parse().ok());
-        let Some(address) = address.filter(|address| address.to_canonical().is_ipv4() != is_ipv4) else { continue };
+        let Some(address) = address.filter(|address| address.to_canonical().is_ipv4() != is_ipv4) else {
+            continue;
+        };
         let is_control_plane = view.text("role") == Some("controlplane")
             || view.texts("role").iter().any(|(_, role, _)| *role == "controlplane");
         if !is_control_plane {

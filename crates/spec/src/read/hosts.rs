@@ -40,7 +40,10 @@ pub(super) fn impossible_kind(text: &str) -> Option<&'static str> {
 /// not all of them as the same one.
 pub(super) fn number_flaw(text: &str) -> Option<String> {
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    if text.parse::<IpAddr>().is_ok() || !text.contains('.') || !text.rsplit('.').next().is_some_and(is_number) {
+    if text.parse::<IpAddr>().is_ok()
+        || !text.contains('.')
+        || !text.rsplit('.').next().is_some_and(is_number)
+    {
         return None;
     }
     let parts: Vec<&str> = text.split('.').collect();
@@ -49,7 +52,8 @@ pub(super) fn number_flaw(text: &str) -> Option<String> {
     }
     Some(if parts.len() != 4 {
         format!("an IPv4 address has four numbers, and this has {}", parts.len())
-    } else if let Some(large) = parts.iter().find(|part| part.parse::<u32>().is_ok_and(|number| number > 255)) {
+    } else if let Some(large) = parts.iter().find(|part| part.parse::<u32>().is_ok_and(|number| number > 255))
+    {
         format!("`{large}` is more than 255")
     } else {
         let plain: Vec<&str> = parts.iter().map(|part| part.trim_start_matches('0')).collect();
@@ -66,7 +70,10 @@ pub(super) fn certificate_name_flaw(text: &str) -> Option<(String, String)> {
     let plain = |text: &str| text.trim_start_matches('[').trim_end_matches(']').to_owned();
     if let Some((_, rest)) = text.split_once("://") {
         let authority = rest.split(['/', '?']).next().unwrap_or(rest);
-        return Some(("it is a URL".to_owned(), format!("write the name alone: `{}`", plain(without_port(authority)))));
+        return Some((
+            "it is a URL".to_owned(),
+            format!("write the name alone: `{}`", plain(without_port(authority))),
+        ));
     }
     if let Some((address, _)) = text.split_once('/')
         && address.parse::<IpAddr>().is_ok()
@@ -77,7 +84,10 @@ pub(super) fn certificate_name_flaw(text: &str) -> Option<(String, String)> {
         ));
     }
     if without_port(text) != text {
-        return Some(("it has a port".to_owned(), format!("write it without: `{}`", plain(without_port(text)))));
+        return Some((
+            "it has a port".to_owned(),
+            format!("write it without: `{}`", plain(without_port(text))),
+        ));
     }
     if plain(text).parse::<IpAddr>().is_ok() {
         return Some(("it has brackets".to_owned(), format!("write it without: `{}`", plain(text))));
@@ -92,7 +102,8 @@ pub(super) fn certificate_name_flaw(text: &str) -> Option<(String, String)> {
     }
     let wrong = name.chars().find(|letter| !letter.is_ascii_alphanumeric() && !"-._".contains(*letter));
     if let Some(wrong) = wrong {
-        let help = if wrong.is_ascii() { help() } else { "write the name in its ASCII form, `xn--…`".to_owned() };
+        let help =
+            if wrong.is_ascii() { help() } else { "write the name in its ASCII form, `xn--…`".to_owned() };
         return Some((format!("`{}` cannot be part of a DNS name", wrong.escape_debug()), help));
     }
     if let Some(part) = name.split('.').find(|part| part.is_empty() || part.len() > 63) {
@@ -172,7 +183,9 @@ mod tests {
 
     #[test]
     fn names_for_certificates_are_dns_names_or_addresses() {
-        for right in ["k8s.example.com", "*.example.com", "K8S", "10.0.0.1", "fd00::1", "under_score.lan", "a.b."] {
+        for right in
+            ["k8s.example.com", "*.example.com", "K8S", "10.0.0.1", "fd00::1", "under_score.lan", "a.b."]
+        {
             assert_eq!(certificate_name_flaw(right), None, "{right}");
         }
         for (wrong, help) in [

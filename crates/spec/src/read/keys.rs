@@ -6,9 +6,10 @@ const PRIVATE: &str = "PRIVATE KEY-----";
 /// What is wrong with a text that should be a private key, and what to do about it; never a piece of the text.
 pub(super) fn private_key_flaw(text: &str) -> Option<(&'static str, &'static str)> {
     let text = text.trim();
-    let is_public = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-", "-----BEGIN PUBLIC", "---- BEGIN SSH2 PUBLIC"]
-        .iter()
-        .any(|head| text.starts_with(head));
+    let is_public =
+        ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-", "-----BEGIN PUBLIC", "---- BEGIN SSH2 PUBLIC"]
+            .iter()
+            .any(|head| text.starts_with(head));
     if is_public {
         return Some((
             "is a public key",
@@ -53,6 +54,9 @@ mod tests {
         assert_eq!(what(&whole.replace('\n', "\\n")), Some("is a private key without line ends"));
         assert_eq!(what(&whole.replace('\n', " ")), Some("is a private key without line ends"));
         assert_eq!(what(&whole.replace("MIIE", "")), Some("holds no whole private key"));
-        assert_eq!(what("-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----"), Some("is no private key"));
+        assert_eq!(
+            what("-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----"),
+            Some("is no private key")
+        );
     }
 }

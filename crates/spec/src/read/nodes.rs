@@ -125,19 +125,7 @@ fn node(view: View<'_, '_>, role: Roles, has_agent: bool, reports: &mut Reports<
         }
         Some(user) => flaw(view, "user", user, syntax::user, reports),
     }
-    if let Some(internal) = view.text("internal_address") {
-        flaw(view, "internal_address", internal, syntax::address, reports);
-    }
-    for name in ["address", "internal_address"] {
-        if let Some(kind) = view.text(name).and_then(hosts::impossible_kind) {
-            let summary = format!("`{}` is the address of no machine", view.text(name).unwrap_or_default());
-            let why = format!("it is {} {kind} address", if kind.starts_with('u') { "the" } else { "a" });
-            reports
-                .error(view.path.key(name), view.span_of(name), summary)
-                .label(why)
-                .help(right_form(name));
-        }
-    }
+    addresses(view, reports);
     let hostname_override = view.string("hostname_override");
     if let Some(name) = &hostname_override {
         // What is wrong is shown as it is written; capital letters become small ones.
@@ -189,6 +177,20 @@ fn node(view: View<'_, '_>, role: Roles, has_agent: bool, reports: &mut Reports<
         taints,
         node_name: view.string("nodeName"),
     })
+}
+
+/// Reports an internal address that is none, and addresses that no machine has.
+fn addresses(view: View<'_, '_>, reports: &mut Reports<'_>) {
+    if let Some(internal) = view.text("internal_address") {
+        flaw(view, "internal_address", internal, syntax::address, reports);
+    }
+    for name in ["address", "internal_address"] {
+        if let Some(kind) = view.text(name).and_then(hosts::impossible_kind) {
+            let summary = format!("`{}` is the address of no machine", view.text(name).unwrap_or_default());
+            let why = format!("it is {} {kind} address", if kind.starts_with('u') { "the" } else { "a" });
+            reports.error(view.path.key(name), view.span_of(name), summary).label(why).help(right_form(name));
+        }
+    }
 }
 
 /// Reports a text under `ssh_key` that no SSH takes for a private key; with an agent nobody reads it.
@@ -245,7 +247,10 @@ pub(crate) fn is_template(text: &str) -> bool {
         .match_indices("${")
         .any(|(at, _)| text[at + 2..].split_once('}').is_some_and(|(name, _)| is_name(name)));
     let alone = text.strip_prefix('$').is_some_and(|name| {
-        is_name(name) && name.chars().all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_')
+        is_name(name)
+            && name
+                .chars()
+                .all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_')
     });
     let doubled = text.find("{{").is_some_and(|at| text[at..].contains("}}"));
     braced || alone || doubled
@@ -259,7 +264,9 @@ pub(super) fn right_form(name: &str) -> &'static str {
         }
         "internal_address" => "give the IP address or host name by which the other nodes reach it",
         "user" => "give the name of the user alone, such as `ops`",
-        "hostname_override" => "a node's name has at most 63 small letters, digits, `-` and `.`, such as `node-1`",
+        "hostname_override" => {
+            "a node's name has at most 63 small letters, digits, `-` and `.`, such as `node-1`"
+        }
         "cluster_domain" => "a domain has small letters, digits, `-` and `.`, such as `cluster.local`",
         "cluster_dns_server" => "give an IP address of the services' range, such as `10.43.0.10`",
         "cri_dockerd_stream_server_address" => "give the IP address alone, such as `127.0.0.1`",
@@ -418,7 +425,11 @@ fn taints(view: View<'_, '_>, reports: &mut Reports<'_>) -> Vec<TaintSpec> {
                     .error(
                         path.key("key"),
                         view.span_of("key"),
-                        format!("two taints with the key `{}` and the effect {}", brief(key), effect.as_str()),
+                        format!(
+                            "two taints with the key `{}` and the effect {}",
+                            brief(key),
+                            effect.as_str()
+                        ),
                     )
                     .label(format!("the other has the value `{}`", brief(&other.value)))
                     .help("Kubernetes takes one of each key and effect: leave one out");
@@ -534,7 +545,9 @@ fn report_local(seen: &Shared, nodes: &[NodeSpec], reports: &mut Reports<'_>) {
                 } else {
                     "no other machine reaches this one by it"
                 })
-                .help("give the address by which the machine is reached from outside, under `internal_address`");
+                .help(
+                    "give the address by which the machine is reached from outside, under `internal_address`",
+                );
         }
     }
 }

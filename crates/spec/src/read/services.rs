@@ -217,7 +217,9 @@ fn former_snapshots(spec: &EtcdSpec, view: View<'_, '_>, reports: &mut Reports<'
         old.filter(|_| spec.backup_config.is_none() && (spec.creation.or(spec.retention)).is_some())
     {
         const HOUR: u64 = 3_600;
-        let seconds = |duration: Option<Duration>, hours: u64| duration.map_or(hours * HOUR, |duration| duration.as_secs());
+        let seconds = |duration: Option<Duration>, hours: u64| {
+            duration.map_or(hours * HOUR, |duration| duration.as_secs())
+        };
         let (every, keep) = (seconds(spec.creation, 12).max(1), seconds(spec.retention, 72));
         // The new form counts whole hours; another interval has none that means the same.
         if every.is_multiple_of(HOUR) {
@@ -229,7 +231,9 @@ fn former_snapshots(spec: &EtcdSpec, view: View<'_, '_>, reports: &mut Reports<'
                     "`creation` and `retention` are the old form of `backup_config`",
                 )
                 .note("they take effect as before")
-                .help(format!("the new form is `backup_config: {{interval_hours: {every}, retention: {keep}}}`"));
+                .help(format!(
+                    "the new form is `backup_config: {{interval_hours: {every}, retention: {keep}}}`"
+                ));
         }
     }
 }

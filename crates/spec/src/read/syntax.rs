@@ -173,7 +173,8 @@ pub(super) fn bind(text: &str) -> Result<(), Flaw> {
         return Err("nothing can be mounted over the whole container".to_owned());
     }
     let given: Vec<&str> = options.into_iter().flat_map(|options| options.split(',')).collect();
-    if let Some(both) = EXCLUSIVE.iter().find(|group| given.iter().filter(|option| group.contains(option)).count() > 1)
+    if let Some(both) =
+        EXCLUSIVE.iter().find(|group| given.iter().filter(|option| group.contains(option)).count() > 1)
     {
         return Err(format!("it has more than one of {}", both.join(", ")));
     }
@@ -266,8 +267,19 @@ mod tests {
             assert_eq!(bind(right), Ok(()), "{right}");
         }
         for wrong in [
-            "/a", "/a:b", ":/b", "/a:/b:ro:z", "/a:/b:readonly", "/a:/b:", "/a:/", "/a:ro", "./a:/b", "~/a:/b", "/a:/b:ro,rw",
-            "/a:/b:z,z", "x:/b",
+            "/a",
+            "/a:b",
+            ":/b",
+            "/a:/b:ro:z",
+            "/a:/b:readonly",
+            "/a:/b:",
+            "/a:/",
+            "/a:ro",
+            "./a:/b",
+            "~/a:/b",
+            "/a:/b:ro,rw",
+            "/a:/b:z,z",
+            "x:/b",
         ] {
             assert!(bind(wrong).is_err(), "{wrong}");
         }

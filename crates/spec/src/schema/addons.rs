@@ -81,8 +81,12 @@ pub(crate) const INGRESS: &[Key] = &[
 ];
 
 pub(crate) const MONITORING: &[Key] = &[
-    key("provider", WordOr(&["metrics-server", "none"], "metrics-server"), "who serves the metrics of pods and nodes")
-        .or("metrics-server"),
+    key(
+        "provider",
+        WordOr(&["metrics-server", "none"], "metrics-server"),
+        "who serves the metrics of pods and nodes",
+    )
+    .or("metrics-server"),
     text_map("options", "flags of metrics-server"),
     text_map("node_selector", "labels of the nodes that it runs on"),
     section("update_strategy", DEPLOYMENT_STRATEGY, "how its Deployment is updated"),

@@ -96,8 +96,12 @@ const WEBHOOK: &[Key] = &[
 ];
 
 const AUTHORIZATION: &[Key] = &[
-    key("mode", WordOr(&["rbac", "none"], "none"), "who may do what: roles decide, or everybody may do everything")
-        .or("rbac"),
+    key(
+        "mode",
+        WordOr(&["rbac", "none"], "none"),
+        "who may do what: roles decide, or everybody may do everything",
+    )
+    .or("rbac"),
     text_map("options", "settings").void("RKE 1 never read it"),
 ];
 
