@@ -18,7 +18,7 @@ const MOST_SECTIONS: usize = 3;
 const TELLING: usize = 2;
 
 /// The names that things have elsewhere, by section, with the key that stands for each here.
-const OTHER_NAMES: [(&str, &str, &str); 33] = [
+const OTHER_NAMES: [(&str, &str, &str); 34] = [
     ("services", "kube-apiserver", "kube-api"),
     ("services", "apiserver", "kube-api"),
     ("services", "api-server", "kube-api"),
@@ -29,6 +29,7 @@ const OTHER_NAMES: [(&str, &str, &str); 33] = [
     ("services", "proxy", "kubeproxy"),
     ("", "cni", "network"),
     ("", "version", "kubernetes_version"),
+    ("", "kubernetes", "kubernetes_version"),
     ("", "k8s-version", "kubernetes_version"),
     ("", "name", "cluster_name"),
     ("", "hosts", "nodes"),
@@ -78,10 +79,14 @@ pub(crate) fn hint(unknown: &Unknown<'_>, draft: &mut Draft) {
     let Unknown { key, section, known, .. } = unknown;
     if let Some(meant) = other_name(key, section, known).or_else(|| spelt_alike(key, known)) {
         propose(unknown, meant, draft);
+    } else if let Some(meant) = image_beside(unknown) {
+        propose(unknown, meant, draft);
     } else if let Some(place) = of_an_image(key, section).or_else(|| elsewhere_by_name(key, section)) {
         draft.note("it is lost here").help(format!("write it as `{place}`"));
     } else if let Some(help) = exact_elsewhere(key, section) {
         draft.note("it is lost here").help(help);
+    } else if let Some(help) = begun_by_several(key, known) {
+        draft.note("it is ignored").help(help);
     } else if let Some(meant) = by_suffix(unknown).or_else(|| misspelt(key, known)) {
         propose(unknown, meant, draft);
     } else if let Some(help) = far_elsewhere(key) {
@@ -153,6 +158,17 @@ fn of_an_image(key: &str, section: &str) -> Option<String> {
     })
 }
 
+/// An image under a name of its own that stands beside it under the right one.
+fn image_beside(unknown: &Unknown<'_>) -> Option<&'static str> {
+    let stem = unknown.key.strip_suffix("_image").filter(|_| unknown.section == "system_images")?;
+    unknown
+        .known
+        .iter()
+        .copied()
+        .find(|name| *name == stem)
+        .filter(|name| unknown.present.iter().any(|key| key == name))
+}
+
 fn elsewhere_by_name(key: &str, section: &str) -> Option<String> {
     let plain = plain(key);
     let found = ELSEWHERE.iter().find(|(place, other, _)| *place == section && *other == plain);
@@ -176,9 +192,27 @@ fn exact_elsewhere(key: &str, section: &str) -> Option<String> {
         .map(|nearest| format!("indent it less: `{key}` belongs {}", home(nearest)))
 }
 
-/// A key that ends as this word does, where no other does: of several, that of the plugin.
+/// The keys that begin with this word, where it could be any of them.
+fn begun_by_several(key: &str, known: &[&'static str]) -> Option<String> {
+    let own = tokens(key);
+    let begin = |name: &&&'static str| {
+        let theirs = tokens(name);
+        theirs.len() > own.len() && theirs.starts_with(&own)
+    };
+    let names: Vec<String> = known.iter().filter(begin).map(|name| format!("`{name}`")).collect();
+    match names.len() {
+        0 | 1 => None,
+        2 | 3 => Some(format!("did you mean {}?", names.join(" or "))),
+        _ => Some("several keys begin so: write the whole name".to_owned()),
+    }
+}
+
+/// An option of the network that ends as this word does, where no other does: of several, that of the plugin.
 fn by_suffix(unknown: &Unknown<'_>) -> Option<&'static str> {
-    let Unknown { key, known, plugin, .. } = unknown;
+    let Unknown { key, section, known, plugin, .. } = unknown;
+    if *section != "network.options" {
+        return None;
+    }
     let ending = format!("_{key}");
     let ends: Vec<&'static str> = known.iter().filter(|name| name.ends_with(&ending)).copied().collect();
     match ends[..] {
