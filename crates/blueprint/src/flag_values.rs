@@ -140,10 +140,12 @@ fn form_of(component: Component, flag: &str) -> Option<Form> {
     own.or_else(|| all.into_iter().find(|(flags, _)| flags.has(flag)).map(|(_, form)| form))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is the answer of those who call it")]
 fn refused(what: impl Into<String>, help: impl Into<String>) -> Option<Flaw> {
     Some(Flaw { severity: Severity::Error, what: what.into(), help: help.into() })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is the answer of those who call it")]
 fn doubtful(what: impl Into<String>, help: impl Into<String>) -> Option<Flaw> {
     Some(Flaw { severity: Severity::Warning, what: what.into(), help: help.into() })
 }
@@ -307,7 +309,7 @@ fn plugins(value: &str, minor: Minor) -> Option<Flaw> {
         }
         if came.is_none() && !known.has(plugin) {
             let all = known.0.iter().chain(since.values().flat_map(|plugins| &plugins.0));
-            let there = |name: &&String| !of(gone, name).is_some_and(|gone| gone <= minor);
+            let there = |name: &&String| of(gone, name).is_none_or(|gone| gone > minor);
             let help = match nearest(plugin, all.filter(there).map(String::as_str)) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => stops.to_owned(),

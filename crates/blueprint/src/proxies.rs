@@ -9,7 +9,7 @@ use crate::cluster::Cluster;
 use crate::containers::service_of;
 use crate::problem::Problems;
 
-/// Warns of a component that would ask a proxy for nodes or Services: the names and ranges in NO_PROXY lack them.
+/// Warns of a component that would ask a proxy for nodes or Services: the exceptions lack them.
 ///
 /// Source: `golang.org/x/net/http/httpproxy`, which the components use; it leaves out the own machine by itself.
 pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {

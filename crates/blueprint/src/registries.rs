@@ -97,15 +97,12 @@ fn registries(cluster: &Cluster<'_>, problems: &mut Problems) {
         }
         let has_plugin = registry.ecr_credential_plugin.is_some();
         match (&registry.user, &registry.password) {
-            (Some(_), Some(_)) => {
-                if !logins.insert(url) {
-                    problems.warning(
-                        &place("user"),
-                        format!("there is a login for {url} before: the last one counts"),
-                        Some("leave one of them out".to_owned()),
-                    );
-                }
-            }
+            (Some(_), Some(_)) if logins.insert(url) => {}
+            (Some(_), Some(_)) => problems.warning(
+                &place("user"),
+                format!("there is a login for {url} before: the last one counts"),
+                Some("leave one of them out".to_owned()),
+            ),
             (Some(_), None) if !has_plugin => problems.warning(
                 &place("user"),
                 "a `user` without a `password` has no effect".to_owned(),

@@ -215,13 +215,11 @@ fn by_suffix(unknown: &Unknown<'_>) -> Option<&'static str> {
     }
     let ending = format!("_{key}");
     let ends: Vec<&'static str> = known.iter().filter(|name| name.ends_with(&ending)).copied().collect();
-    match ends[..] {
-        [one] => Some(one),
-        _ => {
-            let own = plugin.map(|plugin| format!("{plugin}_{key}"));
-            ends.into_iter().find(|name| own.as_deref() == Some(*name))
-        }
+    if let [one] = ends[..] {
+        return Some(one);
     }
+    let own = plugin.map(|plugin| format!("{plugin}_{key}"));
+    ends.into_iter().find(|name| own.as_deref() == Some(*name))
 }
 
 /// All words that keys are made of.

@@ -276,7 +276,7 @@ impl<'t> Builder<'t> {
             match node.value {
                 Value::Scalar(scalar) => self.take_key(scalar, span),
                 Value::Null => {
-                    self.take_key(Scalar { text: Cow::Borrowed(""), quoted: true, block: false }, span)
+                    self.take_key(Scalar { text: Cow::Borrowed(""), quoted: true, block: false }, span);
                 }
                 Value::List(_) | Value::Map(_) => {
                     self.find(self.path(), span, What::KeyNotText);

@@ -145,7 +145,7 @@ fn check(spec: &CloudProviderSpec, view: View<'_, '_>, reports: &mut Reports<'_>
     }
 }
 
-/// Accounts without which no cloud answers: vSphere's passwords, OpenStack's users.
+/// Accounts without which no cloud answers: the passwords of vSphere, the users of `OpenStack`.
 fn check_accounts(spec: &CloudProviderSpec, view: View<'_, '_>, reports: &mut Reports<'_>) {
     let (section, help) = match spec.name.as_deref() {
         Some("vsphere") => (

@@ -16,7 +16,7 @@ pub(super) fn private_key_flaw(text: &str) -> Option<(&'static str, &'static str
             "give the private key that belongs to it, or its file under `ssh_key_path`",
         ));
     }
-    if !text.contains('\n') && (text.starts_with(['/', '~']) || text.ends_with(".pem")) {
+    if !text.contains('\n') && text.starts_with(['/', '~', '.']) {
         return Some(("is a path, and not a key", "write it under `ssh_key_path`"));
     }
     let whole = "paste the whole text, with its lines BEGIN and END, after `|-`";

@@ -301,7 +301,7 @@ mod tests {
         for right in ["10.0.0.1", "fd00::1", "node-1.example.com", "under_score"] {
             assert_eq!(address(right), Ok(()), "{right}");
         }
-        assert!(node_name(&"a.".repeat(31).trim_end_matches('.').to_owned()).is_ok());
+        assert!(node_name("a.".repeat(31).trim_end_matches('.')).is_ok());
         assert!(node_name(&format!("{}.b", "a".repeat(62))).is_err());
         for wrong in ["10.0.0.300", "-oProxyCommand=x", "root@host", "host:22", "a b", "a/b", "$(x)"] {
             assert!(address(wrong).is_err(), "{wrong}");
