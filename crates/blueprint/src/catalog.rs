@@ -6,16 +6,20 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 
 use serde::{Deserialize, Deserializer};
-use windlass_model::{Component, KubernetesVersion, OnChange, PidMode, Privilege};
+use windlass_model::{Component, DEFAULT_KUBERNETES, KubernetesVersion, OnChange, PidMode, Privilege};
 
+use crate::rke_images;
 use crate::template::Template;
 
 /// Images by version, and what each component's container is made of by minor version.
 #[derive(Clone, Debug)]
 pub struct Catalog {
+    /// What is known beside RKE 1's own table: further versions, and further keys of its versions.
     versions: BTreeMap<KubernetesVersion, BTreeMap<String, String>>,
     default_version: KubernetesVersion,
     minors: Minors,
+    /// The images that Kubernetes publishes of itself, by the minor version from which on they hold.
+    beyond: BTreeMap<Minor, BTreeMap<String, Template>>,
     components: BTreeMap<Component, Recipe>,
 }
 
@@ -45,16 +49,22 @@ impl Catalog {
     /// If the text is not in the form of a catalog, or lacks the default version.
     pub fn parse(text: &str) -> Result<Self, CatalogError> {
         let file: CatalogFile = serde_yaml::from_str(text)?;
-        if !file.versions.contains_key(&file.default_version) {
-            return Err(CatalogError::DefaultWithoutImages(file.default_version));
+        let CatalogFile { minors, versions, beyond, components } = file;
+        let default_version = DEFAULT_KUBERNETES.parse().expect("a test reads the built-in catalog");
+        let catalog = Self { versions, default_version, minors, beyond, components };
+        if catalog.images(&catalog.default_version).is_none() {
+            return Err(CatalogError::DefaultWithoutImages(catalog.default_version));
         }
-        let CatalogFile { default_version, minors, versions, components } = file;
-        Ok(Self { versions, default_version, minors, components })
+        Ok(catalog)
     }
 
-    /// The versions whose images are known, oldest first.
+    /// The versions whose images are known, oldest first: all of RKE 1's, and a few beside.
     pub fn versions(&self) -> impl Iterator<Item = &KubernetesVersion> {
-        self.versions.keys()
+        let mut all: BTreeSet<&KubernetesVersion> = self.versions.keys().collect();
+        for version in rke_images::versions() {
+            all.insert(version);
+        }
+        all.into_iter()
     }
 
     /// The version taken where cluster.yml names none.
@@ -63,47 +73,84 @@ impl Catalog {
     }
 
     /// The images of a version, by the keys of `system_images`; none if the version is unknown.
-    pub fn images(&self, version: &KubernetesVersion) -> Option<&BTreeMap<String, String>> {
-        self.versions.get(version)
+    pub fn images(&self, version: &KubernetesVersion) -> Option<BTreeMap<String, String>> {
+        let (of_rke, beside) = (rke_images::images(version), self.versions.get(version));
+        if of_rke.is_none() && beside.is_none() {
+            return None;
+        }
+        let mut images = of_rke.unwrap_or_default();
+        images.extend(beside.into_iter().flatten().map(|(key, image)| (key.clone(), image.clone())));
+        Some(images)
     }
 
-    /// The images of a version of RKE 1 that is not listed: Kubernetes' own by its name, the others from the nearest
-    /// listed version of the same minor, or else before it; which is given too.
+    /// The images of a version that is not listed, and the listed version that most of them are of.
     ///
-    /// RKE 1 called its image `rancher/hyperkube` in each of its versions, and tagged it with the version without
-    /// the number behind the last dash.
+    /// A version of RKE 1 in form has Kubernetes' image by its name, and the others of the nearest listed version of
+    /// the same minor, or else before it. Beyond the last minor version of RKE 1 the images are those that Kubernetes
+    /// publishes of itself; what it does not publish is of the last listed version, but for Kubernetes itself.
     pub fn images_like(
         &self,
         version: &KubernetesVersion,
     ) -> Option<(&KubernetesVersion, BTreeMap<String, String>)> {
-        let (build, _) = version.suffix.strip_prefix("rancher")?.split_once('-')?;
-        if !self.knows_flags_of(version) || !build.bytes().all(|byte| byte.is_ascii_digit()) {
+        if !self.knows_flags_of(version) {
             return None;
         }
-        let listed = || self.versions.iter().filter(|(near, _)| !near.suffix.is_empty());
+        if self.is_beyond(version) {
+            let near = rke_images::versions().next_back()?;
+            let mut images = self.images(near)?;
+            images.remove("kubernetes");
+            images.extend(self.published(version));
+            return Some((near, images));
+        }
+        let hyperkube = rke_images::hyperkube(version)?;
         let same = |near: &KubernetesVersion| (near.major, near.minor) == (version.major, version.minor);
         // A later etcd of the same minor is safe; one of an earlier minor may not read the data.
-        let (near, images) = listed()
-            .rfind(|(near, _)| *near <= version && same(near))
-            .or_else(|| listed().find(|(near, _)| same(near)))
-            .or_else(|| listed().rfind(|(near, _)| *near <= version))
-            .or_else(|| listed().next())?;
-        let mut images = images.clone();
-        let (major, minor, patch) = version.numbers();
-        let image = format!("rancher/hyperkube:v{major}.{minor}.{patch}-rancher{build}");
-        images.insert("kubernetes".to_owned(), image);
+        let near = rke_images::versions()
+            .rfind(|near| *near <= version && same(near))
+            .or_else(|| rke_images::versions().find(|near| same(near)))
+            .or_else(|| rke_images::versions().rfind(|near| *near <= version))
+            .or_else(|| rke_images::versions().next())?;
+        let mut images = self.images(near)?;
+        images.insert("kubernetes".to_owned(), hyperkube);
         Some((near, images))
     }
 
-    /// The listed version of the same minor that is nearest to one that is not RKE 1's in form: `v1.24.8`, say.
-    pub(crate) fn near(&self, version: &KubernetesVersion) -> Option<&KubernetesVersion> {
+    /// Whether a version is of a later minor than any that RKE 1 had.
+    pub(crate) fn is_beyond(&self, version: &KubernetesVersion) -> bool {
+        self.beyond.keys().next().is_some_and(|first| *first <= Minor::of(version))
+    }
+
+    /// The images that Kubernetes publishes of itself for a version.
+    fn published(&self, version: &KubernetesVersion) -> impl Iterator<Item = (String, String)> {
+        let (major, minor, patch) = version.numbers();
+        let numbers = format!("v{major}.{minor}.{patch}");
+        let of_minor = self.beyond.range(..=Minor::of(version)).flat_map(|(_, images)| images);
+        of_minor.filter_map(move |(key, image)| {
+            Some((key.clone(), image.fill(|name| (name == "version").then_some(&*numbers))?))
+        })
+    }
+
+    /// The listed version that a version without RKE 1's suffix, such as `v1.24.8`, comes nearest to: of the same minor.
+    pub fn near(&self, version: &KubernetesVersion) -> Option<&KubernetesVersion> {
         let patch = |near: &KubernetesVersion| near.numbers().2.abs_diff(version.numbers().2);
-        self.versions
-            .keys()
-            .filter(|near| !near.suffix.is_empty())
+        rke_images::versions()
             .filter(|near| (near.major, near.minor) == (version.major, version.minor))
             // Of equally near ones the last: the newest build.
             .min_by_key(|near| (patch(near), std::cmp::Reverse(*near)))
+    }
+
+    /// The listed version that an image of this version belongs to: of those with its numbers and its build the
+    /// newest, else the nearest of its minor.
+    pub(crate) fn of_tag(&self, tagged: &KubernetesVersion) -> Option<&KubernetesVersion> {
+        let build = format!("{}-", tagged.suffix);
+        let is_of = |listed: &&KubernetesVersion| {
+            listed.numbers() == tagged.numbers()
+                && (listed.suffix == tagged.suffix || listed.suffix.starts_with(&build))
+        };
+        self.versions
+            .get_key_value(tagged)
+            .map(|(listed, _)| listed)
+            .or_else(|| rke_images::versions().rfind(is_of).or_else(|| self.near(tagged)))
     }
 
     /// Whether the flags of this version's minor are known.
@@ -136,9 +183,10 @@ impl Catalog {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CatalogFile {
-    default_version: KubernetesVersion,
     minors: Minors,
     versions: BTreeMap<KubernetesVersion, BTreeMap<String, String>>,
+    #[serde(default)]
+    beyond: BTreeMap<Minor, BTreeMap<String, Template>>,
     components: BTreeMap<Component, Recipe>,
 }
 
@@ -206,9 +254,25 @@ impl PartialOrd for EtcdVersion {
 }
 
 impl EtcdVersion {
+    /// The oldest that windlass drives: before 3.4 no member joins as a learner, and `member list` names none
+    /// (<https://etcd.io/docs/v3.4/learning/design-learner/>).
+    pub(crate) const OLDEST: Self = Self { numbers: (3, 4, 0), rebuild: None };
+
+    /// Its minor version, by which its flags are known.
+    pub(crate) fn minor(self) -> Minor {
+        Minor(self.numbers.0, self.numbers.1)
+    }
+
     /// The version in an image's tag, if its tag is one.
     pub(crate) fn of_image(image: &str) -> Option<Self> {
         tag_of(image)?.parse().ok()
+    }
+}
+
+impl std::fmt::Display for EtcdVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (major, minor, patch) = self.numbers;
+        write!(f, "v{major}.{minor}.{patch}")
     }
 }
 
@@ -387,8 +451,9 @@ mod tests {
         for component in Component::ALL {
             assert!(catalog.recipe(component).is_some(), "{component}");
         }
-        for (version, images) in &catalog.versions {
+        for version in catalog.versions() {
             assert!(catalog.knows_flags_of(version), "{version}");
+            let images = catalog.images(version).unwrap();
             for needed in ["etcd", "kubernetes", "nginx_proxy", "pod_infra_container"] {
                 assert!(images.contains_key(needed), "{version} {needed}");
             }

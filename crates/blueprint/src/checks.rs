@@ -4,19 +4,23 @@
 use windlass_model::{Component, SpecPath};
 use windlass_spec::{AuthorizationMode, NetworkPlugin, PodSecurity, ServiceSpec};
 
+use crate::catalog::{EtcdVersion, Feature, Minor};
 use crate::cluster::Cluster;
-use crate::containers::service_of;
-use crate::contradictions;
+use crate::containers::{name_of_flag, service_of};
 use crate::flags::{Fate, fate};
 use crate::nodes::warn_of_reserved;
-use crate::problem::Problems;
+use crate::problem::{Problems, Severity};
 use crate::values::ClusterValues;
+use crate::{contradictions, flag_values, mounts, proxies, registries};
 
 pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
     warn_of_reserved(cluster, problems);
     flags(cluster, problems);
     versions(cluster, problems);
     contradictions::check(cluster, problems);
+    mounts::check(cluster, &ClusterValues::new(cluster, ""), problems);
+    registries::check(cluster, problems);
+    proxies::check(cluster, problems);
     names_of_nodes(cluster, problems);
     credentials(cluster, problems);
     not_deployed(cluster, problems);
@@ -105,12 +109,14 @@ const OWN: [(Component, &[&str]); 6] = [
 
 fn flags(cluster: &Cluster<'_>, problems: &mut Problems) {
     let values = ClusterValues::new(cluster, "");
+    let mut overrides = Vec::new();
     for component in Component::ALL {
         let Some((service, path)) = service_of(component, cluster) else { continue };
         let names = service.extra_args.keys().map(|name| ("extra_args", name));
         let repeated = service.extra_args_array.keys().map(|name| ("extra_args_array", name));
         for (key, name) in names.chain(repeated) {
             let place = format!("{path}.{key}.{name}");
+            let name = &name_of_flag(component, name);
             let is_birth = component.nature().birth_flags.contains(&name.as_str());
             if !is_birth && !known(component, name, &place, cluster, problems) {
                 continue;
@@ -124,8 +130,70 @@ fn flags(cluster: &Cluster<'_>, problems: &mut Problems) {
                     )),
                 );
             }
-            overridden(component, service, name, &place, cluster, &values, problems);
+            if has_flaw(component, service, (key, name), &place, cluster, problems) {
+                continue;
+            }
+            overrides.extend(overridden(component, service, name, &place, cluster, &values));
         }
+    }
+    report_overrides(overrides, problems);
+}
+
+/// Reports a value that the component does not start with; whether it is an error.
+fn has_flaw(
+    component: Component,
+    service: &ServiceSpec,
+    (key, name): (&str, &str),
+    place: &str,
+    cluster: &Cluster<'_>,
+    problems: &mut Problems,
+) -> bool {
+    let given =
+        |(flag, value): (&String, &String)| (name_of_flag(component, flag) == name).then(|| value.clone());
+    let values: Vec<String> = if key == "extra_args" {
+        service.extra_args.iter().filter_map(given).collect()
+    } else {
+        let lists = service.extra_args_array.iter().filter(|(flag, _)| name_of_flag(component, flag) == name);
+        lists.flat_map(|(_, values)| values.clone()).collect()
+    };
+    for value in values {
+        let Some(flaw) = flag_values::flaw(component, name, &value, &cluster.images.version) else {
+            continue;
+        };
+        let shown: String = value.chars().take(60).collect();
+        let summary = format!("`--{name}={shown}` {}", flaw.what);
+        match flaw.severity {
+            Severity::Error => problems.error(place, summary, Some(flaw.help)),
+            Severity::Warning => problems.warning(place, summary, Some(flaw.help)),
+        }
+        return flaw.severity == Severity::Error;
+    }
+    false
+}
+
+/// A flag that takes the place of windlass' own.
+struct Override {
+    place: String,
+    theirs: String,
+    ours: String,
+    help: String,
+}
+
+/// Says of each flag that takes the place of windlass' own; of the same in several components once.
+fn report_overrides(overrides: Vec<Override>, problems: &mut Problems) {
+    let mut reported: Vec<(Override, Vec<String>)> = Vec::new();
+    for found in overrides {
+        let same =
+            reported.iter_mut().find(|(first, _)| first.theirs == found.theirs && first.help == found.help);
+        match same {
+            Some((_, places)) => places.push(found.place),
+            None => reported.push((found, Vec::new())),
+        }
+    }
+    for (Override { place, theirs, ours, help }, others) in reported {
+        let also =
+            if others.is_empty() { String::new() } else { format!("; so does `{}`", others.join("`, `")) };
+        problems.warning(&place, format!("{theirs} overrides {ours}{also}"), Some(help));
     }
 }
 
@@ -137,9 +205,14 @@ fn known(
     cluster: &Cluster<'_>,
     problems: &mut Problems,
 ) -> bool {
-    let version = &cluster.images.version;
+    let (version, minor) = if component == Component::Etcd {
+        let etcd = cluster.images.etcd;
+        (etcd.map(|etcd| etcd.to_string()).unwrap_or_default(), etcd.map(EtcdVersion::minor))
+    } else {
+        (cluster.images.version.to_string(), Some(Minor::of(&cluster.images.version)))
+    };
     let stops = format!("{component} does not start with a flag that it does not know");
-    let (summary, help) = match fate(component, name, version) {
+    let (summary, help) = match fate(component, name, minor) {
         Fate::Known => return true,
         Fate::Unknown(Some(near)) => {
             (format!("{component} has no flag `{name}`"), format!("did you mean `{near}`?"))
@@ -161,7 +234,7 @@ fn known(
     false
 }
 
-/// Warns of a flag that windlass sets for reasons of its own; the user's value counts.
+/// A flag that windlass sets for reasons of its own; the user's value counts.
 fn overridden(
     component: Component,
     service: &ServiceSpec,
@@ -169,37 +242,79 @@ fn overridden(
     place: &str,
     cluster: &Cluster<'_>,
     values: &ClusterValues,
-    problems: &mut Problems,
-) {
+) -> Option<Override> {
     let is_own = OWN.iter().any(|(owner, names)| *owner == component && names.contains(&name));
     let key = contradictions::key_of(component, name, cluster.spec);
-    let Some(recipe) = cluster.catalog.recipe(component).filter(|_| is_own || key.is_some()) else { return };
+    let recipe = cluster.catalog.recipe(component).filter(|_| is_own || key.is_some())?;
     let flag = format!("--{name}");
-    let ours = recipe
-        .flags
-        .iter()
-        .filter_map(|entry| entry.text_in(&cluster.setting()))
-        .find(|template| template.flag() == flag);
-    let Some(ours) = ours else { return };
-    let theirs = service.extra_args.get(name).map(|value| format!("{flag}={value}"));
-    let ours = ours.fill(|name| values.text(name)).unwrap_or_else(|| format!("{flag} of each node"));
-    let theirs = theirs.unwrap_or_else(|| format!("{flag} of `extra_args_array`"));
-    if let Some(key) = key.filter(|_| ours != theirs && !is_own) {
-        problems.warning(
-            place,
-            format!("`{theirs}` overrides `{ours}`, which `{key}` asks for"),
-            Some("keep one of the two".to_owned()),
-        );
-    } else if ours != theirs {
-        problems.warning(
-            place,
-            format!("`{theirs}` overrides windlass' own `{ours}`"),
-            Some(
-                "the components find each other and their keys by it: take it out unless you know better"
-                    .to_owned(),
-            ),
-        );
+    let entries = recipe.flags.iter().filter_map(|entry| entry.text_in(&cluster.setting()));
+    let ours = entries.into_iter().find(|template| template.flag() == flag)?;
+    let value = service.extra_args.iter().find(|(given, _)| name_of_flag(component, given) == name);
+    let theirs = value.map(|(_, value)| format!("`{flag}={value}`"));
+    let ours = ours
+        .fill(|name| values.text(name))
+        .map_or_else(|| format!("`{flag}` of each node"), |ours| format!("`{ours}`"));
+    let theirs = theirs.unwrap_or_else(|| format!("`{flag}` of `extra_args_array`"));
+    if ours == theirs {
+        return None;
     }
+    let found = |ours: String, help: String| {
+        Some(Override { place: place.to_owned(), theirs: theirs.clone(), ours, help })
+    };
+    if let Some(key) = key.filter(|_| !is_own) {
+        return found(format!("{ours}, which `{key}` asks for"), "keep one of the two".to_owned());
+    }
+    let value = value.map_or("", |(_, value)| value.as_str());
+    let help = advice(component, service, name, value)?;
+    found(format!("windlass' own {ours}"), help)
+}
+
+/// What to do about a flag that windlass sets itself; nothing where it is right as it is.
+fn advice(component: Component, service: &ServiceSpec, name: &str, value: &str) -> Option<String> {
+    let advice = match (component, name) {
+        // The usual way to a cloud provider that runs in the cluster.
+        (_, "cloud-provider") if value == "external" => return None,
+        (_, "cloud-provider" | "cloud-config") => {
+            "write the provider under `cloud_provider`: all components that need it get it".to_owned()
+        }
+        (Component::KubeApiserver, "service-cluster-ip-range") => {
+            "write it under `services.kube-api.service_cluster_ip_range`; two ranges with a comma".to_owned()
+        }
+        (Component::KubeControllerManager, "cluster-cidr" | "service-cluster-ip-range")
+        | (Component::KubeProxy, "cluster-cidr") => {
+            let key = name.replace('-', "_");
+            format!("write it under `services.kube-controller.{key}`; two ranges with a comma")
+        }
+        (Component::KubeApiserver, "service-node-port-range") => {
+            "write it under `services.kube-api.service_node_port_range`".to_owned()
+        }
+        (Component::Kubelet, "cluster-dns" | "cluster-domain") => {
+            let key = if name == "cluster-dns" { "cluster_dns_server" } else { "cluster_domain" };
+            format!("write it under `services.kubelet.{key}`: DNS and certificates follow it")
+        }
+        (Component::Kubelet, "pod-infra-container-image") => {
+            "write it under `system_images.pod_infra_container`".to_owned()
+        }
+        (Component::Kubelet, "root-dir") | (Component::Etcd, "data-dir") if is_mounted(service, value) => {
+            return None;
+        }
+        (Component::Kubelet, "root-dir") => format!(
+            "mount it from the node, or pods lose their volumes: `{value}:{value}:shared` under `extra_binds`"
+        ),
+        (Component::Etcd, "data-dir") => format!(
+            "mount it from the node, or the data goes with the container: `{value}:{value}` under `extra_binds`"
+        ),
+        _ => "the components find each other and their keys by it: take it out unless you know better"
+            .to_owned(),
+    };
+    Some(advice)
+}
+
+/// Whether a directory of the container is one of the node's, by a mount of the user's own.
+fn is_mounted(service: &ServiceSpec, directory: &str) -> bool {
+    let directory = format!("{}/", directory.trim_end_matches('/'));
+    let targets = service.extra_binds.iter().filter_map(|bind| bind.split(':').nth(1));
+    targets.into_iter().any(|target| directory.starts_with(&format!("{}/", target.trim_end_matches('/'))))
 }
 
 fn versions(cluster: &Cluster<'_>, problems: &mut Problems) {
@@ -253,11 +368,40 @@ fn audit_format(cluster: &Cluster<'_>, problems: &mut Problems) {
     }
 }
 
+/// The cloud providers that some version of Kubernetes' programs has, and the words of RKE 1 for those outside of them.
+const CLOUDS: [&str; 12] = [
+    "aws",
+    "azure",
+    "gce",
+    "openstack",
+    "vsphere",
+    "external",
+    "external-aws",
+    "harvester",
+    "cloudstack",
+    "ovirt",
+    "photon",
+    "fake",
+];
+
 /// The clouds that were part of Kubernetes' programs, and when each left them. RKE 1 refused the first alone.
 ///
 /// Sources: the notes of 1.26 and 1.31, and <https://kubernetes.io/blog/2023/12/14/cloud-provider-integration-changes/>.
 fn clouds_of_the_past(cluster: &Cluster<'_>, problems: &mut Problems) {
     let Some(cloud) = &cluster.spec.cloud_provider else { return };
+    let name = cloud.name.as_deref().unwrap_or_default();
+    if !name.is_empty() && cloud.custom.is_none() && !CLOUDS.contains(&name) {
+        let help = match windlass_spec::nearest(name, CLOUDS) {
+            _ if name == "none" => "leave `name` out".to_owned(),
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "write `external` for one that runs in the cluster, or leave `name` out".to_owned(),
+        };
+        problems.warning(
+            "cloud_provider.name",
+            format!("Kubernetes knows no cloud provider `{name}`: kubelet does not start with it"),
+            Some(help),
+        );
+    }
     let version = &cluster.images.version;
     let services = &cluster.spec.services;
     // From 1.29 to 1.30 they are there for those who ask for them.
@@ -313,21 +457,6 @@ fn pod_security_policies(cluster: &Cluster<'_>, problems: &mut Problems) {
             )
         };
         problems.warning("services.kube-api.pod_security_policy", summary, Some(help.to_owned()));
-    }
-    // #109798 and #122612 of kubernetes/kubernetes.
-    for (plugin, minor) in [(POLICY, 25), ("SecurityContextDeny", 30)] {
-        for flag in ["enable-admission-plugins", "disable-admission-plugins", "admission-control"] {
-            let plugins = api.service.extra_args.get(flag);
-            let is_listed =
-                plugins.is_some_and(|plugins| plugins.split(',').any(|name| name.trim() == plugin));
-            if is_listed && version.at_least(1, minor) {
-                problems.warning(
-                    &format!("services.kube-api.extra_args.{flag}"),
-                    format!("the API server has no admission plugin {plugin} from 1.{minor} on, and does not start"),
-                    Some("take it out of the list".to_owned()),
-                );
-            }
-        }
     }
 }
 
@@ -401,14 +530,23 @@ fn not_deployed(cluster: &Cluster<'_>, problems: &mut Problems) {
     if !spec.addons_include.is_empty() {
         miss("`addons_include`".to_owned(), Some("addons_include"));
     }
+    let mut help = Vec::new();
     if !missing.is_empty() {
-        problems.warning(
-            place.as_str(),
-            format!("not yet deployed: {}", missing.join(", ")),
-            Some(
-                "apply what you need of it yourself, and write `none` where a provider can be left out"
-                    .to_owned(),
-            ),
+        help.push(
+            "apply what you need of it yourself, and write `none` where a provider can be left out"
+                .to_owned(),
         );
+    }
+    if cluster.has(Feature::CriDockerd) {
+        let socket =
+            if cluster.images.version.at_least(1, 24) { "cri-dockerd.sock" } else { "dockershim.sock" };
+        missing.push("cri-dockerd".to_owned());
+        help.push(format!(
+            "run cri-dockerd, through which kubelet reaches Docker, on every node, with its socket at /var/run/{socket}"
+        ));
+    }
+    if !missing.is_empty() {
+        let summary = format!("not yet deployed: {}", missing.join(", "));
+        problems.warning(place.as_str(), summary, Some(help.join("; ")));
     }
 }

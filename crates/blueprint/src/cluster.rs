@@ -58,8 +58,8 @@ impl<'a> Cluster<'a> {
             .enumerate()
             .map(|(index, node)| (node.name(), Member { spec: node, index }))
             .collect();
-        let ranges = &spec.services.kube_api.service_cluster_ip_range;
-        let service_ranges = if ranges.is_empty() { vec![SERVICE_RANGE] } else { ranges.clone() };
+        let ranges = spec.services.service_ranges();
+        let service_ranges = if ranges.is_empty() { vec![SERVICE_RANGE] } else { ranges };
         Self { spec, catalog, images, features, nodes, service_ranges }
     }
 
@@ -150,21 +150,9 @@ fn uses_cri_dockerd(spec: &ClusterSpec, images: &Images, problems: &mut Problems
             format!("cri-dockerd serves Kubernetes 1.21 and later, not {version}"),
             Some("take the key out".to_owned()),
         ),
-        _ if uses => problems.warning(
-            "kubernetes_version",
-            "not yet deployed: cri-dockerd, through which kubelet reaches Docker".to_owned(),
-            Some(format!(
-                "run it on every node as a service of its own, with its socket at {}",
-                if version.at_least(1, 24) {
-                    "/var/run/cri-dockerd.sock"
-                } else {
-                    "/var/run/dockershim.sock"
-                }
-            )),
-        ),
         _ => {}
     }
-    uses
+    uses && version.at_least(1, 21)
 }
 
 /// The place, if cluster.yml has something there.

@@ -15,6 +15,7 @@ use windlass_spec::ServiceSpec;
 use crate::catalog::{Entry, Feature, Setting};
 use crate::cluster::Cluster;
 use crate::files::Places;
+use crate::mounts::Mount;
 use crate::template::Template;
 use crate::values::{ClusterValues, NodeValues, Source};
 
@@ -77,7 +78,7 @@ pub(crate) fn prepare(
     places: &Places,
 ) -> Option<Prepared> {
     let recipe = cluster.catalog.recipe(component)?;
-    let image = cluster.images.of(&recipe.image)?;
+    let image = cluster.images.of_component(component, &recipe.image)?;
     let mut features = cluster.features.clone();
     if places.has_prefix() {
         features.insert(Feature::Prefix);
@@ -229,6 +230,11 @@ pub(crate) fn service_of<'a>(
     }
 }
 
+/// A flag's name in its usual spelling: the programs of Kubernetes take `_` for `-`.
+pub(crate) fn name_of_flag(component: Component, name: &str) -> String {
+    if component == Component::Etcd { name.to_owned() } else { name.replace('_', "-") }
+}
+
 /// `extra_args` in the place of a flag of the same name, else behind all in the order of their names; then
 /// `extra_args_array`.
 fn add_arguments(
@@ -242,7 +248,7 @@ fn add_arguments(
         if component.nature().birth_flags.contains(&name.as_str()) {
             continue;
         }
-        let flag = format!("--{name}");
+        let flag = format!("--{}", name_of_flag(component, name));
         let wished = Slot::Shared(format!("{flag}={value}").into());
         let mut place = arguments.iter().position(|slot| slot.name() == flag);
         if let Some(place) = place {
@@ -259,7 +265,7 @@ fn add_arguments(
         origins.parts.insert(Part::Flag(flag.into()), SpecPath::from(format!("{path}.extra_args.{name}")));
     }
     for (name, values) in &service.extra_args_array {
-        let flag = format!("--{name}");
+        let flag = format!("--{}", name_of_flag(component, name));
         arguments.extend(values.iter().map(|value| Slot::Shared(format!("{flag}={value}").into())));
         origins
             .parts
@@ -270,6 +276,11 @@ fn add_arguments(
 /// `extra_env` in the place of a variable of the same name, else behind all.
 fn add_env(env: &mut Vec<Slot>, service: &ServiceSpec, path: &str, origins: &mut Origins) {
     for (index, variable) in service.extra_env.iter().enumerate() {
+        if !variable.contains('=') {
+            // Docker takes such a name away from the variables of the image, and so from ours.
+            env.retain(|slot| slot.name() != variable);
+            continue;
+        }
         let wished = Slot::Shared(variable.as_str().into());
         origins
             .parts
@@ -279,15 +290,21 @@ fn add_env(env: &mut Vec<Slot>, service: &ServiceSpec, path: &str, origins: &mut
     }
 }
 
-/// `extra_binds` behind windlass' own, those that are there already left out.
+/// `extra_binds` behind windlass' own, those that are there already left out; in the order of their places, so that
+/// another order in the file changes nothing.
 fn add_binds(binds: &mut Vec<Slot>, service: &ServiceSpec, path: &str, origins: &mut Origins) {
-    for (index, bind) in service.extra_binds.iter().enumerate() {
-        if binds.iter().any(|slot| matches!(slot, Slot::Shared(text) if **text == **bind)) {
+    let mut mounts: Vec<(Mount<'_>, usize)> =
+        service.extra_binds.iter().enumerate().map(|(index, bind)| (Mount::of(bind), index)).collect();
+    mounts.sort();
+    for (mount, index) in mounts {
+        let is_there = |slot: &Slot| matches!(slot, Slot::Shared(text) if Mount::of(text) == mount);
+        if binds.iter().any(is_there) {
             continue;
         }
+        let bind = mount.text();
         let place = SpecPath::from(format!("{path}.extra_binds[{index}]"));
         origins.parts.insert(Part::Bind(bind.as_str().into()), place);
-        binds.push(Slot::Shared(bind.as_str().into()));
+        binds.push(Slot::Shared(bind.into()));
     }
 }
 

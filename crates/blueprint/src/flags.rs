@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
-use windlass_model::{Component, KubernetesVersion};
+use windlass_model::Component;
 
 use crate::catalog::Minor;
 
@@ -46,16 +46,18 @@ static TABLES: LazyLock<BTreeMap<Component, Table>> = LazyLock::new(|| {
     serde_yaml::from_str(include_str!("flags.yml")).expect("a test parses the built-in table of flags")
 });
 
-/// The first minor version whose flags the table knows.
+/// The first minor version of Kubernetes whose flags the table knows.
 const FIRST: Minor = Minor(1, 20);
 
-/// What becomes of a flag, without its dashes; components and versions whose flags are not known accept all.
-pub(crate) fn fate(component: Component, flag: &str, version: &KubernetesVersion) -> Fate {
+/// What becomes of a flag, without its dashes, with this minor version of the component: of Kubernetes, or of etcd.
+///
+/// Components and versions whose flags are not known accept all; where the version is not known, only what none of them
+/// has is reported.
+pub(crate) fn fate(component: Component, flag: &str, minor: Option<Minor>) -> Fate {
     let Some(Table { known, since, gone }) = TABLES.get(&component) else { return Fate::Known };
-    // The programs take `_` for `-`.
-    let flag = flag.replace('_', "-");
-    let minor = Minor::of(version);
-    if minor < FIRST {
+    // The programs of Kubernetes take `_` for `-`.
+    let flag = if component == Component::Etcd { flag.to_owned() } else { flag.replace('_', "-") };
+    if component != Component::Etcd && minor.is_some_and(|minor| minor < FIRST) {
         return Fate::Known;
     }
     let first_in = |lists: &BTreeMap<Minor, Words>| {
@@ -66,19 +68,22 @@ pub(crate) fn fate(component: Component, flag: &str, version: &KubernetesVersion
         let all = known.0.iter().chain(since.values().flat_map(|words| &words.0));
         return Fate::Unknown(windlass_spec::nearest(&flag, all.map(String::as_str)));
     }
-    match (first_in(gone), came) {
-        (Some(gone), _) if gone <= minor => Fate::Removed(gone),
-        (_, Some(came)) if minor < came => Fate::NotYet(came),
+    match (first_in(gone), came, minor) {
+        (Some(gone), _, Some(minor)) if gone <= minor => Fate::Removed(gone),
+        (_, Some(came), Some(minor)) if minor < came => Fate::NotYet(came),
         _ => Fate::Known,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use windlass_model::KubernetesVersion;
+
     use super::*;
 
     fn told(component: Component, flag: &str, version: &str) -> Fate {
-        fate(component, flag, &version.parse().expect("the tests name versions"))
+        let version: KubernetesVersion = version.parse().expect("the tests name versions");
+        fate(component, flag, Some(Minor::of(&version)))
     }
 
     #[test]
@@ -103,21 +108,36 @@ mod tests {
             (KubeControllerManager, "volume-host-cidr-denylist", "v1.31", "v1.30.9"),
             (Kubelet, "iptables-drop-bit", "v1.31", "v1.30.9"),
             (KubeProxy, "metrics-port", "v1.32", "v1.31.9"),
+            (KubeApiserver, "cloud-provider", "v1.33", "v1.32.9"),
+            (KubeApiserver, "target-ram-mb", "v1.24", "v1.23.9"),
+            (KubeScheduler, "lock-object-name", "v1.28", "v1.27.9"),
+            (Kubelet, "pod-infra-container-image", "v1.35", "v1.34.9"),
+            (Kubelet, "storage-driver-db", "v1.37", "v1.36.9"),
+            (Kubelet, "chaos-chance", "v1.22", "v1.21.9"),
+            (KubeProxy, "cleanup-ipvs", "v1.21", "v1.20.9"),
         ] {
             assert_eq!(told(component, flag, last), Fate::Known, "{flag}");
             assert_eq!(told(component, flag, &format!("{gone}.0")), Fate::Removed(minor(gone)), "{flag}");
-            assert_eq!(told(component, flag, "v1.32.0"), Fate::Removed(minor(gone)), "{flag}");
+            assert_eq!(told(component, flag, "v1.37.0"), Fate::Removed(minor(gone)), "{flag}");
         }
         assert_eq!(told(Kubelet, "seccomp-default", "v1.21.0"), Fate::NotYet(minor("v1.22")));
         assert_eq!(told(Kubelet, "max_pods", "v1.30.0"), Fate::Known);
         assert_eq!(told(Kubelet, "max-pod", "v1.30.0"), Fate::Unknown(Some("max-pods")));
+        // Those of etcd are by its own version.
+        let of_etcd = |flag: &str, version: Option<&str>| fate(Component::Etcd, flag, version.map(minor));
+        assert_eq!(of_etcd("enable-v2", Some("v3.5")), Fate::Known);
+        assert_eq!(of_etcd("enable-v2", Some("v3.6")), Fate::Removed(minor("v3.6")));
+        assert_eq!(of_etcd("enable-v2", None), Fate::Known);
+        assert_eq!(of_etcd("experimental-memory-mlock", Some("v3.7")), Fate::Removed(minor("v3.7")));
+        assert_eq!(of_etcd("feature-gates", Some("v3.5")), Fate::NotYet(minor("v3.6")));
+        assert_eq!(of_etcd("max_txn_ops", None), Fate::Unknown(Some("max-txn-ops")));
         assert_eq!(told(Component::NginxProxy, "anything", "v1.30.0"), Fate::Known);
     }
 
     #[test]
     fn every_flag_of_windlass_is_known_to_the_versions_that_get_it() {
         use crate::catalog::{Catalog, Setting};
-        for minor in 20..=32 {
+        for minor in 20..=37 {
             let version = KubernetesVersion::new(1, minor, 0);
             let features = crate::catalog::Feature::ALL.into_iter().collect();
             let setting = Setting { version: &version, etcd: None, features: &features };
@@ -125,11 +145,8 @@ mod tests {
                 let recipe = Catalog::builtin().recipe(*component).expect("the catalog knows all components");
                 for flag in recipe.flags.iter().filter_map(|entry| entry.text_in(&setting)) {
                     let name = flag.flag().trim_start_matches("--");
-                    assert_eq!(
-                        fate(*component, name, &version),
-                        Fate::Known,
-                        "{component} --{name} {version}"
-                    );
+                    let minor = (*component != Component::Etcd).then(|| Minor::of(&version));
+                    assert_eq!(fate(*component, name, minor), Fate::Known, "{component} --{name} {version}");
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use windlass_model::{ImageRef, KubernetesVersion, Role, SpecPath};
+use windlass_model::{Component, ImageRef, KubernetesVersion, Role, SpecPath};
 use windlass_spec::ClusterSpec;
 
 use crate::catalog::{Catalog, EtcdVersion, tag_of};
@@ -35,69 +35,186 @@ impl Images {
     pub(crate) fn of(&self, key: &str) -> Option<&Image> {
         self.by_key.get(key)
     }
+
+    /// The image of a component: its own where there is one, else that of the key.
+    pub(crate) fn of_component(&self, component: Component, key: &str) -> Option<&Image> {
+        self.of(&own_key(component)).or_else(|| self.of(key))
+    }
+}
+
+/// The key of an image that holds this component alone.
+fn own_key(component: Component) -> String {
+    component.as_str().replace('-', "_")
+}
+
+/// The components of Kubernetes, all of which are in the one image `kubernetes` where there is one.
+const OF_KUBERNETES: [&str; 5] =
+    ["kube_apiserver", "kube_controller_manager", "kube_scheduler", "kube_proxy", "kubelet"];
+
+/// The version by which images are looked up, and the one by which flags are chosen.
+struct Wished {
+    listed: KubernetesVersion,
+    version: KubernetesVersion,
+    origin: Option<SpecPath>,
 }
 
 /// Chooses version and images. Problems are errors, after which the images are not whole.
 pub(crate) fn choose(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Problems) -> Images {
-    let wished = spec.kubernetes_version.as_ref().unwrap_or_else(|| catalog.default_version());
-    let mut version_origin = spec.kubernetes_version.as_ref().map(|_| SpecPath::from("kubernetes_version"));
-    let like = if catalog.images(wished).is_none() { catalog.images_like(wished) } else { None };
-    let known = catalog.images(wished).or(like.as_ref().map(|(_, images)| images));
-    let mut guessed = Vec::new();
+    let Wished { listed, version, origin } = wished(spec, catalog, problems);
+    let like = if catalog.images(&listed).is_none() { catalog.images_like(&listed) } else { None };
+    let (near, known) = match like {
+        Some((near, images)) => (Some(near), Some(images)),
+        None => (None, catalog.images(&listed)),
+    };
     let registry = default_registry(spec);
-
-    let mut by_key = BTreeMap::new();
-    let mut lacking = Vec::new();
-    for key in needed(spec) {
+    let (mut by_key, mut guessed, mut lacking) = (BTreeMap::new(), Vec::new(), Vec::new());
+    for key in needed(spec, catalog.is_beyond(&listed)) {
         if let Some((image, place)) = named(spec, key) {
             by_key.insert(key, Image { image: image.into(), origin: Some(place) });
-        } else if let Some(image) = known.and_then(|images| images.get(key)) {
+        } else if let Some(image) = known.as_ref().and_then(|images| images.get(key)) {
             let image = match registry {
                 Some(registry) => format!("{registry}/{image}").into(),
                 None => image.as_str().into(),
             };
-            by_key.insert(key, Image { image, origin: version_origin.clone() });
-            if key != "kubernetes" {
-                guessed.push(format!("`{key}`"));
-            }
-        } else {
-            lacking.push(format!("`{key}`"));
+            by_key.insert(key, Image { image, origin: origin.clone() });
+            guessed.push(key);
+        } else if !OF_KUBERNETES.contains(&key) || catalog.is_beyond(&listed) {
+            lacking.push(key);
         }
-    }
-    if let Some((near, _)) = like.as_ref().filter(|_| !guessed.is_empty()) {
-        problems.warning(
-            "kubernetes_version",
-            format!(
-                "the images of {wished} are not listed: those of {near} are taken for {}",
-                guessed.join(", ")
-            ),
-            Some("name them under `system_images` if others are to run".to_owned()),
-        );
     }
     by_key.insert("windlass_node", Image { image: NODE_IMAGE.into(), origin: None });
-
-    let mut version = wished.clone();
-    if let Some(tagged) = version_of_another_minor(wished, by_key.get("kubernetes")) {
-        match &spec.kubernetes_version {
-            Some(wished) => problems.warning(
-                "system_images.kubernetes",
-                format!("the image is of Kubernetes {tagged}, while `kubernetes_version` is {wished}"),
-                Some("the image decides: its version is what runs and what flags are chosen by".to_owned()),
-            ),
-            None => version_origin = Some("system_images.kubernetes".into()),
-        }
-        version = tagged;
+    let images = Images {
+        etcd: by_key.get("etcd").and_then(|etcd| EtcdVersion::of_image(etcd.image.as_str())),
+        version,
+        version_origin: origin,
+        by_key,
+    };
+    // An image alone names a version that is not listed: the others are those of the nearest.
+    let stands_for = near.is_none() && spec.kubernetes_version.is_none() && images.version != listed;
+    if stands_for {
+        report_guesses(&images.version, &listed, &guessed, catalog, &images, problems);
+    } else if let Some(near) = near {
+        report_guesses(&listed, near, &guessed, catalog, &images, problems);
     }
-    if !catalog.knows_flags_of(&version) {
+    check_etcd(&images, problems);
+    check_version(&listed, &lacking, catalog, &images, problems);
+    images
+}
+
+/// The version that cluster.yml names, or that of its image of Kubernetes, or the default.
+///
+/// RKE 1 chooses flags by the image too, since a program does not start with flags that it does not know.
+fn wished(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Problems) -> Wished {
+    const IMAGE: &str = "system_images.kubernetes";
+    let image = spec.system_images.get("kubernetes");
+    let tagged: Option<KubernetesVersion> = image.and_then(|image| tag_of(image)?.parse().ok());
+    match (&spec.kubernetes_version, tagged) {
+        (Some(named), Some(tagged)) if (tagged.major, tagged.minor) != (named.major, named.minor) => {
+            problems.warning(
+                IMAGE,
+                format!("the image is of Kubernetes {tagged}, while `kubernetes_version` is {named}"),
+                Some("the image decides: its version is what runs and what flags are chosen by".to_owned()),
+            );
+            let origin = Some("kubernetes_version".into());
+            Wished { listed: named.clone(), version: tagged, origin }
+        }
+        (Some(named), _) => {
+            let origin = Some("kubernetes_version".into());
+            Wished { listed: named.clone(), version: named.clone(), origin }
+        }
+        (None, Some(tagged)) => {
+            let listed = catalog.of_tag(&tagged).unwrap_or(&tagged).clone();
+            let is_exact = listed.numbers() == tagged.numbers() && listed.suffix.starts_with(&tagged.suffix);
+            let version = if is_exact { listed.clone() } else { tagged };
+            Wished { listed, version, origin: Some(IMAGE.into()) }
+        }
+        (None, None) => {
+            let default = catalog.default_version().clone();
+            Wished { listed: default.clone(), version: default, origin: None }
+        }
+    }
+}
+
+/// Says which images are not those of the version itself.
+fn report_guesses(
+    listed: &KubernetesVersion,
+    near: &KubernetesVersion,
+    guessed: &[&str],
+    catalog: &Catalog,
+    images: &Images,
+    problems: &mut Problems,
+) {
+    let quoted = |keys: &[&str]| keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
+    let summary = if catalog.is_beyond(listed) {
+        let (of_rke, published): (Vec<&str>, Vec<&str>) =
+            guessed.iter().partition(|key| images.by_key[*key].image.as_str().contains("rancher/"));
+        if published.is_empty() && of_rke.is_empty() {
+            return;
+        }
+        let rest = if of_rke.is_empty() {
+            String::new()
+        } else {
+            format!(", and those of {near} for {}", quoted(&of_rke))
+        };
+        format!("RKE 1 had no {listed}: the images that Kubernetes publishes are taken{rest}")
+    } else {
+        let guessed: Vec<&str> = guessed.iter().copied().filter(|key| *key != "kubernetes").collect();
+        if guessed.is_empty() {
+            return;
+        }
+        format!("the images of {listed} are not listed: those of {near} are taken for {}", quoted(&guessed))
+    };
+    let help = "name them under `system_images` if others are to run".to_owned();
+    problems.warning(place_of_version(images), summary, Some(help));
+}
+
+/// The place of the version; the file as a whole where it names none.
+fn place_of_version(images: &Images) -> &str {
+    images.version_origin.as_ref().map_or("", SpecPath::as_str)
+}
+
+fn check_version(
+    listed: &KubernetesVersion,
+    lacking: &[&str],
+    catalog: &Catalog,
+    images: &Images,
+    problems: &mut Problems,
+) {
+    let version = &images.version;
+    let place = place_of_version(images);
+    if !catalog.knows_flags_of(version) {
         let (first, last) = catalog.minors();
-        let place = version_origin.as_ref().map_or("kubernetes_version", SpecPath::as_str);
         problems.error(
             place,
             format!("the flags of Kubernetes {version} are not known"),
             Some(format!("windlass knows those from {first} to {last}")),
         );
-    } else if !catalog.supports(&version) && lacking.is_empty() {
-        let place = version_origin.as_ref().map_or("kubernetes_version", SpecPath::as_str);
+    } else if lacking == ["kubelet"] {
+        problems.error(
+            place,
+            format!("Kubernetes publishes no image of kubelet, and {listed} needs one"),
+            Some(
+                "name one under `system_images.kubelet`, or one with all components under \
+                 `system_images.kubernetes`"
+                    .to_owned(),
+            ),
+        );
+    } else if !lacking.is_empty() {
+        let lacking: Vec<String> = lacking.iter().map(|key| format!("`{key}`")).collect();
+        problems.error(
+            place,
+            format!(
+                "no images are known for {listed}, and `system_images` does not name {}",
+                lacking.join(", ")
+            ),
+            Some(match catalog.near(listed) {
+                Some(near) => format!("did you mean `{near}`? Else name them under `system_images`"),
+                None => "name them under `system_images`, or take a version that `windlass config \
+                         --list-version --all` lists"
+                    .to_owned(),
+            }),
+        );
+    } else if !catalog.supports(version) && !problems.has_error() {
         problems.warning(
             place,
             format!("Kubernetes {version} is older than what windlass is tried with"),
@@ -106,34 +223,48 @@ pub(crate) fn choose(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Probl
                 catalog.first_supported()
             )),
         );
-    } else if !lacking.is_empty() {
-        problems.error(
-            "kubernetes_version",
-            format!(
-                "no images are known for {wished}, and `system_images` does not name {}",
-                lacking.join(", ")
-            ),
-            Some(match catalog.near(wished) {
-                Some(near) => format!("did you mean `{near}`? Else name them under `system_images`"),
-                None => "name them under `system_images`, or take a version that `windlass config \
-                         --list-version` lists"
-                    .to_owned(),
-            }),
-        );
     }
-    let etcd = by_key.get("etcd").and_then(|etcd| EtcdVersion::of_image(etcd.image.as_str()));
-    Images { version, version_origin, etcd, by_key }
+}
+
+/// An etcd that windlass does not understand is refused before a host is touched.
+fn check_etcd(images: &Images, problems: &mut Problems) {
+    let (Some(etcd), Some(image)) =
+        (images.etcd.filter(|etcd| *etcd < EtcdVersion::OLDEST), images.of("etcd"))
+    else {
+        return;
+    };
+    let place = image.origin.as_ref().map_or("", SpecPath::as_str);
+    let oldest = EtcdVersion::OLDEST;
+    let later = if place == "system_images.etcd" {
+        format!("name {oldest} or later")
+    } else {
+        format!("take Kubernetes v1.17 or later, or name an etcd from {oldest} on under `system_images.etcd`")
+    };
+    problems.error(
+        place,
+        format!("etcd {etcd} is older than {oldest}, the oldest that windlass can drive"),
+        Some(format!(
+            "{later}; bring the data of a running cluster there first, one minor version at a time"
+        )),
+    );
 }
 
 /// The keys of the images that this cluster needs.
-fn needed(spec: &ClusterSpec) -> Vec<&'static str> {
-    let mut keys = vec!["etcd", "kubernetes", "pod_infra_container"];
-    if !spec.services.etcd.external_urls.is_empty() {
-        keys.remove(0);
+fn needed(spec: &ClusterSpec, is_beyond: bool) -> Vec<&'static str> {
+    let mut keys = vec!["pod_infra_container"];
+    if spec.services.etcd.external_urls.is_empty() {
+        keys.push("etcd");
+    }
+    if !is_beyond || spec.system_images.contains_key("kubernetes") {
+        keys.push("kubernetes");
+        keys.extend(OF_KUBERNETES.iter().filter(|key| spec.system_images.contains_key(**key)));
+    } else {
+        keys.extend(OF_KUBERNETES);
     }
     if spec.nodes.iter().any(|node| !node.role.contains(&Role::ControlPlane)) {
         keys.push("nginx_proxy");
     }
+    keys.sort_unstable();
     keys
 }
 
@@ -153,15 +284,4 @@ fn default_registry(spec: &ClusterSpec) -> Option<&str> {
         .iter()
         .filter(|registry| registry.is_default)
         .find_map(|registry| registry.url.as_deref())
-}
-
-/// The version in the tag of the Kubernetes image, if its minor is another than the wished.
-///
-/// RKE 1 chooses flags by the image too, since a program does not start with flags that it does not know.
-fn version_of_another_minor(
-    wished: &KubernetesVersion,
-    kubernetes: Option<&Image>,
-) -> Option<KubernetesVersion> {
-    let tagged: KubernetesVersion = tag_of(kubernetes?.image.as_str())?.parse().ok()?;
-    ((tagged.major, tagged.minor) != (wished.major, wished.minor)).then_some(tagged)
 }

@@ -46,14 +46,24 @@ pub fn resolve(spec: &ClusterSpec, catalog: &Catalog, hosts: &BTreeMap<NodeName,
 
 /// What only the catalog can tell of a cluster.yml of which not all could be read.
 ///
-/// Where something could not be read, its default is assumed; so only what is an error whatever stands there, and
-/// what concerns a flag by its name, is told.
-pub fn problems(partial: &ClusterSpec, catalog: &Catalog) -> Vec<Problem> {
+/// Where something could not be read, its default is assumed. So nothing but an error is reported of the sections in which
+/// one of these paths lies, where something could not be read.
+pub fn problems(partial: &ClusterSpec, catalog: &Catalog, unread: &[String]) -> Vec<Problem> {
     let mut problems = Problems::default();
     let cluster = Cluster::new(partial, catalog, &mut problems);
     check(&cluster, &mut problems);
+    let section = |path: &str| path.split(['.', '[']).take(2).map(str::to_owned).collect::<Vec<_>>();
+    let unread: Vec<Vec<String>> = unread.iter().map(|path| section(path)).collect();
+    let is_deployed = |path: &Vec<String>| {
+        path.first()
+            .is_some_and(|first| matches!(first.as_str(), "network" | "dns" | "ingress" | "monitoring"))
+    };
     let is_sure = |problem: &Problem| {
-        problem.severity == Severity::Error || problem.path.as_str().contains(".extra_args")
+        let path = problem.path.as_str();
+        let is_of_deployed = path.is_empty() || is_deployed(&section(path));
+        problem.severity == Severity::Error
+            || path.contains(".extra_args")
+            || !(unread.contains(&section(path)) || (is_of_deployed && unread.iter().any(is_deployed)))
     };
     problems.0.into_iter().filter(is_sure).collect()
 }

@@ -53,8 +53,15 @@ impl ClusterValues {
     fn ranges(&mut self, cluster: &Cluster<'_>) {
         let controller = &cluster.spec.services.kube_controller;
         let place = |ranges: &[Cidr], path| place_of(ranges.first(), path);
-        let api_ranges = &cluster.spec.services.kube_api.service_cluster_ip_range;
-        let api_place = place(api_ranges, "services.kube-api.service_cluster_ip_range");
+        let services = &cluster.spec.services;
+        let by_flag =
+            |service: &windlass_spec::ServiceSpec, flag: &str| service.extra_args.contains_key(flag);
+        let api_path = if by_flag(&services.kube_api.service, "service-cluster-ip-range") {
+            "services.kube-api.extra_args.service-cluster-ip-range"
+        } else {
+            "services.kube-api.service_cluster_ip_range"
+        };
+        let api_place = place(&services.service_ranges(), api_path);
         self.set("service_range", joined(&cluster.service_ranges), api_place.clone());
 
         // Where the controller manager is told nothing, it must agree with the API server.
@@ -65,9 +72,14 @@ impl ClusterValues {
             let path = "services.kube-controller.service_cluster_ip_range";
             self.set("controller_service_range", joined(controller_ranges), place(controller_ranges, path));
         }
-        let pods = &controller.cluster_cidr;
-        let pod_range = if pods.is_empty() { "10.42.0.0/16".to_owned() } else { joined(pods) };
-        self.set("pod_range", pod_range, place(pods, "services.kube-controller.cluster_cidr"));
+        let pods = services.pod_ranges();
+        let pod_range = if pods.is_empty() { "10.42.0.0/16".to_owned() } else { joined(&pods) };
+        let pods_path = if by_flag(&services.kube_controller.service, "cluster-cidr") {
+            "services.kube-controller.extra_args.cluster-cidr"
+        } else {
+            "services.kube-controller.cluster_cidr"
+        };
+        self.set("pod_range", pod_range, place(&pods, pods_path));
     }
 
     fn kubelet(&mut self, cluster: &Cluster<'_>) {
@@ -223,7 +235,8 @@ impl NodeValues {
             node: name.to_string(),
             advertise_address: is_address.then(|| internal.to_owned()),
             internal_ip: is_address.then(|| internal.to_owned()),
-            node_ip: (is_address && !listens_on_all).then(|| internal.to_owned()),
+            // Whoever names it means it, also where it is the address: a machine may have others.
+            node_ip: (is_address && node.spec.internal_address.is_some()).then(|| internal.to_owned()),
             etcd_listen: if listens_on_all { "0.0.0.0".to_owned() } else { host.clone() },
             etcdctl_host: if listens_on_all { "127.0.0.1".to_owned() } else { host.clone() },
             etcd_servers: node.has(Role::ControlPlane).then(|| etcd_servers(name, cluster)),

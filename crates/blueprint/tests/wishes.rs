@@ -138,7 +138,8 @@ fn mounts_and_variables_of_the_user_come_behind_ours_as_they_are_written() {
         ["/etc/kubernetes:/etc/kubernetes", "/run:/run", "/lib/modules:/lib/modules:ro", "/data:/data:z"]
     );
     let env: Vec<(&str, &str)> = proxy.spec.env.iter().map(|(name, value)| (&**name, &**value)).collect();
-    assert_eq!(env, [("A", "b=c"), ("B", "")]);
+    // One without a value is taken away from those of the image.
+    assert_eq!(env, [("A", "b=c")]);
     assert_eq!(
         proxy.origins.parts[&Part::Bind("/data:/data:z".into())].as_str(),
         "services.kubeproxy.extra_binds[1]"
@@ -209,9 +210,11 @@ fn the_foundation_is_what_the_components_really_get() {
             "+ service_account_issuer https://issuer",
             "+ --service-account-issuer=https://issuer",
             "+ --cluster-cidr=10.60.0.0/16",
+            "+ --cluster-cidr=10.60.0.0/16",
             "- pod_range 10.42.0.0/16",
             "- service_account_issuer rke",
             "- --service-account-issuer=rke",
+            "- --cluster-cidr=10.42.0.0/16",
             "- --cluster-cidr=10.42.0.0/16",
         ]
     );
@@ -657,7 +660,7 @@ fn nginx_answers_with_the_digest_of_its_configuration_without_that_line() {
 }
 
 /// What is said of every version from 1.24 on.
-const NO_CRI_DOCKERD: &str = "warning: kubernetes_version: not yet deployed: cri-dockerd, through which kubelet reaches Docker (run it on every node as a service of its own, with its socket at /var/run/cri-dockerd.sock)";
+const NO_CRI_DOCKERD: &str = "warning: : not yet deployed: cri-dockerd (run cri-dockerd, through which kubelet reaches Docker, on every node, with its socket at /var/run/cri-dockerd.sock)";
 
 #[test]
 fn a_version_without_images_says_which_ones_it_lacks() {
@@ -667,7 +670,7 @@ fn a_version_without_images_says_which_ones_it_lacks() {
     assert_eq!(
         problems(version("v1.29.1")),
         [
-            "error: kubernetes_version: no images are known for v1.29.1, and `system_images` does not name `etcd`, `kubernetes`, `pod_infra_container` (name them under `system_images`, or take a version that `windlass config --list-version` lists)",
+            "error: kubernetes_version: no images are known for v1.29.1, and `system_images` does not name `etcd`, `kubernetes`, `pod_infra_container` (did you mean `v1.29.6-rancher1-1`? Else name them under `system_images`)",
             NO_CRI_DOCKERD,
         ]
     );
@@ -687,7 +690,7 @@ fn a_version_without_images_says_which_ones_it_lacks() {
     assert_eq!(
         problems(named("v1.7.9")),
         [
-            "error: kubernetes_version: the flags of Kubernetes v1.7.9 are not known (windlass knows those from v1.8 to v1.32)",
+            "error: kubernetes_version: the flags of Kubernetes v1.7.9 are not known (windlass knows those from v1.8 to v1.37)",
         ]
     );
     assert_eq!(
@@ -719,11 +722,11 @@ fn a_file_without_a_version_has_that_of_its_image_or_else_the_default() {
     let default = blueprint(&spec);
     assert_eq!(default.version, *Catalog::builtin().default_version());
     assert_eq!(default.origins.version, None);
-    spec.system_images.insert("kubernetes".into(), "rancher/hyperkube:v1.21.3-rancher1".into());
+    spec.system_images.insert("kubernetes".into(), "rancher/hyperkube:v1.21.4-rancher1".into());
     let resolution = resolved(&spec);
     assert_eq!(resolution.problems, []);
     let blueprint = blueprint(&spec);
-    assert_eq!(blueprint.version.to_string(), "v1.21.3-rancher1");
+    assert_eq!(blueprint.version.to_string(), "v1.21.4-rancher1-1");
     assert_eq!(blueprint.origins.version, Some(SpecPath::from("system_images.kubernetes")));
 }
 

@@ -50,7 +50,7 @@ fn run_with(command: &Command, printer: &Printer) -> Result<Exit, Trouble> {
     }
     let source = Source::read(&common.config)?;
     let (desired, diagnostics) = source.understand();
-    printer.diagnostics(&diagnostics, &source);
+    printer.diagnostics_in_brief(&diagnostics, &source);
     let Some(desired) = desired else {
         printer.document(&DiagnosticsDocument::new(source.name(), &diagnostics, Exit::BadInput));
         return Ok(Exit::BadInput);

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use windlass_blueprint::Catalog;
+use windlass_course::Desired;
 use windlass_model::KubernetesVersion;
 use windlass_spec::{Severity, Strictness, json_schema, skeleton};
 
@@ -59,12 +60,14 @@ fn validate(arguments: &ValidateArguments, printer: &Printer) -> Result<Exit, Tr
         1 => format!("1 {what}"),
         number => format!("{number} {what}s"),
     };
+    let by_default = |desired: &Desired| desired.ordinary().origins.version.is_none();
     let result = match &desired {
         Some(desired) => format!(
-            "{}: {}, Kubernetes {}: {}\n",
+            "{}: {}, Kubernetes {}{}: {}\n",
             source.name(),
             counted(desired.ordinary().nodes.len(), "node"),
             desired.ordinary().version,
+            if by_default(desired) { " (the default: no version is named)" } else { "" },
             counted(warnings, "warning"),
         ),
         None => {
@@ -81,13 +84,14 @@ fn config(arguments: &ConfigArguments, printer: &Printer) -> Result<Exit, Troubl
     let catalog = Catalog::builtin();
     let version = match &arguments.kubernetes {
         None => None,
-        Some(text) => {
-            Some(text.parse::<KubernetesVersion>().map_err(|source| Trouble::NotAVersion { source })?)
-        }
+        Some(text) => Some(text.parse::<KubernetesVersion>().map_err(|source| {
+            let near = format!("v{text}");
+            Trouble::NotAVersion { source, near: near.parse::<KubernetesVersion>().is_ok().then_some(near) }
+        })?),
     };
     if arguments.list_version {
         let versions: Vec<String> = if arguments.all {
-            catalog.versions().filter(|version| catalog.supports(version)).map(ToString::to_string).collect()
+            catalog.versions().map(ToString::to_string).collect()
         } else {
             vec![catalog.default_version().to_string()]
         };
@@ -119,14 +123,16 @@ fn config(arguments: &ConfigArguments, printer: &Printer) -> Result<Exit, Troubl
 fn images(catalog: &Catalog, version: Option<&KubernetesVersion>, all: bool) -> Result<String, Trouble> {
     let versions: Vec<&KubernetesVersion> = match version {
         Some(version) => vec![version],
-        None if all => catalog.versions().filter(|version| catalog.supports(version)).collect(),
+        None if all => catalog.versions().collect(),
         None => vec![catalog.default_version()],
     };
     let mut lines: Vec<String> = Vec::new();
     for version in versions {
         let like = || catalog.images_like(version).map(|(_, images)| images);
-        let images = catalog.images(version).cloned().or_else(like);
-        let images = images.ok_or_else(|| Trouble::UnknownVersion { version: version.to_string() })?;
+        let images = catalog.images(version).or_else(like).ok_or_else(|| Trouble::UnknownVersion {
+            version: version.to_string(),
+            near: catalog.near(version).map(ToString::to_string),
+        })?;
         lines.extend(images.into_values());
     }
     lines.sort();

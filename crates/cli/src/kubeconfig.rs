@@ -236,7 +236,7 @@ cluster_name: demo
 kubernetes_version: v1.20.2
 nodes:
 - {address: 203.0.113.1, internal_address: 10.0.0.1, hostname_override: one, user: ops, role: [controlplane, etcd]}
-- {address: 'fd00::2', hostname_override: two, user: ops, role: [controlplane, etcd]}
+- {address: 'fd00::2', internal_address: 10.0.0.2, hostname_override: two, user: ops, role: [controlplane, etcd]}
 - {address: 203.0.113.3, hostname_override: three, user: ops, role: [worker]}
 ";
 

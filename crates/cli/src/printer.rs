@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use windlass_spec::{Diagnostic, render};
+use windlass_spec::{Diagnostic, Severity, render};
 
 use crate::arguments::{CommonArguments, Output};
 use crate::render::{Detail, Paint};
@@ -84,8 +84,27 @@ impl Printer {
         }
     }
 
-    /// What is wrong with the input.
+    /// What is wrong with the input, where something else is to be done with it: errors, and how many warnings there
+    /// are. Who wants them asks for them.
+    pub(crate) fn diagnostics_in_brief(&self, diagnostics: &[Diagnostic], source: &Source) {
+        let is_error = |found: &&Diagnostic| found.severity == Severity::Error;
+        let errors: Vec<Diagnostic> = diagnostics.iter().filter(is_error).cloned().collect();
+        self.diagnostics(&errors, source);
+        let warnings = diagnostics.len() - errors.len();
+        if warnings > 0 {
+            let name = source.name();
+            let count = if warnings == 1 { "1 warning".to_owned() } else { format!("{warnings} warnings") };
+            let them = if warnings == 1 { "it" } else { "them" };
+            let config = if name == "cluster.yml" { String::new() } else { format!(" --config {name}") };
+            self.progress(&format!("{name}: {count}; `windlass validate{config}` shows {them}\n"));
+        }
+    }
+
+    /// What is wrong with the input; of a quiet command the errors alone.
     pub(crate) fn diagnostics(&self, diagnostics: &[Diagnostic], source: &Source) {
+        let is_shown = |found: &&Diagnostic| !self.quiet || found.severity == Severity::Error;
+        let diagnostics: Vec<Diagnostic> = diagnostics.iter().filter(is_shown).cloned().collect();
+        let diagnostics = &diagnostics;
         for line in render(diagnostics, &source.name(), source.text()).lines() {
             let is_head = line.starts_with("error: ") || line.starts_with("warning: ");
             let line = if is_head { self.progress_paint.strong(line) } else { line.to_owned() };

@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn a_file_made_of_answers_is_one_that_can_be_read() {
         let answers = "\n2\n10.0.0.1\n\n\nops\ny\ny\ny\nnode-1\n\n\n10.0.0.2\n2222\n~/.ssh/other\n\nn\nyes\n\n\n10.1.0.2\n\n\
-                       nonsense\ncalico\n\n\n\n\nfd00::/108,10.43.0.0/16\n\n\ny\na b.yml\nn\n";
+                       nonsense\ncalico\n\n\n\n\n10.43.0.0/16,fd00::/108\n\n\ny\na b.yml\nn\n";
         let file = made_of(answers).expect("every question is answered");
         let reading = windlass_spec::read(file.as_bytes());
         let spec = reading.spec.unwrap_or_else(|| panic!("{file}\n{:#?}", reading.diagnostics));

@@ -69,7 +69,9 @@ impl Source {
         let places = self.places();
         let Some(spec) = reading.spec.take() else {
             if let Some(partial) = reading.partial.take() {
-                let problems = windlass_blueprint::problems(&partial, Catalog::builtin());
+                let errors = reading.diagnostics.iter().filter(|found| found.severity == Severity::Error);
+                let unread: Vec<String> = errors.map(|error| error.place.path.clone()).collect();
+                let problems = windlass_blueprint::problems(&partial, Catalog::builtin(), &unread);
                 add(&mut reading.diagnostics, problems, &partial, &places);
             }
             return (None, reading.diagnostics);

@@ -53,10 +53,10 @@ pub(crate) enum Trouble {
     NoAnswer { source: std::io::Error },
     /// The text given as a version is none.
     #[error("there is no such version")]
-    NotAVersion { source: windlass_model::NotAVersion },
+    NotAVersion { source: windlass_model::NotAVersion, near: Option<String> },
     /// The images of this version are not known.
     #[error("no images are known for {version}")]
-    UnknownVersion { version: String },
+    UnknownVersion { version: String, near: Option<String> },
     /// The program cannot listen for signals.
     #[error("signals cannot be listened for")]
     Signals { source: std::io::Error },
@@ -107,6 +107,10 @@ impl Trouble {
                 "a file that is there is never written over: name another with `--name`, or say `--print`"
             }
             Self::NoAnswer { .. } => "answer on the standard input, a line for each question",
+            Self::NotAVersion { near: Some(near), .. } => {
+                return Some(format!("put a `v` before it: `{near}`"));
+            }
+            Self::UnknownVersion { near: Some(near), .. } => return Some(format!("did you mean `{near}`?")),
             Self::NotAVersion { .. } | Self::UnknownVersion { .. } => {
                 "`windlass config --list-version --all` prints those that are known"
             }

@@ -71,5 +71,5 @@ pub use report::{Failure, Outcome, Report};
 pub use secret::{HIDDEN, Secret, exposed};
 pub use target::{LastNode, NodeTarget};
 pub use time::{NotATimestamp, Timestamp};
-pub use version::{KubernetesVersion, NotAVersion};
+pub use version::{DEFAULT_KUBERNETES, KubernetesVersion, NotAVersion};
 pub use words::{counted, row_of};

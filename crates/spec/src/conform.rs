@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::meant::{Unknown, hint, home};
 use crate::nearest::nearest;
 use crate::path::Path;
+use crate::read::{NO_VARIABLES, is_template};
 use crate::report::Reports;
 use crate::scalar;
 use crate::schema::{self, Key, Kind, Status};
 use crate::strictness::Strictness;
+use crate::view::{View, text_of};
 use crate::yaml::{Entry, Node, Span, Value};
 
 /// Reports every key that the schema does not know, that has no effect, or whose value has the wrong form.
@@ -15,11 +18,14 @@ use crate::yaml::{Entry, Node, Span, Value};
 /// *Guarantees.* If it reports no error, every value that the schema describes has the form it says, or is
 /// null. A key that repeats from node to node is told once.
 pub(crate) fn conform(root: &[Entry<'_>], strictness: Strictness, reports: &mut Reports<'_>) {
+    let plugin = View::new(root, Span::default(), &Path::Top)
+        .section("network", &Path::Key(&Path::Top, "network"))
+        .string("plugin");
     let mut walk = Walk { reports, sightings: BTreeMap::new() };
     walk.section(schema::CLUSTER, root, &Path::Top);
     let Walk { reports, sightings } = walk;
-    for (pattern, sighting) in sightings {
-        tell(&pattern, sighting, strictness, reports);
+    for sighting in sightings.into_values() {
+        tell(sighting, plugin.as_deref(), strictness, reports);
     }
 }
 
@@ -34,16 +40,20 @@ const MAX_LINES_NAMED: usize = 3;
 
 struct Walk<'w, 't> {
     reports: &'w mut Reports<'t>,
-    /// What is told once for all items of a list, by the pattern of its path.
+    /// What is reported once, by its cause: for all items of a list the pattern of their path, for keys that have no effect
+    /// the reason of it.
     sightings: BTreeMap<String, Sighting>,
 }
 
 struct Sighting {
     what: What,
+    pattern: String,
     path: String,
     span: Span,
     further: usize,
     further_lines: Vec<usize>,
+    /// Other keys of the same cause.
+    others: Vec<String>,
 }
 
 enum What {
@@ -52,12 +62,18 @@ enum What {
         key: String,
         /// The empty section right before it, of which it is a key.
         empty: Option<&'static Key>,
+        /// The keys beside it.
+        present: Vec<String>,
     },
     /// In a map whose keys are the user's, but which are not these.
     UnknownByName {
         names: &'static [&'static str],
         key: String,
     },
+    /// A text in which something else should have filled in a value.
+    Variable,
+    /// A text between quotes that are none to YAML.
+    Quotes,
     /// In such a map, and a key of the section around it.
     TooDeep {
         key: String,
@@ -86,22 +102,26 @@ impl Walk<'_, '_> {
                 }
                 let empty =
                     empty.filter(|empty| schema::find(schema::children(empty.kind), &entry.key).is_some());
-                let what = || What::Unknown { section: keys, key: entry.key.to_string(), empty };
-                self.sight(&path, entry.key_span, what);
+                // So many are shown to know of; a map of thousands is no section of this format.
+                let present =
+                    || entries.iter().take(MAX_SIGHTINGS).map(|entry| entry.key.to_string()).collect();
+                let what =
+                    || What::Unknown { section: keys, key: entry.key.to_string(), empty, present: present() };
+                self.sight(&path, entry.key_span, None, what);
                 continue;
             };
             empty = Some(key).filter(|_| matches!(entry.value.value, Value::Null));
             let told = match key.status {
                 Status::Live | Status::Later | Status::Old(_) => None,
-                Status::Idle(reason) => Some(What::Idle(reason)),
-                Status::Void(reason) => Some(What::Void(reason)),
-                Status::Gone { successor, why } => Some(What::Gone { successor, why }),
-                Status::Alien(reason) => Some(What::Alien(reason)),
+                Status::Idle(reason) => Some((reason, What::Idle(reason))),
+                Status::Void(reason) => Some((reason, What::Void(reason))),
+                Status::Gone { successor, why } => Some((why, What::Gone { successor, why })),
+                Status::Alien(reason) => Some((reason, What::Alien(reason))),
             };
-            if let Some(told) = told
+            if let Some((reason, told)) = told
                 && has_effect(&entry.value)
             {
-                self.sight(&path, entry.key_span, || told);
+                self.sight(&path, entry.key_span, Some(reason), || told);
             }
             if key.is_current() {
                 self.value(key.kind, keys, &entry.value, &path);
@@ -131,6 +151,9 @@ impl Walk<'_, '_> {
 
     /// Compares a value with its form; `siblings` are the keys of the section that it stands in.
     fn value(&mut self, kind: Kind, siblings: &'static [Key], node: &Node<'_>, path: &Path<'_>) {
+        if let (Kind::Text | Kind::Secret | Kind::TextOrTexts, Value::Scalar(scalar)) = (kind, &node.value) {
+            self.text(&scalar.text, node.span, path);
+        }
         match (kind, &node.value) {
             (_, Value::Null)
             | (Kind::Foreign, _)
@@ -141,6 +164,11 @@ impl Walk<'_, '_> {
             (Kind::Word(words), Value::Scalar(scalar)) => {
                 if !scalar.text.is_empty() && !words.contains(&&*scalar.text) {
                     self.unknown_word(words, &scalar.text, node, path);
+                }
+            }
+            (Kind::WordOr(words, otherwise), Value::Scalar(scalar)) => {
+                if !scalar.text.is_empty() && !words.contains(&&*scalar.text) {
+                    self.other_word(words, otherwise, &scalar.text, node, path);
                 }
             }
             (Kind::Texts | Kind::TextOrTexts, Value::List(items)) => {
@@ -186,6 +214,21 @@ impl Walk<'_, '_> {
         }
     }
 
+    /// Says of a text that it is a template, or stands between quotes of print.
+    fn text(&mut self, text: &str, span: Span, path: &Path<'_>) {
+        if (text.contains('$') || text.contains("{{")) && is_template(text) && !is_looked_at(path) {
+            self.sight(path, span, Some("variable"), || What::Variable);
+        }
+        let is_print = |letter: char| matches!(letter, '\u{2018}'..='\u{201f}' | '\u{ab}' | '\u{bb}');
+        if !text.is_ascii()
+            && text.starts_with(is_print)
+            && text.ends_with(is_print)
+            && path.root() != "addons"
+        {
+            self.sight(path, span, Some("quotes"), || What::Quotes);
+        }
+    }
+
     /// A name in a map whose names are the user's: perhaps it was meant for the section around the map.
     fn name_of_a_map(
         &mut self,
@@ -200,12 +243,12 @@ impl Walk<'_, '_> {
         let key = || entry.key.to_string();
         let path = path.key(&entry.key);
         if is_own && schema::find(siblings, &entry.key).is_some_and(Key::is_current) {
-            self.sight(&path, entry.key_span, || What::TooDeep { key: key() });
+            self.sight(&path, entry.key_span, None, || What::TooDeep { key: key() });
         } else if !names.is_empty() && !names.contains(&&*entry.key) && !entry.key.starts_with("aci_") {
             if schema::find(siblings, &entry.key).is_some() {
-                self.sight(&path, entry.key_span, || What::TooDeep { key: key() });
+                self.sight(&path, entry.key_span, None, || What::TooDeep { key: key() });
             } else {
-                self.sight(&path, entry.key_span, || What::UnknownByName { names, key: key() });
+                self.sight(&path, entry.key_span, None, || What::UnknownByName { names, key: key() });
             }
         }
     }
@@ -222,6 +265,28 @@ impl Walk<'_, '_> {
         };
     }
 
+    /// A word that RKE 1 took for another without saying so.
+    fn other_word(
+        &mut self,
+        words: &'static [&'static str],
+        otherwise: &str,
+        text: &str,
+        node: &Node<'_>,
+        path: &Path<'_>,
+    ) {
+        let section = match path {
+            Path::Key(outer, _) => outer.to_string(),
+            Path::Top | Path::Item(..) => String::new(),
+        };
+        let summary = format!("`{}` is taken for `{otherwise}`, as in RKE 1", brief(text));
+        let near = nearest(text, words.iter().copied()).filter(|near| *near != otherwise);
+        let draft = self.reports.warning(path, node.span, summary);
+        match near {
+            Some(near) => draft.help(format!("did you mean `{near}`?")),
+            None => draft.help(format!("write one of {} in `{section}`", words.join(", "))),
+        };
+    }
+
     fn wrong_form(&mut self, kind: Kind, node: &Node<'_>, path: &Path<'_>) {
         let is = scalar::form_of(&node.value);
         let name = match path {
@@ -232,7 +297,10 @@ impl Walk<'_, '_> {
         };
         let is_item = matches!(path, Path::Item(..));
         let must = must(kind, &node.value);
-        self.reports.error(path, node.span, format!("{name} must be {must}, not {is}")).help(remedy(
+        // Of a block the line with its sign is meant, not the first below it.
+        let is_block = matches!(&node.value, Value::Scalar(scalar) if scalar.block);
+        let span = if is_block { self.reports.line_before(node.span) } else { node.span };
+        self.reports.error(path, span, format!("{name} must be {must}, not {is}")).help(remedy(
             kind,
             &node.value,
             path,
@@ -240,28 +308,71 @@ impl Walk<'_, '_> {
         ));
     }
 
-    fn sight(&mut self, path: &Path<'_>, span: Span, what: impl FnOnce() -> What) {
+    /// Keeps what is seen at a place; of a cause that is not this key alone, it is reported once.
+    fn sight(
+        &mut self,
+        path: &Path<'_>,
+        span: Span,
+        cause: Option<&'static str>,
+        what: impl FnOnce() -> What,
+    ) {
         let line = self.reports.line_of(span);
         let pattern = path.pattern();
-        if self.sightings.len() >= MAX_SIGHTINGS && !self.sightings.contains_key(&pattern) {
+        let cause = cause.map_or_else(|| pattern.clone(), |cause| format!("\0{cause}"));
+        if self.sightings.len() >= MAX_SIGHTINGS && !self.sightings.contains_key(&cause) {
             return;
         }
         self.sightings
-            .entry(pattern)
+            .entry(cause)
             .and_modify(|seen| {
-                seen.further += 1;
-                if seen.further_lines.len() < MAX_LINES_NAMED {
-                    seen.further_lines.push(line);
+                let is_same = seen.pattern == pattern || matches!(seen.what, What::Variable | What::Quotes);
+                if is_same {
+                    seen.further += 1;
+                    if seen.further_lines.len() < MAX_LINES_NAMED {
+                        seen.further_lines.push(line);
+                    }
+                } else if seen.others.len() < MAX_SIGHTINGS
+                    && !seen.others.iter().any(|other| other.starts_with(&format!("`{pattern}`")))
+                {
+                    seen.others.push(format!("`{pattern}` on line {line}"));
                 }
             })
             .or_insert_with(|| Sighting {
                 what: what(),
+                pattern,
                 path: path.to_string(),
                 span,
                 further: 0,
                 further_lines: Vec::new(),
+                others: Vec::new(),
             });
     }
+}
+
+/// Whether a text is looked at where it is read, or may have such signs in it for others.
+fn is_looked_at(path: &Path<'_>) -> bool {
+    const LOOKED_AT: [&str; 9] = [
+        "address",
+        "internal_address",
+        "hostname_override",
+        "port",
+        "sans",
+        "cluster_domain",
+        "cluster_dns_server",
+        "kubernetes_version",
+        "labels",
+    ];
+    let key = match path {
+        Path::Item(Path::Key(_, key), _) | Path::Key(_, key) => key,
+        _ => "",
+    };
+    let outer = match path {
+        Path::Key(Path::Key(_, outer), _) => outer,
+        _ => "",
+    };
+    let is_of_others = matches!(path.root(), "addons" | "ingress" | "dns")
+        || matches!(key, "customCloudProvider" | "config_file" | "cloud_config");
+    is_of_others || LOOKED_AT.contains(&key) || LOOKED_AT.contains(&outer)
 }
 
 /// What a value of this kind is, in words.
@@ -270,6 +381,7 @@ fn must(kind: Kind, value: &Value<'_>) -> &'static str {
         Kind::Text
         | Kind::Secret
         | Kind::Word(_)
+        | Kind::WordOr(..)
         | Kind::TextOrTexts
         | Kind::IntegerOrText
         | Kind::Foreign => "a text",
@@ -283,12 +395,47 @@ fn must(kind: Kind, value: &Value<'_>) -> &'static str {
     }
 }
 
+/// How a sign or a blank that is missing, or is one too many, makes another form of a value.
+fn remedy_of_signs(kind: Kind, value: &Value<'_>, path: &Path<'_>, is_item: bool) -> Option<String> {
+    Some(match (kind, value) {
+        (_, Value::Scalar(scalar)) if scalar.block && wants_a_map(kind) => {
+            "take the sign after the colon away, so that the lines below are keys".to_owned()
+        }
+        (_, Value::Scalar(scalar)) if wants_a_map(kind) && lacks_blank(&scalar.text).is_some() => {
+            format!("put a blank after the colon: `{}`", lacks_blank(&scalar.text).unwrap_or_default())
+        }
+        (Kind::Texts | Kind::Sections(_), Value::Scalar(scalar)) if scalar.text.starts_with('-') => {
+            "put a blank after each `-`".to_owned()
+        }
+        (Kind::Text, Value::Map(entries)) if is_item && is_env(path) && entries.len() == 1 => {
+            let value = text_of(&entries[0].value).unwrap_or_default();
+            format!("write `- {}={}`", brief(&entries[0].key), brief(value))
+        }
+        (Kind::Sections(keys), Value::Map(entries))
+            if !entries.is_empty()
+                && entries.iter().all(|entry| matches!(entry.value.value, Value::Map(_))) =>
+        {
+            let first = keys.iter().find(|key| key.needed).or(keys.first()).map_or("name", |key| key.name);
+            let name = if schema::find(keys, "hostname_override").is_some() {
+                "; a node's name goes under `hostname_override`"
+            } else {
+                ""
+            };
+            format!("write a list in the place of names: `- {first}: …` for each{name}")
+        }
+        _ => return None,
+    })
+}
+
 /// How a value of the wrong form becomes one of the right form.
 fn remedy(kind: Kind, value: &Value<'_>, path: &Path<'_>, is_item: bool) -> String {
     let parent = match path {
         Path::Key(Path::Key(_, parent), _) => *parent,
         _ => "",
     };
+    if let Some(help) = remedy_of_signs(kind, value, path, is_item) {
+        return help;
+    }
     let help = match (kind, value) {
         (Kind::Integer | Kind::Number | Kind::Flag, Value::Scalar(scalar))
             if !scalar.quoted && scalar.text.contains(" //") =>
@@ -332,6 +479,7 @@ fn remedy(kind: Kind, value: &Value<'_>, path: &Path<'_>, is_item: bool) -> Stri
             Kind::Text
             | Kind::Secret
             | Kind::Word(_)
+            | Kind::WordOr(..)
             | Kind::TextOrTexts
             | Kind::IntegerOrText
             | Kind::Foreign,
@@ -341,6 +489,7 @@ fn remedy(kind: Kind, value: &Value<'_>, path: &Path<'_>, is_item: bool) -> Stri
             Kind::Text
             | Kind::Secret
             | Kind::Word(_)
+            | Kind::WordOr(..)
             | Kind::TextOrTexts
             | Kind::IntegerOrText
             | Kind::Foreign,
@@ -377,41 +526,67 @@ fn remedy(kind: Kind, value: &Value<'_>, path: &Path<'_>, is_item: bool) -> Stri
     help.to_owned()
 }
 
-fn tell(pattern: &str, sighting: Sighting, strictness: Strictness, reports: &mut Reports<'_>) {
-    let Sighting { what, path, span, further, further_lines } = sighting;
+/// Whether a value of this kind is written as keys below it.
+fn wants_a_map(kind: Kind) -> bool {
+    matches!(kind, Kind::TextMap | Kind::Options(_) | Kind::TextsMap | Kind::Section(_) | Kind::SectionMap(_))
+}
+
+/// A text such as `v:2` with the blank that would make a key and its value of it.
+fn lacks_blank(text: &str) -> Option<String> {
+    let (key, value) = text.split_once(':')?;
+    let of_key = |letter: char| letter.is_ascii_alphanumeric() || "_.-/".contains(letter);
+    let is_key = !key.is_empty() && key.chars().all(of_key) && !value.is_empty() && !value.starts_with("//");
+    (is_key && !value.contains(char::is_whitespace)).then(|| brief(&format!("{key}: {value}")))
+}
+
+fn is_env(path: &Path<'_>) -> bool {
+    matches!(path, Path::Item(Path::Key(_, "extra_env" | "win_extra_env"), _))
+}
+
+fn tell(sighting: Sighting, plugin: Option<&str>, strictness: Strictness, reports: &mut Reports<'_>) {
+    let Sighting { what, pattern, path, span, further, further_lines, others } = sighting;
     let unknown = |summary: String, reports: &mut Reports<'_>| match strictness {
         Strictness::Lenient => reports.warning(&path, span, summary).id(),
         Strictness::Strict => reports.error(&path, span, summary).id(),
     };
     let id = match what {
-        What::Unknown { section, key, empty } => {
-            let known = section.iter().filter(|key| key.is_current()).map(|key| key.name);
-            let near = nearest(&key, known).or_else(|| other_name(&key, section));
-            let section = section_of(pattern, &key);
+        What::Unknown { section, key, empty, present } => {
+            let known: Vec<&str> =
+                section.iter().filter(|key| key.is_current()).map(|key| key.name).collect();
+            let section = section_of(&pattern, &key);
             let id = unknown(format!("unknown key `{}` {}", brief(&key), place(section)), reports);
             let draft = reports.draft(id);
             if let Some(empty) = empty {
                 let belongs = home(&schema::path_below(section, empty));
                 draft.note("it is lost here").help(format!("indent it deeper: `{key}` belongs {belongs}"));
             } else {
-                hint(&key, section, near, draft);
+                hint(&Unknown { key: &key, section, known, present: &present, plugin }, draft);
             }
             id
         }
         What::UnknownByName { names, key } => {
-            let section = section_of(pattern, &key);
+            let section = section_of(&pattern, &key);
             let id = unknown(format!("unknown key `{}` {}", brief(&key), place(section)), reports);
-            hint(&key, section, nearest(&key, names.iter().copied()), reports.draft(id));
+            let known = names.to_vec();
+            hint(&Unknown { key: &key, section, known, present: &[], plugin }, reports.draft(id));
             id
         }
         What::TooDeep { key } => {
-            let section = section_of(pattern, &key);
+            let section = section_of(&pattern, &key);
             let outer = section.rsplit_once('.').map_or("", |(outer, _)| outer);
             let id = unknown(format!("`{}` is one level too deep {}", brief(&key), place(section)), reports);
             let help = format!("indent it less: it belongs {}", place(outer));
             reports.draft(id).note("it is lost here").help(help);
             id
         }
+        What::Variable => {
+            reports.warning(&path, span, "a variable that nobody fills in").help(NO_VARIABLES).id()
+        }
+        What::Quotes => reports
+            .warning(&path, span, "these quotes are a part of the text")
+            .note("they are quotes of print: text copied from a web page often has them")
+            .help("write `\"` or `'`, or no quotes")
+            .id(),
         What::Idle(reason) => reports
             .warning(&path, span, format!("`{pattern}` is read but has no effect yet"))
             .note(reason)
@@ -438,6 +613,9 @@ fn tell(pattern: &str, sighting: Sighting, strictness: Strictness, reports: &mut
         let noun = if lines.len() == 1 { "line" } else { "lines" };
         reports.draft(id).note(format!("also on {noun} {}{rest}", lines.join(", ")));
     }
+    if !others.is_empty() {
+        reports.draft(id).note(format!("the same is so of {}", others.join(", ")));
+    }
 }
 
 /// The section of a key, by the patterns of their paths.
@@ -452,71 +630,6 @@ fn place(section: &str) -> String {
         "nodes[]" => "in a node".to_owned(),
         section => format!("in `{}`", section.trim_end_matches("[]")),
     }
-}
-
-/// The names that the programs have elsewhere, by the key that stands for each here.
-const OTHER_NAMES: [(&str, &str); 8] = [
-    ("kube-apiserver", "kube-api"),
-    ("apiserver", "kube-api"),
-    ("kube-controller-manager", "kube-controller"),
-    ("controller-manager", "kube-controller"),
-    ("kube-scheduler", "scheduler"),
-    ("kube-proxy", "kubeproxy"),
-    ("cni", "network"),
-    ("version", "kubernetes_version"),
-];
-
-/// The key of this section that stands for what others call so.
-fn other_name(key: &str, section: &'static [Key]) -> Option<&'static str> {
-    let plain = key.to_lowercase().replace('_', "-");
-    let (_, name) = OTHER_NAMES.iter().find(|(other, _)| *other == plain)?;
-    schema::find(section, name).map(|key| key.name)
-}
-
-/// What was meant by an unknown key, as far as it can be told.
-fn hint(key: &str, section: &str, near: Option<&str>, draft: &mut crate::report::Draft) {
-    let elsewhere = schema::sections_with(key);
-    if let Some(near) = near {
-        draft.help(format!("did you mean `{near}`?"));
-        if !elsewhere.is_empty() {
-            let homes: Vec<String> =
-                elsewhere.iter().take(MAX_LINES_NAMED).map(|section| name(section)).collect();
-            draft.note(format!("`{key}` is a key of {}", homes.join(" and ")));
-        }
-        return;
-    }
-    let parent = |path: &str| path.rsplit_once('.').map_or(String::new(), |(outer, _)| outer.to_owned());
-    let deeper = elsewhere.iter().find(|home| !home.is_empty() && parent(home) == section);
-    let shallower = elsewhere.iter().rfind(|home| {
-        home.is_empty() || section.strip_prefix(home.as_str()).is_some_and(|rest| rest.starts_with('.'))
-    });
-    if let Some(nearest) = deeper {
-        draft.note("it is lost here").help(format!("indent it deeper: `{key}` belongs {}", home(nearest)));
-    } else if let Some(nearest) = shallower.filter(|_| !section.is_empty()) {
-        draft.note("it is lost here").help(format!("indent it less: `{key}` belongs {}", home(nearest)));
-    } else if !elsewhere.is_empty() {
-        let homes: Vec<String> =
-            elsewhere.iter().take(MAX_LINES_NAMED).map(|section| home(section)).collect();
-        draft.note("it is lost here").help(format!("`{key}` belongs {}", homes.join(" or ")));
-    } else if section.starts_with("services.") && key.contains('-') {
-        draft.note("it is ignored").help("if it is a flag, write it under `extra_args`");
-    } else {
-        draft.note("it is ignored").help("remove it");
-    }
-}
-
-/// A section by name.
-fn name(section: &str) -> String {
-    match section.strip_suffix("[]") {
-        _ if section.is_empty() => "the top level".to_owned(),
-        Some(list) => format!("an entry of `{list}`"),
-        None => format!("`{section}`"),
-    }
-}
-
-/// Where a key belongs, in words.
-fn home(section: &str) -> String {
-    if section.is_empty() { "at the top level".to_owned() } else { format!("in {}", name(section)) }
 }
 
 /// A word of the user's, cut where it would drown the message.

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
 
 /// One thing that a reader of the file should know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -44,20 +45,31 @@ impl fmt::Display for Severity {
 }
 
 /// A place in the file.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// The path to it, such as `nodes[2].address`; empty for the file as a whole.
     pub path: String,
-    /// The lines and columns of it.
-    #[serde(flatten)]
+    /// The lines and columns of it; none where the path leads nowhere.
     pub range: Option<Range>,
 }
 
+/// With `line`, `column` and `end`, which are null where the path leads nowhere.
+impl Serialize for Place {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { path, range } = self;
+        let mut place = serializer.serialize_struct("Place", 4)?;
+        place.serialize_field("path", path)?;
+        place.serialize_field("line", &range.map(|range| range.start.line))?;
+        place.serialize_field("column", &range.map(|range| range.start.column))?;
+        place.serialize_field("end", &range.map(|range| range.end))?;
+        place.end()
+    }
+}
+
 /// A piece of the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Range {
     /// Where it begins.
-    #[serde(flatten)]
     pub start: Position,
     /// Where it ends: the place after its last character.
     pub end: Position,

@@ -76,7 +76,7 @@ fn form(kind: Kind) -> Map<String, Value> {
     let schema = match kind {
         // A text takes any scalar and keeps its source.
         Kind::Text | Kind::Secret | Kind::IntegerOrText => json!({ "type": SCALAR }),
-        Kind::Word(words) => {
+        Kind::Word(words) | Kind::WordOr(words, _) => {
             let words: Vec<Value> =
                 words.iter().map(|word| json!(word)).chain([json!(""), Value::Null]).collect();
             json!({ "enum": words })

@@ -13,6 +13,7 @@ mod conform;
 mod diagnostic;
 mod json_schema;
 mod lines;
+mod meant;
 mod nearest;
 mod path;
 mod read;

@@ -42,6 +42,17 @@ impl<'t> Lines<'t> {
         self.text[start..end].trim_end_matches(['\n', '\r'])
     }
 
+    /// What stands on the line before something; the thing itself where there is none.
+    pub(crate) fn line_before(&self, span: Span) -> Span {
+        let line = self.line_of(span.start);
+        if line < 2 {
+            return span;
+        }
+        let text = self.line(line - 1);
+        let start = self.starts[line - 2] + (text.len() - text.trim_start().len());
+        Span { start, end: start + text.trim().len() }
+    }
+
     pub(crate) fn position(&self, offset: usize) -> Position {
         let line = self.line_of(offset);
         let start = self.starts[line - 1];

@@ -12,7 +12,8 @@ pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
     if letters.is_empty() {
         return None;
     }
-    let mut best: Option<(usize, &str)> = None;
+    // Of equally near ones the one that has more of its beginning in common.
+    let mut best: Option<(usize, std::cmp::Reverse<usize>, &str)> = None;
     for candidate in known {
         let other: Vec<char> = plain(candidate);
         let allowed = (letters.len().max(other.len()) / 3).clamp(1, 3);
@@ -22,11 +23,13 @@ pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
         if found > allowed && shorter >= 4 && (letters.starts_with(&other) || other.starts_with(&letters)) {
             found = allowed;
         }
-        if found <= allowed && best.is_none_or(|(least, _)| found < least) {
-            best = Some((found, candidate));
+        let shared = letters.iter().zip(&other).take_while(|(one, other)| one == other).count();
+        let rank = (found, std::cmp::Reverse(shared));
+        if found <= allowed && best.is_none_or(|(least, most, _)| rank < (least, most)) {
+            best = Some((rank.0, rank.1, candidate));
         }
     }
-    best.map(|(_, word)| word)
+    best.map(|(_, _, word)| word)
 }
 
 /// Case, `-` and `_` make no difference: Rancher's documents write `kube_api` and `hostnameOverride`.

@@ -22,6 +22,15 @@ impl Path<'_> {
         Path::Item(self, index)
     }
 
+    /// The first key of the path; empty for the file as a whole.
+    pub(crate) fn root(&self) -> &str {
+        match self {
+            Path::Top => "",
+            Path::Key(Path::Top, key) => key,
+            Path::Key(outer, _) | Path::Item(outer, _) => outer.root(),
+        }
+    }
+
     /// The path with `[]` for every item: the same for all nodes.
     pub(crate) fn pattern(&self) -> String {
         match self {

@@ -11,12 +11,16 @@ mod addons;
 mod cloud;
 mod cluster;
 mod formats;
+mod hosts;
+mod keys;
 mod nodes;
 mod services;
 mod syntax;
 mod upgrade;
 mod whole;
 mod windlass;
+
+pub(crate) use self::nodes::{NO_VARIABLES, is_template};
 
 use crate::Reading;
 use crate::conform::conform;
@@ -107,19 +111,16 @@ fn tell(finding: Finding, reports: &mut Reports<'_>) {
     let Finding { path, span, what } = finding;
     match what {
         What::Duplicate { first, merged } => {
-            let lines = (reports.line_of(first), reports.line_of(span));
+            let line = reports.line_of(first);
             let summary = format!("`{}` is there twice", crate::conform::brief(&path));
-            // At both places, so that an editor marks both.
-            for (here, line) in [(first, lines.1), (span, lines.0)] {
-                let draft = reports.warning(&path, here, summary.as_str());
-                draft.label(format!("also on line {line}"));
-                draft.note(if merged {
-                    "the keys of both are taken together; of a key in both, the later value counts"
-                } else {
-                    "the later value counts, as it did in RKE 1"
-                });
-                draft.help("write it once");
-            }
+            let draft = reports.warning(&path, span, summary);
+            draft.label(format!("also on line {line}"));
+            draft.note(if merged {
+                "the keys of both are taken together; of a key in both, the later value counts"
+            } else {
+                "the later value counts, as it did in RKE 1"
+            });
+            draft.help("write it once");
         }
         What::SecondDocument => {
             reports

@@ -117,7 +117,9 @@ fn form(kind: Kind) -> String {
     match kind {
         Kind::Text => "text".to_owned(),
         Kind::Secret => "secret text".to_owned(),
-        Kind::Word(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+        Kind::Word(words) | Kind::WordOr(words, _) => {
+            words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+        }
         Kind::Flag => "flag".to_owned(),
         Kind::Integer => "whole number".to_owned(),
         Kind::Number => "number".to_owned(),

@@ -51,6 +51,11 @@ impl<'t> Reports<'t> {
         self.lines.line_of(span.start)
     }
 
+    /// What stands on the line before something.
+    pub(crate) fn line_before(&self, span: Span) -> Span {
+        self.lines.line_before(span)
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
         self.has_errors
     }

@@ -76,6 +76,7 @@ pub(crate) fn form_of(value: &Value<'_>) -> &'static str {
         Value::Null => "nothing",
         Value::List(_) => "a list",
         Value::Map(_) => "a map",
+        Value::Scalar(scalar) if scalar.block => "a text",
         Value::Scalar(scalar) if scalar.quoted => "a quoted text",
         Value::Scalar(scalar) if flag(scalar).is_some() => "a boolean",
         Value::Scalar(scalar) if integer(scalar).is_some() => "a number",

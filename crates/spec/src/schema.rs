@@ -12,7 +12,7 @@ mod services;
 mod top;
 
 pub(crate) use self::aci::{ACI_NEEDED, ACI_REFUSED};
-pub(crate) use self::addons::{DNS, INGRESS, MONITORING, NETWORK, NODELOCAL};
+pub(crate) use self::addons::{DNS, INGRESS, MONITORING, NETWORK, NODELOCAL, is_network_option};
 pub(crate) use self::cloud::CLOUD_PROVIDER;
 pub(crate) use self::kubernetes::{OF_API_SERVER, OF_KUBERNETES};
 pub(crate) use self::services::{AUDIT_LOG_CONFIGURATION, EVENT_RATE_LIMIT, KUBE_API, SECRETS_ENCRYPTION};
@@ -43,6 +43,8 @@ pub(crate) enum Kind {
     Secret,
     /// One of these texts.
     Word(&'static [&'static str]),
+    /// One of these texts; any other is taken for the second, as RKE 1 did.
+    WordOr(&'static [&'static str], &'static str),
     /// True or false.
     Flag,
     /// A whole number.
@@ -306,7 +308,7 @@ mod tests {
     #[test]
     fn a_name_is_found_in_every_section_that_has_it() {
         assert_eq!(sections_with("interval_hours"), ["services.etcd.backup_config"]);
-        assert_eq!(sections_with("kubelet"), ["services"]);
+        assert_eq!(sections_with("kubelet"), ["services", "system_images"]);
         assert_eq!(sections_with("docker_socket"), ["nodes[]"]);
         assert_eq!(sections_with("nothing"), [""; 0]);
     }

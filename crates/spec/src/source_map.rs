@@ -28,17 +28,18 @@ impl<'t> SourceMap<'t> {
         Self { lines: Lines::new(text), root }
     }
 
-    /// The place that a path such as `nodes[2].address` leads to, or that of the nearest thing around it.
+    /// The place that a path such as `nodes[2].address` leads to, or that of the nearest thing around it; none for
+    /// the file as a whole, and for a path of which the file has not even the first key.
     pub fn place(&self, path: &str) -> Place {
-        let range = self.root.as_ref().map(|root| self.lines.range(find(root, path)));
+        let range = self.root.as_ref().and_then(|root| find(root, path)).map(|span| self.lines.range(span));
         Place { path: path.to_owned(), range }
     }
 }
 
-fn find(root: &Node<'_>, path: &str) -> Span {
+fn find(root: &Node<'_>, path: &str) -> Option<Span> {
     let mut node = root;
     let mut rest = path;
-    let mut span = head(root);
+    let mut span = None;
     loop {
         rest = rest.strip_prefix('.').unwrap_or(rest);
         if rest.is_empty() {
@@ -52,9 +53,9 @@ fn find(root: &Node<'_>, path: &str) -> Span {
             _ => None,
         };
         let Some((next, left, place)) = step else {
-            return if std::ptr::eq(node, root) { head(root) } else { head_or(node, span) };
+            return span.map(|span| head_or(node, span));
         };
-        (node, rest, span) = (next, left, place);
+        (node, rest, span) = (next, left, Some(place));
     }
 }
 

@@ -137,9 +137,10 @@ pub(crate) fn text_of<'a>(node: &'a Node<'_>) -> Option<&'a str> {
 }
 
 fn texts_by_name(entries: &[Entry<'_>]) -> BTreeMap<String, String> {
-    let texts = entries.iter().map(|entry| {
-        let text = text_of(&entry.value).unwrap_or_default();
-        (entry.key.to_string(), text.to_owned())
+    // What is of the wrong form was reported, and is nothing: not an empty text.
+    let texts = entries.iter().filter_map(|entry| match &entry.value.value {
+        Value::Null => Some((entry.key.to_string(), String::new())),
+        _ => Some((entry.key.to_string(), text_of(&entry.value)?.to_owned())),
     });
     texts.collect()
 }

@@ -53,6 +53,8 @@ pub(crate) struct Scalar<'t> {
     pub(crate) text: Cow<'t, str>,
     /// Quoted, a block or tagged as a text: never a number or a boolean.
     pub(crate) quoted: bool,
+    /// A block after `|` or `>`.
+    pub(crate) block: bool,
 }
 
 /// A key with its value.
@@ -190,7 +192,8 @@ impl<'t> Builder<'t> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.count(1, span)?;
-                let scalar = Scalar { text, quoted: is_quoted(style, tag.as_deref()) };
+                let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                let scalar = Scalar { text, quoted: is_quoted(style, tag.as_deref()), block };
                 if self.wants_key() && anchor == 0 {
                     self.take_key(scalar, span);
                     return Ok(None);
@@ -272,7 +275,9 @@ impl<'t> Builder<'t> {
             let span = node.span;
             match node.value {
                 Value::Scalar(scalar) => self.take_key(scalar, span),
-                Value::Null => self.take_key(Scalar { text: Cow::Borrowed(""), quoted: true }, span),
+                Value::Null => {
+                    self.take_key(Scalar { text: Cow::Borrowed(""), quoted: true, block: false }, span);
+                }
                 Value::List(_) | Value::Map(_) => {
                     self.find(self.path(), span, What::KeyNotText);
                     if let Some(Frame { shape: Shape::Map { key, .. }, .. }) = self.frames.last_mut() {
@@ -348,8 +353,12 @@ impl<'t> Builder<'t> {
             path = join(&path, key);
         }
         let merged = matches!((&earlier.value.value, &entry.value.value), (Value::Map(_), Value::Map(_)));
-        let what = What::Duplicate { first: earlier.key_span, merged };
-        self.find(join(&path, &entry.key), entry.key_span, what);
+        // What `rke config` wrote empty, and somebody wrote again, is as it was meant.
+        if !is_nothing(&earlier.value.value) {
+            let what = What::Duplicate { first: earlier.key_span, merged };
+            self.find(join(&path, &entry.key), entry.key_span, what);
+        }
+        let earlier = &mut into.entries[position];
         earlier.key_span = entry.key_span;
         earlier.value.span = entry.value.span;
         match (&mut earlier.value.value, entry.value.value) {
@@ -386,6 +395,16 @@ impl<'t> Builder<'t> {
             }
         }
         path
+    }
+}
+
+/// Whether nothing is asked for: no value, an empty text, list or map.
+fn is_nothing(value: &Value<'_>) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Scalar(scalar) => scalar.text.is_empty(),
+        Value::List(items) => items.is_empty(),
+        Value::Map(entries) => entries.is_empty(),
     }
 }
 

@@ -99,6 +99,10 @@ fn what_reading_takes_without_a_word_the_schema_takes_too() {
         let text = fs::read(&file).unwrap();
         let reading = read_with(&text, Strictness::Strict);
         let (Some(_), Some(document)) = (reading.spec, document(&text)) else { continue };
+        if !reading.diagnostics.is_empty() {
+            // What is taken with a warning, an editor may mark.
+            continue;
+        }
         if file.ends_with("as-people-write.yml") {
             // Its numbers are those of YAML 1.1, which to an editor are texts.
             continue;

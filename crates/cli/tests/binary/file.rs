@@ -61,6 +61,7 @@ fn a_file_is_made_of_answers_and_can_be_planned_from() {
     lab.note("config --list-version");
     lab.note("config --system-images --version v1.28.9-rancher1-1");
     lab.note("config --system-images --version v1.28.9");
+    lab.note("config --system-images --version 1.20.15");
     lab.note("config --empty --print --list-version");
     lab.compare("config.out");
 }

@@ -33,7 +33,7 @@ fn a_failure_tells_its_causes_and_what_it_kept_from_being_done() {
         let outcomes = document["rounds"][0].as_array().unwrap();
         outcomes.iter().find(|outcome| outcome["id"] == id).unwrap().clone()
     };
-    let pull = "10.0.0.1/rancher/mirrored-coreos-etcd:v3.5.12/pull";
+    let pull = "10.0.0.1/rancher/coreos-etcd:v3.4.14-rancher1/pull";
     assert_eq!(
         outcome_of(pull),
         json!({
@@ -43,8 +43,8 @@ fn a_failure_tells_its_causes_and_what_it_kept_from_being_done() {
             "outcome": "failed",
             "failure": {
                 "causes": [
-                    "pull rancher/mirrored-coreos-etcd:v3.5.12 on 10.0.0.1",
-                    "pull rancher/mirrored-coreos-etcd:v3.5.12: registry: connection refused",
+                    "pull rancher/coreos-etcd:v3.4.14-rancher1 on 10.0.0.1",
+                    "pull rancher/coreos-etcd:v3.4.14-rancher1: registry: connection refused",
                 ],
                 "attempts": 5,
             },
@@ -98,7 +98,7 @@ nodes:
 - address: 10.0.0.1
   user: ops
   role: [controlplane, etcd, worker]
-  ssh_key: key-of-ssh
+  ssh_key: \"-----BEGIN RSA PRIVATE KEY-----\\nkey-of-ssh\\n-----END RSA PRIVATE KEY-----\"
 network: {plugin: none}
 private_registries:
 - {url: registry.example.org, user: ops, password: hunter2}

@@ -2,16 +2,17 @@
 
 use windlass_model::Secret;
 
-use super::nodes::{flaw, port};
+use super::nodes::{MAX_WHY, NO_VARIABLES, flaw, is_template, port, private_key};
 use super::services::duration;
-use super::syntax;
-use crate::conform::brief;
+use super::{hosts, syntax};
+use crate::conform::{brief, cut};
 use crate::report::Reports;
 use crate::spec::{AuthenticationSpec, AuthorizationMode, BastionSpec, EcrSpec, RegistrySpec, WebhookSpec};
 use crate::view::View;
 
 pub(super) fn authentication(view: View<'_, '_>, reports: &mut Reports<'_>) -> AuthenticationSpec {
     let strategy = strategy(view, reports);
+    sans(view, reports);
     let path = view.path.key("webhook");
     let webhook = view.section("webhook", &path);
     AuthenticationSpec {
@@ -22,6 +23,21 @@ pub(super) fn authentication(view: View<'_, '_>, reports: &mut Reports<'_>) -> A
             cache_timeout: duration(webhook, "cache_timeout", reports)
                 .and_then(|_| webhook.string("cache_timeout")),
         }),
+    }
+}
+
+/// Names that a certificate cannot hold, or to no use: RKE 1 wrote all but those that are no ASCII into it.
+fn sans(view: View<'_, '_>, reports: &mut Reports<'_>) {
+    for (index, name, span) in view.texts("sans") {
+        let Some((why, help)) = hosts::certificate_name_flaw(name) else { continue };
+        let path = view.path.key("sans");
+        let summary = format!("`{}` is no name in a certificate", brief(name));
+        let draft = if name.is_ascii() {
+            reports.warning(path.item(index), span, summary)
+        } else {
+            reports.error(path.item(index), span, summary)
+        };
+        draft.label(cut(&why, MAX_WHY)).help(if is_template(name) { NO_VARIABLES.to_owned() } else { help });
     }
 }
 
@@ -42,9 +58,8 @@ fn strategy(view: View<'_, '_>, reports: &mut Reports<'_>) -> Vec<String> {
 pub(super) fn authorization(view: View<'_, '_>) -> Option<AuthorizationMode> {
     match view.text("mode")? {
         "rbac" => Some(AuthorizationMode::Rbac),
-        "none" => Some(AuthorizationMode::None),
-        // The comparison with the schema has told.
-        _ => None,
+        // RKE 1 compared with `rbac` alone; the comparison with the schema says so of any other word.
+        _ => Some(AuthorizationMode::None),
     }
 }
 
@@ -81,6 +96,7 @@ pub(super) fn bastion(view: View<'_, '_>, reports: &mut Reports<'_>) -> Option<B
     if let Some(user) = view.text("user") {
         flaw(view, "user", user, syntax::user, reports);
     }
+    private_key(view, "ssh_key", view.flag("ssh_agent_auth") == Some(true), reports);
     Some(BastionSpec {
         address: address.to_owned(),
         port,

@@ -9,7 +9,7 @@ use crate::nearest::nearest;
 use crate::report::Reports;
 use crate::schema::{ACI_NEEDED, ACI_REFUSED, DNS, INGRESS, MONITORING, NETWORK, NODELOCAL};
 use crate::spec::{DnsSpec, IngressSpec, MonitoringSpec, NetworkPlugin, NetworkSpec, NodeLocalDnsSpec};
-use crate::view::View;
+use crate::view::{View, text_of};
 
 pub(super) fn network(view: View<'_, '_>, reports: &mut Reports<'_>) -> NetworkSpec {
     let plugin = plugin(view, reports);
@@ -18,6 +18,7 @@ pub(super) fn network(view: View<'_, '_>, reports: &mut Reports<'_>) -> NetworkS
             .error(view.path.key("mtu"), view.span_of("mtu"), "flannel takes no `mtu`")
             .help("remove it, or choose canal or calico");
     }
+    of_another_plugin(plugin.unwrap_or(NetworkPlugin::Canal), view, reports);
     let provider = |section: &str, name: &str| {
         let path = view.path.key(section);
         view.section(section, &path).string(name)
@@ -54,6 +55,43 @@ fn plugin(view: View<'_, '_>, reports: &mut Reports<'_>) -> Option<NetworkPlugin
     plugin.map(|(_, plugin)| plugin)
 }
 
+/// Options that the manifest of the plugin does not read, because they are another one's.
+fn of_another_plugin(plugin: NetworkPlugin, view: View<'_, '_>, reports: &mut Reports<'_>) {
+    if plugin == NetworkPlugin::None {
+        return;
+    }
+    let path = view.path.key("options");
+    let owner = |option: &str| {
+        let first =
+            option.strip_prefix("kube_").unwrap_or(option).split('_').next().unwrap_or_default().to_owned();
+        NetworkPlugin::ALL.into_iter().find(|(word, _)| *word == first).map(|(_, plugin)| plugin)
+    };
+    let options = view.names("options").iter();
+    let others = options.filter(|entry| owner(&entry.key).is_some_and(|owner| owner != plugin));
+    let others: Vec<_> =
+        others.filter(|entry| text_of(&entry.value).is_some_and(|text| !text.is_empty())).collect();
+    let Some((first, rest)) = others.split_first() else { return };
+    let suffix = |option: &str| option.split_once('_').map_or(String::new(), |(_, rest)| rest.to_owned());
+    let own = |option: &str| {
+        [format!("{}_{option}", plugin.as_str()), format!("{}_{}", plugin.as_str(), suffix(option))]
+            .into_iter()
+            .find(|name| crate::schema::is_network_option(name))
+    };
+    let draft = reports.warning(
+        path.key(&first.key),
+        first.key_span,
+        format!("`{}` has no effect: the plugin is {}", first.key, plugin.as_str()),
+    );
+    match own(&first.key) {
+        Some(own) => draft.help(format!("did you mean `{own}`?")),
+        None => draft.help("remove it, or choose the plugin that it belongs to"),
+    };
+    if !rest.is_empty() {
+        let names: Vec<String> = rest.iter().map(|entry| format!("`{}`", entry.key)).collect();
+        draft.note(format!("the same is so of {}", names.join(", ")));
+    }
+}
+
 /// What RKE 1 demanded and refused of Cisco ACI.
 fn check_aci(network: View<'_, '_>, reports: &mut Reports<'_>) {
     let path = network.path.key("aci_network_provider");
@@ -85,7 +123,7 @@ fn check_aci(network: View<'_, '_>, reports: &mut Reports<'_>) {
 pub(super) fn dns(view: View<'_, '_>, reports: &mut Reports<'_>) -> DnsSpec {
     let nodelocal = view.path.key("nodelocal");
     DnsSpec {
-        provider: view.string("provider"),
+        provider: view.text("provider").map(|word| taken(word, &["coredns", "kube-dns", "none"], "none")),
         options: view.text_map("options"),
         upstream_nameservers: view.strings("upstreamnameservers"),
         reverse_cidrs: view.strings("reversecidrs"),
@@ -98,11 +136,17 @@ pub(super) fn dns(view: View<'_, '_>, reports: &mut Reports<'_>) -> DnsSpec {
     }
 }
 
+/// One of these words, or what RKE 1 took any other for.
+fn taken(word: &str, words: &[&str], otherwise: &str) -> String {
+    if words.contains(&word) { word.to_owned() } else { otherwise.to_owned() }
+}
+
 fn node_local(view: View<'_, '_>, reports: &mut Reports<'_>) -> Option<NodeLocalDnsSpec> {
     let ip_address = view.string("ip_address")?;
     if ip_address.parse::<std::net::IpAddr>().is_err() {
+        // RKE 1 went on where the cache of names could not be deployed.
         reports
-            .error(
+            .warning(
                 view.path.key("ip_address"),
                 view.span_of("ip_address"),
                 format!("`{}` is no IP address", brief(&ip_address)),
@@ -163,7 +207,9 @@ fn port(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -> Option<u16
 
 pub(super) fn monitoring(view: View<'_, '_>, reports: &mut Reports<'_>) -> MonitoringSpec {
     MonitoringSpec {
-        provider: view.string("provider"),
+        provider: view
+            .text("provider")
+            .map(|word| taken(word, &["metrics-server", "none"], "metrics-server")),
         options: view.text_map("options"),
         node_selector: view.text_map("node_selector"),
         update_strategy: whole(view, MONITORING, "update_strategy"),

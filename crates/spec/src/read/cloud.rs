@@ -7,6 +7,7 @@ use crate::report::Reports;
 use crate::schema::CLOUD_PROVIDER;
 use crate::spec::CloudProviderSpec;
 use crate::view::View;
+use crate::yaml::Value;
 
 /// The sections of settings with the name that goes with each.
 const SETTINGS: [(&str, &str); 6] = [
@@ -104,6 +105,7 @@ fn check(spec: &CloudProviderSpec, view: View<'_, '_>, reports: &mut Reports<'_>
     if spec.custom.is_some() {
         return;
     }
+    check_accounts(spec, view, reports);
     let needed: &[(&str, &[&str])] = match spec.name.as_deref() {
         Some("azure") => {
             &[("azureCloudProvider", &["tenantId", "subscriptionId", "aadClientId", "aadClientSecret"])]
@@ -140,6 +142,55 @@ fn check(spec: &CloudProviderSpec, view: View<'_, '_>, reports: &mut Reports<'_>
                 .warning(path.key(key), settings.head(), format!("`{section}` has no `{key}`"))
                 .help("a script in RKE's images asked the instance for it, windlass does not: write it");
         }
+    }
+}
+
+/// Accounts without which no cloud answers: the passwords of vSphere, the users of `OpenStack`.
+fn check_accounts(spec: &CloudProviderSpec, view: View<'_, '_>, reports: &mut Reports<'_>) {
+    let (section, help) = match spec.name.as_deref() {
+        Some("vsphere") => (
+            "vsphereCloudProvider",
+            "give `user` and `password` under `global`, or for each entry of `virtual_center`",
+        ),
+        Some("openstack") => (
+            "openstackCloudProvider",
+            "give `username` and `password` under `global`, or the id and secret of application credentials",
+        ),
+        _ => return,
+    };
+    let path = view.path.key(section);
+    let settings = view.section(section, &path);
+    if view.entry(section).is_none() {
+        return;
+    }
+    let global_path = path.key("global");
+    let global = settings.section("global", &global_path);
+    let lacking = if section == "vsphereCloudProvider" {
+        let has_login = |view: View<'_, '_>| view.text("user").is_some() && view.text("password").is_some();
+        let centers = settings.names("virtual_center");
+        let all_have = !centers.is_empty()
+            && centers.iter().all(|center| match &center.value.value {
+                Value::Map(entries) => has_login(View::new(entries, center.value.span, &path)),
+                _ => false,
+            });
+        // A Secret in the cluster may hold them.
+        let has_secret = global.text("secret-name").is_some();
+        (!has_login(global) && !all_have && !has_secret).then_some("no `user` and `password`")
+    } else {
+        let is_one_of = |names: &[&str]| names.iter().any(|name| global.text(name).is_some());
+        let has_user = is_one_of(&[
+            "username",
+            "user-id",
+            "trust-id",
+            "application-credential-id",
+            "application-credential-name",
+        ]);
+        (!has_user).then_some("no account")
+    };
+    if let Some(lacking) = lacking {
+        reports
+            .warning(path, settings.head(), format!("`{section}` has {lacking}: the cloud does not answer"))
+            .help(help);
     }
 }
 

@@ -54,6 +54,7 @@ pub(super) fn cluster(top: View<'_, '_>, reports: &mut Reports<'_>) -> Option<Cl
     check_etcd(&spec, top, reports);
     check_version(&spec, top, reports);
     check_ranges(&spec, top, reports);
+    check_families(&spec, top, reports);
     check_nodes_in_ranges(&spec, top, reports);
     check_encryption(&spec, top, reports);
     let is_of_its_version = spec.kubernetes_version.is_some() || top.text("kubernetes_version").is_none();
@@ -128,25 +129,6 @@ fn check_etcd(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>) 
 
 fn check_version(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>) {
     let Some(version) = &spec.kubernetes_version else { return };
-    let cri = top.path.key("enable_cri_dockerd");
-    let cri_span = top.span_of("enable_cri_dockerd");
-    if spec.enable_cri_dockerd == Some(true) && !version.at_least(1, 21) {
-        reports
-            .error(
-                cri,
-                cri_span,
-                format!("`enable_cri_dockerd` needs Kubernetes 1.21, and {version} is older"),
-            )
-            .help("remove the key");
-    }
-    if spec.enable_cri_dockerd == Some(false) && version.at_least(1, 24) {
-        reports
-            .warning(cri, cri_span, "kubelet has no container runtime")
-            .note(format!(
-                "from Kubernetes 1.24 on, {version} too, it reaches Docker only through cri-dockerd"
-            ))
-            .help("remove the key");
-    }
     if spec.network.plugin == Some(NetworkPlugin::Weave) && version.at_least(1, 27) {
         let network = top.path.key("network");
         let view = top.section("network", &network);
@@ -167,14 +149,22 @@ fn check_version(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_
 
 /// What RKE 1 did not check: such a cluster comes up, and then its services are not reached.
 fn check_ranges(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>) {
-    let api = &spec.services.kube_api.service_cluster_ip_range;
+    let api = &spec.services.service_ranges();
     let controller = &spec.services.kube_controller.service_cluster_ip_range;
-    let pods = &spec.services.kube_controller.cluster_cidr;
+    let pods = &spec.services.pod_ranges();
     let services = top.path.key("services");
     let section = top.section("services", &services);
+    // A range is at its key, or at the flag that stands for it.
     let place = |service: &'static str, name: &str| {
         let path = services.key(service);
-        (path.key(name).to_string(), section.section(service, &path).span_of(name))
+        let service = section.section(service, &path);
+        let args = path.key("extra_args");
+        let flags = service.section("extra_args", &args);
+        let flag = name.replace('_', "-");
+        match flags.entry(&flag).filter(|_| service.text(name).is_none()) {
+            Some(entry) => (args.key(&flag).to_string(), entry.span()),
+            None => (path.key(name).to_string(), service.span_of(name)),
+        }
     };
     if api.len() > 1 || pods.len() > 1 {
         let dual_stack = [NetworkPlugin::Calico, NetworkPlugin::Aci, NetworkPlugin::None];
@@ -212,8 +202,9 @@ fn check_ranges(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>
     let dns = dns.and_then(|server| server.split(',').next()?.trim().parse().ok());
     if let Some(server) = dns.filter(|server| Some(*server) == first) {
         let (path, span) = place("kubelet", "cluster_dns_server");
+        // RKE 1 went on where DNS could not be deployed.
         reports
-            .error(path, span, format!("{server} is the address of the API server's own Service"))
+            .warning(path, span, format!("{server} is the address of the API server's own Service"))
             .note("it is always the first of the services' range")
             .help("choose another address of the range, its tenth as a rule");
     }
@@ -229,6 +220,45 @@ fn check_ranges(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>
     }
 }
 
+/// The API server ends where its own address is of another family than the first range of Services.
+///
+/// Source: `validatePublicIPServiceClusterIPRangeIPFamilies` in `cmd/kube-apiserver/app/options/validation.go` of
+/// kubernetes/kubernetes, from 1.20 on.
+fn check_families(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>) {
+    let ranges = spec.services.service_ranges();
+    let is_ipv4 = ranges.first().is_none_or(|range| range.address.is_ipv4());
+    let list = top.path.key("nodes");
+    for (index, entries, span) in top.items("nodes") {
+        let path = list.item(index);
+        let view = View::new(entries, span, &path);
+        let name = if view.text("internal_address").is_some() { "internal_address" } else { "address" };
+        let address: Option<std::net::IpAddr> = view.text(name).and_then(|text| text.parse().ok());
+        let Some(address) = address.filter(|address| address.to_canonical().is_ipv4() != is_ipv4) else {
+            continue;
+        };
+        let is_control_plane = view.text("role") == Some("controlplane")
+            || view.texts("role").iter().any(|(_, role, _)| *role == "controlplane");
+        if !is_control_plane {
+            continue;
+        }
+        let (own, first) = if is_ipv4 { ("IPv6", "IPv4") } else { ("IPv4", "IPv6") };
+        let range = ranges.first().map_or_else(|| SERVICE_RANGE.to_owned(), ToString::to_string);
+        reports
+            .error(
+                path.key(name),
+                view.span_of(name),
+                format!("an API server at the {own} address {address}, and Services in {range}"),
+            )
+            .label(format!("the first range of Services is {first}"))
+            .help(format!(
+                "the API server starts only where both are of one family: write the {own} range first in \
+                 `service_cluster_ip_range` and `cluster_cidr`"
+            ));
+        // What is so of one is so of all.
+        return;
+    }
+}
+
 /// RKE 1's ranges where the file is silent.
 const SERVICE_RANGE: &str = "10.43.0.0/16";
 const POD_RANGE: &str = "10.42.0.0/16";
@@ -238,8 +268,8 @@ fn check_nodes_in_ranges(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Re
     let or = |ranges: &[Cidr], default: &str| {
         if ranges.is_empty() { default.parse().into_iter().collect() } else { ranges.to_vec() }
     };
-    let services = or(&spec.services.kube_api.service_cluster_ip_range, SERVICE_RANGE);
-    let pods = or(&spec.services.kube_controller.cluster_cidr, POD_RANGE);
+    let services = or(&spec.services.service_ranges(), SERVICE_RANGE);
+    let pods = or(&spec.services.pod_ranges(), POD_RANGE);
     let list = top.path.key("nodes");
     let mut told = 0;
     for (index, entries, span) in top.items("nodes") {

@@ -1,10 +1,10 @@
 //! Reads `nodes`: each by itself, and then what they may not share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{Role, Roles, Secret};
 
-use super::syntax;
+use super::{hosts, keys, syntax};
 use crate::conform::{brief, cut};
 use crate::nearest::nearest;
 use crate::path::Path;
@@ -32,17 +32,20 @@ pub(super) fn nodes(top: View<'_, '_>, has_external_etcd: bool, reports: &mut Re
     let mut seen = Shared::default();
     let mut nodes = Vec::with_capacity(items.len());
     let mut roles_known = true;
+    let has_agent = top.flag("ssh_agent_auth") == Some(true);
     for (index, entries, span) in items {
         let path = list.item(index);
         let view = View::new(entries, span, &path);
         let (role, known) = roles(view, reports);
         roles_known &= known;
         seen.roles.extend(&role);
-        if let Some(node) = node(view, role, reports) {
+        if let Some(node) = node(view, role, has_agent, reports) {
             seen.compare(&node, view, reports);
+            seen.unreachable(&node, view);
             nodes.push(node);
         }
     }
+    report_local(&seen, &nodes, reports);
     if roles_known {
         missing_roles(&seen, has_external_etcd, top.span_of("nodes"), &list, reports);
     }
@@ -98,7 +101,7 @@ fn missing_roles(
     }
 }
 
-fn node(view: View<'_, '_>, role: Roles, reports: &mut Reports<'_>) -> Option<NodeSpec> {
+fn node(view: View<'_, '_>, role: Roles, has_agent: bool, reports: &mut Reports<'_>) -> Option<NodeSpec> {
     let address = view.string("address");
     match &address {
         None => {
@@ -122,15 +125,16 @@ fn node(view: View<'_, '_>, role: Roles, reports: &mut Reports<'_>) -> Option<No
         }
         Some(user) => flaw(view, "user", user, syntax::user, reports),
     }
-    if let Some(internal) = view.text("internal_address") {
-        flaw(view, "internal_address", internal, syntax::address, reports);
-    }
+    addresses(view, reports);
     let hostname_override = view.string("hostname_override");
     if let Some(name) = &hostname_override {
-        flaw(view, "hostname_override", &name.to_lowercase(), syntax::subdomain, reports);
+        // What is wrong is shown as it is written; capital letters become small ones.
+        if let Err(why) = syntax::node_name(&name.to_lowercase()) {
+            flaw(view, "hostname_override", name, |_| Err(why.clone()), reports);
+        }
     } else if let Some(address) = &address
         && syntax::address(address).is_ok()
-        && let Err(why) = syntax::subdomain(&address.to_lowercase())
+        && let Err(why) = syntax::node_name(&address.to_lowercase())
     {
         reports
             .error(
@@ -141,6 +145,7 @@ fn node(view: View<'_, '_>, role: Roles, reports: &mut Reports<'_>) -> Option<No
             .label(why)
             .help("name the node by `hostname_override`");
     }
+    private_key(view, "ssh_key", has_agent || view.flag("ssh_agent_auth") == Some(true), reports);
     let port = port(view, reports);
     if let Some(socket) = view.text("docker_socket")
         && !socket.starts_with('/')
@@ -174,6 +179,34 @@ fn node(view: View<'_, '_>, role: Roles, reports: &mut Reports<'_>) -> Option<No
     })
 }
 
+/// Reports an internal address that is none, and addresses that no machine has.
+fn addresses(view: View<'_, '_>, reports: &mut Reports<'_>) {
+    if let Some(internal) = view.text("internal_address") {
+        flaw(view, "internal_address", internal, syntax::address, reports);
+    }
+    for name in ["address", "internal_address"] {
+        if let Some(kind) = view.text(name).and_then(hosts::impossible_kind) {
+            let summary = format!("`{}` is the address of no machine", view.text(name).unwrap_or_default());
+            let why = format!("it is {} {kind} address", if kind.starts_with('u') { "the" } else { "a" });
+            reports.error(view.path.key(name), view.span_of(name), summary).label(why).help(right_form(name));
+        }
+    }
+}
+
+/// Reports a text under `ssh_key` that no SSH takes for a private key; with an agent nobody reads it.
+pub(super) fn private_key(view: View<'_, '_>, name: &str, has_agent: bool, reports: &mut Reports<'_>) {
+    if let Some((what, help)) = view.text(name).and_then(keys::private_key_flaw) {
+        let entry = view.key(name).map_or(view.span, |entry| entry.key_span);
+        let summary = format!("`{name}` {what}");
+        let draft = if has_agent {
+            reports.warning(view.path.key(name), entry, summary)
+        } else {
+            reports.error(view.path.key(name), entry, summary)
+        };
+        draft.help(help);
+    }
+}
+
 /// The node in words.
 fn who(view: View<'_, '_>) -> String {
     view.text("address").map_or_else(|| "a node".to_owned(), |address| format!("node {}", brief(address)))
@@ -197,19 +230,43 @@ pub(super) fn flaw(
         reports
             .error(view.path.key(name), view.span_of(name), summary)
             .label(cut(&why, MAX_WHY))
-            .help(right_form(name));
+            .help(if is_template(text) { NO_VARIABLES } else { right_form(name) });
     }
 }
 
+/// What to do about a template that nobody has filled in.
+pub(crate) const NO_VARIABLES: &str = "windlass fills in no variables: write the value itself";
+
+/// Whether a text has a place in it that something else fills in: `${NAME}`, `$NAME` alone, `{{ … }}`.
+pub(crate) fn is_template(text: &str) -> bool {
+    let is_name = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_.:-".contains(letter))
+    };
+    let braced = text
+        .match_indices("${")
+        .any(|(at, _)| text[at + 2..].split_once('}').is_some_and(|(name, _)| is_name(name)));
+    let alone = text.strip_prefix('$').is_some_and(|name| {
+        is_name(name)
+            && name
+                .chars()
+                .all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_')
+    });
+    let doubled = text.find("{{").is_some_and(|at| text[at..].contains("}}"));
+    braced || alone || doubled
+}
+
 /// What a text under this key looks like.
-fn right_form(name: &str) -> &'static str {
+pub(super) fn right_form(name: &str) -> &'static str {
     match name {
         "address" => {
             "give one IP address or host name, such as `10.0.0.1`; port and user have keys of their own"
         }
         "internal_address" => "give the IP address or host name by which the other nodes reach it",
         "user" => "give the name of the user alone, such as `ops`",
-        "hostname_override" => "a node's name has small letters, digits, `-` and `.`, such as `node-1`",
+        "hostname_override" => {
+            "a node's name has at most 63 small letters, digits, `-` and `.`, such as `node-1`"
+        }
         "cluster_domain" => "a domain has small letters, digits, `-` and `.`, such as `cluster.local`",
         "cluster_dns_server" => "give an IP address of the services' range, such as `10.43.0.10`",
         "cri_dockerd_stream_server_address" => "give the IP address alone, such as `127.0.0.1`",
@@ -265,6 +322,12 @@ fn roles(view: View<'_, '_>, reports: &mut Reports<'_>) -> (Roles, bool) {
         known = false;
         let place = index.map_or_else(|| path.to_string(), |index| path.item(index).to_string());
         let draft = reports.error(place, span, format!("unknown role `{}`", brief(text)));
+        let dashed: Option<Vec<&str>> =
+            text.split_whitespace().map(|word| role(word.strip_prefix('-')?).map(Role::as_str)).collect();
+        if dashed.is_some() {
+            draft.help("put a blank after each `-`");
+            continue;
+        }
         let listed: Option<Vec<&str>> = text
             .split([',', ' ', '|', '+', '/'])
             .filter(|word| !word.is_empty())
@@ -356,6 +419,21 @@ fn taints(view: View<'_, '_>, reports: &mut Reports<'_>) -> Vec<TaintSpec> {
         };
         // An unknown effect was told when the file was compared with the schema.
         if let Some(effect) = TaintEffect::ALL.into_iter().find(|known| known.as_str() == effect) {
+            let same = taints.iter().find(|taint: &&TaintSpec| taint.key == key && taint.effect == effect);
+            if let Some(other) = same.filter(|other| other.value != value) {
+                reports
+                    .error(
+                        path.key("key"),
+                        view.span_of("key"),
+                        format!(
+                            "two taints with the key `{}` and the effect {}",
+                            brief(key),
+                            effect.as_str()
+                        ),
+                    )
+                    .label(format!("the other has the value `{}`", brief(&other.value)))
+                    .help("Kubernetes takes one of each key and effect: leave one out");
+            }
             taints.push(TaintSpec { key: key.to_owned(), value: value.to_owned(), effect });
         }
     }
@@ -370,12 +448,15 @@ struct Shared {
     addresses: BTreeMap<String, (String, Span)>,
     names: BTreeMap<String, (String, Span)>,
     internal_addresses: BTreeMap<String, (String, Span)>,
+    /// The internal addresses of members of etcd.
+    members: BTreeSet<String>,
+    local: Vec<Local>,
 }
 
 impl Shared {
     fn compare(&mut self, node: &NodeSpec, view: View<'_, '_>, reports: &mut Reports<'_>) {
         self.etcd_members += usize::from(node.role.contains(&Role::Etcd));
-        let address = node.address.to_lowercase();
+        let address = hosts::canonical(&node.address);
         let key = "address";
         let span = view.span_of(key);
         if let Some((other, line)) = taken(&mut self.addresses, address, view, span, reports) {
@@ -400,12 +481,73 @@ impl Shared {
         }
         let key = if node.internal_address.is_some() { "internal_address" } else { "address" };
         let span = view.span_of(key);
-        let internal = node.internal_address().to_lowercase();
+        let internal = hosts::canonical(node.internal_address());
+        let is_member = node.role.contains(&Role::Etcd);
+        let other_is_member = self.members.contains(&internal);
+        if is_member {
+            self.members.insert(internal.clone());
+        }
         if let Some((other, line)) = taken(&mut self.internal_addresses, internal, view, span, reports) {
             let summary = format!("two nodes share the internal address {}", brief(node.internal_address()));
-            let draft = reports.error(view.path.key(key), span, summary);
+            // RKE 1 looked at none of it; two members of etcd cannot have one address.
+            let draft = if is_member && other_is_member {
+                reports.error(view.path.key(key), span, summary)
+            } else {
+                reports.warning(view.path.key(key), span, summary)
+            };
             draft.label(format!("also the internal address of `{other}`, on line {line}"));
             draft.help("give each the address by which the other nodes reach it");
+        }
+    }
+
+    /// What of the nodes' addresses no other node reaches, once all nodes are known.
+    fn unreachable(&mut self, node: &NodeSpec, view: View<'_, '_>) {
+        let key = if node.internal_address.is_some() { "internal_address" } else { "address" };
+        if let Some(kind) = hosts::local_kind(node.internal_address()) {
+            self.local.push(Local {
+                kind,
+                text: node.internal_address().to_owned(),
+                role: node.role.clone(),
+                path: view.path.key(key).to_string(),
+                span: view.span_of(key),
+            });
+        }
+    }
+}
+
+/// A node whose address only itself reaches.
+struct Local {
+    kind: &'static str,
+    text: String,
+    role: Roles,
+    path: String,
+    span: Span,
+}
+
+/// Says which addresses no other node reaches: an error where one must.
+fn report_local(seen: &Shared, nodes: &[NodeSpec], reports: &mut Reports<'_>) {
+    let members = nodes.iter().filter(|node| node.role.contains(&Role::Etcd)).count();
+    let has_alone = nodes.iter().any(|node| !node.role.contains(&Role::ControlPlane));
+    for Local { kind, text, role, path, span } in &seen.local {
+        let is_reached =
+            (role.contains(&Role::Etcd) && members > 1) || (role.contains(&Role::ControlPlane) && has_alone);
+        let summary = format!("`{}` is a {kind} address", brief(text));
+        if is_reached {
+            reports
+                .error(path.as_str(), *span, summary)
+                .label("no other node reaches this one by it")
+                .help("give the address by which the other nodes reach it, under `internal_address`");
+        } else {
+            reports
+                .warning(path.as_str(), *span, summary)
+                .note(if role.contains(&Role::ControlPlane) {
+                    "Kubernetes takes it for no address of an API server: no pod reaches that one"
+                } else {
+                    "no other machine reaches this one by it"
+                })
+                .help(
+                    "give the address by which the machine is reached from outside, under `internal_address`",
+                );
         }
     }
 }

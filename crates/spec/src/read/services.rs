@@ -6,10 +6,11 @@ use std::time::Duration;
 use windlass_model::Secret;
 
 use super::formats;
-use super::nodes::{MAX_WHY, flaw};
+use super::nodes::{MAX_WHY, NO_VARIABLES, flaw, is_template, right_form};
 use super::syntax;
 use super::whole::whole;
 use crate::conform::{brief, cut};
+use crate::path::Path;
 use crate::report::Reports;
 use crate::schema::{AUDIT_LOG_CONFIGURATION, EVENT_RATE_LIMIT, KUBE_API, SECRETS_ENCRYPTION};
 use crate::spec::{
@@ -17,7 +18,7 @@ use crate::spec::{
     KubeletSpec, PodSecurity, PortRange, S3Spec, SecretsEncryptionSpec, ServiceSpec, ServicesSpec,
 };
 use crate::view::{View, text_of};
-use crate::yaml::Value;
+use crate::yaml::{Span, Value};
 
 pub(super) fn services(view: View<'_, '_>, reports: &mut Reports<'_>) -> ServicesSpec {
     let path = |name| view.path.key(name);
@@ -33,7 +34,12 @@ pub(super) fn services(view: View<'_, '_>, reports: &mut Reports<'_>) -> Service
 
 fn service(view: View<'_, '_>, reports: &mut Reports<'_>) -> ServiceSpec {
     for (index, bind, span) in view.texts("extra_binds") {
-        if let Err(why) = syntax::bind(bind.trim()) {
+        if syntax::is_anonymous_volume(bind.trim()) {
+            let summary = format!("`{}` is a path alone: Docker makes an empty volume of it", brief(bind));
+            reports
+                .warning(view.path.key("extra_binds").item(index), span, summary)
+                .help(format!("write `{0}:{0}` if the node's own is meant", brief(bind.trim())));
+        } else if let Err(why) = syntax::bind(bind.trim()) {
             let summary = format!("`{}` is no bind mount", brief(bind));
             reports
                 .error(view.path.key("extra_binds").item(index), span, summary)
@@ -42,27 +48,60 @@ fn service(view: View<'_, '_>, reports: &mut Reports<'_>) -> ServiceSpec {
         }
     }
     for (index, variable, span) in view.texts("extra_env") {
-        if variable.find('=').is_none_or(|at| at == 0) {
-            let summary = format!("`{}` sets no environment variable", brief(variable));
-            reports.error(view.path.key("extra_env").item(index), span, summary).help("write `NAME=value`");
-        }
+        variable_flaw(variable.trim(), (&view.path.key("extra_env").item(index), span), reports);
     }
     for key in ["extra_args", "extra_args_array"] {
         for entry in view.names(key) {
-            if entry.key.starts_with('-') || entry.key.contains('=') || entry.key.is_empty() {
-                let summary = format!("`{}` is no name of a flag", brief(&entry.key));
+            let is_name = !entry.key.is_empty() && !entry.key.starts_with(['-', '=']);
+            let summary = format!("`{}` is no name of a flag", brief(&entry.key));
+            if !is_name || entry.key.contains(char::is_whitespace) {
                 reports
                     .error(view.path.key(key).key(&entry.key), entry.key_span, summary)
                     .help("write the name without dashes, and the value after a colon");
+            } else if let Some((name, _)) = entry.key.split_once('=') {
+                // RKE 1 wrote `--` before and `=` after it; so the program understood it.
+                reports
+                    .warning(view.path.key(key).key(&entry.key), entry.key_span, summary)
+                    .note(format!("it is taken for a part of the value of `{}`, as in RKE 1", brief(name)))
+                    .help("write the name alone, and the whole value after a colon");
             }
         }
     }
     ServiceSpec {
         image: view.string("image"),
-        extra_args: view.text_map("extra_args"),
+        extra_args: extra_args(view),
         extra_args_array: texts_map(view, "extra_args_array"),
         extra_binds: trimmed(view, "extra_binds"),
         extra_env: trimmed(view, "extra_env"),
+    }
+}
+
+/// `extra_args`; a name with the beginning of the value in it is taken apart.
+fn extra_args(view: View<'_, '_>) -> BTreeMap<String, String> {
+    let apart = |(name, value): (String, String)| match name.split_once('=') {
+        Some((name, start)) => (name.to_owned(), format!("{start}={value}")),
+        None => (name, value),
+    };
+    view.text_map("extra_args").into_iter().map(apart).collect()
+}
+
+/// What Docker, or whoever should read a variable, makes of one that is not `NAME=value`.
+fn variable_flaw(variable: &str, (path, span): (&Path<'_>, Span), reports: &mut Reports<'_>) {
+    let Some((name, _)) = variable.split_once('=') else {
+        reports
+            .warning(path, span, format!("`{}` sets no environment variable", brief(variable)))
+            .note("Docker takes the variable of this name away from those of the image")
+            .help("write `NAME=value`");
+        return;
+    };
+    if name.is_empty() {
+        let summary = format!("`{}` sets no environment variable", brief(variable));
+        reports.error(path, span, summary).help("write `NAME=value`");
+    } else if name.contains(char::is_whitespace) || name.contains(['"', '\'']) {
+        let plain = name.trim().trim_start_matches("export ").trim_matches(['"', '\'']).trim();
+        reports
+            .warning(path, span, format!("no program reads a variable `{}`", brief(name)))
+            .help(format!("write `{}=`, without blanks or quotes around the name", brief(plain)));
     }
 }
 
@@ -89,8 +128,8 @@ fn etcd(view: View<'_, '_>, reports: &mut Reports<'_>) -> EtcdSpec {
         uid,
         gid,
         snapshot: view.flag("snapshot"),
-        retention: duration(view, "retention", reports),
-        creation: duration(view, "creation", reports),
+        retention: view.text("retention").and_then(|text| syntax::duration(text).ok()),
+        creation: view.text("creation").and_then(|text| syntax::duration(text).ok()),
         backup_config: view
             .entry("backup_config")
             .map(|_| backup(view.section("backup_config", &view.path.key("backup_config")), reports)),
@@ -101,6 +140,7 @@ fn etcd(view: View<'_, '_>, reports: &mut Reports<'_>) -> EtcdSpec {
         path: view.string("path"),
     };
     former_snapshots(&spec, view, reports);
+    snapshot_times(&spec, view, reports);
     if spec.external_urls.is_empty() {
         for name in ["ca_cert", "cert", "key", "path"].into_iter().filter(|name| view.text(name).is_some()) {
             reports
@@ -142,6 +182,23 @@ fn etcd(view: View<'_, '_>, reports: &mut Reports<'_>) -> EtcdSpec {
     spec
 }
 
+/// RKE 1's tool for snapshots ends at a duration that it cannot read; where nobody takes snapshots, nobody reads it.
+fn snapshot_times(spec: &EtcdSpec, view: View<'_, '_>, reports: &mut Reports<'_>) {
+    let is_read = spec.snapshot != Some(false) && spec.backup_config.is_none();
+    for name in ["creation", "retention"] {
+        if let Some(Err(why)) = view.text(name).map(syntax::duration) {
+            let text = view.text(name).unwrap_or_default();
+            let summary = format!("`{}` is no valid `{name}`", brief(text));
+            let draft = if is_read {
+                reports.error(view.path.key(name), view.span_of(name), summary)
+            } else {
+                reports.warning(view.path.key(name), view.span_of(name), summary)
+            };
+            draft.label(cut(&why, MAX_WHY)).help("write a number and a unit, such as `12h`");
+        }
+    }
+}
+
 /// `creation` and `retention`, which `backup_config` took the place of.
 fn former_snapshots(spec: &EtcdSpec, view: View<'_, '_>, reports: &mut Reports<'_>) {
     for name in ["creation", "retention"].into_iter().filter(|name| view.text(name).is_some()) {
@@ -155,23 +212,29 @@ fn former_snapshots(spec: &EtcdSpec, view: View<'_, '_>, reports: &mut Reports<'
                 .help("remove it");
         }
     }
-    let hours = |duration: Option<Duration>, default: u64| {
-        duration.map_or(default, |duration| (duration.as_secs() / 3_600).max(1))
-    };
     let old = view.key("creation").or(view.key("retention"));
     if let Some(entry) =
         old.filter(|_| spec.backup_config.is_none() && (spec.creation.or(spec.retention)).is_some())
     {
-        let every = hours(spec.creation, 12);
-        let keep = (hours(spec.retention, 72) / every).max(1);
-        reports
-            .warning(
-                view.path.key(&entry.key),
-                entry.key_span,
-                "`creation` and `retention` are the old form of `backup_config`",
-            )
-            .note("they take effect as before")
-            .help(format!("the new form is `backup_config: {{interval_hours: {every}, retention: {keep}}}`"));
+        const HOUR: u64 = 3_600;
+        let seconds = |duration: Option<Duration>, hours: u64| {
+            duration.map_or(hours * HOUR, |duration| duration.as_secs())
+        };
+        let (every, keep) = (seconds(spec.creation, 12).max(1), seconds(spec.retention, 72));
+        // The new form counts whole hours; another interval has none that means the same.
+        if every.is_multiple_of(HOUR) {
+            let (every, keep) = (every / HOUR, (keep / every).max(1));
+            reports
+                .warning(
+                    view.path.key(&entry.key),
+                    entry.key_span,
+                    "`creation` and `retention` are the old form of `backup_config`",
+                )
+                .note("they take effect as before")
+                .help(format!(
+                    "the new form is `backup_config: {{interval_hours: {every}, retention: {keep}}}`"
+                ));
+        }
     }
 }
 
@@ -184,10 +247,10 @@ fn owner(view: View<'_, '_>, reports: &mut Reports<'_>) -> (Option<u32>, Option<
         let unread = view.entry(name).is_some() && one.is_none();
         if other.is_some_and(|other| other > 0) && one.unwrap_or(0) == 0 && !unread {
             reports
-                .error(
+                .warning(
                     view.path.key(there),
                     view.span_of(there),
-                    format!("`{there}` is set and `{name}` is not"),
+                    format!("`{there}` has no effect without `{name}`"),
                 )
                 .help("etcd runs as another user only if both `uid` and `gid` are other than 0");
         }
@@ -374,20 +437,19 @@ fn kube_controller(view: View<'_, '_>, reports: &mut Reports<'_>) -> KubeControl
 }
 
 fn kubelet(view: View<'_, '_>, reports: &mut Reports<'_>) -> KubeletSpec {
-    if let Some(domain) = view.text("cluster_domain") {
-        flaw(
-            view,
-            "cluster_domain",
-            domain,
-            |domain| syntax::subdomain(domain.trim_end_matches('.')),
-            reports,
-        );
+    if let Some(domain) = view.text("cluster_domain")
+        && let Err(why) = syntax::subdomain(domain.trim_end_matches('.'))
+    {
+        // Nobody refused capital letters or a `_`; what is in no name at all can be in no certificate.
+        let of_names = |letter: char| letter.is_ascii_alphanumeric() || "-._".contains(letter);
+        taken_as_it_is(view, "cluster_domain", domain, &why, domain.chars().all(of_names), reports);
     }
     if let Some(servers) = view.text("cluster_dns_server") {
         let address = |part: &str| part.trim().parse::<std::net::IpAddr>();
         if let Some(wrong) = servers.split(',').find(|part| address(part).is_err()) {
+            // Kubelet leaves out what it cannot read.
             let why = format!("`{}` is no IP address", wrong.trim());
-            flaw(view, "cluster_dns_server", servers, |_| Err(why.clone()), reports);
+            taken_as_it_is(view, "cluster_dns_server", servers, &why, true, reports);
         }
     }
     KubeletSpec {
@@ -398,4 +460,23 @@ fn kubelet(view: View<'_, '_>, reports: &mut Reports<'_>) -> KubeletSpec {
         fail_swap_on: view.flag("fail_swap_on"),
         generate_serving_certificate: view.flag("generate_serving_certificate"),
     }
+}
+
+/// Says what is wrong with a text; whether it is taken all the same decides how bad that is.
+fn taken_as_it_is(
+    view: View<'_, '_>,
+    name: &str,
+    text: &str,
+    why: &str,
+    is_taken: bool,
+    reports: &mut Reports<'_>,
+) {
+    let summary = format!("`{}` is no valid `{name}`", brief(text));
+    let (path, span) = (view.path.key(name), view.span_of(name));
+    let draft = if is_taken && !is_template(text) {
+        reports.warning(path, span, summary)
+    } else {
+        reports.error(path, span, summary)
+    };
+    draft.label(cut(why, MAX_WHY)).help(if is_template(text) { NO_VARIABLES } else { right_form(name) });
 }

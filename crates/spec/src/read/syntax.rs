@@ -47,8 +47,18 @@ pub(super) fn address(text: &str) -> Result<(), Flaw> {
         Some(wrong) => {
             Err(format!("`{}` cannot be part of a host name or an IP address", wrong.escape_debug()))
         }
-        None => Ok(()),
+        None => super::hosts::number_flaw(text).map_or(Ok(()), Err),
     }
+}
+
+/// The name of a node: kubelet makes a label of it, whose value has at most 63 characters.
+/// Source: `kubernetes.io/hostname` in `pkg/kubelet/kubelet_node_status.go`, and the syntax of labels.
+pub(super) fn node_name(text: &str) -> Result<(), Flaw> {
+    subdomain(text)?;
+    if text.len() > 63 {
+        return Err(format!("it has {} characters, and the label of its name at most 63", text.len()));
+    }
+    Ok(())
 }
 
 /// A user's name that no shell and no SSH takes for something else.
@@ -101,7 +111,7 @@ fn label_name(text: &str) -> Result<(), Flaw> {
 }
 
 /// Docker's options of a bind mount.
-const BIND_OPTIONS: [&str; 15] = [
+const BIND_OPTIONS: [&str; 14] = [
     "ro",
     "rw",
     "z",
@@ -116,10 +126,25 @@ const BIND_OPTIONS: [&str; 15] = [
     "consistent",
     "cached",
     "delegated",
-    "exec",
 ];
 
+/// The options of a mount that exclude each other, by what they decide; Docker takes one of each at most.
+const EXCLUSIVE: [&[&str]; 5] = [
+    &["ro", "rw"],
+    &["z", "Z"],
+    &["shared", "rshared", "slave", "rslave", "private", "rprivate"],
+    &["nocopy"],
+    &["consistent", "cached", "delegated"],
+];
+
+/// Whether a text is a path alone, which Docker takes for a volume without a name at that place.
+pub(super) fn is_anonymous_volume(text: &str) -> bool {
+    !text.contains(':') && text.starts_with('/') && text.len() > 1
+}
+
 /// A bind mount in Docker's short form: `from:to` or `from:to:options`.
+///
+/// Source: `volume/mounts/linux_parser.go` of moby/moby, and the names of volumes in `daemon/names`.
 pub(super) fn bind(text: &str) -> Result<(), Flaw> {
     let parts: Vec<&str> = text.split(':').collect();
     let (from, to, options) = match parts[..] {
@@ -131,8 +156,27 @@ pub(super) fn bind(text: &str) -> Result<(), Flaw> {
     if from.is_empty() {
         return Err("there is nothing before its first `:`".to_owned());
     }
+    let is_volume = !from.starts_with('/');
+    let of_name = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
+    if is_volume && !(from.len() > 1 && from.chars().all(of_name) && !from.starts_with(['_', '.', '-'])) {
+        return Err(format!("`{from}` is neither an absolute path nor the name of a volume"));
+    }
     if !to.starts_with('/') {
-        return Err(format!("`{to}` is no absolute path in the container"));
+        let all_known = !to.is_empty() && to.split(',').all(|option| BIND_OPTIONS.contains(&option));
+        return Err(if all_known && options.is_none() {
+            "there is no path in the container before its options".to_owned()
+        } else {
+            format!("`{to}` is no absolute path in the container")
+        });
+    }
+    if to.trim_end_matches('/').is_empty() {
+        return Err("nothing can be mounted over the whole container".to_owned());
+    }
+    let given: Vec<&str> = options.into_iter().flat_map(|options| options.split(',')).collect();
+    if let Some(both) =
+        EXCLUSIVE.iter().find(|group| given.iter().filter(|option| group.contains(option)).count() > 1)
+    {
+        return Err(format!("it has more than one of {}", both.join(", ")));
     }
     for option in options.into_iter().flat_map(|options| options.split(',')) {
         if !BIND_OPTIONS.contains(&option) {
@@ -222,7 +266,21 @@ mod tests {
         for right in ["/a:/b", "/:/host:rslave", "data:/b:ro,z"] {
             assert_eq!(bind(right), Ok(()), "{right}");
         }
-        for wrong in ["/a", "/a:b", ":/b", "/a:/b:ro:z", "/a:/b:readonly", "/a:/b:"] {
+        for wrong in [
+            "/a",
+            "/a:b",
+            ":/b",
+            "/a:/b:ro:z",
+            "/a:/b:readonly",
+            "/a:/b:",
+            "/a:/",
+            "/a:ro",
+            "./a:/b",
+            "~/a:/b",
+            "/a:/b:ro,rw",
+            "/a:/b:z,z",
+            "x:/b",
+        ] {
             assert!(bind(wrong).is_err(), "{wrong}");
         }
     }
@@ -243,7 +301,9 @@ mod tests {
         for right in ["10.0.0.1", "fd00::1", "node-1.example.com", "under_score"] {
             assert_eq!(address(right), Ok(()), "{right}");
         }
-        for wrong in ["-oProxyCommand=x", "root@host", "host:22", "a b", "a/b", "$(x)"] {
+        assert!(node_name("a.".repeat(31).trim_end_matches('.')).is_ok());
+        assert!(node_name(&format!("{}.b", "a".repeat(62))).is_err());
+        for wrong in ["10.0.0.300", "-oProxyCommand=x", "root@host", "host:22", "a b", "a/b", "$(x)"] {
             assert!(address(wrong).is_err(), "{wrong}");
         }
     }

@@ -1,6 +1,6 @@
 //! `network`, `dns`, `ingress` and `monitoring`: what becomes objects in the cluster.
 
-use super::Kind::{Flag, Foreign, Integer, Number, Options, Section, Sections, TextsMap, Word};
+use super::Kind::{Flag, Foreign, Integer, Number, Options, Section, Sections, TextsMap, Word, WordOr};
 use super::aci::ACI;
 use super::kubernetes::{DAEMON_SET_STRATEGY, DEPLOYMENT_STRATEGY, ENV_VAR, TOLERATION, VOLUME_MOUNT};
 use super::{Key, flag, integer, key, secret, section, text, text_map, texts};
@@ -50,6 +50,11 @@ const NETWORK_OPTIONS: &[&str] = &[
     "weave_net_priority_class_name",
 ];
 
+/// Whether the manifest of any plugin reads an option of this name.
+pub(crate) fn is_network_option(name: &str) -> bool {
+    NETWORK_OPTIONS.contains(&name)
+}
+
 pub(crate) const INGRESS: &[Key] = &[
     key("provider", Word(&["nginx", "none"]), "the ingress controller").or("nginx"),
     text_map("options", "keys of the controller's ConfigMap"),
@@ -76,8 +81,12 @@ pub(crate) const INGRESS: &[Key] = &[
 ];
 
 pub(crate) const MONITORING: &[Key] = &[
-    key("provider", Word(&["metrics-server", "none"]), "who serves the metrics of pods and nodes")
-        .or("metrics-server"),
+    key(
+        "provider",
+        WordOr(&["metrics-server", "none"], "metrics-server"),
+        "who serves the metrics of pods and nodes",
+    )
+    .or("metrics-server"),
     text_map("options", "flags of metrics-server"),
     text_map("node_selector", "labels of the nodes that it runs on"),
     section("update_strategy", DEPLOYMENT_STRATEGY, "how its Deployment is updated"),
@@ -87,7 +96,7 @@ pub(crate) const MONITORING: &[Key] = &[
 ];
 
 pub(crate) const DNS: &[Key] = &[
-    key("provider", Word(&["coredns", "kube-dns", "none"]), "who resolves the names of Services")
+    key("provider", WordOr(&["coredns", "kube-dns", "none"], "none"), "who resolves the names of Services")
         .or("coredns"),
     key("options", Options(DNS_OPTIONS), "priority classes"),
     texts("upstreamnameservers", "who resolves other names").or("those of the node"),

@@ -1,6 +1,6 @@
 //! The top level, with the sections that are small.
 
-use super::Kind::{Sections, Word};
+use super::Kind::{Sections, WordOr};
 use super::addons::{DNS, INGRESS, MONITORING, NETWORK};
 use super::cloud::CLOUD_PROVIDER;
 use super::nodes::{BASTION, NODE, REGISTRY, UPGRADE_STRATEGY};
@@ -30,8 +30,8 @@ pub(crate) const CLUSTER: &[Key] = &[
     text("cri_dockerd_stream_server_port", "the port that cri-dockerd streams on")
         .or("10010")
         .idle(NO_CRI_DOCKERD),
-    text("kubernetes_version", "the version of Kubernetes, such as v1.30.5-rancher1-1")
-        .or("v1.30.5-rancher1-1"),
+    text("kubernetes_version", "the version of Kubernetes, such as v1.20.15-rancher2-2")
+        .or(windlass_model::DEFAULT_KUBERNETES),
     key("private_registries", Sections(REGISTRY), "registries that images come from"),
     section("ingress", INGRESS, "how requests from outside reach Services").later(),
     text("cluster_name", "the name of the cluster in kubeconfigs").or("local"),
@@ -96,8 +96,12 @@ const WEBHOOK: &[Key] = &[
 ];
 
 const AUTHORIZATION: &[Key] = &[
-    key("mode", Word(&["rbac", "none"]), "who may do what: roles decide, or everybody may do everything")
-        .or("rbac"),
+    key(
+        "mode",
+        WordOr(&["rbac", "none"], "none"),
+        "who may do what: roles decide, or everybody may do everything",
+    )
+    .or("rbac"),
     text_map("options", "settings").void("RKE 1 never read it"),
 ];
 
@@ -121,6 +125,11 @@ pub(crate) const SYSTEM_IMAGES: &[Key] = &[
     text("cert_downloader", TOOLS),
     text("kubernetes_services_sidecar", TOOLS),
     text("kubernetes", "all components of Kubernetes"),
+    text("kubelet", "kubelet alone; a key of windlass, needed beyond RKE 1's versions"),
+    text("kube_apiserver", "the API server alone; a key of windlass"),
+    text("kube_controller_manager", "the controller manager alone; a key of windlass"),
+    text("kube_scheduler", "the scheduler alone; a key of windlass"),
+    text("kube_proxy", "kube-proxy alone; a key of windlass"),
     text("pod_infra_container", "the pause container of every pod"),
     text("windows_pod_infra_container", "the same on Windows"),
     text("kubedns", "kube-dns"),

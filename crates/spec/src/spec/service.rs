@@ -106,6 +106,26 @@ pub struct S3Spec {
     pub custom_ca: Option<String>,
 }
 
+impl ServicesSpec {
+    /// The ranges of Services that the API server gets: by a flag under `extra_args`, or by the key of its own; empty
+    /// where the file is silent.
+    pub fn service_ranges(&self) -> Vec<Cidr> {
+        let KubeApiSpec { service, service_cluster_ip_range, .. } = &self.kube_api;
+        ranges_of(service, "service-cluster-ip-range").unwrap_or_else(|| service_cluster_ip_range.clone())
+    }
+
+    /// The ranges of pods that the controller manager gets, in the same way.
+    pub fn pod_ranges(&self) -> Vec<Cidr> {
+        let KubeControllerSpec { service, cluster_cidr, .. } = &self.kube_controller;
+        ranges_of(service, "cluster-cidr").unwrap_or_else(|| cluster_cidr.clone())
+    }
+}
+
+/// The ranges that a flag under `extra_args` gives, if all of them can be read.
+fn ranges_of(service: &ServiceSpec, flag: &str) -> Option<Vec<Cidr>> {
+    service.extra_args.get(flag)?.split(',').map(|range| range.trim().parse().ok()).collect()
+}
+
 /// `services.kube-api`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct KubeApiSpec {

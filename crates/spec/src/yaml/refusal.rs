@@ -28,6 +28,13 @@ pub(super) fn refusal(text: &str, error: &ScanError) -> Syntax {
             help: "indent it by spaces: text copied from a web page often has such blanks",
         };
     }
+    if let Some(at) = stray_first_line(text, at) {
+        return Syntax {
+            at,
+            summary: "not YAML: a line that is neither `key: value` nor `- item`".to_owned(),
+            help: "remove it if it was copied along, such as the prompt of a shell; else a `:` is missing",
+        };
+    }
     let (summary, help) = match error.kind() {
         ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation | ErrorKind::TabInIndentation => {
             ("a tab cannot indent".to_owned(), "YAML indents by spaces alone")
@@ -81,6 +88,24 @@ pub(super) fn refusal(text: &str, error: &ScanError) -> Syntax {
         }
     };
     Syntax { at, summary: format!("not YAML: {summary}"), help }
+}
+
+/// The first line of the text that says anything, if reading went on behind it, and it is no part of a map or a list.
+fn stray_first_line(text: &str, at: usize) -> Option<usize> {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let words = line.trim();
+        if !words.is_empty() && !words.starts_with('#') && words != "---" && !words.starts_with('%') {
+            let is_of_yaml = words.contains(": ")
+                || words.ends_with(':')
+                || words.starts_with("- ")
+                || words.starts_with(['{', '[', '"', '\'', '&', '*', '!', '|', '>', '@', '`', '}', ']', ',']);
+            let is_before = start + line.len() <= at;
+            return (!is_of_yaml && is_before && !line.starts_with([' ', '\t'])).then_some(start);
+        }
+        start += line.len();
+    }
+    None
 }
 
 /// The first blank other than a space in the indentation of a line up to that at which reading stopped.

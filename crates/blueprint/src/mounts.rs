@@ -1,0 +1,158 @@
+//! Mounts of the user's own: in the one spelling that they are compared in, and what they do to windlass' own.
+
+use std::collections::BTreeMap;
+
+use windlass_model::Component;
+
+use crate::cluster::Cluster;
+use crate::containers::service_of;
+use crate::problem::Problems;
+use crate::values::ClusterValues;
+
+/// A mount in parts: where it comes from, where it goes, and its options in order, without those that change nothing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Mount<'a> {
+    target: String,
+    source: Option<String>,
+    options: Vec<&'a str>,
+}
+
+impl<'a> Mount<'a> {
+    pub(crate) fn of(text: &'a str) -> Self {
+        let mut parts = text.splitn(3, ':');
+        let first = parts.next().unwrap_or_default();
+        let Some(target) = parts.next() else {
+            return Self { target: clean(first), source: None, options: Vec::new() };
+        };
+        let mut options: Vec<&str> =
+            parts.next().into_iter().flat_map(|options| options.split(',')).collect();
+        // Docker mounts for writing where nothing is said, and by `rprivate`.
+        options.retain(|option| !matches!(*option, "rw" | "rprivate" | ""));
+        options.sort_unstable();
+        Self { target: clean(target), source: Some(clean(first)), options }
+    }
+
+    /// The mount as Docker takes it: the same text for all spellings that mean the same.
+    pub(crate) fn text(&self) -> String {
+        let Self { target, source, options } = self;
+        let source = source.as_ref().map(|source| format!("{source}:")).unwrap_or_default();
+        let options = if options.is_empty() { String::new() } else { format!(":{}", options.join(",")) };
+        format!("{source}{target}{options}")
+    }
+}
+
+/// A path without a slash at its end, and without slashes or dots that mean nothing.
+fn clean(path: &str) -> String {
+    if !path.starts_with('/') {
+        return path.to_owned();
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        if part == ".." {
+            parts.pop();
+        } else {
+            parts.push(part);
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+/// Places of a container that its program is in, or that it lives on.
+const NEEDED: [&str; 14] = [
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/lib64",
+    "/proc",
+    "/sbin",
+    "/sys",
+    "/usr",
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/local",
+    "/usr/local/bin",
+];
+
+/// Reports mounts that Docker refuses because something is mounted there already, and those that hide what the
+/// container needs.
+///
+/// Source: "Duplicate mount point" of `volume/mounts` and `daemon/volumes.go` of moby/moby.
+pub(crate) fn check(cluster: &Cluster<'_>, values: &ClusterValues, problems: &mut Problems) {
+    for component in Component::ALL {
+        let Some((service, path)) = service_of(component, cluster) else { continue };
+        if service.extra_binds.is_empty() {
+            continue;
+        }
+        let recipe = cluster.catalog.recipe(component);
+        let own: Vec<String> = recipe
+            .into_iter()
+            .flat_map(|recipe| &recipe.binds)
+            .filter_map(|entry| {
+                entry.text_in(&cluster.setting())?.fill(|name| values.text(name).or(assumed(name)))
+            })
+            .collect();
+        let own: BTreeMap<String, Mount<'_>> =
+            own.iter().map(|text| Mount::of(text)).map(|mount| (mount.target.clone(), mount)).collect();
+        let mut seen: BTreeMap<String, Mount<'_>> = BTreeMap::new();
+        for (index, bind) in service.extra_binds.iter().enumerate() {
+            let mount = Mount::of(bind);
+            let place = format!("{path}.extra_binds[{index}]");
+            let target = &mount.target;
+            if let Some(ours) = own.get(target) {
+                if *ours != mount {
+                    problems.error(
+                        &place,
+                        format!(
+                            "`{bind}`: windlass mounts `{}` there, and Docker takes one mount of a place",
+                            ours.text()
+                        ),
+                        Some("take it out".to_owned()),
+                    );
+                }
+            } else if let Some(other) = seen.get(target).filter(|other| **other != mount) {
+                problems.error(
+                    &place,
+                    format!(
+                        "`{bind}`: `{}` is mounted there, and Docker takes one mount of a place",
+                        other.text()
+                    ),
+                    Some("leave one of the two out".to_owned()),
+                );
+            } else if NEEDED.contains(&target.as_str()) && mount.source.as_ref() != Some(target) {
+                problems.warning(
+                    &place,
+                    format!("`{bind}` hides {target} of the container from {component}"),
+                    Some("is it the other way round? The path on the node comes first".to_owned()),
+                );
+            }
+            seen.entry(target.clone()).or_insert(mount);
+        }
+    }
+}
+
+/// What only a machine says, as ordinary machines have it.
+fn assumed(name: &str) -> Option<&'static str> {
+    (name == "docker_root").then_some("/var/lib/docker")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_mount_are_one_text() {
+        for (text, plain) in [
+            ("/a/:/a/", "/a:/a"),
+            ("/a:/b:rw", "/a:/b"),
+            ("/a:/b:z,ro", "/a:/b:ro,z"),
+            ("/a//x/./y:/b/../c", "/a/x/y:/c"),
+            ("data:/b", "data:/b"),
+            ("/lib/modules", "/lib/modules"),
+            ("/:/host:rslave", "/:/host:rslave"),
+        ] {
+            assert_eq!(Mount::of(text).text(), plain, "{text}");
+        }
+    }
+}

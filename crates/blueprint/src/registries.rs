@@ -1,0 +1,150 @@
+//! Images and registries: names that Docker takes, and logins that nobody uses.
+
+use std::collections::BTreeSet;
+
+use crate::cluster::Cluster;
+use crate::problem::Problems;
+
+pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
+    registries(cluster, problems);
+    for (key, image) in &cluster.spec.system_images {
+        if let Some(why) = image_flaw(image) {
+            report(&format!("system_images.{key}"), image, &why, problems);
+        }
+    }
+    if let Some(image) = &cluster.spec.services.kubelet.infra_container_image
+        && let Some(why) = image_flaw(image)
+    {
+        report("services.kubelet.infra_container_image", image, &why, problems);
+    }
+}
+
+fn report(place: &str, image: &str, why: &str, problems: &mut Problems) {
+    let help = "write it like `registry.example.com:5000/rancher/hyperkube:v1.20.15-rancher2`".to_owned();
+    problems.error(place, format!("`{image}` is no name of an image: {why}"), Some(help));
+}
+
+/// Why Docker takes a text for no name of an image.
+///
+/// Source: `reference/regexp.go` of distribution/reference.
+fn image_flaw(image: &str) -> Option<String> {
+    if image.contains("://") {
+        return Some("it begins with a scheme, as a URL does".to_owned());
+    }
+    let (image, digest) = image.split_once('@').map_or((image, None), |(name, digest)| (name, Some(digest)));
+    if digest.is_some_and(|digest| !is_digest(digest)) {
+        return Some("what follows its `@` is no digest".to_owned());
+    }
+    let (name, tag) = match image.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => (name, Some(tag)),
+        _ => (image, None),
+    };
+    let of_tag = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
+    if let Some(tag) = tag
+        && (tag.is_empty() || tag.len() > 128 || tag.starts_with(['.', '-']) || !tag.chars().all(of_tag))
+    {
+        return Some(format!("`{tag}` is no tag"));
+    }
+    let parts: Vec<&str> = name.split('/').collect();
+    if parts.iter().any(|part| part.is_empty()) {
+        return Some("there is nothing before, after or between its slashes".to_owned());
+    }
+    let has_host = parts.len() > 1 && (parts[0].contains(['.', ':']) || parts[0] == "localhost");
+    let path = if has_host { &parts[1..] } else { &parts[..] };
+    let of_path =
+        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "_.-".contains(letter);
+    let wrong = path.iter().flat_map(|part| part.chars()).find(|letter| !of_path(*letter));
+    if let Some(wrong) = wrong {
+        let why = if wrong.is_ascii_uppercase() { "has small letters alone" } else { "cannot have it" };
+        return Some(format!("`{}` stands in its path, which {why}", wrong.escape_debug()));
+    }
+    let outer = |part: &&str| part.starts_with(['.', '_', '-']) || part.ends_with(['.', '_', '-']);
+    path.iter().find(|part| outer(part)).map(|part| format!("`{part}` begins or ends with a sign"))
+}
+
+fn is_digest(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(algorithm, digits)| {
+        !algorithm.is_empty() && digits.len() >= 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
+}
+
+fn registries(cluster: &Cluster<'_>, problems: &mut Problems) {
+    let (mut default, mut logins) = (None, BTreeSet::new());
+    for (index, registry) in cluster.spec.private_registries.iter().enumerate() {
+        let place = |key: &str| format!("private_registries[{index}].{key}");
+        let url = registry.url.as_deref().unwrap_or("docker.io");
+        if registry.is_default {
+            if let Some(first) = default {
+                problems.warning(
+                    &place("is_default"),
+                    format!(
+                        "the default registry is {first} already: no image is pulled through {url} by itself"
+                    ),
+                    Some("leave one `is_default: true`".to_owned()),
+                );
+            } else {
+                default = Some(url);
+                if let Some(why) = image_flaw(&format!("{url}/x")) {
+                    let plain = url.rsplit("://").next().unwrap_or(url).trim_end_matches('/');
+                    let help = match image_flaw(&format!("{plain}/x")) {
+                        None => format!("write `{plain}`"),
+                        Some(_) => "write the name alone, such as `registry.example.com:5000`".to_owned(),
+                    };
+                    let what = format!("no image can be pulled through `{url}`: {why}");
+                    problems.error(&place("url"), what, Some(help));
+                }
+            }
+        }
+        let has_plugin = registry.ecr_credential_plugin.is_some();
+        match (&registry.user, &registry.password) {
+            (Some(_), Some(_)) if logins.insert(url) => {}
+            (Some(_), Some(_)) => problems.warning(
+                &place("user"),
+                format!("there is a login for {url} before: the last one counts"),
+                Some("leave one of them out".to_owned()),
+            ),
+            (Some(_), None) if !has_plugin => problems.warning(
+                &place("user"),
+                "a `user` without a `password` has no effect".to_owned(),
+                Some("give both, or none".to_owned()),
+            ),
+            (None, Some(_)) if !has_plugin => problems.warning(
+                &place("password"),
+                "a `password` without a `user` has no effect".to_owned(),
+                Some("give both, or none".to_owned()),
+            ),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_images_are_those_that_docker_takes() {
+        for right in [
+            "rancher/hyperkube:v1.20.15-rancher2",
+            "etcd",
+            "localhost:5000/etcd:3.5.1-0",
+            "10.0.0.1:5000/qa/mirror/rancher/pause:3.6",
+            "REG.example.com/rancher/pause:3.6",
+            "registry.k8s.io/pause@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+        ] {
+            assert_eq!(image_flaw(right), None, "{right}");
+        }
+        for wrong in [
+            "https://registry.example.com/rancher/pause:3.6",
+            "registry.example.com//rancher/pause:3.6",
+            "/rancher/pause",
+            "Rancher/pause:3.6",
+            "rancher/pause:",
+            "rancher/pause:v 1",
+            "rancher/pause@sha256:short",
+            "rancher/-pause",
+        ] {
+            assert!(image_flaw(wrong).is_some(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! What was meant by a key that its section does not know: one of its keys, or a place elsewhere.
+//!
+//! A hint is never worse than none. So a word is a misspelling of a key only where no word of its own in it says
+//! something else (`flannel_image` is no `flannel_iface`), nothing is proposed that stands there already, and a name that
+//! many sections have says nothing about where it belongs.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use crate::nearest::nearest;
+use crate::report::Draft;
+use crate::schema::{self, CLUSTER, Key, SYSTEM_IMAGES, children};
+
+/// How many sections are named.
+const MOST_SECTIONS: usize = 3;
+
+/// A name that more sections have says nothing about where it belongs.
+const TELLING: usize = 2;
+
+/// The names that things have elsewhere, by section, with the key that stands for each here.
+const OTHER_NAMES: [(&str, &str, &str); 34] = [
+    ("services", "kube-apiserver", "kube-api"),
+    ("services", "apiserver", "kube-api"),
+    ("services", "api-server", "kube-api"),
+    ("services", "kube-controller-manager", "kube-controller"),
+    ("services", "controller-manager", "kube-controller"),
+    ("services", "kube-scheduler", "scheduler"),
+    ("services", "kube-proxy", "kubeproxy"),
+    ("services", "proxy", "kubeproxy"),
+    ("", "cni", "network"),
+    ("", "version", "kubernetes_version"),
+    ("", "kubernetes", "kubernetes_version"),
+    ("", "k8s-version", "kubernetes_version"),
+    ("", "name", "cluster_name"),
+    ("", "hosts", "nodes"),
+    ("", "registries", "private_registries"),
+    ("", "images", "system_images"),
+    ("", "bastion", "bastion_host"),
+    ("", "addon", "addons"),
+    ("nodes[]", "name", "hostname_override"),
+    ("nodes[]", "node-name", "hostname_override"),
+    ("nodes[]", "hostname", "hostname_override"),
+    ("nodes[]", "ip", "address"),
+    ("nodes[]", "host", "address"),
+    ("nodes[]", "public-address", "address"),
+    ("nodes[]", "external-address", "address"),
+    ("nodes[]", "private-address", "internal_address"),
+    ("nodes[]", "private-ip", "internal_address"),
+    ("nodes[]", "internal-ip", "internal_address"),
+    ("nodes[]", "ssh-user", "user"),
+    ("nodes[]", "ssh-port", "port"),
+    ("nodes[]", "ssh-private-key", "ssh_key"),
+    ("nodes[]", "private-key", "ssh_key"),
+    ("network.options", "flannel-priority-class-name", "kube_flannel_priority_class_name"),
+    ("cloud_provider.azureCloudProvider", "aad-tenant-id", "tenantId"),
+];
+
+/// Keys of other sections that stand for what people write here.
+const ELSEWHERE: [(&str, &str, &str); 2] = [
+    ("services", "etcd-snapshot", "services.etcd.backup_config"),
+    ("services", "snapshot", "services.etcd.snapshot"),
+];
+
+/// An unknown key with its surroundings.
+pub(crate) struct Unknown<'a> {
+    pub(crate) key: &'a str,
+    /// The pattern of the section that it stands in.
+    pub(crate) section: &'a str,
+    /// The keys that the section knows.
+    pub(crate) known: Vec<&'static str>,
+    /// The keys that stand in the section.
+    pub(crate) present: &'a [String],
+    /// The network plugin, as written.
+    pub(crate) plugin: Option<&'a str>,
+}
+
+/// Says what was meant, as far as it can be known.
+pub(crate) fn hint(unknown: &Unknown<'_>, draft: &mut Draft) {
+    let Unknown { key, section, known, .. } = unknown;
+    if let Some(meant) = other_name(key, section, known).or_else(|| spelt_alike(key, known)) {
+        propose(unknown, meant, draft);
+    } else if let Some(meant) = image_beside(unknown) {
+        propose(unknown, meant, draft);
+    } else if let Some(place) = of_an_image(key, section).or_else(|| elsewhere_by_name(key, section)) {
+        draft.note("it is lost here").help(format!("write it as `{place}`"));
+    } else if let Some(help) = exact_elsewhere(key, section) {
+        draft.note("it is lost here").help(help);
+    } else if let Some(help) = begun_by_several(key, known) {
+        draft.note("it is ignored").help(help);
+    } else if let Some(meant) = by_suffix(unknown).or_else(|| misspelt(key, known)) {
+        propose(unknown, meant, draft);
+    } else if let Some(help) = far_elsewhere(key) {
+        draft.note("it is lost here").help(help);
+    } else if section.starts_with("services.") && key.contains('-') {
+        draft.note("it is ignored").help("if it is a flag, write it under `extra_args`");
+    } else {
+        draft.note("it is ignored").help("remove it");
+    }
+}
+
+fn propose(unknown: &Unknown<'_>, meant: &str, draft: &mut Draft) {
+    if unknown.present.iter().any(|key| key == meant) {
+        draft.note("it is ignored").help(format!("`{meant}` stands beside it: remove this one"));
+    } else {
+        draft.help(format!("did you mean `{meant}`?"));
+    }
+}
+
+/// A word in small letters with one dash between its parts, however it was written.
+fn plain(word: &str) -> String {
+    tokens(word).join("-")
+}
+
+/// The parts of a word: between `_`, `-` and `.`, and before a capital letter.
+fn tokens(word: &str) -> Vec<String> {
+    let mut tokens = Vec::new();
+    let mut last = String::new();
+    let mut was_small = false;
+    for letter in word.chars() {
+        let is_border = matches!(letter, '_' | '-' | '.' | ' ');
+        if is_border || (letter.is_uppercase() && was_small) {
+            tokens.push(std::mem::take(&mut last));
+        }
+        if !is_border {
+            last.extend(letter.to_lowercase());
+        }
+        was_small = letter.is_lowercase() || letter.is_ascii_digit();
+    }
+    tokens.push(last);
+    tokens.retain(|token| !token.is_empty());
+    tokens
+}
+
+fn other_name(key: &str, section: &str, known: &[&'static str]) -> Option<&'static str> {
+    let plain = plain(key);
+    let found = OTHER_NAMES.iter().find(|(place, other, _)| *place == section && *other == plain);
+    found.map(|(_, _, meant)| *meant).filter(|meant| known.contains(meant))
+}
+
+/// A key that is the same but for case and strokes.
+fn spelt_alike(key: &str, known: &[&'static str]) -> Option<&'static str> {
+    let letters = |word: &str| tokens(word).concat();
+    let own = letters(key);
+    known.iter().find(|name| letters(name) == own).copied()
+}
+
+/// An image under a name of its own: `kubedns_sidecar_image`, `flannel_image`.
+fn of_an_image(key: &str, section: &str) -> Option<String> {
+    let stem = key.strip_suffix("_image").or_else(|| key.strip_suffix("_images"))?;
+    let image = schema::find(SYSTEM_IMAGES, stem).filter(|key| key.is_current())?;
+    let is_near = section == "system_images" || section.is_empty() || section.starts_with("network");
+    is_near.then(|| {
+        if section == "system_images" {
+            image.name.to_owned()
+        } else {
+            format!("system_images.{}", image.name)
+        }
+    })
+}
+
+/// An image under a name of its own that stands beside it under the right one.
+fn image_beside(unknown: &Unknown<'_>) -> Option<&'static str> {
+    let stem = unknown.key.strip_suffix("_image").filter(|_| unknown.section == "system_images")?;
+    unknown
+        .known
+        .iter()
+        .copied()
+        .find(|name| *name == stem)
+        .filter(|name| unknown.present.iter().any(|key| key == name))
+}
+
+fn elsewhere_by_name(key: &str, section: &str) -> Option<String> {
+    let plain = plain(key);
+    let found = ELSEWHERE.iter().find(|(place, other, _)| *place == section && *other == plain);
+    found.map(|(_, _, place)| (*place).to_owned())
+}
+
+/// The same key in a section just below or around this one.
+fn exact_elsewhere(key: &str, section: &str) -> Option<String> {
+    let homes = schema::sections_with(key);
+    let parent = |path: &str| path.rsplit_once('.').map_or(String::new(), |(outer, _)| outer.to_owned());
+    let deeper: Vec<&String> =
+        homes.iter().filter(|home| !home.is_empty() && parent(home) == section).collect();
+    if let Some(first) = deeper.first().filter(|_| deeper.len() <= TELLING) {
+        return Some(format!("indent it deeper: `{key}` belongs {}", home(first)));
+    }
+    let shallower = homes.iter().rfind(|home| {
+        home.is_empty() || section.strip_prefix(home.as_str()).is_some_and(|rest| rest.starts_with('.'))
+    });
+    shallower
+        .filter(|_| !section.is_empty())
+        .map(|nearest| format!("indent it less: `{key}` belongs {}", home(nearest)))
+}
+
+/// The keys that begin with this word, where it could be any of them.
+fn begun_by_several(key: &str, known: &[&'static str]) -> Option<String> {
+    let own = tokens(key);
+    let begin = |name: &&&'static str| {
+        let theirs = tokens(name);
+        theirs.len() > own.len() && theirs.starts_with(&own)
+    };
+    let names: Vec<String> = known.iter().filter(begin).map(|name| format!("`{name}`")).collect();
+    match names.len() {
+        0 | 1 => None,
+        2 | 3 => Some(format!("did you mean {}?", names.join(" or "))),
+        _ => Some("several keys begin so: write the whole name".to_owned()),
+    }
+}
+
+/// An option of the network that ends as this word does, where no other does: of several, that of the plugin.
+fn by_suffix(unknown: &Unknown<'_>) -> Option<&'static str> {
+    let Unknown { key, section, known, plugin, .. } = unknown;
+    if *section != "network.options" {
+        return None;
+    }
+    let ending = format!("_{key}");
+    let ends: Vec<&'static str> = known.iter().filter(|name| name.ends_with(&ending)).copied().collect();
+    if let [one] = ends[..] {
+        return Some(one);
+    }
+    let own = plugin.map(|plugin| format!("{plugin}_{key}"));
+    ends.into_iter().find(|name| own.as_deref() == Some(*name))
+}
+
+/// All words that keys are made of.
+static VOCABULARY: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+    let mut words = BTreeSet::new();
+    let mut left: Vec<&'static [Key]> = vec![CLUSTER];
+    while let Some(keys) = left.pop() {
+        for key in keys {
+            words.extend(tokens(key.name));
+            left.push(children(key.kind));
+        }
+    }
+    words.extend(["images", "ip"].map(str::to_owned));
+    words
+});
+
+/// The key that this word is a misspelling of: every part of it that is a word of its own is one of the key's.
+fn misspelt(key: &str, known: &[&'static str]) -> Option<&'static str> {
+    let own = tokens(key);
+    let fits = |name: &&&'static str| {
+        let theirs = tokens(name);
+        own.iter().all(|token| {
+            theirs.contains(token)
+                || !VOCABULARY.contains(token)
+                || theirs.iter().any(|other| is_plural(token, other))
+        })
+    };
+    nearest(key, known.iter().filter(fits).copied())
+}
+
+fn is_plural(one: &str, other: &str) -> bool {
+    one.strip_suffix('s') == Some(other) || other.strip_suffix('s') == Some(one)
+}
+
+/// Where a name belongs that few sections have.
+fn far_elsewhere(key: &str) -> Option<String> {
+    let homes = schema::sections_with(key);
+    if homes.is_empty() || homes.len() > TELLING {
+        return None;
+    }
+    let homes: Vec<String> = homes.iter().take(MOST_SECTIONS).map(|section| home(section)).collect();
+    Some(format!("`{key}` belongs {}", homes.join(" or ")))
+}
+
+/// A section by name.
+fn name(section: &str) -> String {
+    match section.strip_suffix("[]") {
+        _ if section.is_empty() => "the top level".to_owned(),
+        Some(list) => format!("an entry of `{list}`"),
+        None => format!("`{section}`"),
+    }
+}
+
+/// Where a key belongs, in words.
+pub(crate) fn home(section: &str) -> String {
+    match section {
+        "" => "at the top level".to_owned(),
+        section => format!("in {}", name(section)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_cut_however_it_is_written() {
+        for word in ["hostname_override", "hostname-override", "hostnameOverride", "Hostname_Override"] {
+            assert_eq!(tokens(word), ["hostname", "override"], "{word}");
+        }
+        assert_eq!(tokens("s3backupconfig"), ["s3backupconfig"]);
+    }
+}

@@ -1,0 +1,208 @@
+//! What an address or a name of a host is good for: addresses that nobody reaches, and names for certificates.
+
+use std::net::IpAddr;
+
+/// An address or a name in the one spelling by which it is compared: `FD00:0::1` and `fd00::1` are one.
+pub(super) fn canonical(text: &str) -> String {
+    match text.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().to_string(),
+        Err(_) => text.trim_end_matches('.').to_lowercase(),
+    }
+}
+
+/// What kind of address this is, if it is of a kind that only its own machine reaches.
+pub(super) fn local_kind(text: &str) -> Option<&'static str> {
+    let name = text.trim_end_matches('.').to_ascii_lowercase();
+    if name == "localhost" || name.ends_with(".localhost") {
+        return Some("loopback");
+    }
+    match text.parse::<IpAddr>().ok()?.to_canonical() {
+        address if address.is_loopback() => Some("loopback"),
+        IpAddr::V4(address) if address.is_link_local() => Some("link-local"),
+        IpAddr::V6(address) if address.is_unicast_link_local() => Some("link-local"),
+        _ => None,
+    }
+}
+
+/// What kind of address this is, if it is of a kind that no machine has.
+pub(super) fn impossible_kind(text: &str) -> Option<&'static str> {
+    match text.parse::<IpAddr>().ok()?.to_canonical() {
+        address if address.is_unspecified() => Some("unspecified"),
+        address if address.is_multicast() => Some("multicast"),
+        IpAddr::V4(address) if address.is_broadcast() => Some("broadcast"),
+        _ => None,
+    }
+}
+
+/// Why a text that ends in a number is no address; a name of a host never ends in one.
+///
+/// Source: RFC 1123, 2.1, and the URL standard, "ends in a number": programs read such a text as an IPv4 address, and
+/// not all of them as the same one.
+pub(super) fn number_flaw(text: &str) -> Option<String> {
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if text.parse::<IpAddr>().is_ok()
+        || !text.contains('.')
+        || !text.rsplit('.').next().is_some_and(is_number)
+    {
+        return None;
+    }
+    let parts: Vec<&str> = text.split('.').collect();
+    if !parts.iter().all(|part| is_number(part)) {
+        return Some("the name of a host does not end in a number".to_owned());
+    }
+    Some(if parts.len() != 4 {
+        format!("an IPv4 address has four numbers, and this has {}", parts.len())
+    } else if let Some(large) = parts.iter().find(|part| part.parse::<u32>().is_ok_and(|number| number > 255))
+    {
+        format!("`{large}` is more than 255")
+    } else {
+        let plain: Vec<&str> = parts.iter().map(|part| part.trim_start_matches('0')).collect();
+        let plain: Vec<&str> = plain.iter().map(|part| if part.is_empty() { "0" } else { *part }).collect();
+        format!("a number does not begin with 0: `{}`", plain.join("."))
+    })
+}
+
+/// Why a text is no name or address that a certificate can hold to any use, and what is meant perhaps.
+pub(super) fn certificate_name_flaw(text: &str) -> Option<(String, String)> {
+    if text.parse::<IpAddr>().is_ok() {
+        return None;
+    }
+    let plain = |text: &str| text.trim_start_matches('[').trim_end_matches(']').to_owned();
+    if let Some((_, rest)) = text.split_once("://") {
+        let authority = rest.split(['/', '?']).next().unwrap_or(rest);
+        return Some((
+            "it is a URL".to_owned(),
+            format!("write the name alone: `{}`", plain(without_port(authority))),
+        ));
+    }
+    if let Some((address, _)) = text.split_once('/')
+        && address.parse::<IpAddr>().is_ok()
+    {
+        return Some((
+            "it is a range of addresses".to_owned(),
+            "a certificate holds single addresses: list those that are used".to_owned(),
+        ));
+    }
+    if without_port(text) != text {
+        return Some((
+            "it has a port".to_owned(),
+            format!("write it without: `{}`", plain(without_port(text))),
+        ));
+    }
+    if plain(text).parse::<IpAddr>().is_ok() {
+        return Some(("it has brackets".to_owned(), format!("write it without: `{}`", plain(text))));
+    }
+    if let Some(why) = number_flaw(text) {
+        return Some((why, "write an IP address or a DNS name".to_owned()));
+    }
+    let help = || "a DNS name has letters, digits, `-` and `.`, perhaps after `*.`".to_owned();
+    let name = text.strip_prefix("*.").unwrap_or(text).trim_end_matches('.');
+    if text.len() > 253 {
+        return Some(("it has more than 253 characters".to_owned(), help()));
+    }
+    let wrong = name.chars().find(|letter| !letter.is_ascii_alphanumeric() && !"-._".contains(*letter));
+    if let Some(wrong) = wrong {
+        let help =
+            if wrong.is_ascii() { help() } else { "write the name in its ASCII form, `xn--…`".to_owned() };
+        return Some((format!("`{}` cannot be part of a DNS name", wrong.escape_debug()), help));
+    }
+    if let Some(part) = name.split('.').find(|part| part.is_empty() || part.len() > 63) {
+        let why = if part.is_empty() {
+            "there is nothing before, after or between its dots".to_owned()
+        } else {
+            "a part of it has more than 63 characters".to_owned()
+        };
+        return Some((why, help()));
+    }
+    None
+}
+
+/// What stands before a port, if there is one.
+fn without_port(text: &str) -> &str {
+    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    match text.rsplit_once(':') {
+        Some((host, port)) if is_port(port) && (!host.contains(':') || host.ends_with(']')) => host,
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_address_are_one() {
+        assert_eq!(canonical("FD00:0:0::0003"), canonical("fd00::3"));
+        assert_eq!(canonical("::ffff:10.0.0.1"), "10.0.0.1");
+        assert_eq!(canonical("Node-1.Example.COM."), "node-1.example.com");
+    }
+
+    #[test]
+    fn addresses_that_nobody_else_reaches_have_a_kind() {
+        for (text, kind) in [
+            ("127.0.0.1", Some("loopback")),
+            ("127.0.1.1", Some("loopback")),
+            ("::1", Some("loopback")),
+            ("LocalHost", Some("loopback")),
+            ("169.254.10.1", Some("link-local")),
+            ("fe80::1", Some("link-local")),
+            ("10.0.0.1", None),
+            ("fd00::1", None),
+            ("localhost-1", None),
+        ] {
+            assert_eq!(local_kind(text), kind, "{text}");
+        }
+        for (text, kind) in [
+            ("0.0.0.0", Some("unspecified")),
+            ("::", Some("unspecified")),
+            ("224.0.0.1", Some("multicast")),
+            ("ff02::1", Some("multicast")),
+            ("255.255.255.255", Some("broadcast")),
+            ("10.0.0.255", None),
+        ] {
+            assert_eq!(impossible_kind(text), kind, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_does_not_end_in_a_number() {
+        for right in ["10.0.0.9", "node-1", "20240101", "10.example", "fd00::1", "v1.2.x"] {
+            assert_eq!(number_flaw(right), None, "{right}");
+        }
+        for (wrong, why) in [
+            ("10.0.0.300", "`300` is more than 255"),
+            ("10.0.0.09", "a number does not begin with 0: `10.0.0.9`"),
+            ("10.0.0.00", "a number does not begin with 0: `10.0.0.0`"),
+            ("10.0.1", "an IPv4 address has four numbers, and this has 3"),
+            ("1.2.3.4.5", "an IPv4 address has four numbers, and this has 5"),
+            ("node.1", "the name of a host does not end in a number"),
+        ] {
+            assert_eq!(number_flaw(wrong).as_deref(), Some(why), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn names_for_certificates_are_dns_names_or_addresses() {
+        for right in
+            ["k8s.example.com", "*.example.com", "K8S", "10.0.0.1", "fd00::1", "under_score.lan", "a.b."]
+        {
+            assert_eq!(certificate_name_flaw(right), None, "{right}");
+        }
+        for (wrong, help) in [
+            ("https://k8s.example.com:6443", "write the name alone: `k8s.example.com`"),
+            ("https://[fd00::1]:6443/x", "write the name alone: `fd00::1`"),
+            ("k8s.example.com:6443", "write it without: `k8s.example.com`"),
+            ("10.0.0.1:6443", "write it without: `10.0.0.1`"),
+            ("[fd00::1]:6443", "write it without: `fd00::1`"),
+            ("10.0.0.0/24", "a certificate holds single addresses: list those that are used"),
+            ("[fd00::1]", "write it without: `fd00::1`"),
+            ("10.0.0.300", "write an IP address or a DNS name"),
+            ("my host", "a DNS name has letters, digits, `-` and `.`, perhaps after `*.`"),
+            ("a..b", "a DNS name has letters, digits, `-` and `.`, perhaps after `*.`"),
+            ("a.*.b", "a DNS name has letters, digits, `-` and `.`, perhaps after `*.`"),
+            ("müller.example.com", "write the name in its ASCII form, `xn--…`"),
+        ] {
+            assert_eq!(certificate_name_flaw(wrong).map(|(_, help)| help).as_deref(), Some(help), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Private keys that stand in cluster.yml: what no SSH can read as one, and why.
+
+/// The line that begins every private key in PEM.
+const PRIVATE: &str = "PRIVATE KEY-----";
+
+/// What is wrong with a text that should be a private key, and what to do about it; never a piece of the text.
+pub(super) fn private_key_flaw(text: &str) -> Option<(&'static str, &'static str)> {
+    let text = text.trim();
+    let is_public =
+        ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-", "-----BEGIN PUBLIC", "---- BEGIN SSH2 PUBLIC"]
+            .iter()
+            .any(|head| text.starts_with(head));
+    if is_public {
+        return Some((
+            "is a public key",
+            "give the private key that belongs to it, or its file under `ssh_key_path`",
+        ));
+    }
+    if !text.contains('\n') && text.starts_with(['/', '~', '.']) {
+        return Some(("is a path, and not a key", "write it under `ssh_key_path`"));
+    }
+    let whole = "paste the whole text, with its lines BEGIN and END, after `|-`";
+    if !text.starts_with("-----BEGIN ") || !text.contains(PRIVATE) {
+        return Some(("is no private key", whole));
+    }
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    if lines.len() == 1 {
+        let help = if text.contains("\\n") {
+            "the text has `\\n` in the place of its line ends: write it between double quotes, or after `|-`"
+        } else {
+            "its lines are one: keep its line ends, by writing it after `|-`"
+        };
+        return Some(("is a private key without line ends", help));
+    }
+    if lines.len() < 3 || !lines.last().is_some_and(|line| line.starts_with("-----END ")) {
+        return Some(("holds no whole private key", whole));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_private_key_says_why() {
+        let whole = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----\n";
+        assert_eq!(private_key_flaw(whole), None);
+        assert_eq!(private_key_flaw(&whole.replace("RSA", "OPENSSH")), None);
+        let what = |text: &str| private_key_flaw(text).map(|(what, _)| what);
+        assert_eq!(what("ssh-ed25519 AAAA ops@laptop"), Some("is a public key"));
+        assert_eq!(what("~/.ssh/id_rsa"), Some("is a path, and not a key"));
+        assert_eq!(what("MIIE"), Some("is no private key"));
+        assert_eq!(what(&whole.replace('\n', "\\n")), Some("is a private key without line ends"));
+        assert_eq!(what(&whole.replace('\n', " ")), Some("is a private key without line ends"));
+        assert_eq!(what(&whole.replace("MIIE", "")), Some("holds no whole private key"));
+        assert_eq!(
+            what("-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----"),
+            Some("is no private key")
+        );
+    }
+}
