@@ -100,10 +100,7 @@ pub(crate) struct ValidateArguments {
 
 /// `windlass config`
 #[derive(Debug, Args)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is an independent option, as `rke config` had it"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent option, as `rke config` had it")]
 pub(crate) struct ConfigArguments {
     /// The file to write; it must not exist.
     #[arg(short, long, value_name = "FILE", default_value = "cluster.yml")]
