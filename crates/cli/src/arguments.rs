@@ -9,8 +9,8 @@ use windlass_model::{CertSelector, Component, Snapshots};
 
 /// Turns Linux hosts that have only sshd and Docker into a highly available Kubernetes cluster.
 ///
-/// It compares what cluster.yml wishes with what the hosts have, shows the difference as a plan, and makes it
-/// so. cluster.yml is in the format of RKE 1.
+/// It compares cluster.yml, which is in the format of RKE 1, with the hosts, shows the difference as a plan, and
+/// applies the plan.
 #[derive(Debug, Parser)]
 #[command(
     name = "windlass",
@@ -21,11 +21,11 @@ use windlass_model::{CertSelector, Component, Snapshots};
     after_long_help = "\
 Examples:
   windlass plan                                  show what `windlass up` would do
-  windlass up                                    make the cluster what cluster.yml says
-  windlass plan --simulate world.yml             the same on machines that exist only in a file
+  windlass up                                    make the cluster match cluster.yml
+  windlass plan --simulate world.yml             plan for machines that exist only in a file
 
 Exit codes: 0 done or nothing to do, 1 failed or refused, 2 changes (`plan --detailed-exitcode`),
-3 done but something is held back, 64 wrong input."
+3 done but something is held, 64 wrong input."
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -44,22 +44,22 @@ pub(crate) enum Task {
 /// What concerns cluster.yml alone.
 #[derive(Debug, Subcommand)]
 pub(crate) enum FileCommand {
-    /// Say everything that is wrong or doubtful in cluster.yml, and touch no machine.
+    /// Report everything that is wrong or doubtful in cluster.yml; contact no machine.
     #[command(after_long_help = "\
 Examples:
   windlass validate
   windlass validate --strict                     for CI: unknown keys are errors
-  windlass validate --output json                for editors: every finding with its lines and columns")]
+  windlass validate --output json                for editors: every problem with its lines and columns")]
     Validate(ValidateArguments),
-    /// Ask for what a cluster.yml needs, and write one.
+    /// Ask for the settings of a cluster, and write cluster.yml.
     ///
-    /// It asks what `rke config` asked, in the same order, and never writes over a file.
+    /// It asks what `rke config` asked, in the same order, and never overwrites a file.
     #[command(after_long_help = "\
 Examples:
   windlass config                                asks, and writes cluster.yml
-  windlass config --print                        asks, and writes to the standard output
-  windlass config --empty --name new.yml         asks nothing: every key, commented
-  windlass config --list-version --all           the versions of Kubernetes that are known
+  windlass config --print                        asks, and prints to the standard output
+  windlass config --empty --name new.yml         asks nothing: writes every key, commented
+  windlass config --list-version --all           list the known versions of Kubernetes
   windlass config --system-images --version v1.30.5-rancher1-1")]
     Config(ConfigArguments),
     /// Print the JSON Schema of cluster.yml, for editors and other programs.
@@ -74,7 +74,7 @@ Examples:
 /// `windlass validate`
 #[derive(Debug, Args)]
 pub(crate) struct ValidateArguments {
-    /// The file, in the format of RKE 1's cluster.yml.
+    /// cluster.yml, in the format of RKE 1.
     #[arg(
         short,
         long,
@@ -84,43 +84,40 @@ pub(crate) struct ValidateArguments {
         default_value = "cluster.yml"
     )]
     pub(crate) config: PathBuf,
-    /// Keys that nothing reads are errors.
+    /// Treat unknown keys as errors.
     #[arg(long)]
     pub(crate) strict: bool,
-    /// What stands on the standard output.
+    /// The output format.
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub(crate) output: Output,
-    /// No colours, even on a terminal; so does the environment variable `NO_COLOR`.
+    /// Disable colours, even on a terminal; the environment variable `NO_COLOR` does too.
     #[arg(long)]
     pub(crate) no_color: bool,
-    /// Only the result.
+    /// Print only the result.
     #[arg(short, long)]
     pub(crate) quiet: bool,
 }
 
 /// `windlass config`
 #[derive(Debug, Args)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is an option that stands for itself, as `rke config` had it"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent option, as `rke config` had it")]
 pub(crate) struct ConfigArguments {
-    /// The file to write; it must not be there yet.
+    /// The file to write; it must not exist.
     #[arg(short, long, value_name = "FILE", default_value = "cluster.yml")]
     pub(crate) name: PathBuf,
     /// Ask nothing: write every key, commented, with its default and meaning.
     #[arg(short, long)]
     pub(crate) empty: bool,
-    /// Write to the standard output, not to a file.
+    /// Print to the standard output, not to a file.
     #[arg(short, long)]
     pub(crate) print: bool,
-    /// Print the version of Kubernetes that is taken where cluster.yml names none.
+    /// Print the version of Kubernetes that is used if cluster.yml names none.
     #[arg(short, long, conflicts_with_all = ["empty", "print", "system_images"])]
     pub(crate) list_version: bool,
-    /// Print the images of a version, one a line.
+    /// Print the images of a version, one on each line.
     #[arg(short, long, conflicts_with_all = ["empty", "print"])]
     pub(crate) system_images: bool,
-    /// With `--list-version` or `--system-images`: of all versions that are known.
+    /// With `--list-version` or `--system-images`: print all known versions.
     #[arg(short, long)]
     pub(crate) all: bool,
     /// The version of Kubernetes.
@@ -131,38 +128,38 @@ pub(crate) struct ConfigArguments {
 /// What is to be done.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show what `up` would do, and change nothing.
+    /// Show what `up` would do; change nothing.
     #[command(after_long_help = "\
 Examples:
   windlass plan
-  windlass plan --detailed-exitcode --quiet      for CI: exit code 2 where there are changes
+  windlass plan --detailed-exitcode --quiet      for CI: exit code 2 if there are changes
   windlass plan --output json                    for programs
-  windlass plan --graph dot | dot -Tsvg          a picture of the order and its reasons")]
+  windlass plan --graph dot | dot -Tsvg          draw the order and its reasons")]
     Plan(PlanArguments),
-    /// Make the cluster what cluster.yml says.
+    /// Make the cluster match cluster.yml.
     ///
-    /// Looks, plans and acts until there is nothing left to do. It may be interrupted at any moment and run
-    /// again: Ctrl-C finishes the steps that run, a second Ctrl-C leaves at once.
+    /// It looks, plans and acts until there is nothing left to do. It may be interrupted at any moment and run again:
+    /// Ctrl-C finishes the running steps, a second Ctrl-C leaves at once.
     #[command(after_long_help = "\
 Examples:
   windlass up
   windlass up --config prod/cluster.yml
-  windlass up --quiet                            only the result")]
+  windlass up --quiet                            print only the result")]
     Up(UpArguments),
     /// Remove the cluster from all its nodes.
     ///
-    /// Containers, files, data of etcd and of pods go; pulled images stay, and so do snapshots of etcd.
-    /// With `network.plugin: none`, what the network has in /etc/cni and /opt/cni is yours and stays.
+    /// It deletes containers, files, and the data of etcd and of pods. It keeps pulled images and snapshots of etcd.
+    /// With `network.plugin: none`, it also keeps your files in /etc/cni and /opt/cni.
     #[command(after_long_help = "\
 Examples:
   windlass remove                                asks first
   windlass remove --force                        does not ask
-  windlass remove --force --delete-snapshots     leaves no snapshot of etcd either")]
+  windlass remove --force --delete-snapshots     deletes the snapshots of etcd too")]
     Remove(RemoveArguments),
-    /// Make certificates anew, and restart what reads them.
+    /// Reissue certificates, and restart what reads them.
     ///
-    /// Without `--service` all certificates that components present are made anew. Authorities and the key
-    /// that signs service-account tokens stay.
+    /// Without `--service` it reissues all certificates that components present. It keeps the CAs and the key that
+    /// signs service-account tokens.
     #[command(after_long_help = "\
 Examples:
   windlass cert-rotate
@@ -196,7 +193,7 @@ impl Command {
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct CommonArguments {
-    /// The wish, in the format of RKE 1's cluster.yml.
+    /// cluster.yml, in the format of RKE 1.
     #[arg(
         short,
         long,
@@ -206,30 +203,30 @@ pub(crate) struct CommonArguments {
         default_value = "cluster.yml"
     )]
     pub(crate) config: PathBuf,
-    /// Work on the simulated machines of this file; all but `plan` write back what became of them.
+    /// Work on the simulated machines of this file; all commands but `plan` write their new state back to it.
     #[arg(long, value_name = "WORLD")]
     pub(crate) simulate: Option<PathBuf>,
-    /// Talk only to hosts whose keys are known already; without it a new host's key is noted down, and a changed
-    /// one refused all the same.
+    /// Connect only to hosts whose keys are known. Without this option, a new host's key is recorded; a changed key
+    /// is refused in both cases.
     #[arg(long)]
     pub(crate) ssh_strict: bool,
-    /// The file of known host keys, in place of ssh's own.
+    /// The file of known host keys, instead of ssh's own.
     #[arg(long, value_name = "FILE", env = "WINDLASS_SSH_KNOWN_HOSTS", hide_env_values = true)]
     pub(crate) ssh_known_hosts: Option<PathBuf>,
-    /// What stands on the standard output.
+    /// The output format.
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub(crate) output: Output,
-    /// Tell at the end how often the machines were asked (SSH connections, calls of Docker, probes), and the peak
-    /// of windlass' own memory.
+    /// Print at the end how many SSH connections, Docker calls and probes were made, and the peak memory of windlass
+    /// itself.
     #[arg(long)]
     pub(crate) stats: bool,
-    /// No colours, even on a terminal; so does the environment variable `NO_COLOR`.
+    /// Disable colours, even on a terminal; the environment variable `NO_COLOR` does too.
     #[arg(long)]
     pub(crate) no_color: bool,
-    /// Only the result.
+    /// Print only the result.
     #[arg(short, long)]
     pub(crate) quiet: bool,
-    /// Every step on a line of its own, with all reasons.
+    /// Print every step on a line of its own, with all reasons.
     #[arg(short, long, conflicts_with = "quiet")]
     pub(crate) verbose: bool,
 }
@@ -239,10 +236,10 @@ pub(crate) struct CommonArguments {
 pub(crate) struct PlanArguments {
     #[command(flatten)]
     pub(crate) common: CommonArguments,
-    /// End with exit code 2 where there are changes.
+    /// Exit with 2 if there are changes.
     #[arg(long)]
     pub(crate) detailed_exitcode: bool,
-    /// Show the plan as a graph, in the language of this program.
+    /// Print the plan as a graph, in this language.
     #[arg(long, value_name = "LANGUAGE", conflicts_with = "output")]
     pub(crate) graph: Option<Graph>,
     /// Write what the plan was made from to this file, for a bug report: the desired state and what was seen, without
@@ -263,13 +260,13 @@ pub(crate) struct UpArguments {
 pub(crate) struct RemoveArguments {
     #[command(flatten)]
     pub(crate) common: CommonArguments,
-    /// Do not ask.
+    /// Do not ask for confirmation.
     #[arg(long)]
     pub(crate) force: bool,
     /// Show what would be done, and do nothing.
     #[arg(long, conflicts_with = "force")]
     pub(crate) plan: bool,
-    /// Delete the snapshots of etcd on the nodes, too.
+    /// Delete the snapshots of etcd on the nodes too.
     #[arg(long)]
     delete_snapshots: bool,
 }
@@ -289,10 +286,10 @@ pub(crate) struct CertRotateArguments {
     /// Show what would be done, and do nothing.
     #[arg(long)]
     pub(crate) plan: bool,
-    /// Only the certificates of this component; may be given several times.
+    /// Reissue only the certificates of this component; may be given several times.
     #[arg(long, value_name = "NAME", conflicts_with = "all")]
     service: Vec<Service>,
-    /// The certificates of all components, which is also meant where no component is named.
+    /// Reissue the certificates of all components; this is also the default.
     #[arg(long)]
     all: bool,
 }
@@ -308,7 +305,7 @@ impl CertRotateArguments {
     }
 }
 
-/// What stands on the standard output.
+/// The format of the standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
     /// Text for people.

@@ -88,12 +88,12 @@ impl Checks<'_> {
             cert_place,
             summary,
             "give the key that the certificate was made for: `openssl pkey -pubout` of the one and `openssl x509 \
-             -pubkey` of the other tell the same",
+             -pubkey` of the other print the same",
         );
         if let Some(range) = self.places.place(key_place).range.filter(|_| cert_place != key_place)
             && let Some(found) = self.found.last_mut()
         {
-            found.notes.push(format!("`{key}` stands on line {}", range.start.line));
+            found.notes.push(format!("`{key}` is on line {}", range.start.line));
         }
     }
 

@@ -149,8 +149,8 @@ fn pair(
     told(
         severity,
         format!("`{name}` and `{key_name}` do not belong together"),
-        line.map(|line| format!("`{key_name}` stands on line {line}")).into_iter().collect(),
-        "give the key that the certificate was made for: `ssh-keygen -lf` tells the same of both",
+        line.map(|line| format!("`{key_name}` is on line {line}")).into_iter().collect(),
+        "give the key that the certificate was made for: `ssh-keygen -lf` prints the same for both",
     )
 }
 

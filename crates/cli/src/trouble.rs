@@ -43,7 +43,7 @@ pub(crate) enum Trouble {
     #[error("`{}` cannot be written", path.display())]
     KubeconfigUnwritable { path: PathBuf, source: std::io::Error },
     /// The ledger, or what looking at the world needs, failed.
-    #[error("the world cannot be looked at")]
+    #[error("the state of the cluster cannot be read")]
     Look { source: PortError },
     /// The new cluster.yml cannot be written.
     #[error("`{}` cannot be written", path.display())]

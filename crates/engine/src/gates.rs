@@ -67,7 +67,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
             }
             Gate::EtcdMember { node } => {
                 let Some(peer_url) = self.peer_url(node) else {
-                    return Ok(Some("nobody told where the node is".to_owned()));
+                    return Ok(Some("the peer address of the node is unknown".to_owned()));
                 };
                 match fleet.members(&self.etcd_via(node)).await? {
                     EtcdSeen::Silent => Some("etcd is silent, or has no majority".to_owned()),

@@ -19,7 +19,7 @@ use windlass_model::{
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PortError {
     /// The node cannot be reached at all.
-    #[error("{node} is out of sight: {cause}")]
+    #[error("{node} is unreachable: {cause}")]
     OutOfSight {
         /// The node.
         node: NodeName,

@@ -9,8 +9,8 @@ pub enum PkiError {
         /// The issuer.
         issuer: String,
     },
-    /// A certificate that is no authority's cannot sign.
-    #[error("`{issuer}` is no authority")]
+    /// A certificate that is not a CA's cannot sign.
+    #[error("`{issuer}` is not a CA")]
     NoAuthority {
         /// The issuer.
         issuer: String,

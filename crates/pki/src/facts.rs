@@ -100,7 +100,7 @@ impl fmt::Display for CertificateFacts {
         }
         writeln!(f, "\nissuer      CN={issuer}")?;
         writeln!(f, "valid       {not_before} to {not_after}")?;
-        writeln!(f, "authority   {}", if *is_authority { "yes" } else { "no" })?;
+        writeln!(f, "CA          {}", if *is_authority { "yes" } else { "no" })?;
         writeln!(f, "key usages  {}", key_usages.iter().copied().collect::<Vec<_>>().join(", "))?;
         let usages = usages.iter().map(|usage| match usage {
             Usage::ServerAuth => "server",

@@ -89,7 +89,7 @@ fn signer(wish: &CertWish, given: Option<&StoredCert>, now: Timestamp) -> Result
     let name = match (wish.kind, &wish.issuer) {
         (CertKind::Leaf, None) => return unfit("a leaf that nobody signs is trusted by nobody"),
         (CertKind::Authority | CertKind::KeyPair, Some(_)) => {
-            return unfit("authorities sign themselves, and bare keys are signed by nobody");
+            return unfit("a CA signs itself, and a key without a certificate has no issuer");
         }
         (CertKind::Authority | CertKind::KeyPair, None) => return Ok(None),
         (CertKind::Leaf, Some(name)) => name.to_string(),

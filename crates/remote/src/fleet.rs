@@ -280,7 +280,7 @@ impl RemoteFleet {
             known_hosts: self.settings.known_hosts.as_deref(),
         };
         let made = master::start(&destination, &self.room).await;
-        *control = Some(made.map_err(|cause| format!("the bastion is out of sight: {cause}"))?);
+        *control = Some(made.map_err(|cause| format!("the bastion is unreachable: {cause}"))?);
         Ok(control.clone())
     }
 }

@@ -141,8 +141,8 @@ fn meaning(told: &str, destination: &Destination<'_>) -> String {
     let has = |words: &str| told.contains(words);
     if has("REMOTE HOST IDENTIFICATION HAS CHANGED") {
         return format!(
-            "the host key of {place} has changed: if the machine was made anew, run `ssh-keygen -R` for it; else \
-             somebody may be in between"
+            "the host key of {place} has changed: if the machine was reinstalled, run `ssh-keygen -R` for it; else \
+             somebody may intercept the connection"
         );
     }
     if has("Host key verification failed") {

@@ -12,7 +12,7 @@ fn root() -> PathBuf {
 #[test]
 fn the_commands_are_described_as_the_help_tells_them() {
     let lab = Lab::new("help");
-    let mut text = "# Commands\n\nWhat `--help` tells; a test keeps this page true.\n".to_owned();
+    let mut text = "# Commands\n\nWhat `--help` prints; a test keeps this page true.\n".to_owned();
     for command in ["", "plan", "up", "remove", "cert-rotate", "validate", "config", "schema"] {
         let mut arguments: Vec<&str> = command.split_whitespace().collect();
         arguments.push("--help");

@@ -66,7 +66,7 @@ impl Flags {
                 .and_then(|flag| flag.split_once('='))
                 .ok_or_else(|| format!("`{argument}` is no flag of the form --name=value"))?;
             if flags.insert(name.to_owned(), value.to_owned()).is_some() {
-                return Err(format!("--{name} stands twice"));
+                return Err(format!("--{name} is given twice"));
             }
         }
         Ok(Self(flags))
@@ -159,7 +159,7 @@ mod tests {
 --every=é is no span of time such as 12h or 90m
 --keep=0 is no number from 1 on
 there is no flag --quiet
---every stands twice
+--every is given twice
 --key is missing
 `--every` is no flag of the form --name=value
 a snapshot's name is made of letters, digits and `-_.+`, and begins with none of `.-`"
