@@ -87,13 +87,17 @@ pub(super) fn revive<'a>(site: &Site<'_, 'a>, build: &mut PlanBuilder<'a>) -> Et
         for step in repaired {
             build.after_all(step, founders.iter().copied(), Because::Gate);
         }
-        return etcd;
-    }
-    for name in holders {
-        if site.conditions.is_disturbed(name, Component::Etcd) {
-            let about = Subject::Container(name.clone(), Component::Etcd);
+    } else {
+        for name in holders.iter().filter(|name| site.conditions.is_disturbed(name, Component::Etcd)) {
+            let about = Subject::Container((*name).clone(), Component::Etcd);
             build.defer(Follows::ByItself, about, Waiting::MemberUnchanged, ctx.origin(name));
         }
+    }
+    // A member joins as soon as there is a majority to join.
+    let follows = Follows::when(!etcd.heals.is_empty());
+    for name in without_data(ctx, &holders) {
+        let about = Subject::Container(name.clone(), Component::Etcd);
+        build.defer(follows, about, Waiting::NoDataToRevive, ctx.origin(name));
     }
     etcd
 }
@@ -108,13 +112,7 @@ fn remove_founders<'a>(
 ) -> Vec<StepHandle> {
     let ctx = site.ctx;
     let mut founders = Vec::new();
-    let follows = Follows::when(!etcd.heals.is_empty());
-    for (name, _) in ctx.with_role(Role::Etcd) {
-        if !ctx.is_reachable(name) || holders.contains(&name) {
-            continue;
-        }
-        let about = Subject::Container(name.clone(), Component::Etcd);
-        build.defer(follows, about, Waiting::NoDataToRevive, ctx.origin(name));
+    for name in without_data(ctx, holders) {
         if site.condition(name, Component::Etcd) != Some(&Condition::Absent) {
             let step = build.step(
                 StepId::new(name, Component::Etcd, "remove"),
@@ -131,6 +129,12 @@ fn remove_founders<'a>(
         }
     }
     founders
+}
+
+/// The reachable nodes of etcd that hold no data.
+fn without_data<'a>(ctx: &Context<'a>, holders: &[&NodeName]) -> Vec<&'a NodeName> {
+    let of_etcd = ctx.with_role(Role::Etcd).map(|(name, _)| name);
+    of_etcd.filter(|name| ctx.is_reachable(name) && !holders.contains(name)).collect()
 }
 
 /// Replaces or restarts what runs without a majority, one after another.
