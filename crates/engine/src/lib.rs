@@ -18,7 +18,7 @@ mod ready;
 mod run;
 mod step_error;
 
-pub use converge::{Conclusion, End, Options, Survey, converge, observe_and_plan};
+pub use converge::{Conclusion, Options, Survey, converge, observe_and_plan};
 pub use events::{Event, Listener, Silence};
 #[doc(hidden)]
 pub use execute::GuardSwitch;
@@ -30,3 +30,4 @@ pub use ports::{
     Assignment, Clock, Etcd, Eviction, FilePut, Fleet, Kube, LedgerStore, LookScope, Minter, NewContainer,
     Nodes, PodController, PodSeen, PortError, PortResult, Ports,
 };
+pub use windlass_model::End;

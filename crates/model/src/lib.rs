@@ -50,7 +50,7 @@ pub use names::{
     SpecPath,
 };
 pub use plan::{Because, Edge, FileDifference, Plan, Reason, Step, StepId};
-pub use report::{Failure, Outcome, Report};
+pub use report::{End, Failure, Outcome, Report};
 pub use secret::{HIDDEN, Secret, exposed};
 pub use time::{NotATimestamp, Timestamp};
 pub use version::{KubernetesVersion, NotAVersion};
