@@ -14,6 +14,7 @@ use windlass_model::{
     SecretName,
 };
 use windlass_planner::{Rules, audit, plan_by};
+use windlass_render::Sight;
 use windlass_simulator::{FaultSchedule, MemoryLedger, RolloutRules, SimClock, SimFleet, SymbolicMinter};
 
 use crate::draft::Draft;
@@ -123,6 +124,8 @@ pub struct Helm {
     pub audit_faults: Mutex<Vec<String>>,
     /// The plans of the last run that were not empty.
     pub plans: Mutex<Vec<Planning>>,
+    /// How many nodes were reachable when each of them was made.
+    pub sights: Mutex<Vec<Sight>>,
     /// How many plans were made in all.
     pub planned: Mutex<u64>,
 }
@@ -135,6 +138,7 @@ impl Helm {
             guardrails: Guardrails::default(),
             audit_faults: Mutex::new(Vec::new()),
             plans: Mutex::new(Vec::new()),
+            sights: Mutex::new(Vec::new()),
             planned: Mutex::new(0),
         }
     }
@@ -152,6 +156,7 @@ impl Helm {
         *self.planned.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         if !planning.plan.is_empty() {
             self.plans.lock().unwrap_or_else(PoisonError::into_inner).push(planning.clone());
+            self.sights.lock().unwrap_or_else(PoisonError::into_inner).push(Sight::of(seen));
         }
         planning
     }
@@ -159,6 +164,7 @@ impl Helm {
     /// Runs to the end, or until the machine dies.
     pub fn run(&self, wish: &Wish, intent: &Intent, schedule: FaultSchedule) -> Ended {
         self.plans.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.sights.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let dismantles = matches!(intent, Intent::Dismantle { .. });
         let blueprint = if dismantles { Arc::new(wish.blueprint.emptied()) } else { wish.blueprint.clone() };
         let rules = if dismantles { RolloutRules::dismantle() } else { RolloutRules::of(&wish.blueprint) };

@@ -530,7 +530,9 @@ fn announced(plans: &[Planning], last: &Planning) -> Result<(), String> {
     for (round, planning) in (2..).zip(later) {
         let known: Vec<&Planning> = std::iter::once(first).chain(&later[..round - 2]).collect();
         let is_known = |step: &Step| {
-            known.iter().any(|earlier| earlier.announces(step) || earlier.plan.step(step.id.as_str()).is_some())
+            known
+                .iter()
+                .any(|earlier| earlier.announces(step) || earlier.plan.step(step.id.as_str()).is_some())
         };
         if let Some(step) = planning.plan.steps.iter().find(|step| !step.only_supports() && !is_known(step)) {
             return Err(format!(

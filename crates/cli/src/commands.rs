@@ -9,6 +9,7 @@ use windlass_engine::{
 };
 use windlass_model::Plan;
 use windlass_remote::{HostKeys, MachineStats, Stats};
+use windlass_render::{Language, PlanView, RunView, Sight, changes, counted, graph, plan, result};
 use windlass_spec::Diagnostic;
 
 use crate::access;
@@ -17,14 +18,13 @@ use crate::course::{Course, Goal};
 use crate::exit::Exit;
 use crate::json::{DiagnosticsDocument, PlanDocument, RunDocument, RunFacts};
 use crate::ledger_file::FileLedger;
-use crate::printer::{Printer, ask, somebody_is_there};
+use crate::printer::{Printer, Stream, ask, somebody_is_there};
 use crate::progress::{Both, Progress};
 use crate::real::Real;
-use crate::render::{Paint, PlanView, RunView, Sight, changes, counted, graph, plan, result};
 use crate::scene::{Run, Scene};
 use crate::simulate::Simulation;
 use crate::trouble::Trouble;
-use crate::wish::{Source, Wish};
+use crate::wish::{Source, Wish, position};
 
 /// A look that shows machines for which it covered too little is taken again, at most so often: machines are
 /// not exchanged that fast.
@@ -145,10 +145,14 @@ impl<S: Scene> Session<'_, S> {
             Exit::Done
         };
         if let Some(language) = language {
+            let language = match language {
+                Graph::Dot => Language::Dot,
+                Graph::Mermaid => Language::Mermaid,
+            };
             self.printer.result(&graph(&planning.plan, language));
             return Ok(exit);
         }
-        self.printer.result(&self.table(&survey, &Goal::Converge, self.printer.paint));
+        self.printer.result(&self.table(&survey, &Goal::Converge, Stream::Output));
         self.printer.document(&PlanDocument::new(
             &self.wish.blueprint,
             &survey.observation.inventory,
@@ -166,10 +170,10 @@ impl<S: Scene> Session<'_, S> {
         let nodes = counted(survey.observation.inventory.nodes.len(), "node");
         let cluster = &self.wish.blueprint.cluster;
         let question = format!(
-            "\nThe cluster \"{cluster}\" goes from {nodes}, with all that runs in it. Type `yes` to remove it: "
+            "\nThis removes the cluster \"{cluster}\" from {nodes}, with everything that runs in it. Type `yes` to remove it: "
         );
         if !survey.planning.plan.is_empty() {
-            self.printer.progress(&self.table(&survey, goal, self.printer.progress_paint));
+            self.printer.progress(&self.table(&survey, goal, Stream::Progress));
             if !ask(&question) {
                 return Err(Trouble::Declined);
             }
@@ -219,29 +223,29 @@ impl<S: Scene> Session<'_, S> {
     }
 
     fn tell(&self, conclusion: &Conclusion, plans: &[Plan], elapsed: Duration, goal: &str) {
+        let places = self.source.places();
         self.printer.result(&result(&RunView {
             command: self.command.name(),
             goal,
-            conclusion,
+            end: conclusion.end,
+            planning: &conclusion.planning,
             plans,
-            elapsed,
-            places: &self.source.places(),
-            file: &self.source.short_name(),
-            paint: self.printer.paint,
+            reports: &conclusion.reports,
+            elapsed: Some(elapsed),
+            page: self.printer.page(&|path| position(path, &places), &self.source.short_name()),
         }));
     }
 
-    fn table(&self, survey: &Survey, goal: &Goal, paint: Paint) -> String {
+    fn table(&self, survey: &Survey, goal: &Goal, stream: Stream) -> String {
+        let places = self.source.places();
         plan(&PlanView {
             head: "plan",
-            blueprint: &self.wish.blueprint,
+            cluster: &self.wish.blueprint.cluster,
             planning: &survey.planning,
             sight: Sight::of(&survey.observation.inventory),
-            places: &self.source.places(),
-            file: &self.source.short_name(),
             detail: self.printer.plan_detail(),
-            paint,
             goal: &told(goal, self.source),
+            page: self.printer.page_on(stream, &|path| position(path, &places), &self.source.short_name()),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use windlass_model::{Action, Because, FileDifference, Guard, Plan, Reason, Step};
+use windlass_model::{Action, Because, Difference, FileDifference, Guard, Plan, Reason, Step};
 
 use crate::group::{Group, Places, room};
 use crate::names::{Room, names, some};
@@ -114,11 +114,18 @@ pub(crate) fn waits(plan: &Plan, group: &Group<'_>, detail: Detail) -> Vec<Strin
 fn at_places(words: &str, here: bool, at: &[&str], room: Room) -> String {
     match at {
         // Where some wait at their own node, all that is said is what they wait for.
-        _ if here => words.to_owned(),
-        ["cluster"] => words.to_owned(),
+        _ if here => with_article(words),
+        ["cluster"] => with_article(words),
         [node] => format!("{node}/{words}"),
         nodes => format!("{words} on {}", names(nodes.iter().copied(), room)),
     }
+}
+
+/// Components are called by their names; everything else has an article.
+fn with_article(words: &str) -> String {
+    let things = ["certificates", "files", "kernel", "ledger", "node", "pods"];
+    let is_thing = words.split(' ').next().is_some_and(|word| things.contains(&word));
+    if is_thing { format!("the {words}") } else { words.to_owned() }
 }
 
 /// How many nodes are changed at once, and in which order.
@@ -130,17 +137,19 @@ fn roll(plan: &Plan, group: &Group<'_>, because: Because) -> String {
             plan.steps.iter().filter(|step| nodes.contains(step.id.place())).collect();
         (because == Because::Window).then(|| window(&same_nodes)).flatten()
     });
-    let text = match (limit, because) {
-        (Some(1), _) | (None, Because::OneAtATime) => "one at a time".to_owned(),
-        (Some(limit), _) => return format!("at most {limit} at once"),
-        (None, _) => return "within the limit of unavailable nodes".to_owned(),
-    };
     let depths: BTreeSet<usize> = group.steps.iter().map(|(depth, _)| *depth).collect();
-    if depths.len() < steps.len() || steps.len() > ROLL_SHOWN {
-        return text;
+    // Steps each of which comes after another one are one at a time, whatever the limit is.
+    let in_a_row = depths.len() == steps.len();
+    match (limit, because) {
+        (Some(limit @ 2..), _) => return format!("at most {limit} at once"),
+        (None, Because::Window) if !in_a_row => return "within the limit of unavailable nodes".to_owned(),
+        _ => {}
+    }
+    if !in_a_row || steps.len() > ROLL_SHOWN {
+        return "one at a time".to_owned();
     }
     let order: Vec<&str> = steps.iter().map(|step| step.id.place()).collect();
-    format!("{text}: {}", order.join(", then "))
+    format!("one at a time: {}", order.join(", then "))
 }
 
 /// How many of these may be disturbed at once, as their guards have it.
@@ -192,6 +201,8 @@ pub(crate) fn origins(plan: &Plan, group: &Group<'_>, page: &Page<'_>, detail: D
 fn shows_its_origin(step: &Step) -> bool {
     step.reasons.iter().any(|reason| match reason {
         Reason::Missing | Reason::ImageNeeded { .. } | Reason::FirstStart => false,
+        // The step that writes the file says where that comes from.
+        Reason::Differs { difference: Difference::File { .. } } => false,
         Reason::FileDiffers { how, .. } => *how == FileDifference::Content,
         _ => true,
     })

@@ -1,6 +1,6 @@
 //! Equal steps on many nodes as one line, in the order in which they are done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{Because, Plan, Sign, Step};
 
@@ -43,6 +43,7 @@ fn groups(plan: &Plan, detail: Detail) -> Vec<Group<'_>> {
             step.action.sign(),
             reasons.clone(),
             details.clone(),
+            own_gates(plan, step, &before[index]),
             apart,
         );
         let group = groups.entry(key).or_insert_with(|| Group {
@@ -62,6 +63,17 @@ fn groups(plan: &Plan, detail: Detail) -> Vec<Group<'_>> {
     // The earliest moment, and then the order of ids.
     groups.sort_by_key(|group| group.steps.first().copied());
     groups
+}
+
+/// What a step waits for on its own node: a kubelet that waits for a drain is no equal of one that does not.
+fn own_gates(plan: &Plan, step: &Step, before: &[(usize, Because)]) -> BTreeSet<String> {
+    before
+        .iter()
+        .filter(|(earlier, because)| {
+            *because == Because::Gate && plan.steps[*earlier].id.place() == step.id.place()
+        })
+        .map(|(earlier, _)| done_words(&plan.steps[*earlier]))
+        .collect()
 }
 
 /// How many steps must be done one after another before each.
@@ -105,11 +117,5 @@ fn line(plan: &Plan, group: &Group<'_>, page: &Page<'_>, detail: Detail) -> Line
     if detail != Detail::Brief {
         below.extend(origins(plan, group, page, detail));
     }
-    Line {
-        sign: first.action.sign(),
-        subject,
-        verb: first.action.verb(),
-        reasons: reasons.clone(),
-        below,
-    }
+    Line { sign: first.action.sign(), subject, verb: first.action.verb(), reasons: reasons.clone(), below }
 }

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 
 use windlass_model::{Because, Plan};
 
-
 /// A plan of more steps is drawn folded: equal steps of all nodes as one.
 const WHOLE_UP_TO: usize = 60;
 

@@ -95,10 +95,7 @@ mod tests {
     fn lines_break_between_words() {
         let text = "one two three four five six seven eight nine ten eleven twelve";
         let lines = wrap(text, "  - ", "    ", Width::columns(60));
-        assert_eq!(
-            lines,
-            ["  - one two three four five six seven eight nine ten eleven", "    twelve"]
-        );
+        assert_eq!(lines, ["  - one two three four five six seven eight nine ten eleven", "    twelve"]);
     }
 
     #[test]

@@ -32,7 +32,12 @@ pub fn addresses<'a>(addresses: impl IntoIterator<Item = &'a str>, room: Room) -
     let mut order: Vec<&str> = Vec::new();
     let mut places: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for address in addresses {
-        let (place, rest) = address.split_once('/').unwrap_or((address, ""));
+        let (place, rest) = match address.split_once('/') {
+            // What is of the cluster is on no node.
+            Some(("cluster", _)) => (address, address),
+            Some(parts) => parts,
+            None => (address, ""),
+        };
         let at = places.entry(rest).or_default();
         if at.is_empty() {
             order.push(rest);
@@ -40,6 +45,7 @@ pub fn addresses<'a>(addresses: impl IntoIterator<Item = &'a str>, room: Room) -
         at.push(place);
     }
     let text = |rest: &str| match (places[rest].as_slice(), rest) {
+        ([whole], rest) if *whole == rest => rest.to_owned(),
         (nodes, "") => names(nodes.iter().copied(), room),
         ([place], rest) => format!("{place}/{rest}"),
         (nodes, rest) => format!("{rest} on {}", names(nodes.iter().copied(), room)),
@@ -70,9 +76,9 @@ fn parts(name: &str) -> Option<(&str, u64)> {
 fn follows(earlier: &str, later: &str) -> bool {
     let (Some((stem, number)), Some((other, next))) = (parts(earlier), parts(later)) else { return false };
     // `node-09` is followed by `node-10`, and `node-9` too; `node-9` is not followed by `node-010`.
-    let is_padded = |name: &str, stem: &str| name[stem.len()..].starts_with('0') && name.len() > stem.len() + 1;
-    let same_form =
-        earlier.len() == later.len() || !(is_padded(earlier, stem) || is_padded(later, other));
+    let is_padded =
+        |name: &str, stem: &str| name[stem.len()..].starts_with('0') && name.len() > stem.len() + 1;
+    let same_form = earlier.len() == later.len() || !(is_padded(earlier, stem) || is_padded(later, other));
     stem == other && number + 1 == next && same_form
 }
 
@@ -129,5 +135,9 @@ mod tests {
             ["etcd on node-1…node-3", "node-2/kubelet"]
         );
         assert_eq!(folded(&["node-1", "node-2", "cluster/etcd"]), ["node-1, node-2", "cluster/etcd"]);
+        assert_eq!(
+            folded(&["cluster/ledger/write", "node-1/ledger/write"]),
+            ["cluster/ledger/write", "node-1/ledger/write"]
+        );
     }
 }

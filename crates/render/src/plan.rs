@@ -58,11 +58,8 @@ pub fn plan(view: &PlanView<'_>) -> String {
     let Planning { plan, findings: found } = planning;
     let mut text = String::new();
     if !plan.is_empty() || !found.is_empty() {
-        let _ = write!(
-            text,
-            "{head} for cluster \"{cluster}\": {} reachable",
-            counted(sight.reachable, "node")
-        );
+        let _ =
+            write!(text, "{head} for cluster \"{cluster}\": {} reachable", counted(sight.reachable, "node"));
         if sight.unreachable > 0 {
             let _ = write!(text, ", {} unreachable", sight.unreachable);
         }

@@ -12,11 +12,12 @@ const NODES_WIDTH: usize = 40;
 /// So many kinds of containers that are deleted are named.
 const CONTAINERS_SHOWN: usize = 3;
 
-/// The components that are named with their nodes, since users and workloads notice them; in this order.
-const NAMED: [(Component, &str); 3] = [
-    (Component::Etcd, "etcd"),
-    (Component::KubeApiserver, "API servers"),
-    (Component::Kubelet, "kubelet"),
+/// The components that are named with their nodes, since users and workloads notice them, with the word for one of
+/// them and for several; in this order.
+const NAMED: [(Component, &str, &str); 3] = [
+    (Component::Etcd, "etcd", "etcd"),
+    (Component::KubeApiserver, "API server", "API servers"),
+    (Component::Kubelet, "kubelet", "kubelet"),
 ];
 
 /// The meaning of a plan that is not empty, in sentences.
@@ -38,18 +39,28 @@ pub(crate) fn summary(plan: &Plan) -> String {
         }
         _ => None,
     };
-    say(if is_first { "First start of the cluster" } else { "Started" }, components(plan, started));
+    if is_first {
+        say("First start of the cluster", components(plan, |step| started(step).filter(is_named)));
+    } else {
+        say("Started", components(plan, started));
+    }
     say("New nodes", nodes(joining.iter().copied()));
     say("New etcd members", at(plan, |step| matches!(step.action, Action::EtcdMemberAdd { .. })));
     let disturbances = [
-        ("Replaced", components(plan, |step| match step.action {
-            Action::ReplaceContainer { component, .. } => Some(component),
-            _ => None,
-        })),
-        ("Restarted", components(plan, |step| match step.action {
-            Action::RestartContainer { component, .. } => Some(component),
-            _ => None,
-        })),
+        (
+            "Replaced",
+            components(plan, |step| match step.action {
+                Action::ReplaceContainer { component, .. } => Some(component),
+                _ => None,
+            }),
+        ),
+        (
+            "Restarted",
+            components(plan, |step| match step.action {
+                Action::RestartContainer { component, .. } => Some(component),
+                _ => None,
+            }),
+        ),
         ("Drained", drained(plan)),
         ("Nodes that leave", leaving(plan)),
         ("Deleted", deleted(plan)),
@@ -61,9 +72,14 @@ pub(crate) fn summary(plan: &Plan) -> String {
     }
     say("Certificates reissued", reissued(plan));
     if is_gentle && !is_first {
-        sentences.push("No running container is replaced or restarted, nothing is drained or deleted.".to_owned());
+        sentences
+            .push("No running container is replaced or restarted, nothing is drained or deleted.".to_owned());
     }
     sentences.join(" ")
+}
+
+fn is_named(component: &Component) -> bool {
+    NAMED.iter().any(|(named, ..)| named == component)
 }
 
 fn nodes<'a>(nodes: impl IntoIterator<Item = &'a str>) -> String {
@@ -81,14 +97,17 @@ fn joining(plan: &Plan) -> BTreeSet<&str> {
         .steps
         .iter()
         .filter_map(|step| match &step.action {
-            Action::CommitLedger { change } => Some(change.nodes.keys().map(windlass_model::NodeName::as_str)),
+            Action::CommitLedger { change } => {
+                Some(change.nodes.keys().map(windlass_model::NodeName::as_str))
+            }
             _ => None,
         })
         .flatten()
         .collect();
-    let kubelets = plan.steps.iter().filter(|step| {
-        matches!(step.action, Action::RunContainer { component: Component::Kubelet, .. })
-    });
+    let kubelets = plan
+        .steps
+        .iter()
+        .filter(|step| matches!(step.action, Action::RunContainer { component: Component::Kubelet, .. }));
     kubelets.map(|step| step.id.place()).filter(|place| noted.contains(place)).collect()
 }
 
@@ -103,11 +122,12 @@ fn components(plan: &Plan, concerned: impl Fn(&Step) -> Option<Component>) -> St
     }
     // Components that change on the same nodes in the same way are named together.
     let mut parts: Vec<(Vec<&str>, String)> = Vec::new();
-    for (component, word) in NAMED {
+    for (component, one, many) in NAMED {
         let Some(steps) = by_component.remove(&component) else { continue };
         let on = nodes(steps.iter().map(|step| step.id.place()));
         let pace = if steps.len() > 1 { pace(plan, &steps) } else { String::new() };
         let part = format!("{on}{pace}");
+        let word = if steps.len() == 1 { one } else { many };
         match parts.last_mut() {
             Some((words, same)) if *same == part => words.push(word),
             _ => parts.push((vec![word], part)),
@@ -178,7 +198,8 @@ fn deleted(plan: &Plan) -> String {
         texts.push(if kinds.len() > CONTAINERS_SHOWN {
             format!("{} on {on}", counted(containers.len(), "container"))
         } else {
-            format!("{} on {on}", kinds.into_iter().collect::<Vec<_>>().join(", "))
+            let noun = if containers.len() == 1 { "the container" } else { "the containers" };
+            format!("{noun} {} on {on}", kinds.into_iter().collect::<Vec<_>>().join(", "))
         });
     }
     let mut on = |what: &str, at: String| {

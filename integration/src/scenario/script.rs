@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
-use windlass_engine::End;
-use windlass_model::{CertSelector, Component, Intent, Snapshots};
+use windlass_model::{CertSelector, Component, End, Intent, Snapshots};
 use windlass_simulator::{Fault, Workload};
 
 use super::strike;
@@ -62,11 +61,18 @@ pub(super) struct Run {
     pub(super) expected: Option<Expected>,
 }
 
+impl Run {
+    /// `up`
+    pub(super) fn converge() -> Self {
+        Self { intent: Intent::converge(), shown: Shown::Whole, expected: None }
+    }
+}
+
 /// How much of a run is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shown {
     Whole,
-    /// One line a step, and only the order that limits and rules impose.
+    /// Plans, and below each step only the order that limits and rules impose.
     Brief,
     /// How it ended.
     Quiet,
