@@ -200,9 +200,11 @@ pub(crate) fn origins(plan: &Plan, group: &Group<'_>, page: &Page<'_>, detail: D
 /// Whether it is worth saying where a step stems from: not for the mere presence of a node.
 fn shows_its_origin(step: &Step) -> bool {
     step.reasons.iter().any(|reason| match reason {
-        Reason::Missing | Reason::ImageNeeded { .. } | Reason::FirstStart => false,
+        Reason::Missing
+        | Reason::ImageNeeded { .. }
+        | Reason::FirstStart
         // The step that writes the file says where that comes from.
-        Reason::Differs { difference: Difference::File { .. } } => false,
+        | Reason::Differs { difference: Difference::File { .. } } => false,
         Reason::FileDiffers { how, .. } => *how == FileDifference::Content,
         _ => true,
     })

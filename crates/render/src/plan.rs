@@ -115,10 +115,10 @@ fn table(lines: &[Line], width: Width, paint: Paint) -> String {
             printed.extend(wrap(&reasons, BELOW, BELOW, width));
             printed
         };
-        let painted = paint.sign(*sign, sign.as_char());
+        let sign = paint.sign(*sign, sign.as_char());
         for line in printed {
             match line.strip_prefix(&mark) {
-                Some(rest) => drop(writeln!(text, "  {painted} {rest}")),
+                Some(rest) => drop(writeln!(text, "  {sign} {rest}")),
                 None => drop(writeln!(text, "{line}")),
             }
         }

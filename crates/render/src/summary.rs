@@ -40,7 +40,10 @@ pub(crate) fn summary(plan: &Plan) -> String {
         _ => None,
     };
     if is_first {
-        say("First start of the cluster", components(plan, |step| started(step).filter(is_named)));
+        say(
+            "First start of the cluster",
+            components(plan, |step| started(step).filter(|component| is_named(*component))),
+        );
     } else {
         say("Started", components(plan, started));
     }
@@ -78,8 +81,8 @@ pub(crate) fn summary(plan: &Plan) -> String {
     sentences.join(" ")
 }
 
-fn is_named(component: &Component) -> bool {
-    NAMED.iter().any(|(named, ..)| named == component)
+fn is_named(component: Component) -> bool {
+    NAMED.iter().any(|(named, ..)| *named == component)
 }
 
 fn nodes<'a>(nodes: impl IntoIterator<Item = &'a str>) -> String {

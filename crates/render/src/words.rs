@@ -38,7 +38,6 @@ pub(crate) fn done_words(step: &Step) -> String {
         Action::EtcdMemberRemove { .. } => return format!("{} has left etcd", step.id.subject()),
         Action::MintCerts { .. } => "issued",
         Action::CommitLedger { .. } => "committed",
-        Action::ForgetLedger => "deleted",
         Action::KeepRoots => "kept in Kubernetes",
         Action::PullImage { .. } => "pulled",
         Action::WriteFiles { .. } => "written",
@@ -56,7 +55,7 @@ pub(crate) fn done_words(step: &Step) -> String {
         Action::Drain { .. } => "drained",
         Action::Uncordon { .. } => "uncordoned",
         Action::LabelNode { .. } => "labelled",
-        Action::DeleteNodeObject { .. } => "deleted",
+        Action::DeleteNodeObject { .. } | Action::ForgetLedger => "deleted",
     };
     let subject = step.id.subject();
     let is = if ["files", "pods", "certificates"].contains(&subject) { "are" } else { "is" };
