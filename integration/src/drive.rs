@@ -10,6 +10,7 @@ use windlass_engine::{
 };
 use windlass_model::{Inventory, Plan, Planning, Reissue, Timestamp};
 use windlass_planner::{Rules, audit, plan_by};
+use windlass_render::Sight;
 use windlass_simulator::{FaultSchedule, MemoryLedger, RolloutRules, SimClock, SimFleet, SymbolicMinter};
 
 use crate::draft::Draft;
@@ -90,6 +91,8 @@ pub struct Helm {
     pub audit_faults: Mutex<Vec<String>>,
     /// The plans of the last run that were not empty.
     pub plans: Mutex<Vec<Planning>>,
+    /// How many nodes were reachable when each of them was made.
+    pub sights: Mutex<Vec<Sight>>,
     /// How many plans were made in all.
     pub planned: Mutex<u64>,
 }
@@ -102,6 +105,7 @@ impl Helm {
             guardrails: Guardrails::default(),
             audit_faults: Mutex::new(Vec::new()),
             plans: Mutex::new(Vec::new()),
+            sights: Mutex::new(Vec::new()),
             planned: Mutex::new(0),
         }
     }
@@ -120,6 +124,7 @@ impl Helm {
         *self.planned.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         if !planning.plan.is_empty() {
             self.plans.lock().unwrap_or_else(PoisonError::into_inner).push(planning.clone());
+            self.sights.lock().unwrap_or_else(PoisonError::into_inner).push(Sight::of(seen));
         }
         planning
     }
@@ -127,6 +132,7 @@ impl Helm {
     /// Runs to the end, or until the machine dies.
     pub fn run(&self, wish: &Desired, goal: &Goal, schedule: FaultSchedule) -> Ended {
         self.plans.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.sights.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let rules = match goal {
             Goal::Converge | Goal::Reissue(_) => RolloutRules::of(wish.ordinary()),
             Goal::Dismantle(_) => RolloutRules::dismantle(),

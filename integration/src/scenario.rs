@@ -20,7 +20,7 @@
 //! up                                      look, plan and act, round by round; must converge
 //! rotate kube-apiserver,kubelet           rotate all
 //! remove                                  remove snapshots
-//!   … briefly                             only the order that rules and limits impose
+//!   … briefly                             below each step only the order that rules and limits impose
 //!   … quietly                             only how it ended
 //!   … expect held                         or converged, refused, failed, stood-still, death
 //!
@@ -48,10 +48,8 @@
 //! expect no trace                         the machines are as at the beginning, images and snapshots excepted
 //! ```
 
-mod fold;
 mod script;
 mod seen;
-mod show;
 mod strike;
 mod text;
 mod wish;
@@ -63,9 +61,10 @@ use std::sync::PoisonError;
 use serde_yaml::Value;
 use windlass_blueprint::Catalog;
 use windlass_course::{Desired, Goal};
-use windlass_engine::End;
-use windlass_model::{NodeName, Planning};
+use windlass_model::{End, NodeName, Plan, Planning, Report, SpecPath};
+use windlass_render::{Detail, Page, Paint, PlanView, Room, RunView, Sight, Width, addresses, counted};
 use windlass_simulator::{Fault, FaultSchedule, Fingerprint, SimFleet, Workload, World};
+use windlass_spec::SourceMap;
 
 use self::script::{Command, Expected, Line, Moment, Run, Shown};
 use crate::drive::{Ended, Helm, desired};
@@ -87,7 +86,7 @@ pub fn run(text: &str, catalog: &'static Catalog) -> Result<Told, String> {
     let lines = script::read(text)?;
     let mut stage = Stage::new(catalog);
     for Line { number, text, command } in &lines {
-        let _ = writeln!(stage.told.output, "> {text}");
+        stage.begin(text);
         stage.carry_out(command).map_err(|what| format!("line {number}: {text}: {what}"))?;
     }
     Ok(stage.told)
@@ -130,6 +129,15 @@ impl Stage {
         }
     }
 
+    /// Shows a command, apart from the output before it.
+    fn begin(&mut self, command: &str) {
+        let output = &mut self.told.output;
+        if output.lines().last().is_some_and(|line| !line.starts_with("> ")) {
+            output.push('\n');
+        }
+        let _ = writeln!(output, "> {command}");
+    }
+
     fn carry_out(&mut self, command: &Command) -> Result<(), String> {
         if !matches!(command, Command::Up(_) | Command::At(..)) {
             self.last_shown = None;
@@ -157,9 +165,9 @@ impl Stage {
             Command::Story(words) => self.story(words),
             Command::ExpectRests => {
                 let Some(wish) = self.wish()? else { return Ok(()) };
-                let (_, planning) = self.begun().helm.look_and_plan(&wish, &Goal::Converge)?;
+                let (seen, planning) = self.begun().helm.look_and_plan(&wish, &Goal::Converge)?;
                 if !planning.plan.is_empty() {
-                    self.told.output.push_str(&show::planning(&planning, Shown::Whole));
+                    self.show_plan("plan", &wish, &planning, Sight::of(&seen), &Run::converge());
                     self.wrong("planning again gives steps");
                 }
                 self.complain();
@@ -199,9 +207,14 @@ impl Stage {
         self.told.wrongs.push(what.to_owned());
     }
 
+    /// cluster.yml as it is now.
+    fn text(&self) -> String {
+        serde_yaml::to_string(&self.file).expect("what was read from YAML can be written as YAML")
+    }
+
     /// What cluster.yml comes to; nothing if it is not accepted, and then that is told.
     fn wish(&mut self) -> Result<Option<Desired>, String> {
-        let text = serde_yaml::to_string(&self.file).map_err(|error| error.to_string())?;
+        let text = self.text();
         self.warn(&text);
         match desired(&text, self.catalog) {
             Ok(wish) => Ok(Some(wish)),
@@ -231,8 +244,8 @@ impl Stage {
     fn plan(&mut self, run: &Run) -> Result<(), String> {
         let Some(wish) = self.wish()? else { return Ok(()) };
         let before = self.world(|world| world.fingerprint());
-        let (_, planning) = self.begun().helm.look_and_plan(&wish, &run.goal)?;
-        self.told.output.push_str(&show::planning(&planning, run.shown));
+        let (seen, planning) = self.begun().helm.look_and_plan(&wish, &run.goal)?;
+        self.show_plan("plan", &wish, &planning, Sight::of(&seen), run);
         if before != self.world(|world| world.fingerprint()) {
             self.wrong("`plan` changed the world");
         }
@@ -246,63 +259,108 @@ impl Stage {
         let schedule = self.schedule(&wish, run)?;
         self.world(World::clear_story);
         let ended = self.begun().helm.run(&wish, &run.goal, schedule);
-        self.show_rounds(run, &ended);
+        self.show_rounds(&wish, run, &ended);
         self.show_end(run, &ended);
         self.complain();
         self.last_shown = None;
         Ok(())
     }
 
-    fn show_rounds(&mut self, run: &Run, ended: &Ended) {
+    /// Writes a text as users see it where there is no terminal, with the places of cluster.yml.
+    fn on_page(&self, write: impl FnOnce(Page<'_>) -> String) -> String {
+        let text = self.text();
+        let map = SourceMap::new(text.as_bytes());
+        let places = |path: &SpecPath| {
+            map.place(path.as_str()).range.map(|range| (range.start.line, range.start.column))
+        };
+        write(Page { places: &places, file: "cluster.yml", width: Width::default(), paint: Paint::Plain })
+    }
+
+    /// The text that users see of a plan.
+    fn show_plan(&mut self, head: &str, wish: &Desired, planning: &Planning, sight: Sight, run: &Run) {
+        let detail = if run.shown == Shown::Brief { Detail::Brief } else { Detail::Folded };
+        let (cluster, goal) = (&wish.ordinary().cluster, goal(&run.goal));
+        let text = self.on_page(|page| {
+            windlass_render::plan(&PlanView { head, cluster, planning, sight, detail, goal, page })
+        });
+        self.told.output.push_str(&text);
+    }
+
+    fn show_rounds(&mut self, wish: &Desired, run: &Run, ended: &Ended) {
         if run.shown == Shown::Quiet {
             return;
         }
-        let plans = self.begun().helm.plans.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let reports = match ended {
-            Ended::Concluded(conclusion) => conclusion.reports.as_slice(),
-            Ended::Died => &[],
+        let helm = &self.begun().helm;
+        let plannings = helm.plans.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let sights = helm.sights.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (reports, end) = match ended {
+            Ended::Concluded(conclusion) => (conclusion.reports.as_slice(), Some(conclusion.end)),
+            Ended::Died => (&[][..], None),
         };
-        for (index, planning) in plans.iter().enumerate() {
-            let _ = writeln!(self.told.output, "round {}:", index + 1);
-            let steps = show::counted(planning.plan.steps.len(), "step");
+        for (index, (planning, sight)) in plannings.iter().zip(sights).enumerate() {
+            let head = if index == 0 { "plan".to_owned() } else { format!("plan of round {}", index + 1) };
+            let same = plannings[..index].iter().position(|earlier| earlier == planning);
             if index == 0 && self.last_shown.as_ref() == Some(planning) {
-                let _ = writeln!(self.told.output, "  {steps}, as planned above");
-            } else if let Some(same) = plans[..index].iter().position(|earlier| earlier == planning) {
-                let _ = writeln!(self.told.output, "  {steps}, as in round {}", same + 1);
+                let _ = writeln!(self.told.output, "{head}: as above");
+            } else if let Some(same) = same {
+                let _ = writeln!(self.told.output, "{head}: as in round {}", same + 1);
             } else {
-                self.told.output.push_str(&show::planning(planning, run.shown));
+                self.show_plan(&head, wish, planning, sight, run);
             }
-            match reports.get(index) {
-                Some(report) if report.is_complete() => self.told.output.push_str("  all done\n"),
-                Some(report) => self.told.output.push_str(&show::report(report)),
-                None if matches!(ended, Ended::Died) && index + 1 == plans.len() => {
+            let became = match reports.get(index) {
+                // The text of the end shows the failures of the last round.
+                Some(_) if index + 1 == reports.len() && matches!(end, Some(End::Failed)) => String::new(),
+                Some(report) => self.what_became(report, &planning.plan, run),
+                None if matches!(ended, Ended::Died) && index + 1 == plannings.len() => {
                     let story = self.world(|world| world.story());
-                    let _ = writeln!(self.told.output, "  {}", how_far(&story, planning.plan.steps.len()));
+                    format!("{}\n", how_far(&story, planning.plan.steps.len()))
                 }
-                None => self.told.output.push_str("  not carried out\n"),
+                None => "not carried out\n".to_owned(),
+            };
+            if !became.is_empty() {
+                self.told.output.push('\n');
+                self.told.output.push_str(&became);
             }
+            self.told.output.push('\n');
         }
+    }
+
+    /// What became of a round.
+    fn what_became(&self, report: &Report, plan: &Plan, run: &Run) -> String {
+        if report.is_complete() {
+            return format!("all {} done\n", counted(report.outcomes.len(), "step"));
+        }
+        let command = command(&run.goal);
+        let failures = self.on_page(|page| windlass_render::failures(report, plan, command, &page));
+        failures.trim_end_matches('\n').to_owned() + "\n"
     }
 
     fn show_end(&mut self, run: &Run, ended: &Ended) {
         let died = self.world(|world| world.has_operator_died());
-        let (how, is) = match ended {
+        let (text, is) = match ended {
             Ended::Concluded(conclusion) => {
-                let rounds = show::counted(conclusion.reports.len(), "round");
-                (format!("{:?} after {rounds}", conclusion.end), Expected::End(conclusion.end))
+                let plannings = &self.begun().helm.plans;
+                let plannings = plannings.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let plans: Vec<Plan> = plannings.into_iter().map(|planning| planning.plan).collect();
+                let text = self.on_page(|page| {
+                    windlass_render::result(&RunView {
+                        command: command(&run.goal),
+                        goal: goal(&run.goal),
+                        end: conclusion.end,
+                        planning: &conclusion.planning,
+                        plans: &plans,
+                        reports: &conclusion.reports,
+                        // It would change with every latency.
+                        elapsed: None,
+                        page,
+                    })
+                });
+                (text, Expected::End(conclusion.end))
             }
-            Ended::Died if died => ("the operator's machine died".to_owned(), Expected::Death),
-            Ended::Died => ("the ledger could not be read".to_owned(), Expected::Death),
+            Ended::Died if died => ("the operator's machine died\n".to_owned(), Expected::Death),
+            Ended::Died => ("the ledger could not be read\n".to_owned(), Expected::Death),
         };
-        let _ = writeln!(self.told.output, "end: {how}");
-        if let Ended::Concluded(conclusion) = ended
-            && (run.shown == Shown::Quiet || conclusion.planning.plan.is_empty())
-            && !conclusion.planning.findings.is_empty()
-        {
-            let findings = Planning { findings: conclusion.planning.findings.clone(), ..Planning::default() };
-            let shown = show::planning(&findings, Shown::Whole);
-            self.told.output.push_str(shown.trim_end_matches("  nothing to do\n"));
-        }
+        self.told.output.push_str(&text);
         let expected = run.expected.unwrap_or(Expected::End(End::Converged));
         if is != expected {
             self.wrong(&format!("expected was {expected:?}"));
@@ -357,6 +415,24 @@ impl Stage {
     }
 }
 
+/// What is so where nothing is left to do for a goal.
+fn goal(goal: &Goal) -> &'static str {
+    match goal {
+        Goal::Reissue(_) => "the certificates are reissued",
+        Goal::Converge => "the cluster is as cluster.yml says",
+        Goal::Dismantle(_) => "nothing of the cluster is left on its nodes",
+    }
+}
+
+/// The command that has this goal.
+fn command(goal: &Goal) -> &'static str {
+    match goal {
+        Goal::Converge => "up",
+        Goal::Reissue(_) => "cert-rotate",
+        Goal::Dismantle(_) => "remove",
+    }
+}
+
 /// How far the last plan of a run came that was cut off.
 fn how_far(story: &str, steps: usize) -> String {
     let mut begun: Vec<&str> = Vec::new();
@@ -371,8 +447,14 @@ fn how_far(story: &str, steps: usize) -> String {
             _ => {}
         }
     }
-    let begun = if begun.is_empty() { "none".to_owned() } else { show::folded_ids(&begun).join(", ") };
-    format!("{done} of {steps} steps done, under way: {begun}")
+    let mut text = format!("{done} of {steps} steps done, under way:");
+    if begun.is_empty() {
+        text.push_str(" none");
+    }
+    for address in addresses(begun, Room::All) {
+        let _ = write!(text, "\n  {address}");
+    }
+    text
 }
 
 /// Verbs that change nothing.

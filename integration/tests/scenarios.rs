@@ -65,6 +65,25 @@ fn every_scenario_tells_what_is_frozen_beside_it() {
 }
 
 #[test]
+fn no_line_of_a_plan_or_result_is_wider_than_a_hundred_columns() {
+    let own = ["story", "observe"];
+    for path in files().iter().filter(|path| path.extension().is_some_and(|extension| extension == "out")) {
+        let text = fs::read_to_string(path).expect("a readable output");
+        let mut is_rendered = false;
+        for line in text.lines() {
+            match line.strip_prefix("> ") {
+                Some(command) => is_rendered = !own.iter().any(|own| command.starts_with(own)),
+                // What the scenario itself says begins with two blanks and a word of its own.
+                None if is_rendered && !line.starts_with("  warning: ") && !line.starts_with("  !! ") => {
+                    assert!(line.chars().count() <= 100, "{}: {line}", path.display());
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+#[test]
 fn a_line_that_is_not_understood_is_named() {
     let error = scenario::run("cluster 1 all\n\nup quickly\n", Catalog::builtin());
     assert_eq!(

@@ -11,6 +11,7 @@ use windlass_engine::{
 };
 use windlass_model::{Inventory, Plan, Planning, Reissue, Replay};
 use windlass_remote::{HostKeys, MachineStats, Stats};
+use windlass_render::{Language, PlanView, RunView, Sight, changes, counted, graph, plan, result};
 use windlass_spec::Diagnostic;
 
 use crate::access;
@@ -18,13 +19,12 @@ use crate::arguments::{Command, PlanArguments};
 use crate::exit::Exit;
 use crate::json::{DiagnosticsDocument, PlanDocument, RunDocument, RunFacts};
 use crate::ledger_file::{FileLedger, write_durably};
-use crate::printer::{Printer, ask, somebody_is_there};
+use crate::printer::{Printer, Stream, ask, somebody_is_there};
 use crate::progress::{Both, Progress};
 use crate::real::Real;
-use crate::render::{Paint, PlanView, RunView, Sight, changes, counted, graph, plan, result};
 use crate::scene::{Run, Scene};
 use crate::simulate::Simulation;
-use crate::source::Source;
+use crate::source::{Source, position};
 use crate::trouble::Trouble;
 
 /// Carries out a command and tells how the program ends.
@@ -150,7 +150,13 @@ impl<S: Scene> Session<'_, S> {
             exit = Exit::Changes;
         }
         match arguments.graph {
-            Some(language) => self.printer.result(&graph(&survey.planning.plan, language)),
+            Some(language) => {
+                let language = match language {
+                    Graph::Dot => Language::Dot,
+                    Graph::Mermaid => Language::Mermaid,
+                };
+                self.printer.result(&graph(&survey.planning.plan, language));
+            }
             None => self.show(&survey, &Goal::Converge, exit),
         }
         Ok(exit)
@@ -165,7 +171,7 @@ impl<S: Scene> Session<'_, S> {
     }
 
     fn show(&self, survey: &Survey, goal: &Goal, exit: Exit) {
-        self.printer.result(&self.table(survey, goal, self.printer.paint));
+        self.printer.result(&self.table(survey, goal, Stream::Output));
         self.printer.document(&PlanDocument::new(
             self.desired.ordinary(),
             &survey.observation.inventory,
@@ -192,10 +198,10 @@ impl<S: Scene> Session<'_, S> {
         let nodes = counted(survey.observation.inventory.nodes.len(), "node");
         let cluster = &self.desired.ordinary().cluster;
         let question = format!(
-            "\nThe cluster \"{cluster}\" goes from {nodes}, with all that runs in it. Type `yes` to remove it: "
+            "\nThis removes the cluster \"{cluster}\" from {nodes}, with everything that runs in it. Type `yes` to remove it: "
         );
         if !survey.planning.plan.is_empty() {
-            self.printer.progress(&self.table(&survey, goal, self.printer.progress_paint));
+            self.printer.progress(&self.table(&survey, goal, Stream::Progress));
             if !ask(&question) {
                 return Err(Trouble::Declined);
             }
@@ -246,29 +252,29 @@ impl<S: Scene> Session<'_, S> {
     }
 
     fn tell(&self, conclusion: &Conclusion, plans: &[Plan], elapsed: Duration, goal: &str) {
+        let places = self.source.places();
         self.printer.result(&result(&RunView {
             command: self.command.name(),
             goal,
-            conclusion,
+            end: conclusion.end,
+            planning: &conclusion.planning,
             plans,
-            elapsed,
-            places: &self.source.places(),
-            file: &self.source.short_name(),
-            paint: self.printer.paint,
+            reports: &conclusion.reports,
+            elapsed: Some(elapsed),
+            page: self.printer.page(&|path| position(path, &places), &self.source.short_name()),
         }));
     }
 
-    fn table(&self, survey: &Survey, goal: &Goal, paint: Paint) -> String {
+    fn table(&self, survey: &Survey, goal: &Goal, stream: Stream) -> String {
+        let places = self.source.places();
         plan(&PlanView {
             head: "plan",
-            blueprint: self.desired.ordinary(),
+            cluster: &self.desired.ordinary().cluster,
             planning: &survey.planning,
             sight: Sight::of(&survey.observation.inventory),
-            places: &self.source.places(),
-            file: &self.source.short_name(),
             detail: self.printer.plan_detail(),
-            paint,
             goal: &told(goal, self.source),
+            page: self.printer.page_on(stream, &|path| position(path, &places), &self.source.short_name()),
         })
     }
 

@@ -10,11 +10,11 @@ use windlass_model::{
     Action, Because, Blueprint, Cause, ContainerSpec, Content, FilePath, FileWish, Finding, Guard, HIDDEN,
     Inventory, NodeName, NodeSeen, Outcome, Plan, Planning, Reason, Sign, Step, StepId, Weight,
 };
+use windlass_render::changes;
 use windlass_spec::{Diagnostic, SourceMap};
 
 use crate::exit::Exit;
-use crate::render::changes;
-use crate::source::Origin;
+use crate::source::position;
 
 /// What is wrong with the input.
 #[derive(Debug, Serialize)]
@@ -170,8 +170,8 @@ impl Origins<'_> {
     fn of(&mut self, path: &windlass_model::SpecPath) -> OriginDocument {
         let places = self.places;
         let find = || {
-            let Origin { path, line, column } = Origin::of(path, places);
-            OriginDocument { path, line, column }
+            let (line, column) = position(path, places).unzip();
+            OriginDocument { path: path.to_string(), line, column }
         };
         self.known.entry(path.as_str().to_owned()).or_insert_with(find).clone()
     }

@@ -20,7 +20,6 @@ mod printer;
 mod progress;
 mod questions;
 mod real;
-mod render;
 mod scene;
 mod simulate;
 mod source;

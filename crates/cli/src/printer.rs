@@ -2,10 +2,12 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
+use rustix::termios::tcgetwinsize;
+use windlass_model::SpecPath;
+use windlass_render::{Detail, Page, Paint, Width};
 use windlass_spec::{Diagnostic, Severity, render};
 
 use crate::arguments::{CommonArguments, Output};
-use crate::render::{Detail, Paint};
 use crate::source::Source;
 
 /// The two streams, and how each is to be written.
@@ -18,6 +20,15 @@ pub(crate) struct Printer {
     pub(crate) paint: Paint,
     /// How the standard error is coloured.
     pub(crate) progress_paint: Paint,
+}
+
+/// Where text for people goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    /// The standard output.
+    Output,
+    /// The standard error.
+    Progress,
 }
 
 impl Printer {
@@ -51,6 +62,31 @@ impl Printer {
             (false, true) => Detail::Everything,
             (false, false) => Detail::Folded,
         }
+    }
+
+    /// What a text on the standard output needs to know of it, and of cluster.yml.
+    pub(crate) fn page<'a>(
+        &self,
+        places: &'a dyn Fn(&SpecPath) -> Option<(u32, u32)>,
+        file: &'a str,
+    ) -> Page<'a> {
+        self.page_on(Stream::Output, places, file)
+    }
+
+    /// The same of either stream.
+    pub(crate) fn page_on<'a>(
+        &self,
+        stream: Stream,
+        places: &'a dyn Fn(&SpecPath) -> Option<(u32, u32)>,
+        file: &'a str,
+    ) -> Page<'a> {
+        let (width, paint) = match stream {
+            Stream::Output => (tcgetwinsize(io::stdout()), self.paint),
+            Stream::Progress => (tcgetwinsize(io::stderr()), self.progress_paint),
+        };
+        // No terminal has no size, and one that does not know its size says zero.
+        let columns = width.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0);
+        Page { places, file, width: columns.map_or_else(Width::default, Width::columns), paint }
     }
 
     /// Text of the result, for people.

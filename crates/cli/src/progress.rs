@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 use windlass_engine::{Event, Listener};
 use windlass_model::{Blueprint, Outcome, Plan, StepId};
+use windlass_render::{PlanView, Sight, failure_in_a_line, plan, seconds};
 
 use crate::printer::Printer;
-use crate::render::{PlanView, Sight, failure_in_a_line, plan, seconds};
-use crate::source::Source;
+use crate::source::{Source, position};
 
 /// Prints what it hears, shows each plan before it is carried out, and remembers the plans.
 #[derive(Debug)]
@@ -85,18 +85,16 @@ impl Listener for Progress<'_> {
                 if is_repeated || is_known {
                     return;
                 }
-                let title = if round == 1 { "plan" } else { "what is left" };
+                let head = if round == 1 { "plan".to_owned() } else { format!("plan of round {round}") };
                 let places = self.source.places();
                 let text = plan(&PlanView {
-                    head: title,
-                    blueprint: &self.blueprint,
+                    head: &head,
+                    cluster: &self.blueprint.cluster,
                     planning,
                     sight: heard.sight,
-                    places: &places,
-                    file: &self.source.short_name(),
                     detail: self.printer.plan_detail(),
-                    paint: self.printer.paint,
                     goal: self.goal,
+                    page: self.printer.page(&|path| position(path, &places), &self.source.short_name()),
                 });
                 self.printer.detail(&format!("{text}\n"));
             }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use windlass_blueprint::{Catalog, Problem};
 use windlass_course::Desired;
 use windlass_model::SpecPath;
-use windlass_spec::{ClusterSpec, Diagnostic, Place, Severity, SourceMap, Strictness};
+use windlass_spec::{ClusterSpec, Diagnostic, Severity, SourceMap, Strictness};
 
 use crate::pairs;
 use crate::ssh_pairs;
@@ -106,19 +106,7 @@ fn diagnostic(problem: Problem, places: &SourceMap<'_>) -> Diagnostic {
     Diagnostic { severity, summary, place, label: String::new(), notes: Vec::new(), help }
 }
 
-/// A path of cluster.yml with its line and column.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Origin {
-    pub(crate) path: String,
-    pub(crate) line: Option<u32>,
-    pub(crate) column: Option<u32>,
-}
-
-impl Origin {
-    /// Finds the place of a path.
-    pub(crate) fn of(path: &SpecPath, places: &SourceMap<'_>) -> Self {
-        let Place { path, range } = places.place(path.as_str());
-        let start = range.map(|range| range.start);
-        Self { path, line: start.map(|start| start.line), column: start.map(|start| start.column) }
-    }
+/// The line and column of a path, both from one.
+pub(crate) fn position(path: &SpecPath, places: &SourceMap<'_>) -> Option<(u32, u32)> {
+    places.place(path.as_str()).range.map(|range| (range.start.line, range.start.column))
 }

@@ -1,6 +1,6 @@
 //! The loop: look, plan, act, and look again, until nothing is left to do or nothing helps.
 
-use windlass_model::{Action, Inventory, Ledger, Outcome, Plan, Planning, Report};
+use windlass_model::{Action, End, Inventory, Ledger, Outcome, Plan, Planning, Report};
 
 use crate::events::{Event, Listener};
 use crate::execute::{Execution, execute};
@@ -50,23 +50,6 @@ pub struct Conclusion {
     pub ledger: Option<Ledger>,
     /// What became of the plans, first to last.
     pub reports: Vec<Report>,
-}
-
-/// Why the loop ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// Everything is as wished.
-    Converged,
-    /// Everything is as wished but what findings hold back.
-    Held,
-    /// Something was refused; nothing was done in that round.
-    Refused,
-    /// Steps failed, and going on does not help.
-    Failed,
-    /// The run was interrupted.
-    Interrupted,
-    /// No step failed, and yet the same plan is left.
-    StoodStill,
 }
 
 /// Looks once, and plans. Changes nothing but, with [`Recover::AndKeep`], the operator's ledger.

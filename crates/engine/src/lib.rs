@@ -23,7 +23,7 @@ mod run;
 mod step_error;
 mod stored;
 
-pub use converge::{Conclusion, End, Options, Survey, converge, observe_and_plan};
+pub use converge::{Conclusion, Options, Survey, converge, observe_and_plan};
 pub use events::{Event, Listener, Silence};
 pub use execute::{Execution, execute};
 pub use interrupt::{Interrupt, Urgency};
@@ -38,3 +38,4 @@ pub use ports::{
     Nodes, PodController, PodSeen, PortError, PortResult, Ports, Traces,
 };
 pub use stored::{face_of, part_of};
+pub use windlass_model::End;

@@ -187,7 +187,7 @@ impl fmt::Display for ContainerState {
         f.pad(match self {
             Self::Created => "created but not started",
             Self::Running => "running",
-            Self::Crashing => "crashing again and again",
+            Self::Crashing => "in a crash loop",
             Self::Stopped => "stopped",
             Self::Paused => "paused",
         })

@@ -67,7 +67,7 @@ pub use names::{
 pub use permission::{Mode, Owner};
 pub use plan::{Because, Edge, FileDifference, Plan, Reason, Step, StepId};
 pub use replay::{Replay, ReplaySchema};
-pub use report::{Failure, Outcome, Report};
+pub use report::{End, Failure, Outcome, Report};
 pub use secret::{HIDDEN, Secret, exposed};
 pub use target::{LastNode, NodeTarget};
 pub use time::{NotATimestamp, Timestamp};

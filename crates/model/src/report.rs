@@ -1,4 +1,4 @@
-//! What became of each step of a plan.
+//! What became of each step of a plan, and of the run.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,23 @@ use crate::plan::StepId;
 pub struct Report {
     /// The outcomes by step.
     pub outcomes: BTreeMap<StepId, Outcome>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Everything is as desired.
+    Converged,
+    /// Everything is as desired but what findings hold back.
+    Held,
+    /// Something was refused; nothing was done in that round.
+    Refused,
+    /// Steps failed, and to continue does not help.
+    Failed,
+    /// The run was interrupted.
+    Interrupted,
+    /// No step failed, and yet the same plan is left.
+    StoodStill,
 }
 
 /// What became of a step.

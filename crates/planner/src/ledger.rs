@@ -14,7 +14,7 @@ use crate::certificates::{self, Minted};
 use crate::context::Context;
 
 /// What the ledger learns when the cluster's etcd is there for the first time.
-const COME_TO_LIFE: &str = "etcd has come to life";
+const COME_TO_LIFE: &str = "etcd has started for the first time";
 
 /// What is made, committed and copied before everything else.
 #[derive(Debug, Default)]
@@ -342,7 +342,7 @@ fn commit_reasons(minted: usize, change: &LedgerChange) -> Vec<Reason> {
         what.push(format!("{} no longer needed", count(forget_certs.len(), "certificate", "certificates")));
     }
     if foundation.is_some() {
-        what.push("what the cluster is founded on".to_owned());
+        what.push("the founding settings of the cluster".to_owned());
     }
     if *born {
         what.push(COME_TO_LIFE.to_owned());

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 use windlass_course::Goal;
-use windlass_engine::End;
-use windlass_model::{CertSelector, Component, Reissue, Snapshots};
+use windlass_model::{CertSelector, Component, End, Reissue, Snapshots};
 use windlass_simulator::{Fault, Workload};
 
 use super::strike;
@@ -63,11 +62,18 @@ pub(super) struct Run {
     pub(super) expected: Option<Expected>,
 }
 
+impl Run {
+    /// `up`
+    pub(super) fn converge() -> Self {
+        Self { goal: Goal::Converge, shown: Shown::Whole, expected: None }
+    }
+}
+
 /// How much of a run is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shown {
     Whole,
-    /// One line a step, and only the order that limits and rules impose.
+    /// Plans, and below each step only the order that limits and rules impose.
     Brief,
     /// How it ended.
     Quiet,

@@ -7,7 +7,7 @@ use windlass_model::{
     NodeName, NodeObject, NodeSeen, Readiness, Scheduling, Vote,
 };
 
-use super::show::folded_names;
+use windlass_render::{Room, names};
 
 /// What windlass sees of the world.
 pub(super) fn inventory(seen: &Inventory) -> String {
@@ -20,8 +20,8 @@ pub(super) fn inventory(seen: &Inventory) -> String {
         }
     }
     let mut text = String::new();
-    for (told, names) in alike {
-        let _ = writeln!(text, "  {}  {told}", folded_names(&names));
+    for (told, nodes) in alike {
+        let _ = writeln!(text, "  {}  {told}", names(nodes, Room::All));
     }
     let _ = writeln!(text, "  etcd: {}", etcd(&seen.etcd));
     text
@@ -33,7 +33,7 @@ fn told(name: &NodeName, node: &NodeSeen, kube: &KubeSeen) -> String {
         KubeSeen::Nodes(nodes) => nodes.get(name).map_or_else(|| "no node object".to_owned(), object),
     };
     match node {
-        NodeSeen::OutOfSight(why) => format!("{object}; out of sight: {why}"),
+        NodeSeen::OutOfSight(why) => format!("{object}; unreachable: {why}"),
         NodeSeen::InSight(facts) => {
             let containers: Vec<String> = facts.containers.iter().map(container).collect();
             if containers.is_empty() { object } else { format!("{object}\n      {}", containers.join(", ")) }

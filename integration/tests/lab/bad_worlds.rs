@@ -283,7 +283,7 @@ fn live_hosts_go_on(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster) -> Ou
     lab.node(3).start_docker()?;
     let said = format!("{}{}", ran.stdout, ran.stderr);
     assert_eq!(ran.code, Some(3), "{said}");
-    assert!(said.contains("node-3 (worker) out of sight: Docker does not run there"), "{said}");
+    assert!(said.contains("node-3 (worker) unreachable: Docker does not run there"), "{said}");
     assert_eq!(before, after, "workers were left alone");
     let scheduler = lab.node(1).docker(["inspect", "-f", "{{.Args}}", "kube-scheduler"])?;
     assert!(scheduler.contains("--v=3"), "the sound host was changed: {scheduler}");

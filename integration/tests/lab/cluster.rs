@@ -157,13 +157,13 @@ fn is_repaired(lab: &Lab, windlass: &Windlass) -> Outcome {
         Breakage {
             node: lab.node(3),
             by: other_flag,
-            changes: &["node-3/kube-scheduler/replace: made by somebody else; --v 4 → 2"],
+            changes: &["node-3/kube-scheduler/replace: not created by windlass; --v 4 → 2"],
             touched: &["node-3 kube-scheduler created"],
         },
         Breakage {
             node: lab.node(1),
             by: "cat /etc/kubernetes/ssl/kube-scheduler.pem > /etc/kubernetes/ssl/kube-proxy.pem",
-            changes: &["node-1/files/write: /etc/kubernetes/ssl/kube-proxy.pem has other content"],
+            changes: &["node-1/files/write: /etc/kubernetes/ssl/kube-proxy.pem differs in content"],
             touched: &["node-1 /etc/kubernetes/ssl/kube-proxy.pem written"],
         },
         Breakage {
@@ -175,7 +175,7 @@ fn is_repaired(lab: &Lab, windlass: &Windlass) -> Outcome {
         Breakage {
             node: lab.node(4),
             by: edited,
-            changes: &["node-4/nginx-proxy/write: /etc/kubernetes/nginx-proxy/nginx.conf has other content"],
+            changes: &["node-4/nginx-proxy/write: /etc/kubernetes/nginx-proxy/nginx.conf differs in content"],
             touched: &["node-4 /etc/kubernetes/nginx-proxy/nginx.conf written"],
         },
         Breakage {
@@ -184,7 +184,7 @@ fn is_repaired(lab: &Lab, windlass: &Windlass) -> Outcome {
             changes: &[
                 "node-3/etcd/join: the member's data is gone",
                 "node-3/etcd/leave: the member's data is gone",
-                "node-3/etcd/promote: joined as a learner, votes when it has caught up",
+                "node-3/etcd/promote: joined as a learner, becomes a voter when it has caught up",
                 "node-3/etcd/remove: the member's data is gone",
                 "node-3/etcd/run: the member's data is gone",
             ],

@@ -118,8 +118,7 @@ fn a_load_balancer_is_put_in_front(lab: &Lab, windlass: &Windlass, cluster: &mut
     cluster.set("authentication.sans", vec![balancer.clone()]).write(windlass)?;
     let before = lab.state()?;
     let planned = windlass.planned()?;
-    let files = "/etc/kubernetes/ssl/kube-apiserver-key.pem is made anew; /etc/kubernetes/ssl/kube-apiserver.pem is made \
-                 anew";
+    let files = "/etc/kubernetes/ssl/kube-apiserver-key.pem is renewed; /etc/kubernetes/ssl/kube-apiserver.pem is renewed";
     let readers =
         "/etc/kubernetes/ssl/kube-apiserver-key.pem changed; /etc/kubernetes/ssl/kube-apiserver.pem changed";
     let mut expected = vec![
@@ -129,8 +128,7 @@ fn a_load_balancer_is_put_in_front(lab: &Lab, windlass: &Windlass, cluster: &mut
     for number in 1..=3 {
         expected.push(format!("node-{number}/files/write: {files}"));
         expected.push(format!("node-{number}/kube-apiserver/replace: {readers}"));
-        expected
-            .push(format!("node-{number}/ledger/write: /etc/kubernetes/windlass/ledger.json is made anew"));
+        expected.push(format!("node-{number}/ledger/write: /etc/kubernetes/windlass/ledger.json is renewed"));
     }
     assert_eq!(planned.changes, expected);
 

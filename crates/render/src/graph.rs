@@ -5,18 +5,24 @@ use std::fmt::Write as _;
 
 use windlass_model::{Because, Plan};
 
-use crate::arguments::Graph;
-use crate::render::words::{place, subject};
-
 /// A plan of more steps is drawn folded: equal steps of all nodes as one.
 const WHOLE_UP_TO: usize = 60;
 
+/// A language of graphs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// Graphviz' own.
+    Dot,
+    /// Mermaid, which many viewers of Markdown draw.
+    Mermaid,
+}
+
 /// The plan's graph in this language.
-pub(crate) fn graph(plan: &Plan, language: Graph) -> String {
+pub fn graph(plan: &Plan, language: Language) -> String {
     let picture = Picture::of(plan, plan.steps.len() <= WHOLE_UP_TO);
     match language {
-        Graph::Dot => dot(&picture),
-        Graph::Mermaid => mermaid(&picture),
+        Language::Dot => dot(&picture),
+        Language::Mermaid => mermaid(&picture),
     }
 }
 
@@ -38,8 +44,8 @@ impl Picture {
                 let name = if whole {
                     step.id.to_string()
                 } else {
-                    let at = if place(step) == "cluster" { "cluster/" } else { "" };
-                    format!("{at}{} {}", subject(step), step.action.verb())
+                    let at = if step.id.place() == "cluster" { "cluster/" } else { "" };
+                    format!("{at}{} {}", step.id.subject(), step.action.verb())
                 };
                 let (index, _) = *groups.entry(name.clone()).or_insert((boxes.len(), 0));
                 if index == boxes.len() {

@@ -6,7 +6,7 @@ use windlass_model::Sign;
 
 /// Whether text is coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub(crate) enum Paint {
+pub enum Paint {
     /// It is not.
     #[default]
     Plain,
@@ -15,6 +15,7 @@ pub(crate) enum Paint {
 }
 
 impl Paint {
+    /// The sign of a step.
     pub(crate) fn sign(self, sign: Sign, text: impl Display) -> String {
         match sign {
             Sign::Adds => self.with("32", text),
@@ -24,15 +25,18 @@ impl Paint {
         }
     }
 
-    pub(crate) fn bad(self, text: impl Display) -> String {
+    /// What went wrong.
+    pub fn bad(self, text: impl Display) -> String {
         self.with("31;1", text)
     }
 
-    pub(crate) fn strong(self, text: impl Display) -> String {
+    /// What catches the eye.
+    pub fn strong(self, text: impl Display) -> String {
         self.with("1", text)
     }
 
-    pub(crate) fn faint(self, text: impl Display) -> String {
+    /// What may be passed over.
+    pub fn faint(self, text: impl Display) -> String {
         self.with("2", text)
     }
 

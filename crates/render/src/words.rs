@@ -4,19 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{Action, FileDifference, Finding, Gate, NodeName, Plan, Planning, Reason, Step, Weight};
 
-pub(crate) use windlass_model::counted;
+use crate::layout::{columns, cut};
+use crate::page::Detail;
+use windlass_model::counted;
 
-/// The place of a step: a node's name, or `cluster`.
-pub(crate) fn place(step: &Step) -> &str {
-    step.id.as_str().split_once('/').map_or(step.id.as_str(), |(place, _)| place)
-}
-
-/// What a step is about, without the place and the verb.
-pub(crate) fn subject(step: &Step) -> &str {
-    let id = step.id.as_str();
-    let rest = id.split_once('/').map_or(id, |(_, rest)| rest);
-    rest.rsplit_once('/').map_or(rest, |(subject, _)| subject)
-}
+/// Of one kind of reason so many are given one by one.
+const OF_A_KIND: usize = 3;
+/// All reasons of a folded step take at most so many columns, about two lines.
+const REASONS_WIDTH: usize = 160;
+/// One reason of a folded step takes at most so many.
+const REASON_WIDTH: usize = 140;
 
 /// Whether a step is a wait that only belongs to a change before it: not worth a line of its own.
 pub(crate) fn is_mere_wait(step: &Step) -> bool {
@@ -24,11 +21,11 @@ pub(crate) fn is_mere_wait(step: &Step) -> bool {
 }
 
 /// Whether a plan would change anything.
-pub(crate) fn changes(plan: &Plan) -> bool {
+pub fn changes(plan: &Plan) -> bool {
     plan.steps.iter().any(|step| !step.action.only_waits())
 }
 
-/// What is so when a step is done, without the place: `etcd is healthy`, `kubelet replaced`.
+/// What is so when a step is done, without the place: `etcd is healthy`, `files are written`.
 pub(crate) fn done_words(step: &Step) -> String {
     let done = match &step.action {
         Action::AwaitHealthy { gate, .. } => {
@@ -38,76 +35,75 @@ pub(crate) fn done_words(step: &Step) -> String {
                 Gate::NodeReady { .. } => "node is ready".to_owned(),
             };
         }
-        Action::MintCerts { .. } => "minted",
+        Action::EtcdMemberRemove { .. } => return format!("{} has left etcd", step.id.subject()),
+        Action::MintCerts { .. } => "issued",
         Action::CommitLedger { .. } => "committed",
-        Action::ForgetLedger => "forgotten",
-        Action::KeepRoots => "kept",
+        Action::KeepRoots => "kept in Kubernetes",
         Action::PullImage { .. } => "pulled",
         Action::WriteFiles { .. } => "written",
         Action::SetKernel { .. } => "set",
         Action::RemovePaths { .. } | Action::RemoveContainer { .. } | Action::RemovePods { .. } => "removed",
         Action::MoveAside { .. } => "moved aside",
-        Action::RunContainer { .. } => "runs",
+        Action::RunContainer { .. } => "running",
         Action::ReplaceContainer { .. } => "replaced",
         Action::StartContainer { .. } => "started",
         Action::RestartContainer { .. } => "restarted",
         Action::ReloadContainer { .. } => "reloaded",
-        Action::EtcdMemberAdd { .. } => "joined",
+        Action::EtcdMemberAdd { .. } => "added",
         Action::EtcdMemberPromote { .. } => "promoted",
-        Action::EtcdMemberRemove { .. } => "left",
         Action::Cordon { .. } => "cordoned",
         Action::Drain { .. } => "drained",
         Action::Uncordon { .. } => "uncordoned",
         Action::LabelNode { .. } => "labelled",
-        Action::DeleteNodeObject { .. } => "deleted",
+        Action::DeleteNodeObject { .. } | Action::ForgetLedger => "deleted",
     };
-    format!("{} {done}", subject(step))
+    let subject = step.id.subject();
+    let is = if ["files", "pods", "certificates"].contains(&subject) { "are" } else { "is" };
+    format!("{subject} {is} {done}")
 }
 
-/// Reasons in one line; many of one kind are counted, unless all are wanted.
-pub(crate) fn reasons(reasons: &[Reason], all: bool) -> String {
-    const SHOWN: usize = 3;
-    const WIDTH: usize = 80;
+/// The reasons of a step; many of one kind are counted, unless everything is wanted.
+pub(crate) fn reasons(reasons: &[Reason], detail: Detail) -> Vec<String> {
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
     for reason in reasons {
         *kinds.entry(kind(reason)).or_default() += 1;
     }
-    let mut told: BTreeSet<String> = BTreeSet::new();
+    let mut given: BTreeSet<String> = BTreeSet::new();
     let mut texts: Vec<String> = Vec::new();
     for reason in reasons {
         let kind = kind(reason);
         let count = kinds[&kind];
-        if all || count <= SHOWN {
+        if detail == Detail::Everything || count <= OF_A_KIND {
             let text = match reason {
                 // The image is the subject of the step.
                 Reason::ImageNeeded { .. } => "not on the node yet".to_owned(),
                 other => other.to_string(),
             };
-            if told.insert(text.clone()) {
+            if given.insert(text.clone()) {
                 texts.push(text);
             }
-        } else if told.insert(kind.clone()) {
+        } else if given.insert(kind) {
             texts.push(match reason {
                 Reason::FileDiffers { how, .. } => counted_files(count, *how),
-                Reason::Differs { .. } => format!("{reason} and {} more", count - 1),
-                _ => format!("{reason} (and {} more)", count - 1),
+                _ => format!("{reason} and {} more", count - 1),
             });
         }
     }
-    if all {
-        return texts.join(", ");
+    if detail == Detail::Everything {
+        return texts;
     }
+    let texts: Vec<String> = texts.iter().map(|text| cut(text, REASON_WIDTH)).collect();
     let mut width = 0;
     let fitting = texts.iter().take_while(|text| {
-        width += text.chars().count();
-        width <= WIDTH
+        width += columns(text) + 2;
+        width <= REASONS_WIDTH
     });
-    let shown = fitting.count().max(1);
-    let mut line = texts[..shown.min(texts.len())].join(", ");
-    if texts.len() > shown {
-        line = format!("{line} and {} more", texts.len() - shown);
+    let shown = fitting.count().max(1).min(texts.len());
+    let mut fitting = texts[..shown].to_vec();
+    if let (Some(last), more @ 1..) = (fitting.last_mut(), texts.len() - shown) {
+        *last = format!("{last} and {more} more");
     }
-    line
+    fitting
 }
 
 /// Reasons of one kind are counted together.
@@ -124,22 +120,22 @@ fn kind(reason: &Reason) -> String {
 fn counted_files(count: usize, how: FileDifference) -> String {
     match how {
         FileDifference::Missing => format!("{count} files missing"),
-        FileDifference::Content => format!("{count} files have other content"),
-        FileDifference::Mode => format!("{count} files have another mode"),
-        FileDifference::Owner => format!("{count} files have another owner"),
-        FileDifference::Renewed => format!("{count} files are made anew"),
+        FileDifference::Content => format!("{count} files differ in content"),
+        FileDifference::Mode => format!("{count} files differ in mode"),
+        FileDifference::Owner => format!("{count} files differ in owner"),
+        FileDifference::Renewed => format!("{count} files are renewed"),
     }
 }
 
 /// The size of a plan and of what was found, in one line: `9 steps on 3 nodes, 1 node held`.
-pub(crate) fn counts(planning: &Planning) -> String {
+pub fn counts(planning: &Planning) -> String {
     let Planning { plan, findings } = planning;
     let work: Vec<&Step> = plan.steps.iter().filter(|step| !step.action.only_waits()).collect();
     let nodes: BTreeSet<&NodeName> = work.iter().filter_map(|step| step.action.node()).collect();
     let waits = plan.steps.len() - work.len();
     let mut parts = Vec::new();
     match (work.len(), nodes.len()) {
-        (0, _) if waits > 0 => parts.push("nothing but to wait".to_owned()),
+        (0, _) if waits > 0 => parts.push("no change".to_owned()),
         (0, _) => {}
         (steps, 0) => parts.push(counted(steps, "step")),
         (steps, nodes) => parts.push(format!("{} on {}", counted(steps, "step"), counted(nodes, "node"))),
@@ -147,12 +143,15 @@ pub(crate) fn counts(planning: &Planning) -> String {
     if waits > 0 {
         parts.push(counted(waits, "wait"));
     }
-    if let Some(held) = held(findings) {
-        parts.push(held);
+    parts.extend(held(findings));
+    let of = |weight| findings.iter().filter(|finding| finding.weight == weight).count();
+    match of(Weight::Next) {
+        0 => {}
+        next => parts.push(format!("{} in a later round", counted(next, "change"))),
     }
-    let refused = findings.iter().filter(|finding| finding.weight == Weight::Refused).count();
-    if refused > 0 {
-        parts.push(format!("{refused} refused"));
+    match of(Weight::Refused) {
+        0 => {}
+        refused => parts.push(format!("{refused} refused")),
     }
     parts.join(", ")
 }

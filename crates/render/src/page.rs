@@ -1,0 +1,68 @@
+//! How much is shown, how wide and in which colours, and where in cluster.yml a path leads.
+
+use windlass_model::SpecPath;
+
+use crate::layout::Width;
+use crate::paint::Paint;
+
+/// How much of a plan is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Only findings and counts.
+    Counts,
+    /// As folded, and below a step only the order that rules and limits impose.
+    Brief,
+    /// Equal steps on many nodes in one line.
+    Folded,
+    /// Every step on a line of its own, with all reasons, waits, paths and guards.
+    Everything,
+}
+
+/// What every text here needs to know of its reader and of cluster.yml.
+#[derive(Clone, Copy)]
+pub struct Page<'a> {
+    /// The line and column of a path of cluster.yml, both from one; none where the file leads nowhere.
+    pub places: &'a dyn Fn(&SpecPath) -> Option<(u32, u32)>,
+    /// The name of that file.
+    pub file: &'a str,
+    /// How wide the lines may be.
+    pub width: Width,
+    /// Whether they are coloured.
+    pub paint: Paint,
+}
+
+impl Page<'_> {
+    /// `cluster.yml:11 services.kubelet.extra_args`
+    pub(crate) fn line_of(&self, path: &SpecPath) -> String {
+        let file = self.file;
+        match (self.places)(path) {
+            Some((line, _)) => format!("{file}:{line} {path}"),
+            None => format!("{file} {path}"),
+        }
+    }
+
+    /// `cluster.yml:11:7 services.kubelet.extra_args`
+    pub(crate) fn spot_of(&self, path: &SpecPath) -> String {
+        let file = self.file;
+        match (self.places)(path) {
+            Some((line, column)) => format!("{file}:{line}:{column} {path}"),
+            None => format!("{file} {path}"),
+        }
+    }
+}
+
+impl std::fmt::Debug for Page<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { places: _, file, width, paint } = self;
+        f.debug_struct("Page")
+            .field("file", file)
+            .field("width", width)
+            .field("paint", paint)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether a path leads to a node as a whole: its name says as much.
+pub(crate) fn is_a_mere_node(path: &SpecPath) -> bool {
+    path.as_str().starts_with("nodes[") && path.as_str().ends_with(']')
+}

@@ -1,0 +1,245 @@
+//! What a plan means, in a few words: what is replaced, restarted, drained or deleted, and who joins or leaves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use windlass_model::{Action, Component, FilePath, Plan, Reason, Step};
+
+use crate::below::at_once;
+use crate::names::{Room, counted, names};
+
+/// A list of nodes takes at most so many columns.
+const NODES_WIDTH: usize = 40;
+/// So many kinds of containers that are deleted are named.
+const CONTAINERS_SHOWN: usize = 3;
+
+/// The components that are named with their nodes, since users and workloads notice them, with the word for one of
+/// them and for several; in this order.
+const NAMED: [(Component, &str, &str); 3] = [
+    (Component::Etcd, "etcd", "etcd"),
+    (Component::KubeApiserver, "API server", "API servers"),
+    (Component::Kubelet, "kubelet", "kubelet"),
+];
+
+/// The meaning of a plan that is not empty, in sentences.
+pub(crate) fn summary(plan: &Plan) -> String {
+    let is_first = plan.steps.iter().any(|step| {
+        step.reasons.contains(&Reason::FirstStart)
+            || matches!(&step.action, Action::CommitLedger { change } if change.born)
+    });
+    let joining = if is_first { BTreeSet::new() } else { joining(plan) };
+    let mut sentences: Vec<String> = Vec::new();
+    let mut say = |label: &str, what: String| {
+        if !what.is_empty() {
+            sentences.push(format!("{label}: {what}."));
+        }
+    };
+    let started = |step: &Step| match step.action {
+        Action::RunContainer { component, .. } | Action::StartContainer { component, .. } => {
+            (!joining.contains(step.id.place())).then_some(component)
+        }
+        _ => None,
+    };
+    if is_first {
+        say(
+            "First start of the cluster",
+            components(plan, |step| started(step).filter(|component| is_named(*component))),
+        );
+    } else {
+        say("Started", components(plan, started));
+    }
+    say("New nodes", nodes(joining.iter().copied()));
+    say("New etcd members", at(plan, |step| matches!(step.action, Action::EtcdMemberAdd { .. })));
+    let disturbances = [
+        (
+            "Replaced",
+            components(plan, |step| match step.action {
+                Action::ReplaceContainer { component, .. } => Some(component),
+                _ => None,
+            }),
+        ),
+        (
+            "Restarted",
+            components(plan, |step| match step.action {
+                Action::RestartContainer { component, .. } => Some(component),
+                _ => None,
+            }),
+        ),
+        ("Drained", drained(plan)),
+        ("Nodes that leave", leaving(plan)),
+        ("Deleted", deleted(plan)),
+        ("Moved aside", moved_aside(plan)),
+    ];
+    let is_gentle = disturbances.iter().all(|(_, what)| what.is_empty());
+    for (label, what) in disturbances {
+        say(label, what);
+    }
+    say("Certificates reissued", reissued(plan));
+    if is_gentle && !is_first {
+        sentences
+            .push("No running container is replaced or restarted, nothing is drained or deleted.".to_owned());
+    }
+    sentences.join(" ")
+}
+
+fn is_named(component: Component) -> bool {
+    NAMED.iter().any(|(named, ..)| *named == component)
+}
+
+fn nodes<'a>(nodes: impl IntoIterator<Item = &'a str>) -> String {
+    names(nodes, Room::Columns(NODES_WIDTH))
+}
+
+/// The nodes of the steps that are so.
+fn at(plan: &Plan, is_so: impl Fn(&Step) -> bool) -> String {
+    nodes(plan.steps.iter().filter(|step| is_so(step)).map(|step| step.id.place()))
+}
+
+/// Nodes whose first kubelet is started: the ledger notes them in the same plan.
+fn joining(plan: &Plan) -> BTreeSet<&str> {
+    let noted: BTreeSet<&str> = plan
+        .steps
+        .iter()
+        .filter_map(|step| match &step.action {
+            Action::CommitLedger { change } => {
+                Some(change.nodes.keys().map(windlass_model::NodeName::as_str))
+            }
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    let kubelets = plan
+        .steps
+        .iter()
+        .filter(|step| matches!(step.action, Action::RunContainer { component: Component::Kubelet, .. }));
+    kubelets.map(|step| step.id.place()).filter(|place| noted.contains(place)).collect()
+}
+
+/// Which components are concerned, where, and how many at once: those of [`NAMED`] with their nodes, then the
+/// names of the others.
+fn components(plan: &Plan, concerned: impl Fn(&Step) -> Option<Component>) -> String {
+    let mut by_component: BTreeMap<Component, Vec<&Step>> = BTreeMap::new();
+    for step in &plan.steps {
+        if let Some(component) = concerned(step) {
+            by_component.entry(component).or_default().push(step);
+        }
+    }
+    // Components that change on the same nodes in the same way are named together.
+    let mut parts: Vec<(Vec<&str>, String)> = Vec::new();
+    for (component, one, many) in NAMED {
+        let Some(steps) = by_component.remove(&component) else { continue };
+        let on = nodes(steps.iter().map(|step| step.id.place()));
+        let pace = if steps.len() > 1 { pace(plan, &steps) } else { String::new() };
+        let part = format!("{on}{pace}");
+        let word = if steps.len() == 1 { one } else { many };
+        match parts.last_mut() {
+            Some((words, same)) if *same == part => words.push(word),
+            _ => parts.push((vec![word], part)),
+        }
+    }
+    let mut texts: Vec<String> =
+        parts.into_iter().map(|(words, part)| format!("{} on {part}", words.join(" and "))).collect();
+    let others: Vec<&str> = by_component.keys().map(|component| component.as_str()).collect();
+    if !others.is_empty() {
+        texts.push(others.join(", "));
+    }
+    texts.join("; ")
+}
+
+/// ` (one at a time)`; empty where nothing limits how many.
+fn pace(plan: &Plan, steps: &[&Step]) -> String {
+    // A drained node is guarded where it is cordoned.
+    let cordons: Vec<&Step> = plan
+        .steps
+        .iter()
+        .filter(|step| matches!(step.action, Action::Cordon { .. }))
+        .filter(|cordon| steps.iter().any(|step| step.id.place() == cordon.id.place()))
+        .collect();
+    match at_once(steps).or_else(|| at_once(&cordons)) {
+        Some(1) => " (one at a time)".to_owned(),
+        Some(limit) if limit < steps.len() => format!(" (at most {limit} at once)"),
+        Some(_) | None => String::new(),
+    }
+}
+
+fn drained(plan: &Plan) -> String {
+    let steps: Vec<&Step> =
+        plan.steps.iter().filter(|step| matches!(step.action, Action::Drain { .. })).collect();
+    let pace = if steps.len() > 1 { pace(plan, &steps) } else { String::new() };
+    format!("{}{pace}", nodes(steps.iter().map(|step| step.id.place())))
+}
+
+fn leaving(plan: &Plan) -> String {
+    at(plan, |step| step.action.node().is_some() && step.reasons.contains(&Reason::NodeLeft))
+}
+
+fn deleted(plan: &Plan) -> String {
+    let mut texts = Vec::new();
+    let members: Vec<&str> = plan
+        .steps
+        .iter()
+        .filter_map(|step| match &step.action {
+            Action::EtcdMemberRemove { peer_url, .. } => Some(peer_url.as_str()),
+            _ => None,
+        })
+        .collect();
+    match members.as_slice() {
+        [] => {}
+        [peer_url] => texts.push(format!("the etcd member at {peer_url}")),
+        many => texts.push(format!("the etcd members at {}", many.join(", "))),
+    }
+    let containers: Vec<(&str, &Step)> = plan
+        .steps
+        .iter()
+        .filter_map(|step| match &step.action {
+            Action::RemoveContainer { container, .. } => Some((container.as_str(), step)),
+            _ => None,
+        })
+        .collect();
+    if !containers.is_empty() {
+        let kinds: BTreeSet<&str> = containers.iter().map(|(name, _)| *name).collect();
+        let on = nodes(containers.iter().map(|(_, step)| step.id.place()));
+        texts.push(if kinds.len() > CONTAINERS_SHOWN {
+            format!("{} on {on}", counted(containers.len(), "container"))
+        } else {
+            let noun = if containers.len() == 1 { "the container" } else { "the containers" };
+            format!("{noun} {} on {on}", kinds.into_iter().collect::<Vec<_>>().join(", "))
+        });
+    }
+    let mut on = |what: &str, at: String| {
+        if !at.is_empty() {
+            texts.push(format!("{what} {at}"));
+        }
+    };
+    on("all pods on", at(plan, |step| matches!(step.action, Action::RemovePods { .. })));
+    on("files on", at(plan, |step| matches!(step.action, Action::RemovePaths { .. })));
+    on("node objects of", at(plan, |step| matches!(step.action, Action::DeleteNodeObject { .. })));
+    if plan.steps.iter().any(|step| step.action == Action::ForgetLedger) {
+        texts.push("the ledger with all keys".to_owned());
+    }
+    texts.join("; ")
+}
+
+fn moved_aside(plan: &Plan) -> String {
+    let mut places: BTreeMap<&FilePath, Vec<&str>> = BTreeMap::new();
+    for step in &plan.steps {
+        if let Action::MoveAside { path, .. } = &step.action {
+            places.entry(path).or_default().push(step.id.place());
+        }
+    }
+    let texts: Vec<String> =
+        places.into_iter().map(|(path, at)| format!("{path} on {}", nodes(at))).collect();
+    texts.join("; ")
+}
+
+fn reissued(plan: &Plan) -> String {
+    let count: usize = plan
+        .steps
+        .iter()
+        .filter(|step| step.reasons.iter().any(|reason| *reason != Reason::CertMissing))
+        .map(|step| match &step.action {
+            Action::MintCerts { certs } => certs.len(),
+            _ => 0,
+        })
+        .sum();
+    if count == 0 { String::new() } else { count.to_string() }
+}
