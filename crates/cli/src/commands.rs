@@ -15,7 +15,7 @@ use windlass_render::{Language, PlanView, RunView, Sight, changes, counted, grap
 use windlass_spec::Diagnostic;
 
 use crate::access;
-use crate::arguments::{Command, PlanArguments};
+use crate::arguments::{Command, Graph, PlanArguments};
 use crate::exit::Exit;
 use crate::json::{DiagnosticsDocument, PlanDocument, RunDocument, RunFacts};
 use crate::ledger_file::{FileLedger, write_durably};
