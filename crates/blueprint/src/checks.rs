@@ -6,10 +6,10 @@ use windlass_spec::{AuthorizationMode, NetworkPlugin, PodSecurity, ServiceSpec};
 
 use crate::catalog::{EtcdVersion, Feature, Minor};
 use crate::cluster::Cluster;
-use crate::containers::{name_of_flag, service_of};
 use crate::flags::{Fate, fate};
 use crate::nodes::warn_of_reserved;
 use crate::problem::{Problems, Severity};
+use crate::services::{name_of_flag, service_of};
 use crate::values::ClusterValues;
 use crate::{contradictions, flag_values, mounts, proxies, registries};
 

@@ -16,6 +16,7 @@ use crate::catalog::{Entry, Feature, Setting};
 use crate::cluster::Cluster;
 use crate::files::Places;
 use crate::mounts::Mount;
+use crate::services::{name_of_flag, service_of};
 use crate::template::Template;
 use crate::values::{ClusterValues, NodeValues, Source};
 
@@ -209,30 +210,6 @@ fn slots(
         slots.push(slot);
     }
     slots
-}
-
-/// The keys of `services` that add to a component's container.
-pub(crate) fn service_of<'a>(
-    component: Component,
-    cluster: &Cluster<'a>,
-) -> Option<(&'a ServiceSpec, &'static str)> {
-    let services = &cluster.spec.services;
-    match component {
-        Component::Etcd => Some((&services.etcd.service, "services.etcd")),
-        Component::KubeApiserver => Some((&services.kube_api.service, "services.kube-api")),
-        Component::KubeControllerManager => {
-            Some((&services.kube_controller.service, "services.kube-controller"))
-        }
-        Component::KubeScheduler => Some((&services.scheduler, "services.scheduler")),
-        Component::Kubelet => Some((&services.kubelet.service, "services.kubelet")),
-        Component::KubeProxy => Some((&services.kubeproxy, "services.kubeproxy")),
-        Component::NginxProxy | Component::EtcdRollingSnapshots => None,
-    }
-}
-
-/// A flag's name in its usual spelling: the programs of Kubernetes take `_` for `-`.
-pub(crate) fn name_of_flag(component: Component, name: &str) -> String {
-    if component == Component::Etcd { name.to_owned() } else { name.replace('_', "-") }
 }
 
 /// `extra_args` in the place of a flag of the same name, else behind all in the order of their names; then

@@ -28,6 +28,7 @@ mod render;
 mod resolve;
 mod rke_images;
 mod secrets;
+mod services;
 mod template;
 mod texts;
 mod values;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use windlass_model::Component;
 
 use crate::cluster::Cluster;
-use crate::containers::service_of;
 use crate::problem::Problems;
+use crate::services::service_of;
 use crate::values::ClusterValues;
 
 /// A mount in parts: where it comes from, where it goes, and its options in order, without those that change nothing.

@@ -56,7 +56,7 @@ fn image_flaw(image: &str) -> Option<String> {
     let wrong = path.iter().flat_map(|part| part.chars()).find(|letter| !of_path(*letter));
     if let Some(wrong) = wrong {
         let why = if wrong.is_ascii_uppercase() { "has small letters alone" } else { "cannot have it" };
-        return Some(format!("`{}` stands in its path, which {why}", wrong.escape_debug()));
+        return Some(format!("`{}` is in its path, which {why}", wrong.escape_debug()));
     }
     let outer = |part: &&str| part.starts_with(['.', '_', '-']) || part.ends_with(['.', '_', '-']);
     path.iter().find(|part| outer(part)).map(|part| format!("`{part}` begins or ends with a sign"))

@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::drain;
 use crate::etcd::clear::clear_member;
 use crate::ledger::Conclusion;
-use crate::removals::{Before, members_follow, what_replaces_an_api_server, why_api_servers_stay};
+use crate::replacements::{Before, members_follow, what_replaces_an_api_server, why_api_servers_stay};
 
 /// The components of a node, in the order in which they are removed from it; etcd is cleared apart.
 const COMPONENTS: [Component; 7] = [

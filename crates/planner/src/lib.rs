@@ -33,6 +33,7 @@ mod preflight;
 mod refusals;
 mod reissue;
 mod removals;
+mod replacements;
 mod rolling;
 mod rules;
 mod sight;
@@ -97,7 +98,7 @@ pub fn plan_by(rules: Rules, intent: &Intent, seen: &Inventory) -> Planning {
     node_objects::plan(&ctx, &nodes, &mut build);
 
     let left = &etcd::leave::plan(&ctx, known, &etcd, &control_plane, &mut build);
-    let before = removals::Before { given, nodes: &nodes, left };
+    let before = replacements::Before { given, nodes: &nodes, left };
     let conclusion = removals::plan(before, &mut build);
     ledger::conclude(&ctx, &keys, born, conclusion, &control_plane.all_up(), &mut build);
     build.finish()

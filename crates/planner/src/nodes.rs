@@ -1,4 +1,4 @@
-//! Kubelet, kube-proxy and nginx-proxy of every node: new ones all at once; live ones are changed by [`crate::rolling`].
+//! Kubelet, kube-proxy and nginx-proxy of every node: new ones all at once; `rolling.rs` changes live ones.
 
 use std::collections::BTreeMap;
 

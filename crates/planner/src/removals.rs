@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use windlass_model::{
-    Because, Component, EtcdSeen, FilePath, Guard, Intent, NodeName, NodeWish, Note, Readiness, Reason, Role,
-    Subject, Waiting, WaitsFor,
+    Because, Component, EtcdSeen, FilePath, Guard, Intent, NodeName, NodeWish, Note, Reason, Role, Subject,
+    Waiting,
 };
 
-use crate::builder::{Follows, Lanes, PlanBuilder, StepHandle};
+use crate::builder::{Lanes, PlanBuilder, StepHandle};
 use crate::clearing::{is_ours, remove_container, remove_paths};
 use crate::context::Context;
 use crate::departures;
@@ -15,18 +15,10 @@ use crate::dismantle;
 use crate::etcd::clear::clear_member;
 use crate::etcd::leave::Left;
 use crate::ledger::Conclusion;
-use crate::nodes::{Given, Nodes, port_is_taken};
+use crate::nodes::{Given, port_is_taken};
+use crate::replacements::{Before, members_follow, what_replaces_an_api_server, why_api_servers_stay};
 use crate::sight::Sighted;
 use crate::site::{Changes, await_container, await_ready};
-
-/// What the stages before have planned, as removals need it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Before<'s, 'c, 'a> {
-    pub(crate) given: Given<'s, 'c, 'a>,
-    pub(crate) nodes: &'s Nodes<'a>,
-    /// The steps that take members out of etcd.
-    pub(crate) left: &'s Left<'a>,
-}
 
 /// Plans all removals: what replaces them is up by then. Returns what becomes true in the ledger by them.
 pub(crate) fn plan<'a>(before: Before<'_, '_, 'a>, build: &mut PlanBuilder<'a>) -> Conclusion {
@@ -54,36 +46,6 @@ pub(crate) fn plan<'a>(before: Before<'_, '_, 'a>, build: &mut PlanBuilder<'a>) 
         }
     }
     conclusion
-}
-
-/// Why no API server goes, and whether that follows by itself: those that stay are not as desired, nor become so by this
-/// plan, or none of them works; or a node is at work and unreachable, and nobody can tell its nginx-proxy of another one.
-pub(crate) fn why_api_servers_stay(before: Before<'_, '_, '_>) -> Option<WaitsFor> {
-    let Given { site, api_servers, control_plane, .. } = before.given;
-    let ctx = site.ctx;
-    if !ctx.rules.remove_last {
-        return None;
-    }
-    if !api_servers.one_stays() || control_plane.held {
-        return Some(WaitsFor::ApiServersAsDesired);
-    }
-    let is_at_work =
-        |name: &NodeName| ctx.object(name).is_some_and(|object| object.ready == Readiness::Ready);
-    let mut others = ctx.desired.nodes.iter().filter(|(_, node)| !node.has(Role::ControlPlane));
-    let (unseen, _) = others.find(|(name, _)| !ctx.is_reachable(name) && is_at_work(name))?;
-    Some(WaitsFor::WorkerReachable(unseen.clone()))
-}
-
-/// The waits for all that takes the place of an API server that goes.
-pub(crate) fn what_replaces_an_api_server(before: Before<'_, '_, '_>) -> Vec<StepHandle> {
-    let Before { given: Given { control_plane, .. }, nodes, .. } = before;
-    control_plane.ends.iter().chain(&control_plane.heals).chain(&nodes.reloads).copied().collect()
-}
-
-/// Whether members of etcd that are held now leave in a later round: when etcd has a majority again by this plan.
-pub(crate) fn members_follow(before: Before<'_, '_, '_>) -> Follows {
-    let Given { site, etcd, .. } = before.given;
-    Follows::when(site.ctx.etcd_is_silent() && !etcd.heals.is_empty())
 }
 
 /// The removals of one desired node.

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use crate::meant::{Unknown, hint, home};
 use crate::nearest::nearest;
 use crate::path::Path;
-use crate::read::{NO_VARIABLES, is_template};
 use crate::report::Reports;
 use crate::scalar;
 use crate::schema::{self, Key, Kind, Status};
 use crate::strictness::Strictness;
+use crate::template::{NO_VARIABLES, is_template};
 use crate::view::{View, text_of};
 use crate::yaml::{Entry, Node, Span, Value};
 

@@ -26,6 +26,7 @@ mod source_map;
 mod spec;
 mod spelling;
 mod strictness;
+mod template;
 mod view;
 mod yaml;
 

@@ -20,8 +20,6 @@ mod upgrade;
 mod whole;
 mod windlass;
 
-pub(crate) use self::nodes::{NO_VARIABLES, is_template};
-
 use crate::Reading;
 use crate::conform::conform;
 use crate::lines::without_mark;

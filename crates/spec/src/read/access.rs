@@ -2,12 +2,13 @@
 
 use windlass_model::Secret;
 
-use super::nodes::{MAX_WHY, NO_VARIABLES, flaw, is_template, port, private_key};
+use super::nodes::{MAX_WHY, flaw, port, private_key};
 use super::services::duration;
 use super::{hosts, syntax};
 use crate::conform::{brief, cut};
 use crate::report::Reports;
 use crate::spec::{AuthenticationSpec, AuthorizationMode, BastionSpec, EcrSpec, RegistrySpec, WebhookSpec};
+use crate::template::{NO_VARIABLES, is_template};
 use crate::view::View;
 
 pub(super) fn authentication(view: View<'_, '_>, reports: &mut Reports<'_>) -> AuthenticationSpec {

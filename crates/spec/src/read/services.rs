@@ -6,7 +6,7 @@ use std::time::Duration;
 use windlass_model::Secret;
 
 use super::formats;
-use super::nodes::{MAX_WHY, NO_VARIABLES, flaw, is_template, right_form};
+use super::nodes::{MAX_WHY, flaw, right_form};
 use super::syntax;
 use super::whole::whole;
 use crate::conform::{brief, cut};
@@ -17,6 +17,7 @@ use crate::spec::{
     AuditLogSpec, BackupSpec, Cidr, EtcdSpec, EventRateLimitSpec, KubeApiSpec, KubeControllerSpec,
     KubeletSpec, PodSecurity, PortRange, S3Spec, SecretsEncryptionSpec, ServiceSpec, ServicesSpec,
 };
+use crate::template::{NO_VARIABLES, is_template};
 use crate::view::{View, text_of};
 use crate::yaml::{Span, Value};
 
