@@ -46,6 +46,11 @@ fn told(findings: &[Value]) -> Vec<String> {
     findings.iter().map(line).collect()
 }
 
+/// A text without its line breaks: what is printed is wrapped.
+fn on_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// What `plan` finds wrong; that it changed nothing on any host.
 fn planned(lab: &Lab, windlass: &Windlass, before: &LabState) -> Result<Vec<String>, LabError> {
     let planned = windlass.planned()?;
@@ -54,8 +59,8 @@ fn planned(lab: &Lab, windlass: &Windlass, before: &LabState) -> Result<Vec<Stri
 }
 
 const AWAY: &str =
-    "nothing is planned there until it is back; if it is gone for ever, take it out of cluster.yml";
-const UNTIL: &str = "nothing is planned there until then";
+    "nothing is planned there until it answers; if it is gone for good, remove it from cluster.yml";
+const UNTIL: &str = "nothing is planned on this node until then";
 
 fn bare_hosts_tell_everything_together(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster) -> Outcome {
     let (second, third) = (lab.node(2), lab.node(3));
@@ -72,11 +77,11 @@ fn bare_hosts_tell_everything_together(lab: &Lab, windlass: &Windlass, cluster: 
         found,
         [
             format!(
-                "held node-2: (worker) out of sight: Docker does not run there (there is no \
+                "held node-2: (worker) unreachable: Docker does not run there (there is no \
                  /var/run/docker.sock): `systemctl enable --now docker` = {AWAY}"
             ),
             format!(
-                "held node-3: (worker) out of sight: {}:22 refuses the key for the user {}: name another by \
+                "held node-3: (worker) unreachable: {}:22 refuses the key for the user {}: name another by \
                  `ssh_key_path` in cluster.yml, or let this one in by ~{1}/.ssh/authorized_keys there = {AWAY}",
                 third.address,
                 lab.user()
@@ -89,7 +94,7 @@ fn bare_hosts_tell_everything_together(lab: &Lab, windlass: &Windlass, cluster: 
     assert_eq!(
         planned(lab, windlass, &bare)?,
         [format!(
-            "held node-3: (worker) out of sight: the user visitor may not use Docker: `usermod -aG docker visitor` \
+            "held node-3: (worker) unreachable: the user visitor may not use Docker: `usermod -aG docker visitor` \
              as root there = {AWAY}"
         )]
     );
@@ -118,15 +123,15 @@ fn bare_hosts_tell_everything_together(lab: &Lab, windlass: &Windlass, cluster: 
         [
             format!(
                 "held node-2: port 10250, which kubelet needs, is taken by something else = stop it: `ss -ltnp sport \
-                 = :10250` tells root what it is; {UNTIL}"
-            ),
-            format!(
-                "held node-3: 100 MiB are free under /var/lib/docker, and the images that it lacks need 2.0 GiB = \
-                 make room: `docker system df` tells what takes it; {UNTIL}"
+                 = :10250`, as root, shows what it is; {UNTIL}"
             ),
             format!(
                 "held node-3: swap is on, and kubelet does not start with it = switch it off (`swapoff -a`, and its \
-                 lines in /etc/fstab), or say `services.kubelet.fail_swap_on: false`; {UNTIL}"
+                 lines in /etc/fstab), or set `services.kubelet.fail_swap_on: false`; {UNTIL}"
+            ),
+            format!(
+                "held node-3: 100 MiB are free under /var/lib/docker, and the missing images need 2.0 GiB = make \
+                 room: `docker system df` shows what takes it; {UNTIL}"
             ),
         ]
     );
@@ -139,16 +144,16 @@ fn bare_hosts_tell_everything_together(lab: &Lab, windlass: &Windlass, cluster: 
     let found = planned(lab, windlass, &lab.state()?)?;
     third.set_machine_id(own.trim())?;
     third.rename_host("node-3")?;
-    let name = "give each machine a name of its own: `hostnamectl set-hostname NAME`; Kubernetes goes by the names of \
+    let name = "give each machine a name of its own: `hostnamectl set-hostname NAME`; Kubernetes uses the names of \
                 cluster.yml all the same";
-    let id = "machines copied from one image need ids of their own, since systemd makes addresses of interfaces from \
+    let id = "machines copied from one image need ids of their own, since systemd derives addresses of interfaces from \
               them: `rm /etc/machine-id && systemd-machine-id-setup`, then reboot";
     assert_eq!(
         found,
         [
-            format!("notice node-2: it calls itself `node-2`, the same as node-3 = {name}"),
+            format!("notice node-2: its host name is `node-2`, the same as that of node-3 = {name}"),
             format!("notice node-2: it has the same /etc/machine-id as node-3 = {id}"),
-            format!("notice node-3: it calls itself `node-2`, the same as node-2 = {name}"),
+            format!("notice node-3: its host name is `node-2`, the same as that of node-2 = {name}"),
             format!("notice node-3: it has the same /etc/machine-id as node-2 = {id}"),
         ]
     );
@@ -163,10 +168,10 @@ fn the_sound_host_becomes_a_cluster(lab: &Lab, windlass: &Windlass) -> Outcome {
     lab.node(1).set_sysctl("net.ipv4.ip_forward", "0")?;
     let ran = windlass.run(["up"])?;
     assert_eq!(ran.code, Some(3), "{}{}", ran.stdout, ran.stderr);
-    let said = format!("{}{}", ran.stdout, ran.stderr);
+    let said = on_one_line(&format!("{}{}", ran.stdout, ran.stderr));
     for words in [
         "node-2: port 6443, which nginx-proxy needs, is taken by something else",
-        "`ss -ltnp sport = :6443` tells root what it is",
+        "`ss -ltnp sport = :6443`, as root, shows what it is",
         "node-3: its clock is 60 s ahead of this machine's",
         "`timedatectl set-ntp true`, chrony or ntpd",
     ] {
@@ -226,7 +231,7 @@ fn no_image_stops_nothing(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster)
         eprintln!("{case}");
         let ran = windlass.run(["up"])?;
         assert_eq!(ran.code, Some(1), "{case}: {}{}", ran.stdout, ran.stderr);
-        let said = format!("{}{}", ran.stdout, ran.stderr);
+        let said = on_one_line(&format!("{}{}", ran.stdout, ran.stderr));
         for words in words {
             assert!(said.contains(words), "{case}: `{words}` is not in: {said}");
         }
@@ -267,7 +272,7 @@ fn live_hosts_go_on(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster) -> Ou
         (
             Some(0),
             vec![
-                "notice node-2: its clock is 60 s behind this machine's = set it, and let it be kept: `timedatectl \
+                "notice node-2: its clock is 60 s behind this machine's = set it and keep it synchronised: `timedatectl \
                  set-ntp true`, chrony or ntpd"
                     .to_owned()
             ]
@@ -281,7 +286,7 @@ fn live_hosts_go_on(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster) -> Ou
     let ran = windlass.run(["up"])?;
     let after = lab.node(2).docker(["ps", "--no-trunc", "--format", "{{.ID}}"])?;
     lab.node(3).start_docker()?;
-    let said = format!("{}{}", ran.stdout, ran.stderr);
+    let said = on_one_line(&format!("{}{}", ran.stdout, ran.stderr));
     assert_eq!(ran.code, Some(3), "{said}");
     assert!(said.contains("node-3 (worker) unreachable: Docker does not run there"), "{said}");
     assert_eq!(before, after, "workers were left alone");
