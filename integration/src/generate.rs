@@ -93,6 +93,32 @@ pub fn edit(draft: &mut Draft, rng: &mut Rng, machines: usize) -> String {
     "nothing".to_owned()
 }
 
+fn add_node(draft: &mut Draft, rng: &mut Rng, machines: usize) -> String {
+    let free: Vec<usize> =
+        (1..=machines).filter(|machine| draft.nodes.iter().all(|node| node.machine != *machine)).collect();
+    let Some(&machine) = free.get(rng.usize(0..free.len().max(1))) else {
+        return "nothing".to_owned();
+    };
+    let mut node = DraftNode::new(machine, rng.u8(0..3) == 0, rng.u8(0..3) == 0, rng.bool());
+    if !(node.etcd || node.control_plane || node.worker) {
+        node.worker = true;
+    }
+    draft.nodes.push(node);
+    format!("add node-{machine}")
+}
+
+fn other_roles(node: &mut DraftNode, rng: &mut Rng) -> String {
+    match rng.u8(0..3) {
+        0 => node.etcd = !node.etcd,
+        1 => node.control_plane = !node.control_plane,
+        _ => node.worker = !node.worker,
+    }
+    if !(node.etcd || node.control_plane || node.worker) {
+        node.worker = true;
+    }
+    format!("other roles for node-{}", node.machine)
+}
+
 fn one_edit(draft: &mut Draft, rng: &mut Rng, machines: usize) -> String {
     let index = rng.usize(0..draft.nodes.len());
     match rng.u32(0..14) {
@@ -121,36 +147,12 @@ fn one_edit(draft: &mut Draft, rng: &mut Rng, machines: usize) -> String {
             draft.etcd_tag += 1;
             format!("etcd image 3.4.{}", draft.etcd_tag)
         }
-        6 => {
-            let free: Vec<usize> = (1..=machines)
-                .filter(|machine| draft.nodes.iter().all(|node| node.machine != *machine))
-                .collect();
-            let Some(&machine) = free.get(rng.usize(0..free.len().max(1))) else {
-                return "nothing".to_owned();
-            };
-            let mut node = DraftNode::new(machine, rng.u8(0..3) == 0, rng.u8(0..3) == 0, rng.bool());
-            if !(node.etcd || node.control_plane || node.worker) {
-                node.worker = true;
-            }
-            draft.nodes.push(node);
-            format!("add node-{machine}")
-        }
+        6 => add_node(draft, rng, machines),
         7 if draft.nodes.len() > 1 => {
             let node = draft.nodes.remove(index);
             format!("take node-{} out", node.machine)
         }
-        8 => {
-            let node = &mut draft.nodes[index];
-            match rng.u8(0..3) {
-                0 => node.etcd = !node.etcd,
-                1 => node.control_plane = !node.control_plane,
-                _ => node.worker = !node.worker,
-            }
-            if !(node.etcd || node.control_plane || node.worker) {
-                node.worker = true;
-            }
-            format!("other roles for node-{}", node.machine)
-        }
+        8 => other_roles(&mut draft.nodes[index], rng),
         9 => {
             let node = &mut draft.nodes[index];
             if node.labels.remove("disk").is_none() {

@@ -158,13 +158,13 @@ impl Stage {
             Command::At(moment, fault) => self.moments.push((moment.clone(), fault.clone())),
             Command::Wait(seconds) => self.world(|world| world.wait(*seconds)),
             Command::Observe => {
-                let Some(wish) = self.wish()? else { return Ok(()) };
+                let Some(wish) = self.desired() else { return Ok(()) };
                 let (seen, _) = self.begun().helm.look_and_plan(&wish, &Goal::Converge)?;
                 self.told.output.push_str(&seen::inventory(&seen));
             }
             Command::Story(words) => self.story(words),
             Command::ExpectRests => {
-                let Some(wish) = self.wish()? else { return Ok(()) };
+                let Some(wish) = self.desired() else { return Ok(()) };
                 let (seen, planning) = self.begun().helm.look_and_plan(&wish, &Goal::Converge)?;
                 if !planning.plan.is_empty() {
                     self.show_plan("plan", &wish, &planning, Sight::of(&seen), &Run::converge());
@@ -213,16 +213,16 @@ impl Stage {
     }
 
     /// What cluster.yml comes to; nothing if it is not accepted, and then that is told.
-    fn wish(&mut self) -> Result<Option<Desired>, String> {
+    fn desired(&mut self) -> Option<Desired> {
         let text = self.text();
         self.warn(&text);
         match desired(&text, self.catalog) {
-            Ok(wish) => Ok(Some(wish)),
+            Ok(desired) => Some(desired),
             Err(diagnostics) => {
                 for line in diagnostics.lines() {
                     let _ = writeln!(self.told.output, "  {line}");
                 }
-                Ok(None)
+                None
             }
         }
     }
@@ -242,7 +242,7 @@ impl Stage {
     }
 
     fn plan(&mut self, run: &Run) -> Result<(), String> {
-        let Some(wish) = self.wish()? else { return Ok(()) };
+        let Some(wish) = self.desired() else { return Ok(()) };
         let before = self.world(|world| world.fingerprint());
         let (seen, planning) = self.begun().helm.look_and_plan(&wish, &run.goal)?;
         self.show_plan("plan", &wish, &planning, Sight::of(&seen), run);
@@ -255,7 +255,7 @@ impl Stage {
     }
 
     fn up(&mut self, run: &Run) -> Result<(), String> {
-        let Some(wish) = self.wish()? else { return Ok(()) };
+        let Some(wish) = self.desired() else { return Ok(()) };
         let schedule = self.schedule(&wish, run)?;
         self.world(World::clear_story);
         let ended = self.begun().helm.run(&wish, &run.goal, schedule);

@@ -85,10 +85,10 @@ impl Listener for Progress<'_> {
                 if is_repeated || is_known {
                     return;
                 }
-                let head = if round == 1 { "plan".to_owned() } else { format!("plan of round {round}") };
+                let title = if round == 1 { "plan".to_owned() } else { format!("plan of round {round}") };
                 let places = self.source.places();
                 let text = plan(&PlanView {
-                    head: &head,
+                    head: &title,
                     cluster: &self.blueprint.cluster,
                     planning,
                     sight: heard.sight,

@@ -43,8 +43,11 @@ pub(crate) struct ApiServers {
 
 /// One API server that is there, should be, or may be.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself, and none excludes another")]
 struct ApiServer {
+    /// Whether cluster.yml asks for it.
     desired: bool,
+    /// Whether its node answers.
     reachable: bool,
     /// Whether it does its work now.
     works: bool,

@@ -259,15 +259,14 @@ impl<'a> Stage<'_, '_, 'a> {
         let loses_etcd =
             node.takes_down_api && ctx.rules.heal_first && !a_desired_member_works(ctx, self.etcd);
         let is_blind = node.takes_down_api && capacity == 0;
-        if !is_blind && !(node.runs && blames_etcd) && !may_skip && !loses_etcd {
-            None
-        } else if blames_etcd {
-            Some(WaitsFor::EtcdMajority)
+        let is_held = is_blind || may_skip || loses_etcd || (node.runs && blames_etcd);
+        is_held.then_some(if blames_etcd {
+            WaitsFor::EtcdMajority
         } else if loses_etcd {
-            Some(WaitsFor::DesiredMember)
+            WaitsFor::DesiredMember
         } else {
-            Some(WaitsFor::ControlPlanesReachable)
-        }
+            WaitsFor::ControlPlanesReachable
+        })
     }
 
     /// Changes one node: API server, wait, then the two that talk to it, wait.

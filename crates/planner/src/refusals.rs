@@ -161,8 +161,8 @@ fn new_foundation(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
         let is_external = was.is_on_external_etcd() || desired.is_on_external_etcd();
         let refusal = Refusal::FoundationChanged {
             fact,
-            from: from.to_string(),
-            to: to.to_string(),
+            from: from.clone(),
+            to: to.clone(),
             moves_etcd: fact == Fact::EtcdData && is_external,
         };
         build.refuse(Subject::Cluster, refusal, ctx.desired.origins.foundation.get(&fact).cloned());

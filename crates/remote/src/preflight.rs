@@ -113,7 +113,8 @@ fn script(node: &NodeName, scope: &LookScope) -> String {
     let meetings = scope.meetings_of(node);
     let ledgers = scope.footprints.all().map(|footprint| footprint.ledger.as_str());
     let ours = ledgers.filter_map(|ledger| ledger.rsplitn(3, '/').last().filter(|ours| !ours.is_empty()));
-    let absent: String = ours.map(|ours| format!("[ ! -e {} ] && ", quoted(ours))).collect();
+    let absent: Vec<String> = ours.map(|ours| format!("[ ! -e {} ] && ", quoted(ours))).collect();
+    let absent = absent.concat();
     if !meetings.is_empty() && !absent.is_empty() {
         // A node of a cluster has shown that it reaches the others.
         let _ = writeln!(script, "{MEET}if {absent}command -v bash timeout > /dev/null; then");

@@ -479,6 +479,33 @@ impl World {
         self.run.last_blow = Some(self.now);
         self.run.story.note(self.now, format!("{mischief:?}"));
         match mischief {
+            Mischief::ContainerRemoved { .. }
+            | Mischief::ContainerStopped { .. }
+            | Mischief::ContainerPaused { .. }
+            | Mischief::ContainerEdited { .. }
+            | Mischief::ContainerRecreated { .. }
+            | Mischief::ForeignContainer { .. }
+            | Mischief::ContainerLeftOver { .. } => self.meddle_with_container(mischief),
+            Mischief::ImageRemoved { .. }
+            | Mischief::FileDeleted { .. }
+            | Mischief::FileEdited { .. }
+            | Mischief::FileMode { .. }
+            | Mischief::DirectoryDeleted { .. }
+            | Mischief::MachineChanged { .. }
+            | Mischief::EtcdDataLost { .. }
+            | Mischief::MemberAdded { .. } => self.meddle_with_machine(mischief),
+            Mischief::Cordoned { .. }
+            | Mischief::Uncordoned { .. }
+            | Mischief::Labelled { .. }
+            | Mischief::Tainted { .. }
+            | Mischief::NodeObjectDeleted { .. } => self.meddle_with_object(mischief),
+        }
+        self.touch();
+        self.settle(self.now);
+    }
+
+    fn meddle_with_container(&mut self, mischief: &Mischief) {
+        match mischief {
             Mischief::ContainerRemoved { node, container } => {
                 self.on(node, |machine| drop(machine.containers.remove(container)));
             }
@@ -532,6 +559,12 @@ impl World {
                     }
                 }
             }
+            _ => {}
+        }
+    }
+
+    fn meddle_with_machine(&mut self, mischief: &Mischief) {
+        match mischief {
             Mischief::ImageRemoved { node, image } => {
                 self.on(node, |machine| drop(machine.images.take(image)));
             }
@@ -576,6 +609,12 @@ impl World {
                 // Refused, it changes nothing, as by hand.
                 let _ = self.add_learner(std::slice::from_ref(node), peer_url);
             }
+            _ => {}
+        }
+    }
+
+    fn meddle_with_object(&mut self, mischief: &Mischief) {
+        match mischief {
             Mischief::Cordoned { node } => self.on_object(node, |object| object.cordon = Cordon::ByOther),
             Mischief::Uncordoned { node } => self.on_object(node, |object| object.cordon = Cordon::Open),
             Mischief::Labelled { node, key, value } => self.on_object(node, |object| match value {
@@ -597,9 +636,8 @@ impl World {
                     }
                 }
             }
+            _ => {}
         }
-        self.touch();
-        self.settle(self.now);
     }
 
     fn files_changed(&mut self, node: &NodeName) {

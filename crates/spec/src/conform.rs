@@ -436,6 +436,14 @@ fn remedy(kind: Kind, value: &Value<'_>, path: &Path<'_>, is_item: bool) -> Stri
     if let Some(help) = remedy_of_signs(kind, value, path, is_item) {
         return help;
     }
+    match kind {
+        Kind::Flag | Kind::Integer | Kind::Number => remedy_of_numbers(kind, value),
+        _ => remedy_of_structure(kind, value, path, parent, is_item),
+    }
+}
+
+/// How a value becomes a number or a switch.
+fn remedy_of_numbers(kind: Kind, value: &Value<'_>) -> String {
     let help = match (kind, value) {
         (Kind::Integer | Kind::Number | Kind::Flag, Value::Scalar(scalar))
             if !scalar.quoted && scalar.text.contains(" //") =>
@@ -468,7 +476,20 @@ fn remedy(kind: Kind, value: &Value<'_>, path: &Path<'_>, is_item: bool) -> Stri
                 "write a number, such as `1.5`"
             }
         }
-        (Kind::Integer | Kind::Number, _) => "write one number",
+        _ => "write one number",
+    };
+    help.to_owned()
+}
+
+/// How a value becomes a text, a list or a section.
+fn remedy_of_structure(
+    kind: Kind,
+    value: &Value<'_>,
+    path: &Path<'_>,
+    parent: &str,
+    is_item: bool,
+) -> String {
+    let help = match (kind, value) {
         (Kind::Text, Value::List(_)) if parent == "extra_args" => {
             "write one text, with commas between; a flag that is given several times belongs under `extra_args_array`"
         }
@@ -519,9 +540,7 @@ fn remedy(kind: Kind, value: &Value<'_>, path: &Path<'_>, is_item: bool) -> Stri
                 format!("write its keys below it, indented deeper, such as `{first}: …`")
             };
         }
-        (Kind::TextMap | Kind::Options(_) | Kind::TextsMap | Kind::SectionMap(_), _) => {
-            "write `name: value` below it, indented deeper"
-        }
+        _ => "write `name: value` below it, indented deeper",
     };
     help.to_owned()
 }
