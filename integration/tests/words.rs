@@ -92,7 +92,7 @@ fn words_are_found_in_literals_and_not_in_comments_names_and_tests() {
         /* "anew" /* "mend" */ "lest" */
         const A: &str = "the node is out of \
                          sight, and \"Told\"";
-        const B: &str = r#"made "anew""#.or("is:\nlest");
+        const B: &str = r#"made "anew" here"#.or("is:\nlest");
         const C: (char, char, &[u8]) = ('"', '\'', b"wish");
         fn d<'a>(told: &'a str) -> String { format!("{told} of {told:?}, {{wishes}} OutOfSight out-of-sight") }
         #[cfg(test)]
