@@ -136,6 +136,11 @@ fn bare_hosts_tell_everything_together(lab: &Lab, windlass: &Windlass, cluster: 
         ]
     );
 
+    two_hosts_look_alike(lab, windlass)
+}
+
+fn two_hosts_look_alike(lab: &Lab, windlass: &Windlass) -> Outcome {
+    let (second, third) = (lab.node(2), lab.node(3));
     eprintln!("one name and one id for two hosts");
     let id = second.read_file("/etc/machine-id")?;
     let own = third.read_file("/etc/machine-id")?;
