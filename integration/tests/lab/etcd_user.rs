@@ -32,7 +32,8 @@ fn etcd_is_given_its_data_when_it_becomes_another_user() -> Outcome {
     first.root(&format!("mount -o remount,bind,rw {DATA}"))?;
     let said = format!("{}{}", ran.stdout, ran.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
     assert_eq!(ran.code, Some(1), "{said}");
-    for words in ["give /var/lib/etcd on node-1 to the user", "node-1: /var/lib/etcd: Read-only file system"] {
+    for words in ["give /var/lib/etcd on node-1 to the user", "node-1: /var/lib/etcd: Read-only file system"]
+    {
         assert!(said.contains(words), "`{words}` is not in: {said}");
     }
 
