@@ -6,9 +6,10 @@ cache=${WINDLASS_LAB_CACHE:-${HOME:-/root}/.cache/windlass-lab}
 logs=$cache/logs
 mkdir -p "$logs"
 
-# The release of Debian whose packages the lab is made of: the last one with the source of a whole Kubernetes
-# and with etcd 3.4.
-suite=bookworm
+# Which lab: that of today, or the one of RKE 1's middle years. See eras/.
+export LAB_ERA=${LAB_ERA:-today}
+eras="today dockershim"
+
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 say() { printf '%s lab: %s\n' "$(date +%H:%M:%S)" "$*" >&2; }

@@ -45,6 +45,24 @@ pub struct Draft {
     pub max_unavailable_controlplane: u32,
     /// `upgrade_strategy.drain`.
     pub drain: bool,
+    /// Whether `windlass.pod_runtime` is containerd.
+    pub containerd: bool,
+    /// What windlass deploys into the cluster.
+    pub deploys: Deploys,
+}
+
+/// What windlass deploys into a generated cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deploys {
+    /// Nothing: somebody else has brought a network.
+    Nothing,
+    /// flannel, with this `network.mtu`, and perhaps the names of Services.
+    Network {
+        /// `network.mtu`.
+        mtu: u32,
+        /// Whether `CoreDNS` is deployed too.
+        names: bool,
+    },
 }
 
 /// One node of a generated cluster.yml.
@@ -65,10 +83,41 @@ pub struct DraftNode {
     pub tainted: bool,
 }
 
+impl Deploys {
+    /// The sections of cluster.yml that ask for it.
+    fn text(self) -> String {
+        match self {
+            Self::Nothing => "network: {plugin: none}\n".to_owned(),
+            Self::Network { mtu, names } => {
+                let provider = if names { "coredns" } else { "none" };
+                format!("network: {{plugin: flannel, mtu: {mtu}}}\ndns: {{provider: {provider}}}\n")
+            }
+        }
+    }
+
+    /// Another MTU, or names where there were none; what, in words.
+    pub(crate) fn edit(&mut self, rng: &mut fastrand::Rng) -> String {
+        let Self::Network { mtu, names } = self else { return "nothing".to_owned() };
+        if rng.bool() {
+            *mtu = if *mtu == 1_400 { 1_450 } else { 1_400 };
+        } else {
+            *names = !*names;
+        }
+        "what is deployed".to_owned()
+    }
+}
+
 impl DraftNode {
-    /// A node with these roles.
-    pub fn new(machine: usize, etcd: bool, control_plane: bool, worker: bool) -> Self {
-        Self { machine, etcd, control_plane, worker, labels: BTreeMap::new(), tainted: false }
+    /// A node without roles, for struct update syntax.
+    pub fn new(machine: usize) -> Self {
+        Self {
+            machine,
+            etcd: false,
+            control_plane: false,
+            worker: false,
+            labels: BTreeMap::new(),
+            tainted: false,
+        }
     }
 }
 
@@ -93,14 +142,22 @@ impl Draft {
             max_unavailable_worker: "1".to_owned(),
             max_unavailable_controlplane: 1,
             drain: false,
+            containerd: false,
+            deploys: Deploys::Nothing,
         }
     }
 
     /// So many nodes with etcd and control plane, and so many workers.
     pub fn sized(control_planes: usize, workers: usize) -> Self {
-        let nodes = (1..=control_planes)
-            .map(|machine| DraftNode::new(machine, true, true, workers == 0))
-            .chain((1..=workers).map(|worker| DraftNode::new(control_planes + worker, false, false, true)));
+        let control_plane = |machine| DraftNode {
+            etcd: true,
+            control_plane: true,
+            worker: workers == 0,
+            ..DraftNode::new(machine)
+        };
+        let worker = |machine| DraftNode { worker: true, ..DraftNode::new(machine) };
+        let all = control_planes + workers;
+        let nodes = (1..=control_planes).map(control_plane).chain((control_planes + 1..=all).map(worker));
         Self::of(nodes.collect())
     }
 
@@ -148,7 +205,11 @@ impl Draft {
             let sans: Vec<&str> = self.sans.iter().map(String::as_str).collect();
             let _ = writeln!(text, "authentication: {{sans: [{}]}}", sans.join(", "));
         }
-        text.push_str("network: {plugin: none}\nservices:\n");
+        if self.containerd {
+            text.push_str("windlass: {pod_runtime: containerd}\n");
+        }
+        text += &self.deploys.text();
+        text.push_str("services:\n");
         for service in ["etcd", "kube-api", "kube-controller", "scheduler", "kubelet", "kubeproxy"] {
             let _ = writeln!(text, "  {service}:");
             let mut silent = true;

@@ -8,7 +8,7 @@ use windlass_course::{Course, Desired, Goal};
 use windlass_engine::{
     Clock, Conclusion, End, GuardSwitch, Options, Ports, Recover, converge, observe_and_plan,
 };
-use windlass_model::{Inventory, Plan, Planning, Reissue, Timestamp};
+use windlass_model::{Inventory, Plan, Planning, Reissue, Restore, Timestamp};
 use windlass_planner::{Rules, audit, plan_by};
 use windlass_render::Sight;
 use windlass_simulator::{FaultSchedule, MemoryLedger, RolloutRules, SimClock, SimFleet, SymbolicMinter};
@@ -43,6 +43,7 @@ pub fn desired(text: &str, catalog: &'static Catalog) -> Result<Desired, String>
 fn beginning(goal: &Goal, now: Timestamp) -> Goal {
     match goal {
         Goal::Reissue(reissue) => Goal::Reissue(Reissue { issued_before: now, ..reissue.clone() }),
+        Goal::Restore(restore) => Goal::Restore(Restore { asked_at: now, ..restore.clone() }),
         Goal::Converge | Goal::Dismantle(_) => goal.clone(),
     }
 }
@@ -74,7 +75,7 @@ pub enum Ended {
 }
 
 impl Ended {
-    /// Whether everything is as wished.
+    /// Whether everything is as desired.
     pub fn is_converged(&self) -> bool {
         matches!(self, Self::Concluded(conclusion) if conclusion.end == End::Converged)
     }
@@ -112,13 +113,14 @@ impl Helm {
 
     fn plan(&self, course: &mut Course<'_>, seen: &Inventory) -> Planning {
         let intent = course.intent_for(seen);
-        let planning = plan_by(self.guardrails.rules, &intent, seen);
+        let rules = self.guardrails.rules;
+        let planning = course.plan_by(seen, |intent, seen| plan_by(rules, intent, seen));
         if self.guardrails.audited {
             let faults = audit(&intent, seen, &planning);
             let mut kept = self.audit_faults.lock().unwrap_or_else(PoisonError::into_inner);
             if kept.is_empty() && !faults.is_empty() {
                 kept.extend(faults.into_iter().map(|fault| fault.0));
-                kept.push(told(seen, &planning));
+                kept.push(reported(seen, &planning));
             }
         }
         *self.planned.lock().unwrap_or_else(PoisonError::into_inner) += 1;
@@ -130,18 +132,19 @@ impl Helm {
     }
 
     /// Runs to the end, or until the machine dies.
-    pub fn run(&self, wish: &Desired, goal: &Goal, schedule: FaultSchedule) -> Ended {
+    pub fn run(&self, desired: &Desired, goal: &Goal, schedule: FaultSchedule) -> Ended {
         self.plans.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.sights.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let rules = match goal {
-            Goal::Converge | Goal::Reissue(_) => RolloutRules::of(wish.ordinary()),
+            Goal::Converge | Goal::Reissue(_) => RolloutRules::of(desired.ordinary()),
+            Goal::Restore(_) => RolloutRules::restore(desired.ordinary()),
             Goal::Dismantle(_) => RolloutRules::dismantle(),
         };
         self.fleet.begin_run(rules, schedule);
         let ledger = MemoryLedger::new(&self.fleet);
         let minter = SymbolicMinter::new(&self.fleet);
         let clock = SimClock::new(&self.fleet);
-        let mut course = Course::new(wish, beginning(goal, clock.now()));
+        let mut course = Course::new(desired, beginning(goal, clock.now()));
         let assignment = course.assignment();
         let mut options = Options::default();
         options.limits.guards = self.guardrails.guards;
@@ -166,12 +169,12 @@ impl Helm {
     ///
     /// # Errors
     /// The look failed as a whole.
-    pub fn look_and_plan(&self, wish: &Desired, goal: &Goal) -> Result<(Inventory, Planning), String> {
-        self.fleet.begin_run(RolloutRules::of(wish.ordinary()), FaultSchedule::default());
+    pub fn look_and_plan(&self, desired: &Desired, goal: &Goal) -> Result<(Inventory, Planning), String> {
+        self.fleet.begin_run(RolloutRules::of(desired.ordinary()), FaultSchedule::default());
         let ledger = MemoryLedger::new(&self.fleet);
         let minter = SymbolicMinter::new(&self.fleet);
         let clock = SimClock::new(&self.fleet);
-        let mut course = Course::new(wish, beginning(goal, clock.now()));
+        let mut course = Course::new(desired, beginning(goal, clock.now()));
         let assignment = course.assignment();
         windlass_simulator::run(async {
             let ports = Ports { fleet: &self.fleet, ledger: &ledger, minter: &minter, clock: &clock };
@@ -184,9 +187,9 @@ impl Helm {
     }
 
     /// Carries out a plan that was made earlier, whatever the world is like now.
-    pub fn carry_out(&self, wish: &Desired, plan: &Plan) {
-        let assignment = Course::new(wish, Goal::Converge).assignment();
-        self.fleet.begin_run(RolloutRules::of(wish.ordinary()), FaultSchedule::default());
+    pub fn carry_out(&self, desired: &Desired, plan: &Plan) {
+        let assignment = Course::new(desired, Goal::Converge).assignment();
+        self.fleet.begin_run(RolloutRules::of(desired.ordinary()), FaultSchedule::default());
         let ledger = MemoryLedger::new(&self.fleet);
         let minter = SymbolicMinter::new(&self.fleet);
         let clock = SimClock::new(&self.fleet);
@@ -232,7 +235,7 @@ impl Helm {
 }
 
 /// A planning and what it was made from, in short.
-pub(crate) fn told(seen: &Inventory, planning: &Planning) -> String {
+pub(crate) fn reported(seen: &Inventory, planning: &Planning) -> String {
     let mut text = String::from("planned:\n");
     for step in &planning.plan.steps {
         let _ = writeln!(text, "  {} because {}", step.id, step.reasons[0]);

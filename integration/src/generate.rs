@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 
-use crate::draft::{Draft, DraftNode};
+use crate::draft::{Deploys, Draft, DraftNode};
 
 /// Arguments that an edit may set, by service, with values that differ from the defaults.
 const ARGUMENTS: [(&str, &str, [&str; 3]); 8] = [
@@ -12,7 +12,7 @@ const ARGUMENTS: [(&str, &str, [&str; 3]); 8] = [
     ("scheduler", "kube-api-qps", ["50", "70", "90"]),
     ("kubelet", "max-pods", ["110", "150", "250"]),
     ("kubelet", "protect-kernel-defaults", ["true", "true", "false"]),
-    ("kubeproxy", "proxy-mode", ["iptables", "ipvs", "userspace"]),
+    ("kubeproxy", "proxy-mode", ["iptables", "ipvs", "ipvs"]),
     ("kube-api", "event-ttl", ["1h0m0s", "2h0m0s", "3h0m0s"]),
 ];
 
@@ -26,7 +26,12 @@ pub fn cluster(rng: &mut Rng) -> Draft {
     };
     let nodes: Vec<DraftNode> = (1..=size)
         .map(|machine| {
-            let mut node = DraftNode::new(machine, rng.bool(), rng.bool(), rng.bool());
+            let mut node = DraftNode {
+                etcd: rng.bool(),
+                control_plane: rng.bool(),
+                worker: rng.bool(),
+                ..DraftNode::new(machine)
+            };
             if size > 7 && machine > 7 {
                 node.etcd = false;
                 node.control_plane = node.control_plane && machine < 12;
@@ -42,11 +47,15 @@ pub fn cluster(rng: &mut Rng) -> Draft {
     draft.minor = rng.u32(20..=23);
     draft.snapshots = rng.u8(0..4) > 0;
     draft.drain = rng.bool();
+    draft.containerd = rng.u8(0..4) == 0;
     ["1", "2", "10%", "30%"][rng.usize(0..4)].clone_into(&mut draft.max_unavailable_worker);
     draft.max_unavailable_controlplane = if rng.u8(0..5) == 0 { 2 } else { 1 };
     if rng.u8(0..8) == 0 {
         draft.external_etcd = Some(rng.usize(1..=3));
         make_sound(&mut draft, rng);
+    }
+    if rng.u8(0..3) == 0 {
+        draft.deploys = Deploys::Network { mtu: 1_400, names: rng.bool() };
     }
     draft
 }
@@ -83,7 +92,7 @@ pub fn edit(draft: &mut Draft, rng: &mut Rng, machines: usize) -> String {
             .nodes
             .iter()
             .any(|node| node.etcd && before.nodes.iter().any(|was| was.machine == node.machine && was.etcd));
-        // A cluster whose members are all exchanged at once is a rare wish: keep it rare.
+        // A cluster whose members are all exchanged at once is rarely desired: keep it rare.
         let keeps_a_member = keeps_a_member || draft.external_etcd.is_some();
         if *draft != before && (keeps_a_member || rng.u8(0..4) == 0) {
             return what;
@@ -99,7 +108,12 @@ fn add_node(draft: &mut Draft, rng: &mut Rng, machines: usize) -> String {
     let Some(&machine) = free.get(rng.usize(0..free.len().max(1))) else {
         return "nothing".to_owned();
     };
-    let mut node = DraftNode::new(machine, rng.u8(0..3) == 0, rng.u8(0..3) == 0, rng.bool());
+    let mut node = DraftNode {
+        etcd: rng.u8(0..3) == 0,
+        control_plane: rng.u8(0..3) == 0,
+        worker: rng.bool(),
+        ..DraftNode::new(machine)
+    };
     if !(node.etcd || node.control_plane || node.worker) {
         node.worker = true;
     }
@@ -121,7 +135,7 @@ fn other_roles(node: &mut DraftNode, rng: &mut Rng) -> String {
 
 fn one_edit(draft: &mut Draft, rng: &mut Rng, machines: usize) -> String {
     let index = rng.usize(0..draft.nodes.len());
-    match rng.u32(0..14) {
+    match rng.u32(0..16) {
         0..=3 => {
             let (service, flag, values) = ARGUMENTS[rng.usize(0..ARGUMENTS.len())];
             let arguments = draft.extra_args.entry(service).or_default();
@@ -136,7 +150,8 @@ fn one_edit(draft: &mut Draft, rng: &mut Rng, machines: usize) -> String {
             if draft.minor >= 30 {
                 return "nothing".to_owned();
             }
-            draft.minor += 1;
+            // A chain of upgrades now and then.
+            draft.minor += [1, 1, 1, 2, 3][rng.usize(0..5)];
             format!("upgrade to 1.{}", draft.minor)
         }
         5 => {
@@ -184,6 +199,11 @@ fn one_edit(draft: &mut Draft, rng: &mut Rng, machines: usize) -> String {
                 };
             }
             "environment or mount".to_owned()
+        }
+        14 => draft.deploys.edit(rng),
+        13 => {
+            draft.containerd = !draft.containerd;
+            "the runtime of pods".to_owned()
         }
         _ => {
             draft.snapshots = !draft.snapshots;

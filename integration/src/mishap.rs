@@ -1,7 +1,7 @@
 //! Faults and mischief out of a seed: what may happen to a cluster and leaves it one that can be saved.
 
 use fastrand::Rng;
-use windlass_model::{Component, FilePath, Mode, NodeName};
+use windlass_model::{Component, FilePath, Mode, NodeName, ObjectRef};
 use windlass_simulator::{Fault, FaultSchedule, How, Mischief, When};
 
 use crate::draft::{Draft, DraftNode};
@@ -56,7 +56,7 @@ fn fault(rng: &mut Rng, draft: &Draft) -> Fault {
     }
 }
 
-/// Something done by hand to a cluster that is as wished; `etcd` of its members may lose their data at most.
+/// Something done by hand to a cluster that is as desired; `etcd` of its members may lose their data at most.
 pub fn mischief(rng: &mut Rng, draft: &Draft, hosts: &[Host], etcd: &mut usize) -> Fault {
     let drafted = &draft.nodes[rng.usize(0..draft.nodes.len())];
     let node = node_name(drafted.machine);
@@ -64,7 +64,7 @@ pub fn mischief(rng: &mut Rng, draft: &Draft, hosts: &[Host], etcd: &mut usize) 
     let components = components(drafted, draft);
     let component = components[rng.usize(0..components.len())];
     let container = component.container();
-    let by_hand = match rng.u32(0..18) {
+    let by_hand = match rng.u32(0..20) {
         0..=1 => Mischief::ContainerRemoved { node, container },
         2..=3 => Mischief::ContainerStopped { node, container },
         4 => Mischief::ContainerPaused { node, container },
@@ -92,10 +92,32 @@ pub fn mischief(rng: &mut Rng, draft: &Draft, hosts: &[Host], etcd: &mut usize) 
         13 => Mischief::Cordoned { node },
         14 => Mischief::NodeObjectDeleted { node },
         15 => Mischief::MachineChanged { node, fact: "sysctls".to_owned(), value: FORGETFUL.to_owned() },
+        17 => Mischief::ObjectDeleted { object: object(rng) },
+        18 => Mischief::ObjectEdited {
+            object: object(rng),
+            pointer: "/metadata/labels/windlass.io~1addon".to_owned(),
+            value: "\"edited\"".to_owned(),
+        },
         16 => return Fault::DaysPass { days: [1, 200, 340, 366, 500][rng.usize(0..5)] },
         _ => return if rng.bool() { Fault::LedgerLost } else { Fault::LedgerAged },
     };
     Fault::ByHand(by_hand)
+}
+
+/// An object of an add-on; where nothing is deployed, nothing has its name.
+fn object(rng: &mut Rng) -> ObjectRef {
+    let (api_version, kind, name) = [
+        ("apps/v1", "DaemonSet", "kube-flannel"),
+        ("v1", "ConfigMap", "kube-flannel-cfg"),
+        ("v1", "Service", "kube-dns"),
+        ("apps/v1", "Deployment", "coredns"),
+    ][rng.usize(0..4)];
+    ObjectRef {
+        api_version: api_version.into(),
+        kind: kind.into(),
+        namespace: "kube-system".into(),
+        name: name.into(),
+    }
 }
 
 fn components(node: &DraftNode, draft: &Draft) -> Vec<Component> {

@@ -25,17 +25,23 @@
 //!   … expect held                         or converged, refused, failed, stood-still, death
 //!
 //! node-2 power-off for 60s                power-on, unreachable, partitioned, reconnected, docker-restarts,
-//!                                         slow-start 10, disk-full; for ever without `for`
+//!                                         slow-start 10, disk-full, busy etcd; for ever without `for`
 //! external-etcd down for 60s              external-etcd up
 //! registry down for 60s                   days 400 · ledger lost · ledger aged · evictions blocked
 //! on node-2 docker stop etcd              pause, rm -f, rmi IMAGE, recreate NAME [with ARGUMENT],
 //!                                         run other NAME, copy NAME as OTHER
-//! on node-2 rm PATH                       rm -r DIRECTORY, chmod 0666 PATH, write PATH << … >>, lose etcd data
+//! on node-2 rm PATH                       rm -r DIRECTORY, chmod 0666 PATH, write PATH << … >>, lose etcd data,
+//!                                         etcd ends WORDS, etcd runs again,
+//!                                         boots without DIRECTORY, mount DIRECTORY
 //! on node-2 etcdctl member add --learner URL
 //! on node-2 machine swap on               a fact of the machine, in YAML: clock_ahead_seconds 60, listening [6443],
 //!                                         hostname a, machine_id b, free {/: 1000}, or what Docker says of it:
-//!                                         operating_system Flatcar, cgroup_driver systemd …
+//!                                         operating_system Flatcar, cgroup_driver systemd, selinux on …
 //! kubectl cordon node-2                   uncordon, label node-2 k=v, label node-2 k-, taint, delete node
+//! kubectl delete KIND NS/NAME             edit KIND NS/NAME POINTER JSON: an object of an add-on, or one field of it
+//! kubectl OWNER owns KIND NS/NAME         OWNER makes JSON: somebody else answers for it, or makes it
+//! kubectl pods of KIND NS/NAME WHY…       its pods do not become ready, and why; `run` makes them
+//! kubectl rewrite secrets                 all Secrets are read and written again
 //! fault {fault: disk_full, node: node-2}  any other, as YAML of windlass_simulator::Fault
 //!
 //! at node-2/etcd/replace create: operator dies before
@@ -48,11 +54,11 @@
 //! expect no trace                         the machines are as at the beginning, images and snapshots excepted
 //! ```
 
+mod config;
 mod script;
 mod seen;
 mod strike;
 mod text;
-mod wish;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -61,8 +67,8 @@ use std::sync::PoisonError;
 use serde_yaml::Value;
 use windlass_blueprint::Catalog;
 use windlass_course::{Desired, Goal};
-use windlass_model::{End, NodeName, Plan, Planning, Report, SpecPath};
-use windlass_render::{Detail, Page, Paint, PlanView, Room, RunView, Sight, Width, addresses, counted};
+use windlass_model::{End, NodeName, Plan, Planning, Report, SpecPath, counted};
+use windlass_render::{Detail, Page, Paint, PlanView, Room, RunView, Sight, Width, addresses};
 use windlass_simulator::{Fault, FaultSchedule, Fingerprint, SimFleet, Workload, World};
 use windlass_spec::SourceMap;
 
@@ -71,7 +77,7 @@ use crate::drive::{Ended, Helm, desired};
 
 /// What came of a scenario.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct Reported {
     /// The whole output.
     pub output: String,
     /// What is wrong, whatever the frozen output says: something expected that is not so, a rule that was broken.
@@ -82,14 +88,14 @@ pub struct Told {
 ///
 /// # Errors
 /// A line is not understood or cannot be carried out.
-pub fn run(text: &str, catalog: &'static Catalog) -> Result<Told, String> {
+pub fn run(text: &str, catalog: &'static Catalog) -> Result<Reported, String> {
     let lines = script::read(text)?;
     let mut stage = Stage::new(catalog);
     for Line { number, text, command } in &lines {
         stage.begin(text);
         stage.carry_out(command).map_err(|what| format!("line {number}: {text}: {what}"))?;
     }
-    Ok(stage.told)
+    Ok(stage.reported)
 }
 
 /// A scenario under way.
@@ -100,7 +106,7 @@ struct Stage {
     file: Value,
     moments: Vec<(Moment, Fault)>,
     begun: Option<Begun>,
-    told: Told,
+    reported: Reported,
     complaints: usize,
     warned: BTreeSet<String>,
     /// What was shown last, if nothing has happened since.
@@ -122,7 +128,7 @@ impl Stage {
             file: Value::Null,
             moments: Vec::new(),
             begun: None,
-            told: Told::default(),
+            reported: Reported::default(),
             complaints: 0,
             warned: BTreeSet::new(),
             last_shown: None,
@@ -131,7 +137,7 @@ impl Stage {
 
     /// Shows a command, apart from the output before it.
     fn begin(&mut self, command: &str) {
-        let output = &mut self.told.output;
+        let output = &mut self.reported.output;
         if output.lines().last().is_some_and(|line| !line.starts_with("> ")) {
             output.push('\n');
         }
@@ -149,7 +155,8 @@ impl Stage {
                 self.file = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
             }
             Command::Sized(groups) => {
-                self.file = serde_yaml::from_str(&wish::sized(groups)).map_err(|error| error.to_string())?;
+                self.file =
+                    serde_yaml::from_str(&config::sized(groups)).map_err(|error| error.to_string())?;
             }
             Command::Edit(edit) => edit.apply(&mut self.file)?,
             Command::Plan(run) => self.plan(run)?,
@@ -158,16 +165,16 @@ impl Stage {
             Command::At(moment, fault) => self.moments.push((moment.clone(), fault.clone())),
             Command::Wait(seconds) => self.world(|world| world.wait(*seconds)),
             Command::Observe => {
-                let Some(wish) = self.desired() else { return Ok(()) };
-                let (seen, _) = self.begun().helm.look_and_plan(&wish, &Goal::Converge)?;
-                self.told.output.push_str(&seen::inventory(&seen));
+                let Some(desired) = self.desired() else { return Ok(()) };
+                let (seen, _) = self.begun().helm.look_and_plan(&desired, &Goal::Converge)?;
+                self.reported.output.push_str(&seen::inventory(&seen));
             }
             Command::Story(words) => self.story(words),
             Command::ExpectRests => {
-                let Some(wish) = self.desired() else { return Ok(()) };
-                let (seen, planning) = self.begun().helm.look_and_plan(&wish, &Goal::Converge)?;
+                let Some(desired) = self.desired() else { return Ok(()) };
+                let (seen, planning) = self.begun().helm.look_and_plan(&desired, &Goal::Converge)?;
                 if !planning.plan.is_empty() {
-                    self.show_plan("plan", &wish, &planning, Sight::of(&seen), &Run::converge());
+                    self.show_plan("plan", &desired, &planning, Sight::of(&seen), &Run::converge());
                     self.wrong("planning again gives steps");
                 }
                 self.complain();
@@ -179,8 +186,8 @@ impl Stage {
                 };
                 for (node, lines) in &now.nodes {
                     for line in lines.iter().filter(|line| !first.nodes[node].contains(line)) {
-                        let _ = writeln!(self.told.output, "  {node} still has {line}");
-                        self.told.wrongs.push(format!("{node} still has {line}"));
+                        let _ = writeln!(self.reported.output, "  {node} still has {line}");
+                        self.reported.wrongs.push(format!("{node} still has {line}"));
                     }
                 }
             }
@@ -203,8 +210,8 @@ impl Stage {
     }
 
     fn wrong(&mut self, what: &str) {
-        let _ = writeln!(self.told.output, "  !! {what}");
-        self.told.wrongs.push(what.to_owned());
+        let _ = writeln!(self.reported.output, "  !! {what}");
+        self.reported.wrongs.push(what.to_owned());
     }
 
     /// cluster.yml as it is now.
@@ -212,7 +219,7 @@ impl Stage {
         serde_yaml::to_string(&self.file).expect("what was read from YAML can be written as YAML")
     }
 
-    /// What cluster.yml comes to; nothing if it is not accepted, and then that is told.
+    /// What cluster.yml comes to; nothing if it is not accepted, and then that is reported.
     fn desired(&mut self) -> Option<Desired> {
         let text = self.text();
         self.warn(&text);
@@ -220,7 +227,7 @@ impl Stage {
             Ok(desired) => Some(desired),
             Err(diagnostics) => {
                 for line in diagnostics.lines() {
-                    let _ = writeln!(self.told.output, "  {line}");
+                    let _ = writeln!(self.reported.output, "  {line}");
                 }
                 None
             }
@@ -236,16 +243,16 @@ impl Stage {
         for diagnostic in reading.diagnostics {
             let warning = format!("  warning: {} [{}]", diagnostic.summary, diagnostic.place.path);
             if self.warned.insert(warning.clone()) {
-                let _ = writeln!(self.told.output, "{warning}");
+                let _ = writeln!(self.reported.output, "{warning}");
             }
         }
     }
 
     fn plan(&mut self, run: &Run) -> Result<(), String> {
-        let Some(wish) = self.desired() else { return Ok(()) };
+        let Some(desired) = self.desired() else { return Ok(()) };
         let before = self.world(|world| world.fingerprint());
-        let (seen, planning) = self.begun().helm.look_and_plan(&wish, &run.goal)?;
-        self.show_plan("plan", &wish, &planning, Sight::of(&seen), run);
+        let (seen, planning) = self.begun().helm.look_and_plan(&desired, &run.goal)?;
+        self.show_plan("plan", &desired, &planning, Sight::of(&seen), run);
         if before != self.world(|world| world.fingerprint()) {
             self.wrong("`plan` changed the world");
         }
@@ -255,11 +262,11 @@ impl Stage {
     }
 
     fn up(&mut self, run: &Run) -> Result<(), String> {
-        let Some(wish) = self.desired() else { return Ok(()) };
-        let schedule = self.schedule(&wish, run)?;
+        let Some(desired) = self.desired() else { return Ok(()) };
+        let schedule = self.schedule(&desired, run)?;
         self.world(World::clear_story);
-        let ended = self.begun().helm.run(&wish, &run.goal, schedule);
-        self.show_rounds(&wish, run, &ended);
+        let ended = self.begun().helm.run(&desired, &run.goal, schedule);
+        self.show_rounds(&desired, run, &ended);
         self.show_end(run, &ended);
         self.complain();
         self.last_shown = None;
@@ -277,16 +284,16 @@ impl Stage {
     }
 
     /// The text that users see of a plan.
-    fn show_plan(&mut self, head: &str, wish: &Desired, planning: &Planning, sight: Sight, run: &Run) {
+    fn show_plan(&mut self, head: &str, desired: &Desired, planning: &Planning, sight: Sight, run: &Run) {
         let detail = if run.shown == Shown::Brief { Detail::Brief } else { Detail::Folded };
-        let (cluster, goal) = (&wish.ordinary().cluster, goal(&run.goal));
+        let (cluster, goal) = (&desired.ordinary().cluster, goal(&run.goal));
         let text = self.on_page(|page| {
             windlass_render::plan(&PlanView { head, cluster, planning, sight, detail, goal, page })
         });
-        self.told.output.push_str(&text);
+        self.reported.output.push_str(&text);
     }
 
-    fn show_rounds(&mut self, wish: &Desired, run: &Run, ended: &Ended) {
+    fn show_rounds(&mut self, desired: &Desired, run: &Run, ended: &Ended) {
         if run.shown == Shown::Quiet {
             return;
         }
@@ -301,11 +308,11 @@ impl Stage {
             let head = if index == 0 { "plan".to_owned() } else { format!("plan of round {}", index + 1) };
             let same = plannings[..index].iter().position(|earlier| earlier == planning);
             if index == 0 && self.last_shown.as_ref() == Some(planning) {
-                let _ = writeln!(self.told.output, "{head}: as above");
+                let _ = writeln!(self.reported.output, "{head}: as above");
             } else if let Some(same) = same {
-                let _ = writeln!(self.told.output, "{head}: as in round {}", same + 1);
+                let _ = writeln!(self.reported.output, "{head}: as in round {}", same + 1);
             } else {
-                self.show_plan(&head, wish, planning, sight, run);
+                self.show_plan(&head, desired, planning, sight, run);
             }
             let became = match reports.get(index) {
                 // The text of the end shows the failures of the last round.
@@ -318,10 +325,10 @@ impl Stage {
                 None => "not carried out\n".to_owned(),
             };
             if !became.is_empty() {
-                self.told.output.push('\n');
-                self.told.output.push_str(&became);
+                self.reported.output.push('\n');
+                self.reported.output.push_str(&became);
             }
-            self.told.output.push('\n');
+            self.reported.output.push('\n');
         }
     }
 
@@ -360,7 +367,7 @@ impl Stage {
             Ended::Died if died => ("the operator's machine died\n".to_owned(), Expected::Death),
             Ended::Died => ("the ledger could not be read\n".to_owned(), Expected::Death),
         };
-        self.told.output.push_str(&text);
+        self.reported.output.push_str(&text);
         let expected = run.expected.unwrap_or(Expected::End(End::Converged));
         if is != expected {
             self.wrong(&format!("expected was {expected:?}"));
@@ -368,7 +375,7 @@ impl Stage {
     }
 
     /// The faults of the next run, each at the number of its verb.
-    fn schedule(&mut self, wish: &Desired, run: &Run) -> Result<FaultSchedule, String> {
+    fn schedule(&mut self, desired: &Desired, run: &Run) -> Result<FaultSchedule, String> {
         let mut schedule = FaultSchedule::default();
         for (moment, fault) in std::mem::take(&mut self.moments) {
             let verb = match moment {
@@ -377,7 +384,7 @@ impl Stage {
                     // What has not happened yet is found by a rehearsal on a copy of the world.
                     let rehearsal = Helm::new(SimFleet::new(self.world(|world| world.clone())));
                     rehearsal.fleet.with(World::clear_story);
-                    rehearsal.run(wish, &run.goal, schedule.clone());
+                    rehearsal.run(desired, &run.goal, schedule.clone());
                     let story = rehearsal.fleet.with(|world| world.story());
                     verb_of(&story, &id, word.as_deref())
                         .ok_or_else(|| format!("no such verb in `{id}`; the story was:\n{story}"))?
@@ -399,7 +406,7 @@ impl Stage {
                 words.iter().any(|word| line.contains(word.as_str()))
             };
             if is_shown {
-                let _ = writeln!(self.told.output, "  {}", without_number(line));
+                let _ = writeln!(self.reported.output, "  {}", without_number(line));
             }
         }
     }
@@ -419,6 +426,7 @@ impl Stage {
 fn goal(goal: &Goal) -> &'static str {
     match goal {
         Goal::Reissue(_) => "the certificates are reissued",
+        Goal::Restore(_) => "etcd is back at the snapshot, and the cluster is as cluster.yml says",
         Goal::Converge => "the cluster is as cluster.yml says",
         Goal::Dismantle(_) => "nothing of the cluster is left on its nodes",
     }
@@ -427,6 +435,7 @@ fn goal(goal: &Goal) -> &'static str {
 /// The command that has this goal.
 fn command(goal: &Goal) -> &'static str {
     match goal {
+        Goal::Restore(_) => "etcd snapshot restore",
         Goal::Converge => "up",
         Goal::Reissue(_) => "cert-rotate",
         Goal::Dismantle(_) => "remove",

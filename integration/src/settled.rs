@@ -1,4 +1,4 @@
-//! What a look finds on machines that nobody has touched, and on a cluster that is all as wished.
+//! What a look finds on machines that nobody has touched, and on a cluster that is all as desired.
 //!
 //! ```text
 //! Blueprint ──▶ fresh_inventory      machines with nothing on them
@@ -14,34 +14,35 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use windlass_model::{
-    Birth, Blueprint, CertFace, CertName, Component, ContainerSeen, ContainerState, ContainerWish, Content,
-    Digest, EtcdData, EtcdSeen, FilePath, FileSeen, FileWish, Health, Inventory, KeptRoots, KubeSeen,
-    LedgerCopy, LedgerFace, Lineage, Loaded, Maker, MemberId, MemberSeen, NodeFacts, NodeName, NodeObject,
-    NodeSeen, NodeWish, Owned, Readiness, Role, Scheduling, Secret, SecretName, StoredCert, Taint, Timestamp,
-    Vote,
+    Birth, Blueprint, CertFace, CertName, Component, ContainerSeen, ContainerState, Content,
+    DesiredContainer, DesiredFile, DesiredNode, Digest, EtcdData, EtcdSeen, FilePath, FileSeen, Health,
+    Inventory, KeptRoots, KubeSeen, LedgerCopy, LedgerFace, Lineage, Loaded, Maker, MemberId, MemberSeen,
+    NodeFacts, NodeName, NodeObject, NodeSeen, ObjectsSeen, Owned, Readiness, Role, Scheduling, Secret,
+    SecretName, StoredCert, Taint, Timestamp, Vote,
 };
 
 /// The moment of the look; any will do, since nothing reads a clock.
 const TAKEN_AT: Timestamp = Timestamp(1_700_000_000);
 
-/// Every machine of the wish is in sight, and nothing is on it.
-pub fn fresh_inventory(wish: &Blueprint) -> Inventory {
+/// Every machine of the desired state is in sight, and nothing is on it.
+pub fn fresh_inventory(desired: &Blueprint) -> Inventory {
     let nodes =
-        wish.nodes.keys().map(|name| (copy_of_node(name), NodeSeen::InSight(Box::default()))).collect();
+        desired.nodes.keys().map(|name| (copy_of_node(name), NodeSeen::InSight(Box::default()))).collect();
     Inventory {
         taken_at: TAKEN_AT,
         nodes,
         etcd: EtcdSeen::Silent,
         kube: KubeSeen::Silent,
         kept: None,
+        objects: ObjectsSeen::Unknown,
         ledger: LedgerFace::default(),
     }
 }
 
-/// Everything is as wished, and has been for a day.
-pub fn settled_inventory(wish: &Blueprint) -> Inventory {
-    let ledger = ledger_of(wish);
-    let peers: Vec<(&NodeName, &NodeWish)> = wish.with_role(Role::Etcd).collect();
+/// Everything is as desired, and has been for a day.
+pub fn settled_inventory(desired: &Blueprint) -> Inventory {
+    let ledger = ledger_of(desired);
+    let peers: Vec<(&NodeName, &DesiredNode)> = desired.with_role(Role::Etcd).collect();
     let list: Vec<String> =
         peers.iter().map(|(name, node)| format!("etcd-{name}={}", node.target.peer_url())).collect();
     let birth = [
@@ -49,11 +50,11 @@ pub fn settled_inventory(wish: &Blueprint) -> Inventory {
         "--initial-cluster-state=new".to_owned(),
         "--initial-cluster-token=etcd-cluster-1".to_owned(),
     ];
-    let nodes = wish
+    let nodes = desired
         .nodes
         .iter()
         .map(|(name, node)| {
-            let facts = facts_of(wish, node, &ledger, &birth);
+            let facts = facts_of(desired, node, &ledger, &birth);
             (copy_of_node(name), NodeSeen::InSight(Box::new(facts)))
         })
         .collect();
@@ -67,9 +68,12 @@ pub fn settled_inventory(wish: &Blueprint) -> Inventory {
             vote: Vote::Voter,
             health: Health::Healthy,
             leads: id == 1,
+            alarms: std::collections::BTreeSet::new(),
+            db_bytes: None,
         })
         .collect();
-    let objects = wish.nodes.iter().map(|(name, node)| (copy_of_node(name), object_of(name, node))).collect();
+    let objects =
+        desired.nodes.iter().map(|(name, node)| (copy_of_node(name), object_of(name, node))).collect();
     Inventory {
         taken_at: TAKEN_AT,
         nodes,
@@ -80,16 +84,17 @@ pub fn settled_inventory(wish: &Blueprint) -> Inventory {
             serial: ledger.serial,
             digest,
         }),
+        objects: ObjectsSeen::Seen { objects: Vec::new(), noted: Vec::new() },
         ledger,
     }
 }
 
-fn facts_of(wish: &Blueprint, node: &NodeWish, ledger: &LedgerFace, birth: &[String]) -> NodeFacts {
+fn facts_of(desired: &Blueprint, node: &DesiredNode, ledger: &LedgerFace, birth: &[String]) -> NodeFacts {
     let files: BTreeMap<FilePath, FileSeen> = node
         .files
         .iter()
         .map(|(path, file)| {
-            let FileWish { content, mode, owner, .. } = file;
+            let DesiredFile { content, mode, owner, .. } = file;
             let digest = digest_in(ledger, content);
             (copy_of_path(path), FileSeen { digest, mode: *mode, owner: *owner })
         })
@@ -103,7 +108,7 @@ fn facts_of(wish: &Blueprint, node: &NodeWish, ledger: &LedgerFace, birth: &[Str
         })
         .collect();
     let is_member = node.has(Role::Etcd);
-    let footprint = wish.footprints.under(node.prefix.as_ref());
+    let footprint = desired.footprints.under(node.prefix.as_ref());
     NodeFacts {
         images: node.containers.values().map(|container| container.spec.image.as_str().into()).collect(),
         containers,
@@ -127,7 +132,7 @@ fn facts_of(wish: &Blueprint, node: &NodeWish, ledger: &LedgerFace, birth: &[Str
 const CALICO_STATE: &str = "/var/lib/calico";
 
 /// Whether a container mounts the directory or something in it: Docker has made it, and the container uses it.
-fn is_mounted(node: &NodeWish, path: &FilePath) -> bool {
+fn is_mounted(node: &DesiredNode, path: &FilePath) -> bool {
     let mut binds = node.containers.values().flat_map(|container| &container.spec.binds);
     path.as_str() != CALICO_STATE
         && binds.any(|bind| {
@@ -138,11 +143,11 @@ fn is_mounted(node: &NodeWish, path: &FilePath) -> bool {
 
 fn container_seen(
     component: Component,
-    wish: &ContainerWish,
+    desired: &DesiredContainer,
     files: &BTreeMap<FilePath, FileSeen>,
     birth: &[String],
 ) -> ContainerSeen {
-    let spec = read_back(wish.spec.as_ref());
+    let spec = read_back(desired.spec.as_ref());
     let loaded: Loaded =
         spec.reads.keys().filter_map(|path| Some((copy_of_path(path), files.get(path)?.digest))).collect();
     let is_member = component == Component::Etcd;
@@ -150,13 +155,15 @@ fn container_seen(
         spec: Arc::new(spec),
         birth: birth.iter().filter(|_| is_member).map(|argument| Arc::from(argument.as_str())).collect(),
         maker: Maker::Windlass,
+        lineage: Some(Lineage::from("settled")),
         state: ContainerState::Running,
         health: Health::Healthy,
         loaded,
+        ending: None,
     }
 }
 
-fn object_of(name: &NodeName, node: &NodeWish) -> NodeObject {
+fn object_of(name: &NodeName, node: &DesiredNode) -> NodeObject {
     let owned: BTreeMap<Arc<str>, Arc<str>> =
         node.labels.iter().map(|(key, value)| (copy_of(key), copy_of(value))).collect();
     // What kubelet says of itself (https://kubernetes.io/docs/reference/labels-annotations-taints/).
@@ -185,15 +192,15 @@ fn object_of(name: &NodeName, node: &NodeWish) -> NodeObject {
     }
 }
 
-/// The face of a ledger that holds all that is wished, with a text in the place of every key.
-fn ledger_of(wish: &Blueprint) -> LedgerFace {
+/// The face of a ledger that holds all that is desired, with a text in the place of every key.
+fn ledger_of(desired: &Blueprint) -> LedgerFace {
     let certificate_of = |name: &CertName| format!("certificate {name}");
-    let certs: BTreeMap<CertName, CertFace> = wish
+    let certs: BTreeMap<CertName, CertFace> = desired
         .certs
         .iter()
         .map(|(name, cert)| {
             let stored = StoredCert {
-                wish: read_back(cert),
+                desired: read_back(cert),
                 certificate: certificate_of(name),
                 key: Secret::new(format!("key {name}")),
                 issued_at: Some(TAKEN_AT),
@@ -204,7 +211,7 @@ fn ledger_of(wish: &Blueprint) -> LedgerFace {
             (CertName::from(name.as_str()), windlass_engine::face_of(&stored))
         })
         .collect();
-    let nodes = wish
+    let nodes = desired
         .nodes
         .iter()
         .map(|(name, node)| {
@@ -219,15 +226,16 @@ fn ledger_of(wish: &Blueprint) -> LedgerFace {
         roots: Some(Digest::of("roots")),
         certs,
         nodes,
-        foundation: Some(wish.foundation.clone()),
+        foundation: Some(desired.foundation.clone()),
         born: Birth::Born,
-        secrets: secrets_of(wish),
+        restore: None,
+        secrets: secrets_of(desired),
         strangers: BTreeMap::new(),
     }
 }
 
-fn secrets_of(wish: &Blueprint) -> BTreeMap<SecretName, Digest> {
-    let contents = wish.nodes.values().flat_map(|node| node.files.values()).map(|file| &file.content);
+fn secrets_of(desired: &Blueprint) -> BTreeMap<SecretName, Digest> {
+    let contents = desired.nodes.values().flat_map(|node| node.files.values()).map(|file| &file.content);
     contents
         .filter_map(|content| match content {
             Content::Secret(name) => Some((SecretName::from(name.as_str()), Digest::of(name.as_str()))),

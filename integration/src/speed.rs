@@ -20,7 +20,7 @@ pub const SIZES: [usize; 4] = [3, 50, 500, 5_000];
 pub enum Case {
     /// Nothing is on them: everything is planned.
     FirstBringUp,
-    /// Everything is as wished: the plan is empty.
+    /// Everything is as desired: the plan is empty.
     NothingToDo,
 }
 
@@ -29,10 +29,10 @@ impl Case {
     pub const ALL: [Self; 2] = [Self::FirstBringUp, Self::NothingToDo];
 
     /// What a look finds in this case.
-    pub fn inventory(self, wish: &Blueprint) -> Inventory {
+    pub fn inventory(self, desired: &Blueprint) -> Inventory {
         match self {
-            Self::FirstBringUp => fresh_inventory(wish),
-            Self::NothingToDo => settled_inventory(wish),
+            Self::FirstBringUp => fresh_inventory(desired),
+            Self::NothingToDo => settled_inventory(desired),
         }
     }
 }
@@ -64,11 +64,11 @@ pub fn cluster_text(nodes: usize) -> String {
     draft.text()
 }
 
-/// The wish that the text of a cluster.yml comes to.
+/// The desired state that the text of a cluster.yml comes to.
 ///
 /// # Panics
 /// The text is not accepted.
-pub fn wish_of(text: &str) -> Blueprint {
+pub fn desired_in(text: &str) -> Blueprint {
     let reading = windlass_spec::read(text.as_bytes());
     let spec = reading.spec.expect("the text that is measured is a cluster.yml");
     let resolution = resolve(&spec, Catalog::builtin(), &BTreeMap::new());
@@ -80,7 +80,7 @@ pub fn wish_of(text: &str) -> Blueprint {
 /// # Panics
 /// The text is not accepted.
 pub fn text_to_plan(text: &str, seen: &Inventory) -> (Intent, Planning) {
-    let intent = Intent::converge(Arc::new(wish_of(text)));
+    let intent = Intent::converge(Arc::new(desired_in(text)));
     let planning = windlass_planner::plan(&intent, seen);
     (intent, planning)
 }

@@ -24,7 +24,7 @@ fn assert_noticed(what: &str, kind: &str, without: Guardrails, with: Guardrails)
     let broke = format!("broke {kind}");
     let breaks = |property, seed, guardrails| {
         check_with(property, seed, Catalog::builtin(), guardrails)
-            .is_err_and(|told| told.lines().next().is_some_and(|line| line.contains(&broke)))
+            .is_err_and(|reported| reported.lines().next().is_some_and(|line| line.contains(&broke)))
     };
     let noticed = (0..SEEDS).any(|seed| {
         LIVES.into_iter().any(|property| breaks(property, seed, without) && !breaks(property, seed, with))
@@ -72,8 +72,23 @@ fn without_the_window_too_many_nodes_are_down() {
 
 #[test]
 fn without_refusals_a_living_cluster_gets_a_new_authority() {
-    let (off, on) = without(|rules| rules.refuse = false, GuardSwitch::On);
-    assert_noticed("refuse", "NewAuthority", off, on);
+    let desired = desired_of(&Draft::sized(1, 1), Catalog::builtin()).expect("a sized draft is sound");
+    // The only copies of the ledger go.
+    let copy = Mischief::DirectoryDeleted { node: "node-1".into(), path: "/etc/kubernetes".into() };
+    let complaints = |rules: Rules| {
+        let mut helm = Helm::new(SimFleet::new(World::bare(2)));
+        helm.run(&desired, &Goal::Converge, FaultSchedule::default());
+        helm.guardrails = Guardrails { rules, audited: false, ..Guardrails::default() };
+        helm.fleet.with(|world| {
+            world.meddle(&copy);
+            world.strike(&Fault::LedgerLost);
+        });
+        helm.run(&desired, &Goal::Converge, FaultSchedule::default());
+        helm.complaints()
+    };
+    assert_eq!(complaints(Rules::ALL), Vec::<String>::new());
+    let harm = complaints(Rules { refuse: false, ..Rules::ALL });
+    assert!(harm.iter().any(|broke| broke.contains("broke NewAuthority")), "{harm:?}");
 }
 
 #[test]
@@ -112,7 +127,7 @@ fn without_the_engines_guards_faults_in_the_middle_of_a_run_cost_more_than_they_
 
 #[test]
 fn without_preflight_a_machine_that_cannot_be_used_is_begun_on() {
-    let wish = desired_of(&Draft::sized(1, 1), Catalog::builtin()).expect("a sized draft is sound");
+    let desired = desired_of(&Draft::sized(1, 1), Catalog::builtin()).expect("a sized draft is sound");
     // Somebody's web server has the port of the worker's kubelet.
     let taken = Mischief::MachineChanged {
         node: "node-2".into(),
@@ -123,8 +138,8 @@ fn without_preflight_a_machine_that_cannot_be_used_is_begun_on() {
         let mut helm = Helm::new(SimFleet::new(World::bare(2)));
         helm.guardrails = Guardrails { rules, audited: false, ..Guardrails::default() };
         helm.fleet.with(|world| world.meddle(&taken));
-        helm.run(&wish, &Goal::Converge, FaultSchedule::default());
-        let (seen, _) = helm.look_and_plan(&wish, &Goal::Converge).expect("all are in sight");
+        helm.run(&desired, &Goal::Converge, FaultSchedule::default());
+        let (seen, _) = helm.look_and_plan(&desired, &Goal::Converge).expect("all are in sight");
         seen.nodes[&NodeName::from("node-2")].facts().map_or(0, |facts| facts.containers.len())
     };
     assert_eq!(containers_beside_it(Rules::ALL), 0);
@@ -134,14 +149,14 @@ fn without_preflight_a_machine_that_cannot_be_used_is_begun_on() {
 /// The first write of the ledger's copy fails, the operator's machine dies `later` verbs on with its disk, and
 /// `up` runs again from another machine: whether that one can go on.
 fn survives_the_loss_of_the_operators_disk(rules: Rules, later: u64) -> bool {
-    let wish = desired_of(&Draft::sized(1, 1), Catalog::builtin()).expect("a sized draft is sound");
+    let desired = desired_of(&Draft::sized(1, 1), Catalog::builtin()).expect("a sized draft is sound");
     let helm = |guarded: Rules| {
         let mut helm = Helm::new(SimFleet::new(World::bare(2)));
         helm.guardrails = Guardrails { rules: guarded, audited: false, ..Guardrails::default() };
         helm
     };
     let rehearsal = helm(rules);
-    rehearsal.run(&wish, &Goal::Converge, FaultSchedule::default());
+    rehearsal.run(&desired, &Goal::Converge, FaultSchedule::default());
     let story = rehearsal.fleet.with(|world| world.story());
     let written = story
         .lines()
@@ -152,10 +167,10 @@ fn survives_the_loss_of_the_operators_disk(rules: Rules, later: u64) -> bool {
     schedule.at_verb.insert(written, Fault::Fails { when: When::Before, how: How::Lasting });
     schedule.at_verb.insert(written + later, Fault::OperatorDies { when: When::After });
     let helm = helm(rules);
-    helm.run(&wish, &Goal::Converge, schedule);
+    helm.run(&desired, &Goal::Converge, schedule);
     helm.fleet.with(|world| world.strike(&Fault::LedgerLost));
     helm.fleet.with(|world| world.wait(60));
-    (0..3).any(|_| helm.run(&wish, &Goal::Converge, FaultSchedule::default()).is_converged())
+    (0..3).any(|_| helm.run(&desired, &Goal::Converge, FaultSchedule::default()).is_converged())
 }
 
 #[test]
@@ -166,4 +181,62 @@ fn without_durable_first_the_loss_of_one_disk_loses_the_keys_of_a_cluster() {
     for later in moments {
         assert!(survives_the_loss_of_the_operators_disk(Rules::ALL, later), "{later} verbs later");
     }
+}
+
+/// What a run does to somebody's own etcd on a worker, when the worker leaves and when the cluster goes.
+fn harm_to_somebodys_etcd(rules: Rules, goal: &Goal, draft: &Draft) -> Vec<String> {
+    let whole = desired_of(&Draft::sized(1, 2), Catalog::builtin()).expect("a sized draft is sound");
+    let then = desired_of(draft, Catalog::builtin()).expect("a sized draft is sound");
+    let node = NodeName::from("node-3");
+    let mut helm = Helm::new(SimFleet::new(World::bare(3)));
+    helm.run(&whole, &Goal::Converge, FaultSchedule::default());
+    helm.guardrails = Guardrails { rules, audited: false, ..Guardrails::default() };
+    helm.fleet.with(|world| {
+        world.meddle(&Mischief::ForeignContainer { node: node.clone(), container: "etcd".into() });
+        world.meddle(&Mischief::ForeignData { node, path: "/var/lib/etcd".into() });
+    });
+    helm.run(&then, goal, FaultSchedule::default());
+    helm.complaints()
+}
+
+#[test]
+fn without_the_rule_of_ownership_the_etcd_of_others_is_lost() {
+    let (stays, leaves) = (Draft::sized(1, 2), Draft::sized(1, 1));
+    let off = Rules { own_only: false, ..Rules::ALL };
+    for (goal, draft) in
+        [(Goal::Converge, &leaves), (Goal::Dismantle(windlass_model::Snapshots::Keep), &stays)]
+    {
+        assert_eq!(harm_to_somebodys_etcd(Rules::ALL, &goal, draft), Vec::<String>::new());
+        let harm = harm_to_somebodys_etcd(off, &goal, draft);
+        assert!(harm.iter().any(|broke| broke.contains("broke Foreign")), "{harm:?}");
+    }
+}
+
+/// What carrying out a plan does that takes a member out, where the member works again by the time.
+fn harm_to_a_member_that_came_back(rules: Rules) -> Vec<String> {
+    let desired = desired_of(&Draft::sized(3, 0), Catalog::builtin()).expect("a sized draft is sound");
+    let node = NodeName::from("node-2");
+    let mut helm = Helm::new(SimFleet::new(World::bare(3)));
+    helm.run(&desired, &Goal::Converge, FaultSchedule::default());
+    helm.guardrails = Guardrails { rules, audited: false, ..Guardrails::default() };
+    helm.fleet.with(|world| {
+        let said = "walpb: crc mismatch".to_owned();
+        world.meddle(&Mischief::EtcdEnds { node: node.clone(), said });
+        world.wait(30);
+    });
+    let (_, planning) = helm.look_and_plan(&desired, &Goal::Converge).expect("all are in sight");
+    assert!(planning.plan.step("node-2/etcd/leave").is_some(), "{:#?}", planning.plan.steps);
+    helm.fleet.with(|world| {
+        world.meddle(&Mischief::EtcdEndsNoMore { node });
+        world.wait(120);
+    });
+    helm.carry_out(&desired, &planning.plan);
+    helm.complaints()
+}
+
+#[test]
+fn without_a_second_look_a_member_that_works_again_is_taken_out() {
+    assert_eq!(harm_to_a_member_that_came_back(Rules::ALL), Vec::<String>::new());
+    let harm = harm_to_a_member_that_came_back(Rules { look_again: false, ..Rules::ALL });
+    assert!(harm.iter().any(|broke| broke.contains("broke Member")), "{harm:?}");
 }

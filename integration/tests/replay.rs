@@ -41,11 +41,11 @@ fn a_plan_is_made_again_from_what_was_written_down() {
         let helm = Helm::new(SimFleet::new(World::bare(machines).seeded(seed)));
         let read =
             |draft: &_| desired_of(draft, Catalog::builtin()).expect("the generator writes sound files");
-        let wish = read(&draft);
-        replayed(&helm, &wish, &format!("seed {seed}, bare machines"));
-        helm.run(&wish, &Goal::Converge, death(&mut rng, 300));
-        replayed(&helm, &wish, &format!("seed {seed}, interrupted"));
-        helm.run(&wish, &Goal::Converge, FaultSchedule::default());
+        let desired = read(&draft);
+        replayed(&helm, &desired, &format!("seed {seed}, bare machines"));
+        helm.run(&desired, &Goal::Converge, death(&mut rng, 300));
+        replayed(&helm, &desired, &format!("seed {seed}, interrupted"));
+        helm.run(&desired, &Goal::Converge, FaultSchedule::default());
         let what = edit(&mut draft, &mut rng, machines);
         replayed(&helm, &read(&draft), &format!("seed {seed}, {what}"));
     }

@@ -31,15 +31,15 @@ fn scenarios() -> Vec<PathBuf> {
 fn check(path: &Path) -> Vec<String> {
     let text = fs::read_to_string(path).expect("a readable scenario");
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let told = match scenario::run(&text, Catalog::builtin()) {
-        Ok(told) => told,
+    let reported = match scenario::run(&text, Catalog::builtin()) {
+        Ok(reported) => reported,
         Err(error) => return vec![format!("{name}: {error}")],
     };
-    let mut wrongs: Vec<String> = told.wrongs.iter().map(|wrong| format!("{name}: {wrong}")).collect();
+    let mut wrongs: Vec<String> = reported.wrongs.iter().map(|wrong| format!("{name}: {wrong}")).collect();
     let frozen = path.with_extension("out");
     if std::env::var_os("UPDATE").is_some() {
-        fs::write(&frozen, &told.output).expect("a writable folder");
-    } else if fs::read_to_string(&frozen).unwrap_or_default() != told.output {
+        fs::write(&frozen, &reported.output).expect("a writable folder");
+    } else if fs::read_to_string(&frozen).unwrap_or_default() != reported.output {
         wrongs.push(format!("{name}: other output than frozen; see it with UPDATE=1 and git diff"));
     }
     wrongs
@@ -94,26 +94,29 @@ fn a_line_that_is_not_understood_is_named() {
 
 #[test]
 fn a_run_that_ends_otherwise_than_expected_is_wrong_whatever_is_frozen() {
-    let told = scenario::run("cluster 1 all\nup quietly expect held\n", Catalog::builtin());
-    assert_eq!(told.map(|told| told.wrongs), Ok(vec!["expected was End(Held)".to_owned()]));
+    let reported = scenario::run("cluster 1 all\nup quietly expect held\n", Catalog::builtin());
+    assert_eq!(reported.map(|reported| reported.wrongs), Ok(vec!["expected was End(Held)".to_owned()]));
 }
 
 #[test]
 fn a_trace_that_is_left_is_wrong_whatever_is_frozen() {
-    let told = scenario::run(
+    let reported = scenario::run(
         "cluster 1 all\nup quietly\nremove quietly\non node-1 docker run other etcd\nexpect no trace\n",
         Catalog::builtin(),
     );
-    assert_eq!(told.map(|told| told.wrongs), Ok(vec!["node-1 still has container etcd".to_owned()]));
+    assert_eq!(
+        reported.map(|reported| reported.wrongs),
+        Ok(vec!["node-1 still has container etcd".to_owned()])
+    );
 }
 
 #[test]
 fn steps_that_are_left_are_wrong_whatever_is_frozen() {
-    let told = scenario::run(
+    let reported = scenario::run(
         "cluster 1 all\nup quietly\non node-1 docker stop kubelet\nexpect rests\n",
         Catalog::builtin(),
     );
-    assert_eq!(told.map(|told| told.wrongs), Ok(vec!["planning again gives steps".to_owned()]));
+    assert_eq!(reported.map(|reported| reported.wrongs), Ok(vec!["planning again gives steps".to_owned()]));
 }
 
 #[test]

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use windlass_engine::Minter as _;
-use windlass_model::{CertKind, CertWish, San, StoredCert, Timestamp, Usage};
+use windlass_model::{CertKind, DesiredCert, San, StoredCert, Timestamp, Usage};
 use windlass_pki::X509Minter;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -102,8 +102,8 @@ fn windlass() -> PathBuf {
     program
 }
 
-fn wish(kind: CertKind) -> CertWish {
-    CertWish {
+fn desired(kind: CertKind) -> DesiredCert {
+    DesiredCert {
         kind,
         common_name: "kube-etcd".to_owned(),
         organizations: Vec::new(),
@@ -137,7 +137,7 @@ impl World {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let now = Timestamp(now.as_secs());
         let mint = |name: &str, kind, issuer: Option<&StoredCert>| {
-            let cert = X509Minter.mint(&name.into(), &wish(kind), issuer, now).unwrap();
+            let cert = X509Minter.mint(&name.into(), &desired(kind), issuer, now).unwrap();
             fs::write(self.path(&format!("{folder}/{name}.pem")), &cert.certificate).unwrap();
             fs::write(self.path(&format!("{folder}/{name}-key.pem")), cert.key.expose()).unwrap();
             cert
@@ -324,7 +324,7 @@ fn etcd_that_is_not_there_yet_is_waited_for() {
 }
 
 #[test]
-fn it_ends_at_once_when_it_is_told_to_in_the_middle_of_a_wait() {
+fn it_ends_at_once_when_it_is_asked_to_in_the_middle_of_a_wait() {
     if !has_etcd() {
         return;
     }

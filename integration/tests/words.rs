@@ -33,15 +33,6 @@ const WORDS: &[(&[&str], &str)] = &[
     (&["whence", "thereof", "hither", "thither", "hitherto"], "a plain word"),
 ];
 
-/// What is still to be rewritten. A file or folder without such words may not be on the list.
-const UNFINISHED: &[(&str, &str)] = &[
-    ("docs/reference/cluster-yml.md", "is written from the table of keys in crates/spec"),
-    ("crates/spec/src/", "its texts are being changed"),
-    ("crates/blueprint/src/render.rs", "its frozen outputs are being changed"),
-    ("crates/planner/src/audit/", "is being changed with the planner"),
-    ("crates/simulator/src/", "its stories are in frozen outputs that are being changed"),
-];
-
 struct Word {
     text: String,
     line: usize,
@@ -66,22 +57,9 @@ struct Violation {
 fn no_mannered_word_is_printed_or_documented() {
     let mut wrongs = String::new();
     for Violation { file, line, word, better } in all_violations() {
-        if !UNFINISHED.iter().any(|(place, _)| file.starts_with(place)) {
-            let _ = writeln!(wrongs, "{file}:{line}: `{word}`; better: {better}");
-        }
+        let _ = writeln!(wrongs, "{file}:{line}: `{word}`; better: {better}");
     }
     assert!(wrongs.is_empty(), "words that do not belong in documents and output:\n{wrongs}");
-}
-
-#[test]
-fn what_is_finished_is_not_on_the_list() {
-    let violations = all_violations();
-    for (place, reason) in UNFINISHED {
-        assert!(
-            violations.iter().any(|violation| violation.file.starts_with(place)),
-            "{place} has no such word left: take it off the list ({reason})"
-        );
-    }
 }
 
 #[test]
@@ -93,6 +71,7 @@ fn words_are_found_in_literals_and_not_in_comments_names_and_tests() {
                          sight, and \"Told\"";
         const B: &str = r#"made "anew" here"#.or("is:\nlest");
         const C: (char, char, &[u8]) = ('"', '\'', b"wish");
+        #[serde(rename = "wish")]
         fn d<'a>(told: &'a str) -> String { format!("{told} of {told:?}, {{wishes}} OutOfSight out-of-sight") }
         #[cfg(test)]
         mod tests {
@@ -105,7 +84,7 @@ fn words_are_found_in_literals_and_not_in_comments_names_and_tests() {
     }
     assert_eq!(
         found,
-        [(4, "out of sight"), (5, "told"), (6, "anew"), (6, "lest"), (7, "wish"), (8, "wishes")],
+        [(4, "out of sight"), (5, "told"), (6, "anew"), (6, "lest"), (7, "wish"), (9, "wishes")],
         "line and word of each"
     );
 }
@@ -194,7 +173,9 @@ fn literals(source: &str) -> Vec<Piece> {
     let mut line = 1;
     while let Some(next) = rest.chars().next() {
         let (length, text) = token(rest, next);
-        if let Some(text) = text {
+        // The name of a field in a stored form is promised, and no English.
+        let is_name = source[..source.len() - rest.len()].ends_with("rename = ");
+        if let Some(text) = text.filter(|_| !is_name) {
             pieces.push(Piece { line, text: as_read(text) });
         }
         line += rest[..length].matches('\n').count();

@@ -1,12 +1,13 @@
 //! What windlass knows of Kubernetes versions: a version is data, and the code only reads it.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 use std::sync::LazyLock;
 
 use serde::{Deserialize, Deserializer};
-use windlass_model::{Component, DEFAULT_KUBERNETES, KubernetesVersion, OnChange, PidMode, Privilege};
+use windlass_model::{
+    Component, DEFAULT_KUBERNETES, EtcdVersion, KubernetesVersion, OnChange, PidMode, Privilege,
+};
 
 use crate::rke_images;
 use crate::template::Template;
@@ -20,7 +21,17 @@ pub struct Catalog {
     minors: Minors,
     /// The images that Kubernetes publishes of itself, by the minor version from which on they hold.
     beyond: BTreeMap<Minor, BTreeMap<String, Template>>,
+    newest: Newest,
     components: BTreeMap<Component, Recipe>,
+}
+
+/// The newest known patches.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Newest {
+    kubernetes: Vec<KubernetesVersion>,
+    etcd: Vec<EtcdVersion>,
+    etcd_image: String,
 }
 
 /// Why a text is no catalog.
@@ -49,18 +60,19 @@ impl Catalog {
     /// If the text is not in the form of a catalog, or lacks the default version.
     pub fn parse(text: &str) -> Result<Self, CatalogError> {
         let file: CatalogFile = serde_yaml::from_str(text)?;
-        let CatalogFile { minors, versions, beyond, components } = file;
+        let CatalogFile { minors, versions, beyond, newest, components } = file;
         let default_version = DEFAULT_KUBERNETES.parse().expect("a test reads the built-in catalog");
-        let catalog = Self { versions, default_version, minors, beyond, components };
-        if catalog.images(&catalog.default_version).is_none() {
+        let catalog = Self { versions, default_version, minors, beyond, newest, components };
+        if catalog.images_like(&catalog.default_version).is_none() {
             return Err(CatalogError::DefaultWithoutImages(catalog.default_version));
         }
         Ok(catalog)
     }
 
-    /// The versions whose images are known, oldest first: all of RKE 1's, and a few beside.
+    /// The versions whose images are known, oldest first: all of RKE 1's, a few beside, and the newest patches beyond.
     pub fn versions(&self) -> impl Iterator<Item = &KubernetesVersion> {
         let mut all: BTreeSet<&KubernetesVersion> = self.versions.keys().collect();
+        all.extend(&self.newest.kubernetes);
         for version in rke_images::versions() {
             all.insert(version);
         }
@@ -81,6 +93,13 @@ impl Catalog {
         let mut images = of_rke.unwrap_or_default();
         images.extend(beside.into_iter().flatten().map(|(key, image)| (key.clone(), image.clone())));
         Some(images)
+    }
+
+    /// The images of the newest of RKE 1's versions that is no newer: for what is deployed into a cluster whose other
+    /// images cluster.yml names.
+    pub(crate) fn images_before(&self, version: &KubernetesVersion) -> BTreeMap<String, String> {
+        let near = rke_images::versions().rfind(|near| *near <= version);
+        near.or_else(|| rke_images::versions().next()).and_then(|near| self.images(near)).unwrap_or_default()
     }
 
     /// The images of a version that is not listed, and the listed version that most of them are of.
@@ -153,6 +172,29 @@ impl Catalog {
             .or_else(|| rke_images::versions().rfind(is_of).or_else(|| self.near(tagged)))
     }
 
+    /// The newest known version of a minor version.
+    pub(crate) fn newest_of(&self, minor: Minor) -> Option<KubernetesVersion> {
+        let is_of = |version: &&KubernetesVersion| Minor::of(version) == minor;
+        rke_images::versions().rfind(is_of).or_else(|| self.newest.kubernetes.iter().rfind(is_of)).cloned()
+    }
+
+    /// The etcd that goes with a version, where it is listed or its neighbours are.
+    pub(crate) fn etcd_of(&self, version: &KubernetesVersion) -> Option<EtcdVersion> {
+        let images = self.images(version).or_else(|| Some(self.images_like(version)?.1))?;
+        EtcdVersion::of_image(images.get("etcd")?)
+    }
+
+    /// The newest known etcd of a minor version.
+    pub(crate) fn newest_etcd(&self, minor: (u32, u32)) -> Option<EtcdVersion> {
+        self.newest.etcd.iter().rfind(|etcd| etcd.minor() == minor).copied()
+    }
+
+    /// etcd's own image of a version.
+    pub(crate) fn etcd_image(&self, etcd: EtcdVersion) -> Option<String> {
+        let name = &self.newest.etcd_image;
+        (!name.is_empty()).then(|| format!("{name}:{etcd}"))
+    }
+
     /// Whether the flags of this version's minor are known.
     pub fn knows_flags_of(&self, version: &KubernetesVersion) -> bool {
         let minor = Minor::of(version);
@@ -187,6 +229,8 @@ struct CatalogFile {
     versions: BTreeMap<KubernetesVersion, BTreeMap<String, String>>,
     #[serde(default)]
     beyond: BTreeMap<Minor, BTreeMap<String, Template>>,
+    #[serde(default)]
+    newest: Newest,
     components: BTreeMap<Component, Recipe>,
 }
 
@@ -205,6 +249,12 @@ pub(crate) struct Minor(pub(crate) u32, pub(crate) u32);
 impl Minor {
     pub(crate) fn of(version: &KubernetesVersion) -> Self {
         Self(version.major, version.minor)
+    }
+
+    /// That of etcd, by which its flags are known.
+    pub(crate) fn of_etcd(version: EtcdVersion) -> Self {
+        let (major, minor) = version.minor();
+        Self(major, minor)
     }
 }
 
@@ -229,77 +279,6 @@ impl<'de> Deserialize<'de> for Minor {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
-}
-
-/// A version of etcd as its image's tag tells it, such as `v3.4.15-rancher1`.
-///
-/// `-rancherN` marks a rebuild and orders before the plain version, as pre-releases do in semantic versioning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct EtcdVersion {
-    numbers: (u32, u32, u32),
-    rebuild: Option<u32>,
-}
-
-impl Ord for EtcdVersion {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let rebuild = |version: &Self| version.rebuild.unwrap_or(u32::MAX);
-        self.numbers.cmp(&other.numbers).then_with(|| rebuild(self).cmp(&rebuild(other)))
-    }
-}
-
-impl PartialOrd for EtcdVersion {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl EtcdVersion {
-    /// The oldest that windlass drives: before 3.4 no member joins as a learner, and `member list` names none
-    /// (<https://etcd.io/docs/v3.4/learning/design-learner/>).
-    pub(crate) const OLDEST: Self = Self { numbers: (3, 4, 0), rebuild: None };
-
-    /// Its minor version, by which its flags are known.
-    pub(crate) fn minor(self) -> Minor {
-        Minor(self.numbers.0, self.numbers.1)
-    }
-
-    /// The version in an image's tag, if its tag is one.
-    pub(crate) fn of_image(image: &str) -> Option<Self> {
-        tag_of(image)?.parse().ok()
-    }
-}
-
-impl std::fmt::Display for EtcdVersion {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (major, minor, patch) = self.numbers;
-        write!(f, "v{major}.{minor}.{patch}")
-    }
-}
-
-impl FromStr for EtcdVersion {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no version of etcd such as `v3.4.15-rancher1`");
-        let rest = text.strip_prefix('v').unwrap_or(text);
-        let (numbers, suffix) = rest.split_once('-').unwrap_or((rest, ""));
-        let parts: Vec<u32> = numbers.split('.').map_while(|part| part.parse().ok()).collect();
-        let [major, minor, patch] = parts[..] else { return Err(wrong()) };
-        let rebuild = suffix.strip_prefix("rancher").and_then(|digits| digits.parse().ok());
-        Ok(Self { numbers: (major, minor, patch), rebuild })
-    }
-}
-
-impl<'de> Deserialize<'de> for EtcdVersion {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// The tag of an image: what follows the last colon, unless that belongs to a registry's port.
-pub(crate) fn tag_of(image: &str) -> Option<&str> {
-    let unpinned = image.split_once('@').map_or(image, |(name, _)| name);
-    unpinned.rsplit_once(':').map(|(_, tag)| tag).filter(|tag| !tag.contains('/'))
 }
 
 /// What a component's container is made of, for all versions.
@@ -384,12 +363,16 @@ pub(crate) enum Feature {
     Audit,
     /// kubelet serves with a certificate of the cluster's authority.
     ServingCertificates,
-    /// kubelet reaches Docker through cri-dockerd.
+    /// kubelet of the node reaches Docker through cri-dockerd.
     CriDockerd,
+    /// kubelet of the node has pods run by containerd.
+    Containerd,
     /// Pods' images are pulled with credentials out of cluster.yml.
     RegistryAuth,
     /// The nodes run in a cloud.
     CloudProvider,
+    /// Tokens are issued by `rke`, which is no URL, as RKE 1 had it.
+    RkeIssuer,
     /// Secrets are encrypted in etcd.
     Encryption,
     /// The members of etcd are nodes of the cluster.
@@ -403,14 +386,16 @@ pub(crate) enum Feature {
 #[cfg(test)]
 impl Feature {
     /// All of them.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Rbac,
         Self::Webhook,
         Self::Audit,
         Self::ServingCertificates,
         Self::CriDockerd,
+        Self::Containerd,
         Self::RegistryAuth,
         Self::CloudProvider,
+        Self::RkeIssuer,
         Self::Encryption,
         Self::OwnEtcd,
         Self::ExternalEtcd,
@@ -427,6 +412,11 @@ pub(crate) struct Setting<'a> {
 }
 
 impl Entry {
+    /// What cluster.yml must switch on for it to hold.
+    pub(crate) fn feature(&self) -> Option<Feature> {
+        self.0.with
+    }
+
     /// The text, if its conditions hold.
     pub(crate) fn text_in(&self, setting: &Setting<'_>) -> Option<&Template> {
         let Conditional { text, from, before, etcd_from, etcd_before, only, with } = &self.0;
@@ -453,8 +443,9 @@ mod tests {
         }
         for version in catalog.versions() {
             assert!(catalog.knows_flags_of(version), "{version}");
-            let images = catalog.images(version).unwrap();
-            for needed in ["etcd", "kubernetes", "nginx_proxy", "pod_infra_container"] {
+            let images = catalog.images(version).or_else(|| Some(catalog.images_like(version)?.1)).unwrap();
+            let kubernetes = if catalog.is_beyond(version) { "kubelet" } else { "kubernetes" };
+            for needed in ["etcd", kubernetes, "nginx_proxy", "pod_infra_container"] {
                 assert!(images.contains_key(needed), "{version} {needed}");
             }
         }
@@ -464,16 +455,5 @@ mod tests {
     fn a_condition_that_is_misspelt_is_refused() {
         let text = include_str!("catalog.yml").replace("before: v1.24", "befor: v1.24");
         assert!(Catalog::parse(&text).is_err());
-    }
-
-    #[test]
-    fn rebuilds_of_etcd_order_before_the_plain_version() {
-        let parse = |text: &str| text.parse::<EtcdVersion>().unwrap();
-        assert!(parse("v3.4.3-rancher1") < parse("v3.4.3-rancher99"));
-        assert!(parse("v3.4.3-rancher99") < parse("3.4.3"));
-        assert!(parse("3.4.3") < parse("v3.4.15-rancher1"));
-        assert_eq!(EtcdVersion::of_image("10.0.0.1:5000/lab/etcd:v3.4.23"), Some(parse("v3.4.23")));
-        assert_eq!(EtcdVersion::of_image("10.0.0.1:5000/lab/etcd"), None);
-        assert_eq!(EtcdVersion::of_image("lab/etcd:latest"), None);
     }
 }

@@ -14,7 +14,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use windlass_model::{CertKind, CertName, CertWish, Component, NodeName, Role, San, Usage};
+use windlass_model::{CertKind, CertName, Component, DesiredCert, NodeName, Role, San, Usage};
 use windlass_spec::Cidr;
 
 use crate::catalog::Feature;
@@ -106,8 +106,8 @@ impl Leaf {
         }
     }
 
-    fn wish(&self, node: &NodeName, sans: BTreeSet<San>, valid_days: u32) -> CertWish {
-        CertWish {
+    fn desired(&self, node: &NodeName, sans: BTreeSet<San>, valid_days: u32) -> DesiredCert {
+        DesiredCert {
             kind: CertKind::Leaf,
             common_name: self.common_name(node),
             organizations: self.organization.map(ToOwned::to_owned).into_iter().collect(),
@@ -125,9 +125,9 @@ pub(crate) fn certificates(
     cluster: &Cluster<'_>,
     service_ranges: &[Cidr],
     domain: &str,
-) -> BTreeMap<CertName, CertWish> {
+) -> BTreeMap<CertName, DesiredCert> {
     let valid_days = leaf_days(cluster);
-    let mut certs: BTreeMap<CertName, CertWish> = [KUBE_CA, ETCD_CA, REQUESTHEADER_CA]
+    let mut certs: BTreeMap<CertName, DesiredCert> = [KUBE_CA, ETCD_CA, REQUESTHEADER_CA]
         .into_iter()
         .filter(|name| *name != ETCD_CA || cluster.has(Feature::OwnEtcd))
         .map(|name| (CertName::from(name), alone(CertKind::Authority, name)))
@@ -138,7 +138,7 @@ pub(crate) fn certificates(
     }
     certs.insert(
         "kube-admin".into(),
-        CertWish {
+        DesiredCert {
             organizations: vec!["system:masters".to_owned()],
             issuer: Some(KUBE_CA.into()),
             usages: CLIENT.iter().copied().collect(),
@@ -162,7 +162,7 @@ pub(crate) fn certificates(
                 "kube-kubelet" => own_names(name, node).into(),
                 _ => BTreeSet::new(),
             };
-            certs.insert(CertName::of_node(leaf.base, name), leaf.wish(name, sans, valid_days));
+            certs.insert(CertName::of_node(leaf.base, name), leaf.desired(name, sans, valid_days));
         }
     }
     certs
@@ -175,8 +175,8 @@ fn leaf_days(cluster: &Cluster<'_>) -> u32 {
 }
 
 /// A key or certificate that nobody else signs and no component presents.
-fn alone(kind: CertKind, name: &str) -> CertWish {
-    CertWish {
+fn alone(kind: CertKind, name: &str) -> DesiredCert {
+    DesiredCert {
         kind,
         common_name: name.to_owned(),
         organizations: Vec::new(),
@@ -191,10 +191,10 @@ fn alone(kind: CertKind, name: &str) -> CertWish {
 /// The names under which an API server is reached: each of them, so that any may stand for all.
 fn apiserver_sans(cluster: &Cluster<'_>, service_ranges: &[Cidr], domain: &str) -> BTreeSet<San> {
     let nodes = cluster.with_role(Role::ControlPlane).flat_map(|(name, node)| own_names(name, node));
-    let wished = cluster.spec.authentication.sans.iter().map(|name| San::parse(name));
+    let desired = cluster.spec.authentication.sans.iter().map(|name| San::parse(name));
     let endpoint = cluster.spec.windlass.endpoint.iter().map(|endpoint| San::parse(&endpoint.host));
     let services = service_ranges.iter().filter_map(|range| range.nth(1)).map(San::Ip);
-    nodes.chain(wished).chain(endpoint).chain(services).chain(local_names(domain)).collect()
+    nodes.chain(desired).chain(endpoint).chain(services).chain(local_names(domain)).collect()
 }
 
 fn own_names(name: &NodeName, node: &Member<'_>) -> [San; 3] {

@@ -1,17 +1,17 @@
-//! What the file wishes in vain, or at its own risk: flags, labels and taints that windlass decides on, settings
+//! What the file asks for in vain, or at its own risk: flags, labels and taints that windlass decides on, settings
 //! that need another version, and what is not deployed yet.
 
-use windlass_model::{Component, SpecPath};
+use windlass_model::{Component, PodRuntime, SpecPath};
 use windlass_spec::{AuthorizationMode, NetworkPlugin, PodSecurity, ServiceSpec};
 
-use crate::catalog::{EtcdVersion, Feature, Minor};
+use crate::catalog::Minor;
 use crate::cluster::Cluster;
 use crate::flags::{Fate, fate};
 use crate::nodes::warn_of_reserved;
-use crate::problem::{Problems, Severity};
 use crate::services::{name_of_flag, service_of};
 use crate::values::ClusterValues;
 use crate::{contradictions, flag_values, mounts, proxies, registries};
+use windlass_addons::{Problems, Severity};
 
 pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
     warn_of_reserved(cluster, problems);
@@ -23,6 +23,7 @@ pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
     proxies::check(cluster, problems);
     names_of_nodes(cluster, problems);
     credentials(cluster, problems);
+    windlass_addons::check(cluster.spec, problems);
     not_deployed(cluster, problems);
 }
 
@@ -207,7 +208,7 @@ fn known(
 ) -> bool {
     let (version, minor) = if component == Component::Etcd {
         let etcd = cluster.images.etcd;
-        (etcd.map(|etcd| etcd.to_string()).unwrap_or_default(), etcd.map(EtcdVersion::minor))
+        (etcd.map(|etcd| etcd.to_string()).unwrap_or_default(), etcd.map(Minor::of_etcd))
     } else {
         (cluster.images.version.to_string(), Some(Minor::of(&cluster.images.version)))
     };
@@ -438,7 +439,7 @@ fn pod_security_policies(cluster: &Cluster<'_>, problems: &mut Problems) {
     const POLICY: &str = "PodSecurityPolicy";
     let (api, version) = (&cluster.spec.services.kube_api, &cluster.images.version);
     let is_gone = version.at_least(1, 25);
-    // A list of the user's own may lack it, which is told by itself.
+    // A list of the user's own may lack it, which is reported by itself.
     let lists = |flag: &str| api.service.extra_args.get(flag).is_none_or(|list| list.contains(POLICY));
     let is_on = lists("enable-admission-plugins") && lists("admission-control");
     if api.pod_security_policy == Some(true) && (is_gone || is_on) {
@@ -506,12 +507,15 @@ fn not_deployed(cluster: &Cluster<'_>, problems: &mut Problems) {
         }
     };
     let plugin = spec.network.plugin.unwrap_or(NetworkPlugin::Canal);
-    if plugin != NetworkPlugin::None {
+    let lacks_network = !matches!(plugin, NetworkPlugin::Flannel | NetworkPlugin::None);
+    if lacks_network {
         miss(format!("the pod network {}", plugin.as_str()), spec.network.plugin.map(|_| "network.plugin"));
     }
-    let names = if cluster.images.version.at_least(1, 14) { "coredns" } else { "kube-dns" };
+    // Where somebody else brings the network, they may have brought the names of Services with it.
+    if spec.dns.provider.is_none() && plugin != NetworkPlugin::Flannel {
+        miss("coredns".to_owned(), None);
+    }
     for (section, given, default) in [
-        ("dns", &spec.dns.provider, names),
         ("ingress", &spec.ingress.provider, "nginx"),
         ("monitoring", &spec.monitoring.provider, "metrics-server"),
     ] {
@@ -537,12 +541,16 @@ fn not_deployed(cluster: &Cluster<'_>, problems: &mut Problems) {
                 .to_owned(),
         );
     }
-    if cluster.has(Feature::CriDockerd) {
+    if lacks_network {
+        help.push("the pod network that windlass deploys is flannel: `network.plugin: flannel`".to_owned());
+    }
+    if cluster.pod_runtimes().contains(&PodRuntime::CriDockerd) {
         let socket =
             if cluster.images.version.at_least(1, 24) { "cri-dockerd.sock" } else { "dockershim.sock" };
         missing.push("cri-dockerd".to_owned());
         help.push(format!(
-            "run cri-dockerd, through which kubelet reaches Docker, on every node, with its socket at /var/run/{socket}"
+            "run cri-dockerd, through which kubelet reaches Docker, on every node, with its socket at /var/run/{socket}, or \
+             have pods run by the hosts' containerd: `windlass.pod_runtime: containerd`"
         ));
     }
     if !missing.is_empty() {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use windlass_model::Secret;
 use windlass_spec::CloudProviderSpec;
 
-/// What the components are told the provider is called.
+/// What the components are given as the name of the provider.
 pub(crate) fn flag_of(spec: &CloudProviderSpec) -> &str {
     match spec.name.as_deref().unwrap_or_default() {
         // Amazon's provider that runs in the cluster is `external` to the components; Harvester's always does.
@@ -35,10 +35,10 @@ pub(crate) fn config(spec: &CloudProviderSpec) -> Option<Secret<String>> {
         return name.as_ref().and(custom.clone());
     }
     match name.as_deref()? {
-        "aws" | "external-aws" => aws.as_ref().map(|settings| ini(settings, AWS)),
+        "aws" | "external-aws" => aws.as_ref().map(|settings| ini(settings, AWS, Names::OfAws)),
         "azure" => azure.as_ref().map(json),
-        "openstack" => openstack.as_ref().map(|settings| ini(settings, OPENSTACK)),
-        "vsphere" => vsphere.as_ref().map(|settings| ini(settings, VSPHERE)),
+        "openstack" => openstack.as_ref().map(|settings| ini(settings, OPENSTACK, Names::AsWritten)),
+        "vsphere" => vsphere.as_ref().map(|settings| ini(settings, VSPHERE, Names::AsWritten)),
         "harvester" => harvester.clone(),
         _ => None,
     }
@@ -100,39 +100,44 @@ const AWS_NAMES: [(&str, &str); 14] = [
     ("url", "URL"),
 ];
 
-fn ini(settings: &Secret<Value>, parts: &[Part]) -> Secret<String> {
+/// How the names of settings are written in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Names {
+    /// As in cluster.yml.
+    AsWritten,
+    /// As Amazon's provider has them.
+    OfAws,
+}
+
+fn ini(settings: &Secret<Value>, parts: &[Part], names: Names) -> Secret<String> {
     let mut text = String::new();
     for Part { key, head, named } in parts {
         let Some(Value::Object(section)) = settings.expose().get(key) else { continue };
         if *named {
             for (name, section) in section {
                 if let Value::Object(section) = section {
-                    write_section(
-                        &format!("{head} \"{name}\""),
-                        section,
-                        std::ptr::eq(parts, AWS),
-                        &mut text,
-                    );
+                    write_section(&format!("{head} \"{name}\""), section, names, &mut text);
                 }
             }
         } else {
-            write_section(head, section, std::ptr::eq(parts, AWS), &mut text);
+            write_section(head, section, names, &mut text);
         }
     }
     Secret::new(text)
 }
 
-fn write_section(head: &str, section: &Map<String, Value>, is_aws: bool, text: &mut String) {
+fn write_section(head: &str, section: &Map<String, Value>, names: Names, text: &mut String) {
     if !text.is_empty() {
         text.push('\n');
     }
     let _ = writeln!(text, "[{head}]");
     for (name, value) in section {
-        let renamed = AWS_NAMES.iter().find(|(key, _)| is_aws && key == name).map(|(_, name)| *name);
-        let name = match renamed {
-            Some(name) => name.to_owned(),
-            None if is_aws => capitalised(name),
-            None => name.clone(),
+        let name = match names {
+            Names::AsWritten => name.clone(),
+            Names::OfAws => {
+                let renamed = AWS_NAMES.iter().find(|(key, _)| key == name);
+                renamed.map_or_else(|| capitalised(name), |(_, name)| (*name).to_owned())
+            }
         };
         let _ = writeln!(text, "{name} = {}", shown(value));
     }

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use windlass_model::{NodeName, Role, SpecPath};
-use windlass_spec::{AuthorizationMode, Cidr, ClusterSpec, NodeSpec};
+use windlass_model::{NodeName, PodRuntime, Role, SpecPath};
+use windlass_spec::{AuthorizationMode, Cidr, ClusterSpec, NodeSpec, PodRuntimeSpec};
 
 use crate::catalog::{Catalog, Feature, Setting};
 use crate::images::{self, Images};
-use crate::problem::Problems;
+use crate::pod_runtimes;
 use crate::secrets;
+use windlass_addons::Problems;
 
 /// What all nodes of a cluster share.
 pub(crate) struct Cluster<'a> {
@@ -17,6 +18,8 @@ pub(crate) struct Cluster<'a> {
     pub(crate) catalog: &'a Catalog,
     pub(crate) images: Images,
     pub(crate) features: BTreeSet<Feature>,
+    /// How kubelets reach Docker, on nodes whose pods it runs.
+    docker: PodRuntime,
     /// The nodes by name, so that their order in the file means nothing.
     pub(crate) nodes: BTreeMap<NodeName, Member<'a>>,
     pub(crate) service_ranges: Vec<Cidr>,
@@ -51,16 +54,26 @@ const SERVICE_RANGE: Cidr = Cidr { address: IpAddr::V4(std::net::Ipv4Addr::new(1
 impl<'a> Cluster<'a> {
     pub(crate) fn new(spec: &'a ClusterSpec, catalog: &'a Catalog, problems: &mut Problems) -> Self {
         let images = images::choose(spec, catalog, problems);
-        let features = features(spec, &images, problems);
+        let features = features(spec, &images);
+        let docker = pod_runtimes::docker(spec, &images.version, problems);
         let nodes = spec
             .nodes
             .iter()
             .enumerate()
+            .filter(|(_, node)| !node.role.is_empty())
             .map(|(index, node)| (node.name(), Member { spec: node, index }))
             .collect();
         let ranges = spec.services.service_ranges();
         let service_ranges = if ranges.is_empty() { vec![SERVICE_RANGE] } else { ranges };
-        Self { spec, catalog, images, features, nodes, service_ranges }
+        Self { spec, catalog, images, features, docker, nodes, service_ranges }
+    }
+
+    /// What runs the containers of pods on a node.
+    pub(crate) fn pod_runtime(&self, node: &Member<'_>) -> PodRuntime {
+        match node.spec.windlass.pod_runtime.or(self.spec.windlass.pod_runtime) {
+            Some(PodRuntimeSpec::Containerd) => PodRuntime::Containerd,
+            Some(PodRuntimeSpec::Docker) | None => self.docker,
+        }
     }
 
     /// The nodes that have this role, by name.
@@ -76,6 +89,17 @@ impl<'a> Cluster<'a> {
         self.spec.services.kubelet.cluster_domain.as_deref().unwrap_or("cluster.local")
     }
 
+    /// What runs the containers of pods, on any node.
+    pub(crate) fn pod_runtimes(&self) -> BTreeSet<PodRuntime> {
+        self.nodes.values().map(|node| self.pod_runtime(node)).collect()
+    }
+
+    /// Who issues the tokens of service accounts.
+    pub(crate) fn token_issuer(&self) -> String {
+        let own = || format!("https://kubernetes.default.svc.{}", self.cluster_domain());
+        self.spec.windlass.token_issuer.clone().unwrap_or_else(own)
+    }
+
     /// Whether etcd's nodes take snapshots by themselves.
     pub(crate) fn takes_snapshots(&self) -> bool {
         let etcd = &self.spec.services.etcd;
@@ -89,13 +113,49 @@ impl<'a> Cluster<'a> {
         self.has(Feature::Encryption) && config.is_some_and(|config| config.custom_config.is_none())
     }
 
+    /// The keys of cluster.yml that switch features on, for those that it has.
+    pub(crate) fn places_of_features(&self) -> BTreeMap<Feature, SpecPath> {
+        let ClusterSpec { authentication, services, cloud_provider, private_registries, .. } = self.spec;
+        [
+            (Feature::Webhook, place_of(authentication.webhook.as_ref(), "authentication.webhook")),
+            (Feature::Webhook, place_of(authentication.strategy.first(), "authentication.strategy")),
+            (Feature::Audit, place_of(services.kube_api.audit_log.as_ref(), "services.kube-api.audit_log")),
+            (
+                Feature::ServingCertificates,
+                place_of(
+                    services.kubelet.generate_serving_certificate.as_ref(),
+                    "services.kubelet.generate_serving_certificate",
+                ),
+            ),
+            (Feature::CriDockerd, place_of(self.spec.enable_cri_dockerd.as_ref(), "enable_cri_dockerd")),
+            (Feature::RegistryAuth, place_of(private_registries.first(), "private_registries")),
+            (Feature::CloudProvider, place_of(cloud_provider.as_ref(), "cloud_provider.name")),
+            (
+                Feature::Encryption,
+                place_of(
+                    services.kube_api.secrets_encryption.as_ref(),
+                    "services.kube-api.secrets_encryption_config",
+                ),
+            ),
+            (
+                Feature::ExternalEtcd,
+                place_of(services.etcd.external_urls.first(), "services.etcd.external_urls"),
+            ),
+            (Feature::Prefix, place_of(self.spec.prefix_path.as_ref(), "prefix_path")),
+        ]
+        .into_iter()
+        .rev()
+        .filter_map(|(feature, place)| Some((feature, place?)))
+        .collect()
+    }
+
     pub(crate) fn setting(&self) -> Setting<'_> {
         Setting { version: &self.images.version, etcd: self.images.etcd, features: &self.features }
     }
 }
 
 /// What cluster.yml switches on.
-fn features(spec: &ClusterSpec, images: &Images, problems: &mut Problems) -> BTreeSet<Feature> {
+fn features(spec: &ClusterSpec, images: &Images) -> BTreeSet<Feature> {
     let authentication = &spec.authentication;
     // Without the section the audit log is on, from these versions on; a section must say so itself. So RKE 1 has it.
     let audit = match &spec.services.kube_api.audit_log {
@@ -116,9 +176,9 @@ fn features(spec: &ClusterSpec, images: &Images, problems: &mut Problems) -> BTr
         ),
         (Feature::Audit, audit),
         (Feature::ServingCertificates, spec.services.kubelet.generate_serving_certificate.unwrap_or(false)),
-        (Feature::CriDockerd, uses_cri_dockerd(spec, images, problems)),
         (Feature::RegistryAuth, secrets::has_credentials(spec)),
         (Feature::CloudProvider, spec.cloud_provider.as_ref().is_some_and(|cloud| cloud.name.is_some())),
+        (Feature::RkeIssuer, spec.windlass.token_issuer.as_deref() == Some("rke")),
         (
             Feature::Encryption,
             spec.services
@@ -133,26 +193,6 @@ fn features(spec: &ClusterSpec, images: &Images, problems: &mut Problems) -> BTr
     .into_iter()
     .filter_map(|(feature, on)| on.then_some(feature))
     .collect()
-}
-
-/// Whether kubelet reaches Docker through cri-dockerd: it must from 1.24 on, and can from 1.21 on.
-fn uses_cri_dockerd(spec: &ClusterSpec, images: &Images, problems: &mut Problems) -> bool {
-    let version = &images.version;
-    let uses = spec.enable_cri_dockerd.unwrap_or_else(|| version.at_least(1, 24));
-    match spec.enable_cri_dockerd {
-        Some(false) if version.at_least(1, 24) => problems.error(
-            "enable_cri_dockerd",
-            format!("kubelet {version} can use Docker only through cri-dockerd"),
-            Some("take the key out".to_owned()),
-        ),
-        Some(true) if !version.at_least(1, 21) => problems.error(
-            "enable_cri_dockerd",
-            format!("cri-dockerd serves Kubernetes 1.21 and later, not {version}"),
-            Some("take the key out".to_owned()),
-        ),
-        _ => {}
-    }
-    uses && version.at_least(1, 21)
 }
 
 /// The place, if cluster.yml has something there.

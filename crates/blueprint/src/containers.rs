@@ -7,15 +7,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use windlass_model::{
-    Component, Conduct, ContainerSpec, ContainerWish, FilePath, ImageRef, KubernetesVersion, OnChange,
-    Origins, Part, PidMode, Privilege, SpecPath,
+    Ciphers, Component, Conduct, ContainerSpec, DesiredContainer, FilePath, ImageRef, KubernetesVersion,
+    OnChange, Origins, Part, PidMode, PodRuntime, Privilege, SpecPath,
 };
 use windlass_spec::ServiceSpec;
 
 use crate::catalog::{Entry, Feature, Setting};
 use crate::cluster::Cluster;
+use crate::encryption;
 use crate::files::Places;
 use crate::mounts::Mount;
+use crate::pod_runtimes;
 use crate::services::{name_of_flag, service_of};
 use crate::template::Template;
 use crate::values::{ClusterValues, NodeValues, Source};
@@ -33,6 +35,7 @@ pub(crate) struct Prepared {
     privilege: Privilege,
     user: Option<Arc<str>>,
     reads: BTreeMap<FilePath, OnChange>,
+    ciphers: Ciphers,
     version: Option<KubernetesVersion>,
     origins: Arc<Origins>,
     /// The whole spec where no part of it depends on the node, and what the container does with it.
@@ -77,6 +80,7 @@ pub(crate) fn prepare(
     cluster: &Cluster<'_>,
     values: &ClusterValues,
     places: &Places,
+    runtime: PodRuntime,
 ) -> Option<Prepared> {
     let recipe = cluster.catalog.recipe(component)?;
     let image = cluster.images.of_component(component, &recipe.image)?;
@@ -84,14 +88,18 @@ pub(crate) fn prepare(
     if places.has_prefix() {
         features.insert(Feature::Prefix);
     }
+    features.extend(pod_runtimes::feature(runtime));
     let setting = Setting { features: &features, ..cluster.setting() };
 
     let version_origin = cluster.images.version_origin.clone();
     let mut origins = Origins { whole: version_origin, image: image.origin.clone(), parts: BTreeMap::new() };
-    let mut arguments =
-        slots(&recipe.flags, &setting, values, &mut origins, |slot| Part::Flag(slot.name().into()));
-    let mut env = slots(&recipe.env, &setting, values, &mut origins, |slot| Part::Env(slot.name().into()));
-    let mut binds = slots(&recipe.binds, &setting, values, &mut origins, |slot| match slot {
+    let places_of = &cluster.places_of_features();
+    let mut arguments = slots(&recipe.flags, &setting, values, places_of, &mut origins, |slot| {
+        Part::Flag(slot.name().into())
+    });
+    let mut env =
+        slots(&recipe.env, &setting, values, places_of, &mut origins, |slot| Part::Env(slot.name().into()));
+    let mut binds = slots(&recipe.binds, &setting, values, places_of, &mut origins, |slot| match slot {
         Slot::Shared(bind) => Part::Bind(bind.clone()),
         Slot::PerNode(_) => Part::Bind(Arc::default()),
     });
@@ -113,6 +121,7 @@ pub(crate) fn prepare(
         privilege: recipe.privilege,
         user: user_of(component, cluster),
         reads,
+        ciphers: ciphers_of(component, cluster),
         version: (recipe.image == "kubernetes").then(|| cluster.images.version.clone()),
         origins: Arc::new(origins),
         shared: None,
@@ -123,14 +132,14 @@ pub(crate) fn prepare(
 
 impl Prepared {
     /// The container on one node, which has these files.
-    pub(crate) fn on_node<V>(&self, node: &NodeValues, files: &BTreeMap<FilePath, V>) -> ContainerWish {
+    pub(crate) fn on_node<V>(&self, node: &NodeValues, files: &BTreeMap<FilePath, V>) -> DesiredContainer {
         let (spec, conduct) = match &self.shared {
             Some((spec, conduct)) if spec.reads.keys().all(|path| files.contains_key(path)) => {
                 (spec.clone(), conduct.clone())
             }
             _ => self.with_conduct(self.spec(|slot| slot.text(node), |path| files.contains_key(path))),
         };
-        ContainerWish { spec, conduct, origins: self.origins.clone() }
+        DesiredContainer { spec, conduct, origins: self.origins.clone() }
     }
 
     fn with_conduct(&self, spec: ContainerSpec) -> (Arc<ContainerSpec>, Arc<Conduct>) {
@@ -162,6 +171,7 @@ impl Prepared {
             privilege: self.privilege,
             user: self.user.clone(),
             reads: reads.map(|(path, change)| (path.clone(), *change)).collect(),
+            ciphers: self.ciphers.clone(),
             version: self.version.clone(),
         }
     }
@@ -191,11 +201,13 @@ fn slots(
     entries: &[Entry],
     setting: &Setting<'_>,
     values: &ClusterValues,
+    features: &BTreeMap<Feature, SpecPath>,
     origins: &mut Origins,
     part: impl Fn(&Slot) -> Part,
 ) -> Vec<Slot> {
     let mut slots = Vec::new();
-    for template in entries.iter().filter_map(|entry| entry.text_in(setting)) {
+    for entry in entries {
+        let Some(template) = entry.text_in(setting) else { continue };
         let sources: Vec<Source> = template.names().filter_map(NodeValues::source).collect();
         let slot = if sources.is_empty() {
             let Some(text) = template.fill(|name| values.text(name)) else { continue };
@@ -204,7 +216,9 @@ fn slots(
             Slot::PerNode(template.with(|name| values.text(name)))
         };
         let nodes = sources.contains(&Source::Spec).then(|| SpecPath::from("nodes"));
-        if let Some(place) = template.names().find_map(|name| values.origin(name).cloned()).or(nodes) {
+        let own = template.names().find_map(|name| values.origin(name).cloned());
+        let feature = || features.get(&entry.feature()?).cloned();
+        if let Some(place) = own.or(nodes).or_else(feature) {
             origins.parts.insert(part(&slot), place);
         }
         slots.push(slot);
@@ -226,12 +240,12 @@ fn add_arguments(
             continue;
         }
         let flag = format!("--{}", name_of_flag(component, name));
-        let wished = Slot::Shared(format!("{flag}={value}").into());
+        let desired = Slot::Shared(format!("{flag}={value}").into());
         let mut place = arguments.iter().position(|slot| slot.name() == flag);
         if let Some(place) = place {
-            arguments[place] = wished.clone();
+            arguments[place] = desired.clone();
         } else {
-            arguments.push(wished);
+            arguments.push(desired);
             place = Some(arguments.len() - 1);
         }
         let mut index = 0;
@@ -258,12 +272,12 @@ fn add_env(env: &mut Vec<Slot>, service: &ServiceSpec, path: &str, origins: &mut
             env.retain(|slot| slot.name() != variable);
             continue;
         }
-        let wished = Slot::Shared(variable.as_str().into());
+        let desired = Slot::Shared(variable.as_str().into());
         origins
             .parts
-            .insert(Part::Env(wished.name().into()), SpecPath::from(format!("{path}.extra_env[{index}]")));
-        env.retain(|slot| slot.name() != wished.name());
-        env.push(wished);
+            .insert(Part::Env(desired.name().into()), SpecPath::from(format!("{path}.extra_env[{index}]")));
+        env.retain(|slot| slot.name() != desired.name());
+        env.push(desired);
     }
 }
 
@@ -291,6 +305,17 @@ fn user_of(component: Component, cluster: &Cluster<'_>) -> Option<Arc<str>> {
     match (component, etcd.uid, etcd.gid) {
         (Component::Etcd, Some(uid), Some(gid)) => Some(format!("{uid}:{gid}").into()),
         _ => None,
+    }
+}
+
+/// By which keys an API server writes and reads, where the file with them is windlass' own.
+fn ciphers_of(component: Component, cluster: &Cluster<'_>) -> Ciphers {
+    let api = &cluster.spec.services.kube_api;
+    let is_own = !api.service.extra_args.contains_key("encryption-provider-config");
+    if component == Component::KubeApiserver && cluster.has(Feature::Encryption) && is_own {
+        encryption::ciphers(api)
+    } else {
+        Ciphers::default()
     }
 }
 

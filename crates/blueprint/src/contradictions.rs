@@ -4,7 +4,7 @@ use windlass_model::Component;
 use windlass_spec::{ClusterSpec, PodSecurity};
 
 use crate::cluster::Cluster;
-use crate::problem::Problems;
+use windlass_addons::Problems;
 
 /// The key of cluster.yml that asks for this flag, if the file has it.
 pub(crate) fn key_of(component: Component, flag: &str, spec: &ClusterSpec) -> Option<&'static str> {
@@ -63,14 +63,14 @@ pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
     let api = &cluster.spec.services.kube_api;
     let limits_events = api.event_rate_limit.as_ref().is_some_and(|limit| limit.enabled == Some(true));
     let has_policies = api.pod_security_policy == Some(true) && !cluster.images.version.at_least(1, 25);
-    let wished = [
+    let desired = [
         ("AlwaysPullImages", "always_pull_images", api.always_pull_images == Some(true)),
         ("EventRateLimit", "event_rate_limit", limits_events),
         ("PodSecurityPolicy", "pod_security_policy", has_policies),
     ];
     for flag in ["enable-admission-plugins", "admission-control"] {
         let Some(list) = api.service.extra_args.get(flag) else { continue };
-        for (plugin, key, _) in wished.into_iter().filter(|(_, _, asks)| *asks) {
+        for (plugin, key, _) in desired.into_iter().filter(|(_, _, asks)| *asks) {
             if list.split(',').all(|listed| listed.trim() != plugin) {
                 problems.warning(
                     &format!("services.kube-api.extra_args.{flag}"),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use windlass_model::{
-    CertName, CertPart, Content, FilePath, FileWish, Footprint, Holds, Mode, NodeName, Owner, Role,
+    CertName, CertPart, Content, DesiredFile, FilePath, Footprint, Holds, Mode, NodeName, Owner, Role,
     SecretName, SpecPath,
 };
 use windlass_spec::NetworkPlugin;
@@ -123,13 +123,13 @@ impl Places {
         name: &NodeName,
         node: &Member<'_>,
         cluster: &Cluster<'_>,
-    ) -> BTreeMap<FilePath, FileWish> {
+    ) -> BTreeMap<FilePath, DesiredFile> {
         self.files
             .values()
             .filter(|file| file.on.holds(node) && file.with.is_none_or(|feature| cluster.has(feature)))
             .map(|file| {
                 let (mode, owner, origin) = (file.mode, file.owner, file.origin.clone());
-                (file.path.clone(), FileWish { content: file.content(name), mode, owner, origin })
+                (file.path.clone(), DesiredFile { content: file.content(name), mode, owner, origin })
             })
             .collect()
     }
@@ -168,7 +168,13 @@ impl Places {
             // kubelet's directory of volume plugins stays where it is.
             directories.insert("/var/lib/kubelet/volumeplugins".into(), Holds::PodState);
         }
-        Footprint { files, directories, etcd_data: under("/var/lib/etcd"), ledger: under(LEDGER) }
+        Footprint {
+            files,
+            directories,
+            etcd_data: under("/var/lib/etcd"),
+            ledger: under(LEDGER),
+            kubelet: under("/var/lib/kubelet"),
+        }
     }
 
     fn add(&mut self, short: String, source: Source, mode: Mode, on: On) -> &mut File {

@@ -11,7 +11,8 @@ use windlass_model::{Component, KubernetesVersion};
 use windlass_spec::nearest;
 
 use crate::catalog::Minor;
-use crate::problem::Severity;
+use crate::flags::Words;
+use windlass_addons::Severity;
 
 /// What is wrong with a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,23 +73,6 @@ struct Plugins {
     known: Words,
     since: BTreeMap<Minor, Words>,
     gone: BTreeMap<Minor, Words>,
-}
-
-/// Words with blanks between.
-#[derive(Deserialize)]
-#[serde(from = "String")]
-struct Words(Vec<String>);
-
-impl From<String> for Words {
-    fn from(text: String) -> Self {
-        Self(text.split_whitespace().map(str::to_owned).collect())
-    }
-}
-
-impl Words {
-    fn has(&self, word: &str) -> bool {
-        self.0.iter().any(|known| known == word)
-    }
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {

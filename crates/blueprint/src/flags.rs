@@ -1,4 +1,4 @@
-//! Which flags the components have, by minor version: so that one that stops a component is told before it does.
+//! Which flags the components have, by minor version: so that one that stops a component is reported before it does.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -34,11 +34,17 @@ struct Table {
 /// Words with blanks between.
 #[derive(Deserialize)]
 #[serde(from = "String")]
-struct Words(Vec<String>);
+pub(crate) struct Words(pub(crate) Vec<String>);
 
 impl From<String> for Words {
     fn from(text: String) -> Self {
         Self(text.split_whitespace().map(str::to_owned).collect())
+    }
+}
+
+impl Words {
+    pub(crate) fn has(&self, word: &str) -> bool {
+        self.0.iter().any(|known| known == word)
     }
 }
 
@@ -61,10 +67,10 @@ pub(crate) fn fate(component: Component, flag: &str, minor: Option<Minor>) -> Fa
         return Fate::Known;
     }
     let first_in = |lists: &BTreeMap<Minor, Words>| {
-        lists.iter().find(|(_, words)| words.0.contains(&flag)).map(|(minor, _)| *minor)
+        lists.iter().find(|(_, words)| words.has(&flag)).map(|(minor, _)| *minor)
     };
     let came = first_in(since);
-    if !known.0.contains(&flag) && came.is_none() {
+    if !known.has(&flag) && came.is_none() {
         let all = known.0.iter().chain(since.values().flat_map(|words| &words.0));
         return Fate::Unknown(windlass_spec::nearest(&flag, all.map(String::as_str)));
     }
@@ -81,7 +87,7 @@ mod tests {
 
     use super::*;
 
-    fn told(component: Component, flag: &str, version: &str) -> Fate {
+    fn reported(component: Component, flag: &str, version: &str) -> Fate {
         let version: KubernetesVersion = version.parse().expect("the tests name versions");
         fate(component, flag, Some(Minor::of(&version)))
     }
@@ -116,13 +122,13 @@ mod tests {
             (Kubelet, "chaos-chance", "v1.22", "v1.21.9"),
             (KubeProxy, "cleanup-ipvs", "v1.21", "v1.20.9"),
         ] {
-            assert_eq!(told(component, flag, last), Fate::Known, "{flag}");
-            assert_eq!(told(component, flag, &format!("{gone}.0")), Fate::Removed(minor(gone)), "{flag}");
-            assert_eq!(told(component, flag, "v1.37.0"), Fate::Removed(minor(gone)), "{flag}");
+            assert_eq!(reported(component, flag, last), Fate::Known, "{flag}");
+            assert_eq!(reported(component, flag, &format!("{gone}.0")), Fate::Removed(minor(gone)), "{flag}");
+            assert_eq!(reported(component, flag, "v1.37.0"), Fate::Removed(minor(gone)), "{flag}");
         }
-        assert_eq!(told(Kubelet, "seccomp-default", "v1.21.0"), Fate::NotYet(minor("v1.22")));
-        assert_eq!(told(Kubelet, "max_pods", "v1.30.0"), Fate::Known);
-        assert_eq!(told(Kubelet, "max-pod", "v1.30.0"), Fate::Unknown(Some("max-pods")));
+        assert_eq!(reported(Kubelet, "seccomp-default", "v1.21.0"), Fate::NotYet(minor("v1.22")));
+        assert_eq!(reported(Kubelet, "max_pods", "v1.30.0"), Fate::Known);
+        assert_eq!(reported(Kubelet, "max-pod", "v1.30.0"), Fate::Unknown(Some("max-pods")));
         // Those of etcd are by its own version.
         let of_etcd = |flag: &str, version: Option<&str>| fate(Component::Etcd, flag, version.map(minor));
         assert_eq!(of_etcd("enable-v2", Some("v3.5")), Fate::Known);
@@ -131,7 +137,7 @@ mod tests {
         assert_eq!(of_etcd("experimental-memory-mlock", Some("v3.7")), Fate::Removed(minor("v3.7")));
         assert_eq!(of_etcd("feature-gates", Some("v3.5")), Fate::NotYet(minor("v3.6")));
         assert_eq!(of_etcd("max_txn_ops", None), Fate::Unknown(Some("max-txn-ops")));
-        assert_eq!(told(Component::NginxProxy, "anything", "v1.30.0"), Fate::Known);
+        assert_eq!(reported(Component::NginxProxy, "anything", "v1.30.0"), Fate::Known);
     }
 
     #[test]

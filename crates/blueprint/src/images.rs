@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use windlass_model::{Component, ImageRef, KubernetesVersion, Role, SpecPath};
+use windlass_model::{Component, EtcdVersion, ImageRef, KubernetesVersion, Role, SpecPath, tag_of};
 use windlass_spec::ClusterSpec;
 
-use crate::catalog::{Catalog, EtcdVersion, tag_of};
-use crate::problem::Problems;
+use crate::catalog::Catalog;
+use windlass_addons::Problems;
 
 /// The image that windlass makes of itself for what must run on nodes.
 pub const NODE_IMAGE: &str = concat!("windlass/node:", env!("CARGO_PKG_VERSION"));
@@ -48,7 +48,7 @@ fn own_key(component: Component) -> String {
 }
 
 /// The components of Kubernetes, all of which are in the one image `kubernetes` where there is one.
-const OF_KUBERNETES: [&str; 5] =
+pub(crate) const OF_KUBERNETES: [&str; 5] =
     ["kube_apiserver", "kube_controller_manager", "kube_scheduler", "kube_proxy", "kubelet"];
 
 /// The version by which images are looked up, and the one by which flags are chosen.
@@ -60,7 +60,7 @@ struct Wished {
 
 /// Chooses version and images. Problems are errors, after which the images are not whole.
 pub(crate) fn choose(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Problems) -> Images {
-    let Wished { listed, version, origin } = wished(spec, catalog, problems);
+    let Wished { listed, version, origin } = desired(spec, catalog, problems);
     let like = if catalog.images(&listed).is_none() { catalog.images_like(&listed) } else { None };
     let (near, known) = match like {
         Some((near, images)) => (Some(near), Some(images)),
@@ -68,10 +68,17 @@ pub(crate) fn choose(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Probl
     };
     let registry = default_registry(spec);
     let (mut by_key, mut guessed, mut lacking) = (BTreeMap::new(), Vec::new(), Vec::new());
-    for key in needed(spec, catalog.is_beyond(&listed)) {
+    let of_addons = windlass_addons::images(spec);
+    // An add-on that is there goes on in every version: it must never seem to be no longer asked for.
+    let before = if of_addons.is_empty() { BTreeMap::new() } else { catalog.images_before(&listed) };
+    for key in needed(spec, catalog, &listed, &of_addons) {
         if let Some((image, place)) = named(spec, key) {
             by_key.insert(key, Image { image: image.into(), origin: Some(place) });
-        } else if let Some(image) = known.as_ref().and_then(|images| images.get(key)) {
+        } else if let Some(image) = known
+            .as_ref()
+            .and_then(|images| images.get(key))
+            .or_else(|| before.get(key).filter(|_| of_addons.contains(&key)))
+        {
             let image = match registry {
                 Some(registry) => format!("{registry}/{image}").into(),
                 None => image.as_str().into(),
@@ -104,7 +111,7 @@ pub(crate) fn choose(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Probl
 /// The version that cluster.yml names, or that of its image of Kubernetes, or the default.
 ///
 /// RKE 1 chooses flags by the image too, since a program does not start with flags that it does not know.
-fn wished(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Problems) -> Wished {
+fn desired(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Problems) -> Wished {
     const IMAGE: &str = "system_images.kubernetes";
     let image = spec.system_images.get("kubernetes");
     let tagged: Option<KubernetesVersion> = image.and_then(|image| tag_of(image)?.parse().ok());
@@ -156,7 +163,12 @@ fn report_guesses(
         } else {
             format!(", and those of {near} for {}", quoted(&of_rke))
         };
-        format!("RKE 1 had no {listed}: the images that Kubernetes publishes are taken{rest}")
+        match images.version_origin {
+            Some(_) => format!("RKE 1 had no {listed}: the images that Kubernetes publishes are taken{rest}"),
+            None => format!(
+                "no `kubernetes_version`: {listed} is taken, with the images that Kubernetes publishes{rest}"
+            ),
+        }
     } else {
         let guessed: Vec<&str> = guessed.iter().copied().filter(|key| *key != "kubernetes").collect();
         if guessed.is_empty() {
@@ -249,13 +261,19 @@ fn check_etcd(images: &Images, problems: &mut Problems) {
     );
 }
 
-/// The keys of the images that this cluster needs.
-fn needed(spec: &ClusterSpec, is_beyond: bool) -> Vec<&'static str> {
+/// The keys of the images that this cluster needs, with those of its add-ons.
+fn needed(
+    spec: &ClusterSpec,
+    catalog: &Catalog,
+    version: &KubernetesVersion,
+    of_addons: &[&'static str],
+) -> Vec<&'static str> {
     let mut keys = vec!["pod_infra_container"];
+    keys.extend(of_addons);
     if spec.services.etcd.external_urls.is_empty() {
         keys.push("etcd");
     }
-    if !is_beyond || spec.system_images.contains_key("kubernetes") {
+    if !catalog.is_beyond(version) || spec.system_images.contains_key("kubernetes") {
         keys.push("kubernetes");
         keys.extend(OF_KUBERNETES.iter().filter(|key| spec.system_images.contains_key(**key)));
     } else {

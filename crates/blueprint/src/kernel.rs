@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use windlass_model::{
-    Component, ContainerWish, Content, FilePath, FileWish, KernelWish, Mode, Owner, Settings,
+    Component, Content, DesiredContainer, DesiredFile, DesiredKernel, FilePath, Mode, Owner, Settings,
 };
 
 /// Read by `systemd-modules-load`, and by the start-up scripts of systems without systemd.
@@ -20,7 +20,7 @@ const BRIDGE: &str = "br_netfilter";
 /// What lets pods reach each other and Services.
 ///
 /// Source: <https://kubernetes.io/docs/setup/production-environment/container-runtimes/>. IPv6 forwarding is left
-/// alone: a machine that is told its routes by routers would no longer listen to them.
+/// alone: a machine that learns its routes from routers would no longer listen to them.
 const FORWARDING: [(&str, &str); 2] =
     [("net.ipv4.ip_forward", "1"), ("net.bridge.bridge-nf-call-iptables", "1")];
 const FORWARDING_IPV6: (&str, &str) = ("net.bridge.bridge-nf-call-ip6tables", "1");
@@ -45,8 +45,8 @@ struct Needs {
     kubelet_only_checks: bool,
 }
 
-/// A kernel's wish, and the files by which it becomes so at every start.
-type Made = (Arc<KernelWish>, [(FilePath, FileWish); 2]);
+/// A kernel's desired state, and the files by which it becomes so at every start.
+type Made = (Arc<DesiredKernel>, [(FilePath, DesiredFile); 2]);
 
 /// The few ways in which the kernels of a cluster are set, each made once.
 pub(crate) struct Kernels(BTreeMap<Needs, Made>);
@@ -58,7 +58,7 @@ impl Kernels {
             .into_iter()
             .flat_map(|has_ipv6| both.map(|kubelet_only_checks| Needs { has_ipv6, kubelet_only_checks }));
         let made = |needs| {
-            let kernel = wish(needs);
+            let kernel = desired(needs);
             let files = files(&kernel);
             (needs, (Arc::new(kernel), files))
         };
@@ -66,8 +66,8 @@ impl Kernels {
     }
 
     /// What a node with these containers needs.
-    pub(crate) fn of(&self, containers: &BTreeMap<Component, ContainerWish>) -> &Made {
-        let settings = || containers.values().map(|wish| &wish.conduct.settings);
+    pub(crate) fn of(&self, containers: &BTreeMap<Component, DesiredContainer>) -> &Made {
+        let settings = || containers.values().map(|desired| &desired.conduct.settings);
         &self.0[&Needs {
             has_ipv6: settings().any(|settings| match settings {
                 Settings::Proxy { pod_ranges } => pod_ranges.iter().any(|range| range.contains(':')),
@@ -78,20 +78,20 @@ impl Kernels {
     }
 }
 
-fn wish(needs: Needs) -> KernelWish {
+fn desired(needs: Needs) -> DesiredKernel {
     let sysctls = FORWARDING
         .into_iter()
         .chain(needs.has_ipv6.then_some(FORWARDING_IPV6))
         .chain(TUNABLES.into_iter().filter(|_| needs.kubelet_only_checks));
-    KernelWish {
+    DesiredKernel {
         modules: [Arc::from(BRIDGE)].into(),
         sysctls: sysctls.map(|(name, value)| (name.into(), value.into())).collect(),
     }
 }
 
-/// The files by which a kernel becomes as wished at every start.
-fn files(kernel: &KernelWish) -> [(FilePath, FileWish); 2] {
-    let KernelWish { modules, sysctls } = kernel;
+/// The files by which a kernel becomes as desired at every start.
+fn files(kernel: &DesiredKernel) -> [(FilePath, DesiredFile); 2] {
+    let DesiredKernel { modules, sysctls } = kernel;
     let head = "# Written by windlass: what Kubernetes needs of the kernel.\n";
     let modules = modules.iter().fold(head.to_owned(), |text, module| text + module + "\n");
     let mut settings = head.to_owned();
@@ -100,7 +100,7 @@ fn files(kernel: &KernelWish) -> [(FilePath, FileWish); 2] {
     }
     [(MODULES_FILE, modules), (SYSCTLS_FILE, settings)].map(|(path, text)| {
         let content = Content::Text(text.into());
-        (path.into(), FileWish { content, mode: Mode::PUBLIC, owner: Owner::default(), origin: None })
+        (path.into(), DesiredFile { content, mode: Mode::PUBLIC, owner: Owner::default(), origin: None })
     })
 }
 

@@ -1,4 +1,4 @@
-//! Resolves a cluster.yml and the catalog into the complete wish.
+//! Resolves a cluster.yml and the catalog into the complete desired state.
 //!
 //! ```text
 //! ClusterSpec ─┐              images ─▶ values ─▶ containers ─┐
@@ -13,15 +13,17 @@ mod cloud;
 mod cluster;
 mod containers;
 mod contradictions;
+mod encryption;
 mod files;
 mod flag_values;
 mod flags;
 mod images;
 mod kernel;
+mod links;
 mod mounts;
 mod nodes;
+mod pod_runtimes;
 mod prefixes;
-mod problem;
 mod proxies;
 mod registries;
 mod render;
@@ -33,9 +35,11 @@ mod template;
 mod texts;
 mod values;
 
+pub use windlass_addons::{Problem, Severity};
+
 pub use self::catalog::{Catalog, CatalogError};
 pub use self::images::NODE_IMAGE;
-pub use self::problem::{Problem, Severity};
+pub use self::links::{EARLY_SNAPSHOTS, EtcdLog, Link, Running, as_running, links};
 pub use self::render::render;
 pub use self::resolve::{Resolution, problems, resolve};
 pub use self::secrets::REGISTRY_AUTH;

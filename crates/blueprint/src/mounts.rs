@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use windlass_model::Component;
 
 use crate::cluster::Cluster;
-use crate::problem::Problems;
 use crate::services::service_of;
 use crate::values::ClusterValues;
+use windlass_addons::Problems;
 
 /// A mount in parts: where it comes from, where it goes, and its options in order, without those that change nothing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use windlass_model::{
-    Component, FilePath, HostFacts, ImageRef, NodeName, NodeTarget, NodeWish, Prefix, Role, SpecPath, Taint,
+    Component, DesiredNode, FilePath, HostFacts, ImageRef, NodeName, NodeTarget, PodRuntime, Prefix, Role,
+    SpecPath, Taint,
 };
 
 use crate::cluster::{Cluster, Member};
 use crate::containers::{self, Prepared};
 use crate::files::Places;
 use crate::kernel::Kernels;
-use crate::problem::Problems;
 use crate::values::{ClusterValues, NodeValues};
+use windlass_addons::Problems;
 
-/// All that nodes with the same prefix share.
+/// All that nodes with the same prefix and the same runtime of pods share.
 pub(crate) struct Kit {
     pub(crate) places: Places,
     prepared: BTreeMap<Component, Prepared>,
@@ -22,13 +23,13 @@ pub(crate) struct Kit {
 }
 
 impl Kit {
-    pub(crate) fn new(cluster: &Cluster<'_>, prefix: &str) -> Self {
+    pub(crate) fn new(cluster: &Cluster<'_>, prefix: &str, runtime: PodRuntime) -> Self {
         let values = ClusterValues::new(cluster, prefix);
         let places = Places::new(cluster, prefix);
         let prepared = Component::ALL
             .into_iter()
             .filter_map(|component| {
-                Some((component, containers::prepare(component, cluster, &values, &places)?))
+                Some((component, containers::prepare(component, cluster, &values, &places, runtime)?))
             })
             .collect();
         Self { places, prepared, kernels: Kernels::new() }
@@ -47,7 +48,7 @@ impl Kit {
         facts: &HostFacts,
         cluster: &Cluster<'_>,
         prefix: Option<&Prefix>,
-    ) -> NodeWish {
+    ) -> DesiredNode {
         let values = NodeValues::new(name, node, facts, cluster);
         let mut files = self.places.of_node(name, node, cluster);
         let containers = components(node, cluster)
@@ -57,7 +58,7 @@ impl Kit {
             .collect();
         let (kernel, kernel_files) = self.kernels.of(&containers);
         files.extend(kernel_files.iter().cloned());
-        NodeWish {
+        DesiredNode {
             origin: SpecPath::from(format!("nodes[{}]", node.index)),
             target: target(node, cluster),
             roles: node.spec.role.clone(),
@@ -141,7 +142,7 @@ fn is_taint_of_role(key: &str) -> bool {
     [ETCD_TAINT, CONTROL_PLANE_TAINT].contains(&key)
 }
 
-/// Tells of what the file wishes in vain: labels, taints and flags that windlass alone decides on.
+/// Tells of what the file asks for in vain: labels, taints and flags that windlass alone decides on.
 pub(crate) fn warn_of_reserved(cluster: &Cluster<'_>, problems: &mut Problems) {
     for (index, node) in cluster.spec.nodes.iter().enumerate() {
         for key in node.labels.keys().filter(|key| is_label_of_role(key)) {

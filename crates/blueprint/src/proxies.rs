@@ -6,8 +6,8 @@ use windlass_model::Component;
 use windlass_spec::Cidr;
 
 use crate::cluster::Cluster;
-use crate::problem::Problems;
 use crate::services::service_of;
+use windlass_addons::Problems;
 
 /// Warns of a component that would ask a proxy for nodes or Services: the exceptions lack them.
 ///

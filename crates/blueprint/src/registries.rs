@@ -3,25 +3,28 @@
 use std::collections::BTreeSet;
 
 use crate::cluster::Cluster;
-use crate::problem::Problems;
+use windlass_addons::Problems;
 
 pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
     registries(cluster, problems);
+    let help = "write it like `registry.example.com:5000/rancher/hyperkube:v1.20.15-rancher2`";
     for (key, image) in &cluster.spec.system_images {
-        if let Some(why) = image_flaw(image) {
-            report(&format!("system_images.{key}"), image, &why, problems);
+        let Some(why) = image_flaw(image) else { continue };
+        let place = format!("system_images.{key}");
+        let summary = format!("`{image}` is no name of an image: {why}");
+        // Docker is asked for those alone that are used.
+        if cluster.images.of(key).is_some_and(|used| used.image.as_str() == image) {
+            problems.error(&place, summary, Some(help.to_owned()));
+        } else {
+            problems.warning(&place, format!("{summary}; nothing here uses it"), Some(help.to_owned()));
         }
     }
     if let Some(image) = &cluster.spec.services.kubelet.infra_container_image
         && let Some(why) = image_flaw(image)
     {
-        report("services.kubelet.infra_container_image", image, &why, problems);
+        let place = "services.kubelet.infra_container_image";
+        problems.error(place, format!("`{image}` is no name of an image: {why}"), Some(help.to_owned()));
     }
-}
-
-fn report(place: &str, image: &str, why: &str, problems: &mut Problems) {
-    let help = "write it like `registry.example.com:5000/rancher/hyperkube:v1.20.15-rancher2`".to_owned();
-    problems.error(place, format!("`{image}` is no name of an image: {why}"), Some(help));
 }
 
 /// Why Docker takes a text for no name of an image.

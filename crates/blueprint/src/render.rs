@@ -4,23 +4,38 @@ use std::collections::BTreeSet;
 use std::fmt::{Display, Write as _};
 
 use windlass_model::{
-    Blueprint, CertKind, CertPart, CertWish, ContainerSpec, Content, Digest, Elsewhere, EtcdWish, FileWish,
-    Footprint, Footprints, NodeWish, OnChange, PidMode, Privilege, Rollout, Usage,
+    Blueprint, CertKind, CertPart, ContainerSpec, Content, DesiredCert, DesiredEtcd, DesiredFile,
+    DesiredNode, Digest, Elsewhere, Footprint, Footprints, OnChange, PidMode, Privilege, Rollout, Usage,
 };
 
 /// The blueprint as text, for people and for comparing; it holds no secret.
 pub fn render(blueprint: &Blueprint) -> String {
-    let Blueprint { cluster, version, nodes, etcd, certs, foundation, rollout, footprints, origins: _ } =
-        blueprint;
+    let Blueprint {
+        cluster,
+        version,
+        nodes,
+        etcd,
+        certs,
+        foundation,
+        rollout,
+        etcd_log: _,
+        addons,
+        footprints,
+        origins: _,
+    } = blueprint;
     let mut page = Page::default();
     page.line(0, format_args!("cluster {cluster}, Kubernetes {version}"));
     for (fact, value) in foundation.facts() {
         page.line(1, format_args!("{fact} {value}"));
     }
-    if let EtcdWish::External { urls, .. } = etcd {
+    if let DesiredEtcd::External { urls, .. } = etcd {
         page.line(1, format_args!("etcd at {}", urls.join(", ")));
     }
     page.rollout(rollout);
+    for (kind, addon) in addons {
+        let objects: Vec<String> = addon.objects.iter().map(|object| object.object.to_string()).collect();
+        page.line(1, format_args!("addon {kind} {}: {}", addon.name, objects.join(", ")));
+    }
     for (name, node) in nodes {
         page.blank();
         page.line(0, format_args!("node {name}"));
@@ -69,16 +84,26 @@ impl Page {
     }
 
     fn rollout(&mut self, rollout: &Rollout) {
-        let Rollout { max_unavailable_worker, max_unavailable_controlplane, drain } = rollout;
+        let Rollout { max_unavailable_worker, max_unavailable_controlplane, drain, upgraded, leaving } =
+            rollout;
         self.line(1, format_args!("unavailable at once: {max_unavailable_worker} of the workers, {max_unavailable_controlplane} of the control plane"));
-        if let Some(drain) = drain {
-            self.line(1, format_args!("{drain:?}"));
-        }
+        self.line(1, format_args!("before an upgrade: {upgraded:?}; before a node leaves: {leaving:?}"));
+        self.line(1, format_args!("{drain:?}"));
     }
 
-    fn node(&mut self, node: &NodeWish) {
-        let NodeWish { origin: _, target, roles, prefix, containers, files, kernel, images, labels, taints } =
-            node;
+    fn node(&mut self, node: &DesiredNode) {
+        let DesiredNode {
+            origin: _,
+            target,
+            roles,
+            prefix,
+            containers,
+            files,
+            kernel,
+            images,
+            labels,
+            taints,
+        } = node;
         let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
         self.line(1, format_args!("roles {}", roles.join(", ")));
         if let Some(prefix) = prefix {
@@ -96,9 +121,9 @@ impl Page {
                 target.key_path.as_ref().map(|path| format!(" key {path}")).unwrap_or_default()
             ),
         );
-        for (component, wish) in containers {
+        for (component, desired) in containers {
             self.line(1, format_args!("container {component}"));
-            self.container(&wish.spec);
+            self.container(&desired.spec);
         }
         self.list(1, "images of pods", images);
         self.list(1, "files", files.iter().map(|(path, file)| file_line(path.as_str(), file)));
@@ -109,7 +134,8 @@ impl Page {
     }
 
     fn container(&mut self, spec: &ContainerSpec) {
-        let ContainerSpec { image, command, env, binds, pid, privilege, user, reads, version } = spec;
+        let ContainerSpec { image, command, env, binds, pid, privilege, user, reads, ciphers, version } =
+            spec;
         self.line(2, format_args!("image {image}"));
         if let Some(version) = version {
             self.line(2, format_args!("version {version}"));
@@ -133,12 +159,16 @@ impl Page {
                 OnChange::Reload => format!("{path} (reloads)"),
             }),
         );
+        for (resource, ways) in &ciphers.0 {
+            self.list(2, &format!("ways to read {resource}"), ways);
+        }
     }
 
-    fn certificate(&mut self, cert: &CertWish) {
-        let CertWish { kind, common_name, organizations, issuer, usages, sans, valid_days, service } = cert;
+    fn certificate(&mut self, cert: &DesiredCert) {
+        let DesiredCert { kind, common_name, organizations, issuer, usages, sans, valid_days, service } =
+            cert;
         let kind = match kind {
-            CertKind::Authority => "authority",
+            CertKind::Authority => "CA",
             CertKind::Leaf => "certificate",
             CertKind::KeyPair => "key pair",
         };
@@ -156,7 +186,7 @@ impl Page {
     }
 
     fn footprint(&mut self, footprint: &Footprint) {
-        let Footprint { files, directories, etcd_data, ledger } = footprint;
+        let Footprint { files, directories, etcd_data, ledger, kubelet: _ } = footprint;
         self.line(1, format_args!("etcd's data {etcd_data}"));
         self.line(1, format_args!("ledger {ledger}"));
         self.list(1, "files", files);
@@ -164,7 +194,7 @@ impl Page {
     }
 
     /// Every text once, however many files hold it.
-    fn texts<'a>(&mut self, nodes: impl Iterator<Item = &'a NodeWish>) {
+    fn texts<'a>(&mut self, nodes: impl Iterator<Item = &'a DesiredNode>) {
         let mut shown = BTreeSet::new();
         for (path, file) in nodes.flat_map(|node| &node.files) {
             let Content::Text(text) = &file.content else { continue };
@@ -180,8 +210,8 @@ impl Page {
     }
 }
 
-fn file_line(path: &str, file: &FileWish) -> String {
-    let FileWish { content, mode, owner, origin: _ } = file;
+fn file_line(path: &str, file: &DesiredFile) -> String {
+    let DesiredFile { content, mode, owner, origin: _ } = file;
     let content = match content {
         Content::Text(text) => format!("text {}", Digest::of(text.as_bytes()).short()),
         Content::Cert { cert, part: CertPart::Certificate } => format!("certificate {cert}"),

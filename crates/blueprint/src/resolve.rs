@@ -1,11 +1,12 @@
-//! From the file to the complete wish.
+//! From the file to the complete desired state.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use windlass_model::{
-    Blueprint, BlueprintOrigins, Component, DrainOptions, EtcdPlace, EtcdWish, Fact, Foundation, HostFacts,
-    Limit, NodeName, Prefix, Rollout, Secret, SecretName, SpecPath,
+    AddonKind, Blueprint, BlueprintOrigins, Component, DesiredAddon, DesiredEtcd, DrainOptions, Emptied,
+    EtcdPlace, Fact, Foundation, HostFacts, Limit, LogSnapshots, NodeName, PodRuntime, Prefix, Rollout,
+    Secret, SecretName, SpecPath,
 };
 use windlass_spec::{Cidr, ClusterSpec, MaxUnavailable, Severity};
 
@@ -15,13 +16,13 @@ use crate::checks::check;
 use crate::cluster::{Cluster, place_of};
 use crate::nodes::Kit;
 use crate::prefixes::{self, footprints};
-use crate::problem::{Problem, Problems};
 use crate::secrets::secrets;
+use windlass_addons::{Problem, Problems, Wanted};
 
 /// What a cluster.yml comes to with a catalog.
 #[derive(Clone, Debug)]
 pub struct Resolution {
-    /// The complete wish; absent exactly if a problem is an error.
+    /// The complete desired state; absent exactly if a problem is an error.
     pub blueprint: Option<Blueprint>,
     /// The values of the secrets that the blueprint names.
     pub secrets: Vec<(SecretName, Secret<String>)>,
@@ -29,7 +30,7 @@ pub struct Resolution {
     pub problems: Vec<Problem>,
 }
 
-/// Resolves a cluster.yml with a catalog into the complete wish.
+/// Resolves a cluster.yml with a catalog into the complete desired state.
 ///
 /// `hosts` are the facts seen of machines; where one has not been seen, the facts of an ordinary machine are
 /// assumed. The order of nodes in the file changes nothing but origins.
@@ -52,8 +53,9 @@ pub fn problems(partial: &ClusterSpec, catalog: &Catalog, unread: &[String]) -> 
     let mut problems = Problems::default();
     let cluster = Cluster::new(partial, catalog, &mut problems);
     check(&cluster, &mut problems);
+    let is_unread = |path: &str| unread.iter().any(|unread| unread == path);
     let section = |path: &str| path.split(['.', '[']).take(2).map(str::to_owned).collect::<Vec<_>>();
-    let unread: Vec<Vec<String>> = unread.iter().map(|path| section(path)).collect();
+    let sections: Vec<Vec<String>> = unread.iter().map(|path| section(path)).collect();
     let is_deployed = |path: &Vec<String>| {
         path.first()
             .is_some_and(|first| matches!(first.as_str(), "network" | "dns" | "ingress" | "monitoring"))
@@ -62,8 +64,8 @@ pub fn problems(partial: &ClusterSpec, catalog: &Catalog, unread: &[String]) -> 
         let path = problem.path.as_str();
         let is_of_deployed = path.is_empty() || is_deployed(&section(path));
         problem.severity == Severity::Error
-            || path.contains(".extra_args")
-            || !(unread.contains(&section(path)) || (is_of_deployed && unread.iter().any(is_deployed)))
+            || (path.contains(".extra_args") && !is_unread(path))
+            || !(sections.contains(&section(path)) || (is_of_deployed && sections.iter().any(is_deployed)))
     };
     problems.0.into_iter().filter(is_sure).collect()
 }
@@ -73,23 +75,25 @@ fn blueprint(cluster: &Cluster<'_>, hosts: &BTreeMap<NodeName, HostFacts>) -> Op
     let facts_of = |name: &NodeName| hosts.get(name).unwrap_or(&ordinary);
     let footprints = footprints(cluster);
 
-    let kit = Kit::new(cluster, prefixes::ordinary(cluster));
-    let mut kits: BTreeMap<&Prefix, Kit> = BTreeMap::new();
+    let ordinary_prefix = prefixes::ordinary(cluster);
+    let mut kits: BTreeMap<(Option<&Prefix>, PodRuntime), Kit> = BTreeMap::new();
     let mut nodes = BTreeMap::new();
     for (name, node) in &cluster.nodes {
         let facts = facts_of(name);
         let prefix = footprints.prefix_on(&facts.operating_system);
-        let kit = match prefix {
-            Some(prefix) => kits.entry(prefix).or_insert_with(|| Kit::new(cluster, prefix.as_str())),
-            None => &kit,
-        };
+        let runtime = cluster.pod_runtime(node);
+        let kit = kits.entry((prefix, runtime)).or_insert_with(|| {
+            Kit::new(cluster, prefix.map_or(ordinary_prefix, |prefix| prefix.as_str()), runtime)
+        });
         nodes.insert(name.clone(), kit.node(name, node, facts, cluster, prefix));
     }
 
     let etcd = etcd_of(cluster.spec);
-    let (foundation, foundation_origins) = foundation(&kit, &etcd)?;
-    let ranges: Vec<Cidr> =
-        foundation.service_range.split(',').filter_map(|range| range.parse().ok()).collect();
+    // Neither the runtime nor the prefix of a machine's system is part of what a cluster is founded on.
+    let kit = Kit::new(cluster, ordinary_prefix, PodRuntime::default());
+    let (foundation, foundation_origins) = foundation(cluster.spec, &kit, &etcd)?;
+    let ranges = ranges_of(&foundation.service_range);
+    let addons = addons_of(cluster, &kit, &foundation);
     Some(Blueprint {
         cluster: cluster.spec.cluster_name.clone().unwrap_or_else(|| "local".to_owned()),
         version: cluster.images.version.clone(),
@@ -98,6 +102,8 @@ fn blueprint(cluster: &Cluster<'_>, hosts: &BTreeMap<NodeName, HostFacts>) -> Op
         certs: certificates(cluster, &ranges, &foundation.cluster_domain),
         foundation,
         rollout: rollout(cluster.spec),
+        etcd_log: LogSnapshots::default(),
+        addons,
         footprints: Arc::new(footprints),
         origins: BlueprintOrigins {
             version: cluster.images.version_origin.clone(),
@@ -108,17 +114,41 @@ fn blueprint(cluster: &Cluster<'_>, hosts: &BTreeMap<NodeName, HostFacts>) -> Op
     })
 }
 
-fn etcd_of(spec: &ClusterSpec) -> EtcdWish {
+fn ranges_of(text: &str) -> Vec<Cidr> {
+    text.split(',').filter_map(|range| range.parse().ok()).collect()
+}
+
+/// What is deployed into the cluster, made of what its components really get.
+fn addons_of(cluster: &Cluster<'_>, kit: &Kit, foundation: &Foundation) -> BTreeMap<AddonKind, DesiredAddon> {
+    let cluster_dns = kit.prepared(Component::Kubelet).and_then(|kubelet| kubelet.shared_flag("cluster-dns"));
+    // With several addresses the first is that of the Service.
+    let cluster_dns = cluster_dns.and_then(|(addresses, _)| addresses.split(',').next()).unwrap_or_default();
+    let image = |key| Some((key, cluster.images.of(key)?.image.to_string()));
+    windlass_addons::addons(&Wanted {
+        spec: cluster.spec,
+        version: &cluster.images.version,
+        pod_ranges: &ranges_of(&foundation.pod_range),
+        cluster_dns,
+        cluster_domain: &foundation.cluster_domain,
+        images: &windlass_addons::images(cluster.spec).into_iter().filter_map(image).collect(),
+    })
+}
+
+fn etcd_of(spec: &ClusterSpec) -> DesiredEtcd {
     let etcd = &spec.services.etcd;
     if etcd.external_urls.is_empty() {
-        return EtcdWish::OfNodes;
+        return DesiredEtcd::OfNodes;
     }
     let prefix = etcd.path.clone().unwrap_or_else(|| "/registry".to_owned());
-    EtcdWish::External { urls: etcd.external_urls.clone(), prefix }
+    DesiredEtcd::External { urls: etcd.external_urls.clone(), prefix }
 }
 
 /// What the components really get, whether by a key of its own or by `extra_args`.
-fn foundation(kit: &Kit, etcd: &EtcdWish) -> Option<(Foundation, BTreeMap<Fact, SpecPath>)> {
+fn foundation(
+    spec: &ClusterSpec,
+    kit: &Kit,
+    etcd: &DesiredEtcd,
+) -> Option<(Foundation, BTreeMap<Fact, SpecPath>)> {
     let mut origins = BTreeMap::new();
     let mut fact = |fact: Fact, component, flag| {
         let (value, place) = kit.prepared(component)?.shared_flag(flag)?;
@@ -140,13 +170,14 @@ fn foundation(kit: &Kit, etcd: &EtcdWish) -> Option<(Foundation, BTreeMap<Fact, 
         )
         .unwrap_or_else(|| "rke".to_owned()),
         etcd_data: match etcd {
-            EtcdWish::External { prefix, .. } => {
+            DesiredEtcd::External { prefix, .. } => {
                 origins.insert(Fact::EtcdData, SpecPath::from("services.etcd.path"));
                 EtcdPlace::External { prefix: prefix.clone() }
             }
-            EtcdWish::OfNodes => {
+            DesiredEtcd::OfNodes => {
                 let (data, place) = kit.prepared(Component::Etcd)?.shared_flag("data-dir")?;
-                origins.extend(place.map(|place| (Fact::EtcdData, place.clone())));
+                let prefix = place_of(spec.prefix_path.as_ref(), "prefix_path");
+                origins.extend(place.cloned().or(prefix).map(|place| (Fact::EtcdData, place)));
                 EtcdPlace::OnNodes { directory: kit.places.footprint().etcd_data, inside: data.into() }
             }
         },
@@ -173,6 +204,8 @@ fn rollout(spec: &ClusterSpec) -> Rollout {
     Rollout {
         max_unavailable_worker: strategy.max_unavailable_worker.map_or(Limit::Percent(10), limit),
         max_unavailable_controlplane: strategy.max_unavailable_controlplane.map_or(Limit::Count(1), limit),
-        drain: strategy.drain.unwrap_or(false).then_some(drain),
+        drain,
+        upgraded: if strategy.drain.unwrap_or(false) { Emptied::Drained } else { Emptied::AsItIs },
+        leaving: if spec.windlass.drain_leaving.unwrap_or(true) { Emptied::Drained } else { Emptied::AsItIs },
     }
 }

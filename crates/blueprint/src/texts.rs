@@ -165,7 +165,7 @@ contexts:
 /// The configuration of nginx-proxy: whatever reaches port 6443 of the node goes on to an API server.
 ///
 /// Port 6444 of the node itself answers with the digest of this text without the line that says so: thus the
-/// configuration that nginx runs with can be told from the one that is on the disk.
+/// configuration that nginx runs with can be distinguished from the one that is on the disk.
 pub(crate) fn nginx(servers: impl Iterator<Item = String>) -> String {
     let upstream =
         servers.fold(String::new(), |text, server| text + "        server " + &server + ":6443;\n");

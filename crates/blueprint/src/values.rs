@@ -64,7 +64,7 @@ impl ClusterValues {
         let api_place = place(&services.service_ranges(), api_path);
         self.set("service_range", joined(&cluster.service_ranges), api_place.clone());
 
-        // Where the controller manager is told nothing, it must agree with the API server.
+        // Where the controller manager is given nothing, it must agree with the API server.
         let controller_ranges = &controller.service_cluster_ip_range;
         if controller_ranges.is_empty() {
             self.set("controller_service_range", joined(&cluster.service_ranges), api_place);
@@ -124,6 +124,8 @@ impl ClusterValues {
             .or(place_of(api.pod_security_policy.as_ref(), "services.kube-api.pod_security_policy"));
         self.set("more_admission_plugins", more, origin);
 
+        let issuer = cluster.spec.windlass.token_issuer.as_ref();
+        self.set("token_issuer", cluster.token_issuer(), place_of(issuer, "windlass.token_issuer"));
         let webhook = cluster.spec.authentication.webhook.as_ref();
         let ttl = webhook.and_then(|webhook| webhook.cache_timeout.as_ref());
         let path = "authentication.webhook.cache_timeout";

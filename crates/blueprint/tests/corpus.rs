@@ -42,7 +42,7 @@ fn summary(text: &[u8]) -> String {
     let mut images: Vec<String> = blueprint
         .nodes
         .values()
-        .flat_map(|node| node.containers.values().map(|wish| wish.spec.image.to_string()))
+        .flat_map(|node| node.containers.values().map(|desired| desired.spec.image.to_string()))
         .collect();
     images.sort();
     images.dedup();

@@ -109,8 +109,8 @@ fn arguments(minor: u32) -> Vec<String> {
     let blueprint = resolved(&text).blueprint.unwrap_or_else(|| panic!("{text}"));
     let containers = blueprint.nodes.values().flat_map(|node| &node.containers);
     containers
-        .flat_map(|(component, wish)| {
-            wish.spec.command.iter().map(move |argument| format!("{component} {argument}"))
+        .flat_map(|(component, desired)| {
+            desired.spec.command.iter().map(move |argument| format!("{component} {argument}"))
         })
         .collect()
 }
@@ -138,8 +138,8 @@ fn the_arguments_of_each_minor_version_differ_as_frozen_from_those_before() {
 }
 
 #[test]
-fn clouds_are_told_when_the_version_left_them() {
-    let told = |cloud: &str, version: &str, more: &str| {
+fn clouds_are_reported_when_the_version_left_them() {
+    let reported = |cloud: &str, version: &str, more: &str| {
         let text = format!(
             "cloud_provider: {{name: {cloud}, {cloud}CloudProvider: {{global: {{}}}}}}\nkubernetes_version: {version}-rancher1-1\n{more}"
         );
@@ -157,22 +157,22 @@ fn clouds_are_told_when_the_version_left_them() {
         ("gce", "v1.31.0", gates, true),
         ("harvester", "v1.31.0", "", false),
     ] {
-        assert_eq!(told(cloud, version, more), expected, "{cloud} {version}");
+        assert_eq!(reported(cloud, version, more), expected, "{cloud} {version}");
     }
 }
 
 #[test]
 fn audit_policies_of_an_older_format_are_refused_from_the_version_on_that_dropped_it() {
-    let told = |format: &str, version: &str| {
+    let reported = |format: &str, version: &str| {
         let text = format!(
             "kubernetes_version: {version}\nservices: {{kube-api: {{audit_log: {{enabled: true, configuration: {{policy: \
              {{apiVersion: audit.k8s.io/{format}, rules: [{{level: Metadata}}]}}}}}}}}}}\n"
         );
         resolved(&text).blueprint.is_none()
     };
-    assert!(!told("v1beta1", "v1.23.16-rancher2-3"));
-    assert!(told("v1beta1", "v1.24.17-rancher1-1"));
-    assert!(!told("v1", "v1.30.5-rancher1-1"));
+    assert!(!reported("v1beta1", "v1.23.16-rancher2-3"));
+    assert!(reported("v1beta1", "v1.24.17-rancher1-1"));
+    assert!(!reported("v1", "v1.30.5-rancher1-1"));
 }
 
 #[test]
@@ -185,11 +185,11 @@ fn what_cannot_be_read_keeps_nobody_from_saying_what_else_is_wrong() {
     let partial = reading.partial.expect("its version can be read");
     let errors = reading.diagnostics.iter().filter(|found| found.severity == windlass_spec::Severity::Error);
     let unread: Vec<String> = errors.map(|error| error.place.path.clone()).collect();
-    let told: Vec<String> = windlass_blueprint::problems(&partial, Catalog::builtin(), &unread)
+    let reported: Vec<String> = windlass_blueprint::problems(&partial, Catalog::builtin(), &unread)
         .into_iter()
         .map(|problem| format!("{} {}", problem.severity, problem.path))
         .collect();
-    assert_eq!(told, ["warning services.kubelet.extra_args.max-pod", "error cloud_provider.name"]);
+    assert_eq!(reported, ["warning services.kubelet.extra_args.max-pod", "error cloud_provider.name"]);
 }
 
 #[test]

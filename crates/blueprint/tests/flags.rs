@@ -22,8 +22,8 @@ fn at(minor: u32) -> ClusterSpec {
 
 fn container(spec: &ClusterSpec, component: Component) -> ContainerSpec {
     let blueprint = blueprint(spec);
-    let wish = blueprint.nodes.values().find_map(|node| node.containers.get(&component)).unwrap();
-    (*wish.spec).clone()
+    let desired = blueprint.nodes.values().find_map(|node| node.containers.get(&component)).unwrap();
+    (*desired.spec).clone()
 }
 
 /// Arguments, variables and mounts as texts: what a version can have or lack.
@@ -84,7 +84,6 @@ fn every_cut_off_is_where_kubernetes_and_rke_have_it() {
         [
             "etcd --enable-v2=true: v1.20-v1.21",
             "kube-apiserver --insecure-port=0: v1.20-v1.23",
-            "kube-apiserver --feature-gates=ServiceAccountIssuerDiscovery=false: v1.20-v1.20",
             "kube-controller-manager --address=0.0.0.0: v1.20-v1.23",
             "kube-controller-manager --pod-eviction-timeout=5m0s: v1.20-v1.26",
             "kube-controller-manager --authentication-kubeconfig=/etc/kubernetes/ssl/kubecfg-kube-controller-manager.yaml: v1.22-v1.32",

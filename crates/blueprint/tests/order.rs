@@ -29,8 +29,8 @@ proptest! {
         let (one, other) = (of(&nodes), of(&shuffled));
         prop_assert_eq!(render(&one), render(&other));
         for (name, node) in &one.nodes {
-            for (component, wish) in &node.containers {
-                prop_assert_eq!(&wish.origins, &other.nodes[name].containers[component].origins);
+            for (component, desired) in &node.containers {
+                prop_assert_eq!(&desired.origins, &other.nodes[name].containers[component].origins);
             }
         }
     }

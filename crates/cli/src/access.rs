@@ -1,4 +1,4 @@
-//! How cluster.yml says that machines are reached, as the fleet is told it.
+//! How cluster.yml says that machines are reached, as the fleet gets it.
 
 use std::path::PathBuf;
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use windlass_model::{CertSelector, Component, Snapshots};
+use windlass_render::{Detail, Paint};
 
 /// Turns Linux hosts that have only sshd and Docker into a highly available Kubernetes cluster.
 ///
@@ -92,10 +93,22 @@ pub(crate) struct ValidateArguments {
     pub(crate) output: Output,
     /// Disable colours, even on a terminal; the environment variable `NO_COLOR` does too.
     #[arg(long)]
-    pub(crate) no_color: bool,
+    no_color: bool,
     /// Print only the result.
     #[arg(short, long)]
-    pub(crate) quiet: bool,
+    quiet: bool,
+}
+
+impl ValidateArguments {
+    /// How much is printed.
+    pub(crate) fn detail(&self) -> Detail {
+        if self.quiet { Detail::Counts } else { Detail::Folded }
+    }
+
+    /// How it may be coloured.
+    pub(crate) fn paint(&self) -> Paint {
+        if self.no_color { Paint::Plain } else { Paint::Colours }
+    }
 }
 
 /// `windlass config`
@@ -152,6 +165,7 @@ Examples:
     /// With `network.plugin: none`, it also keeps your files in /etc/cni and /opt/cni.
     #[command(after_long_help = "\
 Examples:
+  windlass remove --plan                         show what it would do, and why; change nothing
   windlass remove                                asks first
   windlass remove --force                        does not ask
   windlass remove --force --delete-snapshots     deletes the snapshots of etcd too")]
@@ -162,9 +176,149 @@ Examples:
     /// signs service-account tokens.
     #[command(after_long_help = "\
 Examples:
+  windlass cert-rotate --plan                    show what it would do, and why; change nothing
   windlass cert-rotate
   windlass cert-rotate --service kubelet --service kube-proxy")]
     CertRotate(CertRotateArguments),
+    /// Take, list, check, delete and restore snapshots of etcd.
+    #[command(after_long_help = "\
+Examples:
+  windlass etcd snapshot save before-upgrade
+  windlass etcd snapshot list --output json
+  windlass etcd snapshot restore before-upgrade --plan
+  windlass etcd snapshot restore before-upgrade")]
+    Etcd(EtcdArguments),
+}
+
+/// `windlass etcd`
+#[derive(Debug, Args)]
+pub(crate) struct EtcdArguments {
+    #[command(subcommand)]
+    command: EtcdCommand,
+}
+
+impl EtcdArguments {
+    /// What is done with snapshots, however it is spelled.
+    pub(crate) fn snapshot(&self) -> &SnapshotCommand {
+        let EtcdCommand::Snapshot(snapshot) = &self.command;
+        &snapshot.command
+    }
+}
+
+/// What is done with etcd.
+#[derive(Debug, Subcommand)]
+enum EtcdCommand {
+    /// Snapshots of etcd, on its nodes.
+    Snapshot(SnapshotsArguments),
+}
+
+/// `windlass etcd snapshot`
+#[derive(Debug, Args)]
+struct SnapshotsArguments {
+    #[command(subcommand)]
+    command: SnapshotCommand,
+}
+
+/// What is done with snapshots.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SnapshotCommand {
+    /// List the snapshots on all nodes of etcd.
+    List(SnapshotListArguments),
+    /// Take a snapshot of the first member of etcd that gives one, and read it back.
+    Save(SnapshotSaveArguments),
+    /// Read a snapshot back: its digest, and every page of the database in it.
+    Verify(SnapshotArguments),
+    /// Delete a snapshot.
+    Delete(SnapshotArguments),
+    /// Bring etcd back to a snapshot, on all members at once.
+    ///
+    /// It checks the snapshot and copies it to all nodes of etcd before it stops anything. Then it stops the API servers
+    /// and etcd, moves etcd's data aside, makes new data of the snapshot, and brings the cluster up as cluster.yml says.
+    /// What was written after the snapshot is not there any more. If it is interrupted, run it again.
+    Restore(SnapshotRestoreArguments),
+}
+
+/// `windlass etcd snapshot list`
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotListArguments {
+    #[command(flatten)]
+    common: CommonArguments,
+}
+
+/// `windlass etcd snapshot save`
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotSaveArguments {
+    #[command(flatten)]
+    common: CommonArguments,
+    /// The name; without one, the time.
+    pub(crate) name: Option<String>,
+    /// Take it of the member on this node.
+    #[arg(long, value_name = "NODE")]
+    pub(crate) node: Option<String>,
+}
+
+/// `windlass etcd snapshot verify`, `delete`
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotArguments {
+    #[command(flatten)]
+    common: CommonArguments,
+    /// The name, as `list` shows it; `.db` may be left out.
+    pub(crate) name: String,
+    /// Only the file on this node.
+    #[arg(long, value_name = "NODE")]
+    pub(crate) node: Option<String>,
+}
+
+/// `windlass etcd snapshot restore`
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotRestoreArguments {
+    #[command(flatten)]
+    pub(crate) which: SnapshotArguments,
+    /// Show what would be done, and do nothing.
+    #[arg(long)]
+    pub(crate) plan: bool,
+    /// Do not ask for confirmation.
+    #[arg(short, long, visible_alias = "force", conflicts_with = "plan")]
+    pub(crate) yes: bool,
+    /// This former node of etcd is gone for good, and its member can never start again; may be given several times.
+    #[arg(long, value_name = "NODE")]
+    pub(crate) gone: Vec<String>,
+    /// Use a snapshot of which nothing says from which cluster it is.
+    #[arg(long)]
+    pub(crate) of_this_cluster: bool,
+}
+
+impl SnapshotCommand {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::List(_) => "etcd snapshot list",
+            Self::Save(_) => "etcd snapshot save",
+            Self::Verify(_) => "etcd snapshot verify",
+            Self::Delete(_) => "etcd snapshot delete",
+            Self::Restore(_) => "etcd snapshot restore",
+        }
+    }
+
+    fn common(&self) -> &CommonArguments {
+        match self {
+            Self::List(SnapshotListArguments { common })
+            | Self::Save(SnapshotSaveArguments { common, .. })
+            | Self::Verify(SnapshotArguments { common, .. })
+            | Self::Delete(SnapshotArguments { common, .. })
+            | Self::Restore(SnapshotRestoreArguments { which: SnapshotArguments { common, .. }, .. }) => {
+                common
+            }
+        }
+    }
+
+    /// Whether it changes anything on a node.
+    pub(crate) fn changes(&self) -> bool {
+        match self {
+            Self::List(_) | Self::Verify(_) => false,
+            Self::Restore(restore) => !restore.plan,
+            Self::Save(_) | Self::Delete(_) => true,
+        }
+    }
 }
 
 impl Command {
@@ -175,6 +329,7 @@ impl Command {
             Self::Up(_) => "up",
             Self::Remove(_) => "remove",
             Self::CertRotate(_) => "cert-rotate",
+            Self::Etcd(etcd) => etcd.snapshot().name(),
         }
     }
 
@@ -185,6 +340,7 @@ impl Command {
             | Self::Up(UpArguments { common })
             | Self::Remove(RemoveArguments { common, .. })
             | Self::CertRotate(CertRotateArguments { common, .. }) => common,
+            Self::Etcd(etcd) => etcd.snapshot().common(),
         }
     }
 }
@@ -203,7 +359,7 @@ pub(crate) struct CommonArguments {
         default_value = "cluster.yml"
     )]
     pub(crate) config: PathBuf,
-    /// Work on the simulated machines of this file; all commands but `plan` write their new state back to it.
+    /// Work on the simulated machines of this file; every command that changes them writes their new state back to it.
     #[arg(long, value_name = "WORLD")]
     pub(crate) simulate: Option<PathBuf>,
     /// Connect only to hosts whose keys are known. Without this option, a new host's key is recorded; a changed key
@@ -222,13 +378,29 @@ pub(crate) struct CommonArguments {
     pub(crate) stats: bool,
     /// Disable colours, even on a terminal; the environment variable `NO_COLOR` does too.
     #[arg(long)]
-    pub(crate) no_color: bool,
+    no_color: bool,
     /// Print only the result.
     #[arg(short, long)]
-    pub(crate) quiet: bool,
+    quiet: bool,
     /// Print every step on a line of its own, with all reasons.
     #[arg(short, long, conflicts_with = "quiet")]
-    pub(crate) verbose: bool,
+    verbose: bool,
+}
+
+impl CommonArguments {
+    /// How much of a plan is printed.
+    pub(crate) fn detail(&self) -> Detail {
+        match (self.quiet, self.verbose) {
+            (true, _) => Detail::Counts,
+            (false, true) => Detail::Everything,
+            (false, false) => Detail::Folded,
+        }
+    }
+
+    /// How it may be coloured.
+    pub(crate) fn paint(&self) -> Paint {
+        if self.no_color { Paint::Plain } else { Paint::Colours }
+    }
 }
 
 /// `windlass plan`

@@ -9,16 +9,17 @@ use windlass_engine::{
     Clock, Conclusion, End, Interrupt, Options, PortResult, Recover, Silence, Survey, converge,
     observe_and_plan,
 };
-use windlass_model::{Inventory, Plan, Planning, Reissue, Replay};
-use windlass_remote::{HostKeys, MachineStats, Stats};
-use windlass_render::{Language, PlanView, RunView, Sight, changes, counted, graph, plan, result};
+use windlass_model::{Inventory, Plan, Planning, Reissue, Replay, Restore, counted};
+use windlass_remote::{HostKeys, MachineStats, Stats, SystemClock};
+use windlass_render::{Language, PlanView, RunView, Sight, changes, graph, plan, result};
 use windlass_spec::Diagnostic;
 
 use crate::access;
-use crate::arguments::{Command, Graph, PlanArguments};
+use crate::arguments::{Command, Graph, PlanArguments, SnapshotCommand};
 use crate::exit::Exit;
 use crate::json::{DiagnosticsDocument, PlanDocument, RunDocument, RunFacts};
 use crate::ledger_file::{FileLedger, write_durably};
+use crate::lock::OperatorLock;
 use crate::printer::{Printer, Stream, ask, somebody_is_there};
 use crate::progress::{Both, Progress};
 use crate::real::Real;
@@ -41,12 +42,8 @@ pub(crate) fn run(command: &Command) -> Exit {
 
 fn run_with(command: &Command, printer: &Printer) -> Result<Exit, Trouble> {
     let common = command.common();
-    if let Command::Remove(remove) = command
-        && !remove.force
-        && !remove.plan
-        && !somebody_is_there()
-    {
-        return Err(Trouble::NobodyToAsk);
+    if asks_first(command) && !somebody_is_there() {
+        return Err(Trouble::NobodyToAsk { command: command.name() });
     }
     let source = Source::read(&common.config)?;
     let (desired, diagnostics) = source.understand();
@@ -61,6 +58,10 @@ fn run_with(command: &Command, printer: &Printer) -> Result<Exit, Trouble> {
             Session { command, printer, source: &source, desired: &desired, diagnostics, scene: &scene };
         return simulated_time(session.carry_out());
     }
+    let _lock = match changes_the_cluster(command) {
+        Some(what) => Some(OperatorLock::take(source.path(), what, SystemClock.now())?),
+        None => None,
+    };
     let host_keys = if common.ssh_strict { HostKeys::KnownOnly } else { HostKeys::AcceptNew };
     let mut settings =
         access::settings(&desired, host_keys).map_err(|source| Trouble::OwnProgram { source })?;
@@ -69,13 +70,38 @@ fn run_with(command: &Command, printer: &Printer) -> Result<Exit, Trouble> {
     let session =
         Session { command, printer, source: &source, desired: &desired, diagnostics, scene: &scene };
     real_time(async {
-        let ended = session.carry_out().await;
+        let ended = Box::pin(session.carry_out()).await;
         if matches!((command, &ended), (Command::Remove(_), Ok(Exit::Done))) {
             scene.leave_nothing().await;
         }
         scene.close().await;
         ended
     })
+}
+
+/// Whether a command asks before it does anything.
+fn asks_first(command: &Command) -> bool {
+    match command {
+        Command::Plan(_) | Command::Up(_) | Command::CertRotate(_) => false,
+        Command::Remove(remove) => !remove.force && !remove.plan,
+        Command::Etcd(etcd) => match etcd.snapshot() {
+            SnapshotCommand::Restore(restore) => !restore.yes && !restore.plan,
+            _ => false,
+        },
+    }
+}
+
+/// The word for a command that changes the cluster: one at a time does.
+fn changes_the_cluster(command: &Command) -> Option<&'static str> {
+    match command {
+        Command::Plan(_) => None,
+        Command::CertRotate(rotate) if rotate.plan => None,
+        Command::Remove(remove) if remove.plan => None,
+        Command::Etcd(etcd) if !etcd.snapshot().changes() => None,
+        Command::Etcd(_) | Command::Up(_) | Command::CertRotate(_) | Command::Remove(_) => {
+            Some(command.name())
+        }
+    }
 }
 
 /// Runs on one thread whose time passes only while everybody waits: simulated minutes take no real time.
@@ -98,14 +124,14 @@ fn real_time<F: Future>(future: F) -> F::Output {
 }
 
 /// One run of the program.
-struct Session<'a, S> {
+pub(crate) struct Session<'a, S> {
     command: &'a Command,
-    printer: &'a Printer,
+    pub(crate) printer: &'a Printer,
     source: &'a Source,
-    desired: &'a Desired,
+    pub(crate) desired: &'a Desired,
     /// What is to be said of cluster.yml, all of it warnings.
     diagnostics: Vec<Diagnostic>,
-    scene: &'a S,
+    pub(crate) scene: &'a S,
 }
 
 impl<S: Scene> Session<'_, S> {
@@ -128,6 +154,7 @@ impl<S: Scene> Session<'_, S> {
                 let goal = Goal::Reissue(Reissue { which: rotate.selector(), issued_before });
                 if rotate.plan { self.preview(&goal).await } else { self.act(goal, None).await }
             }
+            Command::Etcd(etcd) => Box::pin(self.snapshot(etcd.snapshot())).await,
             Command::Remove(remove) => {
                 let goal = Goal::Dismantle(remove.snapshots());
                 if remove.plan {
@@ -163,7 +190,7 @@ impl<S: Scene> Session<'_, S> {
     }
 
     /// What another command would do.
-    async fn preview(&self, goal: &Goal) -> Result<Exit, Trouble> {
+    pub(crate) async fn preview(&self, goal: &Goal) -> Result<Exit, Trouble> {
         let survey = self.survey(goal).await?;
         let exit = exit_of_plan(&survey.planning);
         self.show(&survey, goal, exit);
@@ -192,32 +219,40 @@ impl<S: Scene> Session<'_, S> {
             .map_err(|source| Trouble::ReplayUnwritable { path: path.to_owned(), source })
     }
 
-    /// Shows what `remove` would do, and asks whether it may; the plan, if it may.
-    async fn agree(&self, goal: &Goal) -> Result<Plan, Trouble> {
+    /// Shows what a command would do, and asks whether it may; the plan, if it may.
+    pub(crate) async fn agree(&self, goal: &Goal) -> Result<Plan, Trouble> {
         let survey = self.survey(goal).await?;
         let nodes = counted(survey.observation.inventory.nodes.len(), "node");
         let cluster = &self.desired.ordinary().cluster;
-        let question = format!(
-            "\nThis removes the cluster \"{cluster}\" from {nodes}, with everything that runs in it. Type `yes` to remove it: "
-        );
+        let question = match goal {
+            Goal::Restore(Restore { snapshot, .. }) => format!(
+                "\nThis brings the cluster \"{cluster}\" back to {}, taken {}: what was written since then is gone. Type `yes` to \
+                 restore it: ",
+                snapshot.name, snapshot.taken_at
+            ),
+            Goal::Converge | Goal::Reissue(_) | Goal::Dismantle(_) => format!(
+                "\nThis removes the cluster \"{cluster}\" from {nodes}, with everything that runs in it. Type `yes` to remove it: "
+            ),
+        };
         if !survey.planning.plan.is_empty() {
             self.printer.progress(&self.table(&survey, goal, Stream::Progress));
             if !ask(&question) {
-                return Err(Trouble::Declined);
+                return Err(Trouble::Declined { command: self.command.name() });
             }
         }
         Ok(survey.planning.plan)
     }
 
     /// `windlass up`, `windlass cert-rotate`, `windlass remove`
-    async fn act(&self, goal: Goal, known: Option<Plan>) -> Result<Exit, Trouble> {
+    pub(crate) async fn act(&self, goal: Goal, known: Option<Plan>) -> Result<Exit, Trouble> {
         let Self { command, printer, source, desired, diagnostics, scene } = self;
         let blueprint = desired.ordinary();
         let dismantles = matches!(goal, Goal::Dismantle(_));
-        let mut run = Run { blueprint, dismantles, changed: false };
+        let restores = matches!(goal, Goal::Restore(_));
+        let mut run = Run { blueprint, dismantles, restores, changed: false };
         scene.begin(run);
-        let told = told(&goal, source);
-        let progress = Progress::new(printer, source, blueprint.clone(), &told, known);
+        let reported = reported(&goal, source);
+        let progress = Progress::new(printer, source, blueprint.clone(), &reported, known);
         let interrupt = Interrupt::default();
         let signals = Signals::new().map_err(|source| Trouble::Signals { source })?;
         let conclusion = tokio::select! {
@@ -233,7 +268,7 @@ impl<S: Scene> Session<'_, S> {
         let violations = scene.violations();
         let exit = exit_of(conclusion.end, &violations);
         let (plans, elapsed) = (progress.plans(), progress.elapsed());
-        self.tell(&conclusion, &plans, elapsed, &told);
+        self.tell(&conclusion, &plans, elapsed, &reported);
         for violation in &violations {
             printer.result(&format!("windlass did what it must never do: {violation}\n"));
         }
@@ -273,7 +308,7 @@ impl<S: Scene> Session<'_, S> {
             planning: &survey.planning,
             sight: Sight::of(&survey.observation.inventory),
             detail: self.printer.plan_detail(),
-            goal: &told(goal, self.source),
+            goal: &reported(goal, self.source),
             page: self.printer.page_on(stream, &|path| position(path, &places), &self.source.short_name()),
         })
     }
@@ -314,9 +349,12 @@ fn exit_of_plan(planning: &Planning) -> Exit {
     }
 }
 
-fn told(goal: &Goal, source: &Source) -> String {
+fn reported(goal: &Goal, source: &Source) -> String {
     match goal {
         Goal::Reissue(_) => "the certificates are reissued".to_owned(),
+        Goal::Restore(Restore { snapshot, .. }) => {
+            format!("etcd is back at {}, and the cluster is as {} says", snapshot.name, source.short_name())
+        }
         Goal::Converge => format!("the cluster is as {} says", source.short_name()),
         Goal::Dismantle(_) => "nothing of the cluster is left on its nodes".to_owned(),
     }

@@ -43,11 +43,11 @@ mod tests {
     #[test]
     fn the_table_of_exit_codes_is_complete() {
         let page = include_str!("../../../docs/reference/exit-codes.md");
-        let told: Vec<u8> = page
+        let reported: Vec<u8> = page
             .lines()
             .filter_map(|line| line.strip_prefix("| ")?.split_once(" |")?.0.parse().ok())
             .collect();
         let known = [Exit::Done, Exit::Failed, Exit::Changes, Exit::Held, Exit::BadInput].map(Exit::code);
-        assert_eq!(told, known);
+        assert_eq!(reported, known);
     }
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use windlass_blueprint::Catalog;
 use windlass_course::Desired;
 use windlass_model::KubernetesVersion;
+use windlass_render::{Detail, Paint};
 use windlass_spec::{Severity, Strictness, json_schema, skeleton};
 
 use crate::arguments::{ConfigArguments, FileCommand, Output, ValidateArguments};
@@ -22,7 +23,7 @@ use crate::trouble::Trouble;
 pub(crate) fn run(command: &FileCommand) -> Exit {
     match command {
         FileCommand::Validate(arguments) => {
-            let printer = Printer::plain(arguments.output, arguments.quiet, arguments.no_color);
+            let printer = Printer::plain(arguments.output, arguments.detail(), arguments.paint());
             validate(arguments, &printer).unwrap_or_else(|trouble| {
                 let diagnostic = trouble.diagnostic();
                 printer.trouble(&diagnostic);
@@ -32,14 +33,14 @@ pub(crate) fn run(command: &FileCommand) -> Exit {
             })
         }
         FileCommand::Config(arguments) => {
-            let printer = Printer::plain(Output::Text, false, false);
+            let printer = Printer::plain(Output::Text, Detail::Folded, Paint::Colours);
             config(arguments, &printer).unwrap_or_else(|trouble| {
                 printer.trouble(&trouble.diagnostic());
                 trouble.exit()
             })
         }
         FileCommand::Schema => {
-            let printer = Printer::plain(Output::Json, false, false);
+            let printer = Printer::plain(Output::Json, Detail::Folded, Paint::Colours);
             printer.document(&json_schema());
             Exit::Done
         }
@@ -57,8 +58,7 @@ fn validate(arguments: &ValidateArguments, printer: &Printer) -> Result<Exit, Tr
     let exit = if desired.is_some() { Exit::Done } else { Exit::BadInput };
     let counted = |number: usize, what: &str| match number {
         0 => format!("no {what}s"),
-        1 => format!("1 {what}"),
-        number => format!("{number} {what}s"),
+        number => windlass_model::counted(number, what),
     };
     let by_default = |desired: &Desired| desired.ordinary().origins.version.is_none();
     let result = match &desired {
@@ -99,7 +99,12 @@ fn config(arguments: &ConfigArguments, printer: &Printer) -> Result<Exit, Troubl
         return Ok(Exit::Done);
     }
     if arguments.system_images {
-        printer.result(&images(catalog, version.as_ref(), arguments.all)?);
+        let versions: Vec<&KubernetesVersion> = match &version {
+            Some(version) => vec![version],
+            None if arguments.all => catalog.versions().collect(),
+            None => vec![catalog.default_version()],
+        };
+        printer.result(&images(catalog, versions)?);
         return Ok(Exit::Done);
     }
     let version = version.unwrap_or_else(|| catalog.default_version().clone());
@@ -120,12 +125,7 @@ fn config(arguments: &ConfigArguments, printer: &Printer) -> Result<Exit, Troubl
 }
 
 /// One image a line, as a mirror of a registry is fed with.
-fn images(catalog: &Catalog, version: Option<&KubernetesVersion>, all: bool) -> Result<String, Trouble> {
-    let versions: Vec<&KubernetesVersion> = match version {
-        Some(version) => vec![version],
-        None if all => catalog.versions().collect(),
-        None => vec![catalog.default_version()],
-    };
+fn images(catalog: &Catalog, versions: Vec<&KubernetesVersion>) -> Result<String, Trouble> {
     let mut lines: Vec<String> = Vec::new();
     for version in versions {
         let like = || catalog.images_like(version).map(|(_, images)| images);

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use windlass_engine::{Conclusion, End};
 use windlass_model::{
-    Action, Because, Blueprint, Cause, ContainerSpec, Content, FilePath, FileWish, Finding, Guard, HIDDEN,
+    Action, Because, Blueprint, Cause, ContainerSpec, Content, DesiredFile, FilePath, Finding, Guard, HIDDEN,
     Inventory, NodeName, NodeSeen, Outcome, Plan, Planning, Reason, Sign, Step, StepId, Weight,
 };
 use windlass_render::changes;
@@ -97,6 +97,8 @@ struct FindingDocument<'a> {
     kind: Weight,
     subject: String,
     node: Option<&'a NodeName>,
+    /// Whether nothing at all is planned on that node because of it.
+    holds_node: bool,
     /// The cause as a word, and its fields.
     #[serde(flatten)]
     cause: &'a Cause,
@@ -199,6 +201,7 @@ fn finding_documents<'a>(findings: &'a [Finding], origins: &mut Origins<'_>) -> 
                 kind: *weight,
                 subject: about.to_string(),
                 node: about.node(),
+                holds_node: finding.holds_all_of().is_some(),
                 cause,
                 what: finding.what(),
                 help: finding.help(),
@@ -213,7 +216,8 @@ fn finding_documents<'a>(findings: &'a [Finding], origins: &mut Origins<'_>) -> 
 fn action(action: &Action) -> Value {
     match action {
         Action::MintCerts { certs } => {
-            let certs: BTreeMap<_, _> = certs.iter().map(|(name, wish)| (name.as_str(), wish)).collect();
+            let certs: BTreeMap<_, _> =
+                certs.iter().map(|(name, desired)| (name.as_str(), desired)).collect();
             json!({"do": "mint_certs", "certs": certs})
         }
         Action::CommitLedger { change } => json!({"do": "commit_ledger", "change": change}),
@@ -223,7 +227,13 @@ fn action(action: &Action) -> Value {
         Action::WriteFiles { node: _, files } => json!({"do": "write_files", "files": self::files(files)}),
         Action::SetKernel { node: _, kernel } => json!({"do": "set_kernel", "kernel": kernel}),
         Action::RemovePaths { node: _, paths } => json!({"do": "remove_paths", "paths": paths}),
-        Action::MoveAside { node: _, path, to } => json!({"do": "move_aside", "path": path, "to": to}),
+        Action::MoveAside { node: _, path, to, guards: guarded } => {
+            json!({"do": "move_aside", "path": path, "to": to, "guards": guards(guarded)})
+        }
+        Action::StageSnapshot { node: _, snapshot } => {
+            json!({"do": "stage_snapshot", "snapshot": snapshot})
+        }
+        Action::RestoreMember { node: _, restore } => json!({"do": "restore_member", "restore": restore}),
         Action::RunContainer { node: _, component, spec, birth } => {
             json!({"do": "run_container", "component": component, "spec": container(spec), "birth": birth})
         }
@@ -246,7 +256,7 @@ fn action(action: &Action) -> Value {
         Action::RemoveContainer { node: _, container, guards } => {
             json!({"do": "remove_container", "container": container, "guards": self::guards(guards)})
         }
-        Action::RemovePods { node: _ } => json!({"do": "remove_pods"}),
+        Action::RemovePods { node: _, kubelet: _, keep: _ } => json!({"do": "remove_pods"}),
         Action::AwaitHealthy { gate, within_seconds } => {
             json!({"do": "await_healthy", "gate": gate, "within_seconds": within_seconds})
         }
@@ -265,6 +275,11 @@ fn action(action: &Action) -> Value {
         Action::Uncordon { node: _ } => json!({"do": "uncordon"}),
         Action::LabelNode { node: _, change } => json!({"do": "label_node", "change": change}),
         Action::DeleteNodeObject { node: _ } => json!({"do": "delete_node_object"}),
+        Action::ApplyObjects { addon, objects } => {
+            let objects: Vec<_> = objects.iter().map(|desired| &desired.object).collect();
+            json!({"do": "apply_objects", "addon": addon, "objects": objects})
+        }
+        Action::DeleteObjects { objects } => json!({"do": "delete_objects", "objects": objects}),
     }
 }
 
@@ -276,10 +291,10 @@ fn container(spec: &ContainerSpec) -> Value {
     json!(shown)
 }
 
-fn files(files: &BTreeMap<FilePath, FileWish>) -> Vec<Value> {
+fn files(files: &BTreeMap<FilePath, DesiredFile>) -> Vec<Value> {
     files
         .iter()
-        .map(|(path, FileWish { content, mode, owner, origin: _ })| {
+        .map(|(path, DesiredFile { content, mode, owner, origin: _ })| {
             let content = match content {
                 Content::Text(_) => json!({"text": Blueprint::digest_of_text(content)}),
                 Content::Cert { cert, part } => json!({"cert": cert, "part": part}),
@@ -297,6 +312,8 @@ fn guards(guards: &[Guard]) -> Vec<Value> {
         .map(|guard| match guard {
             Guard::EtcdMajorityWithout { node, via: _ } => json!({"etcd_majority_without": node}),
             Guard::ApiServersBeside { node, .. } => json!({"api_servers_beside": node}),
+            Guard::EtcdMemberLost { node, via: _ } => json!({"etcd_member_lost": node}),
+            Guard::EtcdMemberOut { node, via: _ } => json!({"etcd_member_out": node}),
             Guard::Window { node: _, among, new: _, limit } => {
                 json!({"window": {"limit": limit, "among": among.len()}})
             }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
-use windlass_model::{API_SERVER_PORT, Blueprint, CertName, Component, Ledger, NodeWish, Role, Secret};
+use windlass_model::{API_SERVER_PORT, Blueprint, CertName, Component, DesiredNode, Ledger, Role, Secret};
 use windlass_spec::EndpointSpec;
 
 use crate::ledger_file::write_durably;
@@ -48,14 +48,9 @@ pub(crate) fn beside(config: &Path) -> PathBuf {
 ///
 /// # Errors
 /// The file is there and cannot be read, or cannot be written; the former one is then still whole.
-pub(crate) fn write(
-    config: &Path,
-    blueprint: &Blueprint,
-    endpoint: Option<&EndpointSpec>,
-    ledger: &Ledger,
-) -> io::Result<Written> {
+pub(crate) fn write(config: &Path, ways: &Ways, ledger: &Ledger) -> io::Result<Written> {
     let path = beside(config);
-    let Some(mut wanted) = Kubeconfig::of(blueprint, endpoint, ledger) else {
+    let Some(mut wanted) = Kubeconfig::of(ways, ledger) else {
         return Ok(Written::NothingToSay);
     };
     let present = match fs::read(&path) {
@@ -74,6 +69,36 @@ pub(crate) fn write(
     }
     write_durably(&path, wanted.text().expose().as_bytes(), Some(0o600))?;
     Ok(written(path))
+}
+
+/// The ways to a cluster, without its keys.
+#[derive(Clone, Debug)]
+pub(crate) struct Ways {
+    cluster: String,
+    /// The URL of each API server by the name of its context, and before them the one that stands for all, by the cluster's
+    /// name. Empty where no node has an API server.
+    servers: Vec<(String, String)>,
+}
+
+impl Ways {
+    /// The ways to a cluster that is to be so.
+    pub(crate) fn of(blueprint: &Blueprint, endpoint: Option<&EndpointSpec>) -> Self {
+        let cluster = blueprint.cluster.clone();
+        // Reached as windlass itself reaches the node: `internal_address` may lead nowhere from here.
+        let servers: Vec<(String, String)> = blueprint
+            .with_role(Role::ControlPlane)
+            .map(|(node, desired)| {
+                let host = desired.target.address.clone();
+                let url = format!("https://{}", EndpointSpec { host, port: port_of(desired) });
+                (format!("{cluster}-{node}"), url)
+            })
+            .collect();
+        let common = servers.first().map(|(_, first)| {
+            let common = endpoint.map_or_else(|| first.clone(), |endpoint| format!("https://{endpoint}"));
+            (cluster.clone(), common)
+        });
+        Self { servers: common.into_iter().chain(servers).collect(), cluster }
+    }
 }
 
 /// Deletes the file; one that is not there is no error.
@@ -141,31 +166,21 @@ struct ContextFields {
 }
 
 /// The port at which a node's API server serves.
-fn port_of(node: &NodeWish) -> u16 {
+fn port_of(node: &DesiredNode) -> u16 {
     let api_server = node.containers.get(&Component::KubeApiserver);
-    let port = api_server.and_then(|wish| wish.conduct.listens.keys().next().copied());
+    let port = api_server.and_then(|desired| desired.conduct.listens.keys().next().copied());
     port.unwrap_or(API_SERVER_PORT)
 }
 
 impl Kubeconfig {
-    fn of(blueprint: &Blueprint, endpoint: Option<&EndpointSpec>, ledger: &Ledger) -> Option<Self> {
+    fn of(ways: &Ways, ledger: &Ledger) -> Option<Self> {
+        let Ways { cluster: name, servers: all } = ways;
         let stored = |name: &str| ledger.certs.get(&CertName::from(name));
         let (authority, administrator) = (stored(AUTHORITY)?, stored(ADMINISTRATOR)?);
-        let name = &blueprint.cluster;
+        if all.is_empty() {
+            return None;
+        }
         let user = format!("{ADMINISTRATOR}-{name}");
-
-        // Reached as windlass itself reaches the node: `internal_address` may lead nowhere from here.
-        let servers: Vec<(String, String)> = blueprint
-            .with_role(Role::ControlPlane)
-            .map(|(node, wish)| {
-                let host = wish.target.address.clone();
-                (format!("{name}-{node}"), format!("https://{}", EndpointSpec { host, port: port_of(wish) }))
-            })
-            .collect();
-        let first = servers.first()?.1.clone();
-        let common = endpoint.map_or(first, |endpoint| format!("https://{endpoint}"));
-        let all: Vec<(String, String)> = [(name.clone(), common)].into_iter().chain(servers).collect();
-
         let data = |pem: &str| BASE64_STANDARD.encode(pem);
         let cluster = |(name, server): &(String, String)| Named {
             name: name.clone(),
@@ -227,7 +242,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use windlass_blueprint::{Catalog, resolve};
-    use windlass_model::{CertKind, CertWish, Lineage, StoredCert, Timestamp};
+    use windlass_model::{CertKind, DesiredCert, Lineage, StoredCert, Timestamp};
 
     use super::*;
 
@@ -247,7 +262,7 @@ nodes:
 
     fn stored(name: &str) -> StoredCert {
         StoredCert {
-            wish: CertWish {
+            desired: DesiredCert {
                 kind: CertKind::Leaf,
                 common_name: name.to_owned(),
                 organizations: Vec::new(),
@@ -290,7 +305,7 @@ nodes:
         }
 
         fn write(&self, cluster: &str, endpoint: Option<&EndpointSpec>, ledger: &Ledger) -> Written {
-            write(&self.config(), &blueprint(cluster), endpoint, ledger).unwrap()
+            write(&self.config(), &Ways::of(&blueprint(cluster), endpoint), ledger).unwrap()
         }
 
         fn text(&self) -> String {

@@ -1,7 +1,7 @@
 //! Whether the certificates that cluster.yml carries belong to the keys beside them.
 //!
 //! Here and not in `spec`, which reads texts and no cryptography, nor in `blueprint`, which sees no key at all: the
-//! wish has parted with them by then. `pki` knows how to read both, and `cli` is the first to see file and `pki`.
+//! desired state has parted with them by then. `pki` knows how to read both, and `cli` is the first to see file and `pki`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use rustix::termios::tcgetwinsize;
-use windlass_model::SpecPath;
+use windlass_model::{SpecPath, counted};
 use windlass_render::{Detail, Page, Paint, Width};
 use windlass_spec::{Diagnostic, Severity, render};
 
@@ -14,8 +14,7 @@ use crate::source::Source;
 #[derive(Debug)]
 pub(crate) struct Printer {
     output: Output,
-    quiet: bool,
-    verbose: bool,
+    detail: Detail,
     /// How the standard output is coloured.
     pub(crate) paint: Paint,
     /// How the standard error is coloured.
@@ -33,21 +32,25 @@ pub(crate) enum Stream {
 
 impl Printer {
     pub(crate) fn new(common: &CommonArguments) -> Self {
-        Self { verbose: common.verbose, ..Self::plain(common.output, common.quiet, common.no_color) }
+        Self::plain(common.output, common.detail(), common.paint())
     }
 
-    /// For commands that have no more to choose.
-    pub(crate) fn plain(output: Output, quiet: bool, no_color: bool) -> Self {
+    /// For commands that have no more to choose; with colours only on a terminal, and where the environment allows them.
+    pub(crate) fn plain(output: Output, detail: Detail, wanted: Paint) -> Self {
         // https://no-color.org: any value but the empty one.
-        let unwanted = no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let paint = |terminal: bool| if terminal && !unwanted { Paint::Colours } else { Paint::Plain };
+        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let paint = |terminal: bool| if terminal && !unwanted { wanted } else { Paint::Plain };
         Self {
             output,
-            quiet,
-            verbose: false,
+            detail,
             paint: paint(io::stdout().is_terminal()),
             progress_paint: paint(io::stderr().is_terminal()),
         }
+    }
+
+    /// Whether only the result is asked for.
+    fn is_quiet(&self) -> bool {
+        self.detail == Detail::Counts
     }
 
     /// Whether the standard output is for programs.
@@ -57,11 +60,7 @@ impl Printer {
 
     /// How much of a plan is shown.
     pub(crate) fn plan_detail(&self) -> Detail {
-        match (self.quiet, self.verbose) {
-            (true, _) => Detail::Counts,
-            (false, true) => Detail::Everything,
-            (false, false) => Detail::Folded,
-        }
+        self.detail
     }
 
     /// What a text on the standard output needs to know of it, and of cluster.yml.
@@ -98,7 +97,7 @@ impl Printer {
 
     /// Text that leads to the result, for people.
     pub(crate) fn detail(&self, text: &str) {
-        if !self.quiet {
+        if !self.is_quiet() {
             self.result(text);
         }
     }
@@ -115,7 +114,7 @@ impl Printer {
 
     /// What goes on meanwhile.
     pub(crate) fn progress(&self, text: &str) {
-        if !self.quiet {
+        if !self.is_quiet() {
             to_stderr(text);
         }
     }
@@ -129,7 +128,7 @@ impl Printer {
         let warnings = diagnostics.len() - errors.len();
         if warnings > 0 {
             let name = source.name();
-            let count = if warnings == 1 { "1 warning".to_owned() } else { format!("{warnings} warnings") };
+            let count = counted(warnings, "warning");
             let them = if warnings == 1 { "it" } else { "them" };
             let config = if name == "cluster.yml" { String::new() } else { format!(" --config {name}") };
             self.progress(&format!("{name}: {count}; `windlass validate{config}` shows {them}\n"));
@@ -138,7 +137,7 @@ impl Printer {
 
     /// What is wrong with the input; of a quiet command the errors alone.
     pub(crate) fn diagnostics(&self, diagnostics: &[Diagnostic], source: &Source) {
-        let is_shown = |found: &&Diagnostic| !self.quiet || found.severity == Severity::Error;
+        let is_shown = |found: &&Diagnostic| !self.is_quiet() || found.severity == Severity::Error;
         let diagnostics: Vec<Diagnostic> = diagnostics.iter().filter(is_shown).cloned().collect();
         let diagnostics = &diagnostics;
         for line in render(diagnostics, &source.name(), source.text()).lines() {

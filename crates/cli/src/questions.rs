@@ -1,7 +1,6 @@
 //! `windlass config`: asks in the order in which `rke config` asked, and makes a commented cluster.yml of the
 //! answers.
 
-use std::fmt::Write as _;
 use std::io::{self, BufRead};
 
 use windlass_model::KubernetesVersion;
@@ -38,10 +37,10 @@ pub(crate) fn ask(
     let pods = asking.text("Cluster Network CIDR", "10.42.0.0/16")?;
     let dns = asking.text("Cluster DNS Service IP", "10.43.0.10")?;
     let mut addons = Vec::new();
-    if asking.yes("Add addon manifest URLs or YAML files", false)? {
+    if asking.yes("Add addon manifest URLs or YAML files", Usual::No)? {
         loop {
             addons.push(asking.needed("Enter the Path or URL for the manifest")?);
-            if !asking.yes("Add another addon", false)? {
+            if !asking.yes("Add another addon", Usual::No)? {
                 break;
             }
         }
@@ -94,13 +93,26 @@ authorization:
         dns = quoted(&dns),
         strategy = quoted(&strategy),
     );
-    if !addons.is_empty() {
-        file.push_str("\n# Manifests of your own, applied after all else.\naddons_include:\n");
-        for addon in addons {
-            let _ = writeln!(file, "  - {}", quoted(&addon));
-        }
-    }
+    file.push_str(&runtime_of(&version));
+    file.push_str(&manifests(&addons));
     Ok(file)
+}
+
+/// From 1.24 on Docker runs pods only where hosts have cri-dockerd, which few do.
+fn runtime_of(version: &str) -> String {
+    if !version.parse().is_ok_and(|version: KubernetesVersion| version.at_least(1, 24)) {
+        return String::new();
+    }
+    "\nwindlass:\n  # What runs pods: the hosts' containerd; `docker` needs cri-dockerd on every host.\n  pod_runtime: containerd\n"
+        .to_owned()
+}
+
+fn manifests(addons: &[String]) -> String {
+    if addons.is_empty() {
+        return String::new();
+    }
+    let lines: Vec<String> = addons.iter().map(|addon| format!("  - {}\n", quoted(addon))).collect();
+    format!("\n# Manifests of your own, applied after all else.\naddons_include:\n{}", lines.concat())
 }
 
 fn node<R: BufRead, S: Fn(&str)>(
@@ -114,12 +126,12 @@ fn node<R: BufRead, S: Fn(&str)>(
     let key_path = asking.text(&of("SSH Private Key Path"), "none")?;
     let user = asking.text(&of("SSH User"), "ubuntu")?;
     let mut roles = Vec::new();
-    for (question, role, default) in [
-        ("Control Plane host", "controlplane", true),
-        ("Worker host", "worker", false),
-        ("etcd host", "etcd", false),
+    for (question, role, usual) in [
+        ("Control Plane host", "controlplane", Usual::Yes),
+        ("Worker host", "worker", Usual::No),
+        ("etcd host", "etcd", Usual::No),
     ] {
-        if asking.yes(&format!("Is host ({address}) a {question}"), default)? {
+        if asking.yes(&format!("Is host ({address}) a {question}"), usual)? {
             roles.push(role);
         }
     }
@@ -155,6 +167,22 @@ fn quoted(text: &str) -> String {
     // A list of addresses, a colon at the end, or a word of YAML's own.
     let is_plain = begins_plain && text.chars().all(plain) && !text.ends_with(':') && text != "~";
     if is_plain { text.to_owned() } else { serde_json::to_string(text).expect("a text is JSON") }
+}
+
+/// What an empty answer to a question of yes or no means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Usual {
+    Yes,
+    No,
+}
+
+impl Usual {
+    fn letter(self) -> &'static str {
+        match self {
+            Self::Yes => "y",
+            Self::No => "n",
+        }
+    }
 }
 
 struct Asking<R, S> {
@@ -198,9 +226,9 @@ impl<R: BufRead, S: Fn(&str)> Asking<R, S> {
         }
     }
 
-    fn yes(&mut self, question: &str, default: bool) -> io::Result<bool> {
+    fn yes(&mut self, question: &str, usual: Usual) -> io::Result<bool> {
         loop {
-            let answer = self.text(&format!("{question} (y/n)?"), if default { "y" } else { "n" })?;
+            let answer = self.text(&format!("{question} (y/n)?"), usual.letter())?;
             match answer.to_lowercase().as_str() {
                 "y" | "yes" => return Ok(true),
                 "n" | "no" => return Ok(false),
@@ -233,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_end_too_early_are_told() {
+    fn answers_that_end_too_early_are_reported() {
         let why = made_of("\n1\n").expect_err("a node has no address");
         assert_eq!(why.to_string(), "no answer to `SSH Address of host (1)`");
     }

@@ -3,13 +3,15 @@
 use std::io;
 use std::path::PathBuf;
 
-use windlass_engine::{Listener, Ports, Silence};
-use windlass_model::Ledger;
+use std::sync::{Mutex, PoisonError};
+
+use windlass_engine::{Event, LedgerStore as _, Listener, Ports};
+use windlass_model::{Action, Component, Gate, Ledger, Outcome};
 use windlass_pki::X509Minter;
 use windlass_remote::{RemoteFleet, Settings, Stats, SystemClock};
 use windlass_spec::EndpointSpec;
 
-use crate::kubeconfig::{self, Written};
+use crate::kubeconfig::{self, Ways, Written};
 use crate::ledger_file::FileLedger;
 use crate::scene::{Run, Scene};
 use crate::source::Source;
@@ -22,6 +24,19 @@ pub(crate) struct Real {
     ledger: FileLedger,
     config: PathBuf,
     endpoint: Option<EndpointSpec>,
+    kubeconfig: Mutex<Early>,
+}
+
+/// What becomes of the kubeconfig while a run goes on.
+#[derive(Debug, Default)]
+enum Early {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// It is written as soon as an API server answers.
+    Awaited(Ways),
+    /// It was written then.
+    Written(Written),
 }
 
 impl Real {
@@ -33,7 +48,13 @@ impl Real {
     ) -> Result<Self, Trouble> {
         let fleet = RemoteFleet::new(settings).map_err(|source| Trouble::NoRoom { source })?;
         let (config, endpoint) = (source.path().to_owned(), endpoint.cloned());
-        Ok(Self { fleet, ledger: FileLedger::beside(source.path()), config, endpoint })
+        Ok(Self {
+            fleet,
+            ledger: FileLedger::beside(source.path()),
+            config,
+            endpoint,
+            kubeconfig: Mutex::default(),
+        })
     }
 
     /// Takes windlass' own program off all machines.
@@ -57,10 +78,17 @@ impl Scene for Real {
         Ports { fleet: &self.fleet, ledger: &self.ledger, minter: &X509Minter, clock: &SystemClock }
     }
 
-    fn begin(&self, _run: Run<'_>) {}
+    fn begin(&self, run: Run<'_>) {
+        let early = if run.dismantles {
+            Early::Nothing
+        } else {
+            Early::Awaited(Ways::of(run.blueprint, self.endpoint.as_ref()))
+        };
+        *self.kubeconfig.lock().unwrap_or_else(PoisonError::into_inner) = early;
+    }
 
     fn listener(&self) -> &dyn Listener {
-        &Silence
+        self
     }
 
     fn end(&self, run: Run<'_>, ledger: Option<&Ledger>) -> Result<Vec<String>, Trouble> {
@@ -74,8 +102,13 @@ impl Scene for Real {
             }
             return Ok(Vec::new());
         };
-        let endpoint = self.endpoint.as_ref();
-        let written = kubeconfig::write(&self.config, run.blueprint, endpoint, ledger).map_err(unwritable)?;
+        let ways = Ways::of(run.blueprint, self.endpoint.as_ref());
+        let written = kubeconfig::write(&self.config, &ways, ledger).map_err(unwritable)?;
+        let early = std::mem::take(&mut *self.kubeconfig.lock().unwrap_or_else(PoisonError::into_inner));
+        let written = match (written, early) {
+            (Written::Unchanged, Early::Written(early)) => early,
+            (written, _) => written,
+        };
         Ok(match written {
             Written::New(path) | Written::Changed(path) => {
                 vec![format!("kubectl reaches the cluster by {}\n", path.display())]
@@ -84,11 +117,36 @@ impl Scene for Real {
         })
     }
 
+    fn remember(&self, _run: Run<'_>) -> Result<(), Trouble> {
+        Ok(())
+    }
+
     fn violations(&self) -> Vec<String> {
         Vec::new()
     }
 
     fn stats(&self) -> Option<Stats> {
         Some(self.fleet.stats())
+    }
+}
+
+/// The operator has a way to the cluster as soon as there is one: `up` may wait for long after that, for a network that only
+/// the operator can bring, say.
+impl Listener for Real {
+    fn hear(&self, event: Event<'_>) {
+        let Event::StepEnds { step, outcome: Outcome::Done } = event else { return };
+        let Action::AwaitHealthy {
+            gate: Gate::Container { component: Component::KubeApiserver, .. }, ..
+        } = &step.action
+        else {
+            return;
+        };
+        let mut early = self.kubeconfig.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Early::Awaited(ways), Ok(Some(ledger))) = (&*early, self.ledger.read())
+            // What keeps it from being written is reported when it is written again, at the end.
+            && let Ok(written) = kubeconfig::write(&self.config, ways, &ledger)
+        {
+            *early = Early::Written(written);
+        }
     }
 }

@@ -9,10 +9,12 @@ use crate::trouble::Trouble;
 /// What a run is about, as far as the scene must know.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run<'a> {
-    /// The wish.
+    /// The desired state.
     pub(crate) blueprint: &'a Blueprint,
     /// Whether the cluster is to be removed.
     pub(crate) dismantles: bool,
+    /// Whether etcd goes back to a snapshot.
+    pub(crate) restores: bool,
     /// Whether steps were carried out.
     pub(crate) changed: bool,
 }
@@ -43,6 +45,12 @@ pub(crate) trait Scene {
     /// # Errors
     /// What is kept between runs cannot be written.
     fn end(&self, run: Run<'_>, ledger: Option<&Ledger>) -> Result<Vec<String>, Trouble>;
+
+    /// Something was changed outside a run.
+    ///
+    /// # Errors
+    /// What is kept between runs cannot be written.
+    fn remember(&self, run: Run<'_>) -> Result<(), Trouble>;
 
     /// What windlass must never do and did in this run, as far as the scene can tell.
     fn violations(&self) -> Vec<String>;

@@ -65,7 +65,11 @@ impl Scene for Simulation {
     }
 
     fn begin(&self, run: Run<'_>) {
-        let rules = if run.dismantles { RolloutRules::dismantle() } else { RolloutRules::of(run.blueprint) };
+        let rules = match (run.dismantles, run.restores) {
+            (true, _) => RolloutRules::dismantle(),
+            (false, true) => RolloutRules::restore(run.blueprint),
+            (false, false) => RolloutRules::of(run.blueprint),
+        };
         self.fleet.begin_run(rules, FaultSchedule::none());
     }
 
@@ -78,6 +82,10 @@ impl Scene for Simulation {
             self.save()?;
         }
         Ok(Vec::new())
+    }
+
+    fn remember(&self, run: Run<'_>) -> Result<(), Trouble> {
+        if run.changed { self.save() } else { Ok(()) }
     }
 
     fn violations(&self) -> Vec<String> {

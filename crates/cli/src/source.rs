@@ -24,7 +24,7 @@ impl Source {
     /// Reads the file.
     pub(crate) fn read(path: &Path) -> Result<Self, Trouble> {
         match fs::read(path) {
-            Ok(text) => Ok(Self { path: path.to_owned(), text }),
+            Ok(bytes) => Ok(Self { path: path.to_owned(), text: from_utf_16(&bytes).unwrap_or(bytes) }),
             Err(source) => Err(Trouble::ConfigUnreadable { path: path.to_owned(), source }),
         }
     }
@@ -84,6 +84,19 @@ impl Source {
     }
 }
 
+/// The UTF-8 of a file that begins with the byte order mark of UTF-16, as some editors write it and RKE 1 reads it; none if it is
+/// no such file.
+fn from_utf_16(bytes: &[u8]) -> Option<Vec<u8>> {
+    let of_pair: fn([u8; 2]) -> u16 = match bytes.get(..2)? {
+        [0xff, 0xfe] => u16::from_le_bytes,
+        [0xfe, 0xff] => u16::from_be_bytes,
+        _ => return None,
+    };
+    let (pairs, []) = bytes[2..].as_chunks::<2>() else { return None };
+    let units = pairs.iter().copied().map(of_pair);
+    Some(char::decode_utf16(units).collect::<Result<String, _>>().ok()?.into_bytes())
+}
+
 /// Adds what others than the reader have to say of the file, each at its place.
 fn add(
     diagnostics: &mut Vec<Diagnostic>,
@@ -109,4 +122,22 @@ fn diagnostic(problem: Problem, places: &SourceMap<'_>) -> Diagnostic {
 /// The line and column of a path, both from one.
 pub(crate) fn position(path: &SpecPath, places: &SourceMap<'_>) -> Option<(u32, u32)> {
     places.place(path.as_str()).range.map(|range| (range.start.line, range.start.column))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::from_utf_16;
+
+    #[test]
+    fn utf_16_is_read_in_both_orders_and_nothing_else_is_touched() {
+        let units: Vec<u16> = "nodes: [é]\n".encode_utf16().collect();
+        let file = |mark: [u8; 2], bytes: fn(u16) -> [u8; 2]| {
+            mark.into_iter().chain(units.iter().flat_map(|unit| bytes(*unit))).collect::<Vec<u8>>()
+        };
+        let expected = Some("nodes: [é]\n".as_bytes().to_vec());
+        assert_eq!(from_utf_16(&file([0xff, 0xfe], u16::to_le_bytes)), expected);
+        assert_eq!(from_utf_16(&file([0xfe, 0xff], u16::to_be_bytes)), expected);
+        assert_eq!(from_utf_16(b"nodes: []\n"), None);
+        assert_eq!(from_utf_16(&[0xff, 0xfe, 0x6e]), None);
+    }
 }

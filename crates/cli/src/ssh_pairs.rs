@@ -106,7 +106,7 @@ fn pair(
 ) -> Option<Diagnostic> {
     let name = cert_path.rsplit('.').next().unwrap_or(cert_path);
     let key_name = key_path.rsplit('.').next().unwrap_or(key_path);
-    let told = |severity, summary: String, notes: Vec<String>, help: &str| {
+    let reported = |severity, summary: String, notes: Vec<String>, help: &str| {
         let place = places.place(cert_path);
         Some(Diagnostic {
             severity,
@@ -122,7 +122,7 @@ fn pair(
     let line =
         text.expose().lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
     let Some((certified, kind)) = certified(line) else {
-        return told(
+        return reported(
             Severity::Warning,
             format!("`{name}` holds no SSH certificate that can be read"),
             Vec::new(),
@@ -130,7 +130,7 @@ fn pair(
         );
     };
     if kind == CertType::Host {
-        return told(
+        return reported(
             Severity::Error,
             format!("`{name}` is the certificate of a host, not of a user"),
             Vec::new(),
@@ -146,7 +146,7 @@ fn pair(
     let is_for_others = cert_path == "ssh_cert_path" && key_path != "ssh_key_path";
     let severity = if is_for_others { Severity::Warning } else { Severity::Error };
     let line = places.place(key_path).range.map(|range| range.start.line);
-    told(
+    reported(
         severity,
         format!("`{name}` and `{key_name}` do not belong together"),
         line.map(|line| format!("`{key_name}` is on line {line}")).into_iter().collect(),
@@ -156,7 +156,7 @@ fn pair(
 
 /// The public key that a certificate is for, and whom it is for.
 ///
-/// `ssh_key::Certificate` takes none that is valid for ever, as `ssh-keygen` makes them unless told otherwise; so the
+/// `ssh_key::Certificate` takes none that is valid for ever, as `ssh-keygen` makes them unless asked otherwise; so the
 /// fields behind these are not read. The format: `PROTOCOL.certkeys` of OpenSSH.
 fn certified(line: &str) -> Option<(KeyData, CertType)> {
     let bytes = STANDARD.decode(line.split_whitespace().nth(1)?).ok()?;

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use windlass_engine::PortError;
+use windlass_model::NodeName;
 use windlass_simulator::NotAWorld;
 use windlass_spec::{Diagnostic, Place, Severity};
 
@@ -28,18 +29,33 @@ pub(crate) enum Trouble {
     #[error("the replay `{}` cannot be written", path.display())]
     ReplayUnwritable { path: PathBuf, source: std::io::Error },
     /// There is nobody who could be asked.
-    #[error("`windlass remove` asks first, and there is no terminal to ask on")]
-    NobodyToAsk,
+    #[error("`windlass {command}` asks first, and there is no terminal to ask on")]
+    NobodyToAsk { command: &'static str },
     /// The operator was asked and said no.
-    #[error("nothing was removed")]
-    Declined,
+    #[error("nothing was done: `windlass {command}` was declined")]
+    Declined { command: &'static str },
+    /// No node of etcd in reach has a snapshot of this name.
+    #[error("no node has a snapshot `{name}`")]
+    NoSuchSnapshot { name: String, unreachable: Vec<NodeName> },
+    /// No file of this name can be used.
+    #[error("the snapshot `{name}` cannot be used: {}", damage.join("; "))]
+    SnapshotDamaged { name: String, damage: Vec<String> },
+    /// Files of one name are different snapshots.
+    #[error("the snapshots `{name}` on {} are not the same", windlass_model::row_of(nodes, 4))]
+    SnapshotsDiffer { name: String, nodes: Vec<NodeName> },
     /// The program cannot tell where it lies itself, and so cannot carry itself onto nodes.
     #[error("this program cannot be found on the disk")]
     OwnProgram { source: std::io::Error },
     /// There is no place for the sockets of connections.
     #[error("no private directory for connections can be made")]
     NoRoom { source: std::io::Error },
-    /// The operator's kubeconfig cannot be written; the cluster is as it was told.
+    /// Another run changes this cluster now.
+    #[error("another windlass works on this cluster: {holder}")]
+    Locked { path: PathBuf, holder: String },
+    /// The file by which runs keep apart cannot be written.
+    #[error("the lock `{}` cannot be taken", path.display())]
+    LockUnwritable { path: PathBuf, source: std::io::Error },
+    /// The operator's kubeconfig cannot be written; the cluster is as was reported.
     #[error("`{}` cannot be written", path.display())]
     KubeconfigUnwritable { path: PathBuf, source: std::io::Error },
     /// The ledger, or what looking at the world needs, failed.
@@ -72,14 +88,19 @@ impl Trouble {
             | Self::NoAnswer { .. }
             | Self::NotAVersion { .. }
             | Self::UnknownVersion { .. }
-            | Self::NobodyToAsk => Exit::BadInput,
+            | Self::NobodyToAsk { .. } => Exit::BadInput,
             Self::WorldUnwritable { .. }
             | Self::ReplayUnwritable { .. }
             | Self::ConfigUnwritable { .. }
-            | Self::Declined
+            | Self::Declined { .. }
+            | Self::NoSuchSnapshot { .. }
+            | Self::SnapshotDamaged { .. }
+            | Self::SnapshotsDiffer { .. }
             | Self::OwnProgram { .. }
             | Self::NoRoom { .. }
             | Self::KubeconfigUnwritable { .. }
+            | Self::Locked { .. }
+            | Self::LockUnwritable { .. }
             | Self::Look { .. }
             | Self::Signals { .. } => Exit::Failed,
         }
@@ -94,7 +115,28 @@ impl Trouble {
             Self::WorldUnreadable { .. } | Self::NotAWorld { .. } => {
                 "the smallest world is the line `bare: 3`: three machines with Docker and nothing else"
             }
-            Self::NobodyToAsk => "say `--force` to remove without being asked",
+            Self::Locked { path, .. } => {
+                return Some(format!(
+                    "wait until it ends, or end that process; the lock `{}` goes with it. `windlass plan` needs no lock",
+                    path.display()
+                ));
+            }
+            Self::LockUnwritable { .. } => {
+                "make the directory of cluster.yml writable: the ledger goes there too"
+            }
+            Self::NobodyToAsk { command: "remove" } => "say `--force` to remove without being asked",
+            Self::NobodyToAsk { .. } => "say `--yes` to restore without being asked",
+            Self::NoSuchSnapshot { unreachable, .. } if !unreachable.is_empty() => {
+                return Some(format!(
+                    "it may be on {}, which did not answer",
+                    windlass_model::row_of(unreachable, 4)
+                ));
+            }
+            Self::NoSuchSnapshot { .. } => "`windlass etcd snapshot list` shows those that are there",
+            Self::SnapshotDamaged { .. } => {
+                "nothing was stopped or changed: choose another one of `windlass etcd snapshot list`"
+            }
+            Self::SnapshotsDiffer { .. } => "choose one with `--node NODE`",
             Self::NoRoom { .. } => "make `$XDG_RUNTIME_DIR` or the temporary directory writable",
             Self::KubeconfigUnwritable { .. } => {
                 "the cluster itself is done with: make the file writable and run `windlass up` again"
@@ -116,7 +158,7 @@ impl Trouble {
             }
             Self::WorldUnwritable { .. }
             | Self::ReplayUnwritable { .. }
-            | Self::Declined
+            | Self::Declined { .. }
             | Self::Signals { .. }
             | Self::OwnProgram { .. } => return None,
         };

@@ -1,11 +1,18 @@
 //! From what is seen to what is to be done: the function that the engine's loop plans by.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use windlass_engine::{Assignment, LookScope};
-use windlass_model::{Blueprint, HostFacts, Intent, Inventory, NodeName, Planning, Reissue, Snapshots};
+use windlass_model::{
+    Blueprint, FilePath, Finding, HostFacts, Intent, Inventory, MadeBy, NodeName, Planning, RESTORED_MARK,
+    Reissue, Restore, Snapshots,
+};
 
+use windlass_blueprint::Link;
+
+use crate::chain::{self, Stage};
 use crate::desired::Desired;
 
 /// What a command is for, whatever machines it meets.
@@ -15,6 +22,8 @@ pub enum Goal {
     Converge,
     /// These certificates are reissued, and nothing else is done.
     Reissue(Reissue),
+    /// etcd goes back to this snapshot, and the cluster on it becomes what cluster.yml says.
+    Restore(Restore),
     /// The cluster goes.
     Dismantle(Snapshots),
 }
@@ -25,6 +34,7 @@ impl Goal {
         match self {
             Self::Converge => Intent::converge(desired),
             Self::Reissue(reissue) => Intent::Reissue { desired, reissue: reissue.clone() },
+            Self::Restore(restore) => Intent::Restore { desired, restore: restore.clone() },
             Self::Dismantle(snapshots) => Intent::dismantle(&desired, *snapshots),
         }
     }
@@ -35,15 +45,17 @@ impl Goal {
 pub struct Course<'a> {
     desired: &'a Desired,
     goal: Goal,
+    /// The same with what a living cluster keeps though cluster.yml says nothing of it; none where nothing is kept.
+    kept: Option<Desired>,
     /// The machines that were seen last, and the intent on them: resolving 5,000 nodes again in each round would cost as
     /// much as planning them. Equal machines give an equal intent, so nothing depends on it.
-    latest: Option<(BTreeMap<NodeName, HostFacts>, Intent)>,
+    latest: Option<(BTreeMap<NodeName, HostFacts>, Option<Link>, Intent)>,
 }
 
 impl<'a> Course<'a> {
     /// The course from this cluster.yml to this end.
     pub fn new(desired: &'a Desired, goal: Goal) -> Self {
-        Self { desired, goal, latest: None }
+        Self { desired, goal, kept: None, latest: None }
     }
 
     /// What the command is for.
@@ -56,21 +68,43 @@ impl<'a> Course<'a> {
     pub fn assignment(&self) -> Assignment {
         let desired = self.desired.ordinary();
         let (nodes, footprints) = (desired.last_nodes(), &desired.footprints);
+        let marks = MadeBy::MARKS.iter().map(|(path, _)| FilePath::from(*path));
+        let restored =
+            footprints.all().map(|place| FilePath::from(format!("{}/{RESTORED_MARK}", place.etcd_data)));
         Assignment {
             scope: LookScope {
-                files: Arc::new(footprints.files()),
+                files: Arc::new(footprints.files().into_iter().chain(marks).chain(restored).collect()),
                 directories: Arc::new(footprints.directories()),
                 footprints: footprints.clone(),
                 last_prefix: None,
                 peers: Arc::new(LookScope::peers_of(&nodes)),
             },
             nodes,
+            objects: Arc::new(desired.looked_at_objects()),
             secrets: self.desired.secrets().clone(),
         }
     }
 
-    /// The intent on the machines that were seen.
+    /// The intent on the machines that were seen, but for those that are another cluster's.
     pub fn intent_for(&mut self, seen: &Inventory) -> Intent {
+        self.without_strangers(seen).0
+    }
+
+    /// The intent without the machines of other clusters, and what is said of each of them.
+    fn without_strangers(&mut self, seen: &Inventory) -> (Intent, Vec<Finding>) {
+        let intent = self.intent_on_all(seen);
+        let strangers = windlass_planner::strangers(&intent, seen);
+        if strangers.is_empty() {
+            return (intent, strangers);
+        }
+        let names = strangers.iter().filter_map(Finding::node).cloned().collect();
+        // Where nothing else is left, they are held as they are.
+        let Some(rest) = self.desired().without(&names) else { return (intent, Vec::new()) };
+        let mut course = Course::new(&rest, self.goal.clone());
+        (course.intent_on_all(&without(seen, &names)), strangers)
+    }
+
+    fn intent_on_all(&mut self, seen: &Inventory) -> Intent {
         let ordinary = HostFacts::default();
         // Ordinary machines are what is assumed of those that were not seen.
         let hosts: BTreeMap<NodeName, HostFacts> = seen
@@ -79,14 +113,42 @@ impl<'a> Course<'a> {
             .filter_map(|(name, node)| Some((name.clone(), node.facts()?.host.clone())))
             .filter(|(_, host)| *host != ordinary)
             .collect();
-        if let Some((latest, intent)) = &self.latest
-            && *latest == hosts
+        self.keep_issuer(seen);
+        let link = self.stage(seen).map(|stage| stage.link);
+        if let Some((latest, of_link, intent)) = &self.latest
+            && (latest, of_link) == (&hosts, &link)
         {
             return intent.clone();
         }
-        let intent = self.goal.intent(self.desired.on(&hosts));
-        self.latest = Some((hosts, intent.clone()));
+        let own = self.desired();
+        let desired = link.as_ref().and_then(|link| own.link_on(link, &hosts));
+        let intent = self.goal.intent(desired.unwrap_or_else(|| own.on(&hosts)));
+        self.latest = Some((hosts, link, intent.clone()));
         intent
+    }
+
+    /// The desired state, with what is kept.
+    fn desired(&self) -> &Desired {
+        self.kept.as_ref().unwrap_or(self.desired)
+    }
+
+    /// Keeps the issuer of tokens that the cluster was founded on, where cluster.yml names none: tokens of another one would
+    /// be refused.
+    fn keep_issuer(&mut self, seen: &Inventory) {
+        let Some(founded) = &seen.ledger.foundation else { return };
+        let issuer = &founded.service_account_issuer;
+        if self.desired().ordinary().foundation.service_account_issuer != *issuer {
+            self.kept = self.desired.with_issuer(issuer);
+            self.latest = None;
+        }
+    }
+
+    /// Where the cluster is in a chain of upgrades. Only what makes the cluster as cluster.yml says upgrades anything.
+    fn stage(&self, seen: &Inventory) -> Option<Stage> {
+        match self.goal {
+            Goal::Converge | Goal::Restore(_) => chain::stage(self.desired(), seen),
+            Goal::Reissue(_) | Goal::Dismantle(_) => None,
+        }
     }
 
     /// The desired state on the machines that were seen; where the cluster is to go, that nothing of it is there.
@@ -96,6 +158,42 @@ impl<'a> Course<'a> {
 
     /// Plans for what was seen.
     pub fn plan(&mut self, seen: &Inventory) -> Planning {
-        windlass_planner::plan(&self.intent_for(seen), seen)
+        self.plan_by(seen, windlass_planner::plan)
     }
+
+    /// The same by another planner: one with rules switched off, in tests.
+    #[doc(hidden)]
+    pub fn plan_by(
+        &mut self,
+        seen: &Inventory,
+        planner: impl FnOnce(&Intent, &Inventory) -> Planning,
+    ) -> Planning {
+        let (intent, strangers) = self.without_strangers(seen);
+        let names: BTreeSet<NodeName> = strangers.iter().filter_map(Finding::node).cloned().collect();
+        let seen = &if names.is_empty() { Cow::Borrowed(seen) } else { Cow::Owned(without(seen, &names)) };
+        let mut planning = planner(&intent, seen);
+        if !strangers.is_empty() {
+            planning.findings.extend(strangers);
+            planning.findings.sort();
+        }
+        if let Some(stage) = self.stage(seen)
+            && !planning.is_refused()
+        {
+            let findings = stage.findings(self.desired(), &planning);
+            planning.findings.extend(findings);
+            planning.findings.sort();
+        }
+        planning
+    }
+}
+
+/// What was seen, but for these machines.
+fn without(seen: &Inventory, nodes: &BTreeSet<NodeName>) -> Inventory {
+    let mut rest = seen.clone();
+    rest.nodes.retain(|name, _| !nodes.contains(name));
+    for holders in rest.ledger.strangers.values_mut() {
+        holders.retain(|name| !nodes.contains(name));
+    }
+    rest.ledger.strangers.retain(|_, holders| !holders.is_empty());
+    rest
 }

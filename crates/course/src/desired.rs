@@ -1,10 +1,10 @@
 //! The desired state of a cluster, for whatever machines it is on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use windlass_blueprint::{Catalog, Problem, resolve};
-use windlass_model::{Blueprint, CertKind, HostFacts, NodeName, Secret, SecretName};
+use windlass_blueprint::{Catalog, Link, Problem, Severity, resolve};
+use windlass_model::{Blueprint, CertKind, HostFacts, LogSnapshots, NodeName, Secret, SecretName};
 use windlass_spec::ClusterSpec;
 
 /// What a cluster.yml in which nothing is wrong asks for.
@@ -15,6 +15,7 @@ pub struct Desired {
     ordinary: Arc<Blueprint>,
     secrets: BTreeMap<SecretName, Secret<String>>,
     leaf_days: Option<u32>,
+    altered: Option<fn(&mut Blueprint)>,
 }
 
 impl Desired {
@@ -27,6 +28,7 @@ impl Desired {
             ordinary: Arc::new(blueprint),
             secrets: resolution.secrets.into_iter().collect(),
             leaf_days: None,
+            altered: None,
         });
         (desired, resolution.problems)
     }
@@ -40,6 +42,43 @@ impl Desired {
         self
     }
 
+    /// The same with this issuer of tokens; none where cluster.yml names another.
+    pub(crate) fn with_issuer(&self, issuer: &str) -> Option<Self> {
+        let is_named = self.spec.windlass.token_issuer.is_some()
+            || self.spec.services.kube_api.service.extra_args.contains_key("service-account-issuer");
+        if is_named {
+            return None;
+        }
+        let mut spec = ClusterSpec::clone(&self.spec);
+        spec.windlass.token_issuer = Some(issuer.to_owned());
+        let mut kept = Self::new(Arc::new(spec), self.catalog).0?;
+        kept.leaf_days = self.leaf_days;
+        kept.ordinary = Arc::new(kept.adjusted(Blueprint::clone(&kept.ordinary)));
+        Some(kept)
+    }
+
+    /// The same without these nodes; none if nothing is left that could be a cluster. Places in cluster.yml stay what they
+    /// are.
+    pub(crate) fn without(&self, nodes: &BTreeSet<NodeName>) -> Option<Self> {
+        let mut spec = ClusterSpec::clone(&self.spec);
+        for node in spec.nodes.iter_mut().filter(|node| nodes.contains(&node.name())) {
+            node.role.clear();
+        }
+        let mut rest = Self::new(Arc::new(spec), self.catalog).0?;
+        (rest.leaf_days, rest.altered) = (self.leaf_days, self.altered);
+        rest.ordinary = Arc::new(rest.adjusted(Blueprint::clone(&rest.ordinary)));
+        Some(rest)
+    }
+
+    /// The same, altered behind the back of all checks: for tests that show what a check is good for.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn altered(mut self, alter: fn(&mut Blueprint)) -> Self {
+        self.altered = Some(alter);
+        self.ordinary = Arc::new(self.adjusted(Blueprint::clone(&self.ordinary)));
+        self
+    }
+
     /// cluster.yml as it was written.
     pub fn spec(&self) -> &ClusterSpec {
         &self.spec
@@ -48,6 +87,43 @@ impl Desired {
     /// The desired state on ordinary machines: right in all that does not depend on machines.
     pub fn ordinary(&self) -> &Arc<Blueprint> {
         &self.ordinary
+    }
+
+    /// The catalog by which it was resolved.
+    pub(crate) fn catalog(&self) -> &'static Catalog {
+        self.catalog
+    }
+
+    /// The state of a link of a chain of upgrades on these machines; none if the versions of the link do not allow what
+    /// cluster.yml asks for.
+    pub(crate) fn link_on(
+        &self,
+        link: &Link,
+        hosts: &BTreeMap<NodeName, HostFacts>,
+    ) -> Option<Arc<Blueprint>> {
+        let mut blueprint = resolve(&link.spec, self.catalog, hosts).blueprint?;
+        if link.snapshots_log {
+            blueprint.etcd_log = LogSnapshots::Awaited;
+        }
+        Some(Arc::new(self.adjusted(blueprint)))
+    }
+
+    /// The state of a link with one node of each kind alone, to see what it changes.
+    pub(crate) fn sample(&self, link: &ClusterSpec) -> Option<Blueprint> {
+        let mut few = link.clone();
+        let mut kinds = BTreeSet::new();
+        few.nodes.retain(|node| kinds.insert((node.role.clone(), node.windlass.pod_runtime)));
+        resolve(&few, self.catalog, &BTreeMap::new()).blueprint
+    }
+
+    /// What a link does not allow.
+    pub(crate) fn problems_of(&self, link: &ClusterSpec) -> Vec<String> {
+        let problems = resolve(link, self.catalog, &BTreeMap::new()).problems;
+        problems
+            .into_iter()
+            .filter(|problem| problem.severity == Severity::Error)
+            .map(|problem| problem.summary)
+            .collect()
     }
 
     /// The secrets that cluster.yml carries.
@@ -71,6 +147,9 @@ impl Desired {
             for cert in blueprint.certs.values_mut().filter(|cert| cert.kind == CertKind::Leaf) {
                 cert.valid_days = days;
             }
+        }
+        if let Some(alter) = self.altered {
+            alter(&mut blueprint);
         }
         blueprint
     }

@@ -9,6 +9,7 @@
 //! The desired state of a node depends on its machine, so it is resolved for what was seen, in each round. Nothing else
 //! is carried from one round to the next: what a look covers is known before the first.
 
+mod chain;
 mod course;
 mod desired;
 

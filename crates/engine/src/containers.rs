@@ -16,13 +16,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use windlass_model::{
-    Component, ContainerName, ContainerSeen, ContainerSpec, ContainerState, Guard, Health, Loaded, NodeName,
-    RestartWhen, SUCCESSOR, Settings,
+    Component, ContainerName, ContainerSeen, ContainerSpec, ContainerState, FilePath, Guard, Health, Loaded,
+    NodeName, RestartWhen, SUCCESSOR, Settings,
 };
 
 use crate::ports::{Clock, Fleet, LedgerStore, LookScope, Minter, NewContainer, Traces};
 use crate::run::Run;
 use crate::step_error::{Doing, Done, StepError, accept_already_so};
+
+/// The name of the file beside the data of a member of etcd, where only the disk with the data has it.
+const BESIDE_DATA: &str = "member/windlass";
+
+/// The file without which etcd does not start: a founder of a cluster would found an empty one in the place of its data
+/// where the disk with it is missing at a boot (decision 0062).
+fn beside_data(name: &ContainerName, spec: &ContainerSpec) -> Option<FilePath> {
+    match Settings::of(Component::of_container(name)?, spec) {
+        Settings::Etcd { data: Some(directory), .. } => {
+            Some(FilePath::from(format!("{directory}/{BESIDE_DATA}").as_str()))
+        }
+        _ => None,
+    }
+}
 
 /// The name under which the successor of a container is made.
 fn successor(name: &ContainerName) -> ContainerName {
@@ -38,11 +52,12 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         birth: &[Arc<str>],
     ) -> Done {
         self.remove_stopped(node, &successor(name)).await?;
-        let new = self.new_container(node, spec, birth).await?;
+        let new = self.new_container(node, name, spec, birth).await?;
         match self.look_for(node, name).await? {
             None => self.create(node, name, &new).await?,
             // An earlier attempt made it.
-            Some(there) if there.spec == new.spec && there.loaded == new.loaded => {}
+            Some(there)
+                if there.spec == new.spec && there.loaded == new.loaded && there.lineage == new.lineage => {}
             Some(_) => {
                 return Err(StepError::unfit(format!(
                     "another container named {name} has appeared on {node} since the plan was made"
@@ -63,7 +78,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
     ) -> Done {
         let next = successor(name);
         self.remove_stopped(node, &next).await?;
-        let new = self.new_container(node, spec, birth).await?;
+        let new = self.new_container(node, name, spec, birth).await?;
         self.create(node, &next, &new).await?;
         // An attempt that was cut off may have removed it already: then nothing is disturbed any more.
         if self.look_for(node, name).await?.is_some() {
@@ -109,8 +124,17 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
             return Ok(());
         }
         self.hold_guards(guards).await?;
-        if !guards.is_empty() && self.look_for(node, name).await?.as_ref().is_some_and(works) {
+        let again = if guards.is_empty() { there.clone() } else { self.look_for(node, name).await? };
+        if again.as_ref().is_some_and(works) {
             return Ok(());
+        }
+        let unasked = again.filter(|seen| seen.state == ContainerState::Running);
+        if let Some(why) = unasked.and_then(|seen| seen.health.unasked())
+            && when == RestartWhen::StillSick
+        {
+            return Err(StepError::unfit(format!(
+                "nobody knows any more whether {name} on {node} works, so it is not restarted: {why}"
+            )));
         }
         self.stop(node, name).await?;
         if let Some(there) = there {
@@ -146,11 +170,14 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
     async fn new_container(
         &self,
         node: &NodeName,
+        name: &ContainerName,
         spec: &Arc<ContainerSpec>,
         birth: &[Arc<str>],
     ) -> Result<NewContainer, StepError> {
         let loaded = if spec.reads.is_empty() { Loaded::new() } else { self.digests(node, spec).await? };
-        Ok(NewContainer { spec: spec.clone(), birth: birth.to_vec(), loaded })
+        let lineage = self.keys.lineage();
+        let beside_data = beside_data(name, spec);
+        Ok(NewContainer { spec: spec.clone(), birth: birth.to_vec(), loaded, lineage, beside_data })
     }
 
     async fn digests(&self, node: &NodeName, spec: &ContainerSpec) -> Result<Loaded, StepError> {

@@ -6,7 +6,7 @@ use crate::events::{Event, Listener};
 use crate::execute::{Execution, execute};
 use crate::interrupt::{Interrupt, Urgency};
 use crate::limits::Limits;
-use crate::observe::{Observation, Recover, observe};
+use crate::observe::{FIRST_PATIENCE, Observation, PATIENCE_AFTER_STEPS, Recover, observe_patiently};
 use crate::ports::{Assignment, Clock, Fleet, LedgerStore, Minter, PortResult, Ports};
 
 /// How long the loop goes on, and how much it does at once.
@@ -75,7 +75,8 @@ async fn survey<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
     round: u32,
 ) -> PortResult<Survey> {
     listener.hear(Event::LookBegins { round });
-    let observation = observe(ports, assignment, listener, recover).await?;
+    let patience = if round == 1 { FIRST_PATIENCE } else { PATIENCE_AFTER_STEPS };
+    let observation = observe_patiently(ports, assignment, listener, recover, patience).await?;
     listener.hear(Event::Looked { inventory: &observation.inventory });
     let planning = plan(&observation.inventory);
     listener.hear(Event::Planned { round, planning: &planning });
@@ -170,7 +171,7 @@ struct Progress {
     last: Option<Plan>,
     /// How many rounds in a row had that plan.
     in_a_row: u32,
-    /// Whether a step of the last round is done that brings the world nearer to the wish.
+    /// Whether a step of the last round is done that brings the world nearer to the desired state.
     changed: bool,
 }
 

@@ -130,6 +130,7 @@ async fn failure<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
     error: &StepError,
     attempts: u32,
 ) -> Failure {
-    let log = if error.is_told_by_the_log() { run.log_of(&step.action, LOG_LINES).await } else { Vec::new() };
+    let log =
+        if error.is_explained_by_the_log() { run.log_of(&step.action, LOG_LINES).await } else { Vec::new() };
     Failure { causes: error.causes(), attempts, log }
 }

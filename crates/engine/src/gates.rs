@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
-use windlass_model::{ContainerState, EtcdSeen, Gate, Health, Readiness};
+use windlass_model::{ContainerState, EtcdLogSeen, EtcdSeen, Gate, Health, PodNetwork, Readiness};
 
-use crate::ports::{Clock, Fleet, LedgerStore, Minter, PortError};
+use crate::ports::{Clock, Fleet, LedgerStore, Minter, PortError, Traces};
 use crate::run::Run;
 use crate::step_error::{Done, Seen, StepError};
 
@@ -46,7 +46,11 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
                 let wanted = match gate {
                     Gate::Container { node, component } => format!("{component} on {node} to be healthy"),
                     Gate::EtcdMember { node } => format!("the etcd member of {node} to be healthy"),
-                    Gate::NodeReady { node } => format!("{node} to be ready"),
+                    Gate::EtcdLogSnapshot { node } => {
+                        format!("the etcd member of {node} to snapshot its log")
+                    }
+                    Gate::NodeReady { node, .. } => format!("{node} to be ready"),
+                    Gate::Addon { addon, .. } => format!("the pods of {addon} to be ready"),
                 };
                 return Err(StepError::TimeUp { wanted, seconds: within_seconds, source: Seen(seen) });
             }
@@ -61,7 +65,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
             Gate::Container { node, component } => {
                 match fleet.container(node, &component.container()).await? {
                     None => Some("no such container".to_owned()),
-                    Some(seen) if seen.state == ContainerState::Running => told(seen.health),
+                    Some(seen) if seen.state == ContainerState::Running => reported(seen.health),
                     Some(seen) => Some(seen.state.to_string()),
                 }
             }
@@ -74,14 +78,27 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
                     EtcdSeen::Members(members) => {
                         match members.iter().find(|member| member.peer_url == peer_url) {
                             None => Some(format!("no member {peer_url}")),
-                            Some(member) => told(member.health),
+                            Some(member) => reported(member.health),
                         }
                     }
                 }
             }
-            Gate::NodeReady { node } => match fleet.node(node).await? {
+            Gate::EtcdLogSnapshot { node } => {
+                let facts = fleet.look(node, &self.assignment.scope, Traces::None).await?;
+                match facts.etcd_log {
+                    EtcdLogSeen::SnapshotSinceCreated => None,
+                    EtcdLogSeen::Older => {
+                        Some("no snapshot of the log since its container was created".to_owned())
+                    }
+                }
+            }
+            Gate::Addon { addon: _, objects, may_miss } => self.look_at_addon(objects, *may_miss).await?,
+            Gate::NodeReady { node, network } => match fleet.node(node).await? {
                 None => Some("no such node object".to_owned()),
                 Some(object) if object.ready == Readiness::Ready => None,
+                Some(object) if object.ready == Readiness::LacksNetwork && *network == PodNetwork::NotYet => {
+                    None
+                }
                 Some(object) if object.why_not_ready.is_empty() => Some("not ready".to_owned()),
                 Some(object) => Some(format!("not ready: {}", object.why_not_ready)),
             },
@@ -89,10 +106,11 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
     }
 }
 
-fn told(health: Health) -> Option<String> {
+fn reported(health: Health) -> Option<String> {
     match health {
         Health::Healthy => None,
         Health::Starting => Some("running, and starting up".to_owned()),
         Health::Unhealthy => Some("running, but unhealthy".to_owned()),
+        Health::Unknown(why) => Some(format!("running, but nobody knows whether it works: {why}")),
     }
 }

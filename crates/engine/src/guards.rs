@@ -6,13 +6,13 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout};
 use windlass_model::{
-    Component, ContainerState, EtcdSeen, Gate, Guard, Health, KubeSeen, MemberSeen, NodeName, NodeObject,
-    Readiness, Scheduling, Vote,
+    Component, ContainerState, Ending, EtcdData, EtcdSeen, Gate, Guard, Health, KubeSeen, MemberSeen,
+    NodeName, NodeObject, Readiness, Scheduling, Unasked, Vote,
 };
 
 use crate::disturbed::{Disturbed, Kind};
 use crate::limits::GuardSwitch;
-use crate::ports::{Clock, Fleet, LedgerStore, Minter, PortResult};
+use crate::ports::{Clock, Fleet, LedgerStore, Minter, PortResult, Traces};
 use crate::run::Run;
 use crate::step_error::{Doing, Done, Seen, StepError, accept_already_so};
 
@@ -101,6 +101,8 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
                 Guard::Window { node, among, new, limit } => {
                     self.window(node, (among, new), *limit, &disturbed).await
                 }
+                Guard::EtcdMemberLost { node, via } => self.etcd_member_lost(node, via).await,
+                Guard::EtcdMemberOut { node, via } => self.etcd_member_out(node, via).await,
             };
             match verdict {
                 Verdict::Holds => {}
@@ -110,7 +112,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
                 Verdict::Not(seen) => return Err(Closed { guard, seen, mute: false }),
             }
         }
-        disturbed.extend(guards.iter().map(subject));
+        disturbed.extend(guards.iter().filter_map(subject));
         Ok(led)
     }
 
@@ -155,8 +157,65 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         match self.ports.fleet.container(node, &Component::Etcd.container()).await {
             Ok(None) => Verdict::Holds,
             Ok(Some(etcd)) if etcd.state != ContainerState::Running => Verdict::Holds,
-            Ok(Some(etcd)) if etcd.health != Health::Healthy => Verdict::Mute(seen),
-            Ok(Some(_)) | Err(_) => Verdict::Not(seen),
+            Ok(Some(etcd)) if may_work(etcd.health) => Verdict::Not(seen),
+            Ok(Some(_)) => Verdict::Mute(seen),
+            Err(_) => Verdict::Not(seen),
+        }
+    }
+
+    /// What a plan knows of a member that it takes out is as old as the plan: a disk is mounted, a cause is repaired, and
+    /// the member is back. So etcd, its container and its data are asked once more.
+    async fn etcd_member_lost(&self, node: &NodeName, via: &[NodeName]) -> Verdict {
+        match self.listed(node, via).await {
+            Err(seen) => return Verdict::Not(seen),
+            Ok(Some(member)) if member.health == Health::Healthy => {
+                return Verdict::Not(format!("the member of {node} is healthy"));
+            }
+            Ok(_) => {}
+        }
+        let facts = match self.ports.fleet.look(node, &self.assignment.scope, Traces::OwnProgram).await {
+            Ok(facts) => facts,
+            Err(error) => return Verdict::Not(error.to_string()),
+        };
+        let etcd = facts.containers.get(Component::Etcd.as_str());
+        if let Some(etcd) = etcd.filter(|etcd| etcd.state == ContainerState::Running) {
+            return Verdict::Not(format!("etcd runs on {node}, and is {}", shown(etcd.health)));
+        }
+        let ending = etcd.and_then(|etcd| etcd.ending.as_ref());
+        if facts.etcd_data == EtcdData::Absent || ending.is_some_and(Ending::is_final) {
+            return Verdict::Holds;
+        }
+        let said = ending.map(|ending| format!("; its log says `{}`", ending.said)).unwrap_or_default();
+        Verdict::Not(format!("the member of {node} has its data and may come back{said}"))
+    }
+
+    /// Whoever is a member, or works as one, keeps its data.
+    async fn etcd_member_out(&self, node: &NodeName, via: &[NodeName]) -> Verdict {
+        match self.listed(node, via).await {
+            Err(seen) => return Verdict::Not(seen),
+            Ok(Some(_)) => return Verdict::Not(format!("etcd lists a member on {node}")),
+            Ok(None) => {}
+        }
+        match self.ports.fleet.container(node, &Component::Etcd.container()).await {
+            Ok(Some(etcd)) if etcd.state == ContainerState::Running && may_work(etcd.health) => {
+                Verdict::Not(format!("etcd on {node} runs, and is {}", shown(etcd.health)))
+            }
+            Ok(_) => Verdict::Holds,
+            Err(error) => Verdict::Not(error.to_string()),
+        }
+    }
+
+    /// The member that etcd lists for a node; what was seen where etcd does not say.
+    async fn listed(&self, node: &NodeName, via: &[NodeName]) -> Result<Option<MemberSeen>, String> {
+        let Some(peer_url) = self.peer_url(node) else {
+            return Err(format!("the address of {node} is unknown"));
+        };
+        match self.ports.fleet.members(via).await {
+            Ok(EtcdSeen::Members(members)) => {
+                Ok(members.into_iter().find(|member| member.peer_url == peer_url))
+            }
+            Ok(EtcdSeen::Silent) => Err("etcd is silent, or has no majority".to_owned()),
+            Err(error) => Err(error.to_string()),
         }
     }
 
@@ -180,10 +239,12 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
             return Verdict::Holds;
         }
         let seen = format!("{healthy} of {} other API servers healthy", others.len());
-        match self.is_api_server_healthy(node).await {
+        match self.ports.fleet.container(node, &Component::KubeApiserver.container()).await {
+            Ok(Some(api)) if api.state == ContainerState::Running && may_work(api.health) => {
+                Verdict::Not(seen)
+            }
             // It may only wait for etcd to elect: let that pass first.
-            Ok(false) => Verdict::Mute(seen),
-            Ok(true) => Verdict::Not(seen),
+            Ok(_) => Verdict::Mute(seen),
             Err(error) => Verdict::Not(error.to_string()),
         }
     }
@@ -243,8 +304,8 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         let subject = match gate {
             Gate::EtcdMember { node } => (Kind::Etcd, node.clone()),
             Gate::Container { node, component: Component::KubeApiserver } => (Kind::ApiServer, node.clone()),
-            Gate::NodeReady { node } => (Kind::Node, node.clone()),
-            Gate::Container { .. } => return,
+            Gate::NodeReady { node, .. } => (Kind::Node, node.clone()),
+            Gate::Container { .. } | Gate::EtcdLogSnapshot { .. } | Gate::Addon { .. } => return,
         };
         self.disturbed.lock().await.remove(&subject);
     }
@@ -268,7 +329,7 @@ fn majority_without(peer_url: Option<&str>, members: &[MemberSeen], down: &[Stri
         let healthy = voters.iter().filter(|member| member.health == Health::Healthy).count();
         return match own {
             // While a leader is elected, nobody is healthy: let that pass first.
-            Some(own) if own.health != Health::Healthy => {
+            Some(own) if !may_work(own.health) => {
                 Verdict::Mute(format!("{healthy} of {} voters healthy", voters.len()))
             }
             _ => Verdict::Not(format!("{healthy} of {} voters healthy, this one among them", voters.len())),
@@ -281,11 +342,30 @@ fn majority_without(peer_url: Option<&str>, members: &[MemberSeen], down: &[Stri
 }
 
 /// What a disruption takes down, so that the next guard counts it before anybody sees it.
-fn subject(guard: &Guard) -> (Kind, NodeName) {
+fn subject(guard: &Guard) -> Option<(Kind, NodeName)> {
     match guard {
-        Guard::EtcdMajorityWithout { node, .. } => (Kind::Etcd, node.clone()),
-        Guard::ApiServersBeside { node, .. } => (Kind::ApiServer, node.clone()),
-        Guard::Window { node, .. } => (Kind::Node, node.clone()),
+        Guard::EtcdMajorityWithout { node, .. } => Some((Kind::Etcd, node.clone())),
+        Guard::ApiServersBeside { node, .. } => Some((Kind::ApiServer, node.clone())),
+        Guard::Window { node, .. } => Some((Kind::Node, node.clone())),
+        // What is lost, or no member, is not counted anyway.
+        Guard::EtcdMemberLost { .. } | Guard::EtcdMemberOut { .. } => None,
+    }
+}
+
+/// Whether it works, or may: one whose certificate nobody accepts does not, and waits for a new one.
+fn may_work(health: Health) -> bool {
+    match health {
+        Health::Healthy | Health::Unknown(Unasked::NoWay | Unasked::NoAnswer) => true,
+        Health::Starting | Health::Unhealthy | Health::Unknown(Unasked::Certificates) => false,
+    }
+}
+
+fn shown(health: Health) -> String {
+    match health {
+        Health::Healthy => "healthy".to_owned(),
+        Health::Starting => "starting".to_owned(),
+        Health::Unhealthy => "not healthy".to_owned(),
+        Health::Unknown(why) => format!("perhaps healthy: {why}"),
     }
 }
 
@@ -302,5 +382,7 @@ fn wanted(guard: &Guard) -> String {
         Guard::Window { node, limit, .. } => {
             format!("{node} must wait: at most {limit} of its group may be unavailable at once")
         }
+        Guard::EtcdMemberLost { node, .. } => format!("the member of etcd on {node} is not lost"),
+        Guard::EtcdMemberOut { node, .. } => format!("{node} is not out of etcd"),
     }
 }

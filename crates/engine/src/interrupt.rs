@@ -1,4 +1,4 @@
-//! The operator's wish to stop, in two stages.
+//! The operator's request to stop, in two stages.
 
 use tokio::sync::watch;
 

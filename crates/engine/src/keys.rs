@@ -48,6 +48,11 @@ impl Keys {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whose keys these are, as far as the disk knows.
+    pub(crate) fn lineage(&self) -> Option<Lineage> {
+        self.lock().committed.as_ref().map(|ledger| ledger.lineage.clone())
+    }
+
     /// A certificate for signing others: the newest, committed or not, since signing gives nothing out.
     pub(crate) fn issuer(&self, name: &CertName) -> Option<StoredCert> {
         let working = self.lock();

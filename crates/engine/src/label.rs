@@ -8,6 +8,7 @@
 //!                             io.windlass.spec          what it is made of
 //!                             io.windlass.birth         arguments behind the spec's
 //!                             io.windlass.loaded        digests of the files that it read at its start
+//!                             io.windlass.lineage       the cluster that it is for; absent in earlier releases
 //! ```
 
 mod v1;
@@ -16,7 +17,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use windlass_model::Loaded;
+use windlass_model::{Lineage, Loaded};
 
 use crate::ports::NewContainer;
 
@@ -28,6 +29,10 @@ pub const SPEC: &str = "io.windlass.spec";
 pub const BIRTH: &str = "io.windlass.birth";
 /// The digests of the files that it read at its start, as JSON.
 pub const LOADED: &str = "io.windlass.loaded";
+/// The lineage of the cluster that it was made for. Containers of releases before it have none.
+pub const LINEAGE: &str = "io.windlass.lineage";
+/// By this RKE 1 knows its containers (`ContainerNameLabel` of `services/services.go` in rancher/rke).
+const OF_RKE: &str = "io.rancher.rke.container.name";
 
 /// The format that is written.
 const NEWEST: &str = "1";
@@ -37,6 +42,8 @@ const NEWEST: &str = "1";
 pub enum Labelled {
     /// windlass did not make it.
     Foreign,
+    /// RKE 1 made it.
+    Rke,
     /// windlass made it, of this.
     Ours(NewContainer),
     /// windlass made it, and this version cannot read of what: the labels are of a newer format, or damaged.
@@ -45,14 +52,16 @@ pub enum Labelled {
 
 /// The labels of a container that is about to be made.
 pub fn labels_of(new: &NewContainer) -> BTreeMap<&'static str, String> {
-    let NewContainer { spec, birth, loaded } = new;
+    let NewContainer { spec, birth, loaded, lineage, beside_data: _ } = new;
     let json = |value: serde_json::Result<String>| value.expect("plain data with keys of text is JSON");
-    BTreeMap::from([
+    let lineage = lineage.as_ref().map(|lineage| (LINEAGE, lineage.to_string()));
+    let labels = [
         (FORMAT, NEWEST.to_owned()),
         (SPEC, json(serde_json::to_string(&v1::Spec::from(&**spec)))),
         (BIRTH, json(serde_json::to_string(birth))),
         (LOADED, json(serde_json::to_string(loaded))),
-    ])
+    ];
+    labels.into_iter().chain(lineage).collect()
 }
 
 /// Understands the labels of a container that is there.
@@ -60,26 +69,33 @@ pub fn read_labels<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Label
     let label = |name: &str| labels.get(name).map(String::as_str);
     let format = label(FORMAT);
     if format.is_none() && label(SPEC).is_none() {
-        return Labelled::Foreign;
+        return if label(OF_RKE).is_some() { Labelled::Rke } else { Labelled::Foreign };
     }
     match format {
         None | Some("1") => {
-            read_v1(label(SPEC), label(BIRTH), label(LOADED)).map_or(Labelled::Unreadable, Labelled::Ours)
+            let read = read_v1(label(SPEC), label(BIRTH), label(LOADED), label(LINEAGE));
+            read.map_or(Labelled::Unreadable, Labelled::Ours)
         }
         Some(_) => Labelled::Unreadable,
     }
 }
 
-fn read_v1(spec: Option<&str>, birth: Option<&str>, loaded: Option<&str>) -> Option<NewContainer> {
+fn read_v1(
+    spec: Option<&str>,
+    birth: Option<&str>,
+    loaded: Option<&str>,
+    lineage: Option<&str>,
+) -> Option<NewContainer> {
     let spec: v1::Spec = serde_json::from_str(spec?).ok()?;
     let birth: Vec<Arc<str>> = serde_json::from_str(birth?).ok()?;
     let loaded: Loaded = serde_json::from_str(loaded?).ok()?;
-    Some(NewContainer { spec: Arc::new(spec.try_into().ok()?), birth, loaded })
+    let lineage = lineage.map(Lineage::from);
+    Some(NewContainer { spec: Arc::new(spec.try_into().ok()?), birth, loaded, lineage, beside_data: None })
 }
 
 #[cfg(test)]
 mod tests {
-    use windlass_model::{ContainerSpec, Digest, OnChange, PidMode, Privilege};
+    use windlass_model::{Cipher, Ciphers, ContainerSpec, Digest, OnChange, PidMode, Privilege, SECRETS};
 
     use super::*;
 
@@ -94,10 +110,15 @@ mod tests {
             privilege: Privilege::Privileged,
             user: Some("1:2".into()),
             reads: BTreeMap::from([("/a".into(), OnChange::Replace), ("/b".into(), OnChange::Reload)]),
+            ciphers: Ciphers(BTreeMap::from([(
+                SECRETS.into(),
+                vec![Cipher { provider: "aescbc".into(), name: "a".into(), key: Some(Digest::of("x")) }],
+            )])),
             version: Some("v1.30.4-rancher1-1".parse().unwrap()),
         };
         let loaded = Loaded::from([("/a".into(), Digest::of("x"))]);
-        NewContainer { spec: Arc::new(spec), birth: texts(&["--born=1"]), loaded }
+        let lineage = Some("blue".into());
+        NewContainer { spec: Arc::new(spec), birth: texts(&["--born=1"]), loaded, lineage, beside_data: None }
     }
 
     fn labels() -> HashMap<String, String> {
@@ -120,6 +141,13 @@ mod tests {
         let mut labels = labels();
         labels.remove(FORMAT);
         assert_eq!(read_labels(&labels), Labelled::Ours(new()));
+    }
+
+    #[test]
+    fn labels_without_a_lineage_are_of_a_cluster_that_is_not_known() {
+        let mut labels = labels();
+        labels.remove(LINEAGE);
+        assert_eq!(read_labels(&labels), Labelled::Ours(NewContainer { lineage: None, ..new() }));
     }
 
     #[test]
@@ -151,5 +179,11 @@ mod tests {
             read_labels(&HashMap::from([("maintainer".to_owned(), "x".to_owned())])),
             Labelled::Foreign
         );
+    }
+
+    #[test]
+    fn a_container_of_rke_is_known_by_its_label() {
+        let labels = HashMap::from([(OF_RKE.to_owned(), "etcd".to_owned())]);
+        assert_eq!(read_labels(&labels), Labelled::Rke);
     }
 }

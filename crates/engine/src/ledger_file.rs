@@ -159,13 +159,13 @@ mod tests {
     use crate::stored::face_of;
     use std::collections::BTreeSet;
     use windlass_model::{
-        CertKind, CertName, CertWish, LastNode, Lineage, NodeName, NodeTarget, Role, StoredCert, Timestamp,
+        CertKind, CertName, DesiredCert, LastNode, Lineage, NodeName, NodeTarget, Role, StoredCert, Timestamp,
     };
 
     fn ledger() -> Ledger {
         let mut ledger = Ledger::new(Lineage::from("blue"));
         ledger.serial = 7;
-        let wish = CertWish {
+        let desired = DesiredCert {
             kind: CertKind::Authority,
             common_name: "kube-ca".to_owned(),
             organizations: Vec::new(),
@@ -176,7 +176,7 @@ mod tests {
             service: None,
         };
         let cert = StoredCert {
-            wish,
+            desired,
             certificate: "CERTIFICATE".to_owned(),
             key: Secret::new("KEY".to_owned()),
             issued_at: None,
@@ -297,7 +297,7 @@ mod tests {
         let mut grown = ledger();
         grown.serial = 8;
         let mut leaf = grown.certs[&CertName::from("kube-ca")].clone();
-        leaf.wish.kind = CertKind::Leaf;
+        leaf.desired.kind = CertKind::Leaf;
         grown.certs.insert(CertName::from("kubelet@node-9"), leaf);
         let target = NodeTarget {
             address: "10.0.0.9".to_owned(),

@@ -2,6 +2,7 @@
 
 mod containers;
 mod converge;
+mod credible;
 mod disturbed;
 mod etcd;
 mod events;
@@ -16,9 +17,11 @@ mod ledger_file;
 mod limits;
 mod mint;
 mod node_objects;
+mod objects;
 mod observe;
 mod ports;
 mod ready;
+mod restore;
 mod run;
 mod step_error;
 mod stored;
@@ -35,7 +38,7 @@ pub use limits::Limits;
 pub use observe::{Observation, Recover, observe};
 pub use ports::{
     Assignment, Clock, Etcd, Eviction, FilePut, Fleet, Kube, LedgerStore, LookScope, Minter, NewContainer,
-    Nodes, PodController, PodSeen, PortError, PortResult, Ports, Traces,
+    Nodes, PodController, PodSeen, PortError, PortResult, Ports, SnapshotWanted, Snapshots, Traces,
 };
 pub use stored::{face_of, part_of};
 pub use windlass_model::End;

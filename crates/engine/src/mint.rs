@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use windlass_model::{Birth, CertName, CertWish, Ledger, LedgerChange, StoredCert};
+use windlass_model::{Birth, CertName, DesiredCert, Ledger, LedgerChange, StoredCert};
 
 use crate::ledger_file::{encode, kept};
 use crate::ports::{Clock, Fleet, LedgerStore, Minter};
@@ -10,12 +10,12 @@ use crate::run::Run;
 use crate::step_error::{Doing, Done, StepError};
 
 impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
-    pub(crate) async fn mint_certs(&self, wishes: &BTreeMap<CertName, CertWish>) -> Done {
+    pub(crate) async fn mint_certs(&self, desired: &BTreeMap<CertName, DesiredCert>) -> Done {
         let now = self.ports.clock.now();
         let mut batch: BTreeMap<CertName, StoredCert> = BTreeMap::new();
-        for name in issuers_first(wishes)? {
-            let wish = &wishes[name];
-            let issuer = match &wish.issuer {
+        for name in issuers_first(desired)? {
+            let desired = &desired[name];
+            let issuer = match &desired.issuer {
                 None => None,
                 Some(issuer) => {
                     let stored = batch.get(issuer).cloned().or_else(|| self.keys.issuer(issuer));
@@ -25,7 +25,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
                     Some(stored.ok_or_else(missing)?)
                 }
             };
-            let minted = self.ports.minter.mint(name, wish, issuer.as_ref(), now);
+            let minted = self.ports.minter.mint(name, desired, issuer.as_ref(), now);
             batch.insert(name.clone(), minted.doing(|| format!("make `{name}`"))?);
             // Thousands of keys take their time; others, and an interrupt, must not wait for all of them.
             tokio::task::yield_now().await;
@@ -35,7 +35,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
     }
 
     pub(crate) fn commit_ledger(&self, change: &LedgerChange) -> Done {
-        let LedgerChange { nodes, forget, forget_certs, foundation, born } = change;
+        let LedgerChange { nodes, forget, forget_certs, foundation, born, restore } = change;
         let mut working = self.keys.lock();
         let mut next = match &working.committed {
             Some(ledger) => ledger.clone(),
@@ -47,6 +47,9 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         next.certs.extend(working.minted.clone());
         if foundation.is_some() {
             next.foundation.clone_from(foundation);
+        }
+        if restore.is_some() {
+            next.restore.clone_from(restore);
         }
         if *born {
             next.born = Birth::Born;
@@ -76,15 +79,15 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
     }
 }
 
-/// The names of the wishes, each after its issuer if that is among them.
-fn issuers_first(wishes: &BTreeMap<CertName, CertWish>) -> Result<Vec<&CertName>, StepError> {
-    let mut order: Vec<&CertName> = Vec::with_capacity(wishes.len());
+/// The names of the desired certificates, each after its issuer if that is among them.
+fn issuers_first(desired: &BTreeMap<CertName, DesiredCert>) -> Result<Vec<&CertName>, StepError> {
+    let mut order: Vec<&CertName> = Vec::with_capacity(desired.len());
     let mut placed = std::collections::BTreeSet::new();
-    for first in wishes.keys() {
+    for first in desired.keys() {
         // Up the chain of issuers that are still to be placed, then down again.
         let mut chain = Vec::new();
         let mut next = Some(first);
-        while let Some((name, wish)) = next.and_then(|name| wishes.get_key_value(name)) {
+        while let Some((name, desired)) = next.and_then(|name| desired.get_key_value(name)) {
             if placed.contains(name) {
                 break;
             }
@@ -92,7 +95,7 @@ fn issuers_first(wishes: &BTreeMap<CertName, CertWish>) -> Result<Vec<&CertName>
                 return Err(StepError::unfit(format!("`{name}` is to be signed, in the end, by itself")));
             }
             chain.push(name);
-            next = wish.issuer.as_ref();
+            next = desired.issuer.as_ref();
         }
         placed.extend(chain.iter().copied());
         order.extend(chain.into_iter().rev());

@@ -98,12 +98,12 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
                 }
             }
         }
-        let told = [("blocked by a disruption budget", blocked), ("still ending", going)]
+        let reported = [("blocked by a disruption budget", blocked), ("still ending", going)]
             .into_iter()
             .filter(|(_, pods)| !pods.is_empty())
             .map(|(what, pods)| format!("{what}: {}", row_of(pods.iter().map(full_name), NAMED_PODS)))
             .collect::<Vec<_>>();
-        Ok(Some(told.join("; ")))
+        Ok(Some(reported.join("; ")))
     }
 }
 

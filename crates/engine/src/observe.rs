@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use windlass_model::{
-    Component, ContainerState, Digest, EtcdSeen, FilePath, Inventory, KeptRoots, KubeSeen, LastNode, Ledger,
-    LedgerFace, Lineage, NodeFacts, NodeName, NodeSeen,
+    Component, ContainerName, ContainerSeen, ContainerState, Digest, EtcdSeen, FilePath, Health, Inventory,
+    KeptRoots, KubeSeen, LastNode, Ledger, LedgerFace, Lineage, NodeFacts, NodeName, NodeSeen, ObjectsSeen,
+    Role, Unasked,
 };
 
+use crate::credible;
 use crate::events::{Event, Listener};
 use crate::ledger_file::{decode, digest_of_copies, kept};
 use crate::ports::{
@@ -21,6 +24,12 @@ use crate::stored::face_of;
 const LOOKS_AT_ONCE: usize = 64;
 /// How long a look may take; a node that takes longer is out of sight.
 const LOOK_WITHIN: Duration = Duration::from_secs(60);
+/// How long a first look waits for components that take a question and do not answer it.
+pub(crate) const FIRST_PATIENCE: Duration = Duration::from_secs(10);
+/// The same for a look after steps of this run: an API server whose etcd was just replaced is busy with its connections.
+pub(crate) const PATIENCE_AFTER_STEPS: Duration = Duration::from_secs(60);
+/// How long to wait before they are asked again.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// How long to wait before the one further try after a passing error.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -66,6 +75,17 @@ pub async fn observe<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
     listener: &dyn Listener,
     recover: Recover,
 ) -> PortResult<Observation> {
+    observe_patiently(ports, assignment, listener, recover, FIRST_PATIENCE).await
+}
+
+/// [`observe`], waiting so long for components that take a question and do not answer it.
+pub(crate) async fn observe_patiently<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
+    ports: &Ports<'_, F, L, M, C>,
+    assignment: &Assignment,
+    listener: &dyn Listener,
+    recover: Recover,
+    patience: Duration,
+) -> PortResult<Observation> {
     let mut ledger = ports.ledger.read()?;
     if let Some(ledger) = &ledger {
         ports.fleet.entrust(ledger);
@@ -97,20 +117,26 @@ pub async fn observe<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
         ports.fleet.entrust(&newer);
         ledger = Some(newer);
     }
-    let (etcd, (kube, kept)) =
-        tokio::join!(look_at_etcd(ports.fleet, &seen), look_at_kube(ports.fleet, &seen));
+    let deadline = Instant::now() + patience;
+    await_answers(ports.fleet, &mut seen, deadline).await;
+    let (etcd, in_kube) = tokio::join!(
+        look_at_etcd(ports.fleet, &seen, deadline),
+        look_at_kube(ports.fleet, assignment, &seen)
+    );
+    let InKube { nodes: kube, kept, objects } = in_kube;
     let inventory = Inventory {
         taken_at: ports.clock.now(),
         etcd,
         kube,
         kept,
+        objects,
         ledger: face(ledger.as_ref(), assignment, &seen),
         nodes: seen,
     };
     Ok(Observation { inventory, ledger })
 }
 
-/// The nodes of the ledger and of the wish; where both know a node, the wish tells where it is.
+/// The nodes of the ledger and of the desired state; where both know a node, the desired state tells where it is.
 pub(crate) fn enlist(assignment: &Assignment, ledger: Option<&Ledger>) -> BTreeMap<NodeName, LastNode> {
     let mut nodes = ledger.map(|ledger| ledger.nodes.clone()).unwrap_or_default();
     nodes.extend(assignment.nodes.clone());
@@ -154,7 +180,8 @@ async fn look_at<F: Fleet>(fleet: &F, scope: &LookScope, node: &NodeName, traces
 
 /// The newest copy on a node, if it is newer than the ledger at hand; with the node that held it.
 ///
-/// Without a ledger at hand a copy is taken only if all copies are of one lineage: which of two clusters is
+/// With a ledger at hand only those are taken for keepers of a newer one that it or cluster.yml has for control planes: a
+/// worker holds no copy. Without a ledger at hand a copy is taken only if all copies are of one lineage: which of two clusters is
 /// meant, a person must say.
 async fn newer_copy<F: Fleet>(
     fleet: &F,
@@ -162,7 +189,16 @@ async fn newer_copy<F: Fleet>(
     ledger: Option<&Ledger>,
     seen: &BTreeMap<NodeName, NodeSeen>,
 ) -> PortResult<Option<(NodeName, Ledger)>> {
-    let copies = || facts_of(seen).filter_map(|(node, facts)| Some((node, facts.ledger.as_ref()?)));
+    let is_keeper = |node: &NodeName| {
+        let has_role = |nodes: &BTreeMap<NodeName, LastNode>| {
+            nodes.get(node).is_some_and(|last| last.roles.contains(&Role::ControlPlane))
+        };
+        ledger.is_none_or(|ledger| has_role(&ledger.nodes)) || has_role(&assignment.nodes)
+    };
+    let copies = || {
+        let seen = facts_of(seen).filter(|(node, _)| is_keeper(node));
+        seen.filter_map(|(node, facts)| Some((node, facts.ledger.as_ref()?)))
+    };
     let path_on = |node: &NodeName| {
         let prefix = seen.get(node).and_then(NodeSeen::facts).and_then(|facts| facts.prefix.as_ref());
         &assignment.scope.footprints.under(prefix).ledger
@@ -210,7 +246,11 @@ async fn read_copy<F: Fleet>(fleet: &F, node: &NodeName, path: &FilePath) -> Res
         bytes = read().await;
     }
     match bytes {
-        Ok(Some(bytes)) => decode(bytes.expose()).map_err(|error| error.to_string()),
+        Ok(Some(bytes)) => {
+            let ledger = decode(bytes.expose()).map_err(|error| error.to_string())?;
+            credible::check(&ledger).map_err(|error| error.to_string())?;
+            Ok(ledger)
+        }
         Ok(None) => Err("it is no longer there".to_owned()),
         Err(error) => Err(error.to_string()),
     }
@@ -220,7 +260,46 @@ fn facts_of(seen: &BTreeMap<NodeName, NodeSeen>) -> impl Iterator<Item = (&NodeN
     seen.iter().filter_map(|(node, seen)| Some((node, seen.facts()?)))
 }
 
-async fn look_at_etcd<F: Fleet>(fleet: &F, seen: &BTreeMap<NodeName, NodeSeen>) -> EtcdSeen {
+/// Asks components again that took a question and did not answer it, until they do or the deadline has passed.
+async fn await_answers<F: Fleet>(fleet: &F, seen: &mut BTreeMap<NodeName, NodeSeen>, deadline: Instant) {
+    let silent = |container: &ContainerSeen| {
+        container.state == ContainerState::Running && container.health == Health::Unknown(Unasked::NoAnswer)
+    };
+    let asked: Vec<(NodeName, ContainerName)> = facts_of(seen)
+        .flat_map(|(node, facts)| facts.containers.iter().map(move |container| (node, container)))
+        .filter(|(_, (_, container))| silent(container))
+        .map(|(node, (name, _))| (node.clone(), name.clone()))
+        .collect();
+    let answers = asked.into_iter().map(|(node, name)| async move {
+        let mut last = None;
+        while Instant::now() + ASK_AGAIN_AFTER < deadline {
+            sleep(ASK_AGAIN_AFTER).await;
+            match fleet.container(&node, &name).await {
+                Ok(Some(container)) => {
+                    let still = silent(&container);
+                    last = Some(container);
+                    if !still {
+                        break;
+                    }
+                }
+                // What has gone meanwhile, the next look finds.
+                Ok(None) | Err(_) => break,
+            }
+        }
+        (node, name, last)
+    });
+    for (node, name, last) in join_all(answers).await {
+        if let (Some(NodeSeen::InSight(facts)), Some(container)) = (seen.get_mut(&node), last) {
+            facts.containers.insert(name, container);
+        }
+    }
+}
+
+async fn look_at_etcd<F: Fleet>(
+    fleet: &F,
+    seen: &BTreeMap<NodeName, NodeSeen>,
+    deadline: Instant,
+) -> EtcdSeen {
     let container = Component::Etcd.container();
     let mut holders: Vec<(bool, &NodeName)> = facts_of(seen)
         .filter_map(|(node, facts)| {
@@ -239,29 +318,48 @@ async fn look_at_etcd<F: Fleet>(fleet: &F, seen: &BTreeMap<NodeName, NodeSeen>) 
         sleep(RETRY_AFTER).await;
         members = fleet.members(&via).await;
     }
+    let is_late = |seen: &EtcdSeen| {
+        seen.members().iter().any(|member| member.health == Health::Unknown(Unasked::NoAnswer))
+    };
+    while matches!(&members, Ok(seen) if is_late(seen)) && Instant::now() + ASK_AGAIN_AFTER < deadline {
+        sleep(ASK_AGAIN_AFTER).await;
+        members = fleet.members(&via).await;
+    }
     members.unwrap_or(EtcdSeen::Silent)
+}
+
+/// What Kubernetes tells.
+#[derive(Default)]
+struct InKube {
+    nodes: KubeSeen,
+    kept: Option<KeptRoots>,
+    objects: ObjectsSeen,
 }
 
 async fn look_at_kube<F: Fleet>(
     fleet: &F,
+    assignment: &Assignment,
     seen: &BTreeMap<NodeName, NodeSeen>,
-) -> (KubeSeen, Option<KeptRoots>) {
+) -> InKube {
     let container = Component::KubeApiserver.container();
     if !facts_of(seen).any(|(_, facts)| facts.containers.contains_key(&container)) {
         // Nobody is there to answer; asking would only wait.
-        return (KubeSeen::Silent, None);
+        return InKube::default();
     }
     let look = async || {
         let nodes = fleet.nodes().await?;
-        let kept = if nodes == KubeSeen::Silent { None } else { fleet.kept_roots().await? };
-        Ok::<_, PortError>((nodes, kept))
+        if nodes == KubeSeen::Silent {
+            return Ok(InKube::default());
+        }
+        let (kept, objects) = tokio::try_join!(fleet.kept_roots(), fleet.objects(&assignment.objects))?;
+        Ok::<_, PortError>(InKube { nodes, kept, objects })
     };
     let mut looked = look().await;
     if matches!(&looked, Err(error) if error.is_passing()) {
         sleep(RETRY_AFTER).await;
         looked = look().await;
     }
-    looked.unwrap_or((KubeSeen::Silent, None))
+    looked.unwrap_or_default()
 }
 
 fn face(ledger: Option<&Ledger>, assignment: &Assignment, seen: &BTreeMap<NodeName, NodeSeen>) -> LedgerFace {
@@ -292,6 +390,7 @@ fn face(ledger: Option<&Ledger>, assignment: &Assignment, seen: &BTreeMap<NodeNa
         nodes: ledger.nodes.clone(),
         foundation: ledger.foundation.clone(),
         born: ledger.born,
+        restore: ledger.restore.clone(),
         secrets,
         strangers,
     }

@@ -9,10 +9,11 @@ use std::future::Future;
 use std::sync::Arc;
 
 use windlass_model::{
-    CertName, CertWish, ContainerName, ContainerSeen, ContainerSpec, Digest, DrainOptions, EtcdSeen,
-    FilePath, Footprints, ImageRef, KeptRoots, KernelWish, KubeSeen, LastNode, Ledger, Loaded, Meeting,
-    MemberId, Mode, NodeFacts, NodeName, NodeObject, ObjectChange, Owner, Prefix, Role, Roles, Secret,
-    StoredCert, Timestamp, ports_between,
+    CertName, ChosenSnapshot, ContainerName, ContainerSeen, ContainerSpec, DesiredCert, DesiredKernel,
+    DesiredObject, Digest, DrainOptions, EtcdSeen, FilePath, Footprints, ImageRef, KeptRoots, KubeSeen,
+    LastNode, Ledger, Lineage, Loaded, Meeting, MemberId, MemberRestore, Mode, NodeFacts, NodeName,
+    NodeObject, ObjectChange, ObjectRef, ObjectsSeen, Owner, PodRuntime, Prefix, Role, Roles, Secret,
+    SnapshotSeen, StoredCert, Timestamp, ports_between,
 };
 
 /// Why a verb did not succeed.
@@ -124,6 +125,11 @@ pub struct NewContainer {
     pub birth: Vec<Arc<str>>,
     /// The digests of the files that it reads at its start; written to its label.
     pub loaded: Loaded,
+    /// The cluster that it is for; written to its label.
+    pub lineage: Option<Lineage>,
+    /// A file beside the data of etcd that is made with the container if it is missing. Docker starts the container, then and
+    /// at each boot, only where that file is; it is not on the label, and no difference.
+    pub beside_data: Option<FilePath>,
 }
 
 /// A file to be written, whole or not at all.
@@ -144,7 +150,7 @@ pub trait Nodes {
     /// Tells where a node is; reaches for nothing. Verbs on a node that was never enrolled fail lastingly.
     fn enrol(&self, node: &NodeName, last: &LastNode);
 
-    /// Hands over the keys that open etcd and Kubernetes, as a ledger holds them; reaches for nothing. Told anew
+    /// Hands over the keys that open etcd and Kubernetes, as a ledger holds them; reaches for nothing. Handed over again
     /// whenever the ledger is read, recovered or committed; the last one counts. Before the first, verbs on etcd
     /// and Kubernetes fail lastingly.
     fn entrust(&self, ledger: &Ledger);
@@ -218,8 +224,11 @@ pub trait Nodes {
     fn put_files(&self, node: &NodeName, files: &[FilePut]) -> impl Future<Output = PortResult<()>> + Send;
 
     /// Loads modules into the node's kernel and sets it. What is so already is left alone.
-    fn set_kernel(&self, node: &NodeName, kernel: &KernelWish)
-    -> impl Future<Output = PortResult<()>> + Send;
+    fn set_kernel(
+        &self,
+        node: &NodeName,
+        kernel: &DesiredKernel,
+    ) -> impl Future<Output = PortResult<()>> + Send;
 
     /// What is in a file; none if there is no such file. Changes nothing.
     fn read_file(
@@ -243,8 +252,14 @@ pub trait Nodes {
         to: &FilePath,
     ) -> impl Future<Output = PortResult<()>> + Send;
 
-    /// Removes the containers of all pods and unmounts what kubelet mounted.
-    fn remove_pods(&self, node: &NodeName) -> impl Future<Output = PortResult<()>> + Send;
+    /// Removes the containers of all pods that this kubelet has a directory for, but for those of the runtime that is kept;
+    /// unmounts what kubelet mounted and clears the network of pods where none is kept.
+    fn remove_pods(
+        &self,
+        node: &NodeName,
+        kubelet: &FilePath,
+        keep: Option<PodRuntime>,
+    ) -> impl Future<Output = PortResult<()>> + Send;
 }
 
 /// etcd, asked through the members on the nodes of `via`, in that order until one answers.
@@ -341,12 +356,99 @@ pub trait Kube {
         kept: &KeptRoots,
         content: &Secret<Vec<u8>>,
     ) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Those of these objects, and of those that windlass noted, that are there; unknown if no API server answers.
+    fn objects(&self, wanted: &[ObjectRef]) -> impl Future<Output = PortResult<ObjectsSeen>> + Send;
+
+    /// Adds objects to the note of those that windlass answers for, and takes others from it, in one patch.
+    fn note_objects(
+        &self,
+        ours: &[ObjectRef],
+        gone: &[ObjectRef],
+    ) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Makes the fields of an object so, and no others. A lasting error where somebody else answers for one of them, with
+    /// their name; RKE's own jobs and kubectl count as nobody.
+    fn apply_object(&self, object: &DesiredObject) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Deletes an object that bears windlass' marks; one that is not there, or is somebody else's by now, is no error.
+    fn delete_object(&self, object: &ObjectRef) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// What the pods of an object wait for, one line a pod that is not ready: the node, the cause, and the last event.
+    fn why_pods_wait(&self, object: &ObjectRef) -> impl Future<Output = PortResult<Vec<String>>> + Send;
+}
+
+/// A snapshot that is to be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotWanted {
+    /// The directory on the node.
+    pub directory: FilePath,
+    /// The name of its file.
+    pub name: String,
+    /// The address of the node's own member, such as `https://10.0.0.1:2379`.
+    pub endpoint: String,
+    /// The file with the CA on the node.
+    pub authority: FilePath,
+    /// The file with the client's certificate on the node.
+    pub certificate: FilePath,
+    /// The file with the client's key on the node.
+    pub key: FilePath,
+}
+
+/// Snapshots of etcd, in a directory of each node.
+pub trait Snapshots {
+    /// Those in a directory, as the notes beside them tell. Changes nothing.
+    fn snapshots(
+        &self,
+        node: &NodeName,
+        directory: &FilePath,
+    ) -> impl Future<Output = PortResult<Vec<SnapshotSeen>>> + Send;
+
+    /// Reads one back, from its first byte to its last, walks its tree, and notes beside it what was found. A lasting error if
+    /// there is no such file; one that is damaged is an answer.
+    fn verify_snapshot(
+        &self,
+        node: &NodeName,
+        directory: &FilePath,
+        name: &str,
+    ) -> impl Future<Output = PortResult<SnapshotSeen>> + Send;
+
+    /// Takes one of a node's own member, and reads it back. A lasting error where one of this name is there.
+    fn save_snapshot(
+        &self,
+        node: &NodeName,
+        wanted: &SnapshotWanted,
+    ) -> impl Future<Output = PortResult<SnapshotSeen>> + Send;
+
+    /// Deletes one, and the note beside it. A lasting error if there is no such file.
+    fn delete_snapshot(
+        &self,
+        node: &NodeName,
+        directory: &FilePath,
+        name: &str,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Gives a node its own copy of a snapshot that another one holds, or it itself, and reads the copy back. A lasting error
+    /// where it is not, byte for byte, what was chosen: then there is no copy.
+    fn stage_snapshot(
+        &self,
+        node: &NodeName,
+        snapshot: &ChosenSnapshot,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Makes the data of a member of a node's copy: all of it at once, with the mark that says from which restore it is, or
+    /// nothing. Already so where the data carries the mark; a lasting error where other data is there.
+    fn restore_member(
+        &self,
+        node: &NodeName,
+        restore: &MemberRestore,
+    ) -> impl Future<Output = PortResult<()>> + Send;
 }
 
 /// All that windlass may touch.
-pub trait Fleet: Nodes + Etcd + Kube + Sync {}
+pub trait Fleet: Nodes + Etcd + Kube + Snapshots + Sync {}
 
-impl<T: Nodes + Etcd + Kube + Sync> Fleet for T {}
+impl<T: Nodes + Etcd + Kube + Snapshots + Sync> Fleet for T {}
 
 /// Where the operator's own copy of the ledger lies.
 pub trait LedgerStore: Sync {
@@ -369,19 +471,19 @@ pub trait LedgerStore: Sync {
     fn delete(&self) -> PortResult<()>;
 }
 
-/// Who turns certificate wishes into keys and certificates.
+/// Who turns desired certificates into keys and certificates.
 pub trait Minter: Sync {
     /// A new identity for a cluster's keys.
     fn lineage(&self) -> windlass_model::Lineage;
 
-    /// A key, and a certificate of it that is valid from `now`, signed by `issuer` if the wish names one.
+    /// A key, and a certificate of it that is valid from `now`, signed by `issuer` if the desired state names one.
     ///
     /// # Errors
     /// A lasting error if the issuer is missing or cannot sign.
     fn mint(
         &self,
         name: &CertName,
-        wish: &CertWish,
+        desired: &DesiredCert,
         issuer: Option<&StoredCert>,
         now: Timestamp,
     ) -> PortResult<StoredCert>;
@@ -413,6 +515,8 @@ pub struct Assignment {
     pub nodes: BTreeMap<NodeName, LastNode>,
     /// What a look covers.
     pub scope: LookScope,
+    /// The objects in the cluster that are looked at, beside those that windlass noted there.
+    pub objects: Arc<Vec<ObjectRef>>,
     /// The secrets that cluster.yml carries.
     pub secrets: BTreeMap<windlass_model::SecretName, Secret<String>>,
 }

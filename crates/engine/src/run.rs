@@ -54,7 +54,9 @@ impl<'a, F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'a, F, L, M, C> {
             Action::WriteFiles { node, files } => self.write_files(node, files).await,
             Action::SetKernel { node, kernel } => self.set_kernel(node, kernel).await,
             Action::RemovePaths { node, paths } => self.remove_paths(node, paths).await,
-            Action::MoveAside { node, path, to } => self.move_aside(node, path, to).await,
+            Action::MoveAside { node, path, to, guards } => self.move_aside(node, path, to, guards).await,
+            Action::StageSnapshot { node, snapshot } => self.stage_snapshot(node, snapshot).await,
+            Action::RestoreMember { node, restore } => self.restore_member(node, restore).await,
             Action::RunContainer { node, component, spec, birth } => {
                 self.run_container(node, &component.container(), spec, birth).await
             }
@@ -73,7 +75,7 @@ impl<'a, F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'a, F, L, M, C> {
             Action::RemoveContainer { node, container, guards } => {
                 self.remove_container(node, container, guards).await
             }
-            Action::RemovePods { node } => self.remove_pods(node).await,
+            Action::RemovePods { node, kubelet, keep } => self.remove_pods(node, kubelet, *keep).await,
             Action::AwaitHealthy { gate, within_seconds } => self.await_healthy(gate, *within_seconds).await,
             Action::EtcdMemberAdd { node: _, peer_url, via } => self.add_member(peer_url, via).await,
             Action::EtcdMemberPromote { node: _, peer_url, via, within_seconds } => {
@@ -87,6 +89,8 @@ impl<'a, F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'a, F, L, M, C> {
             Action::Uncordon { node } => self.uncordon(node).await,
             Action::LabelNode { node, change } => self.label_node(node, change).await,
             Action::DeleteNodeObject { node } => self.delete_node_object(node).await,
+            Action::ApplyObjects { addon, objects } => self.apply_objects(*addon, objects).await,
+            Action::DeleteObjects { objects } => self.delete_objects(objects).await,
         }
     }
 
@@ -121,11 +125,14 @@ fn concerned(action: &Action) -> Option<(&NodeName, ContainerName)> {
         | Action::StartContainer { node, component }
         | Action::RestartContainer { node, component, .. }
         | Action::ReloadContainer { node, component } => Some((node, component.container())),
-        Action::AwaitHealthy { gate, .. } => Some(match gate {
-            Gate::Container { node, component } => (node, component.container()),
-            Gate::EtcdMember { node } => (node, Component::Etcd.container()),
-            Gate::NodeReady { node } => (node, Component::Kubelet.container()),
-        }),
+        Action::AwaitHealthy { gate, .. } => match gate {
+            Gate::Container { node, component } => Some((node, component.container())),
+            Gate::EtcdMember { node } | Gate::EtcdLogSnapshot { node } => {
+                Some((node, Component::Etcd.container()))
+            }
+            Gate::NodeReady { node, .. } => Some((node, Component::Kubelet.container())),
+            Gate::Addon { .. } => None,
+        },
         Action::EtcdMemberPromote { node, .. } => Some((node, Component::Etcd.container())),
         Action::MintCerts { .. }
         | Action::CommitLedger { .. }
@@ -136,6 +143,8 @@ fn concerned(action: &Action) -> Option<(&NodeName, ContainerName)> {
         | Action::SetKernel { .. }
         | Action::RemovePaths { .. }
         | Action::MoveAside { .. }
+        | Action::StageSnapshot { .. }
+        | Action::RestoreMember { .. }
         | Action::RemoveContainer { .. }
         | Action::RemovePods { .. }
         | Action::EtcdMemberAdd { .. }
@@ -144,6 +153,8 @@ fn concerned(action: &Action) -> Option<(&NodeName, ContainerName)> {
         | Action::Drain { .. }
         | Action::Uncordon { .. }
         | Action::LabelNode { .. }
-        | Action::DeleteNodeObject { .. } => None,
+        | Action::DeleteNodeObject { .. }
+        | Action::ApplyObjects { .. }
+        | Action::DeleteObjects { .. } => None,
     }
 }

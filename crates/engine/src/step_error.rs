@@ -47,7 +47,7 @@ impl StepError {
     }
 
     /// Whether the log of the container may tell more.
-    pub(crate) fn is_told_by_the_log(&self) -> bool {
+    pub(crate) fn is_explained_by_the_log(&self) -> bool {
         match self {
             Self::NotStarted { source, .. } => !matches!(source, PortError::OutOfSight { .. }),
             Self::TimeUp { .. } => true,
@@ -56,12 +56,17 @@ impl StepError {
         }
     }
 
-    /// The error and its causes, outermost first.
+    /// The error and its causes, outermost first. What a cause repeats of the one before it is left out: a port says
+    /// what it did, and so does the step.
     pub(crate) fn causes(&self) -> Vec<String> {
-        let mut causes = vec![self.to_string()];
+        let mut outer = self.to_string();
+        let mut causes = vec![outer.clone()];
         let mut cause = self.source();
         while let Some(error) = cause {
-            causes.push(error.to_string());
+            let inner = error.to_string();
+            let rest = inner.strip_prefix(&outer).and_then(|rest| rest.strip_prefix(": "));
+            causes.push(rest.unwrap_or(&inner).to_owned());
+            outer = inner;
             cause = error.source();
         }
         causes
@@ -88,5 +93,22 @@ pub(crate) fn accept_already_so(result: PortResult<()>) -> PortResult<()> {
     match result {
         Err(PortError::AlreadySo { .. }) => Ok(()),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn causes(of_port: &str) -> Vec<String> {
+        let source = PortError::Lasting { what: of_port.to_owned() };
+        StepError::Verb { doing: "pull x on node-1".to_owned(), source }.causes()
+    }
+
+    #[test]
+    fn a_cause_does_not_repeat_what_was_being_done() {
+        assert_eq!(causes("pull x on node-1: no space left"), ["pull x on node-1", "no space left"]);
+        assert_eq!(causes("pull x on node-10: lost"), ["pull x on node-1", "pull x on node-10: lost"]);
+        assert_eq!(causes("no space left"), ["pull x on node-1", "no space left"]);
     }
 }

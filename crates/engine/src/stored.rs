@@ -17,9 +17,9 @@ pub fn part_of(cert: &StoredCert, part: CertPart) -> Cow<'_, str> {
 
 /// What everybody may know of a certificate.
 pub fn face_of(cert: &StoredCert) -> CertFace {
-    let StoredCert { wish, certificate, key, issued_at, not_before, not_after, issuer } = cert;
+    let StoredCert { desired, certificate, key, issued_at, not_before, not_after, issuer } = cert;
     CertFace {
-        wish: wish.clone(),
+        desired: desired.clone(),
         issued_at: *issued_at,
         not_before: *not_before,
         not_after: *not_after,
@@ -27,7 +27,7 @@ pub fn face_of(cert: &StoredCert) -> CertFace {
         certificate: Digest::of(certificate),
         key: Digest::of(key.expose()),
         // Leaves are many, and none of them encrypts anything.
-        encryption: (wish.kind == CertKind::KeyPair)
+        encryption: (desired.kind == CertKind::KeyPair)
             .then(|| Digest::of(encryption_configuration(key.expose()))),
     }
 }

@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::blueprint::{DrainOptions, FileWish, KernelWish, Taint};
-use crate::certificate::CertWish;
+use crate::blueprint::{DesiredFile, DesiredKernel, DrainOptions, Taint};
+use crate::certificate::DesiredCert;
 use crate::component::Component;
 use crate::container::ContainerSpec;
 use crate::foundation::Foundation;
 use crate::inventory::{MemberId, Owned};
 use crate::names::{CertName, ContainerName, FilePath, ImageRef, NodeName};
+use crate::objects::{AddonKind, DesiredObject, ObjectRef};
+use crate::pod_runtime::PodRuntime;
+use crate::snapshot::{ChosenSnapshot, MemberRestore, RestoreNote};
 use crate::target::LastNode;
 
 /// One thing to do. Every action may already have happened, and then counts as done.
@@ -21,7 +24,7 @@ pub enum Action {
     /// Makes keys and certificates, in memory only; authorities before what they sign.
     MintCerts {
         /// The certificates to make.
-        certs: BTreeMap<CertName, CertWish>,
+        certs: BTreeMap<CertName, DesiredCert>,
     },
     /// Writes the ledger to the operator's disk.
     CommitLedger {
@@ -44,14 +47,14 @@ pub enum Action {
         /// Where.
         node: NodeName,
         /// The files.
-        files: BTreeMap<FilePath, FileWish>,
+        files: BTreeMap<FilePath, DesiredFile>,
     },
     /// Loads modules into a node's kernel and sets it, until it boots again: files that it reads then make that last.
     SetKernel {
         /// Where.
         node: NodeName,
         /// What it should have loaded, and how it should be set.
-        kernel: KernelWish,
+        kernel: DesiredKernel,
     },
     /// Deletes files and directories with all that is in them.
     RemovePaths {
@@ -68,6 +71,23 @@ pub enum Action {
         path: FilePath,
         /// Its new name.
         to: FilePath,
+        /// What must hold at the moment before.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        guards: Vec<Guard>,
+    },
+    /// Gives a node its own copy of a snapshot, and reads the copy back.
+    StageSnapshot {
+        /// Where.
+        node: NodeName,
+        /// Which.
+        snapshot: ChosenSnapshot,
+    },
+    /// Makes the data of a member out of a node's copy of a snapshot, where no data is.
+    RestoreMember {
+        /// Where.
+        node: NodeName,
+        /// Of what, and as whom.
+        restore: Box<MemberRestore>,
     },
     /// Creates and starts a container that is not there.
     RunContainer {
@@ -127,10 +147,16 @@ pub enum Action {
         /// What must hold at the moment before it stops.
         guards: Vec<Guard>,
     },
-    /// Removes the containers of all pods of a node, after kubelet is gone.
+    /// Removes the containers of all pods of a node, whichever runtime has them, after kubelet is gone.
     RemovePods {
         /// Where.
         node: NodeName,
+        /// Kubelet's own directory: it has one for each pod there.
+        #[serde(default)]
+        kubelet: FilePath,
+        /// The runtime whose pods stay: kubelet goes on with them. The host's network is not touched then.
+        #[serde(default)]
+        keep: Option<PodRuntime>,
     },
     /// Waits until something is as it should be; changes nothing.
     AwaitHealthy {
@@ -189,7 +215,7 @@ pub enum Action {
         /// The node.
         node: NodeName,
     },
-    /// Sets labels and taints of a node object, takes away those no longer wished, and notes which are ours.
+    /// Sets labels and taints of a node object, takes away those no longer desired, and notes which are ours.
     LabelNode {
         /// The node.
         node: NodeName,
@@ -200,6 +226,18 @@ pub enum Action {
     DeleteNodeObject {
         /// The node.
         node: NodeName,
+    },
+    /// Notes objects as windlass' own and applies them, one after the other: the fields that windlass answers for.
+    ApplyObjects {
+        /// What they are for.
+        addon: AddonKind,
+        /// The objects.
+        objects: Vec<DesiredObject>,
+    },
+    /// Deletes objects that windlass noted as its own, and the note of them.
+    DeleteObjects {
+        /// The objects, in this order.
+        objects: Vec<ObjectRef>,
     },
 }
 
@@ -230,6 +268,9 @@ pub struct LedgerChange {
     pub foundation: Option<Foundation>,
     /// Whether it becomes true that the cluster has lived.
     pub born: bool,
+    /// The restore that begins, or that is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<RestoreNote>,
 }
 
 impl LedgerChange {
@@ -274,11 +315,46 @@ pub enum Gate {
         /// The node of the member.
         node: NodeName,
     },
+    /// This node's member of etcd has made a snapshot of its log since its container was created.
+    EtcdLogSnapshot {
+        /// The node of the member.
+        node: NodeName,
+    },
     /// This node's object exists and is ready.
     NodeReady {
         /// The node.
         node: NodeName,
+        /// Whether there must be a network for pods.
+        #[serde(default, skip_serializing_if = "PodNetwork::is_required")]
+        network: PodNetwork,
     },
+    /// The pods of these objects are ready.
+    Addon {
+        /// What they are for.
+        addon: AddonKind,
+        /// The objects that have pods.
+        objects: Vec<ObjectRef>,
+        /// How many pods of a `DaemonSet` may be missing: nodes that are not ready have none.
+        may_miss: usize,
+    },
+}
+
+/// Whether a node must have a network for pods to be counted as ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PodNetwork {
+    /// It must.
+    #[default]
+    Required,
+    /// No node of the cluster has one yet, and windlass brings none: whoever does needs the cluster for it.
+    NotYet,
+}
+
+impl PodNetwork {
+    /// Whether there must be one.
+    pub fn is_required(&self) -> bool {
+        *self == Self::Required
+    }
 }
 
 /// What must hold at the moment before a disruption; looked at anew then, since the plan is older.
@@ -318,6 +394,20 @@ pub enum Guard {
         /// How many of them may be unavailable at once.
         limit: usize,
     },
+    /// The member of this node does not work and cannot come back: its own node and the other members say so again.
+    EtcdMemberLost {
+        /// The node of the member.
+        node: NodeName,
+        /// Nodes whose members can be asked.
+        via: Vec<NodeName>,
+    },
+    /// etcd lists no member of this node, and none works there.
+    EtcdMemberOut {
+        /// The node.
+        node: NodeName,
+        /// Nodes whose members can be asked.
+        via: Vec<NodeName>,
+    },
 }
 
 impl Action {
@@ -328,19 +418,23 @@ impl Action {
             | Self::CommitLedger { .. }
             | Self::ForgetLedger
             | Self::KeepRoots
-            | Self::EtcdMemberRemove { .. } => None,
+            | Self::EtcdMemberRemove { .. }
+            | Self::ApplyObjects { .. }
+            | Self::DeleteObjects { .. } => None,
             Self::PullImage { node, .. }
             | Self::WriteFiles { node, .. }
             | Self::SetKernel { node, .. }
             | Self::RemovePaths { node, .. }
             | Self::MoveAside { node, .. }
+            | Self::StageSnapshot { node, .. }
+            | Self::RestoreMember { node, .. }
             | Self::RunContainer { node, .. }
             | Self::ReplaceContainer { node, .. }
             | Self::StartContainer { node, .. }
             | Self::RestartContainer { node, .. }
             | Self::ReloadContainer { node, .. }
             | Self::RemoveContainer { node, .. }
-            | Self::RemovePods { node }
+            | Self::RemovePods { node, .. }
             | Self::EtcdMemberAdd { node, .. }
             | Self::EtcdMemberPromote { node, .. }
             | Self::Cordon { node, .. }
@@ -348,7 +442,7 @@ impl Action {
             | Self::Uncordon { node }
             | Self::LabelNode { node, .. }
             | Self::DeleteNodeObject { node } => Some(node),
-            Self::AwaitHealthy { gate, .. } => Some(gate.node()),
+            Self::AwaitHealthy { gate, .. } => gate.node(),
         }
     }
 
@@ -358,6 +452,7 @@ impl Action {
             Self::ReplaceContainer { guards, .. }
             | Self::RestartContainer { guards, .. }
             | Self::RemoveContainer { guards, .. }
+            | Self::MoveAside { guards, .. }
             | Self::EtcdMemberRemove { guards, .. }
             | Self::Cordon { guards, .. } => guards,
             _ => &[],
@@ -370,6 +465,7 @@ impl Action {
             Self::ReplaceContainer { guards, .. }
             | Self::RestartContainer { guards, .. }
             | Self::RemoveContainer { guards, .. }
+            | Self::MoveAside { guards, .. }
             | Self::EtcdMemberRemove { guards, .. }
             | Self::Cordon { guards, .. } => Some(guards),
             _ => None,
@@ -393,6 +489,8 @@ impl Action {
             Self::SetKernel { .. } => "set",
             Self::RemovePaths { .. } | Self::RemoveContainer { .. } | Self::RemovePods { .. } => "remove",
             Self::MoveAside { .. } => "move aside",
+            Self::StageSnapshot { .. } => "copy",
+            Self::RestoreMember { .. } => "restore",
             Self::RunContainer { .. } => "run",
             Self::ReplaceContainer { .. } => "replace",
             Self::StartContainer { .. } => "start",
@@ -406,7 +504,8 @@ impl Action {
             Self::Drain { .. } => "drain",
             Self::Uncordon { .. } => "uncordon",
             Self::LabelNode { .. } => "label",
-            Self::DeleteNodeObject { .. } => "delete",
+            Self::DeleteNodeObject { .. } | Self::DeleteObjects { .. } => "delete",
+            Self::ApplyObjects { .. } => "apply",
         }
     }
 
@@ -415,6 +514,8 @@ impl Action {
         match self {
             Self::MintCerts { .. }
             | Self::PullImage { .. }
+            | Self::StageSnapshot { .. }
+            | Self::RestoreMember { .. }
             | Self::RunContainer { .. }
             | Self::EtcdMemberAdd { .. } => Sign::Adds,
             Self::RemovePaths { .. }
@@ -422,6 +523,7 @@ impl Action {
             | Self::RemovePods { .. }
             | Self::EtcdMemberRemove { .. }
             | Self::DeleteNodeObject { .. }
+            | Self::DeleteObjects { .. }
             | Self::ForgetLedger => Sign::Removes,
             Self::AwaitHealthy { .. } => Sign::Waits,
             Self::CommitLedger { .. }
@@ -437,7 +539,8 @@ impl Action {
             | Self::Cordon { .. }
             | Self::Drain { .. }
             | Self::Uncordon { .. }
-            | Self::LabelNode { .. } => Sign::Changes,
+            | Self::LabelNode { .. }
+            | Self::ApplyObjects { .. } => Sign::Changes,
         }
     }
 }
@@ -469,10 +572,14 @@ impl Sign {
 }
 
 impl Gate {
-    /// The node at which it looks.
-    pub fn node(&self) -> &NodeName {
+    /// The node at which it looks; none where it asks Kubernetes about pods of many.
+    pub fn node(&self) -> Option<&NodeName> {
         match self {
-            Self::Container { node, .. } | Self::EtcdMember { node } | Self::NodeReady { node } => node,
+            Self::Container { node, .. }
+            | Self::EtcdMember { node }
+            | Self::EtcdLogSnapshot { node }
+            | Self::NodeReady { node, .. } => Some(node),
+            Self::Addon { .. } => None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The complete wish: for each node every container, file, label and taint, and what holds for the cluster.
+//! The complete desired state: for each node every container, file, label and taint, and what holds for the cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::certificate::{CertPart, CertWish};
+use crate::certificate::{CertPart, DesiredCert};
 use crate::component::Component;
 use crate::conduct::Conduct;
 use crate::container::{ContainerSpec, Origins};
@@ -14,11 +14,12 @@ use crate::digest::Digest;
 use crate::footprint::Footprints;
 use crate::foundation::{Fact, Foundation};
 use crate::names::{CertName, FilePath, ImageRef, NodeName, Prefix, Role, Roles, SecretName, SpecPath};
+use crate::objects::{AddonKind, DesiredAddon, ObjectRef};
 use crate::permission::{Mode, Owner};
 use crate::target::{LastNode, NodeTarget};
 use crate::version::KubernetesVersion;
 
-/// The complete wish, resolved from cluster.yml and the catalog. No secret is in it.
+/// The complete desired state, resolved from cluster.yml and the catalog. No secret is in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blueprint {
     /// The cluster's name.
@@ -26,25 +27,42 @@ pub struct Blueprint {
     /// The Kubernetes version of every component.
     pub version: KubernetesVersion,
     /// What every node should be.
-    pub nodes: BTreeMap<NodeName, NodeWish>,
+    pub nodes: BTreeMap<NodeName, DesiredNode>,
     /// Where the API servers keep all that they know.
-    pub etcd: EtcdWish,
+    pub etcd: DesiredEtcd,
     /// Every key and certificate of the cluster.
-    pub certs: BTreeMap<CertName, CertWish>,
+    pub certs: BTreeMap<CertName, DesiredCert>,
     /// What no live cluster survives a change of.
     pub foundation: Foundation,
     /// How changes roll over live nodes.
     pub rollout: Rollout,
+    /// Whether members of etcd are waited for to snapshot their logs.
+    #[serde(default)]
+    pub etcd_log: LogSnapshots,
+    /// The objects in the cluster that windlass answers for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub addons: BTreeMap<AddonKind, DesiredAddon>,
     /// Which paths on nodes are windlass' own.
     pub footprints: Arc<Footprints>,
-    /// Where in cluster.yml the cluster-wide wishes stand.
+    /// Where in cluster.yml the cluster-wide settings are.
     pub origins: BlueprintOrigins,
+}
+
+/// Whether members of etcd are waited for to snapshot their logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogSnapshots {
+    /// They do so when etcd thinks it right.
+    #[default]
+    Whenever,
+    /// Each must do so once before the next link of a chain of upgrades.
+    Awaited,
 }
 
 /// Where the API servers keep all that they know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum EtcdWish {
+pub enum DesiredEtcd {
     /// In an etcd of the cluster's own nodes.
     OfNodes,
     /// In one that is somebody else's care: its members are never asked and never touched.
@@ -56,14 +74,14 @@ pub enum EtcdWish {
     },
 }
 
-impl EtcdWish {
+impl DesiredEtcd {
     /// Whether it is somebody else's care.
     pub fn is_external(&self) -> bool {
         matches!(self, Self::External { .. })
     }
 }
 
-/// Where in cluster.yml the cluster-wide wishes stand.
+/// Where in cluster.yml the cluster-wide settings are.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct BlueprintOrigins {
     /// The place of the version.
@@ -76,7 +94,7 @@ pub struct BlueprintOrigins {
 
 /// What one node should be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NodeWish {
+pub struct DesiredNode {
     /// Where it stands in cluster.yml, such as `nodes[2]`.
     pub origin: SpecPath,
     /// How it is reached, and by which address the components reach each other.
@@ -88,11 +106,11 @@ pub struct NodeWish {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<Prefix>,
     /// The containers that should run there.
-    pub containers: BTreeMap<Component, ContainerWish>,
+    pub containers: BTreeMap<Component, DesiredContainer>,
     /// The files that should be there.
-    pub files: BTreeMap<FilePath, FileWish>,
+    pub files: BTreeMap<FilePath, DesiredFile>,
     /// How its kernel should be set.
-    pub kernel: Arc<KernelWish>,
+    pub kernel: Arc<DesiredKernel>,
     /// Images that pods there need, beside those of the containers.
     pub images: BTreeSet<ImageRef>,
     /// Labels of its node object that windlass answers for.
@@ -101,7 +119,7 @@ pub struct NodeWish {
     pub taints: BTreeSet<Taint>,
 }
 
-impl NodeWish {
+impl DesiredNode {
     /// Whether the node has this role.
     pub fn has(&self, role: Role) -> bool {
         self.roles.contains(&role)
@@ -116,7 +134,7 @@ impl NodeWish {
 
 /// What a node's kernel should have loaded and how it should be set; files of the node make it so as it boots.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct KernelWish {
+pub struct DesiredKernel {
     /// Modules, loaded or built in.
     pub modules: BTreeSet<Arc<str>>,
     /// Settings by their names, as `sysctl` has them.
@@ -125,7 +143,7 @@ pub struct KernelWish {
 
 /// One container that should run on a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ContainerWish {
+pub struct DesiredContainer {
     /// What it is made of.
     pub spec: Arc<ContainerSpec>,
     /// What it does with its arguments.
@@ -136,7 +154,7 @@ pub struct ContainerWish {
 
 /// One file that should be on a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileWish {
+pub struct DesiredFile {
     /// What is in it.
     pub content: Content,
     /// Permission bits.
@@ -196,8 +214,22 @@ pub struct Rollout {
     pub max_unavailable_worker: Limit,
     /// How many control-plane nodes may be unavailable at once.
     pub max_unavailable_controlplane: Limit,
-    /// How nodes are drained before a version upgrade; absent if they are not.
-    pub drain: Option<DrainOptions>,
+    /// How nodes are drained.
+    pub drain: DrainOptions,
+    /// Whether workers are drained before their kubelet is upgraded.
+    pub upgraded: Emptied,
+    /// Whether nodes are drained before they leave.
+    pub leaving: Emptied,
+}
+
+/// Whether the pods of a node are moved away before it changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Emptied {
+    /// They are.
+    Drained,
+    /// They are not.
+    AsItIs,
 }
 
 /// A number of nodes, or a share of them.
@@ -249,7 +281,7 @@ pub struct DrainOptions {
 
 impl Blueprint {
     /// The nodes that have this role, by name.
-    pub fn with_role(&self, role: Role) -> impl Iterator<Item = (&NodeName, &NodeWish)> {
+    pub fn with_role(&self, role: Role) -> impl Iterator<Item = (&NodeName, &DesiredNode)> {
         self.nodes.iter().filter(move |(_, node)| node.has(role))
     }
 
@@ -258,12 +290,23 @@ impl Blueprint {
         self.nodes.iter().map(|(name, node)| (name.clone(), node.last())).collect()
     }
 
-    /// The same cluster with nothing wished for: what `remove` converges to.
+    /// The objects in the cluster that a look covers: those desired, and what shows that RKE 1 deployed the same.
+    pub fn looked_at_objects(&self) -> Vec<ObjectRef> {
+        let of = |(kind, addon): (&AddonKind, &DesiredAddon)| {
+            let objects: Vec<ObjectRef> =
+                addon.objects.iter().map(|desired| desired.object.clone()).collect();
+            objects.into_iter().chain([kind.rke_marker()])
+        };
+        self.addons.iter().flat_map(of).collect()
+    }
+
+    /// The same cluster with nothing desired: what `remove` converges to.
     #[must_use]
     pub fn emptied(&self) -> Self {
         let mut empty = self.clone();
         empty.nodes.clear();
         empty.certs.clear();
+        empty.addons.clear();
         empty
     }
 

@@ -1,4 +1,4 @@
-//! Certificates as wishes: who is named, by whom signed, for what; never the keys themselves.
+//! Certificates as they are desired: who is named, by whom signed, for what; never the keys themselves.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,15 +9,20 @@ use serde::{Deserialize, Serialize};
 use crate::component::Component;
 use crate::names::CertName;
 
-/// How long before it is issued a certificate of windlass begins to be valid, in seconds.
+/// How long before it is issued a CA begins to be valid, in seconds; what it signs begins when it does.
 ///
-/// A node whose clock is behind the operator's refuses a certificate "of the future". Kubernetes' own signer
-/// backdates by as much (`pkg/controller/certificates/signer`, `backdate` of five minutes).
+/// Who makes a certificate dates it by a clock of their own. A node whose clock is behind that one refuses it as not yet
+/// valid, after everything was reported as done. So no certificate begins at the moment in which it is made: no operator's
+/// clock is off by as much as this. kubeadm has leaves begin with their CA for the same reason
+/// (<https://github.com/kubernetes/kubernetes/pull/113618>).
+pub const CA_BACKDATED_SECONDS: u64 = 86_400;
+
+/// How long before it was issued a certificate of earlier releases began to be valid, in seconds.
 pub const BACKDATED_SECONDS: u64 = 300;
 
 /// A certificate with its key, as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CertWish {
+pub struct DesiredCert {
     /// What kind of thing it is.
     pub kind: CertKind,
     /// The subject's common name.

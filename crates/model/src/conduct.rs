@@ -10,9 +10,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ciphers::Ciphers;
 use crate::component::{Component, Manner};
 use crate::container::ContainerSpec;
 use crate::names::FilePath;
+use crate::pod_runtime::PodRuntime;
 use crate::version::KubernetesVersion;
 
 /// What a desired container does with its arguments.
@@ -52,7 +54,7 @@ pub enum Settings {
     Etcd {
         /// The directory of the node that holds its data; none if it cannot write there.
         data: Option<FilePath>,
-        /// How many bytes its data may take; none where it is left to etcd.
+        /// How many bytes its data may take; none where it is left to etcd, which takes [`ETCD_QUOTA`].
         quota_bytes: Option<u64>,
     },
     /// Of an API server.
@@ -68,6 +70,12 @@ pub enum Settings {
         on_swap: OnSwap,
         /// What it does with the kernel's settings.
         kernel: KernelDefaults,
+        /// What it has pods run by.
+        #[serde(default)]
+        pods: PodRuntime,
+        /// What it does on a machine with cgroup v1.
+        #[serde(default)]
+        cgroup_v1: OnCgroupV1,
     },
     /// Of the service proxy.
     Proxy {
@@ -76,13 +84,16 @@ pub enum Settings {
     },
 }
 
-/// How an API server stores Secrets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// How an API server stores Secrets, and what else is encrypted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecretsAtRest {
     /// As they are.
     Plain,
-    /// Encrypted.
+    /// By these keys.
+    By(Ciphers),
+    /// Encrypted by keys that nobody knows: `extra_args` name a file of somebody else, or an older windlass did not note
+    /// them.
     Encrypted,
 }
 
@@ -104,6 +115,18 @@ pub enum KernelDefaults {
     Sets,
     /// It ends where they are not what it needs.
     Checks,
+}
+
+/// What kubelet does on a machine with cgroup v1: from 1.35 on it ends there unless `--fail-cgroupv1=false`
+/// (kubernetes#134298).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnCgroupV1 {
+    /// It runs.
+    #[default]
+    Runs,
+    /// It ends.
+    Ends,
 }
 
 impl Conduct {
@@ -145,9 +168,25 @@ impl Settings {
         matches!(self, Self::Kubelet { on_swap: OnSwap::Ends, .. })
     }
 
-    /// Whether they are of an API server that encrypts Secrets.
-    pub fn encrypts_secrets(&self) -> bool {
-        matches!(self, Self::ApiServer { secrets: SecretsAtRest::Encrypted, .. })
+    /// Whether they are of a kubelet that ends on a machine with cgroup v1.
+    pub fn ends_on_cgroup_v1(&self) -> bool {
+        matches!(self, Self::Kubelet { cgroup_v1: OnCgroupV1::Ends, .. })
+    }
+
+    /// What pods run by, where they are of a kubelet.
+    pub fn pod_runtime(&self) -> Option<PodRuntime> {
+        match self {
+            Self::Kubelet { pods, .. } => Some(*pods),
+            Self::None | Self::Etcd { .. } | Self::ApiServer { .. } | Self::Proxy { .. } => None,
+        }
+    }
+
+    /// How an API server stores Secrets; none where they are of another component.
+    pub fn secrets(&self) -> Option<&SecretsAtRest> {
+        match self {
+            Self::ApiServer { secrets, .. } => Some(secrets),
+            _ => None,
+        }
     }
 
     /// The settings of a component with these arguments.
@@ -166,7 +205,8 @@ impl Settings {
             Component::KubeApiserver => Self::ApiServer {
                 etcd_servers: list("etcd-servers"),
                 secrets: match spec.flag("encryption-provider-config") {
-                    Some(_) => SecretsAtRest::Encrypted,
+                    Some(_) if spec.ciphers.is_empty() => SecretsAtRest::Encrypted,
+                    Some(_) => SecretsAtRest::By(spec.ciphers.clone()),
                     None => SecretsAtRest::Plain,
                 },
             },
@@ -178,6 +218,14 @@ impl Settings {
                 kernel: match spec.flag("protect-kernel-defaults") {
                     Some("true") => KernelDefaults::Checks,
                     _ => KernelDefaults::Sets,
+                },
+                pods: PodRuntime::at_endpoint(spec.flag("container-runtime-endpoint")),
+                cgroup_v1: match spec.flag("fail-cgroupv1") {
+                    Some(value) if value != "false" => OnCgroupV1::Ends,
+                    None if spec.version.as_ref().is_some_and(|version| version.at_least(1, 35)) => {
+                        OnCgroupV1::Ends
+                    }
+                    _ => OnCgroupV1::Runs,
                 },
             },
             Component::KubeProxy => Self::Proxy { pod_ranges: list("cluster-cidr") },
@@ -251,6 +299,9 @@ fn is_any(host: &str) -> bool {
     ["0.0.0.0", "::", ""].contains(&host)
 }
 
+/// How large etcd's data may grow where no flag says otherwise (`DefaultQuotaBytes` of `server/etcdserver/quota.go`).
+pub const ETCD_QUOTA: u64 = 2 << 30;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,6 +320,7 @@ mod tests {
             privilege: Privilege::Confined,
             user: None,
             reads: BTreeMap::new(),
+            ciphers: Ciphers::default(),
             version: None,
         }
     }
@@ -355,11 +407,21 @@ mod tests {
         };
         assert_eq!(
             settings(Component::Kubelet, &["--fail-swap-on=false", "--protect-kernel-defaults=true"], &[]),
-            Settings::Kubelet { on_swap: OnSwap::Runs, kernel: KernelDefaults::Checks }
+            Settings::Kubelet {
+                on_swap: OnSwap::Runs,
+                kernel: KernelDefaults::Checks,
+                pods: PodRuntime::Dockershim,
+                cgroup_v1: OnCgroupV1::Runs,
+            }
         );
         assert_eq!(
             settings(Component::Kubelet, &[], &[]),
-            Settings::Kubelet { on_swap: OnSwap::Ends, kernel: KernelDefaults::Sets }
+            Settings::Kubelet {
+                on_swap: OnSwap::Ends,
+                kernel: KernelDefaults::Sets,
+                pods: PodRuntime::Dockershim,
+                cgroup_v1: OnCgroupV1::Runs,
+            }
         );
         assert_eq!(
             settings(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ciphers::Ciphers;
 use crate::digest::Digest;
 use crate::names::{FilePath, ImageRef, SpecPath};
 use crate::permission::Owner;
@@ -23,7 +24,7 @@ pub struct ContainerSpec {
     /// Environment variables.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<Arc<str>, Arc<str>>,
-    /// Bind mounts as `source:target[:options]`, in the order wished.
+    /// Bind mounts as `source:target[:options]`, in the order desired.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub binds: Vec<Arc<str>>,
     /// Whether it sees the host's processes.
@@ -38,6 +39,9 @@ pub struct ContainerSpec {
     /// Files that it reads, and what must happen to it when one changes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reads: BTreeMap<FilePath, OnChange>,
+    /// By which keys it writes and reads what it stores; of an API server whose keys are windlass' to give.
+    #[serde(default, skip_serializing_if = "Ciphers::is_empty")]
+    pub ciphers: Ciphers,
     /// The Kubernetes version that the image stands for; absent for etcd and nginx.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<KubernetesVersion>,
@@ -105,11 +109,11 @@ impl ContainerSpec {
         mounts.max_by_key(|(length, _)| *length)?.1
     }
 
-    /// In what the running container `seen` differs from this wish; empty if in nothing.
+    /// In what the running container `seen` differs from this desired state; empty if in nothing.
     ///
     /// Digests of files are not compared here: a spec names the files, an observation their digests.
     pub fn differences_from(&self, seen: &Self) -> Vec<Difference> {
-        let Self { image, command, env, binds, pid, privilege, user, reads, version: _ } = self;
+        let Self { image, command, env, binds, pid, privilege, user, reads, ciphers, version: _ } = self;
         let mut found = Vec::new();
         if *image != seen.image {
             found.push(Difference::Image { from: seen.image.clone(), to: image.clone() });
@@ -151,6 +155,8 @@ impl ContainerSpec {
             (*privilege != seen.privilege, "privilege"),
             (*user != seen.user, "user"),
             (*reads != seen.reads, "files that it reads"),
+            // A container of an older windlass does not say which they are.
+            (*ciphers != seen.ciphers && !seen.ciphers.is_empty(), "keys that encrypt"),
         ] {
             if differs {
                 found.push(Difference::Setting { name: name.into() });
@@ -199,7 +205,7 @@ fn argument_differences(from: &[Arc<str>], to: &[Arc<str>]) -> Vec<Difference> {
     found
 }
 
-/// One thing in which a running container differs from the wish.
+/// One thing in which a running container differs from the desired one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "of")]
 pub enum Difference {
@@ -207,7 +213,7 @@ pub enum Difference {
     Image {
         /// The image it runs.
         from: ImageRef,
-        /// The image wished.
+        /// The image desired.
         to: ImageRef,
     },
     /// A flag added, removed or with another value.
@@ -216,7 +222,7 @@ pub enum Difference {
         flag: Arc<str>,
         /// Its value now; absent if the flag is not given.
         from: Option<Arc<str>>,
-        /// Its value wished; absent if the flag is not wished.
+        /// Its value desired; absent if the flag is not desired.
         to: Option<Arc<str>>,
     },
     /// An environment variable added, removed or changed; values are never shown, since they may be secret.
@@ -230,7 +236,7 @@ pub enum Difference {
     Mount {
         /// The mount as `source:target[:options]`.
         bind: Arc<str>,
-        /// Whether the wish adds or removes it.
+        /// Whether the desired state adds or removes it.
         is: Change,
     },
     /// Any other setting of the container.
@@ -249,11 +255,11 @@ pub enum Difference {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {
-    /// Wished, and not there.
+    /// Desired, and not there.
     Added,
-    /// There, and not wished.
+    /// There, and not desired.
     Removed,
-    /// There with another value than wished.
+    /// There with another value than desired.
     Changed,
 }
 
@@ -289,10 +295,10 @@ fn quoted(value: &str) -> &str {
     if value.is_empty() { "\"\"" } else { value }
 }
 
-/// Where in cluster.yml the parts of a container's wish come from.
+/// Where in cluster.yml the parts of a container's desired state come from.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Origins {
-    /// The place that answers for whatever has no place of its own below.
+    /// The place of the version, from which whatever has no place of its own follows.
     pub whole: Option<SpecPath>,
     /// The place of the image.
     pub image: Option<SpecPath>,
@@ -301,7 +307,7 @@ pub struct Origins {
     pub parts: BTreeMap<Part, SpecPath>,
 }
 
-/// A part of a container's wish that may have a place of its own in cluster.yml.
+/// A part of a container's desired state that may have a place of its own in cluster.yml.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
@@ -324,16 +330,15 @@ impl fmt::Display for Part {
 }
 
 impl Origins {
-    /// The place in cluster.yml to which this difference leads, if it stems from the wish.
+    /// The place in cluster.yml of what differs, if it has one of its own. A file has its place with the file.
     pub fn of(&self, difference: &Difference) -> Option<&SpecPath> {
-        let part = match difference {
-            Difference::Image { .. } => return self.image.as_ref().or(self.whole.as_ref()),
+        match difference {
+            Difference::Image { .. } => self.image.as_ref().or(self.whole.as_ref()),
             Difference::Argument { flag, .. } => self.parts.get(&Part::Flag(flag.clone())),
             Difference::Environment { name, is: _ } => self.parts.get(&Part::Env(name.clone())),
             Difference::Mount { bind, .. } => self.parts.get(&Part::Bind(bind.clone())),
             Difference::Setting { .. } | Difference::File { .. } => None,
-        };
-        part.or(self.whole.as_ref())
+        }
     }
 
     /// The place of a flag of its own, by its name without dashes.
@@ -359,19 +364,20 @@ mod tests {
             privilege: Privilege::Confined,
             user: None,
             reads: BTreeMap::new(),
+            ciphers: Ciphers::default(),
             version: None,
         }
     }
 
-    fn shown(wish: &ContainerSpec, seen: &ContainerSpec) -> Vec<String> {
-        wish.differences_from(seen).iter().map(ToString::to_string).collect()
+    fn shown(desired: &ContainerSpec, seen: &ContainerSpec) -> Vec<String> {
+        desired.differences_from(seen).iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn differences_name_the_flag_and_both_values() {
-        let wish = spec(&["kubelet", "--v=4", "--a=1", "--x"]);
+        let desired = spec(&["kubelet", "--v=4", "--a=1", "--x"]);
         let seen = spec(&["kubelet", "--v=2", "--b=1"]);
-        assert_eq!(shown(&wish, &seen), ["--a=1 added", "--b removed", "--v 2 → 4", "--x added"]);
+        assert_eq!(shown(&desired, &seen), ["--a=1 added", "--b removed", "--v 2 → 4", "--x added"]);
     }
 
     #[test]
@@ -394,16 +400,16 @@ mod tests {
 
     #[test]
     fn equal_specs_differ_in_nothing_and_order_counts() {
-        let wish = spec(&["kubelet", "--v=4", "--a=1"]);
-        assert_eq!(shown(&wish, &wish), Vec::<String>::new());
+        let desired = spec(&["kubelet", "--v=4", "--a=1"]);
+        assert_eq!(shown(&desired, &desired), Vec::<String>::new());
         let swapped = spec(&["kubelet", "--a=1", "--v=4"]);
-        assert_eq!(shown(&wish, &swapped), ["order of arguments changed"]);
+        assert_eq!(shown(&desired, &swapped), ["order of arguments changed"]);
     }
 
     #[test]
     fn a_secret_in_the_environment_is_never_shown() {
-        let mut wish = spec(&["kubelet"]);
-        wish.env.insert("TOKEN".into(), "hunter2".into());
-        assert_eq!(shown(&wish, &spec(&["kubelet"])), ["environment variable TOKEN added"]);
+        let mut desired = spec(&["kubelet"]);
+        desired.env.insert("TOKEN".into(), "hunter2".into());
+        assert_eq!(shown(&desired, &spec(&["kubelet"])), ["environment variable TOKEN added"]);
     }
 }

@@ -65,7 +65,7 @@ impl Footprints {
 /// The paths on one node that are windlass' own.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Footprint {
-    /// Every file that windlass writes for any role; one that a node's roles do not wish is removed.
+    /// Every file that windlass writes for any role; one that a node's roles do not ask for is removed.
     pub files: BTreeSet<FilePath>,
     /// Directories with what containers wrote: removed by `remove` only.
     pub directories: BTreeMap<FilePath, Holds>,
@@ -73,6 +73,9 @@ pub struct Footprint {
     pub etcd_data: FilePath,
     /// The copy of the ledger on a control-plane node.
     pub ledger: FilePath,
+    /// Kubelet's own directory.
+    #[serde(default)]
+    pub kubelet: FilePath,
 }
 
 impl Footprint {
@@ -104,7 +107,7 @@ pub enum Holds {
     Network,
     /// Logs.
     Logs,
-    /// Snapshots of etcd: kept by `remove` unless told otherwise.
+    /// Snapshots of etcd: kept by `remove` unless asked otherwise.
     Snapshots,
 }
 

@@ -39,8 +39,12 @@ pub struct HostReport {
     pub modules: BTreeSet<Arc<str>>,
     /// Those kernel modules that matter to Kubernetes and can be loaded, but are not.
     pub loadable: BTreeSet<Arc<str>>,
+    /// Whether its Docker confines containers with `SELinux`.
+    pub selinux: Selinux,
     /// The version of control groups.
     pub cgroup: Option<u8>,
+    /// Whether its containerd serves kubelet; none where that was not asked.
+    pub containerd: Option<ContainerdCri>,
     /// Memory in bytes.
     pub memory: Option<u64>,
     /// Free bytes on the disks under these directories.
@@ -97,6 +101,29 @@ pub enum Swap {
     #[default]
     Off,
     /// It does.
+    On,
+}
+
+/// Whether a host's containerd answers kubelet, by the interface that Kubernetes calls CRI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContainerdCri {
+    /// It has a socket, and its configuration does not switch CRI off.
+    Serves,
+    /// Its configuration switches CRI off, as that of Docker's own packages does.
+    Off,
+    /// It has no socket where it usually is.
+    Absent,
+}
+
+/// Whether Docker confines containers with `SELinux`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Selinux {
+    /// It does not.
+    #[default]
+    Off,
+    /// It does: what is not privileged cannot read the host's files.
     On,
 }
 

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::blueprint::Blueprint;
-use crate::certificate::CertWish;
+use crate::certificate::DesiredCert;
 use crate::component::Component;
 use crate::ledger::CertFace;
+use crate::names::NodeName;
+use crate::snapshot::ChosenSnapshot;
 use crate::time::Timestamp;
 
 /// What the operator wants of one run, each with the state that it desires.
@@ -27,6 +29,13 @@ pub enum Intent {
         desired: Arc<Blueprint>,
         /// Which certificates.
         reissue: Reissue,
+    },
+    /// etcd goes back to a snapshot, and the cluster on it becomes what cluster.yml says.
+    Restore {
+        /// What cluster.yml says.
+        desired: Arc<Blueprint>,
+        /// Which snapshot, and when it was asked for.
+        restore: Restore,
     },
     /// The cluster goes, and leaves nothing behind.
     Dismantle {
@@ -51,20 +60,37 @@ impl Intent {
     /// The state that is desired, to be changed.
     pub(crate) fn desired_mut(&mut self) -> &mut Arc<Blueprint> {
         match self {
-            Self::Converge { desired } | Self::Reissue { desired, .. } | Self::Dismantle { desired, .. } => {
-                desired
-            }
+            Self::Converge { desired }
+            | Self::Reissue { desired, .. }
+            | Self::Restore { desired, .. }
+            | Self::Dismantle { desired, .. } => desired,
         }
     }
 
     /// The state that is desired.
     pub fn desired(&self) -> &Arc<Blueprint> {
         match self {
-            Self::Converge { desired } | Self::Reissue { desired, .. } | Self::Dismantle { desired, .. } => {
-                desired
-            }
+            Self::Converge { desired }
+            | Self::Reissue { desired, .. }
+            | Self::Restore { desired, .. }
+            | Self::Dismantle { desired, .. } => desired,
         }
     }
+}
+
+/// A snapshot to go back to.
+///
+/// The moment is the start of the command: a restore that the ledger notes as done at it or later is this command's, and is
+/// over. One that is under way from the same file is gone on with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restore {
+    /// The snapshot: read back and found whole before the command asked for this.
+    pub snapshot: ChosenSnapshot,
+    /// When the command began.
+    pub asked_at: Timestamp,
+    /// Former nodes of etcd that are gone for good, as the operator says: nobody can see that they are.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub gone: BTreeSet<NodeName>,
 }
 
 /// Certificates to reissue though they are good: the selected ones that were issued before a moment.
@@ -81,8 +107,8 @@ pub struct Reissue {
 
 impl Reissue {
     /// Whether a certificate is to be reissued, as the ledger has it. One that is not there yet is issued anyway.
-    pub fn selects(&self, wish: &CertWish, face: Option<&CertFace>) -> bool {
-        self.which.selects(wish) && face.is_some_and(|face| face.issued_at() < self.issued_before)
+    pub fn selects(&self, desired: &DesiredCert, face: Option<&CertFace>) -> bool {
+        self.which.selects(desired) && face.is_some_and(|face| face.issued_at() < self.issued_before)
     }
 }
 
@@ -101,11 +127,11 @@ pub enum CertSelector {
 
 impl CertSelector {
     /// Whether it selects this certificate.
-    pub fn selects(&self, wish: &CertWish) -> bool {
+    pub fn selects(&self, desired: &DesiredCert) -> bool {
         match self {
             Self::None => false,
-            Self::Services(services) => wish.service.is_some_and(|service| services.contains(&service)),
-            Self::All => wish.kind == crate::certificate::CertKind::Leaf,
+            Self::Services(services) => desired.service.is_some_and(|service| services.contains(&service)),
+            Self::All => desired.kind == crate::certificate::CertKind::Leaf,
         }
     }
 }
@@ -126,8 +152,8 @@ mod tests {
     use crate::certificate::{BACKDATED_SECONDS, CertKind};
     use crate::digest::Digest;
 
-    fn wish(kind: CertKind, service: Option<Component>) -> CertWish {
-        CertWish {
+    fn desired(kind: CertKind, service: Option<Component>) -> DesiredCert {
+        DesiredCert {
             kind,
             common_name: "x".to_owned(),
             organizations: Vec::new(),
@@ -139,9 +165,9 @@ mod tests {
         }
     }
 
-    fn face(wish: &CertWish, issued_at: Option<u64>, not_before: u64) -> CertFace {
+    fn face(desired: &DesiredCert, issued_at: Option<u64>, not_before: u64) -> CertFace {
         CertFace {
-            wish: wish.clone(),
+            desired: desired.clone(),
             issued_at: issued_at.map(Timestamp),
             not_before: Timestamp(not_before),
             not_after: Timestamp(u64::MAX),
@@ -154,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_certificate_is_reissued_once() {
-        let leaf = wish(CertKind::Leaf, Some(Component::Kubelet));
+        let leaf = desired(CertKind::Leaf, Some(Component::Kubelet));
         let reissue = Reissue { which: CertSelector::All, issued_before: Timestamp(1_000) };
         let selects =
             |issued_at, not_before| reissue.selects(&leaf, Some(&face(&leaf, issued_at, not_before)));
@@ -168,11 +194,11 @@ mod tests {
 
     #[test]
     fn only_what_is_selected_is_reissued() {
-        let kubelet = wish(CertKind::Leaf, Some(Component::Kubelet));
-        let ca = wish(CertKind::Authority, None);
-        let selects = |which: CertSelector, wish: &CertWish| {
+        let kubelet = desired(CertKind::Leaf, Some(Component::Kubelet));
+        let ca = desired(CertKind::Authority, None);
+        let selects = |which: CertSelector, desired: &DesiredCert| {
             let reissue = Reissue { which, issued_before: Timestamp(1_000) };
-            reissue.selects(wish, Some(&face(wish, Some(1), 1)))
+            reissue.selects(desired, Some(&face(desired, Some(1), 1)))
         };
         assert!(selects(CertSelector::Services([Component::Kubelet].into()), &kubelet));
         assert!(!selects(CertSelector::Services([Component::KubeProxy].into()), &kubelet));

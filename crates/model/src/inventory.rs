@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 use crate::blueprint::Taint;
 use crate::container::{ContainerSpec, Loaded};
 use crate::digest::Digest;
+use crate::ending::Ending;
 use crate::host_report::HostReport;
 use crate::ledger::LedgerFace;
 use crate::names::{ContainerName, FilePath, ImageRef, Lineage, NodeName, Prefix};
+use crate::objects::ObjectsSeen;
 use crate::permission::{Mode, Owner};
 use crate::time::Timestamp;
 
@@ -28,6 +30,9 @@ pub struct Inventory {
     pub kube: KubeSeen,
     /// The roots of a ledger that Kubernetes keeps; none if it keeps none, or if no API server answers.
     pub kept: Option<KeptRoots>,
+    /// The objects of add-ons, as an API server tells them.
+    #[serde(default)]
+    pub objects: ObjectsSeen,
     /// The ledger's public face.
     pub ledger: LedgerFace,
 }
@@ -52,7 +57,7 @@ impl NodeSeen {
     }
 }
 
-/// What one node told of itself.
+/// What one node said of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct NodeFacts {
     /// What the blueprint must know of the machine.
@@ -60,7 +65,7 @@ pub struct NodeFacts {
     /// What is put before host directories there, where that is another prefix than ordinary machines have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<Prefix>,
-    /// What a preflight judges of it; none where it was not told.
+    /// What a preflight judges of it; none where it is not known.
     pub report: Option<HostReport>,
     /// The images that its Docker holds.
     pub images: BTreeSet<ImageRef>,
@@ -74,6 +79,9 @@ pub struct NodeFacts {
     pub etcd_data: EtcdData,
     /// The copy of the ledger that it holds, in the node's own place for it.
     pub ledger: Option<LedgerCopy>,
+    /// Where the log of its member of etcd begins.
+    #[serde(default)]
+    pub etcd_log: EtcdLogSeen,
 }
 
 /// What the blueprint must know of a machine before it can say what should run there.
@@ -115,6 +123,17 @@ pub enum EtcdData {
     Present,
 }
 
+/// Where the log of a member of etcd begins: with the newest snapshot that the member made of it (`member/snap/*.snap`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EtcdLogSeen {
+    /// That is not known, or not since its container was created.
+    #[default]
+    Older,
+    /// The member made a snapshot since its container was created.
+    SnapshotSinceCreated,
+}
+
 /// A copy of the ledger on a node, as far as it may be known without reading its keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerCopy {
@@ -146,12 +165,18 @@ pub struct ContainerSeen {
     pub birth: Vec<Arc<str>>,
     /// Who made it.
     pub maker: Maker,
+    /// The cluster that windlass made it for; none if somebody else made it, or a windlass that did not label that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lineage: Option<Lineage>,
     /// What Docker says of it.
     pub state: ContainerState,
     /// What the component itself says.
     pub health: Health,
     /// The digests of the files that it has loaded.
     pub loaded: Loaded,
+    /// How its last run ended, where it ends again and again and its log was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<Ending>,
 }
 
 /// Who made a container.
@@ -162,6 +187,8 @@ pub enum Maker {
     Windlass,
     /// windlass, in a label that this version cannot read: of a newer format, or damaged.
     Unreadable,
+    /// RKE 1: it carries RKE's label.
+    Rke,
     /// Somebody else.
     Other,
 }
@@ -202,8 +229,42 @@ pub enum Health {
     Healthy,
     /// It was started moments ago and does not answer yet.
     Starting,
-    /// It should answer and does not.
+    /// It answers that it does not work, or nobody answers in its place.
     Unhealthy,
+    /// It could not be asked: it may work or not. Nothing is stopped, restarted, removed or moved because of this.
+    Unknown(Unasked),
+}
+
+impl Health {
+    /// Why nobody knows whether it works; none if that is known.
+    pub fn unasked(self) -> Option<Unasked> {
+        match self {
+            Self::Unknown(why) => Some(why),
+            Self::Healthy | Self::Starting | Self::Unhealthy => None,
+        }
+    }
+}
+
+/// Why a component could not be asked whether it works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unasked {
+    /// The question did not get through the connection to the node.
+    NoWay,
+    /// Something took the question, and did not answer in time: it may be busy.
+    NoAnswer,
+    /// The component and windlass do not accept each other's certificates.
+    Certificates,
+}
+
+impl fmt::Display for Unasked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::NoWay => "the question does not get through the connection to the node",
+            Self::NoAnswer => "no answer came in time",
+            Self::Certificates => "it and windlass do not accept each other's certificates",
+        })
+    }
 }
 
 /// A file as it was seen.
@@ -253,6 +314,33 @@ pub struct MemberSeen {
     pub health: Health,
     /// Whether it leads.
     pub leads: bool,
+    /// The alarms that it has raised, and that nobody has disarmed.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub alarms: BTreeSet<Alarm>,
+    /// How many bytes its database takes on the disk, what is free in it included; none where it did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub db_bytes: Option<u64>,
+}
+
+/// An alarm of etcd: one member raises it, and all of them refuse something until somebody disarms it.
+///
+/// Source: `AlarmType` of `api/etcdserverpb/rpc.proto`, `applierV3Capped` and `applierV3Corrupt` of `server/etcdserver`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Alarm {
+    /// The database has grown to its quota: etcd takes nothing that needs room.
+    NoSpace,
+    /// Members hold different data: etcd takes and gives nothing.
+    Corrupt,
+}
+
+impl fmt::Display for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::NoSpace => "NOSPACE",
+            Self::Corrupt => "CORRUPT",
+        })
+    }
 }
 
 impl MemberSeen {
@@ -343,6 +431,8 @@ pub struct Owned {
 pub enum Readiness {
     /// True.
     Ready,
+    /// False, for want of a network for pods and of nothing else.
+    LacksNetwork,
     /// False or unknown.
     #[default]
     NotReady,

@@ -5,11 +5,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::certificate::{BACKDATED_SECONDS, CertKind, CertPart, CertWish};
+use crate::certificate::{BACKDATED_SECONDS, CertKind, CertPart, DesiredCert};
 use crate::digest::Digest;
 use crate::foundation::Foundation;
 use crate::names::{CertName, Lineage, NodeName, Role, SecretName};
 use crate::secret::{Secret, exposed};
+use crate::snapshot::RestoreNote;
 use crate::target::LastNode;
 use crate::time::Timestamp;
 
@@ -31,6 +32,9 @@ pub struct Ledger {
     pub foundation: Option<Foundation>,
     /// Whether etcd has once been healthy: from then on its data must never be started anew.
     pub born: Birth,
+    /// The last restore of a snapshot, from before it stopped anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<RestoreNote>,
 }
 
 impl Ledger {
@@ -43,6 +47,7 @@ impl Ledger {
             nodes: BTreeMap::new(),
             foundation: None,
             born: Birth::Expected,
+            restore: None,
         }
     }
 
@@ -50,8 +55,9 @@ impl Ledger {
     /// of the cluster. Small enough for one object of Kubernetes, however many workers there are.
     #[must_use]
     pub fn roots(&self) -> Self {
-        let Self { lineage, serial, certs, nodes, foundation, born } = self;
-        let is_root = |cert: &StoredCert| cert.wish.kind != CertKind::Leaf;
+        // A note of a restore is of no use to a cluster that was made of it.
+        let Self { lineage, serial, certs, nodes, foundation, born, restore: _ } = self;
+        let is_root = |cert: &StoredCert| cert.desired.kind != CertKind::Leaf;
         let holds =
             |last: &LastNode| last.roles.contains(&Role::ControlPlane) || last.roles.contains(&Role::Etcd);
         Self {
@@ -61,6 +67,7 @@ impl Ledger {
             nodes: nodes.iter().filter(|(_, last)| holds(last)).map(cloned).collect(),
             foundation: foundation.clone(),
             born: *born,
+            restore: None,
         }
     }
 }
@@ -95,8 +102,9 @@ pub enum Birth {
 /// A certificate or key as it was made.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredCert {
-    /// The wish that it fulfils.
-    pub wish: CertWish,
+    /// The desired state that it fulfils.
+    #[serde(rename = "wish")]
+    pub desired: DesiredCert,
     /// The certificate in PEM, or the public key of a bare pair.
     pub certificate: String,
     /// The private key in PEM.
@@ -132,6 +140,9 @@ pub struct LedgerFace {
     pub foundation: Option<Foundation>,
     /// Whether the cluster has ever lived.
     pub born: Birth,
+    /// The last restore of a snapshot, from before it stopped anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<RestoreNote>,
     /// Digests of the secrets that cluster.yml carries.
     pub secrets: BTreeMap<SecretName, Digest>,
     /// Lineages other than this one that were found, and where.
@@ -152,8 +163,9 @@ impl LedgerFace {
 /// What may be known of a certificate by everybody.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertFace {
-    /// The wish that it was made for.
-    pub wish: CertWish,
+    /// The desired state that it was made for.
+    #[serde(rename = "wish")]
+    pub desired: DesiredCert,
     /// When it was issued; ledgers of earlier versions do not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issued_at: Option<Timestamp>,

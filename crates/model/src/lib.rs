@@ -11,10 +11,13 @@
 mod action;
 mod blueprint;
 mod certificate;
+mod ciphers;
 mod component;
 mod conduct;
 mod container;
 mod digest;
+mod ending;
+mod etcd_version;
 mod finding;
 mod footprint;
 mod foundation;
@@ -23,52 +26,71 @@ mod intent;
 mod inventory;
 mod ledger;
 mod names;
+mod objects;
 mod pairs;
 mod permission;
 mod plan;
+mod pod_runtime;
 mod replay;
 mod report;
 mod secret;
+mod snapshot;
 mod target;
 mod time;
 mod version;
 mod words;
 
-pub use action::{Action, Gate, Guard, LedgerChange, ObjectChange, RestartWhen, Sign};
+pub use action::{Action, Gate, Guard, LedgerChange, ObjectChange, PodNetwork, RestartWhen, Sign};
 pub use blueprint::{
-    Blueprint, BlueprintOrigins, ContainerWish, Content, DrainOptions, EtcdWish, FileWish, KernelWish, Limit,
-    NodeWish, Rollout, Taint,
+    Blueprint, BlueprintOrigins, Content, DesiredContainer, DesiredEtcd, DesiredFile, DesiredKernel,
+    DesiredNode, DrainOptions, Emptied, Limit, LogSnapshots, Rollout, Taint,
 };
-pub use certificate::{BACKDATED_SECONDS, CertKind, CertPart, CertWish, San, Usage};
+pub use certificate::{BACKDATED_SECONDS, CA_BACKDATED_SECONDS, CertKind, CertPart, DesiredCert, San, Usage};
+pub use ciphers::{Cipher, Ciphers, SECRETS};
 pub use component::{
     API_SERVER_PORT, Asked, Component, ETCD_CLIENT_PORT, ETCD_PEER_PORT, Listening, Manner, Nature, Runs,
     SUCCESSOR,
 };
-pub use conduct::{Conduct, KernelDefaults, OnSwap, Probe, SecretsAtRest, Settings, listens};
+pub use conduct::{
+    Conduct, ETCD_QUOTA, KernelDefaults, OnCgroupV1, OnSwap, Probe, SecretsAtRest, Settings, listens,
+};
 pub use container::{Change, ContainerSpec, Difference, Loaded, OnChange, Origins, Part, PidMode, Privilege};
 pub use digest::{Digest, NotADigest};
+pub use ending::{Ending, Outlook};
+pub use etcd_version::{EtcdVersion, tag_of};
 pub use finding::{
-    Cause, ClockOf, Finding, KeptByKubernetes, MachineFault, Note, Planning, Refusal, Subject, Waiting,
-    WaitsFor, Weight,
+    Cause, ChainWaits, ClockOf, Finding, Foreign, KeptByKubernetes, MachineFault, MadeBy, Note, Planning,
+    Refusal, RestoreRefused, Subject, Waiting, WaitsFor, Weight,
 };
 pub use footprint::{Elsewhere, Footprint, Footprints, Holds};
 pub use foundation::{EtcdPlace, Fact, Foundation};
-pub use host_report::{HostReport, Meeting, Swap, ports_between};
-pub use intent::{CertSelector, Intent, Reissue, Snapshots};
+pub use host_report::{ContainerdCri, HostReport, Meeting, Selinux, Swap, ports_between};
+pub use intent::{CertSelector, Intent, Reissue, Restore, Snapshots};
 pub use inventory::{
-    ContainerSeen, ContainerState, EtcdData, EtcdSeen, FileSeen, Health, HostFacts, Inventory, KeptRoots,
-    KubeSeen, LedgerCopy, Maker, MemberId, MemberSeen, NodeFacts, NodeObject, NodeSeen, Owned, Readiness,
-    Scheduling, Vote,
+    Alarm, ContainerSeen, ContainerState, EtcdData, EtcdLogSeen, EtcdSeen, FileSeen, Health, HostFacts,
+    Inventory, KeptRoots, KubeSeen, LedgerCopy, Maker, MemberId, MemberSeen, NodeFacts, NodeObject, NodeSeen,
+    Owned, Readiness, Scheduling, Unasked, Vote,
 };
 pub use ledger::{Birth, CertFace, Ledger, LedgerFace, StoredCert};
 pub use names::{
     CertName, ContainerName, FilePath, ImageRef, Lineage, NodeName, Prefix, Role, Roles, SecretName, SpecPath,
 };
+pub use objects::{
+    ADDON_LABEL, APPLIED, AddonKind, DesiredAddon, DesiredObject, FieldDifference, ObjectRef, ObjectSeen,
+    ObjectsSeen, PodsReady, is_ours,
+};
 pub use permission::{Mode, Owner};
-pub use plan::{Because, Edge, FileDifference, Plan, Reason, Step, StepId};
+pub use plan::{Because, Edge, FileDifference, ObjectDifference, Plan, Reason, Step, StepId};
+pub use pod_runtime::{
+    CONTAINERD_CONFIG, CONTAINERD_SOCKET, CRI_DOCKERD_SOCKET, DOCKERSHIM_SOCKET, PodRuntime,
+};
 pub use replay::{Replay, ReplaySchema};
 pub use report::{End, Failure, Outcome, Report};
 pub use secret::{HIDDEN, Secret, exposed};
+pub use snapshot::{
+    ChosenSnapshot, MemberRestore, RESTORED_MARK, RestoreNote, SNAPSHOT_EXTENSION, STAGING, SnapshotProof,
+    SnapshotSeen, SnapshotState,
+};
 pub use target::{LastNode, NodeTarget};
 pub use time::{NotATimestamp, Timestamp};
 pub use version::{DEFAULT_KUBERNETES, KubernetesVersion, NotAVersion};

@@ -11,6 +11,8 @@ use crate::blueprint::Content;
 use crate::container::Difference;
 use crate::inventory::ContainerState;
 use crate::names::{FilePath, ImageRef, NodeName, Role, SpecPath};
+use crate::objects::{FieldDifference, ObjectRef, PodsReady};
+use crate::pod_runtime::PodRuntime;
 use crate::time::Timestamp;
 use crate::version::KubernetesVersion;
 
@@ -60,6 +62,12 @@ impl StepId {
     /// The address from its parts: the node (or `cluster`), the subject and the verb.
     pub fn new(place: impl fmt::Display, subject: impl fmt::Display, verb: &str) -> Self {
         Self(format!("{place}/{subject}/{verb}").into())
+    }
+
+    /// The address of the step that does this there: its verb is the last word of the action's.
+    pub fn of(place: impl fmt::Display, subject: impl fmt::Display, action: &Action) -> Self {
+        let verb = action.verb();
+        Self::new(place, subject, verb.rsplit(' ').next().unwrap_or(verb))
     }
 
     /// The text of the address.
@@ -121,7 +129,7 @@ pub enum Because {
     /// etcd before the control plane, the control plane before the nodes: Kubernetes' version skew policy
     /// (<https://kubernetes.io/releases/version-skew-policy/>).
     Skew,
-    /// What is no longer wished goes when what replaces it works.
+    /// What is no longer desired goes when what replaces it works.
     RemoveLast,
 }
 
@@ -144,9 +152,9 @@ impl fmt::Display for Because {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "why")]
 pub enum Reason {
-    /// The thing is wished and not there.
+    /// The thing is desired and not there.
     Missing,
-    /// A running container differs from the wish.
+    /// A running container differs from the desired one.
     Differs {
         /// In what.
         difference: Difference,
@@ -160,22 +168,31 @@ pub enum Reason {
     Unhealthy,
     /// A container was started moments ago and is not healthy yet.
     Starting,
+    /// The containers of pods are to be run by another runtime.
+    PodRuntime {
+        /// What runs them.
+        from: PodRuntime,
+        /// What is to run them.
+        to: PodRuntime,
+    },
+    /// The log of a member of etcd may begin with what 3.5 wrote, which the next version cannot read.
+    LogOfEtcd35,
     /// A container with the name of a component was made by somebody else.
     MadeByOther,
-    /// A file has other content, mode or owner than wished, or is missing.
+    /// A file has other content, mode or owner than desired, or is missing.
     FileDiffers {
         /// The file.
         path: FilePath,
         /// How.
         how: FileDifference,
     },
-    /// A setting of the kernel has another value than wished.
+    /// A setting of the kernel has another value than desired.
     SettingDiffers {
         /// Its name, as `sysctl` has it.
         name: Arc<str>,
         /// The value seen.
         from: Arc<str>,
-        /// The value wished.
+        /// The value desired.
         to: Arc<str>,
     },
     /// A module of the kernel is not loaded.
@@ -183,7 +200,7 @@ pub enum Reason {
         /// Its name.
         module: Arc<str>,
     },
-    /// It is there and no longer wished.
+    /// It is there and no longer desired.
     Unwanted,
     /// Its node lost the role that it belongs to.
     RoleLost {
@@ -198,7 +215,7 @@ pub enum Reason {
     LeftOver,
     /// A certificate is not there.
     CertMissing,
-    /// A certificate differs from its wish.
+    /// A certificate differs from the desired one.
     CertDiffers {
         /// In what, in words: `SAN lb.example.org added`.
         how: String,
@@ -212,6 +229,15 @@ pub enum Reason {
     IssuerChanged,
     /// The operator asked for it.
     Requested,
+    /// etcd goes back to a snapshot.
+    Restored {
+        /// Which.
+        snapshot: String,
+        /// The revision that it holds.
+        revision: u64,
+        /// When it was taken.
+        taken_at: Timestamp,
+    },
     /// The ledger lacks what this `up` makes true.
     LedgerBehind {
         /// What, in words.
@@ -238,7 +264,7 @@ pub enum Reason {
     Upgrade {
         /// The version seen.
         from: KubernetesVersion,
-        /// The version wished.
+        /// The version desired.
         to: KubernetesVersion,
     },
     /// An earlier run cordoned the node and did not come to open it.
@@ -256,9 +282,59 @@ pub enum Reason {
     NotReady,
     /// The kubelet runs, and its node has no object.
     Unregistered,
+    /// An object in the cluster is not as desired.
+    Object {
+        /// Which.
+        object: ObjectRef,
+        /// How.
+        #[serde(flatten)]
+        how: ObjectDifference,
+    },
 }
 
-/// How a file differs from its wish.
+/// How an object in the cluster is not as desired.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "how")]
+pub enum ObjectDifference {
+    /// It is not there.
+    Missing,
+    /// cluster.yml, or windlass, asks for another value than was applied.
+    Changed {
+        /// The field.
+        #[serde(flatten)]
+        field: FieldDifference,
+    },
+    /// Somebody else changed what windlass applied.
+    Drifted {
+        /// The field.
+        #[serde(flatten)]
+        field: FieldDifference,
+    },
+    /// It is there as desired, and bears no mark of windlass, or an old one.
+    Unmarked,
+    /// It is no longer desired.
+    Unwanted,
+    /// Not all of its pods are ready.
+    PodsNotReady {
+        /// How many are.
+        pods: PodsReady,
+    },
+}
+
+impl fmt::Display for ObjectDifference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("missing"),
+            Self::Changed { field } => write!(f, "{field}"),
+            Self::Drifted { field } => write!(f, "{field}, changed by somebody else"),
+            Self::Unmarked => f.write_str("is marked as windlass' own"),
+            Self::Unwanted => f.write_str("no longer needed"),
+            Self::PodsNotReady { pods } => write!(f, "{pods}"),
+        }
+    }
+}
+
+/// How a file differs from the desired one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FileDifference {
@@ -282,6 +358,8 @@ impl fmt::Display for Reason {
             Self::NotRunning { state } => write!(f, "{state}"),
             Self::Unhealthy => f.write_str("running but unhealthy"),
             Self::Starting => f.write_str("not healthy yet"),
+            Self::PodRuntime { from, to } => write!(f, "pods run by {from} → {to}"),
+            Self::LogOfEtcd35 => f.write_str("its log may hold what etcd 3.5 wrote, which 3.7 cannot read"),
             Self::MadeByOther => f.write_str("not created by windlass"),
             Self::FileDiffers { path, how } => match how {
                 FileDifference::Missing => write!(f, "{path} missing"),
@@ -302,6 +380,9 @@ impl fmt::Display for Reason {
             Self::CertExpires { on } => write!(f, "expires {on}"),
             Self::IssuerChanged => f.write_str("signed by another CA than the current one"),
             Self::Requested => f.write_str("requested"),
+            Self::Restored { snapshot, revision, taken_at } => {
+                write!(f, "etcd goes back to {snapshot}, revision {revision}, taken {taken_at}")
+            }
             Self::LedgerBehind { what } | Self::ObjectDiffers { what } => f.write_str(what),
             Self::MemberMissing => f.write_str("etcd has no member for this node"),
             Self::MemberLostData => f.write_str("the member's data is gone"),
@@ -316,6 +397,7 @@ impl fmt::Display for Reason {
             Self::Disturbed => f.write_str("must be healthy before the plan continues"),
             Self::NotReady => f.write_str("not ready yet"),
             Self::Unregistered => f.write_str("the node has no object in Kubernetes"),
+            Self::Object { object, how } => write!(f, "{object}: {how}"),
         }
     }
 }
@@ -332,10 +414,15 @@ impl Plan {
             one == other
                 || match (&one.action, &other.action) {
                     (
-                        Action::MoveAside { node, path, to: _ },
-                        Action::MoveAside { node: earlier_node, path: earlier_path, to: _ },
+                        Action::MoveAside { node, path, to: _, guards },
+                        Action::MoveAside {
+                            node: earlier_node,
+                            path: earlier_path,
+                            to: _,
+                            guards: earlier_guards,
+                        },
                     ) => {
-                        (node, path) == (earlier_node, earlier_path)
+                        (node, path, guards) == (earlier_node, earlier_path, earlier_guards)
                             && (&one.id, &one.reasons, &one.origins)
                                 == (&other.id, &other.reasons, &other.origins)
                     }

@@ -37,8 +37,8 @@ impl Replay {
         let mut inventory = inventory.clone();
         let mut numbers = Numbers::default();
         let blueprint = Arc::make_mut(intent.desired_mut());
-        let wished = blueprint.nodes.values_mut().flat_map(|node| node.containers.values_mut());
-        wished.for_each(|wish| numbers.hide(&mut wish.spec));
+        let desired = blueprint.nodes.values_mut().flat_map(|node| node.containers.values_mut());
+        desired.for_each(|desired| numbers.hide(&mut desired.spec));
         for node in inventory.nodes.values_mut() {
             if let NodeSeen::InSight(facts) = node {
                 facts.containers.values_mut().for_each(|seen| numbers.hide(&mut seen.spec));

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::component::ETCD_PEER_PORT;
+use crate::component::{ETCD_CLIENT_PORT, ETCD_PEER_PORT};
 use crate::names::{FilePath, Prefix, Roles};
 
 /// How a node is reached. Part of the ledger too, so that a node that left cluster.yml can be cleaned.
@@ -28,11 +28,20 @@ impl NodeTarget {
     ///
     /// An IPv6 address stands in brackets, as in every URL (RFC 3986, section 3.2.2).
     pub fn peer_url(&self) -> String {
+        self.url(ETCD_PEER_PORT)
+    }
+
+    /// The address by which clients reach its member of etcd.
+    pub fn client_url(&self) -> String {
+        self.url(ETCD_CLIENT_PORT)
+    }
+
+    fn url(&self, port: u16) -> String {
         let address = &self.internal_address;
         if address.contains(':') && !address.starts_with('[') {
-            format!("https://[{address}]:{ETCD_PEER_PORT}")
+            format!("https://[{address}]:{port}")
         } else {
-            format!("https://{address}:{ETCD_PEER_PORT}")
+            format!("https://{address}:{port}")
         }
     }
 }

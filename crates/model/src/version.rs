@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The version taken where cluster.yml names none: the newest that the lab brings up on real hosts.
-pub const DEFAULT_KUBERNETES: &str = "v1.20.2";
+pub const DEFAULT_KUBERNETES: &str = "v1.37.2";
 
 /// A Kubernetes version such as `v1.20.15-rancher2-2`; the suffix is kept but orders only after the numbers.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,7 +3,7 @@
 /// Why a key or certificate can be neither made nor read.
 #[derive(Debug, thiserror::Error)]
 pub enum PkiError {
-    /// The wish names an issuer that was not given.
+    /// The desired state names an issuer that was not given.
     #[error("its issuer `{issuer}` is missing")]
     IssuerMissing {
         /// The issuer.
@@ -29,9 +29,9 @@ pub enum PkiError {
         /// The issuer.
         issuer: String,
     },
-    /// The wish is of a form that no cluster has.
+    /// The desired state is of a form that no cluster has.
     #[error("{what}")]
-    UnfitWish {
+    Unfit {
         /// What is wrong with it.
         what: String,
     },

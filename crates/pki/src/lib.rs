@@ -1,9 +1,9 @@
-//! Keys and certificates for real: makes them by their wishes, and reads what is in one.
+//! Keys and certificates for real: makes them as they are desired, and reads what is in one.
 //!
 //! ```text
-//! CertWish ─┐
-//!           ├─▶ X509Minter ─▶ StoredCert (PEM)        CertificateFacts ◀─ PEM
-//! issuer  ──┘                                          fits, is_signed_by
+//! DesiredCert ─┐
+//!              ├─▶ X509Minter ─▶ StoredCert (PEM)        CertificateFacts ◀─ PEM
+//! issuer  ─────┘                                          fits, is_signed_by
 //! ```
 
 mod error;

@@ -8,8 +8,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 use time::OffsetDateTime;
 use windlass_engine::{Minter, PortError, PortResult};
 use windlass_model::{
-    BACKDATED_SECONDS, CertKind, CertName, CertWish, Digest, Lineage, San, Secret, StoredCert, Timestamp,
-    Usage,
+    CA_BACKDATED_SECONDS, CertKind, CertName, DesiredCert, Digest, Lineage, San, Secret, StoredCert,
+    Timestamp, Usage,
 };
 
 use crate::error::PkiError;
@@ -17,7 +17,7 @@ use crate::facts::{CertificateFacts, fits};
 
 /// Makes ECDSA P-256 keys and X.509 certificates.
 ///
-/// *Guarantees*: no two certificates have one serial number; none is valid longer than its issuer; the dates in
+/// *Guarantees*: no two certificates have one serial number; each begins with its issuer and none is valid longer; the dates in
 /// the [`StoredCert`] are those in the certificate.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct X509Minter;
@@ -31,16 +31,16 @@ impl Minter for X509Minter {
     fn mint(
         &self,
         name: &CertName,
-        wish: &CertWish,
+        desired: &DesiredCert,
         issuer: Option<&StoredCert>,
         now: Timestamp,
     ) -> PortResult<StoredCert> {
-        mint(wish, issuer, now).map_err(|error| PortError::Lasting { what: told(name, &error) })
+        mint(desired, issuer, now).map_err(|error| PortError::Lasting { what: reported(name, &error) })
     }
 }
 
 /// The error with its causes, since the port carries text alone.
-fn told(name: &CertName, error: &PkiError) -> String {
+fn reported(name: &CertName, error: &PkiError) -> String {
     let mut text = format!("{name}: {error}");
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
@@ -51,23 +51,26 @@ fn told(name: &CertName, error: &PkiError) -> String {
     text
 }
 
-fn mint(wish: &CertWish, issuer: Option<&StoredCert>, now: Timestamp) -> Result<StoredCert, PkiError> {
-    let signer = signer(wish, issuer, now)?;
+fn mint(desired: &DesiredCert, issuer: Option<&StoredCert>, now: Timestamp) -> Result<StoredCert, PkiError> {
+    let signer = signer(desired, issuer, now)?;
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(PkiError::NotMade)?;
-    let not_before = Timestamp(now.0.saturating_sub(BACKDATED_SECONDS));
-    let wished_end = now.plus_days(wish.valid_days);
+    let of_ca = Timestamp(now.0.saturating_sub(CA_BACKDATED_SECONDS));
+    let not_before = signer.as_ref().map_or(of_ca, |signer| signer.not_before);
+    let desired_end = now.plus_days(desired.valid_days);
     // Whoever checks a chain checks the issuer's dates too: a later end would be a promise that nobody keeps.
-    let not_after = signer.as_ref().map_or(wished_end, |signer| wished_end.min(signer.not_after));
+    let not_after = signer.as_ref().map_or(desired_end, |signer| desired_end.min(signer.not_after));
     let certificate = match &signer {
-        _ if wish.kind == CertKind::KeyPair => key.public_key_pem(),
+        _ if desired.kind == CertKind::KeyPair => key.public_key_pem(),
         Some(signer) => {
-            let params = parameters(wish, not_before, not_after)?;
+            let params = parameters(desired, not_before, not_after)?;
             params.signed_by(&key, &signer.issuer).map_err(PkiError::NotMade)?.pem()
         }
-        None => parameters(wish, not_before, not_after)?.self_signed(&key).map_err(PkiError::NotMade)?.pem(),
+        None => {
+            parameters(desired, not_before, not_after)?.self_signed(&key).map_err(PkiError::NotMade)?.pem()
+        }
     };
     Ok(StoredCert {
-        wish: wish.clone(),
+        desired: desired.clone(),
         certificate,
         key: Secret::new(key.serialize_pem()),
         issued_at: Some(now),
@@ -80,13 +83,18 @@ fn mint(wish: &CertWish, issuer: Option<&StoredCert>, now: Timestamp) -> Result<
 /// Who signs, checked before anything is made.
 struct Signer {
     issuer: Issuer<'static, KeyPair>,
+    not_before: Timestamp,
     not_after: Timestamp,
     certificate: Digest,
 }
 
-fn signer(wish: &CertWish, given: Option<&StoredCert>, now: Timestamp) -> Result<Option<Signer>, PkiError> {
-    let unfit = |what: &str| Err(PkiError::UnfitWish { what: what.to_owned() });
-    let name = match (wish.kind, &wish.issuer) {
+fn signer(
+    desired: &DesiredCert,
+    given: Option<&StoredCert>,
+    now: Timestamp,
+) -> Result<Option<Signer>, PkiError> {
+    let unfit = |what: &str| Err(PkiError::Unfit { what: what.to_owned() });
+    let name = match (desired.kind, &desired.issuer) {
         (CertKind::Leaf, None) => return unfit("a leaf that nobody signs is trusted by nobody"),
         (CertKind::Authority | CertKind::KeyPair, Some(_)) => {
             return unfit("a CA signs itself, and a key without a certificate has no issuer");
@@ -95,7 +103,7 @@ fn signer(wish: &CertWish, given: Option<&StoredCert>, now: Timestamp) -> Result
         (CertKind::Leaf, Some(name)) => name.to_string(),
     };
     let Some(given) = given else { return Err(PkiError::IssuerMissing { issuer: name }) };
-    let facts = match given.wish.kind {
+    let facts = match given.desired.kind {
         CertKind::KeyPair => return Err(PkiError::NoAuthority { issuer: name }),
         CertKind::Authority | CertKind::Leaf => CertificateFacts::read(&given.certificate)?,
     };
@@ -110,12 +118,13 @@ fn signer(wish: &CertWish, given: Option<&StoredCert>, now: Timestamp) -> Result
     }
     let key = KeyPair::from_pem(given.key.expose()).map_err(|_| PkiError::NotAKey)?;
     let issuer = Issuer::from_ca_cert_pem(&given.certificate, key).map_err(|_| PkiError::NotACertificate)?;
-    Ok(Some(Signer { issuer, not_after: facts.not_after, certificate: Digest::of(&given.certificate) }))
+    let CertificateFacts { not_before, not_after, .. } = facts;
+    Ok(Some(Signer { issuer, not_before, not_after, certificate: Digest::of(&given.certificate) }))
 }
 
 /// What a certificate says.
 fn parameters(
-    wish: &CertWish,
+    desired: &DesiredCert,
     not_before: Timestamp,
     not_after: Timestamp,
 ) -> Result<CertificateParams, PkiError> {
@@ -123,10 +132,10 @@ fn parameters(
     params.not_before = date(not_before)?;
     params.not_after = date(not_after)?;
     params.serial_number = Some(serial_number()?);
-    params.distinguished_name = subject(wish)?;
+    params.distinguished_name = subject(desired)?;
     params.use_authority_key_identifier_extension = true;
-    params.subject_alt_names = wish.sans.iter().map(subject_alt_name).collect::<Result<_, _>>()?;
-    match wish.kind {
+    params.subject_alt_names = desired.sans.iter().map(subject_alt_name).collect::<Result<_, _>>()?;
+    match desired.kind {
         CertKind::Authority => {
             // It signs leaves and no further authorities.
             params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -136,7 +145,7 @@ fn parameters(
             params.is_ca = IsCa::ExplicitNoCa;
             // Enciphering a key is what RSA does; with ECDSA both sides only sign.
             params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-            params.extended_key_usages = wish.usages.iter().map(|usage| purpose(*usage)).collect();
+            params.extended_key_usages = desired.usages.iter().map(|usage| purpose(*usage)).collect();
         }
     }
     Ok(params)
@@ -149,18 +158,18 @@ fn purpose(usage: Usage) -> ExtendedKeyUsagePurpose {
     }
 }
 
-fn subject(wish: &CertWish) -> Result<DistinguishedName, PkiError> {
+fn subject(desired: &DesiredCert) -> Result<DistinguishedName, PkiError> {
     let mut subject = DistinguishedName::new();
-    match wish.organizations.as_slice() {
+    match desired.organizations.as_slice() {
         [] => {}
         [organization] => subject.push(DnType::OrganizationName, organization.as_str()),
         // rcgen keeps one value a type; a group that is silently lost would be worse than this.
         _ => {
             let what = "a certificate with several organizations cannot be made".to_owned();
-            return Err(PkiError::UnfitWish { what });
+            return Err(PkiError::Unfit { what });
         }
     }
-    subject.push(DnType::CommonName, wish.common_name.as_str());
+    subject.push(DnType::CommonName, desired.common_name.as_str());
     Ok(subject)
 }
 
@@ -175,9 +184,7 @@ fn date(moment: Timestamp) -> Result<OffsetDateTime, PkiError> {
     i64::try_from(moment.0)
         .ok()
         .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
-        .ok_or_else(|| PkiError::UnfitWish {
-            what: format!("{moment} is no date that a certificate can have"),
-        })
+        .ok_or_else(|| PkiError::Unfit { what: format!("{moment} is no date that a certificate can have") })
 }
 
 /// 126 random bits, positive and always of 16 bytes: whoever signs twice for one name, or lost what it had

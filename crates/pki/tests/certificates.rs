@@ -10,8 +10,8 @@ use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use windlass_blueprint::{Catalog, resolve};
 use windlass_engine::{Minter as _, PortError, part_of};
 use windlass_model::{
-    BACKDATED_SECONDS, CertKind, CertName, CertPart, CertWish, Digest, San, Secret, StoredCert, Timestamp,
-    Usage,
+    CA_BACKDATED_SECONDS, CertKind, CertName, CertPart, DesiredCert, Digest, San, Secret, StoredCert,
+    Timestamp, Usage,
 };
 use windlass_pki::{CertificateFacts, X509Minter, fits, is_signed_by};
 
@@ -31,10 +31,10 @@ services: {kubelet: {generate_serving_certificate: true}}
 fn mint(
     certs: &BTreeMap<CertName, StoredCert>,
     name: &CertName,
-    wish: &CertWish,
+    desired: &DesiredCert,
 ) -> Result<StoredCert, PortError> {
-    let issuer = wish.issuer.as_ref().and_then(|issuer| certs.get(issuer));
-    X509Minter.mint(name, wish, issuer, NOW)
+    let issuer = desired.issuer.as_ref().and_then(|issuer| certs.get(issuer));
+    X509Minter.mint(name, desired, issuer, NOW)
 }
 
 /// All certificates that a cluster.yml asks for.
@@ -43,8 +43,10 @@ fn cluster() -> BTreeMap<CertName, StoredCert> {
     let blueprint = resolve(&spec, Catalog::builtin(), &BTreeMap::new()).blueprint.unwrap();
     let mut certs = BTreeMap::new();
     for signed in [false, true] {
-        for (name, wish) in blueprint.certs.iter().filter(|(_, wish)| wish.issuer.is_some() == signed) {
-            let cert = mint(&certs, name, wish).unwrap();
+        for (name, desired) in
+            blueprint.certs.iter().filter(|(_, desired)| desired.issuer.is_some() == signed)
+        {
+            let cert = mint(&certs, name, desired).unwrap();
             certs.insert(name.clone(), cert);
         }
     }
@@ -52,11 +54,11 @@ fn cluster() -> BTreeMap<CertName, StoredCert> {
 }
 
 fn authority(name: &str) -> StoredCert {
-    X509Minter.mint(&name.into(), &authority_wish(name), None, NOW).unwrap()
+    X509Minter.mint(&name.into(), &desired_ca(name), None, NOW).unwrap()
 }
 
-fn authority_wish(name: &str) -> CertWish {
-    CertWish {
+fn desired_ca(name: &str) -> DesiredCert {
+    DesiredCert {
         kind: CertKind::Authority,
         common_name: name.to_owned(),
         organizations: Vec::new(),
@@ -68,18 +70,18 @@ fn authority_wish(name: &str) -> CertWish {
     }
 }
 
-fn leaf_wish(issuer: &str) -> CertWish {
-    CertWish {
+fn desired_leaf(issuer: &str) -> DesiredCert {
+    DesiredCert {
         kind: CertKind::Leaf,
         issuer: Some(issuer.into()),
         usages: BTreeSet::from([Usage::ServerAuth]),
-        ..authority_wish("leaf")
+        ..desired_ca("leaf")
     }
 }
 
 /// The minter's refusal in words.
-fn refusal(wish: &CertWish, issuer: Option<&StoredCert>) -> String {
-    X509Minter.mint(&"leaf".into(), wish, issuer, NOW).err().unwrap().to_string()
+fn refusal(desired: &DesiredCert, issuer: Option<&StoredCert>) -> String {
+    X509Minter.mint(&"leaf".into(), desired, issuer, NOW).err().unwrap().to_string()
 }
 
 /// Whether the verifier accepts it, with this authority alone as its anchor.
@@ -113,7 +115,7 @@ fn frozen(name: &str, text: &str) {
 fn every_certificate_of_a_cluster_says_what_it_should() {
     let mut text = String::new();
     for (name, cert) in cluster() {
-        let body = if cert.wish.kind == CertKind::KeyPair {
+        let body = if cert.desired.kind == CertKind::KeyPair {
             "a key pair: no certificate\n".to_owned()
         } else {
             CertificateFacts::read(&cert.certificate).unwrap().to_string()
@@ -130,21 +132,21 @@ fn every_certificate_of_a_cluster_says_what_it_should() {
 }
 
 #[test]
-fn what_was_made_is_what_was_wished() {
+fn what_was_made_is_what_was_desired() {
     for (name, cert) in cluster() {
-        let expected_end = NOW.plus_days(cert.wish.valid_days);
-        assert_eq!(cert.not_before, Timestamp(NOW.0 - BACKDATED_SECONDS), "{name}");
+        let expected_end = NOW.plus_days(cert.desired.valid_days);
+        assert_eq!(cert.not_before, Timestamp(NOW.0 - CA_BACKDATED_SECONDS), "{name}");
         assert_eq!(cert.not_after, expected_end, "{name}");
-        if cert.wish.kind == CertKind::KeyPair {
+        if cert.desired.kind == CertKind::KeyPair {
             continue;
         }
         let facts = CertificateFacts::read(&cert.certificate).unwrap();
         assert_eq!((facts.not_before, facts.not_after), (cert.not_before, cert.not_after), "{name}");
-        assert_eq!(facts.common_name, cert.wish.common_name, "{name}");
-        assert_eq!(facts.organizations, cert.wish.organizations, "{name}");
-        assert_eq!(facts.sans, cert.wish.sans, "{name}");
-        assert_eq!(facts.usages, cert.wish.usages, "{name}");
-        assert_eq!(facts.is_authority, cert.wish.kind == CertKind::Authority, "{name}");
+        assert_eq!(facts.common_name, cert.desired.common_name, "{name}");
+        assert_eq!(facts.organizations, cert.desired.organizations, "{name}");
+        assert_eq!(facts.sans, cert.desired.sans, "{name}");
+        assert_eq!(facts.usages, cert.desired.usages, "{name}");
+        assert_eq!(facts.is_authority, cert.desired.kind == CertKind::Authority, "{name}");
     }
 }
 
@@ -152,17 +154,17 @@ fn what_was_made_is_what_was_wished() {
 fn a_leaf_verifies_by_its_own_authority_and_by_no_other() {
     let certs = cluster();
     let authorities: Vec<(&CertName, &StoredCert)> =
-        certs.iter().filter(|(_, cert)| cert.wish.kind == CertKind::Authority).collect();
+        certs.iter().filter(|(_, cert)| cert.desired.kind == CertKind::Authority).collect();
     assert_eq!(authorities.len(), 3);
     let mut judged = 0;
-    for (name, leaf) in certs.iter().filter(|(_, cert)| cert.wish.kind == CertKind::Leaf) {
+    for (name, leaf) in certs.iter().filter(|(_, cert)| cert.desired.kind == CertKind::Leaf) {
         for (authority, cert) in &authorities {
-            let is_its_own = leaf.wish.issuer.as_ref() == Some(authority);
+            let is_its_own = leaf.desired.issuer.as_ref() == Some(authority);
             for (usage, purpose) in
                 [(Usage::ServerAuth, KeyUsage::server_auth()), (Usage::ClientAuth, KeyUsage::client_auth())]
             {
                 let found = verifies(&leaf.certificate, &cert.certificate, purpose, NOW);
-                let expected = is_its_own && leaf.wish.usages.contains(&usage);
+                let expected = is_its_own && leaf.desired.usages.contains(&usage);
                 assert_eq!(found.is_ok(), expected, "{name} by {authority} for {usage:?}: {found:?}");
                 judged += 1;
             }
@@ -176,7 +178,7 @@ fn a_leaf_verifies_by_its_own_authority_and_by_no_other() {
 #[test]
 fn a_new_authority_of_the_same_name_does_not_verify_what_the_former_one_signed() {
     let (former, latter) = (authority("kube-ca"), authority("kube-ca"));
-    let leaf = X509Minter.mint(&"leaf".into(), &leaf_wish("kube-ca"), Some(&former), NOW).unwrap();
+    let leaf = X509Minter.mint(&"leaf".into(), &desired_leaf("kube-ca"), Some(&former), NOW).unwrap();
     let by = |authority: &StoredCert| {
         verifies(&leaf.certificate, &authority.certificate, KeyUsage::server_auth(), NOW).is_ok()
     };
@@ -194,9 +196,21 @@ fn a_certificate_is_accepted_by_clocks_that_are_behind_and_not_after_its_end() {
     };
     let end = leaf.not_after.0;
     assert_eq!(
-        [at(NOW.0 - BACKDATED_SECONDS - 1), at(NOW.0 - BACKDATED_SECONDS), at(end), at(end + 1)],
+        [at(NOW.0 - CA_BACKDATED_SECONDS - 1), at(NOW.0 - CA_BACKDATED_SECONDS), at(end), at(end + 1)],
         [false, true, true, false]
     );
+}
+
+#[test]
+fn a_leaf_begins_with_its_authority_whatever_the_clock_of_who_makes_it() {
+    let ca = authority("kube-ca");
+    let hour = 3_600;
+    for now in [Timestamp(NOW.0 - hour), NOW, Timestamp(NOW.0 + hour)] {
+        let leaf = X509Minter.mint(&"leaf".into(), &desired_leaf("kube-ca"), Some(&ca), now).unwrap();
+        assert_eq!((leaf.not_before, leaf.issued_at), (ca.not_before, Some(now)));
+        let found = verifies(&leaf.certificate, &ca.certificate, KeyUsage::server_auth(), NOW);
+        assert!(found.is_ok(), "{found:?}");
+    }
 }
 
 #[test]
@@ -221,7 +235,7 @@ fn keys_fit_their_own_certificates_and_are_pkcs8() {
             matches!(PrivateKeyDer::from_pem_slice(key.as_bytes()), Ok(PrivateKeyDer::Pkcs8(_))),
             "{name}"
         );
-        if cert.wish.kind != CertKind::KeyPair {
+        if cert.desired.kind != CertKind::KeyPair {
             assert!(fits(&cert.certificate, &key).unwrap(), "{name}");
         }
     }
@@ -256,9 +270,9 @@ fn the_identifier_of_the_signing_key_is_that_of_the_authority() {
 #[test]
 fn no_leaf_outlives_its_authority() {
     let short = X509Minter
-        .mint(&"kube-ca".into(), &CertWish { valid_days: 10, ..authority_wish("kube-ca") }, None, NOW)
+        .mint(&"kube-ca".into(), &DesiredCert { valid_days: 10, ..desired_ca("kube-ca") }, None, NOW)
         .unwrap();
-    let leaf = X509Minter.mint(&"leaf".into(), &leaf_wish("kube-ca"), Some(&short), NOW).unwrap();
+    let leaf = X509Minter.mint(&"leaf".into(), &desired_leaf("kube-ca"), Some(&short), NOW).unwrap();
     assert_eq!(leaf.not_after, short.not_after);
     assert_eq!(CertificateFacts::read(&leaf.certificate).unwrap().not_after, short.not_after);
 }
@@ -266,25 +280,25 @@ fn no_leaf_outlives_its_authority() {
 #[test]
 fn what_nobody_could_trust_is_not_made() {
     let authority = authority("kube-ca");
-    let leaf = X509Minter.mint(&"leaf".into(), &leaf_wish("kube-ca"), Some(&authority), NOW).unwrap();
-    let pair_wish = CertWish { kind: CertKind::KeyPair, ..authority_wish("pair") };
-    let pair = X509Minter.mint(&"pair".into(), &pair_wish, None, NOW).unwrap();
-    let expired_wish = CertWish { valid_days: 0, ..authority_wish("kube-ca") };
-    let expired = X509Minter.mint(&"kube-ca".into(), &expired_wish, None, NOW).unwrap();
+    let leaf = X509Minter.mint(&"leaf".into(), &desired_leaf("kube-ca"), Some(&authority), NOW).unwrap();
+    let desired_pair = DesiredCert { kind: CertKind::KeyPair, ..desired_ca("pair") };
+    let pair = X509Minter.mint(&"pair".into(), &desired_pair, None, NOW).unwrap();
+    let desired_expired = DesiredCert { valid_days: 0, ..desired_ca("kube-ca") };
+    let expired = X509Minter.mint(&"kube-ca".into(), &desired_expired, None, NOW).unwrap();
     let foreign_key = StoredCert { key: leaf.key.clone(), ..authority.clone() };
     let no_key = StoredCert { key: Secret::new("hunter2".to_owned()), ..authority.clone() };
-    let wish = leaf_wish("kube-ca");
-    let orphan = CertWish { issuer: None, ..wish.clone() };
-    let crowd = CertWish { organizations: vec!["a".to_owned(), "b".to_owned()], ..wish.clone() };
-    let wordy = CertWish { sans: BTreeSet::from([San::Dns("straße".to_owned())]), ..wish.clone() };
-    let under = CertWish { issuer: Some("kube-ca".into()), ..authority_wish("sub") };
+    let desired = desired_leaf("kube-ca");
+    let orphan = DesiredCert { issuer: None, ..desired.clone() };
+    let crowd = DesiredCert { organizations: vec!["a".to_owned(), "b".to_owned()], ..desired.clone() };
+    let wordy = DesiredCert { sans: BTreeSet::from([San::Dns("straße".to_owned())]), ..desired.clone() };
+    let under = DesiredCert { issuer: Some("kube-ca".into()), ..desired_ca("sub") };
     let refusals = [
-        refusal(&wish, None),
-        refusal(&wish, Some(&leaf)),
-        refusal(&wish, Some(&pair)),
-        refusal(&wish, Some(&expired)),
-        refusal(&wish, Some(&foreign_key)),
-        refusal(&wish, Some(&no_key)),
+        refusal(&desired, None),
+        refusal(&desired, Some(&leaf)),
+        refusal(&desired, Some(&pair)),
+        refusal(&desired, Some(&expired)),
+        refusal(&desired, Some(&foreign_key)),
+        refusal(&desired, Some(&no_key)),
         refusal(&orphan, Some(&authority)),
         refusal(&crowd, Some(&authority)),
         refusal(&wordy, Some(&authority)),
@@ -301,7 +315,7 @@ fn lineages_repeat_nowhere() {
 }
 
 #[test]
-fn keys_that_openssl_wrote_are_told_from_others_in_every_format() {
+fn keys_that_openssl_wrote_are_distinguished_from_others_in_every_format() {
     macro_rules! file {
         ($name:literal) => {
             include_str!(concat!("foreign/", $name))

@@ -21,6 +21,8 @@ use crate::builder::StepHandle;
 use crate::compare::Condition;
 use crate::conditions::Conditions;
 use crate::context::Context;
+use crate::ownership::may_live;
+use crate::rules::Rules;
 use crate::site::Changes;
 
 /// What shows the version of a cluster: API servers, and what is never newer than they are.
@@ -106,7 +108,7 @@ impl ApiServers {
         known.on_the_way = ctx.all_facts().any(|(_, facts)| {
             VERSIONED.into_iter().any(|component| is_older(facts, component, &ctx.desired.version))
         });
-        let hides = ctx.rules.version_order && ctx.may_live() && known.one_is_unreachable();
+        let hides = ctx.rules.version_order && may_live(ctx) && known.one_is_unreachable();
         known.version_is_unknown = hides && !any_shows_version(ctx, &VERSIONED);
         known.oldest_is_unknown = hides && !any_shows_version(ctx, &NEVER_NEWER);
         known
@@ -152,11 +154,11 @@ impl ApiServers {
     /// The same API servers once the control plane has been planned: those that come up or are replaced by it.
     pub(crate) fn after<'p, 'a>(
         &'p self,
-        version_order: bool,
+        rules: Rules,
         up: &'p BTreeMap<&'a NodeName, StepHandle>,
         changed: &'p Changes<'a>,
     ) -> ApiServersAfter<'p, 'a> {
-        ApiServersAfter { known: self, version_order, up, changed }
+        ApiServersAfter { known: self, rules, up, changed }
     }
 }
 
@@ -164,7 +166,7 @@ impl ApiServers {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ApiServersAfter<'p, 'a> {
     known: &'p ApiServers,
-    version_order: bool,
+    rules: Rules,
     /// The wait for each that comes up or is replaced.
     up: &'p BTreeMap<&'a NodeName, StepHandle>,
     changed: &'p Changes<'a>,
@@ -174,7 +176,7 @@ impl ApiServersAfter<'_, '_> {
     /// Why an API server is, or may be, of an older version than this plan's kubelets, also when the control plane has
     /// been changed; none if each is as new as they are.
     pub(crate) fn why_old(&self) -> Option<Old> {
-        if !self.version_order {
+        if !self.rules.version_order {
             return None;
         }
         let servers = &self.known.servers;

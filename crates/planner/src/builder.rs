@@ -2,6 +2,7 @@
 //! that adds it, and what a switched-off rule asks for is left out here and nowhere else.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use petgraph::acyclic::Acyclic;
 use petgraph::data::Build;
@@ -17,6 +18,10 @@ use crate::rules::Rules;
 /// A step that has been added to the plan under construction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct StepHandle(NodeIndex);
+
+/// That nothing was refused: keys are planned only then.
+#[derive(Debug)]
+pub(crate) struct Allowed(());
 
 /// A plan under construction.
 #[derive(Debug)]
@@ -35,8 +40,20 @@ impl<'a> PlanBuilder<'a> {
 
     // Steps.
 
-    /// Adds a step.
+    /// Adds the step that does this to a subject of a node, or of the cluster.
     pub(crate) fn step(
+        &mut self,
+        place: impl Display,
+        subject: impl Display,
+        action: Action,
+        reasons: Vec<Reason>,
+        origins: Vec<SpecPath>,
+    ) -> StepHandle {
+        self.step_at(StepId::of(place, subject, &action), action, reasons, origins)
+    }
+
+    /// Adds a step at an address of its own: one that does again what another of this plan does, at another moment.
+    pub(crate) fn step_at(
         &mut self,
         id: StepId,
         mut action: Action,
@@ -58,7 +75,8 @@ impl<'a> PlanBuilder<'a> {
             return handle;
         }
         let handle = self.step(
-            StepId::new(node, image, "pull"),
+            node,
+            image,
             Action::PullImage { node: node.clone(), image: image.clone() },
             vec![Reason::ImageNeeded { image: image.clone() }],
             vec![],
@@ -134,9 +152,10 @@ impl<'a> PlanBuilder<'a> {
         self.find(Weight::Notice, about, note, origin);
     }
 
-    /// Whether anything was refused.
-    pub(crate) fn is_refused(&self) -> bool {
-        self.findings.iter().any(|finding| finding.weight == Weight::Refused)
+    /// That nothing was refused so far; none if anything was.
+    pub(crate) fn allowed(&self) -> Option<Allowed> {
+        let is_refused = self.findings.iter().any(|finding| finding.weight == Weight::Refused);
+        (!is_refused).then_some(Allowed(()))
     }
 
     // The end.
@@ -245,12 +264,7 @@ mod tests {
 
     fn step(builder: &mut PlanBuilder<'_>, name: &str) -> StepHandle {
         let node = NodeName::from(name);
-        builder.step(
-            StepId::new(name, "node", "uncordon"),
-            Action::Uncordon { node },
-            vec![Reason::Requested],
-            vec![],
-        )
+        builder.step(name, "node", Action::Uncordon { node }, vec![Reason::Requested], vec![])
     }
 
     #[test]

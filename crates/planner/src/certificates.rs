@@ -1,9 +1,10 @@
 //! Which keys and certificates are made by this plan, and why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{
-    CertFace, CertKind, CertName, CertWish, Intent, NodeName, Note, Reason, Reissue, San, Subject,
+    CertFace, CertKind, CertName, DesiredCert, Intent, LastNode, NodeName, NodeTarget, Note, Reason, Reissue,
+    San, SpecPath, Subject,
 };
 
 use crate::builder::PlanBuilder;
@@ -15,10 +16,13 @@ const RENEW_DAYS_BEFORE_EXPIRY: u64 = 30;
 /// The certificates that a plan makes, and why.
 pub(crate) type Minted = BTreeMap<CertName, Vec<Reason>>;
 
+/// Where in cluster.yml it stems from that certificates are made; those alone that stem from there.
+pub(crate) type Places = BTreeMap<CertName, BTreeSet<SpecPath>>;
+
 /// Every certificate that must be made, with the reasons.
 pub(crate) fn to_mint(ctx: &Context<'_>) -> Minted {
     match ctx.intent {
-        Intent::Converge { .. } => missing_or_stale(ctx),
+        Intent::Converge { .. } | Intent::Restore { .. } => missing_or_stale(ctx),
         Intent::Reissue { reissue, .. } => requested(ctx, reissue),
         Intent::Dismantle { .. } => Minted::new(),
     }
@@ -60,17 +64,54 @@ fn missing_or_stale(ctx: &Context<'_>) -> Minted {
     minted
 }
 
+/// Where in cluster.yml it stems from that a certificate has other names.
+pub(crate) fn places(ctx: &Context<'_>, minted: &Minted) -> Places {
+    let mut places = Places::new();
+    for (name, reasons) in minted {
+        let (Some(desired), Some(face)) = (ctx.desired.certs.get(name), ctx.seen.ledger.certs.get(name))
+        else {
+            continue;
+        };
+        if reasons.iter().any(|reason| matches!(reason, Reason::CertDiffers { .. })) {
+            let changed = desired.sans.symmetric_difference(&face.desired.sans);
+            let found: BTreeSet<SpecPath> = changed.filter_map(|san| place_of(ctx, san)).collect();
+            places.insert(name.clone(), found);
+        }
+    }
+    places
+}
+
+/// The node of which it is a name or address, if that has changed there or is new; or else where further names are given.
+fn place_of(ctx: &Context<'_>, san: &San) -> Option<SpecPath> {
+    let names = |name: &NodeName, target: &NodeTarget| {
+        [target.address.as_str(), &target.internal_address, name.as_str()].map(San::parse)
+    };
+    let is_of = |last: Option<&LastNode>, name: &NodeName| {
+        last.is_some_and(|last| names(name, &last.target).contains(san))
+    };
+    let of_node = ctx.desired.nodes.iter().find(|(name, node)| {
+        let last = ctx.last(name).filter(|last| last.roles == node.roles);
+        names(name, &node.target).contains(san) != is_of(last, name)
+    });
+    if let Some((_, node)) = of_node {
+        return Some(node.origin.clone());
+    }
+    // Those of a node that has left cluster.yml have no place there.
+    let mut gone = ctx.seen.ledger.nodes.iter().filter(|(name, _)| !ctx.desired.nodes.contains_key(*name));
+    if gone.any(|(name, last)| is_of(Some(last), name)) { None } else { ctx.desired.origins.sans.clone() }
+}
+
 fn is_of_unreachable_node(ctx: &Context<'_>, cert: &CertName) -> bool {
     cert.node().is_some_and(|node| !ctx.is_reachable(&NodeName::from(node)))
 }
 
 /// Why a certificate that is there must be renewed; a CA never is, short of a rotation.
-fn why_renewed(ctx: &Context<'_>, desired: &CertWish, face: &CertFace) -> Vec<Reason> {
+fn why_renewed(ctx: &Context<'_>, desired: &DesiredCert, face: &CertFace) -> Vec<Reason> {
     if desired.kind != CertKind::Leaf {
         return vec![];
     }
     let mut reasons: Vec<Reason> =
-        differences(desired, &face.wish).into_iter().map(|how| Reason::CertDiffers { how }).collect();
+        differences(desired, &face.desired).into_iter().map(|how| Reason::CertDiffers { how }).collect();
     let issuer = desired.issuer.as_ref().and_then(|issuer| ctx.seen.ledger.certs.get(issuer));
     let now = ctx.seen.taken_at;
     let renew_at = now.plus_seconds(RENEW_DAYS_BEFORE_EXPIRY * 86_400);
@@ -98,8 +139,8 @@ pub(crate) fn note_expiring_authorities(ctx: &Context<'_>, build: &mut PlanBuild
 }
 
 /// In what a certificate differs from the desired one, in words.
-fn differences(desired: &CertWish, made: &CertWish) -> Vec<String> {
-    let CertWish { kind: _, common_name, organizations, issuer, usages, sans, valid_days: _, service: _ } =
+fn differences(desired: &DesiredCert, made: &DesiredCert) -> Vec<String> {
+    let DesiredCert { kind: _, common_name, organizations, issuer, usages, sans, valid_days: _, service: _ } =
         desired;
     let mut found = Vec::new();
     if *common_name != made.common_name || *organizations != made.organizations {

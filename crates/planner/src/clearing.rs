@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{
-    Action, Because, Component, ContainerName, FilePath, Footprint, Guard, Holds, Intent, LastNode, Maker,
-    NodeFacts, NodeName, Reason, StepId,
+    Action, Because, Component, ContainerName, FilePath, Footprint, Guard, Holds, Intent, NodeFacts,
+    NodeName, Note, PodRuntime, Reason, Subject,
 };
 
 use crate::builder::{PlanBuilder, StepHandle};
 use crate::context::Context;
+use crate::ownership::{has_our_data, is_ours};
 
 /// Plans the removal of what an interrupted step has left behind: nothing uses it, but it holds names that other steps
 /// need.
@@ -19,13 +20,13 @@ pub(crate) fn left_overs<'a>(
 ) -> BTreeMap<&'a NodeName, Vec<StepHandle>> {
     let mut removals: BTreeMap<&'a NodeName, Vec<StepHandle>> = BTreeMap::new();
     match ctx.intent {
-        Intent::Converge { .. } | Intent::Reissue { .. } => {}
+        Intent::Converge { .. } | Intent::Restore { .. } | Intent::Reissue { .. } => {}
         // They go with everything else.
         Intent::Dismantle { .. } => return removals,
     }
     for (name, facts) in ctx.all_facts() {
         let left_over = facts.containers.iter().filter(|(container, seen)| {
-            seen.maker == Maker::Windlass && Component::of_container(container).is_none()
+            Component::of_container(container).is_none() && is_ours(ctx, name, container, seen)
         });
         for (container, _) in left_over {
             let step = remove_container(name, container, vec![], Reason::LeftOver, build);
@@ -44,7 +45,8 @@ pub(crate) fn remove_container(
     build: &mut PlanBuilder<'_>,
 ) -> StepHandle {
     build.step(
-        StepId::new(name, container, "remove"),
+        name,
+        container,
         Action::RemoveContainer { node: name.clone(), container: container.clone(), guards },
         vec![reason],
         vec![],
@@ -55,16 +57,14 @@ pub(crate) fn remove_container(
 /// and kube-proxy write its rules anew.
 pub(crate) fn remove_pods(
     name: &NodeName,
+    footprint: &Footprint,
+    keep: Option<PodRuntime>,
     reason: Reason,
     after: impl IntoIterator<Item = StepHandle>,
     build: &mut PlanBuilder<'_>,
 ) -> StepHandle {
-    let pods = build.step(
-        StepId::new(name, "pods", "remove"),
-        Action::RemovePods { node: name.clone() },
-        vec![reason],
-        vec![],
-    );
+    let action = Action::RemovePods { node: name.clone(), kubelet: footprint.kubelet.clone(), keep };
+    let pods = build.step(name, "pods", action, vec![reason], vec![]);
     build.after_all(pods, after, Because::Needs);
     pods
 }
@@ -80,12 +80,8 @@ pub(crate) fn remove_paths(
     if paths.is_empty() {
         return None;
     }
-    let remove = build.step(
-        StepId::new(name, "files", "remove"),
-        Action::RemovePaths { node: name.clone(), paths },
-        vec![reason],
-        vec![],
-    );
+    let remove =
+        build.step(name, "files", Action::RemovePaths { node: name.clone(), paths }, vec![reason], vec![]);
     build.after_all(remove, after, Because::RemoveLast);
     Some(remove)
 }
@@ -98,12 +94,19 @@ pub(crate) fn has_pod_state(footprint: &Footprint, facts: &NodeFacts) -> bool {
         .any(|(path, holds)| *holds == Holds::PodState && facts.directories.contains(path))
 }
 
-/// What of the footprint exists on a node, but for directories that hold what is kept.
-pub(crate) fn traces(footprint: &Footprint, facts: &NodeFacts, kept: &[Holds]) -> BTreeSet<FilePath> {
+/// What of the footprint exists on a node, but for directories that hold what is kept, and data of another etcd.
+pub(crate) fn traces(
+    ctx: &Context<'_>,
+    name: &NodeName,
+    facts: &NodeFacts,
+    kept: &[Holds],
+) -> BTreeSet<FilePath> {
+    let footprint = ctx.desired.footprints.under(facts.prefix.as_ref());
+    let is_others = |path: &FilePath| *path == footprint.etcd_data && !has_our_data(ctx, name, facts);
     let directories: BTreeSet<FilePath> = footprint
         .all_directories()
         .into_iter()
-        .filter(|(path, holds)| !kept.contains(holds) && facts.directories.contains(path))
+        .filter(|(path, holds)| !kept.contains(holds) && facts.directories.contains(path) && !is_others(path))
         .map(|(path, _)| path)
         .collect();
     let covered = |file: &FilePath| {
@@ -121,11 +124,18 @@ pub(crate) fn traces(footprint: &Footprint, facts: &NodeFacts, kept: &[Holds]) -
     directories.into_iter().chain(files).collect()
 }
 
-/// Whether a node has this component, made by windlass, or on a node where windlass had one.
-pub(crate) fn is_ours(component: Component, facts: &NodeFacts, last: Option<&LastNode>) -> bool {
-    let role = component.nature().runs.role();
-    facts.containers.get(component.as_str()).is_some_and(|seen| {
-        seen.maker == Maker::Windlass
-            || last.is_some_and(|last| role.is_none_or(|role| last.roles.contains(&role)))
-    })
+/// Notes the containers on a node that is cleared which hold a name of a component and are somebody else's.
+pub(crate) fn note_foreign_containers(
+    ctx: &Context<'_>,
+    name: &NodeName,
+    facts: &NodeFacts,
+    build: &mut PlanBuilder<'_>,
+) {
+    for (container, seen) in &facts.containers {
+        if let Some(component) = Component::of_container(container)
+            && !is_ours(ctx, name, container, seen)
+        {
+            build.note(Subject::Container(name.clone(), component), Note::ForeignContainer, None);
+        }
+    }
 }

@@ -1,44 +1,49 @@
-//! What is to be done about one wished container or one wished file, from what was seen of it.
+//! What is to be done about one desired container or one desired file, from what was seen of it.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use windlass_model::{
-    CertName, Component, ContainerSeen, ContainerState, ContainerWish, Content, Difference, Digest,
-    FileDifference, FilePath, FileSeen, FileWish, Health, Inventory, Maker, NodeFacts, NodeWish, OnChange,
-    Reason, SpecPath,
+    Component, ContainerSeen, ContainerSpec, ContainerState, Content, DesiredContainer, DesiredFile,
+    DesiredNode, Difference, Digest, FileDifference, FilePath, FileSeen, Health, Inventory, Maker, NodeFacts,
+    OnChange, Reason, SpecPath, Unasked,
 };
 
-/// What is to be done about a wished container.
+use crate::ledger::Keys;
+
+/// What is to be done about a desired container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
-    /// It is as wished and does its work.
+    /// It is as desired and does its work.
     Good,
-    /// It is as wished, and was started moments ago.
+    /// It is as desired, and was started moments ago.
     Settling,
-    /// It is as wished but for files that it can read again while it runs.
+    /// It is as desired but for files that it can read again while it runs.
     Reload {
         /// Which files.
         reasons: Vec<Reason>,
+        /// Where in cluster.yml that stems from.
+        origins: Vec<SpecPath>,
         /// Whether it does its work all the same.
         works: bool,
     },
     /// It is not there.
     Absent,
-    /// It is as wished but does not run.
+    /// It is as desired but does not run.
     Down(Vec<Reason>),
-    /// It runs as wished and does not do its work.
+    /// It runs as desired and does not do its work.
     Sick(Vec<Reason>),
-    /// It runs as wished and cannot do its work while what it depends on does not: nothing is wrong with it.
+    /// It runs as desired and cannot do its work while what it depends on does not: nothing is wrong with it.
     Waiting,
-    /// It is not as wished.
+    /// It runs as desired, and nobody could ask it whether it does its work.
+    Unasked(Unasked),
+    /// It is not as desired.
     Differs {
         /// In what.
         reasons: Vec<Reason>,
         /// Where in cluster.yml that stems from.
         origins: Vec<SpecPath>,
-        /// Whether it does its work all the same.
+        /// Whether it does its work all the same, or may.
         works: bool,
     },
 }
@@ -61,7 +66,7 @@ impl Condition {
 #[derive(Debug)]
 pub(crate) struct Contents<'a> {
     seen: &'a Inventory,
-    minted: &'a BTreeMap<CertName, Vec<Reason>>,
+    keys: &'a Keys,
     /// The texts met last and their digests: nodes share most of their texts.
     texts: RefCell<Vec<(Arc<str>, Digest)>>,
 }
@@ -69,11 +74,11 @@ pub(crate) struct Contents<'a> {
 /// How many texts are remembered: those that nodes share, and those of one node's own.
 const REMEMBERED_TEXTS: usize = 16;
 
-/// A wished file beside what was seen of it.
+/// A desired file beside what was seen of it.
 #[derive(Debug)]
 pub(crate) struct FileLook<'a> {
     pub(crate) path: &'a FilePath,
-    pub(crate) wish: &'a FileWish,
+    pub(crate) desired: &'a DesiredFile,
     expected: Expected,
     /// How it differs, if it does.
     pub(crate) differs: Option<FileDifference>,
@@ -91,15 +96,15 @@ pub(crate) enum Expected {
 }
 
 impl<'a> Contents<'a> {
-    pub(crate) fn new(seen: &'a Inventory, minted: &'a BTreeMap<CertName, Vec<Reason>>) -> Self {
-        Self { seen, minted, texts: RefCell::default() }
+    pub(crate) fn new(seen: &'a Inventory, keys: &'a Keys) -> Self {
+        Self { seen, keys, texts: RefCell::default() }
     }
 
     /// What is known of this content.
     pub(crate) fn expected(&self, content: &Content) -> Expected {
         let digest = match content {
             Content::Text(text) => Some(self.digest_of(text)),
-            Content::Cert { cert, .. } if self.minted.contains_key(cert) => return Expected::Renewed,
+            Content::Cert { cert, .. } if self.keys.minted.contains_key(cert) => return Expected::Renewed,
             Content::Cert { cert, part } => self.seen.ledger.digest_of(cert, *part),
             Content::Secret(name) => self.seen.ledger.secrets.get(name).copied(),
             Content::Ledger => self.seen.ledger.digest,
@@ -120,44 +125,57 @@ impl<'a> Contents<'a> {
         digest
     }
 
-    /// The wished files of a node, by path, beside what was seen of them.
-    pub(crate) fn files<'n>(&self, node: &'n NodeWish, facts: &NodeFacts) -> Vec<FileLook<'n>> {
+    /// The desired files of a node, by path, beside what was seen of them.
+    pub(crate) fn files<'n>(&self, node: &'n DesiredNode, facts: &NodeFacts) -> Vec<FileLook<'n>> {
         let mut there = facts.files.iter().peekable();
         node.files
             .iter()
-            .map(|(path, wish)| {
+            .map(|(path, desired)| {
                 while there.next_if(|(other, _)| *other < path).is_some() {}
                 let seen = there.next_if(|(other, _)| *other == path).map(|(_, seen)| seen);
-                let expected = self.expected(&wish.content);
-                FileLook { path, wish, expected, differs: file_difference(expected, wish, seen) }
+                let expected = self.expected(&desired.content);
+                FileLook { path, desired, expected, differs: file_difference(expected, desired, seen) }
             })
             .collect()
     }
 }
 
-/// What is to be done about each wished container of a node.
+/// What is to be done about each desired container of a node.
 pub(crate) fn conditions(
-    node: &NodeWish,
+    node: &DesiredNode,
     files: &[FileLook<'_>],
     facts: &NodeFacts,
+    keys: &Keys,
 ) -> impl Iterator<Item = (Component, Condition)> {
-    node.containers.iter().map(move |(component, wish)| {
+    node.containers.iter().map(move |(component, desired)| {
         let seen = facts.containers.get(component.as_str());
-        (*component, seen.map_or(Condition::Absent, |seen| condition(wish, files, seen)))
+        let condition = seen.map_or(Condition::Absent, |seen| condition(desired, files, seen, keys));
+        (*component, condition)
     })
 }
 
-fn condition(wish: &ContainerWish, files: &[FileLook<'_>], seen: &ContainerSeen) -> Condition {
-    if seen.maker == Maker::Other {
-        return made_by_other(wish, seen);
+fn condition(
+    desired: &DesiredContainer,
+    files: &[FileLook<'_>],
+    seen: &ContainerSeen,
+    keys: &Keys,
+) -> Condition {
+    let origins = |differences: &[Difference]| {
+        origins_of(desired, &seen.spec, differences, |path| {
+            let file = files.iter().find(|file| file.path == path);
+            file.into_iter().flat_map(|file| keys.places_of(file.desired)).cloned().collect()
+        })
+    };
+    if matches!(seen.maker, Maker::Other | Maker::Rke) {
+        return made_by_other(desired, seen, origins);
     }
-    let differences = wish.spec.differences_from(&seen.spec);
-    let (stale, reloadable) = stale_files(wish, files, seen);
-    let works = seen.state == ContainerState::Running && seen.health == Health::Healthy;
+    let differences = desired.spec.differences_from(&seen.spec);
+    let (stale, reloadable) = stale_files(desired, files, seen);
+    let works = may_work(seen);
     if !differences.is_empty() || !stale.is_empty() {
         let differences: Vec<Difference> = differences.into_iter().chain(stale).collect();
         return Condition::Differs {
-            origins: origins_of(wish, &differences),
+            origins: origins(&differences),
             reasons: differences
                 .into_iter()
                 .map(|difference| Reason::Differs { difference })
@@ -174,17 +192,23 @@ fn condition(wish: &ContainerWish, files: &[FileLook<'_>], seen: &ContainerSeen)
             Condition::Sick(not_running(seen).into_iter().collect())
         }
         (ContainerState::Running, _) if !reloadable.is_empty() => Condition::Reload {
+            origins: origins(&reloadable),
             reasons: reloadable.into_iter().map(|difference| Reason::Differs { difference }).collect(),
             works,
         },
         (ContainerState::Running, Health::Healthy) => Condition::Good,
         (ContainerState::Running, Health::Starting) => Condition::Settling,
         (ContainerState::Running, Health::Unhealthy) => Condition::Sick(vec![Reason::Unhealthy]),
+        (ContainerState::Running, Health::Unknown(why)) => Condition::Unasked(why),
     }
 }
 
 /// What somebody else made is replaced, whatever it looks like: nobody knows what it has read at its start.
-fn made_by_other(wish: &ContainerWish, seen: &ContainerSeen) -> Condition {
+fn made_by_other(
+    desired: &DesiredContainer,
+    seen: &ContainerSeen,
+    origins: impl Fn(&[Difference]) -> Vec<SpecPath>,
+) -> Condition {
     let birth_flags = Component::Etcd.nature().birth_flags;
     let is_said = |difference: &Difference| match difference {
         Difference::Argument { flag, .. } => {
@@ -193,27 +217,34 @@ fn made_by_other(wish: &ContainerWish, seen: &ContainerSeen) -> Condition {
         Difference::Setting { .. } | Difference::File { .. } => false,
         Difference::Image { .. } | Difference::Environment { .. } | Difference::Mount { .. } => true,
     };
-    let mut differences = wish.spec.differences_from(&seen.spec);
+    let mut differences = desired.spec.differences_from(&seen.spec);
     differences.retain(is_said);
     let said = differences.iter().map(|difference| Reason::Differs { difference: difference.clone() });
     Condition::Differs {
         reasons: std::iter::once(Reason::MadeByOther).chain(said).chain(not_running(seen)).collect(),
-        origins: origins_of(wish, &differences),
-        works: seen.state == ContainerState::Running && seen.health == Health::Healthy,
+        origins: origins(&differences),
+        works: may_work(seen),
     }
+}
+
+/// Whether a container works, or may: one that does not answer in time is not taken down as if it were of no use. One that
+/// shows a certificate which nobody accepts is of none to its clients either.
+fn may_work(seen: &ContainerSeen) -> bool {
+    let may = matches!(seen.health, Health::Healthy | Health::Unknown(Unasked::NoWay | Unasked::NoAnswer));
+    seen.state == ContainerState::Running && may
 }
 
 /// The files that the container has loaded in another form than they will have: those for which it must
 /// be replaced, and those that it can read again.
 fn stale_files(
-    wish: &ContainerWish,
+    desired: &DesiredContainer,
     files: &[FileLook<'_>],
     seen: &ContainerSeen,
 ) -> (Vec<Difference>, Vec<Difference>) {
     let (mut replace, mut reload) = (Vec::new(), Vec::new());
     let mut files = files.iter().peekable();
     let mut loaded = seen.loaded.iter().peekable();
-    for (path, on_change) in &wish.spec.reads {
+    for (path, on_change) in &desired.spec.reads {
         while files.next_if(|file| file.path < path).is_some() {}
         let Some(file) = files.next_if(|file| file.path == path) else { continue };
         while loaded.next_if(|(other, _)| *other < path).is_some() {}
@@ -234,14 +265,18 @@ fn stale_files(
     (replace, reload)
 }
 
-fn file_difference(expected: Expected, wish: &FileWish, seen: Option<&FileSeen>) -> Option<FileDifference> {
+fn file_difference(
+    expected: Expected,
+    desired: &DesiredFile,
+    seen: Option<&FileSeen>,
+) -> Option<FileDifference> {
     match (seen, expected) {
         (_, Expected::Unknown) => None,
         (None, _) => Some(FileDifference::Missing),
         (_, Expected::Renewed) => Some(FileDifference::Renewed),
         (Some(seen), Expected::Digest(digest)) if seen.digest != digest => Some(FileDifference::Content),
-        (Some(seen), _) if seen.mode != wish.mode => Some(FileDifference::Mode),
-        (Some(seen), _) if seen.owner != wish.owner => Some(FileDifference::Owner),
+        (Some(seen), _) if seen.mode != desired.mode => Some(FileDifference::Mode),
+        (Some(seen), _) if seen.owner != desired.owner => Some(FileDifference::Owner),
         _ => None,
     }
 }
@@ -250,10 +285,23 @@ fn not_running(seen: &ContainerSeen) -> Option<Reason> {
     (seen.state != ContainerState::Running).then_some(Reason::NotRunning { state: seen.state })
 }
 
-fn origins_of(wish: &ContainerWish, differences: &[Difference]) -> Vec<SpecPath> {
-    let mut origins: Vec<SpecPath> =
-        differences.iter().filter_map(|difference| wish.origins.of(difference)).cloned().collect();
-    origins.sort();
-    origins.dedup();
-    origins
+/// Where in cluster.yml the differences stem from: the place of each, or that of the version where it moves.
+fn origins_of(
+    desired: &DesiredContainer,
+    seen: &ContainerSpec,
+    differences: &[Difference],
+    of_file: impl Fn(&FilePath) -> Vec<SpecPath>,
+) -> Vec<SpecPath> {
+    let DesiredContainer { spec, origins, .. } = desired;
+    let version = origins.whole.as_ref().filter(|_| spec.version != seen.version || spec.image != seen.image);
+    let mut found: Vec<SpecPath> = differences
+        .iter()
+        .flat_map(|difference| match difference {
+            Difference::File { path } => of_file(path),
+            difference => origins.of(difference).or(version).cloned().into_iter().collect(),
+        })
+        .collect();
+    found.sort();
+    found.dedup();
+    found
 }

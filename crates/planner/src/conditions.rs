@@ -1,17 +1,19 @@
 //! What is to be done about every desired container and file of every reachable node.
 
-use std::collections::BTreeMap;
-
 use windlass_model::{
-    CertName, Component, Content, FileDifference, FilePath, FileWish, NodeName, Readiness, Reason, Scheduling,
+    Component, ContainerState, Content, DesiredFile, FileDifference, FilePath, Health, NodeName, Readiness,
+    Reason, Scheduling, Subject, Unasked, Waiting,
 };
 
+use crate::alarms;
+use crate::builder::PlanBuilder;
 use crate::compare::{Condition, Contents, conditions};
 use crate::context::Context;
+use crate::ledger::Keys;
 use crate::sight::Sight;
 
 /// A desired file that differs, and how.
-pub(crate) type DifferingFile<'a> = (&'a FilePath, &'a FileWish, FileDifference);
+pub(crate) type DifferingFile<'a> = (&'a FilePath, &'a DesiredFile, FileDifference);
 
 /// The conditions of all reachable nodes, in the order of [`Context::reachable`].
 #[derive(Debug)]
@@ -31,25 +33,33 @@ struct OfNode<'a> {
 
 impl<'c, 'a> Conditions<'c, 'a> {
     /// Compares everything, once it is known which certificates this plan makes.
-    pub(crate) fn of(ctx: &'c Context<'a>, minted: &BTreeMap<CertName, Vec<Reason>>) -> Self {
-        let contents = Contents::new(ctx.seen, minted);
-        let (kube_answers, etcd_is_silent) = (ctx.kube_answers(), ctx.etcd_is_silent());
+    pub(crate) fn of(ctx: &'c Context<'a>, keys: &Keys) -> Self {
+        let contents = Contents::new(ctx.seen, keys);
         let nodes = ctx
             .reachable()
             .map(|node| {
                 let files = contents.files(node.desired, node.facts);
                 let mut containers: Vec<(Component, Condition)> =
-                    conditions(node.desired, &files, node.facts).collect();
-                if kube_answers && node.object.is_none() {
+                    conditions(node.desired, &files, node.facts, keys).collect();
+                if ctx.kube_answers() && node.object.is_none() {
                     // A kubelet registers its node once, at its start (`registerWithAPIServer`).
                     amend(&mut containers, Component::Kubelet, |kubelet| {
                         (*kubelet == Condition::Good).then(|| Condition::Sick(vec![Reason::Unregistered]))
                     });
                 }
-                excuse_dependents(&mut containers, etcd_is_silent, kube_answers);
-                let differing = files.into_iter().filter(|file| file.wish.content != Content::Ledger);
+                if is_healthy_member(ctx, node.name) {
+                    // Its peers have asked it, or windlass has a moment later.
+                    amend(&mut containers, Component::Etcd, |etcd| {
+                        let is_ill = matches!(etcd, Condition::Settling)
+                            || *etcd == Condition::Sick(vec![Reason::Unhealthy]);
+                        let is_alarmed = alarms::is_raised(ctx) && is_ill;
+                        (is_alarmed || matches!(etcd, Condition::Unasked(_))).then_some(Condition::Good)
+                    });
+                }
+                excuse_dependents(ctx, &mut containers);
+                let differing = files.into_iter().filter(|file| file.desired.content != Content::Ledger);
                 let files =
-                    differing.filter_map(|file| Some((file.path, file.wish, file.differs?))).collect();
+                    differing.filter_map(|file| Some((file.path, file.desired, file.differs?))).collect();
                 OfNode { containers, files }
             })
             .collect();
@@ -59,6 +69,18 @@ impl<'c, 'a> Conditions<'c, 'a> {
     /// What is to be done about a desired container of a reachable node.
     pub(crate) fn of_container(&self, node: &NodeName, component: Component) -> Option<&Condition> {
         find(&self.nodes[self.sight.index_of(node)?].containers, component)
+    }
+
+    /// Holds what nobody could ask whether it works.
+    pub(crate) fn hold_unasked(&self, ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
+        for (node, conditions) in ctx.reachable().zip(&self.nodes) {
+            for (component, condition) in &conditions.containers {
+                if let Condition::Unasked(why) = condition {
+                    let about = Subject::Container(node.name.clone(), *component);
+                    build.hold(about, Waiting::HealthUnknown { why: *why }, None);
+                }
+            }
+        }
     }
 
     /// The desired files that differ, node by node in the order of [`Context::reachable`].
@@ -99,6 +121,13 @@ fn find(conditions: &[(Component, Condition)], component: Component) -> Option<&
     conditions.iter().find(|(of, _)| *of == component).map(|(_, condition)| condition)
 }
 
+/// Whether etcd lists the member of this node as healthy.
+fn is_healthy_member(ctx: &Context<'_>, node: &NodeName) -> bool {
+    let peer_url = ctx.peer_url(node);
+    let mut members = ctx.seen.etcd.members().iter();
+    members.any(|member| Some(&member.peer_url) == peer_url.as_ref() && member.health == Health::Healthy)
+}
+
 /// Puts another condition in the place of a component's, if `other` gives one.
 fn amend(
     conditions: &mut [(Component, Condition)],
@@ -111,17 +140,27 @@ fn amend(
     }
 }
 
-/// What runs and cannot work because something else does not is left alone: a restart would not help.
-fn excuse_dependents(conditions: &mut [(Component, Condition)], etcd_is_silent: bool, kube_answers: bool) {
-    let waits = |sick: &Condition| matches!(sick, Condition::Sick(_)).then_some(Condition::Waiting);
-    if etcd_is_silent {
+/// What runs and cannot work because something else does not is left alone: a restart would not help. It does help what
+/// is paused.
+fn excuse_dependents(ctx: &Context<'_>, conditions: &mut [(Component, Condition)]) {
+    let paused = Reason::NotRunning { state: ContainerState::Paused };
+    let waits = |condition: &Condition| {
+        let is_excused = match condition {
+            Condition::Sick(reasons) => !reasons.contains(&paused),
+            // It waits for an answer itself.
+            Condition::Unasked(why) => *why == Unasked::NoAnswer,
+            _ => false,
+        };
+        is_excused.then_some(Condition::Waiting)
+    };
+    if ctx.etcd_is_silent() || alarms::is_raised(ctx) {
         amend(conditions, Component::KubeApiserver, waits);
     }
     if find(conditions, Component::KubeApiserver).is_some_and(|condition| !condition.works()) {
         amend(conditions, Component::KubeControllerManager, waits);
         amend(conditions, Component::KubeScheduler, waits);
     }
-    if !kube_answers {
+    if !ctx.kube_answers() {
         amend(conditions, Component::NginxProxy, waits);
     }
 }

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use windlass_model::{
-    Birth, Blueprint, Component, EtcdData, EtcdSeen, Intent, Inventory, KubeSeen, LastNode, NodeFacts,
-    NodeName, NodeObject, NodeSeen, NodeWish, Role, SpecPath,
+    AddonKind, Birth, Blueprint, Component, DesiredNode, EtcdSeen, Intent, Inventory, KubeSeen, LastNode,
+    Lineage, NodeFacts, NodeName, NodeObject, NodeSeen, Note, ObjectsSeen, Readiness, Role, SpecPath,
+    Subject,
 };
 
+use crate::builder::PlanBuilder;
 use crate::rules::Rules;
 use crate::sight::{Sight, Sighted};
 
@@ -18,6 +20,8 @@ pub(crate) struct Context<'a> {
     pub(crate) desired: &'a Blueprint,
     pub(crate) seen: &'a Inventory,
     pub(crate) intent: &'a Intent,
+    /// By which this cluster's things are known; none before its first `up`.
+    pub(crate) lineage: Option<Lineage>,
     /// Nodes on which nothing may be planned: for the plan they are unreachable.
     unfit: &'a BTreeSet<NodeName>,
     /// The desired nodes that are reachable.
@@ -42,6 +46,7 @@ impl<'a> Context<'a> {
             desired,
             seen,
             intent,
+            lineage: lineage_of(seen, intent),
             unfit,
             sight: Sight::new(desired, seen, unfit),
             workers: Arc::new(desired.with_role(Role::Worker).map(|(name, _)| name.clone()).collect()),
@@ -91,7 +96,7 @@ impl<'a> Context<'a> {
     }
 
     /// The desired nodes with this role, by name.
-    pub(crate) fn with_role(&self, role: Role) -> impl Iterator<Item = (&'a NodeName, &'a NodeWish)> {
+    pub(crate) fn with_role(&self, role: Role) -> impl Iterator<Item = (&'a NodeName, &'a DesiredNode)> {
         self.desired.with_role(role)
     }
 
@@ -135,17 +140,41 @@ impl<'a> Context<'a> {
         matches!(self.seen.kube, KubeSeen::Nodes(_))
     }
 
+    /// Whether it is known which objects of add-ons are there.
+    pub(crate) fn knows_objects(&self) -> bool {
+        self.seen.objects != ObjectsSeen::Unknown
+    }
+
+    /// Whether windlass brings a network for pods.
+    pub(crate) fn brings_network(&self) -> bool {
+        self.desired.addons.contains_key(&AddonKind::Network)
+    }
+
+    /// Whether some node has a network for pods, or may have: one that is ready shows it, and a cluster that lives and is silent
+    /// may have had one.
+    pub(crate) fn has_pod_network(&self) -> bool {
+        match &self.seen.kube {
+            KubeSeen::Nodes(objects) => objects.values().any(|object| object.ready == Readiness::Ready),
+            KubeSeen::Silent => self.seen.ledger.born == Birth::Born,
+        }
+    }
+
+    /// Notes which nodes lack nothing but a network for pods.
+    pub(crate) fn note_missing_network(&self, build: &mut PlanBuilder<'_>) {
+        if self.brings_network() {
+            return;
+        }
+        let lacks =
+            |node: &&Sighted<'_>| node.object.is_some_and(|object| object.ready == Readiness::LacksNetwork);
+        let nodes: Vec<NodeName> = self.reachable().filter(lacks).map(|node| node.name.clone()).collect();
+        if !nodes.is_empty() {
+            build.note(Subject::Cluster, Note::NetworkMissing { nodes }, Some("network.plugin".into()));
+        }
+    }
+
     /// Whether the cluster is seen to live: etcd answers, or an API server does.
     pub(crate) fn is_seen_to_live(&self) -> bool {
         self.seen.etcd != EtcdSeen::Silent || (self.desired.etcd.is_external() && self.kube_answers())
-    }
-
-    /// Whether the cluster may live, though the ledger does not know yet that it was born, as the run was interrupted
-    /// that would have noted it.
-    pub(crate) fn may_live(&self) -> bool {
-        self.seen.ledger.born == Birth::Born
-            || self.is_seen_to_live()
-            || self.all_facts().any(|(_, facts)| facts.etcd_data == EtcdData::Present)
     }
 
     // Addresses of etcd's members.
@@ -163,14 +192,6 @@ impl<'a> Context<'a> {
     pub(crate) fn node_of_peer(&self, peer_url: &str) -> Option<&'a NodeName> {
         self.seen.nodes.keys().find(|name| self.peer_url(name).as_deref() == Some(peer_url))
     }
-
-    /// Whether a node has etcd's data, or had etcd when it was last seen.
-    pub(crate) fn may_hold_a_member(&self, node: &NodeName) -> bool {
-        match self.facts(node) {
-            Some(facts) => facts.etcd_data == EtcdData::Present,
-            None => self.had(node, Role::Etcd),
-        }
-    }
 }
 
 /// Why a node that was looked for is unreachable; none if it answers.
@@ -179,5 +200,23 @@ pub(crate) fn why_unreachable(seen: Option<&NodeSeen>) -> Option<String> {
         Some(NodeSeen::InSight(_)) => None,
         Some(NodeSeen::OutOfSight(error)) => Some(error.clone()),
         None => Some("nobody looked".to_owned()),
+    }
+}
+
+/// The lineage of this cluster: that of its ledger. Where a cluster without ledger is to be removed, the one that is on
+/// all its containers.
+fn lineage_of(seen: &Inventory, intent: &Intent) -> Option<Lineage> {
+    let ledger = &seen.ledger;
+    match intent {
+        Intent::Dismantle { .. } if ledger.lineage.is_none() => {}
+        _ => return ledger.lineage.clone(),
+    }
+    let containers =
+        seen.nodes.values().filter_map(|node| node.facts()).flat_map(|facts| facts.containers.values());
+    let mut lineages: BTreeSet<&Lineage> = containers.filter_map(|seen| seen.lineage.as_ref()).collect();
+    lineages.extend(ledger.strangers.keys());
+    match lineages.len() {
+        1 => lineages.pop_first().cloned(),
+        _ => None,
     }
 }

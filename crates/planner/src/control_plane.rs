@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use windlass_model::{
-    Action, Because, Component, ContainerState, EtcdSeen, Health, NodeName, NodeWish, Reason, Role, StepId,
+    Action, Because, Birth, Component, ContainerState, DesiredNode, EtcdSeen, Health, NodeName, Reason, Role,
     Subject, Waiting, WaitsFor,
 };
 
@@ -40,7 +40,7 @@ impl<'a> ControlPlane<'a> {
         ctx: &Context<'_>,
         known: &'p ApiServers,
     ) -> ApiServersAfter<'p, 'a> {
-        known.after(ctx.rules.version_order, &self.up, &self.changed)
+        known.after(ctx.rules, &self.up, &self.changed)
     }
 
     /// The waits for all API servers that this plan brings up or disturbs.
@@ -136,10 +136,21 @@ impl<'a> Stage<'_, '_, 'a> {
         }
     }
 
+    /// Whether a cluster that has lived has no etcd, and this plan brings none up: an API server could only wait.
+    fn etcd_is_lost(&self) -> bool {
+        let ctx = self.site.ctx;
+        ctx.etcd_is_silent() && ctx.seen.ledger.born == Birth::Born && self.etcd.heals.is_empty()
+    }
+
     /// Why a missing container is not started yet.
     fn why_not_started(&self, name: &NodeName, component: Component) -> Option<(Follows, WaitsFor)> {
         let api = Component::KubeApiserver;
-        if self.api_servers.version_is_unknown() {
+        let is_lost = self.etcd_is_lost();
+        if is_lost && component == api {
+            Some((Follows::Not, WaitsFor::EtcdMajority))
+        } else if is_lost && self.site.condition(name, api) == Some(&Condition::Absent) {
+            Some((Follows::Not, WaitsFor::OwnApiServer))
+        } else if self.api_servers.version_is_unknown() {
             Some((Follows::Not, WaitsFor::ApiServersOfUnknownVersion))
         } else if self.api_servers.may_be_behind_proxy(self.site.ctx, name) {
             Some((Follows::Not, WaitsFor::ApiServerBehindProxy))
@@ -182,7 +193,8 @@ impl<'a> Stage<'_, '_, 'a> {
         let image = &ctx.desired.nodes[name].containers[&Component::KubeApiserver].spec.image;
         let pull = self.site.image(name, image, build);
         let remove = build.step(
-            StepId::new(name, proxy, "remove"),
+            name,
+            proxy,
             Action::RemoveContainer { node: name.clone(), container: proxy.container(), guards },
             vec![Reason::Unwanted],
             vec![ctx.desired.nodes[name].origin.clone()],
@@ -299,7 +311,7 @@ impl<'a> Stage<'_, '_, 'a> {
 /// Whether an API server that knows the members of cluster.yml alone finds one that works, or will by this plan.
 fn a_desired_member_works(ctx: &Context<'_>, etcd: &Etcd<'_>) -> bool {
     let EtcdSeen::Members(members) = &ctx.seen.etcd else { return true };
-    let works = |node: &NodeWish| {
+    let works = |node: &DesiredNode| {
         let peer_url = node.target.peer_url();
         members.iter().any(|member| member.peer_url == peer_url && member.health == Health::Healthy)
     };

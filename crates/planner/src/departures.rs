@@ -1,16 +1,19 @@
-//! Nodes that have left cluster.yml: drained where cluster.yml has nodes drained, cleared, and forgotten.
+//! Nodes that have left cluster.yml: drained, cleared, and forgotten.
 
 use windlass_model::{
-    Action, Because, Component, EtcdData, EtcdSeen, Guard, Holds, LastNode, NodeName, Note, Readiness,
-    Reason, Role, Scheduling, StepId, Subject, Waiting, WaitsFor,
+    Action, Because, Component, Emptied, EtcdSeen, Guard, Holds, LastNode, NodeName, Note, Readiness, Reason,
+    Role, Scheduling, Subject, Waiting, WaitsFor,
 };
 
 use crate::builder::{Follows, PlanBuilder, StepHandle};
-use crate::clearing::{has_pod_state, is_ours, remove_container, remove_paths, remove_pods, traces};
+use crate::clearing::{
+    has_pod_state, note_foreign_containers, remove_container, remove_paths, remove_pods, traces,
+};
 use crate::context::Context;
 use crate::drain;
 use crate::etcd::clear::clear_member;
 use crate::ledger::Conclusion;
+use crate::ownership::{has_our_data, has_ours};
 use crate::replacements::{Before, members_follow, what_replaces_an_api_server, why_api_servers_stay};
 
 /// The components of a node, in the order in which they are removed from it; etcd is cleared apart.
@@ -46,7 +49,9 @@ pub(crate) fn plan<'a>(
     let replacements = what_replaces_an_api_server(before);
     let mut done: Vec<StepHandle> = emptied.into_iter().collect();
     let (mut kubelet, mut proxy) = (emptied, None);
-    for component in COMPONENTS.into_iter().filter(|component| is_ours(*component, facts, Some(last))) {
+    note_foreign_containers(ctx, name, facts, build);
+    let ours = |component: &Component| has_ours(ctx, name, facts, *component);
+    for component in COMPONENTS.into_iter().filter(ours) {
         let is_api_server = component == Component::KubeApiserver;
         let guards: Vec<Guard> =
             before.given.site.api_guard(name).into_iter().filter(|_| is_api_server).collect();
@@ -65,7 +70,8 @@ pub(crate) fn plan<'a>(
     done.extend(cleared.map(|cleared| cleared.last).or(before.left.get(name).copied()));
     let footprint = ctx.desired.footprints.under(facts.prefix.as_ref());
     if kubelet != emptied || has_pod_state(footprint, facts) {
-        done.push(remove_pods(name, Reason::NodeLeft, kubelet.into_iter().chain(proxy), build));
+        let gone = kubelet.into_iter().chain(proxy);
+        done.push(remove_pods(name, footprint, None, Reason::NodeLeft, gone, build));
     }
     if ctx.object(name).is_some() || !ctx.kube_answers() {
         let delete = delete_object(name, build);
@@ -73,7 +79,7 @@ pub(crate) fn plan<'a>(
         build.after_all(delete, before.given.control_plane.all_up(), Because::Needs);
         done.push(delete);
     }
-    let paths = traces(footprint, facts, &[Holds::Snapshots, Holds::EtcdData]);
+    let paths = traces(ctx, name, facts, &[Holds::Snapshots, Holds::EtcdData]);
     done.extend(remove_paths(name, paths, Reason::NodeLeft, done.iter().copied(), build));
     conclusion.change.forget.insert(name.clone());
     let certs = ctx.seen.ledger.certs.keys();
@@ -87,7 +93,7 @@ fn why_kept(before: Before<'_, '_, '_>, name: &NodeName, last: &LastNode) -> Opt
     let ctx = before.given.site.ctx;
     let peer_url = ctx.peer_url(name);
     let is_member = ctx.seen.etcd.members().iter().any(|member| Some(&member.peer_url) == peer_url.as_ref());
-    let has_data = ctx.facts(name).is_some_and(|facts| facts.etcd_data == EtcdData::Present);
+    let has_data = ctx.facts(name).is_some_and(|facts| has_our_data(ctx, name, facts));
     if has_data && ctx.seen.etcd == EtcdSeen::Silent {
         Some((members_follow(before), WaitsFor::EtcdMajorityWithThisData))
     } else if is_member && !before.left.contains_key(name) {
@@ -101,24 +107,24 @@ fn why_kept(before: Before<'_, '_, '_>, name: &NodeName, last: &LastNode) -> Opt
 
 /// Moves the pods of a node that leaves away, if cluster.yml has nodes drained. Returns the drain.
 fn empty_of_pods(ctx: &Context<'_>, name: &NodeName, build: &mut PlanBuilder<'_>) -> Option<StepHandle> {
+    match ctx.desired.rollout.leaving {
+        Emptied::Drained => {}
+        Emptied::AsItIs => return None,
+    }
+    // Nobody waits for the pods of a node that is dead.
     let object = ctx.object(name).filter(|object| object.ready == Readiness::Ready)?;
     let cordon_by = (object.scheduling == Scheduling::Open).then(Vec::new);
-    drain::plan(ctx, name, cordon_by, &[Reason::NodeLeft], &[], build).map(|drained| drained.last)
+    Some(drain::plan(ctx, name, cordon_by, &[Reason::NodeLeft], &[], build).last)
 }
 
 fn unreachable(ctx: &Context<'_>, name: &NodeName, build: &mut PlanBuilder<'_>) {
     build.note(Subject::Node(name.clone()), Note::FormerNodeUnreachable, None);
     // A kubelet that still runs would only register again.
-    if ctx.object(name).is_some_and(|object| object.ready == Readiness::NotReady) {
+    if ctx.object(name).is_some_and(|object| object.ready != Readiness::Ready) {
         delete_object(name, build);
     }
 }
 
 fn delete_object(name: &NodeName, build: &mut PlanBuilder<'_>) -> StepHandle {
-    build.step(
-        StepId::new(name, "node", "delete"),
-        Action::DeleteNodeObject { node: name.clone() },
-        vec![Reason::NodeLeft],
-        vec![],
-    )
+    build.step(name, "node", Action::DeleteNodeObject { node: name.clone() }, vec![Reason::NodeLeft], vec![])
 }

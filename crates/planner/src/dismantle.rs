@@ -3,19 +3,29 @@
 use std::collections::BTreeSet;
 
 use windlass_model::{
-    Action, Because, Component, ContainerName, EtcdWish, FilePath, Holds, LedgerChange, Maker, NodeFacts,
-    NodeName, NodeSeen, Note, Reason, Snapshots, StepId, Subject, Waiting,
+    Action, Because, Component, ContainerName, DesiredEtcd, FilePath, Foreign, Holds, LedgerChange, MadeBy,
+    NodeFacts, NodeName, NodeSeen, Note, Reason, Snapshots, StepId, Subject, Waiting,
 };
 
 use crate::builder::{PlanBuilder, StepHandle};
-use crate::clearing::{has_pod_state, remove_container, remove_paths, remove_pods, traces};
+use crate::clearing::{
+    has_pod_state, note_foreign_containers, remove_container, remove_paths, remove_pods, traces,
+};
 use crate::context::Context;
+use crate::ownership::{found_on, has_our_data, is_known, is_ours};
 
 /// The steps that clear a node.
 struct Cleared {
     all: Vec<StepHandle>,
     api_server: Option<StepHandle>,
     etcd: Option<StepHandle>,
+}
+
+/// Of how many nodes the cluster is removed now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reached {
+    All,
+    Some,
 }
 
 /// Plans the removal of the whole cluster from every reachable node.
@@ -26,14 +36,22 @@ pub(crate) fn plan<'a>(ctx: &Context<'a>, snapshots: Snapshots, build: &mut Plan
     };
     let mut done = Vec::new();
     let mut cleared: BTreeSet<NodeName> = BTreeSet::new();
-    let mut all_reachable = true;
+    let mut reached = Reached::All;
     let (mut api_servers, mut members) = (Vec::new(), Vec::new());
     for (name, node) in &ctx.seen.nodes {
         match node {
-            NodeSeen::InSight(_) if is_anothers(ctx, name) => {
-                build.hold(Subject::Node(name.clone()), Waiting::OtherClustersNode, None);
+            NodeSeen::InSight(facts) if ctx.rules.own_only && !is_known(ctx, name, facts) => {
+                let found = not_ours(ctx, name, facts);
+                if found.made_by == MadeBy::Somebody && found.files.is_empty() {
+                    note_foreign_containers(ctx, name, facts, build);
+                    note_foreign_data(ctx, name, facts, build);
+                } else {
+                    build.hold(Subject::Node(name.clone()), Waiting::NotThisClusters { found }, None);
+                }
             }
             NodeSeen::InSight(facts) => {
+                note_foreign_containers(ctx, name, facts, build);
+                note_foreign_data(ctx, name, facts, build);
                 let gone = clear_node(ctx, name, facts, kept, build);
                 done.extend(gone.all);
                 api_servers.extend(gone.api_server);
@@ -41,18 +59,18 @@ pub(crate) fn plan<'a>(ctx: &Context<'a>, snapshots: Snapshots, build: &mut Plan
                 cleared.insert(name.clone());
             }
             NodeSeen::OutOfSight(error) => {
-                all_reachable = false;
+                reached = Reached::Some;
                 let waiting = Waiting::NodeUnreachableForRemoval { error: error.clone() };
                 build.hold(Subject::Node(name.clone()), waiting, None);
             }
         }
     }
     for member in members {
-        // An API server that is told to end waits for etcd, to say there that it is gone.
+        // An API server that is asked to end waits for etcd, to say there that it is gone.
         build.after_all(member, api_servers.iter().copied(), Because::RemoveLast);
     }
     note_what_is_kept(ctx, kept, build);
-    forget(ctx, &cleared, all_reachable, &done, build);
+    forget(ctx, &cleared, reached, &done, build);
 }
 
 fn note_what_is_kept(ctx: &Context<'_>, kept: &[Holds], build: &mut PlanBuilder<'_>) {
@@ -63,14 +81,25 @@ fn note_what_is_kept(ctx: &Context<'_>, kept: &[Holds], build: &mut PlanBuilder<
     if let Some(path) = ctx.desired.footprints.ordinary.directories.iter().find_map(holds_snapshots) {
         build.note(Subject::Snapshots, Note::SnapshotsKept { path }, None);
     }
-    if let EtcdWish::External { urls, prefix } = &ctx.desired.etcd {
+    if let DesiredEtcd::External { urls, prefix } = &ctx.desired.etcd {
         let note = Note::ExternalEtcdDataKept { urls: urls.clone(), prefix: prefix.clone() };
         build.note(Subject::Etcd, note, Some("services.etcd.external_urls".into()));
     }
 }
 
-fn is_anothers(ctx: &Context<'_>, name: &NodeName) -> bool {
-    ctx.seen.ledger.strangers.values().any(|nodes| nodes.contains(name))
+/// What is on a node that bears nothing of this cluster, and would be looked for there by whoever has run `remove`.
+fn not_ours(ctx: &Context<'_>, name: &NodeName, facts: &NodeFacts) -> Foreign {
+    let mut found = found_on(ctx, name, facts);
+    let footprint = ctx.desired.footprints.under(facts.prefix.as_ref());
+    found.files.extend(facts.files.keys().filter(|path| footprint.files.contains(*path)).cloned());
+    found
+}
+
+fn note_foreign_data(ctx: &Context<'_>, name: &NodeName, facts: &NodeFacts, build: &mut PlanBuilder<'_>) {
+    let path = ctx.desired.footprints.under(facts.prefix.as_ref()).etcd_data.clone();
+    if facts.directories.contains(&path) && !has_our_data(ctx, name, facts) {
+        build.note(Subject::EtcdData(name.clone()), Note::ForeignData { path }, None);
+    }
 }
 
 /// Clears one node: containers, pods, then files and directories.
@@ -84,9 +113,7 @@ fn clear_node(
     let ours: Vec<&ContainerName> = facts
         .containers
         .iter()
-        .filter(|(container, seen)| {
-            seen.maker == Maker::Windlass || Component::of_container(container).is_some()
-        })
+        .filter(|(container, seen)| is_ours(ctx, name, container, seen))
         .map(|(container, _)| container)
         .collect();
     let mut removed = Vec::new();
@@ -104,9 +131,16 @@ fn clear_node(
     }
     let footprint = ctx.desired.footprints.under(facts.prefix.as_ref());
     if kubelet.is_some() || has_pod_state(footprint, facts) {
-        removed.push(remove_pods(name, Reason::Dismantled, kubelet.into_iter().chain(proxy), build));
+        removed.push(remove_pods(
+            name,
+            footprint,
+            None,
+            Reason::Dismantled,
+            kubelet.into_iter().chain(proxy),
+            build,
+        ));
     }
-    let paths = traces(footprint, facts, kept);
+    let paths = traces(ctx, name, facts, kept);
     removed.extend(remove_paths(name, paths, Reason::Dismantled, removed.iter().copied(), build));
     Cleared { all: removed, api_server, etcd }
 }
@@ -115,23 +149,24 @@ fn clear_node(
 fn forget(
     ctx: &Context<'_>,
     cleared: &BTreeSet<NodeName>,
-    all: bool,
+    reached: Reached,
     done: &[StepHandle],
     build: &mut PlanBuilder<'_>,
 ) {
     if ctx.seen.ledger.lineage.is_none() {
         return;
     }
-    let (verb, action) = if all {
-        ("forget", Action::ForgetLedger)
+    let step = if reached == Reached::All {
+        build.step("cluster", "ledger", Action::ForgetLedger, vec![Reason::Dismantled], vec![])
     } else {
         let nodes = ctx.seen.ledger.nodes.keys();
         let forget: BTreeSet<NodeName> = nodes.filter(|name| cleared.contains(*name)).cloned().collect();
         if forget.is_empty() {
             return;
         }
-        ("conclude", Action::CommitLedger { change: LedgerChange { forget, ..LedgerChange::default() } })
+        let change = LedgerChange { forget, ..LedgerChange::default() };
+        let id = StepId::new("cluster", "ledger", "conclude");
+        build.step_at(id, Action::CommitLedger { change }, vec![Reason::Dismantled], vec![])
     };
-    let step = build.step(StepId::new("cluster", "ledger", verb), action, vec![Reason::Dismantled], vec![]);
     build.after_all(step, done.iter().copied(), Because::RemoveLast);
 }

@@ -1,6 +1,6 @@
 //! A node's pods are moved away: cordon, then drain, as cluster.yml has it.
 
-use windlass_model::{Action, Because, Guard, NodeName, Reason, SpecPath, StepId};
+use windlass_model::{Action, Because, Guard, NodeName, Reason, SpecPath};
 
 use crate::builder::{PlanBuilder, StepHandle};
 use crate::context::Context;
@@ -12,8 +12,7 @@ pub(crate) struct Drained {
     pub(crate) last: StepHandle,
 }
 
-/// Cordons a node with these guards, unless it is cordoned already, and drains it; nothing if cluster.yml has no nodes
-/// drained.
+/// Cordons a node with these guards, unless it is cordoned already, and drains it.
 pub(crate) fn plan(
     ctx: &Context<'_>,
     name: &NodeName,
@@ -21,22 +20,24 @@ pub(crate) fn plan(
     reasons: &[Reason],
     origins: &[SpecPath],
     build: &mut PlanBuilder<'_>,
-) -> Option<Drained> {
-    let options = ctx.desired.rollout.drain.clone()?;
+) -> Drained {
+    let options = ctx.desired.rollout.drain.clone();
     let cordon = cordon_by.map(|guards| {
         build.step(
-            StepId::new(name, "node", "cordon"),
+            name,
+            "node",
             Action::Cordon { node: name.clone(), guards },
             reasons.to_vec(),
             origins.to_vec(),
         )
     });
     let drain = build.step(
-        StepId::new(name, "node", "drain"),
+        name,
+        "node",
         Action::Drain { node: name.clone(), options },
         reasons.to_vec(),
-        vec!["upgrade_strategy.drain".into()],
+        origins.to_vec(),
     );
     build.after_all(drain, cordon, Because::Needs);
-    Some(Drained { first: cordon.unwrap_or(drain), last: drain })
+    Drained { first: cordon.unwrap_or(drain), last: drain }
 }

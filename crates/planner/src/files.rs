@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{
-    Action, Because, Component, Content, FileDifference, FilePath, FileWish, NodeName, NodeWish, OnChange,
-    Reason, SpecPath, StepId,
+    Action, Because, Component, Content, DesiredFile, DesiredNode, FileDifference, FilePath, NodeName,
+    OnChange, Reason, SpecPath,
 };
 
 use crate::builder::{PlanBuilder, StepHandle};
@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::ledger::Keys;
 
 /// Files of one node that differ, and why each is written.
-pub(crate) type Differing = (BTreeMap<FilePath, FileWish>, Vec<Reason>);
+pub(crate) type Differing = (BTreeMap<FilePath, DesiredFile>, Vec<Reason>);
 
 /// The files that are written, and those that wait for their moment.
 #[derive(Debug, Default)]
@@ -79,24 +79,27 @@ pub(crate) fn write(
         Content::Cert { cert, .. } => keys.minted.contains_key(cert),
         Content::Text(_) | Content::Secret(_) | Content::Ledger => false,
     });
-    let origins: BTreeSet<SpecPath> = files.values().filter_map(|desired| desired.origin.clone()).collect();
+    let origins: BTreeSet<SpecPath> =
+        files.values().flat_map(|desired| keys.places_of(desired)).cloned().collect();
     let step = build.step(
-        StepId::new(node, subject, "write"),
+        node,
+        subject,
         Action::WriteFiles { node: node.clone(), files },
         reasons,
         origins.into_iter().collect(),
     );
     build.after_all(step, keys.commit, Because::DurableFirst);
-    build.after_all(step, keys.copies_before(holds_minted).iter().copied(), Because::DurableFirst);
+    let copies = if holds_minted { keys.copies_before_minted() } else { keys.copies_before_any() };
+    build.after_all(step, copies.iter().copied(), Because::DurableFirst);
     step
 }
 
 /// Whether etcd of the node reads this file.
-fn is_read_by_etcd(node: &NodeWish, path: &FilePath) -> bool {
+fn is_read_by_etcd(node: &DesiredNode, path: &FilePath) -> bool {
     node.containers.get(&Component::Etcd).is_some_and(|etcd| etcd.spec.reads.contains_key(path))
 }
 
 /// Whether a container of the node reads this file again while it runs.
-fn is_read_again(node: &NodeWish, path: &FilePath) -> bool {
-    node.containers.values().any(|wish| wish.spec.reads.get(path) == Some(&OnChange::Reload))
+fn is_read_again(node: &DesiredNode, path: &FilePath) -> bool {
+    node.containers.values().any(|desired| desired.spec.reads.get(path) == Some(&OnChange::Reload))
 }

@@ -1,11 +1,9 @@
-//! The kernels of nodes: modules that are not loaded, and settings that are not as wished.
+//! The kernels of nodes: modules that are not loaded, and settings that are not as desired.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use windlass_model::{
-    Action, Because, Component, HostReport, KernelWish, NodeName, NodeWish, Reason, StepId,
-};
+use windlass_model::{Action, Because, Component, DesiredKernel, DesiredNode, HostReport, NodeName, Reason};
 
 use crate::builder::{PlanBuilder, StepHandle};
 use crate::context::Context;
@@ -34,7 +32,8 @@ pub(crate) fn plan<'a>(
             && reasons.iter().any(|reason| matches!(reason, Reason::SettingDiffers { .. }));
         let kernel = feasible(&node.desired.kernel, report);
         let step = build.step(
-            StepId::new(node.name, "kernel", "set"),
+            node.name,
+            "kernel",
             Action::SetKernel { node: node.name.clone(), kernel },
             reasons,
             vec![],
@@ -49,33 +48,33 @@ pub(crate) fn plan<'a>(
 }
 
 /// Whether kubelet ends where the kernel is not set as it wants.
-fn kubelet_only_checks(node: &NodeWish) -> bool {
+fn kubelet_only_checks(node: &DesiredNode) -> bool {
     let kubelet = node.containers.get(&Component::Kubelet);
     kubelet.is_some_and(|kubelet| kubelet.conduct.settings.checks_kernel())
 }
 
-/// What the settings begin with that a module of the wish brings.
+/// What the settings begin with that a module of the desired state brings.
 pub(crate) const BROUGHT_BY_MODULES: &str = "net.bridge.";
 
 /// In what a kernel differs that can be set: what it does not know, and no module would bring, cannot.
-fn differences(wish: &KernelWish, seen: &HostReport) -> Vec<Reason> {
-    let modules = wish
+fn differences(desired: &DesiredKernel, seen: &HostReport) -> Vec<Reason> {
+    let modules = desired
         .modules
         .iter()
         .filter(|module| seen.loadable.contains(*module) && !seen.modules.contains(*module))
         .map(|module| Reason::ModuleMissing { module: module.clone() });
-    let settings = wish.sysctls.iter().filter_map(|(name, to)| {
+    let settings = desired.sysctls.iter().filter_map(|(name, to)| {
         let from = seen.sysctls.get(name).filter(|from| *from != to)?;
         Some(Reason::SettingDiffers { name: name.clone(), from: from.clone(), to: to.clone() })
     });
     modules.chain(settings).collect()
 }
 
-/// The part of a wish that this kernel can do.
-fn feasible(wish: &KernelWish, seen: &HostReport) -> KernelWish {
-    let modules: BTreeSet<Arc<str>> = wish.modules.intersection(&seen.loadable).cloned().collect();
+/// The part of a desired state that this kernel can do.
+fn feasible(desired: &DesiredKernel, seen: &HostReport) -> DesiredKernel {
+    let modules: BTreeSet<Arc<str>> = desired.modules.intersection(&seen.loadable).cloned().collect();
     let comes = |name: &str| name.starts_with(BROUGHT_BY_MODULES) && !modules.is_empty();
     let is_known = |name: &Arc<str>| seen.sysctls.contains_key(name) || comes(name);
-    let sysctls = wish.sysctls.iter().filter(|(name, _)| is_known(name));
-    KernelWish { sysctls: sysctls.map(|(name, value)| (name.clone(), value.clone())).collect(), modules }
+    let sysctls = desired.sysctls.iter().filter(|(name, _)| is_known(name));
+    DesiredKernel { sysctls: sysctls.map(|(name, value)| (name.clone(), value.clone())).collect(), modules }
 }

@@ -4,14 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{
-    Action, Because, Birth, CertKind, CertName, CertWish, Component, FileDifference, FilePath, FileWish,
-    Intent, KeptByKubernetes, LastNode, LedgerChange, NodeFacts, NodeName, NodeWish, Note, Reason, Role,
-    SpecPath, StepId, Subject, Waiting,
+    Action, Because, Birth, CertKind, CertName, Component, Content, DesiredCert, DesiredFile, DesiredNode,
+    FileDifference, FilePath, Intent, KeptByKubernetes, LastNode, LedgerChange, NodeFacts, NodeName, Note,
+    Reason, Role, SpecPath, StepId, Subject, Waiting, counted,
 };
 
-use crate::builder::{PlanBuilder, StepHandle};
-use crate::certificates::{self, Minted};
+use crate::builder::{Allowed, PlanBuilder, StepHandle};
+use crate::certificates::{self, Minted, Places};
 use crate::context::Context;
+use crate::ownership::has_our_data;
 
 /// What the ledger learns when the cluster's etcd is there for the first time.
 const COME_TO_LIFE: &str = "etcd has started for the first time";
@@ -21,6 +22,8 @@ const COME_TO_LIFE: &str = "etcd has started for the first time";
 pub(crate) struct Keys {
     /// The certificates that this plan makes, and why.
     pub(crate) minted: Minted,
+    /// Where in cluster.yml it stems from that some of them are made.
+    places: Places,
     /// The commit of the ledger before anything else.
     pub(crate) commit: Option<StepHandle>,
     /// The copies on control-plane nodes.
@@ -41,7 +44,7 @@ pub(crate) struct Conclusion {
 }
 
 /// Plans what is minted, the commit of the ledger, and its copies on control-plane nodes.
-pub(crate) fn plan(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) -> Keys {
+pub(crate) fn plan(ctx: &Context<'_>, _: Allowed, build: &mut PlanBuilder<'_>) -> Keys {
     let minted = certificates::to_mint(ctx);
     let change = change_before_all(ctx);
     certificates::note_expiring_authorities(ctx, build);
@@ -50,54 +53,62 @@ pub(crate) fn plan(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) -> Keys {
     let is_root =
         |name: &CertName| ctx.desired.certs.get(name).is_some_and(|cert| cert.kind != CertKind::Leaf);
     let makes_roots = minted.keys().any(is_root);
-    let mut keys = Keys { minted, makes_roots, no_copy_yet, ..Keys::default() };
+    let places = certificates::places(ctx, &minted);
+    let mut keys = Keys { minted, places, makes_roots, no_copy_yet, ..Keys::default() };
     if !keys.minted.is_empty() || !change.is_empty() {
         keys.roots_change = touches_roots(ctx, &change) || keys.makes_roots;
-        keys.commit = Some(commit(ctx, &keys.minted, change, build));
+        keys.commit = Some(commit(ctx, &keys, change, build));
     }
     keys.copies = copy(ctx, keys.commit, build);
     keys
 }
 
 impl Keys {
-    /// The copies that must be on control planes before a file is on any node, where `holds_minted` says whether
-    /// something made by this plan is in it.
+    /// Where in cluster.yml the content of a file stems from, if from there.
+    pub(crate) fn places_of<'k>(&'k self, file: &'k DesiredFile) -> impl Iterator<Item = &'k SpecPath> {
+        let of_cert = match &file.content {
+            Content::Cert { cert, .. } => self.places.get(cert),
+            Content::Text(_) | Content::Secret(_) | Content::Ledger => None,
+        };
+        file.origin.iter().chain(of_cert.into_iter().flatten())
+    }
+
+    /// The copies that must be on control planes before a file is on any node: as long as no node holds a copy,
+    /// whatever is made from the keys waits for the first ones.
+    pub(crate) fn copies_before_any(&self) -> &[StepHandle] {
+        if self.no_copy_yet { &self.copies } else { &[] }
+    }
+
+    /// The same before a file in which something is that this plan makes.
     ///
     /// Leaves can be made again; CAs and the service-account key cannot, so these are on every control-plane node
     /// before anything made from them is on any.
-    pub(crate) fn copies_before(&self, holds_minted: bool) -> &[StepHandle] {
-        // As long as no node holds a copy, whatever is made from the keys waits for the first ones.
-        let needed = self.no_copy_yet || (holds_minted && self.makes_roots);
-        if needed { &self.copies } else { &[] }
+    pub(crate) fn copies_before_minted(&self) -> &[StepHandle] {
+        if self.makes_roots { &self.copies } else { self.copies_before_any() }
     }
 }
 
 fn commit(
     ctx: &Context<'_>,
-    minted: &Minted,
+    Keys { minted, places, .. }: &Keys,
     change: LedgerChange,
     build: &mut PlanBuilder<'_>,
 ) -> StepHandle {
     let reasons = commit_reasons(minted.len(), &change);
-    let commit = build.step(
-        StepId::new("cluster", "ledger", "commit"),
-        Action::CommitLedger { change },
-        reasons,
-        vec![],
-    );
+    let commit = build.step("cluster", "ledger", Action::CommitLedger { change }, reasons, vec![]);
     if minted.is_empty() {
         return commit;
     }
-    let certs: BTreeMap<CertName, CertWish> =
+    let certs: BTreeMap<CertName, DesiredCert> =
         minted.keys().filter_map(|name| Some((name.clone(), ctx.desired.certs.get(name)?.clone()))).collect();
     let reasons: BTreeSet<Reason> = minted.values().flatten().cloned().collect();
-    let sans_changed = reasons.iter().any(|reason| matches!(reason, Reason::CertDiffers { .. }));
-    let origins: Vec<SpecPath> = ctx.desired.origins.sans.iter().filter(|_| sans_changed).cloned().collect();
+    let origins: BTreeSet<SpecPath> = places.values().flatten().cloned().collect();
     let mint = build.step(
-        StepId::new("cluster", "certificates", "mint"),
+        "cluster",
+        "certificates",
         Action::MintCerts { certs },
         reasons.into_iter().collect(),
-        origins,
+        origins.into_iter().collect(),
     );
     build.after(commit, mint, Because::DurableFirst);
     commit
@@ -107,7 +118,7 @@ fn commit(
 /// be the loss of all keys.
 pub(crate) fn is_without_copy(ctx: &Context<'_>, keys: &Keys, build: &mut PlanBuilder<'_>) -> bool {
     match ctx.intent {
-        Intent::Converge { .. } => {}
+        Intent::Converge { .. } | Intent::Restore { .. } => {}
         Intent::Reissue { .. } | Intent::Dismantle { .. } => return false,
     }
     let is_held = !keys.copies.is_empty()
@@ -125,16 +136,13 @@ pub(crate) fn is_without_copy(ctx: &Context<'_>, keys: &Keys, build: &mut PlanBu
 /// is founded on.
 fn change_before_all(ctx: &Context<'_>) -> LedgerChange {
     match ctx.intent {
-        Intent::Converge { .. } => {}
+        Intent::Converge { .. } | Intent::Restore { .. } => {}
         Intent::Reissue { .. } | Intent::Dismantle { .. } => return LedgerChange::default(),
     }
     let ledger = &ctx.seen.ledger;
     let mut change = LedgerChange::default();
     for node in ctx.reachable() {
-        let mut now = node.desired.last();
-        if still_serves_the_api(ctx, node.name, node.facts) {
-            now.roles.insert(Role::ControlPlane);
-        }
+        let now = as_it_still_is(ctx, node.name, node.desired, node.facts);
         if ledger.nodes.get(node.name) != Some(&now) {
             change.nodes.insert(node.name.clone(), now);
         }
@@ -157,6 +165,24 @@ fn change_before_all(ctx: &Context<'_>) -> LedgerChange {
     change
 }
 
+/// A node as cluster.yml has it, with the roles that it has lost and of which something is still there.
+pub(crate) fn as_it_still_is(
+    ctx: &Context<'_>,
+    name: &NodeName,
+    desired: &DesiredNode,
+    facts: &NodeFacts,
+) -> LastNode {
+    let mut last = desired.last();
+    if still_serves_the_api(ctx, name, facts) {
+        last.roles.insert(Role::ControlPlane);
+    }
+    // Nothing else tells whose the data is.
+    if ctx.had(name, Role::Etcd) && has_our_data(ctx, name, facts) {
+        last.roles.insert(Role::Etcd);
+    }
+    last
+}
+
 /// Whether the API server of a node that is no control plane any more still has to go: until then the ledger says
 /// what it was, so that it is reckoned with where the node becomes unreachable.
 fn still_serves_the_api(ctx: &Context<'_>, name: &NodeName, facts: &NodeFacts) -> bool {
@@ -177,7 +203,8 @@ fn copy(ctx: &Context<'_>, commit: Option<StepHandle>, build: &mut PlanBuilder<'
             Some(seen) if seen.owner != file.owner => FileDifference::Owner,
             Some(_) => continue,
         };
-        let copy = write_copy(node.name, "write", (path, file), how, build);
+        let (action, reasons) = copy_of(node.name, (path, file), how);
+        let copy = build.step(node.name, "ledger", action, reasons, vec![]);
         build.after_all(copy, commit, Because::DurableFirst);
         copies.push(copy);
     }
@@ -185,24 +212,20 @@ fn copy(ctx: &Context<'_>, commit: Option<StepHandle>, build: &mut PlanBuilder<'
 }
 
 /// Where a control-plane node keeps its copy of the ledger.
-fn place_of_copy<'a>(ctx: &Context<'a>, node: &'a NodeWish) -> Option<(&'a FilePath, &'a FileWish)> {
+fn place_of_copy<'a>(ctx: &Context<'a>, node: &'a DesiredNode) -> Option<(&'a FilePath, &'a DesiredFile)> {
     let path = &ctx.desired.footprints.under(node.prefix.as_ref()).ledger;
     Some((path, node.files.get(path)?))
 }
 
-fn write_copy(
+/// The step that writes a copy, and its reason.
+fn copy_of(
     node: &NodeName,
-    verb: &str,
-    (path, file): (&FilePath, &FileWish),
+    (path, file): (&FilePath, &DesiredFile),
     how: FileDifference,
-    build: &mut PlanBuilder<'_>,
-) -> StepHandle {
-    build.step(
-        StepId::new(node, "ledger", verb),
-        Action::WriteFiles { node: node.clone(), files: BTreeMap::from([(path.clone(), file.clone())]) },
-        vec![Reason::FileDiffers { path: path.clone(), how }],
-        vec![],
-    )
+) -> (Action, Vec<Reason>) {
+    let files = BTreeMap::from([(path.clone(), file.clone())]);
+    let reason = Reason::FileDiffers { path: path.clone(), how };
+    (Action::WriteFiles { node: node.clone(), files }, vec![reason])
 }
 
 /// The ledger's note that the cluster lives, after these waits.
@@ -212,7 +235,7 @@ pub(crate) fn note_birth(
     what: &str,
     build: &mut PlanBuilder<'_>,
 ) -> StepHandle {
-    let born = build.step(
+    let born = build.step_at(
         StepId::new("cluster", "ledger", "born"),
         Action::CommitLedger { change: LedgerChange { born: true, ..LedgerChange::default() } },
         vec![Reason::LedgerBehind { what: what.to_owned() }],
@@ -247,7 +270,7 @@ pub(crate) fn conclude(
     if !change.is_empty() {
         roots_change |= touches_roots(ctx, &change);
         let reasons = commit_reasons(0, &change);
-        let conclude = build.step(
+        let conclude = build.step_at(
             StepId::new("cluster", "ledger", "conclude"),
             Action::CommitLedger { change },
             reasons,
@@ -258,14 +281,24 @@ pub(crate) fn conclude(
         build.after_all(conclude, born, Because::Needs);
         last = Some(conclude);
     }
-    keep_roots(ctx, last.or(keys.commit), roots_change, api_servers_up, build);
+    let roots = if roots_change { Roots::Change } else { Roots::Stay };
+    keep_roots(ctx, last.or(keys.commit), roots, api_servers_up, build);
     let Some(last) = last else { return };
     for node in ctx.reachable().filter(|node| node.desired.has(Role::ControlPlane)) {
         let Some((path, file)) = place_of_copy(ctx, node.desired) else { continue };
-        let copy = write_copy(node.name, "conclude", (path, file), FileDifference::Renewed, build);
+        let (action, reasons) = copy_of(node.name, (path, file), FileDifference::Renewed);
+        let id = StepId::new(node.name, "ledger", "conclude");
+        let copy = build.step_at(id, action, reasons, vec![]);
         build.after(copy, last, Because::DurableFirst);
         build.after_all(copy, keys.copies.iter().copied(), Because::Needs);
     }
+}
+
+/// Whether this plan changes what Kubernetes keeps of the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Roots {
+    Stay,
+    Change,
 }
 
 /// Plans that Kubernetes keeps the ledger's roots, behind the `last` commit and as soon as it answers.
@@ -274,12 +307,12 @@ pub(crate) fn conclude(
 fn keep_roots(
     ctx: &Context<'_>,
     last: Option<StepHandle>,
-    roots_change: bool,
+    roots: Roots,
     api_servers_up: &[StepHandle],
     build: &mut PlanBuilder<'_>,
 ) {
     match ctx.intent {
-        Intent::Converge { .. } => {}
+        Intent::Converge { .. } | Intent::Restore { .. } => {}
         Intent::Reissue { .. } | Intent::Dismantle { .. } => return,
     }
     if !ctx.kube_answers() && api_servers_up.is_empty() {
@@ -296,12 +329,13 @@ fn keep_roots(
             build.note(Subject::Ledger, left_alone(KeptByKubernetes::Newer(kept.serial)), None);
             return;
         }
-        Some(kept) if Some(kept.digest) == ledger.roots && !roots_change => return,
+        Some(kept) if Some(kept.digest) == ledger.roots && roots == Roots::Stay => return,
         Some(_) => "the Secret kube-system/windlass-ledger is older",
         None => "the Secret kube-system/windlass-ledger is missing",
     };
     let keep = build.step(
-        StepId::new("cluster", "ledger", "keep"),
+        "cluster",
+        "ledger",
         Action::KeepRoots,
         vec![Reason::LedgerBehind { what: reason.to_owned() }],
         vec![],
@@ -312,13 +346,13 @@ fn keep_roots(
 
 /// Whether a commit changes more than leaves and workers: what Kubernetes keeps of the ledger.
 fn touches_roots(ctx: &Context<'_>, change: &LedgerChange) -> bool {
-    let LedgerChange { nodes, forget, forget_certs, foundation, born } = change;
+    let LedgerChange { nodes, forget, forget_certs, foundation, born, restore: _ } = change;
     let ledger = &ctx.seen.ledger;
     let holds =
         |last: &LastNode| last.roles.contains(&Role::ControlPlane) || last.roles.contains(&Role::Etcd);
     let held = |name: &NodeName| ledger.nodes.get(name).is_some_and(holds);
     let is_root =
-        |name: &CertName| ledger.certs.get(name).is_some_and(|cert| cert.wish.kind != CertKind::Leaf);
+        |name: &CertName| ledger.certs.get(name).is_some_and(|cert| cert.desired.kind != CertKind::Leaf);
     *born
         || foundation.is_some()
         || nodes.iter().any(|(name, last)| holds(last) || held(name))
@@ -327,30 +361,29 @@ fn touches_roots(ctx: &Context<'_>, change: &LedgerChange) -> bool {
 }
 
 fn commit_reasons(minted: usize, change: &LedgerChange) -> Vec<Reason> {
-    let LedgerChange { nodes, forget, forget_certs, foundation, born } = change;
+    let LedgerChange { nodes, forget, forget_certs, foundation, born, restore } = change;
     let mut what = Vec::new();
     if minted > 0 {
-        what.push(count(minted, "new certificate with its key", "new certificates with their keys"));
+        let keys = if minted == 1 { "its key" } else { "their keys" };
+        what.push(format!("{} with {keys}", counted(minted, "new certificate")));
     }
     if !nodes.is_empty() {
-        what.push(format!("{} new or changed", count(nodes.len(), "node", "nodes")));
+        what.push(format!("{} new or changed", counted(nodes.len(), "node")));
     }
     if !forget.is_empty() {
-        what.push(format!("{} cleared", count(forget.len(), "node", "nodes")));
+        what.push(format!("{} cleared", counted(forget.len(), "node")));
     }
     if !forget_certs.is_empty() {
-        what.push(format!("{} no longer needed", count(forget_certs.len(), "certificate", "certificates")));
+        what.push(format!("{} no longer needed", counted(forget_certs.len(), "certificate")));
     }
     if foundation.is_some() {
         what.push("the founding settings of the cluster".to_owned());
+    }
+    if let Some(restore) = restore {
+        what.push(format!("etcd is restored from {}", restore.snapshot));
     }
     if *born {
         what.push(COME_TO_LIFE.to_owned());
     }
     what.into_iter().map(|what| Reason::LedgerBehind { what }).collect()
-}
-
-/// `1 node`, `2 nodes`.
-fn count(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
 }

@@ -5,12 +5,13 @@
 //! ```text
 //! Context ──▶ preflight ──▶ refusals ──▶ ledger ──▶ Conditions ──▶ files, kernel ──▶ Site
 //!                                                                                     │
-//! conclude ◀── removals ◀── etcd::leave ◀── node_objects ◀── nodes ◀── control_plane ◀── etcd
+//! conclude ◀── removals ◀── etcd::leave ◀── node_objects ◀── rolling ◀── nodes ◀── objects ◀── control_plane ◀── etcd
 //! ```
 //!
 //! Each stage is handed what the stages before it have made, and returns what it makes itself; so their order is that of
 //! the types.
 
+mod alarms;
 mod api_servers;
 mod audit;
 mod builder;
@@ -23,17 +24,22 @@ mod control_plane;
 mod departures;
 mod dismantle;
 mod drain;
+mod encryption;
 mod etcd;
 mod files;
 mod kernel;
 mod ledger;
 mod node_objects;
 mod nodes;
+mod objects;
+mod ownership;
+mod pod_runtime;
 mod preflight;
 mod refusals;
 mod reissue;
 mod removals;
 mod replacements;
+mod restore;
 mod rolling;
 mod rules;
 mod sight;
@@ -44,10 +50,10 @@ use std::collections::BTreeSet;
 
 pub use audit::{Fault, audit};
 pub use rules::Rules;
-use windlass_model::{Intent, Inventory, Planning};
+use windlass_model::{Finding, Intent, Inventory, Planning};
 
 use crate::api_servers::ApiServers;
-use crate::builder::PlanBuilder;
+use crate::builder::{Follows, PlanBuilder};
 use crate::conditions::Conditions;
 use crate::context::Context;
 use crate::site::Site;
@@ -59,28 +65,49 @@ pub fn plan(intent: &Intent, seen: &Inventory) -> Planning {
     plan_by(Rules::ALL, intent, seen)
 }
 
+/// The desired machines on which this cluster has never had anything and which are another cluster's, as findings that hold
+/// them. Whoever leaves them out of what is desired keeps their addresses out of certificates and lists too.
+pub fn strangers(intent: &Intent, seen: &Inventory) -> Vec<Finding> {
+    match intent {
+        Intent::Converge { .. } | Intent::Restore { .. } | Intent::Reissue { .. } => {}
+        Intent::Dismantle { .. } => return Vec::new(),
+    }
+    let none = BTreeSet::new();
+    preflight::of_other_clusters(&Context::new(Rules::ALL, intent.desired(), seen, intent, &none))
+}
+
 /// [`plan`] with some of its rules switched off: for the tests that show what each rule is good for.
 #[doc(hidden)]
 pub fn plan_by(rules: Rules, intent: &Intent, seen: &Inventory) -> Planning {
     let desired = &match intent {
-        Intent::Converge { desired } | Intent::Dismantle { desired, .. } => Cow::Borrowed(desired.as_ref()),
+        Intent::Converge { desired }
+        | Intent::Restore { desired, .. }
+        | Intent::Dismantle { desired, .. } => Cow::Borrowed(desired.as_ref()),
         Intent::Reissue { desired, .. } => Cow::Owned(reissue::as_it_is(desired, seen)),
     };
     let mut build = PlanBuilder::new(rules);
     let all = BTreeSet::new();
     let ctx = Context::new(rules, desired, seen, intent, &all);
-    let unfit = preflight::check(&ctx, &mut build);
-    // All of it is said together: why nodes are unreachable may be what is to be repaired.
-    refusals::check(&ctx, &mut build);
-    if build.is_refused() {
-        return build.finish();
+    let strangers = preflight::strangers(&ctx, &mut build);
+    // What is on them says nothing of this cluster.
+    let ctx = Context::new(rules, desired, seen, intent, &strangers);
+    if let Some((restore, note)) = restore::before_all(&ctx) {
+        return restore::plan(&ctx, restore, note, build);
     }
+    let mut unfit = preflight::check(&ctx, &mut build);
+    unfit.extend(strangers.iter().cloned());
+    // All of it is said together: why nodes are unreachable may be what is to be repaired.
+    restore::refuse_unfinished(&ctx, &mut build);
+    let Some(allowed) = refusals::check(&ctx, &mut build) else { return build.finish() };
     let ctx = Context::new(rules, desired, seen, intent, &unfit);
-    let keys = ledger::plan(&ctx, &mut build);
+    reissue::hold_old_certificates(&ctx, &mut build);
+    let keys = ledger::plan(&ctx, allowed, &mut build);
     if ledger::is_without_copy(&ctx, &keys, &mut build) {
         return build.finish();
     }
-    let conditions = &Conditions::of(&ctx, &keys.minted);
+    let conditions = &Conditions::of(&ctx, &keys);
+    conditions.hold_unasked(&ctx, &mut build);
+    alarms::report(&ctx, &mut build);
     let left_overs = &clearing::left_overs(&ctx, &mut build);
     let files = &files::plan(&ctx, conditions, &keys, &mut build);
     let kernels = &kernel::plan(&ctx, &keys, files, &mut build);
@@ -91,15 +118,22 @@ pub fn plan_by(rules: Rules, intent: &Intent, seen: &Inventory) -> Planning {
     let control_plane = control_plane::plan(site, known, &etcd, &mut build);
     let born = etcd.born.or(etcd::external::note_birth(site, &control_plane, &mut build));
     let api_servers = control_plane.api_servers(&ctx, known);
-    let given = nodes::Given { site, known, api_servers, etcd: &etcd, control_plane: &control_plane };
-    let mut nodes = nodes::bring_up(given, &mut build);
-    rolling::roll(given, &mut nodes, &mut build);
+    let objects = objects::apply(&ctx, &control_plane, &mut build);
+    let network = objects.network();
+    let given =
+        nodes::Given { site, known, api_servers, etcd: &etcd, control_plane: &control_plane, network };
+    let brought_up = nodes::bring_up(given, &mut build);
+    let nodes = rolling::roll(given, brought_up, &mut build);
     nodes::open_left_cordoned(site, &nodes, &mut build);
-    node_objects::plan(&ctx, &nodes, &mut build);
+    let comes_back = Follows::when(!control_plane.up.is_empty() || !etcd.heals.is_empty());
+    node_objects::plan(&ctx, comes_back, &nodes, &mut build);
+    objects::await_pods(&ctx, &objects, &nodes, &mut build);
 
     let left = &etcd::leave::plan(&ctx, known, &etcd, &control_plane, &mut build);
     let before = replacements::Before { given, nodes: &nodes, left };
-    let conclusion = removals::plan(before, &mut build);
+    let mut conclusion = removals::plan(before, &mut build);
+    restore::conclude(&ctx, &control_plane, &mut conclusion);
+    objects::delete_unwanted(&ctx, &objects, &mut build);
     ledger::conclude(&ctx, &keys, born, conclusion, &control_plane.all_up(), &mut build);
     build.finish()
 }

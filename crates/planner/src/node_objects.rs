@@ -3,19 +3,21 @@
 use std::collections::BTreeSet;
 
 use windlass_model::{
-    Action, Because, Birth, Intent, NodeObject, NodeWish, ObjectChange, Owned, Reason, StepId,
+    Action, Because, Birth, DesiredNode, Intent, NodeObject, ObjectChange, Owned, Reason, SpecPath, Subject,
+    Waiting,
 };
 
-use crate::builder::PlanBuilder;
+use crate::builder::{Follows, PlanBuilder};
 use crate::context::Context;
 use crate::nodes::Nodes;
 
-/// Plans one patch a node whose object differs.
-pub(crate) fn plan(ctx: &Context<'_>, nodes: &Nodes<'_>, build: &mut PlanBuilder<'_>) {
+/// Plans one patch a node whose object differs; `comes_back` says whether Kubernetes answers after this plan.
+pub(crate) fn plan(ctx: &Context<'_>, comes_back: Follows, nodes: &Nodes<'_>, build: &mut PlanBuilder<'_>) {
     match ctx.intent {
-        Intent::Converge { .. } => {}
+        Intent::Converge { .. } | Intent::Restore { .. } => {}
         Intent::Reissue { .. } | Intent::Dismantle { .. } => return,
     }
+    announce(ctx, comes_back, build);
     let blank = NodeObject::default();
     for node in ctx.reachable() {
         let ready = nodes.ready.get(node.name).copied();
@@ -27,19 +29,29 @@ pub(crate) fn plan(ctx: &Context<'_>, nodes: &Nodes<'_>, build: &mut PlanBuilder
             None => continue,
         };
         let Some((change, reasons)) = difference(node.desired, object) else { continue };
+        let origins = origins(node.desired, &change);
         let label = build.step(
-            StepId::new(node.name, "node", "label"),
+            node.name,
+            "node",
             Action::LabelNode { node: node.name.clone(), change },
             reasons,
-            vec![node.desired.origin.clone()],
+            origins,
         );
         build.after_all(label, ready, Because::Needs);
     }
 }
 
-/// What must change of a node object, and why; nothing if it is as wished.
-fn difference(wish: &NodeWish, object: &NodeObject) -> Option<(ObjectChange, Vec<Reason>)> {
-    let labels: std::collections::BTreeMap<_, _> = wish
+/// Nobody sees the objects of a living cluster where no API server answers: what is to be done about them follows.
+fn announce(ctx: &Context<'_>, comes_back: Follows, build: &mut PlanBuilder<'_>) {
+    let is_hidden = !ctx.kube_answers() && ctx.seen.ledger.born == Birth::Born;
+    if is_hidden && comes_back == Follows::ByItself {
+        build.defer(comes_back, Subject::NodeObjects, Waiting::NodeObjectsUnknown, None);
+    }
+}
+
+/// What must change of a node object, and why; nothing if it is as desired.
+fn difference(desired: &DesiredNode, object: &NodeObject) -> Option<(ObjectChange, Vec<Reason>)> {
+    let labels: std::collections::BTreeMap<_, _> = desired
         .labels
         .iter()
         .filter(|(key, value)| object.labels.get(*key) != Some(value))
@@ -49,18 +61,18 @@ fn difference(wish: &NodeWish, object: &NodeObject) -> Option<(ObjectChange, Vec
         .owned
         .labels
         .iter()
-        .filter(|key| object.labels.contains_key(*key) && !wish.labels.contains_key(*key))
+        .filter(|key| object.labels.contains_key(*key) && !desired.labels.contains_key(*key))
         .cloned()
         .collect();
-    let taints: BTreeSet<_> = wish.taints.difference(&object.taints).cloned().collect();
+    let taints: BTreeSet<_> = desired.taints.difference(&object.taints).cloned().collect();
     let taints_gone: BTreeSet<_> = object
         .owned
         .taints
         .iter()
-        .filter(|taint| object.taints.contains(*taint) && !wish.taints.contains(*taint))
+        .filter(|taint| object.taints.contains(*taint) && !desired.taints.contains(*taint))
         .cloned()
         .collect();
-    let owned = Owned { labels: wish.labels.keys().cloned().collect(), taints: wish.taints.clone() };
+    let owned = Owned { labels: desired.labels.keys().cloned().collect(), taints: desired.taints.clone() };
     let mut what: Vec<String> =
         labels.iter().map(|(key, value)| format!("label {key}={value} set")).collect();
     what.extend(labels_gone.iter().map(|key| format!("label {key} removed")));
@@ -74,4 +86,17 @@ fn difference(wish: &NodeWish, object: &NodeObject) -> Option<(ObjectChange, Vec
     }
     let reasons = what.into_iter().map(|what| Reason::ObjectDiffers { what }).collect();
     Some((ObjectChange { labels, labels_gone, taints, taints_gone, owned }, reasons))
+}
+
+/// The node in cluster.yml, whose roles decide on most of it; or its keys, where labels and taints of its own change.
+fn origins(desired: &DesiredNode, change: &ObjectChange) -> Vec<SpecPath> {
+    let is_own = |key: &str| !key.starts_with("node-role.kubernetes.io/");
+    let labels = change.labels.keys().any(|key| is_own(key)).then_some("labels");
+    let taints = change.taints.iter().any(|taint| is_own(&taint.key)).then_some("taints");
+    let own: Vec<SpecPath> = [labels, taints]
+        .into_iter()
+        .flatten()
+        .map(|key| SpecPath::from(format!("{}.{key}", desired.origin)))
+        .collect();
+    if own.is_empty() { vec![desired.origin.clone()] } else { own }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use windlass_model::{
-    Action, Because, Birth, Component, Intent, NodeName, NodeWish, Readiness, Reason, Role, Scheduling,
-    StepId, Subject, Waiting, WaitsFor,
+    Action, Because, Birth, Component, DesiredNode, Intent, NodeName, Readiness, Reason, Role, Scheduling,
+    Subject, Waiting, WaitsFor,
 };
 
 use crate::api_servers::{ApiServers, ApiServersAfter, Old};
@@ -37,6 +37,10 @@ pub(crate) struct Nodes<'a> {
     pub(crate) changed: Changes<'a>,
 }
 
+/// The nodes with what they lack brought up, before anything of them is replaced or restarted.
+#[derive(Debug)]
+pub(crate) struct BroughtUp<'a>(pub(crate) Nodes<'a>);
+
 /// What the stage of the nodes is handed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Given<'s, 'c, 'a> {
@@ -45,10 +49,12 @@ pub(crate) struct Given<'s, 'c, 'a> {
     pub(crate) api_servers: ApiServersAfter<'s, 'a>,
     pub(crate) etcd: &'s Etcd<'a>,
     pub(crate) control_plane: &'s ControlPlane<'a>,
+    /// The step that brings the network for pods, without which no node becomes ready.
+    pub(crate) network: Option<StepHandle>,
 }
 
 /// Brings up what is absent or down on the nodes, and has lists of API servers read again.
-pub(crate) fn bring_up<'a>(given: Given<'_, '_, 'a>, build: &mut PlanBuilder<'a>) -> Nodes<'a> {
+pub(crate) fn bring_up<'a>(given: Given<'_, '_, 'a>, build: &mut PlanBuilder<'a>) -> BroughtUp<'a> {
     let mut nodes = Nodes::default();
     write_proxy_files(given, &mut nodes, build);
     let stays_old = why_nothing_new_starts(given);
@@ -57,7 +63,11 @@ pub(crate) fn bring_up<'a>(given: Given<'_, '_, 'a>, build: &mut PlanBuilder<'a>
         nodes.heals.extend(heal);
         reload_proxy(given, &mut nodes, node.name, build);
     }
-    nodes
+    match given.site.ctx.intent {
+        Intent::Converge { .. } | Intent::Restore { .. } => given.site.ctx.note_missing_network(build),
+        Intent::Reissue { .. } | Intent::Dismantle { .. } => {}
+    }
+    BroughtUp(nodes)
 }
 
 /// Whether a container of the node is replaced or restarted.
@@ -103,7 +113,7 @@ pub(crate) fn follows(old: Old) -> Follows {
 fn bring_up_node<'a>(
     given: Given<'_, '_, 'a>,
     nodes: &mut Nodes<'a>,
-    (name, desired): (&'a NodeName, &'a NodeWish),
+    (name, desired): (&'a NodeName, &'a DesiredNode),
     stays_old: Option<&(Follows, WaitsFor)>,
     build: &mut PlanBuilder<'a>,
 ) -> Option<StepHandle> {
@@ -132,8 +142,9 @@ fn bring_up_node<'a>(
         return waits.last().copied();
     }
     let reason = if waits.is_empty() { Reason::NotReady } else { Reason::Disturbed };
-    let ready = await_ready(name, reason, build);
+    let ready = await_ready(site.ctx, name, reason, build);
     build.after_all(ready, waits, Because::Needs);
+    build.after_all(ready, given.network, Because::Needs);
     // Ready is what an API server says.
     match control_plane.up.get(name) {
         Some(&own) => build.after(ready, own, Because::Needs),
@@ -168,6 +179,11 @@ fn bring_up_component<'a>(
     if step.is_none() && !settles {
         return None;
     }
+    if let Some(step) = step.filter(|_| component == Component::Kubelet)
+        && site.condition(name, component) == Some(&Condition::Absent)
+    {
+        site.clear_other_pods(name, step, build);
+    }
     if let Some(step) = step {
         needs_proxy_files(nodes, name, component, step, build);
         if site.conditions.kubernetes_moves() {
@@ -198,12 +214,17 @@ pub(crate) fn needs_proxy_files(
 /// Whether a node is not ready; where nobody knows, whether it cannot be yet.
 fn is_not_ready(ctx: &Context<'_>, name: &NodeName) -> bool {
     match ctx.intent {
-        Intent::Converge { .. } => {}
+        Intent::Converge { .. } | Intent::Restore { .. } => {}
         // What was not ready before is nothing to wait for.
         Intent::Reissue { .. } | Intent::Dismantle { .. } => return false,
     }
     if ctx.kube_answers() {
-        ctx.object(name).is_none_or(|object| object.ready == Readiness::NotReady)
+        let counts = |ready| match ready {
+            Readiness::Ready => false,
+            Readiness::LacksNetwork => ctx.brings_network(),
+            Readiness::NotReady => true,
+        };
+        ctx.object(name).is_none_or(|object| counts(object.ready))
     } else {
         ctx.seen.ledger.born == Birth::Expected
     }
@@ -228,17 +249,20 @@ fn reload_proxy<'a>(
     build: &mut PlanBuilder<'a>,
 ) {
     let component = Component::NginxProxy;
-    let Some(Condition::Reload { reasons, .. }) = given.site.condition(name, component) else { return };
+    let Some(Condition::Reload { reasons, origins, .. }) = given.site.condition(name, component) else {
+        return;
+    };
     if !may_forget_api_servers(given) {
         let about = Subject::Container(name.clone(), component);
         build.hold(about, Waiting::ProxyListKept, given.site.ctx.origin(name));
         return;
     }
     let reload = build.step(
-        StepId::new(name, component, "reload"),
+        name,
+        component,
         Action::ReloadContainer { node: name.clone(), component },
         reasons.clone(),
-        vec![],
+        origins.clone(),
     );
     let written = nodes.proxy_files.get(name).or(given.site.files.written.get(name)).copied();
     build.after_all(reload, written, Because::Needs);
@@ -248,7 +272,7 @@ fn reload_proxy<'a>(
 /// Opens the nodes that an earlier run cordoned and that have nothing left to be done.
 pub(crate) fn open_left_cordoned<'a>(site: &Site<'_, 'a>, nodes: &Nodes<'a>, build: &mut PlanBuilder<'a>) {
     match site.ctx.intent {
-        Intent::Converge { .. } => {}
+        Intent::Converge { .. } | Intent::Restore { .. } => {}
         Intent::Reissue { .. } | Intent::Dismantle { .. } => return,
     }
     for node in site.ctx.reachable() {
@@ -266,10 +290,5 @@ pub(crate) fn open_left_cordoned<'a>(site: &Site<'_, 'a>, nodes: &Nodes<'a>, bui
 
 /// Opens a node for pods.
 pub(crate) fn uncordon(name: &NodeName, reason: Reason, build: &mut PlanBuilder<'_>) -> StepHandle {
-    build.step(
-        StepId::new(name, "node", "uncordon"),
-        Action::Uncordon { node: name.clone() },
-        vec![reason],
-        vec![],
-    )
+    build.step(name, "node", Action::Uncordon { node: name.clone() }, vec![reason], vec![])
 }

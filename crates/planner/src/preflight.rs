@@ -13,6 +13,7 @@
 //! A node on which windlass has made nothing yet is judged strictly. On one that already works only that holds which
 //! keeps a container from being made: a live node is not taken out of the plan for what it has lived with so far.
 
+mod examined;
 mod machine;
 mod machines;
 mod ports;
@@ -20,44 +21,52 @@ mod ports;
 use std::collections::BTreeSet;
 
 use windlass_model::{
-    Birth, Component, ContainerWish, EtcdSeen, HostReport, MachineFault, Maker, NodeFacts, NodeName,
-    NodeWish, Refusal, Role, SpecPath, Subject, Waiting, Weight,
+    Birth, EtcdSeen, Finding, Intent, MachineFault, NodeName, Note, Refusal, Role, Subject, Waiting, Weight,
 };
 
+use self::examined::{Examined, Wrong};
 use crate::builder::PlanBuilder;
 use crate::context::{Context, why_unreachable};
+use crate::ownership::{Stranger, in_the_way};
+use crate::sight::Sighted;
 
-/// A desired node that reported about itself.
-#[derive(Clone, Copy, Debug)]
-struct Examined<'a> {
-    name: &'a NodeName,
-    desired: &'a NodeWish,
-    facts: &'a NodeFacts,
-    report: &'a HostReport,
+/// Holds desired nodes that are another cluster's, or on which somebody else's things are where this cluster's must be.
+pub(crate) fn strangers(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) -> BTreeSet<NodeName> {
+    match ctx.intent {
+        Intent::Converge { .. } | Intent::Restore { .. } | Intent::Reissue { .. } if ctx.rules.own_only => {}
+        Intent::Converge { .. }
+        | Intent::Restore { .. }
+        | Intent::Reissue { .. }
+        | Intent::Dismantle { .. } => {
+            return BTreeSet::new();
+        }
+    }
+    let mut strangers = BTreeSet::new();
+    for node in ctx.reachable() {
+        let Some((stranger, found)) = in_the_way(ctx, node) else { continue };
+        let fault = match stranger {
+            Stranger::Machine => MachineFault::OfAnotherCluster { found },
+            Stranger::Things => MachineFault::NamesTaken { found },
+        };
+        strangers.insert(node.name.clone());
+        let origin = Some(node.desired.origin.clone());
+        build.find(Weight::Held, Subject::Node(node.name.clone()), fault, origin);
+    }
+    strangers
 }
 
-/// Something that is wrong with a machine.
-#[derive(Debug)]
-struct Wrong {
-    /// Held where nothing can be planned there, noticed where it is only unwise.
-    weight: Weight,
-    fault: MachineFault,
-    origin: Option<SpecPath>,
-}
-
-impl<'a> Examined<'a> {
-    /// Whether windlass has made nothing there yet.
-    fn is_new(&self) -> bool {
-        !self.facts.containers.values().any(|container| container.maker == Maker::Windlass)
-    }
-
-    /// The desired containers that are still to be made.
-    fn absent(&self) -> impl Iterator<Item = (Component, &'a ContainerWish)> {
-        let facts = self.facts;
-        let is_absent = move |component: &Component| !facts.containers.contains_key(component.as_str());
-        let wished = self.desired.containers.iter();
-        wished.filter(move |(component, _)| is_absent(component)).map(|(component, wish)| (*component, wish))
-    }
+/// The desired machines that are another cluster's, each with the finding that says so.
+pub(crate) fn of_other_clusters(ctx: &Context<'_>) -> Vec<Finding> {
+    let finding = |node: &Sighted<'_>| match in_the_way(ctx, node)? {
+        (Stranger::Machine, found) => Some(Finding {
+            weight: Weight::Held,
+            about: Subject::Node(node.name.clone()),
+            cause: MachineFault::OfAnotherCluster { found }.into(),
+            origin: Some(node.desired.origin.clone()),
+        }),
+        (Stranger::Things, _) => None,
+    };
+    ctx.reachable().filter_map(finding).collect()
 }
 
 /// Judges all machines that reported about themselves, and says which nodes are unreachable. Returns the nodes on which
@@ -76,6 +85,10 @@ pub(crate) fn check(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) -> BTreeSet<
         let alone = examined
             .iter()
             .flat_map(|node| machine::judge(node, version).into_iter().map(move |wrong| (*node, wrong)));
+        let common = machines::common_time(&examined);
+        if common != 0 {
+            build.note(Subject::Cluster, Note::OperatorClockOff { ahead_seconds: -common }, None);
+        }
         for (node, wrong) in alone.chain(machines::judge(&examined, ctx)) {
             let Wrong { weight, fault, origin } = wrong;
             if weight == Weight::Held {
@@ -111,14 +124,4 @@ fn report_unreachable(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
             build.hold(Subject::Node(name.clone()), waiting, Some(node.origin.clone()));
         }
     }
-}
-
-/// A wrong that keeps everything from a node.
-fn holds(fault: MachineFault) -> Wrong {
-    Wrong { weight: Weight::Held, fault, origin: None }
-}
-
-/// A wrong that is only unwise.
-fn warns(fault: MachineFault) -> Wrong {
-    Wrong { weight: Weight::Notice, fault, origin: None }
 }

@@ -1,21 +1,29 @@
 //! What no plan may do: when one of these holds, nothing is planned at all, and the finding says what to do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{
-    Birth, CertKind, CertName, Component, ContainerName, EtcdData, Fact, Foundation, Intent,
-    KubernetesVersion, Maker, NodeFacts, NodeName, NodeTarget, Refusal, Role, Settings, Subject,
+    Birth, Component, ContainerName, EtcdData, EtcdPlace, EtcdVersion, Fact, FilePath, Foreign, Foundation,
+    ImageRef, Intent, KubernetesVersion, MadeBy, Maker, NodeFacts, NodeName, NodeTarget, Refusal, Role,
+    Subject,
 };
 
-use crate::builder::PlanBuilder;
+use crate::builder::{Allowed, PlanBuilder};
 use crate::context::Context;
+use crate::encryption;
 use crate::etcd::external::{lives_in_external_etcd, refuse_another};
+use crate::ownership::{self, may_live};
 
-/// Refuses what the world and the desired state allow no plan for.
-pub(crate) fn check(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
+/// Refuses what the world and the desired state allow no plan for; none if anything was refused.
+pub(crate) fn check(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) -> Option<Allowed> {
+    refuse(ctx, build);
+    build.allowed()
+}
+
+fn refuse(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     match ctx.intent {
-        Intent::Converge { .. } | Intent::Reissue { .. } if ctx.rules.refuse => {}
-        Intent::Converge { .. } | Intent::Reissue { .. } => return,
+        Intent::Converge { .. } | Intent::Restore { .. } | Intent::Reissue { .. } if ctx.rules.refuse => {}
+        Intent::Converge { .. } | Intent::Restore { .. } | Intent::Reissue { .. } => return,
         // What is to be removed need not be sound, but it must be known.
         Intent::Dismantle { .. } => {
             unreadable_containers(ctx, build);
@@ -25,13 +33,25 @@ pub(crate) fn check(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     unreadable_containers(ctx, build);
     two_lineages(ctx, build);
     lost_keys(ctx, build);
-    unreadable_secrets(ctx, build);
+    encryption::check(ctx, build);
     new_foundation(ctx, build);
     refuse_another(ctx, build);
     renamed_machines(ctx, build);
     moved_members(ctx, build);
-    version_jumps(ctx, build);
+    if let Some(refusal) = version_jump(ctx) {
+        build.refuse(Subject::Cluster, refusal, ctx.desired.origins.version.clone());
+    } else {
+        // The image of etcd follows the version where cluster.yml names none: one cause is said once.
+        etcd_jumps(ctx, build);
+    }
     lost_data(ctx, build);
+}
+
+/// The same before etcd is restored: what it holds, and where, is no matter then.
+pub(crate) fn check_for_restore(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
+    unreadable_containers(ctx, build);
+    two_lineages(ctx, build);
+    lost_keys(ctx, build);
 }
 
 /// A container whose label a newer windlass wrote is neither replaced nor removed by this one: it does not know what the
@@ -48,56 +68,18 @@ fn unreadable_containers(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     }
 }
 
-/// Two clusters' keys are never mixed.
+/// Two clusters' keys are never mixed. A machine of another cluster is held by itself; here it is one of this cluster's
+/// own, or nobody knows which cluster is meant.
 fn two_lineages(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     for (lineage, nodes) in &ctx.seen.ledger.strangers {
-        let refusal = Refusal::OtherLineage {
-            nodes: nodes.clone(),
-            lineage: lineage.clone(),
-            own: ctx.seen.ledger.lineage.clone(),
-        };
+        let nodes: Vec<NodeName> = nodes.iter().filter(|node| ctx.is_reachable(node)).cloned().collect();
+        if nodes.is_empty() {
+            continue;
+        }
+        let refusal =
+            Refusal::OtherLineage { nodes, lineage: lineage.clone(), own: ctx.seen.ledger.lineage.clone() };
         build.refuse(Subject::Ledger, refusal, None);
     }
-}
-
-/// Secrets that are encrypted by a key of the ledger are lost with it: the desired state never lets go of it.
-fn unreadable_secrets(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
-    if ctx.seen.ledger.born == Birth::Expected {
-        return;
-    }
-    let dropped: Vec<CertName> = ctx
-        .seen
-        .ledger
-        .certs
-        .iter()
-        .filter(|(name, face)| face.wish.kind == CertKind::KeyPair && !ctx.desired.certs.contains_key(*name))
-        .map(|(name, _)| name.clone())
-        .collect();
-    if !dropped.is_empty() {
-        build.refuse(Subject::Secrets, Refusal::EncryptionKeysDropped { keys: dropped }, None);
-    } else if drops_custom_encryption(ctx) {
-        let origin = Some("services.kube-api.secrets_encryption_config".into());
-        build.refuse(Subject::Secrets, Refusal::CustomEncryptionDropped, origin);
-    }
-}
-
-/// The same for keys that cluster.yml carries: who encrypts shows in the API servers that run.
-fn drops_custom_encryption(ctx: &Context<'_>) -> bool {
-    let api = Component::KubeApiserver;
-    let is_own =
-        |name: &CertName| ctx.desired.certs.get(name).is_some_and(|cert| cert.kind == CertKind::KeyPair);
-    let encrypts = ctx
-        .reachable()
-        .filter_map(|node| node.facts.containers.get(api.as_str()))
-        .any(|seen| seen.maker == Maker::Windlass && Settings::of(api, &seen.spec).encrypts_secrets());
-    let goes_on = ctx
-        .with_role(Role::ControlPlane)
-        .filter_map(|(_, node)| node.containers.get(&api))
-        .all(|wish| wish.conduct.settings.encrypts_secrets());
-    // One of windlass' own that was not there would not decrypt what another has encrypted.
-    let ledger = &ctx.seen.ledger;
-    let begins_anew = ctx.desired.certs.keys().any(|name| is_own(name) && !ledger.certs.contains_key(name));
-    encrypts && (!goes_on || begins_anew)
 }
 
 /// A cluster that lives has keys: without them none is ever made again.
@@ -116,17 +98,17 @@ fn lost_keys(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
         build.refuse(Subject::Ledger, Refusal::LedgerLost { nodes }, None);
         return;
     }
-    let containers: BTreeSet<(NodeName, ContainerName)> = ctx
-        .reachable()
-        .flat_map(|node| node.facts.containers.iter().map(move |container| (node.name, container)))
-        .filter(|(_, (container, seen))| {
-            seen.maker == Maker::Other && Component::of_container(container).is_some()
-        })
-        .map(|(name, (container, _))| (name.clone(), container.clone()))
-        .collect();
-    if !containers.is_empty() {
-        let containers = containers.into_iter().collect();
-        build.refuse(Subject::Cluster, Refusal::OtherToolsCluster { containers }, None);
+    if let Some(refusal) = other_tools_cluster(ctx) {
+        build.refuse(Subject::Cluster, refusal, None);
+        return;
+    }
+    // Where etcd is elsewhere, its members may be on the same machines.
+    let keeps_data =
+        |facts: &NodeFacts| facts.etcd_data == EtcdData::Present && !ctx.desired.etcd.is_external();
+    let with_data = ctx.all_facts().filter(|(_, facts)| keeps_data(facts));
+    let nodes: Vec<NodeName> = with_data.map(|(name, _)| name.clone()).collect();
+    if !nodes.is_empty() {
+        build.refuse(Subject::Ledger, Refusal::DataOfSomebody { nodes }, None);
         return;
     }
     for role in [Role::ControlPlane, Role::Etcd] {
@@ -142,20 +124,49 @@ fn lost_keys(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     }
 }
 
-/// Whether what is here was made for a cluster: etcd's data, or what only joins one that has its keys.
+/// What another tool made for a cluster on the desired nodes.
+fn other_tools_cluster(ctx: &Context<'_>) -> Option<Refusal> {
+    let found: Vec<(NodeName, Foreign)> = ctx
+        .reachable()
+        .map(|node| (node.name.clone(), ownership::found_on(ctx, node.name, node.facts)))
+        .filter(|(_, found)| !found.containers.is_empty() || !found.files.is_empty())
+        .collect();
+    // One that names its tool says more than one that does not.
+    let made_by = found.iter().map(|(_, found)| &found.made_by).find(|by| **by != MadeBy::Somebody);
+    let made_by = made_by.unwrap_or(&MadeBy::Somebody).clone();
+    let each = |node: &NodeName, found: &Foreign| -> Vec<(NodeName, ContainerName)> {
+        found.containers.iter().map(|container| (node.clone(), container.clone())).collect()
+    };
+    let files = found.iter().flat_map(|(node, found)| found.files.iter().map(move |file| (node, file)));
+    (!found.is_empty()).then(|| Refusal::OtherToolsCluster {
+        made_by,
+        containers: found.iter().flat_map(|(node, found)| each(node, found)).collect(),
+        files: files.map(|(node, file)| (node.clone(), file.clone())).collect(),
+    })
+}
+
+/// Whether windlass made what is here for a cluster: it only joins one that has its keys.
 fn is_of_a_cluster(facts: &NodeFacts) -> bool {
-    facts.etcd_data == EtcdData::Present
-        || facts.containers.iter().any(|(container, seen)| {
-            seen.maker != Maker::Other && Component::of_container(container).is_some()
-        })
+    facts.containers.iter().any(|(container, seen)| {
+        matches!(seen.maker, Maker::Windlass | Maker::Unreadable)
+            && Component::of_container(container).is_some()
+    })
 }
 
 /// What the cluster was founded on stays as it is.
 fn new_foundation(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     let desired = &ctx.desired.foundation;
-    let Some(was) = ctx.seen.ledger.foundation.as_ref().filter(|_| ctx.may_live()) else { return };
+    let Some(was) = ctx.seen.ledger.foundation.as_ref().filter(|_| may_live(ctx)) else { return };
     for ((fact, from), (_, to)) in was.facts().into_iter().zip(desired.facts()) {
         if from == to {
+            continue;
+        }
+        if let Some((from, to)) =
+            prefixes(&was.etcd_data, &desired.etcd_data).filter(|_| fact == Fact::EtcdData)
+        {
+            let (from, to) = (from.to_owned(), to.to_owned());
+            let origin = ctx.desired.origins.foundation.get(&fact).cloned();
+            build.refuse(Subject::Cluster, Refusal::PrefixChanged { from, to }, origin);
             continue;
         }
         let is_external = was.is_on_external_etcd() || desired.is_on_external_etcd();
@@ -167,6 +178,17 @@ fn new_foundation(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
         };
         build.refuse(Subject::Cluster, refusal, ctx.desired.origins.foundation.get(&fact).cloned());
     }
+}
+
+/// The prefixes of two places of etcd's data that differ in nothing else.
+fn prefixes<'p>(from: &'p EtcdPlace, to: &'p EtcdPlace) -> Option<(&'p str, &'p str)> {
+    let (EtcdPlace::OnNodes { directory: was, inside }, EtcdPlace::OnNodes { directory: is, inside: other }) =
+        (from, to)
+    else {
+        return None;
+    };
+    let before = |directory: &'p FilePath| directory.as_str().strip_suffix("/var/lib/etcd");
+    (inside == other && was != is).then(|| Some((before(was)?, before(is)?)))?
 }
 
 /// A machine has one name in a living cluster.
@@ -198,10 +220,11 @@ fn moved_members(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     }
 }
 
-/// Kubernetes goes one minor version at a time, and never back.
+/// Kubernetes goes one minor version at a time, never back, and nowhere unless cluster.yml names a version: the default
+/// is another one with every windlass.
 ///
 /// Source: <https://kubernetes.io/releases/version-skew-policy/>, "Supported component upgrade order".
-fn version_jumps(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
+fn version_jump(ctx: &Context<'_>) -> Option<Refusal> {
     let of = |component: Component| -> BTreeSet<&KubernetesVersion> {
         ctx.all_facts()
             .filter_map(|(_, facts)| facts.containers.get(component.as_str()))
@@ -212,16 +235,50 @@ fn version_jumps(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     if versions.is_empty() {
         versions = of(Component::Kubelet);
     }
-    let (Some(&oldest), Some(&newest)) = (versions.first(), versions.last()) else { return };
+    let (&oldest, &newest) = (versions.first()?, versions.last()?);
     let desired = &ctx.desired.version;
-    let refusal = if desired.numbers() < newest.numbers() {
-        Refusal::VersionBack { from: newest.clone(), to: desired.clone() }
+    if ctx.desired.origins.version.is_none() && desired.numbers() != newest.numbers() {
+        Some(Refusal::VersionNotNamed { runs: newest.clone(), default: desired.clone() })
+    } else if desired.numbers() < newest.numbers() {
+        Some(Refusal::VersionBack { from: newest.clone(), to: desired.clone() })
     } else if (desired.major, desired.minor) > (oldest.major, oldest.minor + 1) {
-        Refusal::VersionSkipped { from: oldest.clone(), to: desired.clone() }
+        Some(Refusal::VersionSkipped { from: oldest.clone(), to: desired.clone() })
+    } else {
+        None
+    }
+}
+
+/// etcd goes one minor version at a time, and never back: a member ends that is older than the version on which all have
+/// agreed ("cluster cannot be downgraded").
+///
+/// Source: <https://etcd.io/docs/v3.5/upgrades/upgrade_3_5/>, "Upgrade requirements", and `IsValidVersionChange` of
+/// `server/etcdserver/api/membership/downgrade.go`.
+fn etcd_jumps(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
+    let desired = ctx.with_role(Role::Etcd).find_map(|(_, node)| node.containers.get(&Component::Etcd));
+    let Some(desired) = desired.filter(|_| may_live(ctx)) else { return };
+    let to = &desired.spec.image;
+    let minor = |image: &ImageRef| EtcdVersion::of_image(image.as_str()).map(EtcdVersion::minor);
+    let Some(wanted) = minor(to) else { return };
+    let members = ctx
+        .all_facts()
+        .filter(|(_, facts)| facts.etcd_data == EtcdData::Present)
+        .filter_map(|(_, facts)| facts.containers.get(Component::Etcd.as_str()))
+        .filter(|seen| seen.maker == Maker::Windlass);
+    let run: BTreeMap<(u32, u32), &ImageRef> =
+        members.filter_map(|seen| Some((minor(&seen.spec.image)?, &seen.spec.image))).collect();
+    let (Some((oldest, from_oldest)), Some((newest, from_newest))) =
+        (run.first_key_value(), run.last_key_value())
+    else {
+        return;
+    };
+    let refusal = if wanted < *newest {
+        Refusal::EtcdBack { from: (*from_newest).clone(), to: to.clone() }
+    } else if wanted > (oldest.0, oldest.1 + 1) {
+        Refusal::EtcdSkipped { from: (*from_oldest).clone(), to: to.clone() }
     } else {
         return;
     };
-    build.refuse(Subject::Cluster, refusal, ctx.desired.origins.version.clone());
+    build.refuse(Subject::Etcd, refusal, desired.origins.image.clone());
 }
 
 /// A cluster that has lived and whose data is gone is never started anew.

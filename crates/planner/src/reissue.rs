@@ -6,9 +6,12 @@
 use std::collections::BTreeMap;
 
 use windlass_model::{
-    Blueprint, Component, ContainerSeen, ContainerWish, Content, Inventory, KernelWish, Maker, NodeFacts,
-    NodeSeen, NodeWish,
+    Blueprint, Component, ContainerSeen, ContainerState, Content, DesiredContainer, DesiredKernel,
+    DesiredNode, Intent, Inventory, Maker, NodeFacts, NodeSeen, Subject, Waiting,
 };
+
+use crate::builder::PlanBuilder;
+use crate::context::Context;
 
 /// The cluster as it is, with the files and certificates of cluster.yml.
 pub(crate) fn as_it_is(desired: &Blueprint, seen: &Inventory) -> Blueprint {
@@ -24,7 +27,7 @@ pub(crate) fn as_it_is(desired: &Blueprint, seen: &Inventory) -> Blueprint {
             None => node.containers.clear(),
         }
         node.files.retain(|_, file| matches!(file.content, Content::Cert { .. } | Content::Ledger));
-        node.kernel = KernelWish::default().into();
+        node.kernel = DesiredKernel::default().into();
         node.images.clear();
     }
     if let Some(foundation) = &ledger.foundation {
@@ -43,15 +46,46 @@ pub(crate) fn as_it_is(desired: &Blueprint, seen: &Inventory) -> Blueprint {
 }
 
 /// The containers that windlass made there, of the very specs that they have.
-fn keep_what_is_there(node: &mut NodeWish, facts: &NodeFacts) {
-    let wishes = std::mem::take(&mut node.containers);
+fn keep_what_is_there(node: &mut DesiredNode, facts: &NodeFacts) {
+    let desired = std::mem::take(&mut node.containers);
     let is_ours = |seen: &&ContainerSeen| seen.maker == Maker::Windlass;
-    let kept: BTreeMap<Component, ContainerWish> = wishes
+    let kept: BTreeMap<Component, DesiredContainer> = desired
         .into_iter()
-        .filter_map(|(component, wish)| {
+        .filter_map(|(component, desired)| {
             let seen = facts.containers.get(component.as_str()).filter(is_ours)?;
-            Some((component, ContainerWish { spec: seen.spec.clone(), ..wish }))
+            Some((component, DesiredContainer { spec: seen.spec.clone(), ..desired }))
         })
         .collect();
     node.containers = kept;
+}
+
+/// Holds what goes on with a certificate that is reissued: a container that windlass did not make is not replaced by this
+/// run, and nothing says what it has read.
+pub(crate) fn hold_old_certificates(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
+    let (desired, reissue) = match ctx.intent {
+        Intent::Reissue { desired, reissue } => (desired, reissue),
+        Intent::Converge { .. } | Intent::Restore { .. } | Intent::Dismantle { .. } => return,
+    };
+    for node in ctx.reachable() {
+        let Some(should_be) = desired.nodes.get(node.name) else { continue };
+        for (component, container) in &should_be.containers {
+            let reads_one = container.spec.reads.keys().any(|path| {
+                match should_be.files.get(path).map(|file| &file.content) {
+                    Some(Content::Cert { cert, .. }) => {
+                        desired.certs.get(cert).is_some_and(|cert| reissue.which.selects(cert))
+                    }
+                    _ => false,
+                }
+            });
+            let runs_unlabelled = |seen: &ContainerSeen| {
+                matches!(seen.maker, Maker::Other | Maker::Rke)
+                    && matches!(seen.state, ContainerState::Running | ContainerState::Paused)
+            };
+            let seen = node.facts.containers.get(component.as_str());
+            if reads_one && seen.is_some_and(runs_unlabelled) {
+                let about = Subject::Container(node.name.clone(), *component);
+                build.hold(about, Waiting::OldCertificateKept, None);
+            }
+        }
+    }
 }

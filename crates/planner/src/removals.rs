@@ -3,19 +3,20 @@
 use std::collections::BTreeSet;
 
 use windlass_model::{
-    Because, Component, EtcdSeen, FilePath, Guard, Intent, NodeName, NodeWish, Note, Reason, Role, Subject,
-    Waiting,
+    Because, Component, DesiredNode, EtcdSeen, FilePath, Guard, Intent, NodeName, Note, Reason, Role,
+    Subject, Waiting,
 };
 
 use crate::builder::{Lanes, PlanBuilder, StepHandle};
-use crate::clearing::{is_ours, remove_container, remove_paths};
+use crate::clearing::{remove_container, remove_paths};
 use crate::context::Context;
 use crate::departures;
 use crate::dismantle;
 use crate::etcd::clear::clear_member;
 use crate::etcd::leave::Left;
-use crate::ledger::Conclusion;
+use crate::ledger::{Conclusion, as_it_still_is};
 use crate::nodes::{Given, port_is_taken};
+use crate::ownership::{has_our_data, has_ours};
 use crate::replacements::{Before, members_follow, what_replaces_an_api_server, why_api_servers_stay};
 use crate::sight::Sighted;
 use crate::site::{Changes, await_container, await_ready};
@@ -25,7 +26,7 @@ pub(crate) fn plan<'a>(before: Before<'_, '_, 'a>, build: &mut PlanBuilder<'a>) 
     let ctx = before.given.site.ctx;
     let mut conclusion = Conclusion::default();
     match ctx.intent {
-        Intent::Converge { .. } => {}
+        Intent::Converge { .. } | Intent::Restore { .. } => {}
         Intent::Reissue { .. } => return conclusion,
         Intent::Dismantle { snapshots, .. } => {
             dismantle::plan(ctx, *snapshots, build);
@@ -36,7 +37,7 @@ pub(crate) fn plan<'a>(before: Before<'_, '_, 'a>, build: &mut PlanBuilder<'a>) 
     for node in ctx.reachable() {
         let mut stage = OfNode { before, node: *node, removed: Changes::default(), ready: None };
         stage.note_foreign_containers(build);
-        stage.lost_etcd(build);
+        stage.lost_etcd(&mut conclusion, build);
         stage.lost_control_plane(&mut lanes, &mut conclusion, build);
         stage.unwanted_files(build);
     }
@@ -64,8 +65,8 @@ impl<'a> OfNode<'_, '_, 'a> {
 
     /// Whether the node has a component of ours that it should not have.
     fn is_unwanted(&self, component: Component) -> bool {
-        let last = self.before.given.site.ctx.last(self.node.name);
-        !self.is_desired(component) && is_ours(component, self.node.facts, last)
+        let Sighted { name, facts, .. } = self.node;
+        !self.is_desired(component) && has_ours(self.before.given.site.ctx, name, facts, component)
     }
 
     fn note_foreign_containers(&self, build: &mut PlanBuilder<'a>) {
@@ -90,15 +91,16 @@ impl<'a> OfNode<'_, '_, 'a> {
     }
 
     /// etcd and its snapshots.
-    fn lost_etcd(&mut self, build: &mut PlanBuilder<'a>) {
+    fn lost_etcd(&mut self, conclusion: &mut Conclusion, build: &mut PlanBuilder<'a>) {
         let Sighted { name, desired, .. } = self.node;
         if self.is_unwanted(Component::EtcdRollingSnapshots) {
             self.remove(Component::EtcdRollingSnapshots, vec![], lost(desired, Role::Etcd), build);
         }
-        if !self.is_unwanted(Component::Etcd) {
+        let ctx = self.before.given.site.ctx;
+        let holds_data = || has_our_data(ctx, name, self.node.facts);
+        if !self.is_unwanted(Component::Etcd) && (self.is_desired(Component::Etcd) || !holds_data()) {
             return;
         }
-        let ctx = self.before.given.site.ctx;
         if !may_clear_member(ctx, self.before.left, name) {
             let about = Subject::Container(name.clone(), Component::Etcd);
             build.defer(members_follow(self.before), about, Waiting::EtcdKept, ctx.origin(name));
@@ -107,7 +109,17 @@ impl<'a> OfNode<'_, '_, 'a> {
         let reason = Reason::RoleLost { role: Role::Etcd };
         if let Some(cleared) = clear_member(ctx, self.before.left, name, &reason, build) {
             self.removed.insert((name, Component::Etcd), cleared.last);
+            self.lost_role(Role::Etcd, cleared.last, conclusion);
         }
+    }
+
+    /// The ledger forgets a role when nothing of it is left on the node.
+    fn lost_role(&self, role: Role, gone: StepHandle, conclusion: &mut Conclusion) {
+        let Sighted { name, desired, facts, .. } = self.node;
+        let last = conclusion.change.nodes.entry(name.clone());
+        let last = last.or_insert_with(|| as_it_still_is(self.before.given.site.ctx, name, desired, facts));
+        last.roles.remove(&role);
+        conclusion.after.push(gone);
     }
 
     /// API server, controller manager and scheduler.
@@ -146,8 +158,7 @@ impl<'a> OfNode<'_, '_, 'a> {
             last = Some(step);
         }
         if let Some(&gone) = self.removed.get(&(name, Component::KubeApiserver)) {
-            conclusion.change.nodes.insert(name.clone(), self.node.desired.last());
-            conclusion.after.push(gone);
+            self.lost_role(Role::ControlPlane, gone, conclusion);
         }
         last = self.bring_up_proxy(last, build).or(last);
         if let (Some(first), Some(last)) = (first, last) {
@@ -184,8 +195,9 @@ impl<'a> OfNode<'_, '_, 'a> {
         if nodes.ready.contains_key(name) {
             return Some(wait);
         }
-        let ready = await_ready(name, Reason::Disturbed, build);
+        let ready = await_ready(site.ctx, name, Reason::Disturbed, build);
         build.after(ready, wait, Because::Needs);
+        build.after_all(ready, self.before.given.network, Because::Needs);
         self.ready = Some(ready);
         Some(ready)
     }
@@ -242,6 +254,6 @@ fn may_clear_member(ctx: &Context<'_>, left: &Left<'_>, name: &NodeName) -> bool
 }
 
 /// Why a component of this role is no longer desired on a node: the role is lost, or the feature is off.
-fn lost(node: &NodeWish, role: Role) -> Reason {
+fn lost(node: &DesiredNode, role: Role) -> Reason {
     if node.has(role) { Reason::Unwanted } else { Reason::RoleLost { role } }
 }

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use windlass_model::{
-    Because, Birth, Component, Guard, NodeName, NodeWish, Readiness, Reason, Role, Scheduling, Subject,
-    Waiting, WaitsFor,
+    Because, Birth, Component, DesiredNode, Emptied, Guard, NodeName, Readiness, Reason, Role, Scheduling,
+    Subject, Waiting, WaitsFor,
 };
 
 use crate::api_servers::Old;
@@ -13,7 +13,7 @@ use crate::builder::{Follows, Lanes, PlanBuilder, StepHandle};
 use crate::compare::Condition;
 use crate::drain;
 use crate::nodes::{
-    COMPONENTS, Given, Nodes, follows, is_disturbed, needs_proxy_files, port_is_taken, uncordon,
+    BroughtUp, COMPONENTS, Given, Nodes, follows, is_disturbed, needs_proxy_files, port_is_taken, uncordon,
 };
 use crate::site::{await_container, await_ready};
 
@@ -33,7 +33,7 @@ enum Group {
 impl Group {
     const ALL: [Self; 4] = [Self::Broken, Self::ControlPlane, Self::Etcd, Self::Worker];
 
-    fn of(node: &NodeWish) -> Self {
+    fn of(node: &DesiredNode) -> Self {
         if node.has(Role::ControlPlane) {
             Self::ControlPlane
         } else if node.has(Role::Etcd) {
@@ -45,16 +45,23 @@ impl Group {
 }
 
 /// How much of the limit on unavailable workers is left.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Room {
-    /// How many workers are unavailable and stay so, whatever this plan does.
-    away: usize,
+    /// Workers that somebody else cordoned: they stay so, whatever this plan does.
+    cordoned: Vec<NodeName>,
+    /// Other workers that are unreachable, and not changed by this plan.
+    unreachable: Vec<NodeName>,
     /// How many may be.
     limit: usize,
 }
 
 /// Replaces and restarts what differs or is sick, group by group, within the limits.
-pub(crate) fn roll<'a>(given: Given<'_, '_, 'a>, nodes: &mut Nodes<'a>, build: &mut PlanBuilder<'a>) {
+pub(crate) fn roll<'a>(
+    given: Given<'_, '_, 'a>,
+    brought_up: BroughtUp<'a>,
+    build: &mut PlanBuilder<'a>,
+) -> Nodes<'a> {
+    let BroughtUp(mut nodes) = brought_up;
     let site = given.site;
     let mut rolling: Vec<(Group, &'a NodeName)> = site
         .ctx
@@ -66,21 +73,19 @@ pub(crate) fn roll<'a>(given: Given<'_, '_, 'a>, nodes: &mut Nodes<'a>, build: &
         })
         .collect();
     rolling.sort_unstable();
-    let room = Room {
-        away: unavailable_beside(given, &rolling),
-        limit: site.ctx.desired.rollout.max_unavailable_worker.of(site.ctx.workers.len()),
-    };
+    let room = &room_beside(given, &rolling);
     let mut before: Vec<StepHandle> = Vec::new();
     for group in Group::ALL {
         let members: Vec<&'a NodeName> =
             rolling.iter().filter(|(of, _)| *of == group).map(|(_, name)| *name).collect();
-        let ends = roll_group(given, nodes, group, &members, room, &before, build);
+        let ends = roll_group(given, &mut nodes, group, &members, room, &before, build);
         // Where what is broken need not be repaired first, it is not waited for.
         if !ends.is_empty() && (group != Group::Broken || site.ctx.rules.heal_first) {
             before = ends;
         }
     }
     nodes.ends.extend(before);
+    nodes
 }
 
 /// Changes the nodes of one group, after those of the groups `before` it. Returns the last steps.
@@ -89,7 +94,7 @@ fn roll_group<'a>(
     nodes: &mut Nodes<'a>,
     group: Group,
     members: &[&'a NodeName],
-    room: Room,
+    room: &Room,
     before: &[StepHandle],
     build: &mut PlanBuilder<'a>,
 ) -> Vec<StepHandle> {
@@ -106,7 +111,7 @@ fn roll_group<'a>(
             continue;
         }
         let healthy = group != Group::Broken;
-        let Some((first, last)) = disturb_node(given, nodes, name, healthy, build) else { continue };
+        let Some((first, last)) = disturb_node(given, nodes, name, group, build) else { continue };
         if lanes.begins_lane() {
             build.after_all(first, before.iter().copied(), Because::Window);
             build.after_all(first, etcd.ends.iter().chain(&control_plane.ends).copied(), Because::Skew);
@@ -121,9 +126,9 @@ fn roll_group<'a>(
 }
 
 /// How many nodes of a group may be changed at once.
-fn width_of(given: Given<'_, '_, '_>, group: Group, members: &[&NodeName], room: Room) -> usize {
+fn width_of(given: Given<'_, '_, '_>, group: Group, members: &[&NodeName], room: &Room) -> usize {
     let ctx = given.site.ctx;
-    let worker_room = room.limit.saturating_sub(room.away);
+    let worker_room = room.limit.saturating_sub(room.away());
     let own_room = match group {
         Group::Broken => room.limit,
         Group::ControlPlane => {
@@ -148,9 +153,21 @@ fn hold(
     build.defer(follows, about, Waiting::NodeUnchanged { waits_for }, given.site.ctx.origin(name));
 }
 
-fn why_no_room(room: Room) -> WaitsFor {
-    if room.away > 0 {
-        WaitsFor::AvailableWorkers { unavailable: room.away, limit: room.limit }
+impl Room {
+    /// How many workers are unavailable and stay so.
+    fn away(&self) -> usize {
+        self.cordoned.len() + self.unreachable.len()
+    }
+}
+
+fn why_no_room(room: &Room) -> WaitsFor {
+    if room.away() > 0 {
+        WaitsFor::AvailableWorkers {
+            unavailable: room.away(),
+            cordoned: room.cordoned.clone(),
+            unreachable: room.unreachable.clone(),
+            limit: room.limit,
+        }
     } else {
         WaitsFor::NodesReachable
     }
@@ -172,16 +189,25 @@ fn why_wait_for_the_api(given: Given<'_, '_, '_>, name: &NodeName) -> Option<(Fo
     Some((follows(old), WaitsFor::ApiServersUpgraded))
 }
 
-/// How many workers are unavailable and stay so, whatever this plan does.
-fn unavailable_beside(given: Given<'_, '_, '_>, rolling: &[(Group, &NodeName)]) -> usize {
+/// What is left beside the workers that are unavailable and stay so, whatever this plan does.
+fn room_beside(given: Given<'_, '_, '_>, rolling: &[(Group, &NodeName)]) -> Room {
     let ctx = given.site.ctx;
     let rolls: BTreeSet<&NodeName> = rolling.iter().map(|(_, name)| *name).collect();
-    let stays_away = |name: &&NodeName| {
-        // Whatever this plan does for it, a node that somebody else cordoned stays so.
+    let is_cordoned = |name: &NodeName| {
         ctx.object(name).is_some_and(|object| object.scheduling == Scheduling::CordonedByOther)
-            || (!rolls.contains(*name) && !ctx.is_reachable(name) && ctx.rules.hold_while_blind)
     };
-    ctx.workers.iter().filter(stays_away).count()
+    let is_away =
+        |name: &NodeName| !rolls.contains(name) && !ctx.is_reachable(name) && ctx.rules.hold_while_blind;
+    let (mut cordoned, mut unreachable) = (Vec::new(), Vec::new());
+    for name in ctx.workers.iter() {
+        if is_cordoned(name) {
+            cordoned.push(name.clone());
+        } else if is_away(name) {
+            unreachable.push(name.clone());
+        }
+    }
+    let limit = ctx.desired.rollout.max_unavailable_worker.of(ctx.workers.len());
+    Room { cordoned, unreachable, limit }
 }
 
 /// Whether nothing healthy of this group may be disturbed because nobody can see the consequences.
@@ -207,7 +233,7 @@ fn disturb_node<'a>(
     given: Given<'_, '_, 'a>,
     nodes: &mut Nodes<'a>,
     name: &'a NodeName,
-    available: bool,
+    group: Group,
     build: &mut PlanBuilder<'a>,
 ) -> Option<(StepHandle, StepHandle)> {
     let Given { site, control_plane, .. } = given;
@@ -215,13 +241,17 @@ fn disturb_node<'a>(
     let mut guards: Vec<Guard> = site.window_guard(name).into_iter().collect();
     let object = ctx.object(name);
     let scheduling = object.map(|object| object.scheduling).unwrap_or_default();
-    let drains = drains(given, name)
+    let runtimes = site.changes_runtime(name);
+    let drains = (drains(given, name) || runtimes.is_some())
         && object.is_some_and(|object| object.ready == Readiness::Ready)
-        && (available || scheduling != Scheduling::Open);
+        && (group != Group::Broken || scheduling != Scheduling::Open);
     let drained = if drains {
-        let origins = ["upgrade_strategy.drain".into()];
+        let (reasons, origins) = match runtimes {
+            Some((from, to)) => (vec![Reason::PodRuntime { from, to }], vec![]),
+            None => (upgrade_reasons(given, name), vec!["upgrade_strategy.drain".into()]),
+        };
         let cordon_by = (scheduling == Scheduling::Open).then(|| std::mem::take(&mut guards));
-        drain::plan(ctx, name, cordon_by, &upgrade_reasons(given, name), &origins, build)
+        Some(drain::plan(ctx, name, cordon_by, &reasons, &origins, build))
     } else {
         None
     };
@@ -232,12 +262,18 @@ fn disturb_node<'a>(
         if port_is_taken(ctx, name) && component == Component::NginxProxy {
             continue;
         }
-        let Some(step) = site.disturb(name, component, vec![], guards.clone(), build) else { continue };
+        let (begins, step) = match runtimes.filter(|_| component == Component::Kubelet) {
+            Some(runtimes) => site.change_runtime(name, runtimes, guards.clone(), build),
+            None => match site.disturb(name, component, vec![], guards.clone(), build) {
+                Some(step) => (step, step),
+                None => continue,
+            },
+        };
         nodes.changed.insert((name, component), step);
-        needs_proxy_files(nodes, name, component, step, build);
-        build.after_all(step, last, Because::Gate);
+        needs_proxy_files(nodes, name, component, begins, build);
+        build.after_all(begins, last, Because::Gate);
         let wait = await_container(name, component, Some(step), build);
-        first = first.or(Some(step));
+        first = first.or(Some(begins));
         last = Some(wait);
         waits.push(wait);
     }
@@ -245,8 +281,9 @@ fn disturb_node<'a>(
     if drains {
         is_ready_before(given, name, first, build);
     }
-    let ready = await_ready(name, Reason::Disturbed, build);
+    let ready = await_ready(ctx, name, Reason::Disturbed, build);
     build.after_all(ready, waits, Because::Needs);
+    build.after_all(ready, given.network, Because::Needs);
     build.after_all(ready, control_plane.up.get(name).copied(), Because::Needs);
     nodes.ready.insert(name, ready);
     let mut last = ready;
@@ -277,7 +314,7 @@ fn is_ready_before<'a>(
 /// Whether the node's pods are moved away before it is changed: for a new kubelet, if cluster.yml wants it.
 fn drains(given: Given<'_, '_, '_>, name: &NodeName) -> bool {
     let site = given.site;
-    site.ctx.desired.rollout.drain.is_some()
+    site.ctx.desired.rollout.upgraded == Emptied::Drained
         && site.ctx.workers.contains(name)
         && site.conditions.has_new_image(name, Component::Kubelet)
 }

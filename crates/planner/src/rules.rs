@@ -20,7 +20,7 @@ pub struct Rules {
     /// What no live cluster survives is refused: lost keys, two lineages, a majority gone, a founding fact
     /// changed, a version skipped.
     pub refuse: bool,
-    /// What is no longer wished goes when what replaces it works.
+    /// What is no longer desired goes when what replaces it works.
     pub remove_last: bool,
     /// A member of etcd is taken out only while a majority stands without it.
     pub majority_stands: bool,
@@ -31,6 +31,10 @@ pub struct Rules {
     pub respect_cordons: bool,
     /// Nothing is put on a machine on which it cannot work.
     pub preflight: bool,
+    /// Only what this cluster made is stopped, replaced, moved or deleted.
+    pub own_only: bool,
+    /// A member is looked at again before it is taken out of etcd, and before its data is moved.
+    pub look_again: bool,
 }
 
 impl Rules {
@@ -47,6 +51,8 @@ impl Rules {
         version_order: true,
         respect_cordons: true,
         preflight: true,
+        own_only: true,
+        look_again: true,
     };
 
     /// Whether the rule holds that orders steps for this reason. What a step uses always comes first.
@@ -68,6 +74,7 @@ impl Rules {
             Guard::EtcdMajorityWithout { .. } => self.one_at_a_time && self.majority_stands,
             Guard::ApiServersBeside { .. } => self.one_at_a_time,
             Guard::Window { .. } => self.window,
+            Guard::EtcdMemberLost { .. } | Guard::EtcdMemberOut { .. } => self.look_again,
         }
     }
 }

@@ -3,13 +3,13 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 
-use windlass_model::{Blueprint, Inventory, NodeFacts, NodeName, NodeObject, NodeWish};
+use windlass_model::{Blueprint, DesiredNode, Inventory, NodeFacts, NodeName, NodeObject};
 
 /// A desired node that is reachable.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sighted<'a> {
     pub(crate) name: &'a NodeName,
-    pub(crate) desired: &'a NodeWish,
+    pub(crate) desired: &'a DesiredNode,
     pub(crate) facts: &'a NodeFacts,
     pub(crate) object: Option<&'a NodeObject>,
 }

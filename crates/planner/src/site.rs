@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use windlass_model::{
-    Action, Because, Component, Gate, Guard, ImageRef, NodeName, Reason, RestartWhen, Role, StepId,
+    Action, Because, Component, Gate, Guard, ImageRef, NodeName, PodNetwork, Reason, RestartWhen, Role,
+    SpecPath,
 };
 
 use crate::builder::{PlanBuilder, StepHandle};
@@ -70,7 +71,7 @@ impl<'a> Site<'_, 'a> {
     }
 
     /// Makes a kubelet that only checks the kernel wait until it is as it wants.
-    fn needs_kernel(
+    pub(crate) fn needs_kernel(
         &self,
         step: StepHandle,
         node: &NodeName,
@@ -92,23 +93,29 @@ impl<'a> Site<'_, 'a> {
         build: &mut PlanBuilder<'a>,
     ) -> Option<StepHandle> {
         let desired = self.ctx.desired.nodes.get(node)?.containers.get(&component)?;
-        let (verb, action, reasons, image) = match self.condition(node, component)? {
+        let (action, reasons, origins, image) = match self.condition(node, component)? {
             Condition::Absent => (
-                "run",
                 Action::RunContainer { node: node.clone(), component, spec: desired.spec.clone(), birth },
                 vec![Reason::Missing],
+                self.place_of_new(node, component),
                 self.image(node, &desired.spec.image, build),
             ),
             Condition::Down(reasons) => {
-                ("start", Action::StartContainer { node: node.clone(), component }, reasons.clone(), None)
+                (Action::StartContainer { node: node.clone(), component }, reasons.clone(), vec![], None)
             }
             _ => return None,
         };
-        let origins = desired.origins.whole.iter().cloned().collect();
-        let step = build.step(StepId::new(node, component, verb), action, reasons, origins);
+        let step = build.step(node, component, action, reasons, origins);
         self.needs_ground(step, node, image, build);
         self.needs_kernel(step, node, component, build);
         Some(step)
+    }
+
+    /// The node in cluster.yml where it, or its roles, are new there; a container that is missing elsewhere was taken
+    /// away on the machine.
+    fn place_of_new(&self, node: &NodeName, component: Component) -> Vec<SpecPath> {
+        let had_it = self.ctx.last(node).is_some_and(|last| component.nature().runs.on(&last.roles));
+        self.ctx.origin(node).into_iter().filter(|_| !had_it).collect()
     }
 
     /// Replaces or restarts a desired container that differs or is sick.
@@ -121,9 +128,8 @@ impl<'a> Site<'_, 'a> {
         build: &mut PlanBuilder<'a>,
     ) -> Option<StepHandle> {
         let desired = self.ctx.desired.nodes.get(node)?.containers.get(&component)?;
-        let (verb, action, reasons, origins, image) = match self.condition(node, component)? {
+        let (action, reasons, origins, image) = match self.condition(node, component)? {
             Condition::Differs { reasons, origins, .. } => (
-                "replace",
                 Action::ReplaceContainer {
                     node: node.clone(),
                     component,
@@ -136,7 +142,6 @@ impl<'a> Site<'_, 'a> {
                 self.image(node, &desired.spec.image, build),
             ),
             Condition::Sick(reasons) => (
-                "restart",
                 Action::RestartContainer {
                     node: node.clone(),
                     component,
@@ -153,7 +158,7 @@ impl<'a> Site<'_, 'a> {
             ),
             _ => return None,
         };
-        let step = build.step(StepId::new(node, component, verb), action, reasons, origins);
+        let step = build.step(node, component, action, reasons, origins);
         self.needs_ground(step, node, image, build);
         self.needs_kernel(step, node, component, build);
         Some(step)
@@ -197,7 +202,8 @@ pub(crate) fn await_container(
     };
     let reason = if step.is_some() { Reason::Disturbed } else { Reason::Starting };
     let wait = build.step(
-        StepId::new(node, component, "await"),
+        node,
+        component,
         Action::AwaitHealthy { gate, within_seconds: CONTAINER_WITHIN_SECONDS },
         vec![reason],
         vec![],
@@ -207,11 +213,21 @@ pub(crate) fn await_container(
 }
 
 /// Waits for the node's object to be there and ready.
-pub(crate) fn await_ready(node: &NodeName, reason: Reason, build: &mut PlanBuilder<'_>) -> StepHandle {
+///
+/// Where no node has a network for pods, to lack only that is ready enough: windlass brings none.
+pub(crate) fn await_ready(
+    ctx: &Context<'_>,
+    node: &NodeName,
+    reason: Reason,
+    build: &mut PlanBuilder<'_>,
+) -> StepHandle {
+    let network =
+        if ctx.has_pod_network() || ctx.brings_network() { PodNetwork::Required } else { PodNetwork::NotYet };
     build.step(
-        StepId::new(node, "node", "await"),
+        node,
+        "node",
         Action::AwaitHealthy {
-            gate: Gate::NodeReady { node: node.clone() },
+            gate: Gate::NodeReady { node: node.clone(), network },
             within_seconds: READY_WITHIN_SECONDS,
         },
         vec![reason],

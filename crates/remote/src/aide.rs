@@ -33,6 +33,8 @@ use crate::trouble::{Trouble, chain, lasting, passing};
 const DOCKER_WITHIN: Duration = Duration::from_secs(30);
 /// How long the program may take with a request.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+/// The same with one that reads or writes a whole snapshot of etcd: 8 GB at 10 MB a second, and twice.
+const SNAPSHOT_WITHIN: Duration = Duration::from_secs(1_800);
 /// How much of its complaints is read.
 const LONGEST_COMPLAINT: usize = 2_000;
 
@@ -50,6 +52,7 @@ pub(crate) async fn ask(link: &Link, image: &ImageRef, request: Request) -> Port
     let verb = verb(&request);
     let body = body(image, &request, link.run_name());
     let name = format!("windlass-node-{verb}-{:08x}", fastrand::u32(..));
+    let within = answer_within(&request);
     let document = encode(&Asked { protocol: PROTOCOL, request })
         .map_err(|error| lasting(format!("a request to {}: {error}", link.node)))?;
     let failed = |what: &str, trouble: Trouble| trouble.of(&link.node, &format!("{what} {name}"));
@@ -59,7 +62,7 @@ pub(crate) async fn ask(link: &Link, image: &ImageRef, request: Request) -> Port
         Err(trouble) if trouble.is(404) => return Ok(Asking::NoImage),
         Err(trouble) => return Err(failed("create", trouble)),
     }
-    let answer = start_and_ask(link, &name, &document, &failed).await;
+    let answer = start_and_ask(link, &name, &document, within, &failed).await;
     if answer.is_err() {
         // It may never have started, and then Docker does not remove it by itself.
         let options = RemoveContainerOptionsBuilder::new().force(true).build();
@@ -72,6 +75,7 @@ async fn start_and_ask(
     link: &Link,
     name: &str,
     document: &[u8],
+    within: Duration,
     failed: &(impl Fn(&str, Trouble) -> PortError + Sync),
 ) -> PortResult<Answer> {
     let options =
@@ -105,11 +109,12 @@ async fn start_and_ask(
         read(answer.as_slice()).map_err(|error| {
             let complaint = String::from_utf8_lossy(&complaint).trim().to_owned();
             let sent = sent.err().map(|error| error.to_string()).unwrap_or_default();
-            let told = [complaint, sent, error.to_string()].into_iter().find(|told| !told.is_empty());
-            passing(format!("{name} on {} gave no answer: {}", link.node, told.unwrap_or_default()))
+            let reported =
+                [complaint, sent, error.to_string()].into_iter().find(|reported| !reported.is_empty());
+            passing(format!("{name} on {} gave no answer: {}", link.node, reported.unwrap_or_default()))
         })
     };
-    timeout(ANSWER_WITHIN, talk).await.unwrap_or_else(|_| Err(failed("ask", Trouble::TimeUp(ANSWER_WITHIN))))
+    timeout(within, talk).await.unwrap_or_else(|_| Err(failed("ask", Trouble::TimeUp(within))))
 }
 
 async fn send(input: &mut Pin<Box<dyn AsyncWrite + Send>>, document: &[u8]) -> std::io::Result<()> {
@@ -132,8 +137,28 @@ fn verb(request: &Request) -> &'static str {
         Request::Remove { .. } => "remove",
         Request::Move { .. } => "move",
         Request::HandOver { .. } => "hand-over",
+        Request::RemovePods { .. } => "pods",
         Request::CleanNetwork => "network",
         Request::Unmount { .. } => "unmount",
+        Request::ListSnapshots { .. } => "list-snapshots",
+        Request::VerifySnapshot { .. } => "verify-snapshot",
+        Request::SaveSnapshot(_) => "save-snapshot",
+        Request::DeleteSnapshot { .. } => "delete-snapshot",
+        Request::HoldCopy { .. } | Request::AcceptCopy { .. } => "copy-snapshot",
+        Request::PrepareMember { .. } | Request::AdoptMember { .. } => "restore",
+    }
+}
+
+/// How long the program may take: where it depends on the size of etcd's data, longer.
+fn answer_within(request: &Request) -> Duration {
+    match request {
+        Request::VerifySnapshot { .. }
+        | Request::SaveSnapshot(_)
+        | Request::HoldCopy { .. }
+        | Request::AcceptCopy { .. }
+        | Request::PrepareMember { .. }
+        | Request::AdoptMember { .. } => SNAPSHOT_WITHIN,
+        _ => ANSWER_WITHIN,
     }
 }
 
@@ -141,15 +166,28 @@ fn body(image: &ImageRef, request: &Request, run: &str) -> ContainerCreateBody {
     // What is mounted where, or in the kernel, matters only to those; they need the host's own space of mounts, and all
     // privileges.
     let in_host = match request {
-        Request::Look { .. } | Request::Put { .. } | Request::Read { .. } | Request::HandOver { .. } => false,
+        Request::Look { .. }
+        | Request::Put { .. }
+        | Request::Read { .. }
+        | Request::HandOver { .. }
+        | Request::ListSnapshots { .. }
+        | Request::VerifySnapshot { .. }
+        | Request::SaveSnapshot(_)
+        | Request::DeleteSnapshot { .. }
+        | Request::HoldCopy { .. }
+        | Request::AcceptCopy { .. }
+        | Request::PrepareMember { .. }
+        | Request::AdoptMember { .. } => false,
         Request::SetKernel { .. }
         | Request::Remove { .. }
         | Request::Move { .. }
+        | Request::RemovePods { .. }
         | Request::CleanNetwork
         | Request::Unmount { .. } => true,
     };
     // Settings of the network are those of the network that one is in.
-    let in_network = matches!(request, Request::CleanNetwork | Request::SetKernel { .. });
+    let in_network =
+        matches!(request, Request::CleanNetwork | Request::SetKernel { .. } | Request::SaveSnapshot(_));
     let host = HostConfig {
         auto_remove: Some(true),
         network_mode: Some(if in_network { "host" } else { "none" }.to_owned()),

@@ -17,8 +17,8 @@ use futures_util::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 use windlass_engine::{NewContainer, PortResult};
 use windlass_model::{
-    Component, ContainerName, ContainerSpec, ContainerState, Digest, FilePath, ImageRef, Loaded, OnChange,
-    Secret,
+    Component, ContainerName, ContainerSpec, ContainerState, Digest, Ending, FilePath, ImageRef, Loaded,
+    OnChange, Secret,
 };
 
 use crate::labels;
@@ -209,9 +209,32 @@ fn inside(spec: &ContainerSpec, path: &FilePath) -> Option<String> {
         .map(|(_, path)| path)
 }
 
+/// How many lines of a run of etcd are read: a panic ends with a stack of calls.
+const LINES_OF_A_RUN: usize = 200;
+
+/// How the last run of etcd ended, if it ends again and again; none where that is not known.
+pub(crate) async fn ending(link: &Link, name: &ContainerName, state: ContainerState) -> Option<Ending> {
+    let is_etcd = Component::of_container(name) == Some(Component::Etcd);
+    if !is_etcd || state != ContainerState::Crashing {
+        return None;
+    }
+    let call = link.docker.inspect_container(name.as_str(), None::<InspectContainerOptions>);
+    let started = link.call(ASK_WITHIN, call).await.ok()?.state?.started_at?;
+    // What an earlier run said may have been repaired since.
+    let since = crate::clock::parse(&started)?.0;
+    Ending::of_log(&log_since(link, name, LINES_OF_A_RUN, since).await.ok()?)
+}
+
 /// The last lines of a container's log.
 pub(crate) async fn log_tail(link: &Link, name: &ContainerName, lines: usize) -> PortResult<Vec<String>> {
-    let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(&lines.to_string()).build();
+    log_since(link, name, lines, 0).await
+}
+
+/// The last lines of a container's log since a moment, in seconds since 1970.
+async fn log_since(link: &Link, name: &ContainerName, lines: usize, since: u64) -> PortResult<Vec<String>> {
+    let since = i32::try_from(since).unwrap_or(i32::MAX);
+    let options =
+        LogsOptionsBuilder::new().stdout(true).stderr(true).since(since).tail(&lines.to_string()).build();
     let call =
         link.docker.logs(name.as_str(), Some(options)).try_fold(Vec::new(), |mut all, part| async move {
             match part {

@@ -3,6 +3,7 @@
 //! The gateway is part of etcd and on by default (<https://etcd.io/docs/v3.4/dev-guide/api_grpc_gateway/>). Numbers of
 //! 64 bits are texts in it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use windlass_engine::{Etcd, PortError, PortResult};
-use windlass_model::{EtcdSeen, Health, MemberId, MemberSeen, NodeName, Vote};
+use windlass_model::{Alarm, EtcdSeen, Health, MemberId, MemberSeen, NodeName, Unasked, Vote};
 
 use crate::fleet::RemoteFleet;
 use crate::health::server_name;
@@ -43,13 +44,38 @@ impl Member {
     }
 
     /// Whether it is well: the answer comes after a read that a majority has agreed to.
-    async fn is_well(&self) -> bool {
+    async fn health(&self) -> Health {
+        match self.plain_health().await {
+            // With an alarm every member says that it is ill, and has its majority all the same: the list of alarms goes through
+            // the log that a majority writes.
+            Health::Unhealthy if self.alarms().await.is_ok_and(|alarms| !alarms.is_empty()) => {
+                Health::Healthy
+            }
+            health => health,
+        }
+    }
+
+    /// The alarms that nobody has disarmed.
+    async fn alarms(&self) -> PortResult<Vec<ListedAlarm>> {
+        let reply: AlarmReply = self.post("/v3/maintenance/alarm", &json!({}), HEALTH_WITHIN).await?;
+        Ok(reply.alarms)
+    }
+
+    async fn plain_health(&self) -> Health {
         match self.ask(Call::get("/health"), HEALTH_WITHIN).await {
             Ok(Reply { status: 200, body, .. }) => {
-                serde_json::from_slice::<HealthReply>(&body).is_ok_and(|reply| reply.health == "true")
+                let is_well =
+                    serde_json::from_slice::<HealthReply>(&body).is_ok_and(|reply| reply.health == "true");
+                if is_well { Health::Healthy } else { Health::Unhealthy }
             }
-            _ => false,
+            Ok(_) | Err(Silence::Nobody(_)) => Health::Unhealthy,
+            Err(Silence::Refused(_)) => Health::Unknown(Unasked::Certificates),
+            Err(Silence::Late(_)) => Health::Unknown(Unasked::NoAnswer),
         }
+    }
+
+    async fn is_well(&self) -> bool {
+        self.health().await == Health::Healthy
     }
 
     async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value, within: Duration) -> PortResult<T> {
@@ -68,8 +94,8 @@ impl Member {
                 "etcd on {node} has its HTTP gateway switched off (`enable-grpc-gateway`)"
             )));
         }
-        let told = serde_json::from_slice::<ErrorReply>(&body).map(|reply| reply.message).ok();
-        let message = told.flatten().unwrap_or_else(|| format!("HTTP status {status}"));
+        let reported = serde_json::from_slice::<ErrorReply>(&body).map(|reply| reply.message).ok();
+        let message = reported.flatten().unwrap_or_else(|| format!("HTTP status {status}"));
         Err(meaning(&message))
     }
 }
@@ -122,6 +148,32 @@ struct StatusReply {
     header: Header,
     #[serde(default)]
     leader: String,
+    #[serde(rename = "dbSize", default)]
+    db_size: String,
+}
+
+#[derive(Deserialize)]
+struct AlarmReply {
+    #[serde(default)]
+    alarms: Vec<ListedAlarm>,
+}
+
+#[derive(Deserialize)]
+struct ListedAlarm {
+    #[serde(rename = "memberID", default)]
+    member_id: String,
+    #[serde(default)]
+    alarm: String,
+}
+
+impl ListedAlarm {
+    fn kind(&self) -> Option<Alarm> {
+        match self.alarm.as_str() {
+            "NOSPACE" => Some(Alarm::NoSpace),
+            "CORRUPT" => Some(Alarm::Corrupt),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -161,7 +213,17 @@ impl Etcd for RemoteFleet {
         let Some(member) = self.answering(via, &keys).await else { return Ok(EtcdSeen::Silent) };
         let listed = list(&member).await?;
         let seen = join_all(listed.iter().map(|listed| self.member_seen(&member, listed, &keys))).await;
-        seen.into_iter().collect::<PortResult<_>>().map(EtcdSeen::Members)
+        let mut seen: Vec<MemberSeen> = seen.into_iter().collect::<PortResult<_>>()?;
+        if member.plain_health().await == Health::Unhealthy {
+            for raised in member.alarms().await.unwrap_or_default() {
+                let id = raised.member_id.parse().map(MemberId);
+                let by = seen.iter_mut().find(|member| Ok(member.id) == id);
+                if let (Some(by), Some(alarm)) = (by, raised.kind()) {
+                    by.alarms.insert(alarm);
+                }
+            }
+        }
+        Ok(EtcdSeen::Members(seen))
     }
 
     async fn add_learner(&self, via: &[NodeName], peer_url: &str) -> PortResult<()> {
@@ -205,7 +267,7 @@ impl Etcd for RemoteFleet {
             listed.iter().filter(|other| other.id != own.id && !other.is_learner).collect();
         let seen = join_all(others.iter().map(|other| self.member_seen(&member, other, &keys))).await;
         let healthy = seen.into_iter().flatten().find(|seen| seen.health == Health::Healthy);
-        let (Some(next), Some(leader)) = (healthy, self.member_for(&member, own, &keys).await) else {
+        let (Some(next), Some((leader, _))) = (healthy, self.member_for(&member, own, &keys).await) else {
             return Ok(());
         };
         // Only the leader itself hands over.
@@ -215,8 +277,17 @@ impl Etcd for RemoteFleet {
 }
 
 async fn list(member: &Member) -> PortResult<Vec<ListedMember>> {
-    let reply: ListReply = member.post("/v3/cluster/member/list", &json!({}), HEALTH_WITHIN).await?;
-    Ok(reply.members)
+    // A member that has fallen behind tells what it remembers, unless it has to ask its leader first.
+    let path = "/v3/cluster/member/list";
+    let reply: PortResult<ListReply> =
+        member.post(path, &json!({ "linearizable": true }), HEALTH_WITHIN).await;
+    match reply {
+        // etcd 3.4 does not know the field.
+        Err(error) if error.to_string().contains("unknown field") => {
+            Ok(member.post::<ListReply>(path, &json!({}), HEALTH_WITHIN).await?.members)
+        }
+        reply => Ok(reply?.members),
+    }
 }
 
 impl RemoteFleet {
@@ -252,7 +323,12 @@ impl RemoteFleet {
     }
 
     /// A way to a listed member: over its own node where that is connected, else through the one that answers.
-    async fn member_for(&self, answering: &Member, listed: &ListedMember, keys: &Keys) -> Option<Member> {
+    async fn member_for(
+        &self,
+        answering: &Member,
+        listed: &ListedMember,
+        keys: &Keys,
+    ) -> Option<(Member, Asked)> {
         let url = listed.peer_urls.first()?;
         let (host, _) = host_and_port(url)?;
         let port =
@@ -261,8 +337,9 @@ impl RemoteFleet {
             Some(machine) => machine.connected(),
             None => None,
         };
+        let from = if own.is_some() { Asked::OnItsNode } else { Asked::ByAPeer };
         let link = own.unwrap_or_else(|| answering.link.clone());
-        member_through(link, &host, port, keys).await.ok()
+        Some((member_through(link, &host, port, keys).await.ok()?, from))
     }
 
     async fn member_seen(
@@ -271,30 +348,47 @@ impl RemoteFleet {
         listed: &ListedMember,
         keys: &Keys,
     ) -> PortResult<MemberSeen> {
-        let (is_well, status) = match self.member_for(answering, listed, keys).await {
-            None => (false, None),
-            Some(member) => {
+        let (health, status) = match self.member_for(answering, listed, keys).await {
+            None => (Health::Unknown(Unasked::NoWay), None),
+            Some((member, from)) => {
                 let status = async {
                     member.post::<StatusReply>("/v3/maintenance/status", &json!({}), HEALTH_WITHIN).await.ok()
                 };
-                tokio::join!(member.is_well(), status)
+                let (health, status) = tokio::join!(member.health(), status);
+                (as_seen(from, health), status)
             }
         };
         let led = |status: &StatusReply| !status.leader.is_empty() && status.leader != "0";
-        let is_healthy = if listed.is_learner {
-            // A learner serves no reads: it is well if it follows a leader.
-            is_well || status.as_ref().is_some_and(led)
-        } else {
-            is_well
-        };
+        // A learner serves no reads: it is well if it follows a leader.
+        let follows = listed.is_learner && status.as_ref().is_some_and(led);
+        let health = if follows { Health::Healthy } else { health };
         Ok(MemberSeen {
             id: listed.id()?,
             name: listed.name.clone(),
             peer_url: listed.peer_urls.first().cloned().unwrap_or_default(),
             vote: if listed.is_learner { Vote::Learner } else { Vote::Voter },
-            health: if is_healthy { Health::Healthy } else { Health::Unhealthy },
+            health,
+            alarms: BTreeSet::new(),
+            db_bytes: status.as_ref().and_then(|status| status.db_size.parse().ok()),
             leads: status.is_some_and(|status| led(&status) && status.leader == status.header.member_id),
         })
+    }
+}
+
+/// From where a member is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// Through the connection to its own node.
+    OnItsNode,
+    /// From the node of another member: its own is not connected.
+    ByAPeer,
+}
+
+/// A member that does not answer on its own node may be busy. One that a peer does not reach is of no use to its peers.
+fn as_seen(from: Asked, health: Health) -> Health {
+    match (from, health) {
+        (Asked::ByAPeer, Health::Unknown(Unasked::NoAnswer | Unasked::NoWay)) => Health::Unhealthy,
+        (_, health) => health,
     }
 }
 
@@ -318,7 +412,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_etcd_says_is_told_apart() {
+    fn what_etcd_says_is_distinguished() {
         let kind = |message: &str| match meaning(message) {
             PortError::AlreadySo { .. } => "already",
             PortError::Passing { .. } => "passing",
@@ -338,6 +432,25 @@ mod tests {
         ] {
             assert_eq!(kind(message), wanted, "{message}");
         }
+    }
+
+    #[test]
+    fn a_member_is_unknown_only_where_its_own_node_was_asked() {
+        let late = Health::Unknown(Unasked::NoAnswer);
+        assert_eq!(as_seen(Asked::OnItsNode, late), late);
+        assert_eq!(as_seen(Asked::ByAPeer, late), Health::Unhealthy);
+        let refused = Health::Unknown(Unasked::Certificates);
+        assert_eq!(as_seen(Asked::ByAPeer, refused), refused);
+        assert_eq!(as_seen(Asked::ByAPeer, Health::Healthy), Health::Healthy);
+    }
+
+    #[test]
+    fn alarms_are_read_as_etcd_writes_them() {
+        let text = r#"{"header":{"raft_term":"2"},"alarms":[{"memberID":"10276657743932975437","alarm":"NOSPACE"},
+            {"memberID":"1","alarm":"CORRUPT"},{"memberID":"2"}]}"#;
+        let reply: AlarmReply = serde_json::from_str(text).unwrap();
+        let kinds: Vec<_> = reply.alarms.iter().map(ListedAlarm::kind).collect();
+        assert_eq!(kinds, [Some(Alarm::NoSpace), Some(Alarm::Corrupt), None]);
     }
 
     #[test]

@@ -8,12 +8,12 @@ use windlass_model::{Digest, FilePath, FileSeen, Mode, Owner};
 
 use crate::link::quoted;
 
-/// What can be told of files and directories without being root.
+/// What is known of files and directories without being root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Unprivileged {
     pub(crate) files: BTreeMap<FilePath, FileSeen>,
     pub(crate) directories: BTreeSet<FilePath>,
-    /// Of these nothing can be told, or not all.
+    /// Of these nothing is known, or not all.
     pub(crate) hidden: BTreeSet<FilePath>,
 }
 
@@ -23,7 +23,7 @@ impl Unprivileged {
         self.hidden.is_empty()
     }
 
-    /// The data directories of etcd that may hold data: what cannot be told is taken for data.
+    /// The data directories of etcd that may hold data: what is not known is taken for data.
     pub(crate) fn etcd_data(&self, scope: &LookScope) -> BTreeSet<FilePath> {
         let may_hold = |data: &&FilePath| {
             let wal = wal(data);
@@ -64,7 +64,7 @@ if [ -r "$1" ]; then [ -z "$(ls -A "$1")" ] || echo "d $1"; else echo "h $1"; fi
 }
 
 /// Understands what the script says.
-pub(crate) fn told(text: &str) -> Unprivileged {
+pub(crate) fn reported(text: &str) -> Unprivileged {
     let mut seen = Unprivileged::default();
     for line in text.lines() {
         match line.split_once(' ') {
@@ -120,7 +120,7 @@ mod tests {
             ..LookScope::default()
         };
         let output = Command::new("sh").arg("-c").arg(script(&scope)).output().unwrap();
-        let seen = told(&String::from_utf8(output.stdout).unwrap());
+        let seen = reported(&String::from_utf8(output.stdout).unwrap());
         let files: Vec<_> =
             seen.files.iter().map(|(path, file)| (path.clone(), file.digest, file.mode)).collect();
         assert_eq!(files, [(path("a 'b"), Digest::of("x"), Mode(0o640))]);
@@ -133,10 +133,10 @@ mod tests {
     fn what_is_hidden_is_taken_for_data() {
         let data = FilePath::from("/var/lib/etcd");
         let scope = LookScope { footprints: ordinary(data.clone(), "".into()), ..LookScope::default() };
-        let seen = told("h /var/lib/etcd/member/wal\n");
+        let seen = reported("h /var/lib/etcd/member/wal\n");
         assert_eq!(seen.etcd_data(&scope), [data].into());
         assert!(!seen.is_whole());
-        assert_eq!(told("").etcd_data(&scope), BTreeSet::new());
+        assert_eq!(reported("").etcd_data(&scope), BTreeSet::new());
     }
 
     fn ordinary(etcd_data: FilePath, ledger: FilePath) -> Arc<Footprints> {

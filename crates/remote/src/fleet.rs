@@ -19,7 +19,7 @@ use crate::settings::Settings;
 use crate::trouble::lasting;
 
 /// For how long, at least and at most, nobody tries again to reach a machine that was not reached. In between it is
-/// as long as the last try took: who asks again at once is told the same, and waits for nothing.
+/// as long as the last try took: who asks again at once gets the same, and waits for nothing.
 const REST: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(15));
 
 /// The machines, reached over SSH.
@@ -165,7 +165,8 @@ impl RemoteFleet {
     }
 
     pub(crate) fn take_keys(&self, ledger: &Ledger) {
-        *locked(&self.keys) = Some(Arc::new(Keys::of(ledger)));
+        let now = windlass_engine::Clock::now(&crate::clock::SystemClock);
+        *locked(&self.keys) = Some(Arc::new(Keys::of(ledger, now)));
     }
 
     pub(crate) fn keys(&self) -> Option<Arc<Keys>> {
@@ -249,12 +250,11 @@ impl RemoteFleet {
             host_keys: self.settings.host_keys,
             known_hosts: self.settings.known_hosts.as_deref(),
         };
-        let control = master::start(&destination, &self.room).await.map_err(out_of_sight)?;
+        let started = master::start(&destination, &self.room).await.map_err(out_of_sight)?;
         let linked =
-            Link::new(&machine.name, control.clone(), &target.docker_socket, &machine.counts, &self.room)
-                .await;
+            Link::new(&machine.name, &started, &target.docker_socket, &machine.counts, &self.room).await;
         if linked.is_err() {
-            crate::link::stop(&control).await;
+            crate::link::stop(&started.control).await;
         }
         linked
     }
@@ -280,7 +280,7 @@ impl RemoteFleet {
             known_hosts: self.settings.known_hosts.as_deref(),
         };
         let made = master::start(&destination, &self.room).await;
-        *control = Some(made.map_err(|cause| format!("the bastion is unreachable: {cause}"))?);
+        *control = Some(made.map_err(|cause| format!("the bastion is unreachable: {cause}"))?.control);
         Ok(control.clone())
     }
 }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
-use windlass_model::{Health, Manner, Probe};
+use windlass_model::{Health, Manner, Probe, Unasked};
 
 use crate::https::{self, Call, Reply, Silence, Speech};
 use crate::keys::Keys;
 use crate::link::{Counts, Far, Link};
 
-/// How long a component may take to answer. etcd without a majority takes longer, and is not healthy.
+/// How long a component may take to answer. Whether one works that takes longer is not known.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 /// The name that every API server's certificate carries.
 const API_NAME: &str = "kubernetes";
@@ -18,35 +18,47 @@ const API_NAME: &str = "kubernetes";
 pub(crate) async fn ask(link: &Link, probe: &Probe, keys: Option<&Keys>) -> Health {
     let Probe { host, port, path, manner } = probe;
     let far = Far::Port(host.to_string(), *port);
-    let Ok(near) = link.forward(&far).await else { return Health::Unhealthy };
+    let Ok(near) = link.forward(&far).await else { return Health::Unknown(Unasked::NoWay) };
     let credulous = || Speech::Tls(https::credulous(), server_name(API_NAME));
+    let anonymously = || (credulous(), Asker::Anonymous);
     let with = |config: &Option<_>, name: &str| config.clone().map(|it| Speech::Tls(it, server_name(name)));
-    let (speech, is_anonymous) = match (manner, keys) {
-        (Manner::Clear, _) => (Speech::Clear, false),
-        (Manner::Unchecked, _) => (credulous(), false),
+    let (speech, asker) = match (manner, keys) {
+        (Manner::Clear, _) => (Speech::Clear, Asker::Known),
+        (Manner::Unchecked, _) => (credulous(), Asker::Known),
         (Manner::Kube, Some(keys)) => {
-            with(&keys.kube, API_NAME).map_or_else(|| (credulous(), true), |speech| (speech, false))
+            with(&keys.kube, API_NAME).map_or_else(anonymously, |speech| (speech, Asker::Known))
         }
         (Manner::Etcd, Some(keys)) => {
-            with(&keys.etcd, host).map_or_else(|| (credulous(), true), |speech| (speech, false))
+            with(&keys.etcd, host).map_or_else(anonymously, |speech| (speech, Asker::Known))
         }
-        (Manner::Kube | Manner::Etcd, None) => (credulous(), true),
+        (Manner::Kube | Manner::Etcd, None) => anonymously(),
     };
     Counts::count(&link.counts.probes);
-    judge(https::ask(&near, &speech, Call::get(path), ANSWER_WITHIN).await, is_anonymous)
+    judge(https::ask(&near, &speech, Call::get(path), ANSWER_WITHIN).await, asker)
 }
 
-/// Without keys all that can be told is that somebody answers; with the next ledger it is told better.
-fn judge(reply: Result<Reply, Silence>, is_anonymous: bool) -> Health {
-    let is_well = match reply {
+/// Whether the one who asks shows a certificate where one is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asker {
+    Known,
+    Anonymous,
+}
+
+/// Without keys all that is seen is that somebody answers; a ledger brings the keys for a better look.
+fn judge(reply: Result<Reply, Silence>, asker: Asker) -> Health {
+    match (reply, asker) {
         // etcd tells in its answer; some versions with a status beside it.
-        Ok(Reply { status: 200, body, .. }) => {
-            !String::from_utf8_lossy(&body).contains(r#""health":"false""#)
+        (Ok(Reply { status: 200, body, .. }), _) => {
+            let is_well = !String::from_utf8_lossy(&body).contains(r#""health":"false""#);
+            if is_well { Health::Healthy } else { Health::Unhealthy }
         }
-        Ok(Reply { status: 401 | 403, .. }) | Err(Silence::Refused(_)) => is_anonymous,
-        Ok(_) | Err(Silence::Nobody(_)) => false,
-    };
-    if is_well { Health::Healthy } else { Health::Unhealthy }
+        (Ok(Reply { status: 401 | 403, .. }) | Err(Silence::Refused(_)), Asker::Anonymous) => Health::Healthy,
+        (Ok(Reply { status: 401 | 403, .. }) | Err(Silence::Refused(_)), Asker::Known) => {
+            Health::Unknown(Unasked::Certificates)
+        }
+        (Ok(_) | Err(Silence::Nobody(_)), _) => Health::Unhealthy,
+        (Err(Silence::Late(_)), _) => Health::Unknown(Unasked::NoAnswer),
+    }
 }
 
 /// A name, or an address, as a certificate carries it.
@@ -63,18 +75,20 @@ mod tests {
     fn an_answer_is_health_only_if_it_says_so() {
         let reply =
             |status, body: &str| Ok(Reply { status, api_version: None, body: body.as_bytes().to_vec() });
-        for (reply, is_anonymous, wanted) in [
-            (reply(200, "ok"), false, Health::Healthy),
-            (reply(200, r#"{"health":"true"}"#), false, Health::Healthy),
-            (reply(200, r#"{"health":"false"}"#), false, Health::Unhealthy),
-            (reply(500, "[-]etcd failed"), false, Health::Unhealthy),
-            (reply(401, ""), false, Health::Unhealthy),
-            (reply(401, ""), true, Health::Healthy),
-            (Err(Silence::Refused("alert".to_owned())), true, Health::Healthy),
-            (Err(Silence::Refused("alert".to_owned())), false, Health::Unhealthy),
-            (Err(Silence::Nobody("refused".to_owned())), true, Health::Unhealthy),
+        for (reply, asker, wanted) in [
+            (reply(200, "ok"), Asker::Known, Health::Healthy),
+            (reply(200, r#"{"health":"true"}"#), Asker::Known, Health::Healthy),
+            (reply(200, r#"{"health":"false"}"#), Asker::Known, Health::Unhealthy),
+            (reply(500, "[-]etcd failed"), Asker::Known, Health::Unhealthy),
+            (reply(401, ""), Asker::Known, Health::Unknown(Unasked::Certificates)),
+            (reply(401, ""), Asker::Anonymous, Health::Healthy),
+            (Err(Silence::Refused("alert".to_owned())), Asker::Anonymous, Health::Healthy),
+            (Err(Silence::Refused("alert".to_owned())), Asker::Known, Health::Unknown(Unasked::Certificates)),
+            (Err(Silence::Late("3 s".to_owned())), Asker::Known, Health::Unknown(Unasked::NoAnswer)),
+            (Err(Silence::Late("3 s".to_owned())), Asker::Anonymous, Health::Unknown(Unasked::NoAnswer)),
+            (Err(Silence::Nobody("refused".to_owned())), Asker::Anonymous, Health::Unhealthy),
         ] {
-            assert_eq!(judge(reply.clone(), is_anonymous), wanted, "{reply:?}");
+            assert_eq!(judge(reply.clone(), asker), wanted, "{reply:?}");
         }
     }
 }

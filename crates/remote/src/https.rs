@@ -70,12 +70,14 @@ pub(crate) enum Silence {
     Nobody(String),
     /// Somebody answers, and will not talk with these keys.
     Refused(String),
+    /// There was no answer, good or bad, within the time for it.
+    Late(String),
 }
 
 impl std::fmt::Display for Silence {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Nobody(why) | Self::Refused(why) => f.write_str(why),
+            Self::Nobody(why) | Self::Refused(why) | Self::Late(why) => f.write_str(why),
         }
     }
 }
@@ -94,11 +96,11 @@ pub(crate) async fn ask(
             Speech::Tls(config, name) => {
                 let connected = TlsConnector::from(config.clone()).connect(name.clone(), stream).await;
                 let stream = connected.map_err(|error| {
-                    let told = chain(&error);
+                    let reported = chain(&error);
                     let is_tls = error
                         .get_ref()
                         .is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>);
-                    if is_tls { Silence::Refused(told) } else { Silence::Nobody(told) }
+                    if is_tls { Silence::Refused(reported) } else { Silence::Nobody(reported) }
                 })?;
                 exchange(stream, &name.to_str(), call).await
             }
@@ -106,7 +108,7 @@ pub(crate) async fn ask(
     };
     match timeout(within, talk).await {
         Ok(ended) => ended,
-        Err(_) => Err(Silence::Nobody(format!("no answer within {} s", within.as_secs()))),
+        Err(_) => Err(Silence::Late(format!("no answer within {} s", within.as_secs()))),
     }
 }
 
@@ -120,8 +122,8 @@ where
 {
     let Call { method, path, body, accept } = call;
     let broken = |error: hyper::Error| {
-        let told = chain(&error);
-        if told.contains("alert") { Silence::Refused(told) } else { Silence::Nobody(told) }
+        let reported = chain(&error);
+        if reported.contains("alert") { Silence::Refused(reported) } else { Silence::Nobody(reported) }
     };
     let mut request = Request::builder().method(method).uri(path).header("host", host);
     request = request.header("accept", accept).header("user-agent", "windlass");

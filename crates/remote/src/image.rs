@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_with_a_loader_is_told_from_one_without() {
+    fn a_program_with_a_loader_is_distinguished_from_one_without() {
         let mut head = vec![0; 64 + 56];
         head[..6].copy_from_slice(b"\x7fELF\x02\x01");
         head[32] = 64;

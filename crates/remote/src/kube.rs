@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use windlass_engine::{Eviction, Kube, PodController, PodSeen, PortError, PortResult};
 use windlass_model::{
-    API_SERVER_PORT, DrainOptions, KeptRoots, KubeSeen, NodeName, NodeObject, ObjectChange, Owned, Readiness,
-    Scheduling, Secret, Taint,
+    API_SERVER_PORT, DesiredObject, DrainOptions, KeptRoots, KubeSeen, NodeName, NodeObject, ObjectChange,
+    ObjectRef, ObjectsSeen, Owned, Readiness, Scheduling, Secret, Taint,
 };
 
 use crate::fleet::{Machine, RemoteFleet, locked};
@@ -146,6 +146,14 @@ fn taint(entry: &Map<String, Value>) -> Option<Taint> {
     (!is_own).then(|| Taint { key: key.into(), value: text("value").into(), effect: text("effect").into() })
 }
 
+/// Whether kubelet names the network of pods as the only thing that it lacks: several reasons stand in brackets.
+///
+/// Source: `runtimeErrorsFn` in `pkg/kubelet/runtime.go` and `ReadyCondition` in `pkg/kubelet/nodestatus/setters.go`.
+fn lacks_network(why: &str) -> bool {
+    let why = why.strip_prefix("container ").unwrap_or(why);
+    why.starts_with("runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady")
+}
+
 impl NodeReply {
     fn is_marked(&self) -> bool {
         self.metadata.annotations.contains_key(CORDONED)
@@ -154,9 +162,14 @@ impl NodeReply {
     fn object(&self) -> NodeObject {
         let condition = self.status.conditions.iter().find(|condition| condition.kind == "Ready");
         let is_ready = condition.is_some_and(|condition| condition.status == "True");
-        let why = condition.filter(|_| !is_ready).map(|condition| condition.message.clone());
+        let why =
+            (!is_ready).then(|| condition.map_or_else(String::new, |condition| condition.message.clone()));
         NodeObject {
-            ready: if is_ready { Readiness::Ready } else { Readiness::NotReady },
+            ready: match &why {
+                None => Readiness::Ready,
+                Some(why) if lacks_network(why) => Readiness::LacksNetwork,
+                Some(_) => Readiness::NotReady,
+            },
             why_not_ready: why.unwrap_or_default(),
             scheduling: match (self.spec.unschedulable, self.is_marked()) {
                 (false, _) => Scheduling::Open,
@@ -180,16 +193,18 @@ impl NodeReply {
         let gone = labels_gone.iter().map(|key| (key.to_string(), Value::Null));
         let set = labels.iter().map(|(key, value)| (key.to_string(), json!(&**value)));
         let labels: Map<String, Value> = gone.chain(set).collect();
-        let wished: BTreeSet<Taint> = taints.clone();
+        let desired: BTreeSet<Taint> = taints.clone();
         let mut all: Vec<Value> = self
             .spec
             .taints
             .iter()
-            .filter(|entry| taint(entry).is_none_or(|it| !taints_gone.contains(&it) && !wished.contains(&it)))
+            .filter(|entry| {
+                taint(entry).is_none_or(|it| !taints_gone.contains(&it) && !desired.contains(&it))
+            })
             .cloned()
             .map(Value::Object)
             .collect();
-        all.extend(wished.iter().map(
+        all.extend(desired.iter().map(
             |Taint { key, value, effect }| json!({ "key": &**key, "value": &**value, "effect": &**effect }),
         ));
         let note = serde_json::to_string::<Owned>(owned).expect("keys and taints are JSON");
@@ -343,6 +358,26 @@ impl Kube for RemoteFleet {
         }
     }
 
+    async fn objects(&self, wanted: &[ObjectRef]) -> PortResult<ObjectsSeen> {
+        self.objects_seen(wanted).await
+    }
+
+    async fn note_objects(&self, ours: &[ObjectRef], gone: &[ObjectRef]) -> PortResult<()> {
+        self.note_refs(ours, gone).await
+    }
+
+    async fn apply_object(&self, object: &DesiredObject) -> PortResult<()> {
+        self.apply(object).await
+    }
+
+    async fn delete_object(&self, object: &ObjectRef) -> PortResult<()> {
+        self.delete(object).await
+    }
+
+    async fn why_pods_wait(&self, object: &ObjectRef) -> PortResult<Vec<String>> {
+        self.pods_wait(object).await
+    }
+
     async fn delete_node(&self, node: &NodeName) -> PortResult<()> {
         let path = node_path(node);
         let reply = self.api(|| Call { method: Method::DELETE, ..Call::get(&path) }).await?;
@@ -363,10 +398,10 @@ fn node_path(node: &NodeName) -> String {
 }
 
 /// What the API server's refusal means.
-fn refused(what: &str, Reply { status, body, .. }: &Reply) -> PortError {
-    let told = serde_json::from_slice::<StatusReply>(body).map(|reply| reply.message).unwrap_or_default();
-    let told = if told.is_empty() { format!("HTTP status {status}") } else { told };
-    let what = format!("{what}: {told}");
+pub(crate) fn refused(what: &str, Reply { status, body, .. }: &Reply) -> PortError {
+    let reported = serde_json::from_slice::<StatusReply>(body).map(|reply| reply.message).unwrap_or_default();
+    let reported = if reported.is_empty() { format!("HTTP status {status}") } else { reported };
+    let what = format!("{what}: {reported}");
     match status {
         // A conflict, a time-out, a server that starts or is too busy.
         409 | 429 | 500 | 502..=504 => PortError::Passing { what },
@@ -430,7 +465,7 @@ impl RemoteFleet {
     }
 
     /// Asks the API servers one after another until one answers, the one that answered last time first.
-    async fn api<'c>(&self, call: impl Fn() -> Call<'c>) -> PortResult<Reply> {
+    pub(crate) async fn api<'c>(&self, call: impl Fn() -> Call<'c>) -> PortResult<Reply> {
         let keys = self.needed_keys()?;
         let Some(config) = keys.kube.clone() else {
             return Err(lasting("the ledger holds no certificate of the administrator"));
@@ -467,7 +502,7 @@ impl RemoteFleet {
     }
 }
 
-fn understood<T: DeserializeOwned>(reply: &Reply) -> PortResult<T> {
+pub(crate) fn understood<T: DeserializeOwned>(reply: &Reply) -> PortResult<T> {
     serde_json::from_slice(&reply.body).map_err(|error| {
         passing(format!("the API server answers strangely, from column {}: {error}", error.column()))
     })
@@ -536,7 +571,7 @@ mod tests {
     }
 
     #[test]
-    fn pods_are_told_by_who_brings_them_back() {
+    fn pods_are_reported_by_who_brings_them_back() {
         let page = r#"{"metadata": {"continue": ""}, "items": [
             {"metadata": {"namespace": "a", "name": "done"}, "status": {"phase": "Succeeded"}},
             {"metadata": {"namespace": "a", "name": "mirror", "annotations": {"kubernetes.io/config.mirror": "x"}}},

@@ -30,13 +30,24 @@ pub(crate) async fn remove_left_overs(link: &Link) -> PortResult<()> {
     Ok(())
 }
 
-/// Removes those of them that are in a list.
+/// Removes those of them that are in a list. How old they are is reckoned by Docker's own clock; those of this run are none.
 pub(crate) async fn remove_left_overs_of(link: &Link, lines: &[Listed]) {
-    let now = windlass_engine::Clock::now(&crate::clock::SystemClock).0;
-    for line in lines {
-        let Listed::Transient { id, run, created } = line else { continue };
-        let age = now.saturating_sub(u64::try_from(*created).unwrap_or(0));
-        if link.has_died(run) || age > LEFT_OVER_SECONDS {
+    let others: Vec<(&String, &String, i64)> = lines
+        .iter()
+        .filter_map(|line| match line {
+            Listed::Transient { id, run, created } if run != link.run_name() => Some((id, run, *created)),
+            _ => None,
+        })
+        .collect();
+    if others.is_empty() {
+        return;
+    }
+    let info = link.call(ASK_WITHIN, link.docker.info()).await.ok();
+    let now = info.and_then(|info| crate::clock::parse(&info.system_time?));
+    for (id, run, created) in others {
+        let created = u64::try_from(created).unwrap_or(u64::MAX);
+        let is_old = now.is_some_and(|now| now.0.saturating_sub(created) > LEFT_OVER_SECONDS);
+        if link.has_died(run) || is_old {
             let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
             // Docker or another run may remove it at the same moment.
             let _ = link.call(REMOVE_WITHIN, link.docker.remove_container(id, Some(options))).await;

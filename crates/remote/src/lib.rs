@@ -25,11 +25,14 @@ mod link;
 mod look;
 mod master;
 mod nodes;
+mod objects;
+mod pods;
 mod preflight;
 mod render;
 mod room;
 mod seen;
 mod settings;
+mod snapshots;
 mod through_kubelet;
 mod trouble;
 

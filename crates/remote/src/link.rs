@@ -17,13 +17,18 @@ use windlass_engine::{PortError, PortResult};
 use windlass_model::{FilePath, NodeName};
 
 use crate::https::{self, Call, Reply, Speech};
+use crate::master::Started;
 use crate::room::Room;
 use crate::trouble::{Trouble, lasting};
 
-/// How long the running ssh process may take to do as it is told.
+/// How long the running ssh process may take to do what it is asked to.
 const CONTROL_WITHIN: Duration = Duration::from_secs(10);
 /// How long a command on the node may take.
 const COMMAND_WITHIN: Duration = Duration::from_secs(20);
+/// A port at which nobody listens: the service of that name is from 1988 (RFC 1078).
+const NOBODYS_PORT: u16 = 1;
+/// How long sshd may take to say that nobody listens at a port of its own machine.
+const REFUSED_WITHIN: Duration = Duration::from_secs(1);
 /// bollard's own bound, above every bound that is given here to a call.
 const DOCKER_SECONDS: u64 = 3_600;
 
@@ -57,6 +62,13 @@ pub(crate) struct Link {
     _hold: Hold,
 }
 
+/// What sshd forwards, or refuses to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Sockets,
+    Tcp,
+}
+
 /// A place on the node, or as the node sees it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Far {
@@ -70,11 +82,12 @@ impl Link {
     /// Takes over a running ssh process by its control socket, and reaches for Docker through it.
     pub(crate) async fn new(
         node: &NodeName,
-        control: PathBuf,
+        started: &Started,
         docker_socket: &FilePath,
         counts: &Arc<Counts>,
         room: &Arc<Room>,
     ) -> PortResult<Self> {
+        let control = started.control.clone();
         let is_alive = Arc::new(AtomicBool::new(true));
         let hold = watch(&control, is_alive.clone()).await.map_err(|error| PortError::OutOfSight {
             node: node.clone(),
@@ -102,11 +115,35 @@ impl Link {
             _hold: hold,
         };
         Counts::count(&link.counts.docker_calls);
-        match spoken_version(&near).await {
-            Ok(version) if version < *API_DEFAULT_VERSION => Ok(Self { docker: docker(&version)?, ..link }),
-            Ok(_) => Ok(link),
-            Err(trouble) => Err(link.why_no_docker(docker_socket, trouble).await),
-        }
+        let link = match spoken_version(&near).await {
+            Ok(version) if version < *API_DEFAULT_VERSION => Self { docker: docker(&version)?, ..link },
+            Ok(_) => link,
+            Err(_) if started.was_refused_to_forward() => return Err(link.forwards_no(Kind::Sockets)),
+            Err(trouble) => return Err(link.why_no_docker(docker_socket, trouble).await),
+        };
+        link.try_a_port().await;
+        if started.was_refused_to_forward() { Err(link.forwards_no(Kind::Tcp)) } else { Ok(link) }
+    }
+
+    /// Connects to a port at which nobody listens: sshd answers at once, that nobody does or that it does not forward.
+    async fn try_a_port(&self) {
+        let Ok(near) = self.forward(&Far::Port("127.0.0.1".to_owned(), NOBODYS_PORT)).await else { return };
+        let talk = async { UnixStream::connect(near).await?.read(&mut [0]).await };
+        // However it ends: the log of ssh has what is to be known.
+        let _ = timeout(REFUSED_WITHIN, talk).await;
+    }
+
+    /// sshd lets this user log in and forwards nothing: no component could be asked whether it works.
+    fn forwards_no(&self, kind: Kind) -> PortError {
+        let (what, setting, key) = match kind {
+            Kind::Sockets => ("sockets", "AllowStreamLocalForwarding", "`restrict`"),
+            Kind::Tcp => ("TCP", "AllowTcpForwarding", "`no-port-forwarding` or `permitopen`"),
+        };
+        let cause = format!(
+            "sshd there refuses to forward {what}: put `{setting} local` into its sshd_config, with no \
+             `DisableForwarding yes`, and no {key} before the key in authorized_keys; then `systemctl reload sshd`"
+        );
+        PortError::OutOfSight { node: self.node.clone(), cause }
     }
 
     /// The name by which the node knows this run.
@@ -175,8 +212,8 @@ impl Link {
              elif [ ! -w \"$s\" ]; then echo forbidden; id -un; else echo deaf; fi",
             quoted(socket.as_str())
         );
-        let told = self.run(&script).await.unwrap_or_default();
-        let mut words = told.split_whitespace();
+        let reported = self.run(&script).await.unwrap_or_default();
+        let mut words = reported.split_whitespace();
         let cause = match words.next() {
             Some("absent") => format!("Docker is not installed there (there is no {socket}): install it"),
             Some("stopped") => {
@@ -241,8 +278,8 @@ async fn spoken_version(near: &Path) -> Result<ClientVersion, Trouble> {
         Ok(reply) => reply.map_err(|silence| Trouble::Lost(silence.to_string()))?,
         Err(_) => return Err(Trouble::TimeUp(CONTROL_WITHIN)),
     };
-    let told = api_version.as_deref().and_then(|told| told.split_once('.'));
-    let version = told.and_then(|(major, minor)| {
+    let reported = api_version.as_deref().and_then(|reported| reported.split_once('.'));
+    let version = reported.and_then(|(major, minor)| {
         Some(ClientVersion { major_version: major.parse().ok()?, minor_version: minor.parse().ok()? })
     });
     match version {

@@ -6,8 +6,8 @@ use bollard::query_parameters::{ListContainersOptionsBuilder, ListImagesOptionsB
 use futures_util::future::join_all;
 use windlass_engine::{LookScope, PortError, PortResult, Traces};
 use windlass_model::{
-    Component, ContainerName, ContainerSeen, ContainerState, EtcdData, FilePath, FileSeen, Health, HostFacts,
-    LedgerCopy, Lineage, NodeFacts, OnChange, Probe,
+    Component, ContainerName, ContainerSeen, ContainerState, Ending, EtcdData, EtcdLogSeen, FilePath,
+    FileSeen, Health, HostFacts, LedgerCopy, Lineage, NodeFacts, OnChange, Probe, Unasked,
 };
 use windlass_sidecar::protocol::{Answer, Request, Seen, SeenFile};
 
@@ -53,19 +53,23 @@ impl RemoteFleet {
             let files = self.files_of(machine, link, &lines, scope, traces).await?;
             Ok::<_, PortError>((lines, files))
         };
-        let (lines_and_files, images, info, told) =
+        let (lines_and_files, images, info, reported) =
             tokio::join!(containers_and_files, images, info, preflight::ask(link, scope));
-        let ((lines, files), images, info, told) = (lines_and_files?, images?, info?, told?);
-        let report = Some(told.report(&info));
+        let ((lines, files), images, info, reported) = (lines_and_files?, images?, info?, reported?);
+        let report = Some(reported.report(&info));
         let now = info.system_time.as_deref().and_then(crate::clock::parse).unwrap_or_default().0;
         if traces == Traces::OwnProgram {
             remove_left_overs_of(link, &lines).await;
         }
+        let etcd_created = lines.iter().find_map(|line| match line {
+            Listed::Known(name, known) if name.as_str() == Component::Etcd.as_str() => Some(known.created),
+            _ => None,
+        });
         let containers = self.understand(link, lines, &files.seen, now).await?;
         let defaults = HostFacts::default();
         let operating_system = info.operating_system.unwrap_or(defaults.operating_system);
         let prefix = scope.prefix_on(&operating_system).cloned();
-        let Files { seen: files, directories, etcd_data, ledgers, hidden } = files;
+        let Files { seen: files, directories, etcd_data, ledgers, etcd_snapshots, hidden } = files;
         let own = scope.footprints.under(prefix.as_ref());
         if hidden.contains(&own.ledger) {
             let what = format!(
@@ -83,7 +87,7 @@ impl RemoteFleet {
                     .map_or(defaults.cgroup_driver, |driver| driver.to_string().into()),
                 operating_system,
                 architecture: info.architecture.unwrap_or(defaults.architecture),
-                resolv_conf: told.resolv_conf(),
+                resolv_conf: reported.resolv_conf(),
             },
             prefix,
             report,
@@ -98,6 +102,10 @@ impl RemoteFleet {
             directories,
             etcd_data: if etcd_data { EtcdData::Present } else { EtcdData::Absent },
             ledger: ledger.map(|(lineage, serial)| LedgerCopy { lineage, serial }),
+            etcd_log: match (etcd_snapshots.get(&own.etcd_data), etcd_created) {
+                (Some(written), Some(created)) if *written > created => EtcdLogSeen::SnapshotSinceCreated,
+                _ => EtcdLogSeen::Older,
+            },
         })
     }
 
@@ -112,7 +120,8 @@ impl RemoteFleet {
         let loaded = docker::loaded(link, name, &known).await?;
         let now = windlass_engine::Clock::now(&crate::clock::SystemClock).0;
         let health = self.health(link, name, &known, now).await;
-        Ok(Some(seen(known, loaded, health)))
+        let ending = docker::ending(link, name, known.state).await;
+        Ok(Some(seen(known, loaded, health, ending)))
     }
 
     async fn understand(
@@ -139,9 +148,13 @@ impl RemoteFleet {
             let loaded = async {
                 if is_stale { docker::loaded(link, &name, &known).await } else { Ok(known.loaded.clone()) }
             };
-            let (loaded, health) = tokio::join!(loaded, self.health(link, &name, &known, now));
+            let (loaded, health, ending) = tokio::join!(
+                loaded,
+                self.health(link, &name, &known, now),
+                docker::ending(link, &name, known.state)
+            );
             let loaded = loaded?;
-            Ok(Some((name, seen(known, loaded, health))))
+            Ok(Some((name, seen(known, loaded, health, ending))))
         });
         let all: Vec<Option<(ContainerName, ContainerSeen)>> =
             join_all(each).await.into_iter().collect::<PortResult<_>>()?;
@@ -160,12 +173,16 @@ impl RemoteFleet {
         };
         let starts_within = component.nature().starts_within_seconds;
         match health::ask(link, &probe, self.keys().as_deref()).await {
-            Health::Unhealthy if known.since.is_within(starts_within, now) => Health::Starting,
+            Health::Unhealthy | Health::Unknown(Unasked::NoAnswer)
+                if known.since.is_within(starts_within, now) =>
+            {
+                Health::Starting
+            }
             health => health,
         }
     }
 
-    /// What can be told of a node's files, by root if that leaves no trace, or may.
+    /// What is known of a node's files, by root if that leaves no trace, or may.
     async fn files_of(
         &self,
         machine: &Machine,
@@ -188,7 +205,7 @@ impl RemoteFleet {
         {
             return Ok(seen.into());
         }
-        let unprivileged = facts::told(&link.run(&facts::script(scope)).await?);
+        let unprivileged = facts::reported(&link.run(&facts::script(scope)).await?);
         if unprivileged.is_whole() {
             return Ok(Files::partly(unprivileged, scope));
         }
@@ -223,7 +240,9 @@ struct Files {
     directories: BTreeSet<FilePath>,
     etcd_data: BTreeSet<FilePath>,
     ledgers: BTreeMap<FilePath, (Lineage, u64)>,
-    /// Of these nothing can be told.
+    /// When the newest snapshot of a member's log was written.
+    etcd_snapshots: BTreeMap<FilePath, u64>,
+    /// Of these nothing is known.
     hidden: BTreeSet<FilePath>,
 }
 
@@ -240,6 +259,7 @@ impl Files {
             seen: files,
             etcd_data,
             ledgers: BTreeMap::new(),
+            etcd_snapshots: BTreeMap::new(),
             hidden,
         }
     }
@@ -247,19 +267,25 @@ impl Files {
 
 impl From<Seen> for Files {
     fn from(seen: Seen) -> Self {
-        let Seen { files, directories, etcd_data, ledgers } = seen;
+        let Seen { files, directories, etcd_data, ledgers, etcd_snapshots } = seen;
         let file = |(path, SeenFile { digest, mode, owner })| (path, FileSeen { digest, mode, owner });
         Self {
             seen: files.into_iter().map(file).collect(),
             directories,
             etcd_data,
             ledgers,
+            etcd_snapshots,
             hidden: BTreeSet::new(),
         }
     }
 }
 
-fn seen(known: Known, loaded: windlass_model::Loaded, health: Health) -> ContainerSeen {
-    let Known { id: _, spec, birth, maker, state, loaded: _, since: _ } = known;
-    ContainerSeen { spec, birth, maker, state, health, loaded }
+fn seen(
+    known: Known,
+    loaded: windlass_model::Loaded,
+    health: Health,
+    ending: Option<Ending>,
+) -> ContainerSeen {
+    let Known { id: _, spec, birth, maker, lineage, state, loaded: _, since: _, created: _ } = known;
+    ContainerSeen { spec, birth, maker, lineage, state, health, loaded, ending }
 }

@@ -35,8 +35,28 @@ pub(crate) struct Destination<'a> {
     pub(crate) known_hosts: Option<&'a Path>,
 }
 
-/// Connects, and returns the control socket; else what a person should know.
-pub(crate) async fn start(destination: &Destination<'_>, room: &Room) -> Result<PathBuf, String> {
+/// An ssh process that runs.
+#[derive(Debug)]
+pub(crate) struct Started {
+    /// Its control socket.
+    pub(crate) control: PathBuf,
+    /// Where it writes what it complains about.
+    pub(crate) log: PathBuf,
+}
+
+impl Started {
+    /// Whether sshd has refused to forward anything so far, by its settings. Only the log says so: what sshd
+    /// refuses looks to a client like a place where nobody listens.
+    ///
+    /// Source: `reason2txt` in `channels.c` of OpenSSH.
+    pub(crate) fn was_refused_to_forward(&self) -> bool {
+        let reported = std::fs::read_to_string(&self.log).unwrap_or_default();
+        reported.contains("open failed: administratively prohibited")
+    }
+}
+
+/// Connects, and returns the process; else what a person should know.
+pub(crate) async fn start(destination: &Destination<'_>, room: &Room) -> Result<Started, String> {
     let socket = room.path("s");
     let log = room.path("log");
     let keys = Keys::of(destination.access, room).map_err(|error| format!("its key: {error}"))?;
@@ -44,13 +64,12 @@ pub(crate) async fn start(destination: &Destination<'_>, room: &Room) -> Result<
     command.args(arguments(destination, &keys, &socket, &log));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     let ended = timeout(START_WITHIN, command.status()).await;
-    let told = std::fs::read_to_string(&log).unwrap_or_default();
-    let _ = std::fs::remove_file(&log);
+    let reported = std::fs::read_to_string(&log).unwrap_or_default();
     match ended {
         Err(_) => Err(format!("no login within {} s", START_WITHIN.as_secs())),
         Ok(Err(error)) => Err(format!("the program `ssh` cannot be run: {error}")),
-        Ok(Ok(status)) if status.success() => Ok(socket),
-        Ok(Ok(_)) => Err(meaning(&told, destination)),
+        Ok(Ok(status)) if status.success() => Ok(Started { control: socket, log }),
+        Ok(Ok(_)) => Err(meaning(&reported, destination)),
     }
 }
 
@@ -93,7 +112,8 @@ fn arguments(destination: &Destination<'_>, keys: &Keys, socket: &Path, log: &Pa
         add(&text);
     };
     option("BatchMode", &"yes");
-    option("LogLevel", &"ERROR");
+    // What sshd refuses to forward is logged at this level, and not as an error.
+    option("LogLevel", &"INFO");
     option("ControlPersist", &format!("{IDLE_SECONDS}s"));
     option("ConnectTimeout", &CONNECT_SECONDS.to_string());
     option("ServerAliveInterval", &ALIVE_SECONDS.to_string());
@@ -135,10 +155,10 @@ fn quoted(path: &Path) -> String {
 }
 
 /// What ssh's complaint means for a person; the last line of it as it is, where nobody knows better.
-fn meaning(told: &str, destination: &Destination<'_>) -> String {
+fn meaning(reported: &str, destination: &Destination<'_>) -> String {
     let Destination { address, port, user, .. } = destination;
     let place = format!("{address}:{port}");
-    let has = |words: &str| told.contains(words);
+    let has = |words: &str| reported.contains(words);
     if has("REMOTE HOST IDENTIFICATION HAS CHANGED") {
         return format!(
             "the host key of {place} has changed: if the machine was reinstalled, run `ssh-keygen -R` for it; else \
@@ -176,7 +196,7 @@ fn meaning(told: &str, destination: &Destination<'_>) -> String {
     if has("stdio forwarding failed") || has("Control socket connect") {
         return format!("the bastion does not reach {place}");
     }
-    let last = told.lines().rev().map(str::trim).find(|line| !line.is_empty());
+    let last = reported.lines().rev().map(str::trim).find(|line| !line.is_empty());
     last.map_or_else(|| format!("ssh to {place} ended without a word"), ToOwned::to_owned)
 }
 
@@ -197,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn ssh_is_told_everything_and_no_secret() {
+    fn ssh_is_given_everything_and_no_secret() {
         let access = Access { key: Some(KeySource::Path("~/my keys/id".into())), ..Access::default() };
         let keys = Keys { key: Some("~/my keys/id".into()), certificate: Some("/c%".into()) };
         let through = Path::new("/tmp/windlass-1/s0");
@@ -208,7 +228,7 @@ mod tests {
                 .collect();
         assert_eq!(
             shown.join("\n"),
-            "-F\nnone\n-E\n/log\n-S\n/s\n-M\n-N\n-f\n-a\n-x\n-T\n-o\nBatchMode=yes\n-o\nLogLevel=ERROR\n-o\n\
+            "-F\nnone\n-E\n/log\n-S\n/s\n-M\n-N\n-f\n-a\n-x\n-T\n-o\nBatchMode=yes\n-o\nLogLevel=INFO\n-o\n\
              ControlPersist=15s\n-o\nConnectTimeout=10\n-o\nServerAliveInterval=5\n-o\nServerAliveCountMax=3\n-o\n\
              StreamLocalBindUnlink=yes\n-o\nStrictHostKeyChecking=accept-new\n-o\nIdentityFile=\"~/my keys/id\"\n\
              -o\nIdentitiesOnly=yes\n-o\nIdentityAgent=none\n-o\nCertificateFile=\"/c%%\"\n-o\n\
@@ -217,10 +237,10 @@ mod tests {
     }
 
     #[test]
-    fn complaints_are_told_in_words() {
+    fn complaints_are_reported_in_words() {
         let access = Access::default();
         let destination = destination(&access, None);
-        for (told, wanted) in [
+        for (reported, wanted) in [
             (
                 "ssh: connect to host 10.0.0.1 port 2222: Connection refused\r\n",
                 "10.0.0.1:2222 refuses connections: sshd does not run there, or at another port",
@@ -246,7 +266,7 @@ mod tests {
             ("", "ssh to 10.0.0.1:2222 ended without a word"),
             ("first\nkex_exchange_identification: read: odd\n", "kex_exchange_identification: read: odd"),
         ] {
-            assert_eq!(meaning(told, &destination), wanted);
+            assert_eq!(meaning(reported, &destination), wanted);
         }
     }
 }

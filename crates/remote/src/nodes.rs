@@ -15,8 +15,8 @@ use futures_util::future::join_all;
 use tokio::sync::mpsc;
 use windlass_engine::{FilePut, LookScope, NewContainer, Nodes, PortError, PortResult, Traces};
 use windlass_model::{
-    ContainerName, ContainerSeen, FilePath, ImageRef, KernelWish, LastNode, Ledger, NodeFacts, NodeName,
-    Owner, Secret,
+    ContainerName, ContainerSeen, DesiredKernel, FilePath, ImageRef, LastNode, Ledger, Mode, NodeFacts,
+    NodeName, Owner, PodRuntime, Secret,
 };
 use windlass_sidecar::protocol::{Answer, Bytes, FileToPut, Request};
 
@@ -68,6 +68,15 @@ impl Nodes for RemoteFleet {
     }
 
     async fn create(&self, node: &NodeName, name: &ContainerName, new: &NewContainer) -> PortResult<()> {
+        if let Some(path) = &new.beside_data {
+            let file = FileToPut {
+                path: path.clone(),
+                content: Bytes(Vec::new()),
+                mode: Mode::PUBLIC,
+                owner: Owner::default(),
+            };
+            self.have_done(node, Request::Put { files: vec![file] }).await?;
+        }
         docker::create(&*self.link(node).await?, name, new).await
     }
 
@@ -112,8 +121,8 @@ impl Nodes for RemoteFleet {
         self.have_done(node, Request::Put { files }).await
     }
 
-    async fn set_kernel(&self, node: &NodeName, kernel: &KernelWish) -> PortResult<()> {
-        let KernelWish { modules, sysctls } = kernel.clone();
+    async fn set_kernel(&self, node: &NodeName, kernel: &DesiredKernel) -> PortResult<()> {
+        let DesiredKernel { modules, sysctls } = kernel.clone();
         self.have_done(node, Request::SetKernel { modules, sysctls }).await
     }
 
@@ -136,10 +145,23 @@ impl Nodes for RemoteFleet {
         self.have_done(node, Request::Move { path: path.clone(), to: to.clone() }).await
     }
 
-    async fn remove_pods(&self, node: &NodeName) -> PortResult<()> {
+    async fn remove_pods(
+        &self,
+        node: &NodeName,
+        kubelet: &FilePath,
+        keep: Option<PodRuntime>,
+    ) -> PortResult<()> {
         let machine = self.machine(node)?;
         let link = self.link_of(&machine).await?;
-        remove_pods(&link).await?;
+        if !keep.is_some_and(PodRuntime::is_docker) {
+            remove_pods(&link).await?;
+        }
+        if keep != Some(PodRuntime::Containerd) {
+            self.have_done(node, Request::RemovePods { kubelet: kubelet.clone() }).await?;
+        }
+        if keep.is_some() {
+            return Ok(());
+        }
         self.have_done(node, Request::CleanNetwork).await?;
         self.have_done(node, Request::Unmount { below: BTreeSet::from([FilePath::from(KUBELET)]) }).await
     }
@@ -147,7 +169,7 @@ impl Nodes for RemoteFleet {
 
 impl RemoteFleet {
     /// Asks for something to be done, and takes nothing but its being done for an answer.
-    async fn have_done(&self, node: &NodeName, request: Request) -> PortResult<()> {
+    pub(crate) async fn have_done(&self, node: &NodeName, request: Request) -> PortResult<()> {
         let machine = self.machine(node)?;
         let link = self.link_of(&machine).await?;
         match self.ask(&machine, &link, request).await? {
@@ -295,5 +317,5 @@ fn all_futures_are_send(fleet: &RemoteFleet, node: &NodeName, scope: &LookScope)
     fn is_send(_: impl Send) {}
     is_send(fleet.look(node, scope, Traces::None));
     is_send(fleet.put_files(node, &[]));
-    is_send(fleet.remove_pods(node));
+    is_send(fleet.remove_pods(node, &FilePath::from(KUBELET), None));
 }

@@ -1,4 +1,4 @@
-//! What a preflight must know of a machine, told by one script that any user may run and that changes nothing.
+//! What a preflight must know of a machine, found by one script that any user may run and that changes nothing.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bollard::models::SystemInfo;
 use windlass_engine::{LookScope, PortResult};
-use windlass_model::{FilePath, HostReport, Meeting, NodeName, Swap};
+use windlass_model::{ContainerdCri, FilePath, HostReport, Meeting, NodeName, Selinux, Swap};
 
 use crate::link::{Link, quoted};
 
@@ -43,6 +43,9 @@ b=br_netfilter
 }
 if command -v ip > /dev/null; then ip -o addr; else for a in $(hostname -I); do echo "- - inet $a"; done; fi
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo "cgroup 2"; elif [ -d /sys/fs/cgroup ]; then echo "cgroup 1"; fi
+if [ ! -S /run/containerd/containerd.sock ]; then echo "containerd absent"
+elif grep -qsE '^ *disabled_plugins *=.*"(io\.containerd\.grpc\.v1\.)?cri"' /etc/containerd/config.toml; then echo "containerd off"
+else echo "containerd serves"; fi
 stat -f -c 'free %a %S %n' "$@" 2> /dev/null
 "#;
 
@@ -86,17 +89,17 @@ const DIRECTORIES: [&str; 6] =
     ["/", "/var/lib", "/var/lib/docker", "/var/lib/etcd", "/var/lib/kubelet", "/opt"];
 
 /// What the script tells of a machine, with the time that was as it ended.
-pub(crate) struct Told {
+pub(crate) struct Reported {
     text: String,
     /// Between the beginning and the end, in milliseconds by this machine's clock.
     when: u64,
 }
 
 /// Runs the script on a machine.
-pub(crate) async fn ask(link: &Link, scope: &LookScope) -> PortResult<Told> {
+pub(crate) async fn ask(link: &Link, scope: &LookScope) -> PortResult<Reported> {
     let before = milliseconds();
     let text = link.run(&script(&link.node, scope)).await?;
-    Ok(Told { text, when: u64::midpoint(before, milliseconds()) })
+    Ok(Reported { text, when: u64::midpoint(before, milliseconds()) })
 }
 
 fn script(node: &NodeName, scope: &LookScope) -> String {
@@ -127,12 +130,21 @@ fn script(node: &NodeName, scope: &LookScope) -> String {
     script
 }
 
+fn containerd(said: &str) -> Option<ContainerdCri> {
+    match said {
+        "serves" => Some(ContainerdCri::Serves),
+        "off" => Some(ContainerdCri::Off),
+        "absent" => Some(ContainerdCri::Absent),
+        _ => None,
+    }
+}
+
 fn milliseconds() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-impl Told {
+impl Reported {
     /// The file with the real name servers.
     pub(crate) fn resolv_conf(&self) -> FilePath {
         let is_resolved = self.text.lines().any(|line| line == "resolved");
@@ -146,17 +158,18 @@ impl Told {
 }
 
 /// Understands what the script and Docker say; `now` is this machine's clock in milliseconds.
-fn report(told: &str, info: &SystemInfo, now: u64) -> HostReport {
+fn report(reported: &str, info: &SystemInfo, now: u64) -> HostReport {
     let mut report = HostReport {
         docker: info.server_version.clone().unwrap_or_default(),
         // As `uname -m` would say it (https://github.com/moby/moby/blob/v20.10.24/pkg/platform/architecture_unix.go).
         architecture: info.architecture.clone().unwrap_or_default(),
         memory: info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()),
         program: std::env::consts::ARCH.to_owned(),
+        selinux: if has_selinux(info) { Selinux::On } else { Selinux::Off },
         ..HostReport::default()
     };
     let mut clocks: Vec<i64> = Vec::new();
-    for line in told.lines() {
+    for line in reported.lines() {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         match word {
             "hostname" => rest.clone_into(&mut report.hostname),
@@ -164,6 +177,7 @@ fn report(told: &str, info: &SystemInfo, now: u64) -> HostReport {
             "kernel" => rest.clone_into(&mut report.kernel),
             "swap" => report.swap = if rest == "on" { Swap::On } else { Swap::Off },
             "cgroup" => report.cgroup = rest.parse().ok(),
+            "containerd" => report.containerd = containerd(rest),
             "loadable" if MODULES.contains(&rest) => drop(report.loadable.insert(Arc::from(rest))),
             "module" if MODULES.contains(&rest) => drop(report.modules.insert(Arc::from(rest))),
             "free" => report.free.extend(free(rest)),
@@ -177,6 +191,12 @@ fn report(told: &str, info: &SystemInfo, now: u64) -> HostReport {
         report.clock_ahead_seconds = (i64::midpoint(*first, *last) - now + 500).div_euclid(1_000);
     }
     report
+}
+
+/// Whether Docker runs with `selinux-enabled`: `name=selinux` is among its security options then.
+fn has_selinux(info: &SystemInfo) -> bool {
+    let options = info.security_options.iter().flatten();
+    options.flat_map(|option| option.split(',')).any(|option| option == "name=selinux")
 }
 
 /// `ADDRESS PORT CAUSE`: a place that was not reached.
@@ -270,6 +290,7 @@ LISTEN 0      4096            [::]:2380            [::]:*
 2: eth0    inet6 fe80::1/64 scope link
 2: eth0    inet6 fd00::1/64 scope global
 cgroup 2
+containerd off
 free 256 4096 /
 clock 1700000058.123456789
 unreached 10.0.0.9 2380 No route to host
@@ -281,6 +302,10 @@ clock 1700000062.123456789
         let info = SystemInfo {
             server_version: Some("20.10.24".to_owned()),
             mem_total: Some(4_096),
+            security_options: Some(vec![
+                "name=seccomp,profile=default".to_owned(),
+                "name=selinux".to_owned(),
+            ]),
             architecture: Some("x86_64".to_owned()),
             ..SystemInfo::default()
         };
@@ -292,6 +317,7 @@ clock 1700000062.123456789
             program: std::env::consts::ARCH.to_owned(),
             kernel: "6.1.0-18-amd64".to_owned(),
             docker: "20.10.24".to_owned(),
+            selinux: Selinux::On,
             clock_ahead_seconds: 60,
             addresses: ["10.0.0.1", "fd00::1"].map(|text| text.parse().unwrap()).into(),
             listening: [22, 2380, 6443].into(),
@@ -300,6 +326,7 @@ clock 1700000062.123456789
             modules: ["br_netfilter".into(), "overlay".into()].into(),
             loadable: ["ip_vs".into()].into(),
             cgroup: Some(2),
+            containerd: Some(ContainerdCri::Off),
             memory: Some(4_096),
             free: [("/".into(), 1_048_576)].into(),
             unreached: [(meeting("10.0.0.9", 2380), "No route to host".into())].into(),
@@ -309,11 +336,13 @@ clock 1700000062.123456789
 
     #[test]
     fn a_clock_without_nanoseconds_is_read_to_the_second() {
-        for (told, wanted) in [("1700000060.9", 1_700_000_060_000), ("1700000060.9871", 1_700_000_060_987)] {
-            assert_eq!(milliseconds_of(told), Some(wanted));
+        for (reported, wanted) in
+            [("1700000060.9", 1_700_000_060_000), ("1700000060.9871", 1_700_000_060_987)]
+        {
+            assert_eq!(milliseconds_of(reported), Some(wanted));
         }
-        for told in ["1700000060.N", "1700000060.%N", "1700000060."] {
-            assert_eq!(milliseconds_of(told), Some(1_700_000_060_000), "{told}");
+        for reported in ["1700000060.N", "1700000060.%N", "1700000060."] {
+            assert_eq!(milliseconds_of(reported), Some(1_700_000_060_000), "{reported}");
         }
     }
 
@@ -326,8 +355,8 @@ clock 1700000062.123456789
         // Nobody listens at port 1; no connection goes to the address of everybody.
         let script = format!("{MEET}meet 127.0.0.1 1 & meet 255.255.255.255 2380 & wait");
         let output = Command::new("sh").arg("-c").arg(script).output().unwrap();
-        let told = report(&String::from_utf8(output.stdout).unwrap(), &SystemInfo::default(), 0);
-        assert!(told.unreached.keys().eq(&[meeting("255.255.255.255", 2380)]), "{told:?}");
+        let reported = report(&String::from_utf8(output.stdout).unwrap(), &SystemInfo::default(), 0);
+        assert!(reported.unreached.keys().eq(&[meeting("255.255.255.255", 2380)]), "{reported:?}");
     }
 
     #[test]
@@ -341,8 +370,8 @@ clock 1700000062.123456789
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         for missing in ["", "ss() { false; }"] {
             let output = Command::new("sh").arg("-c").arg(format!("{missing}\n{script}")).output().unwrap();
-            let told = Told { text: String::from_utf8(output.stdout).unwrap(), when: milliseconds() };
-            let report = told.report(&SystemInfo::default());
+            let reported = Reported { text: String::from_utf8(output.stdout).unwrap(), when: milliseconds() };
+            let report = reported.report(&SystemInfo::default());
             assert!(output.status.success());
             assert!(!report.hostname.is_empty() && !report.kernel.is_empty());
             assert!(report.sysctls.contains_key("net.ipv4.ip_forward"), "{:?}", report.sysctls);

@@ -3,20 +3,31 @@
 use std::sync::Arc;
 
 use bollard::models::{
-    ContainerCreateBody, HostConfig, Mount, MountBindOptions, MountBindOptionsPropagationEnum, MountType,
-    RestartPolicy, RestartPolicyNameEnum,
+    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountBindOptions,
+    MountBindOptionsPropagationEnum, MountType, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
 };
 use windlass_engine::{NewContainer, labels_of};
-use windlass_model::{ContainerSpec, PidMode, Privilege};
+use windlass_model::{ContainerSpec, FilePath, PidMode, Privilege};
 
 /// What lies below a node's configuration. Docker makes a missing source of a mount an empty directory, which is
 /// never right there: such a mount is asked for in the way that lets it refuse.
 const CONFIGURATION: &str = "/etc/kubernetes";
 
+/// How large a file of a container's log becomes, and how many of them are kept. Docker's own default has no limit, and
+/// etcd stops where logs have filled the disk.
+const LOG_FILES: [(&str, &str); 2] = [("max-size", "50m"), ("max-file", "3")];
+/// How willing the kernel is to end a process where memory runs out: that of components goes after every pod's, which is
+/// -997 at least (`guaranteedOOMScoreAdj` of `pkg/kubelet/qos/policy.go` in Kubernetes).
+const OOM_SCORE: i64 = -998;
+/// How many files a component may have open. Docker 29 hands on 1024 where containerd says so
+/// (<https://github.com/moby/moby/issues/51485>), and etcd and API servers have one for each watch.
+const OPEN_FILES: i64 = 1_048_576;
+
 /// The body of the request that creates a container.
 pub(crate) fn create_body(new: &NewContainer) -> ContainerCreateBody {
-    let NewContainer { spec, birth, loaded: _ } = new;
-    let ContainerSpec { image, command, env, binds, pid, privilege, user, reads: _, version: _ } = &**spec;
+    let NewContainer { spec, birth, loaded: _, lineage: _, beside_data } = new;
+    let ContainerSpec { image, command, env, binds, pid, privilege, user, reads: _, ciphers: _, version: _ } =
+        &**spec;
     let (program, arguments) = match command.split_first() {
         Some((program, rest)) => (Some(vec![program.to_string()]), rest),
         None => (None, &command[..]),
@@ -33,6 +44,7 @@ pub(crate) fn create_body(new: &NewContainer) -> ContainerCreateBody {
             (mounts, plain)
         },
     );
+    let mounts = mounts.into_iter().chain(beside_data.as_ref().map(mount_beside_data)).collect();
     ContainerCreateBody {
         image: Some(image.to_string()),
         entrypoint: program,
@@ -50,9 +62,33 @@ pub(crate) fn create_body(new: &NewContainer) -> ContainerCreateBody {
             pid_mode: (*pid == PidMode::Host).then(|| "host".to_owned()),
             binds: Some(plain),
             mounts: Some(mounts),
+            log_config: Some(HostConfigLogConfig {
+                typ: Some("json-file".to_owned()),
+                config: Some(LOG_FILES.map(|(key, value)| (key.to_owned(), value.to_owned())).into()),
+            }),
+            oom_score_adj: Some(OOM_SCORE),
+            ulimits: Some(vec![ResourcesUlimits {
+                name: Some("nofile".to_owned()),
+                soft: Some(OPEN_FILES),
+                hard: Some(OPEN_FILES),
+            }]),
             ..HostConfig::default()
         }),
         ..ContainerCreateBody::default()
+    }
+}
+
+/// Where a container has the file without which it does not start. It reads it never: that it can be mounted is all.
+pub(crate) const BESIDE_DATA_INSIDE: &str = "/windlass/beside-data";
+
+/// The mount of that file, in the form that Docker refuses at a start where its source is missing.
+fn mount_beside_data(path: &FilePath) -> Mount {
+    Mount {
+        target: Some(BESIDE_DATA_INSIDE.to_owned()),
+        source: Some(path.to_string()),
+        typ: Some(MountType::BIND),
+        read_only: Some(true),
+        ..Mount::default()
     }
 }
 
@@ -104,7 +140,7 @@ fn propagation(option: &str) -> Option<MountBindOptionsPropagationEnum> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use windlass_model::{Digest, Loaded, OnChange};
+    use windlass_model::{Ciphers, Digest, Loaded, OnChange};
 
     use super::*;
 
@@ -125,12 +161,15 @@ mod tests {
             privilege: Privilege::Privileged,
             user: Some("52034:52034".into()),
             reads: BTreeMap::from([("/etc/own.conf".into(), OnChange::Replace)]),
+            ciphers: Ciphers::default(),
             version: None,
         };
         let new = NewContainer {
             spec: Arc::new(spec),
             birth: texts(&["--initial-cluster-state=new"]),
             loaded: Loaded::from([("/etc/own.conf".into(), Digest::of("x"))]),
+            lineage: Some("blue".into()),
+            beside_data: Some("/var/lib/etcd/member/windlass".into()),
         };
         let body = serde_json::to_value(create_body(&new)).unwrap();
         let frozen: serde_json::Value =

@@ -44,19 +44,24 @@ impl Room {
         }
     }
 
-    /// The name by which nodes know this run: the machine, and the directory on it.
+    /// The name by which nodes know this run: who runs it on which machine, and the directory there.
     pub(crate) fn run(&self) -> String {
-        let directory = self.path.file_name().unwrap_or_default().to_string_lossy();
-        format!("{}/{directory}", own_name())
+        format!("{}:{}", own_name(), self.path.display())
     }
 
-    /// Whether a run of this name was one of this machine, and has died.
+    /// Whether a run of this name was one of this user on this machine, and has died. Of anybody else's nobody knows: their
+    /// directories may be elsewhere, and are closed to this user.
     pub(crate) fn has_died(&self, run: &str) -> bool {
-        let Some((machine, directory)) = run.rsplit_once('/') else { return false };
-        let parent = self.path.parent().unwrap_or(Path::new("/"));
+        let Some(path) = run.strip_prefix(&own_name()).and_then(|rest| rest.strip_prefix(':')) else {
+            return false;
+        };
+        let path = Path::new(path);
         // Those of the dead were cleared away when this run began, or will have let go of their lock.
-        let is_held = |lock: File| flock(&lock, FlockOperation::NonBlockingLockShared).is_err();
-        machine == own_name() && !File::open(parent.join(directory).join(LOCK)).is_ok_and(is_held)
+        path.parent() == self.path.parent()
+            && match File::open(path.join(LOCK)) {
+                Ok(lock) => flock(&lock, FlockOperation::NonBlockingLockShared).is_ok(),
+                Err(error) => error.kind() == io::ErrorKind::NotFound,
+            }
     }
 
     /// A path in it that nothing has yet.
@@ -85,8 +90,14 @@ impl Drop for Room {
     }
 }
 
+/// The machine as it was booted, the view of files that this process has there, and the user: two containers may share a
+/// host's name, and no directory.
 fn own_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
+    let read = |path: &str| fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
+    let view = fs::metadata("/proc/self/ns/mnt").map(|it| it.ino()).unwrap_or_default();
+    let user = rustix::process::geteuid().as_raw();
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{name}:{}:{view}:{user}", read("/proc/sys/kernel/random/boot_id"))
 }
 
 fn parent() -> PathBuf {
@@ -139,6 +150,12 @@ mod tests {
         drop(other);
         assert!(room.has_died(&run));
         assert!(!room.has_died(&format!("elsewhere{run}")), "nobody knows of other machines");
+        let parent = room.path.parent().unwrap().to_owned();
+        let elsewhere = format!("{}:/nowhere/windlass-1", own_name());
+        assert!(!room.has_died(&elsewhere), "runs with another temporary directory may live");
+        let anothers = own_name().rsplit_once(':').unwrap().0.to_owned();
+        let anothers = format!("{anothers}:4294967294:{}", parent.join("windlass-1").display());
+        assert!(!room.has_died(&anothers), "the runs of others may live");
     }
 
     #[test]

@@ -9,10 +9,12 @@ use bollard::models::{
 };
 use windlass_engine::{Labelled, NewContainer, read_labels};
 use windlass_model::{
-    Component, ContainerName, ContainerSpec, ContainerState, ImageRef, Loaded, Maker, PidMode, Privilege,
+    Ciphers, Component, ContainerName, ContainerSpec, ContainerState, ImageRef, Lineage, Loaded, Maker,
+    PidMode, Privilege,
 };
 
 use crate::labels;
+use crate::render::BESIDE_DATA_INSIDE;
 
 /// A container, as far as Docker alone can tell of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,10 +23,13 @@ pub(crate) struct Known {
     pub(crate) spec: Arc<ContainerSpec>,
     pub(crate) birth: Vec<Arc<str>>,
     pub(crate) maker: Maker,
+    pub(crate) lineage: Option<Lineage>,
     pub(crate) state: ContainerState,
     pub(crate) loaded: Loaded,
     /// For how many seconds it has run, as a list tells it; an inspection tells when it began.
     pub(crate) since: Since,
+    /// When it was created, in seconds since 1970.
+    pub(crate) created: u64,
 }
 
 /// How long a container has run.
@@ -76,20 +81,24 @@ pub(crate) fn listed(line: ContainerSummary) -> Listed {
         (!name.contains('/')).then(|| ContainerName::from(name))
     });
     let Some(name) = name else { return Listed::Foreign };
-    let NewContainer { spec, birth, loaded } = match read_labels(&labels) {
+    let NewContainer { spec, birth, loaded, lineage, beside_data: _ } = match read_labels(&labels) {
         Labelled::Ours(new) => new,
         Labelled::Unreadable => return Listed::Unclear(name),
-        Labelled::Foreign if holds_our_name(&name) => return Listed::Unclear(name),
-        Labelled::Foreign => return Listed::Foreign,
+        Labelled::Foreign | Labelled::Rke if holds_our_name(&name) => return Listed::Unclear(name),
+        Labelled::Foreign | Labelled::Rke => return Listed::Foreign,
     };
     let agrees = image.as_deref() == Some(spec.image.as_str())
         && command.as_deref() == Some(&shown_command(&spec.command, &birth))
-        && targets(mounts.unwrap_or_default()).is_superset(&wished_targets(&spec));
+        && targets(mounts.unwrap_or_default()).is_superset(&desired_targets(&spec));
     if !agrees {
         return Listed::Unclear(name);
     }
     let since = Since::Words(status.unwrap_or_default());
-    Listed::Known(name, Known { id, spec, birth, maker: Maker::Windlass, state, loaded, since })
+    let created = u64::try_from(created.unwrap_or_default()).unwrap_or_default();
+    Listed::Known(
+        name,
+        Known { id, spec, birth, maker: Maker::Windlass, lineage, state, loaded, since, created },
+    )
 }
 
 /// Whether the name is one of a component, or of one that is about to take its place.
@@ -117,7 +126,7 @@ fn targets(mounts: Vec<MountPoint>) -> BTreeSet<(String, String)> {
     mounts.into_iter().filter_map(pair).collect()
 }
 
-fn wished_targets(spec: &ContainerSpec) -> BTreeSet<(String, String)> {
+fn desired_targets(spec: &ContainerSpec) -> BTreeSet<(String, String)> {
     let pair = |bind: &Arc<str>| {
         let mut parts = bind.splitn(3, ':');
         Some((trimmed(parts.next()?), trimmed(parts.next()?)))
@@ -135,6 +144,7 @@ pub(crate) fn inspected(seen: &ContainerInspectResponse) -> Known {
     let labels = seen.config.as_ref().and_then(|config| config.labels.clone()).unwrap_or_default();
     let state = seen.state.clone().unwrap_or_default();
     let since = Since::Moment(state.started_at.clone().unwrap_or_default());
+    let created = seen.created.as_deref().and_then(crate::clock::parse).map_or(0, |created| created.0);
     let state = match state.status {
         Some(ContainerStateStatusEnum::CREATED) => ContainerState::Created,
         Some(ContainerStateStatusEnum::RUNNING) => ContainerState::Running,
@@ -145,24 +155,31 @@ pub(crate) fn inspected(seen: &ContainerInspectResponse) -> Known {
     let id = seen.id.clone().unwrap_or_default();
     let really = real_spec(seen);
     let unlabelled = |maker| {
-        let spec = Arc::new(really.spec.clone());
+        let mut spec = really.spec.clone();
+        // An image, or Docker where the image has none, gives every container a search path.
+        spec.env.remove("PATH");
+        let spec = Arc::new(spec);
         Known {
             id: id.clone(),
             spec,
             birth: Vec::new(),
             maker,
+            lineage: None,
             state,
             loaded: Loaded::new(),
             since: since.clone(),
+            created,
         }
     };
-    let NewContainer { spec, birth, loaded } = match read_labels(&labels) {
+    let NewContainer { spec, birth, loaded, lineage, beside_data: _ } = match read_labels(&labels) {
         Labelled::Ours(new) => new,
         Labelled::Unreadable => return unlabelled(Maker::Unreadable),
+        Labelled::Rke => return unlabelled(Maker::Rke),
         Labelled::Foreign => return unlabelled(Maker::Other),
     };
     let (birth, spec) = really.measured_by(Arc::unwrap_or_clone(spec), birth);
-    Known { id, spec: Arc::new(spec), birth, maker: Maker::Windlass, state, loaded, since }
+    let (spec, maker) = (Arc::new(spec), Maker::Windlass);
+    Known { id, spec, birth, maker, lineage, state, loaded, since, created }
 }
 
 /// What a container really runs with.
@@ -210,17 +227,21 @@ fn real_spec(seen: &ContainerInspectResponse) -> Real {
         .map(|variable| variable.split_once('=').unwrap_or((variable, "")))
         .map(|(name, value)| (Arc::from(name), Arc::from(value)))
         .collect();
-    let mounts = host.mounts.unwrap_or_default().into_iter().filter_map(|mount| {
-        let mut bind = format!("{}:{}", mount.source?, mount.target?);
-        let propagation = mount.bind_options.and_then(|options| options.propagation).map(|it| it.to_string());
-        let read_only = (mount.read_only == Some(true)).then(|| "ro".to_owned());
-        let options: Vec<String> =
-            read_only.into_iter().chain(propagation).filter(|option| !option.is_empty()).collect();
-        if !options.is_empty() {
-            bind = format!("{bind}:{}", options.join(","));
-        }
-        Some(bind)
-    });
+    let mounts = host.mounts.unwrap_or_default().into_iter();
+    // That one is of no concern to what runs.
+    let mounts =
+        mounts.filter(|mount| mount.target.as_deref() != Some(BESIDE_DATA_INSIDE)).filter_map(|mount| {
+            let mut bind = format!("{}:{}", mount.source?, mount.target?);
+            let propagation =
+                mount.bind_options.and_then(|options| options.propagation).map(|it| it.to_string());
+            let read_only = (mount.read_only == Some(true)).then(|| "ro".to_owned());
+            let options: Vec<String> =
+                read_only.into_iter().chain(propagation).filter(|option| !option.is_empty()).collect();
+            if !options.is_empty() {
+                bind = format!("{bind}:{}", options.join(","));
+            }
+            Some(bind)
+        });
     let binds = host.binds.unwrap_or_default().into_iter().chain(mounts).map(text).collect();
     Real {
         spec: ContainerSpec {
@@ -236,6 +257,7 @@ fn real_spec(seen: &ContainerInspectResponse) -> Real {
             },
             user: config.user.filter(|user| !user.is_empty()).map(text),
             reads: BTreeMap::new(),
+            ciphers: Ciphers::default(),
             version: None,
         },
     }
@@ -296,9 +318,11 @@ mod tests {
             privilege: Privilege::Confined,
             user: None,
             reads: BTreeMap::new(),
+            ciphers: Ciphers::default(),
             version: Some("v1.20.2".parse().unwrap()),
         };
-        NewContainer { spec: Arc::new(spec), birth: texts(&["--born=1"]), loaded: Loaded::new() }
+        let (birth, loaded, lineage) = (texts(&["--born=1"]), Loaded::new(), Some("blue".into()));
+        NewContainer { spec: Arc::new(spec), birth, loaded, lineage, beside_data: None }
     }
 
     fn summary(new: &NewContainer) -> ContainerSummary {
@@ -377,6 +401,15 @@ mod tests {
         let new = new();
         let known = inspected(&inspection(&new));
         assert_eq!((known.spec, known.birth, known.maker), (new.spec, new.birth, Maker::Windlass));
+        assert_eq!(known.lineage, new.lineage);
+    }
+
+    #[test]
+    fn a_container_of_rke_is_known_from_others() {
+        let mut seen = inspection(&new());
+        let label = ("io.rancher.rke.container.name".to_owned(), "etcd".to_owned());
+        seen.config.as_mut().unwrap().labels = Some([label].into());
+        assert_eq!(inspected(&seen).maker, Maker::Rke);
     }
 
     #[test]
@@ -392,13 +425,23 @@ mod tests {
     }
 
     #[test]
-    fn a_container_of_somebody_else_is_told_by_what_it_runs() {
+    fn a_container_of_somebody_else_is_reported_by_what_it_runs() {
         let mut seen = inspection(&new());
         seen.config.as_mut().unwrap().labels = None;
         let known = inspected(&seen);
         assert_eq!(known.maker, Maker::Other);
         assert_eq!(known.spec.command.len(), 4);
         assert_eq!(known.spec.version, None);
+    }
+
+    #[test]
+    fn the_search_path_of_an_image_is_no_difference() {
+        let mut seen = inspection(&new());
+        let config = seen.config.as_mut().unwrap();
+        config.labels = None;
+        config.env = Some(vec!["PATH=/usr/sbin:/usr/bin".to_owned(), "OWN=1".to_owned()]);
+        let known = inspected(&seen);
+        assert_eq!(known.spec.env.keys().map(|name| &**name).collect::<Vec<_>>(), ["OWN"]);
     }
 
     #[test]

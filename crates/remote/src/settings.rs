@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use windlass_model::{ImageRef, NodeName, Secret};
 
-/// Everything that the fleet is told once.
+/// Everything that the fleet is given once.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// How strictly host keys are checked. They are always checked.

@@ -25,13 +25,16 @@ use crate::seen::Listed;
 
 /// How long the script may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// Enters the host's root, where the first process is the host's. In a container with processes of its own that is
-/// the container's, and would tell of the wrong files.
-const ENTER: &str = "[ / -ef /proc/1/root/ ] || exec chroot /proc/1/root /bin/sh -c \"$1\"";
+/// Enters the host's space of mounts by its first process, and runs the host's own shell there: an image of kubelet need
+/// have none. In a container with processes of its own that would be the container's space, so only one with the host's
+/// processes is asked.
+const ENTER: [&str; 6] = ["nsenter", "--target=1", "--mount", "--", "/bin/sh", "-c"];
 /// Tells of files, directories and the ledger; what it cannot tell as it should, ends it.
 const FUNCTIONS: &str = r#"export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 filled() { for e in "$1"/* "$1"/.[!.]* "$1"/..?*; do { [ -e "$e" ] || [ -L "$e" ]; } && return; done; false; }
 dir() { ! filled "$2" || printf '%s %s\n' "$1" "$2"; }
+snap() { n=; for e in "$1"/member/snap/*.snap; do [ -f "$e" ] && { [ -z "$n" ] || [ "$e" -nt "$n" ]; } && n=$e; done
+[ -z "$n" ] || printf 's %s %s\n' "$(stat -c %Y -- "$n")" "$1"; }
 ledger() { [ -f "$1" ] || return 0
 IFS= read -r a < "$1" || exit 1
 case "$a" in
@@ -73,7 +76,7 @@ pub(crate) async fn look(link: &Link, lines: &[Listed], scope: &LookScope) -> Op
     }
     let script = script(scope);
     let options = CreateExecOptions {
-        cmd: Some(vec!["sh", "-c", ENTER, "sh", &script]),
+        cmd: Some(ENTER.into_iter().chain([script.as_str()]).collect()),
         user: Some("0:0"),
         attach_stdout: Some(true),
         ..CreateExecOptions::default()
@@ -93,7 +96,7 @@ pub(crate) async fn look(link: &Link, lines: &[Listed], scope: &LookScope) -> Op
         Some(all)
     };
     let all = timeout(ANSWER_WITHIN, all).await.ok()??;
-    told(std::str::from_utf8(&all).ok()?)
+    reported(std::str::from_utf8(&all).ok()?)
 }
 
 fn script(scope: &LookScope) -> String {
@@ -113,6 +116,7 @@ fn script(scope: &LookScope) -> String {
     }
     for data in scope.footprints.all().map(|footprint| &footprint.etcd_data).filter(is_whole) {
         let _ = writeln!(script, "dir w {}", quoted(wal(data).as_str()));
+        let _ = writeln!(script, "snap {}", quoted(data.as_str()));
     }
     for ledger in scope.footprints.all().map(|footprint| &footprint.ledger).filter(is_whole) {
         let _ = writeln!(script, "ledger {}", quoted(ledger.as_str()));
@@ -122,7 +126,7 @@ fn script(scope: &LookScope) -> String {
 }
 
 /// Understands all that the script says, or nothing.
-fn told(text: &str) -> Option<Seen> {
+fn reported(text: &str) -> Option<Seen> {
     let text = text.strip_suffix(END)?;
     let mut seen = Seen::default();
     let mut metadata = BTreeMap::new();
@@ -137,6 +141,10 @@ fn told(text: &str) -> Option<Seen> {
             }
             "d" => drop(seen.directories.insert(rest.into())),
             "w" => drop(seen.etcd_data.insert(rest.strip_suffix(LOG)?.into())),
+            "s" => {
+                let (written, path) = rest.split_once(' ')?;
+                seen.etcd_snapshots.insert(path.into(), written.parse().ok()?);
+            }
             "l" => {
                 let (path, copy) = ledger(rest)?;
                 seen.ledgers.insert(path, copy);
@@ -238,7 +246,7 @@ mod tests {
 
     fn by_script(scope: &LookScope) -> Option<Seen> {
         let output = Command::new("sh").arg("-c").arg(script(scope)).output().unwrap();
-        told(&String::from_utf8(output.stdout).unwrap())
+        reported(&String::from_utf8(output.stdout).unwrap())
     }
 
     fn by_program(scope: &LookScope) -> Seen {
@@ -282,6 +290,12 @@ mod tests {
         assert_eq!(by_script(&scope), Some(by_program(&scope)));
         assert_eq!(by_program(&scope).ledgers.len(), 2);
 
+        fs::create_dir_all(host.path("etcd/member/snap").as_str()).unwrap();
+        assert_eq!(by_script(&scope), Some(by_program(&scope)), "no snapshot yet");
+        host.file("etcd/member/snap/0000000000000002-0000000000000033.snap", b"", 0o600);
+        host.file("etcd/member/snap/db", b"", 0o600);
+        assert_eq!(by_script(&scope), Some(by_program(&scope)));
+        assert_eq!(by_program(&scope).etcd_snapshots.len(), 1);
         host.file("etcd/member/wal/0", b"", 0o600);
         assert_eq!(by_script(&scope), Some(by_program(&scope)));
         assert_eq!(by_program(&scope).etcd_data, [host.path("etcd")].into());
@@ -322,23 +336,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_told_to_the_end_is_not_told() {
+    fn what_is_not_reported_to_the_end_is_not_reported() {
         let digits = "0".repeat(64);
         let whole = format!("m 600 0 0 /a b\n{digits}  /a b\nend\n");
-        assert!(told(&whole).is_some_and(|seen| seen.files.contains_key("/a b")));
+        assert!(reported(&whole).is_some_and(|seen| seen.files.contains_key("/a b")));
         for length in 0..whole.len() {
-            assert_eq!(told(&whole[..length]), None);
+            assert_eq!(reported(&whole[..length]), None);
         }
-        assert_eq!(told("m 600 0 0 /a\nend\n"), None, "a file without its digest");
-        assert_eq!(told("sh: not found\nend\n"), None);
-    }
-
-    #[test]
-    fn a_container_with_processes_of_its_own_shows_nothing() {
-        // The first process of this very machine has this root, unless the test runs in a container of others.
-        let output = Command::new("sh").args(["-c", ENTER, "sh", "echo end"]).output().unwrap();
-        if fs::canonicalize("/proc/1/root").is_ok() {
-            assert_eq!(output.stdout, b"");
-        }
+        assert_eq!(reported("m 600 0 0 /a\nend\n"), None, "a file without its digest");
+        assert_eq!(reported("sh: not found\nend\n"), None);
     }
 }

@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_pass_is_told_from_what_lasts() {
+    fn what_may_pass_is_distinguished_from_what_lasts() {
         let refused = |status, message: &str| Trouble::Refused { status, message: message.to_owned() };
         for (trouble, passes) in [
             (

@@ -73,6 +73,10 @@ fn guard(guard: &Guard) -> String {
         }
         Guard::ApiServersBeside { limit, others, .. } => beside(*limit, others.len() + 1, "API servers"),
         Guard::Window { among, limit, .. } => beside(*limit, among.len(), "workers"),
+        Guard::EtcdMemberLost { .. } => {
+            "only if the member does not work at that moment, and cannot come back".to_owned()
+        }
+        Guard::EtcdMemberOut { .. } => "only if etcd has no member here at that moment".to_owned(),
     }
 }
 
@@ -90,7 +94,9 @@ pub(crate) fn waits(plan: &Plan, group: &Group<'_>, detail: Detail) -> Vec<Strin
                 at.iter().map(String::as_str).partition(|node| rolls && nodes.contains(node));
             rolled |= !inside.is_empty();
             if *here || !outside.is_empty() {
-                parts.push(at_places(words, *here, &outside, room(detail)));
+                // Where some wait at their own node, all that is said is what they wait for.
+                let at_own = || with_article(words);
+                parts.push(if *here { at_own() } else { at_places(words, &outside, room(detail)) });
             }
         }
         if rolled {
@@ -111,10 +117,8 @@ pub(crate) fn waits(plan: &Plan, group: &Group<'_>, detail: Detail) -> Vec<Strin
     texts
 }
 
-fn at_places(words: &str, here: bool, at: &[&str], room: Room) -> String {
+fn at_places(words: &str, at: &[&str], room: Room) -> String {
     match at {
-        // Where some wait at their own node, all that is said is what they wait for.
-        _ if here => with_article(words),
         ["cluster"] => with_article(words),
         [node] => format!("{node}/{words}"),
         nodes => format!("{words} on {}", names(nodes.iter().copied(), room)),
@@ -140,6 +144,8 @@ fn roll(plan: &Plan, group: &Group<'_>, because: Because) -> String {
     let depths: BTreeSet<usize> = group.steps.iter().map(|(depth, _)| *depth).collect();
     // Steps each of which comes after another one are one at a time, whatever the limit is.
     let in_a_row = depths.len() == steps.len();
+    // Some of the room may be taken by nodes that are away: the edges have what is left.
+    let limit = limit.map(|limit| limit.min(lanes(plan, group, because)));
     match (limit, because) {
         (Some(limit @ 2..), _) => return format!("at most {limit} at once"),
         (None, Because::Window) if !in_a_row => return "within the limit of unavailable nodes".to_owned(),
@@ -152,13 +158,42 @@ fn roll(plan: &Plan, group: &Group<'_>, because: Because) -> String {
     format!("one at a time: {}", order.join(", then "))
 }
 
+/// How many nodes of a roll are under way at once at most, as the edges between them have it.
+fn lanes(plan: &Plan, group: &Group<'_>, because: Because) -> usize {
+    let nodes = group.nodes(plan);
+    let place = |index: usize| plan.steps[index].id.place();
+    let mut before: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for edge in plan.edges.iter().filter(|edge| edge.because == because) {
+        let (earlier, later) = (place(edge.before), place(edge.after));
+        if earlier != later && nodes.contains(earlier) && nodes.contains(later) {
+            before.entry(later).or_default().insert(earlier);
+        }
+    }
+    // Who waits has more steps before it than whom it waits for.
+    let mut order: Vec<(usize, &str)> =
+        group.steps.iter().map(|(depth, index)| (*depth, place(*index))).collect();
+    order.sort_unstable();
+    let mut turns: BTreeMap<&str, usize> = BTreeMap::new();
+    for (_, node) in order {
+        let earlier = before.get(node).into_iter().flatten();
+        let turn = earlier.filter_map(|node| turns.get(node)).max().map_or(0, |turn| turn + 1);
+        turns.insert(node, turn);
+    }
+    let mut at_once: BTreeMap<usize, usize> = BTreeMap::new();
+    for turn in turns.into_values() {
+        *at_once.entry(turn).or_default() += 1;
+    }
+    at_once.into_values().max().unwrap_or(1)
+}
+
 /// How many of these may be disturbed at once, as their guards have it.
 pub(crate) fn at_once(steps: &[&Step]) -> Option<usize> {
     let guards = steps.iter().flat_map(|step| step.action.guards());
     guards
-        .map(|guard| match guard {
-            Guard::EtcdMajorityWithout { .. } => 1,
-            Guard::ApiServersBeside { limit, .. } | Guard::Window { limit, .. } => *limit,
+        .filter_map(|guard| match guard {
+            Guard::EtcdMajorityWithout { .. } => Some(1),
+            Guard::ApiServersBeside { limit, .. } | Guard::Window { limit, .. } => Some(*limit),
+            Guard::EtcdMemberLost { .. } | Guard::EtcdMemberOut { .. } => None,
         })
         .min()
 }
@@ -168,7 +203,10 @@ fn window(steps: &[&Step]) -> Option<usize> {
     guards
         .filter_map(|guard| match guard {
             Guard::Window { limit, .. } => Some(*limit),
-            Guard::EtcdMajorityWithout { .. } | Guard::ApiServersBeside { .. } => None,
+            Guard::EtcdMajorityWithout { .. }
+            | Guard::ApiServersBeside { .. }
+            | Guard::EtcdMemberLost { .. }
+            | Guard::EtcdMemberOut { .. } => None,
         })
         .min()
 }

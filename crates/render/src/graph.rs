@@ -19,11 +19,21 @@ pub enum Language {
 
 /// The plan's graph in this language.
 pub fn graph(plan: &Plan, language: Language) -> String {
-    let picture = Picture::of(plan, plan.steps.len() <= WHOLE_UP_TO);
+    let drawn = if plan.steps.len() <= WHOLE_UP_TO { Drawn::Whole } else { Drawn::Folded };
+    let picture = Picture::of(plan, drawn);
     match language {
         Language::Dot => dot(&picture),
         Language::Mermaid => mermaid(&picture),
     }
+}
+
+/// How steps become boxes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Drawn {
+    /// Each step is one.
+    Whole,
+    /// Equal steps of all nodes are one.
+    Folded,
 }
 
 /// Boxes and arrows.
@@ -34,18 +44,19 @@ struct Picture {
 }
 
 impl Picture {
-    fn of(plan: &Plan, whole: bool) -> Self {
+    fn of(plan: &Plan, drawn: Drawn) -> Self {
         let mut groups: BTreeMap<String, (usize, usize)> = BTreeMap::new();
         let mut boxes: Vec<(String, usize)> = Vec::new();
         let of_step: Vec<usize> = plan
             .steps
             .iter()
             .map(|step| {
-                let name = if whole {
-                    step.id.to_string()
-                } else {
-                    let at = if step.id.place() == "cluster" { "cluster/" } else { "" };
-                    format!("{at}{} {}", step.id.subject(), step.action.verb())
+                let name = match drawn {
+                    Drawn::Whole => step.id.to_string(),
+                    Drawn::Folded => {
+                        let at = if step.id.place() == "cluster" { "cluster/" } else { "" };
+                        format!("{at}{} {}", step.id.subject(), step.action.verb())
+                    }
                 };
                 let (index, _) = *groups.entry(name.clone()).or_insert((boxes.len(), 0));
                 if index == boxes.len() {

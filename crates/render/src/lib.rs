@@ -33,7 +33,7 @@ mod words;
 pub use findings::findings;
 pub use graph::{Language, graph};
 pub use layout::{USUAL_WIDTH, Width};
-pub use names::{Room, addresses, counted, names};
+pub use names::{Room, addresses, names};
 pub use page::{Detail, Page};
 pub use paint::Paint;
 pub use plan::{PlanView, Sight, plan};

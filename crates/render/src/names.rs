@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use windlass_model::counted;
+
 use crate::layout::columns;
 
 /// So many nodes in a row are a range.
@@ -51,11 +53,6 @@ pub fn addresses<'a>(addresses: impl IntoIterator<Item = &'a str>, room: Room) -
         (nodes, rest) => format!("{rest} on {}", names(nodes.iter().copied(), room)),
     };
     order.into_iter().map(text).collect()
-}
-
-/// `1 node`, `2 nodes`.
-pub fn counted(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// The first of many texts: `a, b, 3 more`.

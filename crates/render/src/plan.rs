@@ -2,12 +2,11 @@
 
 use std::fmt::Write as _;
 
-use windlass_model::{Inventory, NodeSeen, Planning};
+use windlass_model::{Inventory, NodeSeen, Planning, counted};
 
 use crate::findings::findings;
 use crate::fold::{Line, lines};
 use crate::layout::{BELOW, Width, columns, wrap};
-use crate::names::counted;
 use crate::page::{Detail, Page};
 use crate::paint::Paint;
 use crate::summary::summary;

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use windlass_model::{End, Failure, Outcome, Plan, Planning, Report, StepId};
+use windlass_model::{End, Failure, Outcome, Plan, Planning, Report, StepId, counted};
 
 use crate::findings::findings;
 use crate::layout::{BELOW, wrap};
-use crate::names::{Room, addresses, counted, some};
+use crate::names::{Room, addresses, some};
 use crate::page::{Detail, Page};
 use crate::words::{counts, held, reasons};
 

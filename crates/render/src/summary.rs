@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use windlass_model::{Action, Component, FilePath, Plan, Reason, Step};
+use windlass_model::{Action, Component, FilePath, Plan, Reason, Step, counted};
 
 use crate::below::at_once;
-use crate::names::{Room, counted, names};
+use crate::names::{Room, names};
 
 /// A list of nodes takes at most so many columns.
 const NODES_WIDTH: usize = 40;
@@ -213,6 +213,18 @@ fn deleted(plan: &Plan) -> String {
     on("all pods on", at(plan, |step| matches!(step.action, Action::RemovePods { .. })));
     on("files on", at(plan, |step| matches!(step.action, Action::RemovePaths { .. })));
     on("node objects of", at(plan, |step| matches!(step.action, Action::DeleteNodeObject { .. })));
+    let objects: Vec<String> = plan
+        .steps
+        .iter()
+        .filter_map(|step| match &step.action {
+            Action::DeleteObjects { objects } => Some(objects.iter().map(ToString::to_string)),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    if !objects.is_empty() {
+        texts.push(format!("in Kubernetes: {}", objects.join(", ")));
+    }
     if plan.steps.iter().any(|step| step.action == Action::ForgetLedger) {
         texts.push("the ledger with all keys".to_owned());
     }

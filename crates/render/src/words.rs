@@ -32,7 +32,9 @@ pub(crate) fn done_words(step: &Step) -> String {
             return match gate {
                 Gate::Container { component, .. } => format!("{component} is healthy"),
                 Gate::EtcdMember { .. } => "etcd is healthy".to_owned(),
+                Gate::EtcdLogSnapshot { .. } => "etcd has snapshotted its log".to_owned(),
                 Gate::NodeReady { .. } => "node is ready".to_owned(),
+                Gate::Addon { addon, .. } => format!("pods of {addon} are ready"),
             };
         }
         Action::EtcdMemberRemove { .. } => return format!("{} has left etcd", step.id.subject()),
@@ -44,6 +46,8 @@ pub(crate) fn done_words(step: &Step) -> String {
         Action::SetKernel { .. } => "set",
         Action::RemovePaths { .. } | Action::RemoveContainer { .. } | Action::RemovePods { .. } => "removed",
         Action::MoveAside { .. } => "moved aside",
+        Action::StageSnapshot { .. } => "copied and read back",
+        Action::RestoreMember { .. } => "restored",
         Action::RunContainer { .. } => "running",
         Action::ReplaceContainer { .. } => "replaced",
         Action::StartContainer { .. } => "started",
@@ -55,10 +59,11 @@ pub(crate) fn done_words(step: &Step) -> String {
         Action::Drain { .. } => "drained",
         Action::Uncordon { .. } => "uncordoned",
         Action::LabelNode { .. } => "labelled",
-        Action::DeleteNodeObject { .. } | Action::ForgetLedger => "deleted",
+        Action::ApplyObjects { .. } => "applied",
+        Action::DeleteNodeObject { .. } | Action::DeleteObjects { .. } | Action::ForgetLedger => "deleted",
     };
     let subject = step.id.subject();
-    let is = if ["files", "pods", "certificates"].contains(&subject) { "are" } else { "is" };
+    let is = if ["files", "pods", "certificates", "objects"].contains(&subject) { "are" } else { "is" };
     format!("{subject} {is} {done}")
 }
 

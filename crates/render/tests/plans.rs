@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use windlass_model::{
-    Action, Because, Cause, Component, ContainerSpec, Difference, Edge, FilePath, Finding, Gate, Guard,
-    NodeName, Note, PidMode, Plan, Planning, Privilege, Reason, SpecPath, Step, StepId, Subject, Waiting,
-    WaitsFor, Weight,
+    Action, Because, Cause, Ciphers, Component, ContainerSpec, Difference, Edge, FilePath, Finding, Gate,
+    Guard, NodeName, Note, PidMode, Plan, Planning, Privilege, Reason, SpecPath, Step, StepId, Subject,
+    Waiting, WaitsFor, Weight,
 };
 use windlass_render::{Detail, Page, Paint, PlanView, Sight, Width, plan};
 
@@ -24,6 +24,7 @@ fn spec() -> Arc<ContainerSpec> {
         privilege: Privilege::Confined,
         user: None,
         reads: BTreeMap::new(),
+        ciphers: Ciphers::default(),
         version: None,
     })
 }
@@ -59,7 +60,10 @@ fn kubelets(count: usize, limit: usize, reason: &Reason) -> Plan {
             guards: vec![guard],
         };
         plan.steps.push(step(&node, "kubelet", replace, reason.clone()));
-        let wait = Action::AwaitHealthy { gate: Gate::NodeReady { node: node.clone() }, within_seconds: 60 };
+        let wait = Action::AwaitHealthy {
+            gate: Gate::NodeReady { node: node.clone(), network: windlass_model::PodNetwork::Required },
+            within_seconds: 60,
+        };
         plan.steps.push(step(&node, "node", wait, Reason::Disturbed));
         let (replaced, ready) = (plan.steps.len() - 2, plan.steps.len() - 1);
         plan.edges.push(Edge { before: replaced, after: ready, because: Because::Needs });
@@ -163,7 +167,12 @@ plan for cluster \"demo\": 3 nodes reachable, 1 unreachable
 fn the_meaning_names_what_is_deleted_and_moved_aside_and_who_leaves() {
     let (first, second) = (node(1), node(2));
     let path = FilePath::from("/var/lib/etcd");
-    let aside = Action::MoveAside { node: first.clone(), path: path.clone(), to: "/var/lib/etcd-old".into() };
+    let aside = Action::MoveAside {
+        node: first.clone(),
+        path: path.clone(),
+        to: "/var/lib/etcd-old".into(),
+        guards: vec![],
+    };
     let remove = |node: &NodeName, name: &str| Action::RemoveContainer {
         node: node.clone(),
         container: name.into(),
@@ -180,7 +189,12 @@ fn the_meaning_names_what_is_deleted_and_moved_aside_and_who_leaves() {
         step(&first, "etcd-data", aside, Reason::DataOfFormerMember),
         step(&second, "kubelet", remove(&second, "kubelet"), Reason::NodeLeft),
         step(&second, "node", Action::DeleteNodeObject { node: second.clone() }, Reason::NodeLeft),
-        step(&second, "pods", Action::RemovePods { node: second.clone() }, Reason::NodeLeft),
+        step(
+            &second,
+            "pods",
+            Action::RemovePods { node: second.clone(), kubelet: "/var/lib/kubelet".into(), keep: None },
+            Reason::NodeLeft,
+        ),
     ];
     let text = text(&of(Plan { steps, edges: vec![] }, vec![]), Detail::Folded, 100);
     let meaning: Vec<&str> = text.lines().skip(2).take_while(|line| !line.is_empty()).collect();

@@ -1,10 +1,9 @@
-//! Deletes, moves aside and unmounts, and never deletes through a mount: what is mounted may be somebody's data.
+//! Deletes and unmounts, and never deletes through a mount: what is mounted may be somebody's data.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 
 use rustix::mount::{UnmountFlags, unmount as unmount_at};
@@ -12,27 +11,62 @@ use windlass_model::FilePath;
 
 use crate::fault::{At, Fault};
 use crate::look::is_absent;
-use crate::put::sync_directory;
 
 /// Where the kernel tells what is mounted.
 const MOUNTS: &str = "/proc/self/mountinfo";
-/// What follows the name of a directory while it is copied.
-const UNFINISHED: &str = ".windlass-new";
 
-/// Deletes files, and directories with all that is in them.
+/// Deletes files, and directories with all that is in them. A disk that is named, or holds what is named, stays mounted: what
+/// is named is deleted there by itself.
 pub(crate) fn remove(paths: &BTreeSet<FilePath>) -> Result<(), Fault> {
     let mounts = mounts()?;
+    let mut targets = BTreeSet::new();
     for path in paths {
-        let target = match fs::canonicalize(path.as_str()) {
+        targets.insert(match fs::canonicalize(path.as_str()) {
             Err(error) if is_absent(&error) => PathBuf::from(path.as_str()),
             canonical => canonical.at(path)?,
-        };
-        if let Some(inner) = mounts.iter().find(|mount| mount.starts_with(&target) && **mount != target) {
+        });
+    }
+    for path in paths {
+        let target = fs::canonicalize(path.as_str()).unwrap_or_else(|_| PathBuf::from(path.as_str()));
+        let is_meant = |mount: &Path| targets.iter().any(|target| target.starts_with(mount));
+        let foreign =
+            |mount: &&PathBuf| mount.starts_with(&target) && **mount != target && !is_meant(mount.as_path());
+        if let Some(inner) = mounts.iter().find(foreign) {
             let why = format!("{} is mounted in it, and is not deleted with it", inner.display());
             return Err(Fault::Refused { path: path.to_string(), why });
         }
     }
-    paths.iter().try_for_each(|path| remove_one(Path::new(path.as_str()), &mounts))
+    paths.iter().try_for_each(|path| remove_all(Path::new(path.as_str()), &mounts))
+}
+
+/// Deletes what a path names. A link that somebody put there for a directory elsewhere stays, as a disk of its own does, and
+/// that directory is emptied: what was written through the link lies there.
+fn remove_all(path: &Path, mounts: &BTreeSet<PathBuf>) -> Result<(), Fault> {
+    let metadata = match fs::symlink_metadata(path) {
+        Err(error) if is_absent(&error) => return Ok(()),
+        metadata => metadata.at(path.display())?,
+    };
+    let is_directory = path.is_dir();
+    if !is_directory {
+        return fs::remove_file(path).at(path.display());
+    }
+    let real = fs::canonicalize(path).at(path.display())?;
+    if real.parent().is_none() {
+        let why = "it is the root of the file system".to_owned();
+        return Err(Fault::Refused { path: path.display().to_string(), why });
+    }
+    if metadata.is_symlink() || mounts.contains(&real) {
+        return empty(&real, mounts);
+    }
+    remove_one(&real, mounts)
+}
+
+/// Deletes all that is in a directory but for what is mounted there, with the directories that lead to it.
+fn empty(directory: &Path, mounts: &BTreeSet<PathBuf>) -> Result<(), Fault> {
+    for entry in fs::read_dir(directory).at(directory.display())? {
+        remove_one(&entry.at(directory.display())?.path(), mounts)?;
+    }
+    Ok(())
 }
 
 fn remove_one(path: &Path, mounts: &BTreeSet<PathBuf>) -> Result<(), Fault> {
@@ -43,77 +77,13 @@ fn remove_one(path: &Path, mounts: &BTreeSet<PathBuf>) -> Result<(), Fault> {
     if !metadata.is_dir() {
         return fs::remove_file(path).at(path.display());
     }
-    if !mounts.contains(path) {
-        return fs::remove_dir_all(path).at(path.display());
-    }
-    // A disk of its own stays mounted, and is emptied.
-    for entry in fs::read_dir(path).at(path.display())? {
-        remove_one(&entry.at(path.display())?.path(), mounts)?;
-    }
-    Ok(())
-}
-
-/// Renames a directory; one that is not there is moved already.
-pub(crate) fn move_aside(path: &FilePath, to: &FilePath) -> Result<(), Fault> {
-    let (from, target) = (Path::new(path.as_str()), Path::new(to.as_str()));
-    let is_there = match fs::symlink_metadata(from) {
-        Err(error) if is_absent(&error) => false,
-        metadata => metadata.at(path).map(|_| true)?,
-    };
-    if !is_there {
+    if mounts.contains(path) {
         return Ok(());
     }
-    if target.symlink_metadata().is_ok() {
-        return Err(Fault::Refused { path: to.to_string(), why: "it is there already".to_owned() });
+    if mounts.iter().any(|mount| mount.starts_with(path)) {
+        return empty(path, mounts);
     }
-    let parent = target.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(parent).at(parent.display())?;
-    let mounts = mounts()?;
-    if mounts.contains(from) {
-        return move_contents(from, target, &mounts);
-    }
-    fs::rename(from, target).at(path)?;
-    sync_directory(parent).at(parent.display())
-}
-
-/// A disk of its own cannot be renamed: what is on it is copied, made durable, given its name, and only then deleted.
-fn move_contents(from: &Path, target: &Path, mounts: &BTreeSet<PathBuf>) -> Result<(), Fault> {
-    let mut unfinished = target.as_os_str().to_owned();
-    unfinished.push(UNFINISHED);
-    let unfinished = PathBuf::from(unfinished);
-    match fs::remove_dir_all(&unfinished) {
-        Err(error) if !is_absent(&error) => return Err(error).at(unfinished.display()),
-        _ => copy(from, &unfinished)?,
-    }
-    fs::rename(&unfinished, target).at(target.display())?;
-    sync_directory(target.parent().unwrap_or(Path::new("/"))).at(target.display())?;
-    remove_one(from, mounts)
-}
-
-/// Copies a tree with modes and owners; what is neither directory, file nor link is left out.
-fn copy(from: &Path, to: &Path) -> Result<(), Fault> {
-    let metadata = fs::symlink_metadata(from).at(from.display())?;
-    let kind = metadata.file_type();
-    if kind.is_symlink() {
-        let target = fs::read_link(from).at(from.display())?;
-        symlink(target, to).at(to.display())?;
-    } else if kind.is_dir() {
-        fs::create_dir(to).at(to.display())?;
-        for entry in fs::read_dir(from).at(from.display())? {
-            let entry = entry.at(from.display())?;
-            copy(&entry.path(), &to.join(entry.file_name()))?;
-        }
-    } else if kind.is_file() {
-        fs::copy(from, to).at(to.display())?;
-    } else {
-        return Ok(());
-    }
-    lchown(to, Some(metadata.uid()), Some(metadata.gid())).at(to.display())?;
-    if kind.is_symlink() {
-        return Ok(());
-    }
-    fs::set_permissions(to, fs::Permissions::from_mode(metadata.mode() & 0o7777)).at(to.display())?;
-    sync_directory(to).at(to.display())
+    fs::remove_dir_all(path).at(path.display())
 }
 
 /// Unmounts whatever is mounted below, the deepest and the last first.
@@ -145,7 +115,7 @@ pub(crate) fn unmount(below: &BTreeSet<FilePath>) -> Result<(), Fault> {
 }
 
 /// The places at which something is mounted.
-fn mounts() -> Result<BTreeSet<PathBuf>, Fault> {
+pub(crate) fn mounts() -> Result<BTreeSet<PathBuf>, Fault> {
     let text = fs::read(MOUNTS).at(MOUNTS)?;
     Ok(text.split(|byte| *byte == b'\n').filter_map(mount_point).collect())
 }
@@ -175,6 +145,23 @@ fn octal(digits: &[u8]) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_mounted_stays_and_is_emptied_only_where_it_is_named() {
+        let host = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(host.path()).unwrap();
+        let at = |path: &str| root.join(path);
+        for path in ["etcd/data/member", "etcd/wal/wal_dir", "etcd/old", "other/x"] {
+            fs::create_dir_all(at(path)).unwrap();
+        }
+        // Two disks within one directory; one of them holds the place that is named.
+        let mounts = BTreeSet::from([at("etcd/data"), at("etcd/wal")]);
+        for named in ["etcd", "etcd/data", "etcd/wal/wal_dir"] {
+            remove_all(&at(named), &mounts).unwrap();
+        }
+        let exist = ["etcd/data", "etcd/data/member", "etcd/wal", "etcd/wal/wal_dir", "etcd/old", "other/x"];
+        assert_eq!(exist.map(|path| at(path).exists()), [true, false, true, false, false, true]);
+    }
 
     #[test]
     fn a_mount_point_with_a_blank_is_read_back() {

@@ -22,7 +22,8 @@ pub(crate) fn run(program: &str, arguments: &[&str], input: Option<&[u8]>) -> io
     if output.status.success() {
         return Ok(Some(output));
     }
-    let told = String::from_utf8_lossy(&output.stderr);
-    let last = told.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it failed without a word");
+    let reported = String::from_utf8_lossy(&output.stderr);
+    let last =
+        reported.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it failed without a word");
     Err(io::Error::other(format!("{program}: {last}")))
 }

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_differs_is_set_and_what_is_not_there_is_told() {
+    fn only_what_differs_is_set_and_what_is_not_there_is_reported() {
         let settings = tempfile::tempdir().unwrap();
         let forward = place(settings.path(), "net.ipv4.ip_forward");
         fs::create_dir_all(forward.parent().unwrap()).unwrap();

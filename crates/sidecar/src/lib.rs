@@ -6,6 +6,7 @@
 //! windlass-node snapshot --name=…  one snapshot of etcd
 //! ```
 
+mod aside;
 mod clean;
 mod etcd;
 mod fault;
@@ -14,6 +15,7 @@ mod host;
 mod kernel;
 mod look;
 mod network;
+mod pods;
 pub mod protocol;
 mod put;
 mod serve;

@@ -41,8 +41,32 @@ pub(crate) fn look(
         if is_filled(&Path::new(path.as_str()).join("member/wal")).at(path)? {
             seen.etcd_data.insert(path.clone());
         }
+        if let Some(written) = newest_snapshot(&Path::new(path.as_str()).join("member/snap")).at(path)? {
+            seen.etcd_snapshots.insert(path.clone(), written);
+        }
     }
     Ok(seen)
+}
+
+/// When the newest snapshot of a member's log was written.
+fn newest_snapshot(directory: &Path) -> io::Result<Option<u64>> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if is_absent(&error) => return Ok(None),
+        entries => entries?,
+    };
+    let mut newest = None;
+    for entry in entries {
+        let entry = entry?;
+        if Path::new(&entry.file_name()).extension().is_none_or(|extension| extension != "snap") {
+            continue;
+        }
+        match entry.metadata() {
+            // etcd removes old ones by itself.
+            Err(error) if is_absent(&error) => {}
+            metadata => newest = newest.max(u64::try_from(metadata?.mtime()).ok()),
+        }
+    }
+    Ok(newest)
 }
 
 /// What is in a file.

@@ -95,7 +95,7 @@ COMMIT
     }
 
     #[test]
-    fn interfaces_of_plugins_are_told_from_others() {
+    fn interfaces_of_plugins_are_distinguished_from_others() {
         let lines = [
             "1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536",
             "5: cni0: <BROADCAST> mtu 1500",

@@ -11,10 +11,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use windlass_model::{Digest, FilePath, Lineage, Mode, Owner};
+use windlass_model::{ChosenSnapshot, Digest, FilePath, Lineage, Mode, Owner, SnapshotSeen};
 
 /// The version of these documents: two programs talk only if they agree on it.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 4;
 
 /// The longest document that is read, so that a stray stream does not fill the memory.
 const LONGEST: u32 = 256 << 20;
@@ -43,7 +43,7 @@ pub enum Request {
         /// Where a copy of the ledger may be.
         ledgers: BTreeSet<FilePath>,
     },
-    /// Writes files in order, each whole or not at all; one that is as wished already is left alone.
+    /// Writes files in order, each whole or not at all; one that is as desired already is left alone.
     Put {
         /// The files.
         files: Vec<FileToPut>,
@@ -79,6 +79,12 @@ pub enum Request {
         /// To whom.
         owner: Owner,
     },
+    /// Stops and removes the pods that kubelet had containerd run. A host without containerd, or one whose containerd does not
+    /// run pods, has none.
+    RemovePods {
+        /// Kubelet's own directory: only pods that it has there are removed, whoever else uses containerd.
+        kubelet: FilePath,
+    },
     /// Takes away what Kubernetes has put into the host's network: rules and interfaces.
     CleanNetwork,
     /// Unmounts whatever is mounted below directories of this name, such as `/var/lib/kubelet`, under any prefix.
@@ -86,7 +92,76 @@ pub enum Request {
         /// The end of the directories' names.
         below: BTreeSet<FilePath>,
     },
+    /// Tells of the snapshots in a directory, as the notes beside them say. Changes nothing.
+    ListSnapshots {
+        /// The directory.
+        directory: FilePath,
+    },
+    /// Reads a snapshot back, and notes beside it what was found.
+    VerifySnapshot {
+        /// The directory.
+        directory: FilePath,
+        /// The name of the file.
+        name: String,
+    },
+    /// Takes a snapshot of the member on this node, and reads it back.
+    SaveSnapshot(Taking),
+    /// Deletes a snapshot, and the note beside it.
+    DeleteSnapshot {
+        /// The directory.
+        directory: FilePath,
+        /// The name of the file.
+        name: String,
+    },
+    /// Reads this node's copy of a snapshot back; what is something else goes.
+    HoldCopy {
+        /// The snapshot.
+        snapshot: ChosenSnapshot,
+        /// Whether the copy is made of the snapshot on this node, where there is none.
+        makes: bool,
+    },
+    /// Takes what arrived for this node's copy, and reads it back.
+    AcceptCopy {
+        /// The snapshot.
+        snapshot: ChosenSnapshot,
+    },
+    /// Tells whether a member's data is of this restore; else makes way for it, unless other data is there.
+    PrepareMember {
+        /// etcd's data directory.
+        data: FilePath,
+        /// What tells this restore from others.
+        token: String,
+    },
+    /// Puts what was formed in the place of the data, with a mark, and removes this node's copy of the snapshot.
+    AdoptMember {
+        /// etcd's data directory.
+        data: FilePath,
+        /// What tells this restore from others.
+        token: String,
+        /// This node's copy of the snapshot.
+        staged: FilePath,
+    },
 }
+
+/// A snapshot that is to be taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taking {
+    /// The directory.
+    pub directory: FilePath,
+    /// Its name.
+    pub name: String,
+    /// The address of the member.
+    pub endpoint: String,
+    /// The file with the CA.
+    pub authority: FilePath,
+    /// The file with the client's certificate.
+    pub certificate: FilePath,
+    /// The file with the client's key.
+    pub key: FilePath,
+}
+
+/// The directory below etcd's own in which data is formed before it is there under its name.
+pub const FORMING: &str = "windlass-restoring";
 
 /// A file to be written.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,6 +217,10 @@ pub enum Answer {
     Seen(Seen),
     /// What is in the file; none if there is no such file.
     Content(Option<Bytes>),
+    /// Snapshots.
+    Snapshots(Vec<SnapshotSeen>),
+    /// Whether it is there.
+    Held(bool),
     /// It is done, or was so before.
     Done,
     /// It is not done, or in part: trying again would not help.
@@ -159,6 +238,8 @@ pub struct Seen {
     pub etcd_data: BTreeSet<FilePath>,
     /// The copies of a ledger that were found: whose each is, and which serial.
     pub ledgers: BTreeMap<FilePath, (Lineage, u64)>,
+    /// When the newest snapshot of a member's log was written, by its data directory: seconds since 1970.
+    pub etcd_snapshots: BTreeMap<FilePath, u64>,
 }
 
 /// A file as it was seen.

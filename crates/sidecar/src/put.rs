@@ -14,7 +14,7 @@ use crate::protocol::{FileToPut, SeenFile};
 /// What follows the name of a file while it is written. A left-over of a run that was cut off is written over.
 const UNFINISHED: &str = ".windlass-new";
 
-/// Writes files in order. One that is as wished already keeps its time of change.
+/// Writes files in order. One that is as desired already keeps its time of change.
 pub(crate) fn put(files: &[FileToPut]) -> Result<(), Fault> {
     files.iter().try_for_each(put_one)
 }
@@ -61,11 +61,17 @@ pub(crate) fn make_directory(directory: &Path) -> io::Result<()> {
     if let Some(parent) = directory.parent() {
         make_directory(parent)?;
     }
-    match DirBuilder::new().mode(0o755).create(directory) {
+    match DirBuilder::new().mode(mode_of(directory)).create(directory) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
         made => made?,
     }
     directory.parent().map_or(Ok(()), sync_directory)
+}
+
+/// The mode of a directory that is made for a file. etcd makes its own `member` for itself alone, and warns of any other
+/// (`CheckDirPermission` in etcd's `client/pkg/fileutil`).
+fn mode_of(directory: &Path) -> u32 {
+    if directory.ends_with("member") { 0o700 } else { 0o755 }
 }
 
 pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {

@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::protocol::{Answer, Asked, PROTOCOL, Request, read, write};
-use crate::{clean, hand_over, kernel, look, network, put};
+use crate::snapshots::shelf;
+use crate::{aside, clean, hand_over, kernel, look, network, pods, put};
 
 /// Where the container sees the host's files.
 pub const HOST: &str = "/host";
@@ -60,11 +61,26 @@ pub fn answer(asked: Asked) -> Answer {
         Request::Put { files } => put::put(&files).map(|()| Answer::Done),
         Request::SetKernel { modules, sysctls } => kernel::set(&modules, &sysctls).map(|()| Answer::Done),
         Request::Remove { paths } => clean::remove(&paths).map(|()| Answer::Done),
-        Request::Move { path, to } => clean::move_aside(&path, &to).map(|()| Answer::Done),
+        Request::Move { path, to } => aside::move_aside(&path, &to).map(|()| Answer::Done),
         Request::HandOver { directory, owner } => {
             hand_over::hand_over(&directory, owner).map(|()| Answer::Done)
         }
+        Request::RemovePods { kubelet } => pods::remove(&kubelet).map(|()| Answer::Done),
         Request::CleanNetwork => network::clean().map(|()| Answer::Done),
+        Request::ListSnapshots { directory } => shelf::list(&directory).map(Answer::Snapshots),
+        Request::VerifySnapshot { directory, name } => {
+            shelf::verify(&directory, &name).map(|seen| Answer::Snapshots(vec![seen]))
+        }
+        Request::SaveSnapshot(taking) => shelf::save(&taking).map(|seen| Answer::Snapshots(vec![seen])),
+        Request::DeleteSnapshot { directory, name } => {
+            shelf::delete(&directory, &name).map(|()| Answer::Done)
+        }
+        Request::HoldCopy { snapshot, makes } => shelf::hold_copy(&snapshot, makes).map(Answer::Held),
+        Request::AcceptCopy { snapshot } => shelf::accept_copy(&snapshot).map(Answer::Held),
+        Request::PrepareMember { data, token } => shelf::is_formed(&data, &token).map(Answer::Held),
+        Request::AdoptMember { data, token, staged } => {
+            shelf::adopt(&data, &token, &staged).map(|()| Answer::Done)
+        }
         Request::Unmount { below } => clean::unmount(&below).map(|()| Answer::Done),
     };
     done.unwrap_or_else(|error| Answer::Failed(error.to_string()))

@@ -1,26 +1,29 @@
 //! Snapshots of etcd, taken on the node itself: rolling ones by a timer, and one on request.
 //!
 //! ```text
-//! moments_in the directory ─▶ due? ─▶ take ─▶ expired ─▶ removed
+//! moments_in the directory ─▶ due? ─▶ take, read back ─▶ expired ─▶ removed
 //!          ▲                   │ not yet, or failed
 //!          └───── a while ◀────┘
 //! ```
 //!
-//! *Guarantees*: a file under its name is whole, checked and durable. When the next one is due is read off the
+//! *Guarantees*: a file under its name is whole, checked and durable; a note beside it says what is in it. When the next one is due is read off the
 //! files that are there, so a process that is started anew every minute takes no more of them. Nothing is
 //! removed but the timer's own snapshots, and none of them before a newer one is there.
 
 mod arguments;
 mod draft;
 mod intake;
+mod journal;
 mod name;
+mod proof;
+pub(crate) mod shelf;
 mod take;
+mod tree;
 
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep};
@@ -28,9 +31,10 @@ use windlass_model::Timestamp;
 
 use self::arguments::{Once, Rolling, Wrong};
 use self::draft::Draft;
+use self::journal::{log, now, reported};
 use self::take::{TakeError, Taken, take};
 
-/// The verb that takes snapshots by a timer until it is told to stop.
+/// The verb that takes snapshots by a timer until it is asked to stop.
 pub const ROLLING: &str = "snapshots";
 /// The verb that takes one snapshot.
 pub const ONCE: &str = "snapshot";
@@ -109,7 +113,7 @@ async fn take_rolling(rolling: &Rolling) {
                     sleep(wait.min(LOOK_AGAIN)).await;
                     continue;
                 }
-                None => take_logged(target, &name::rolling(now())).await.map_err(|error| told(&error)),
+                None => take_logged(target, &name::rolling(now())).await.map_err(|error| reported(&error)),
             },
         };
         match step {
@@ -135,7 +139,7 @@ async fn take_once(once: &Once) -> ExitCode {
             Ok(()) => return ExitCode::SUCCESS,
             Err(TakeError::Busy) if Instant::now() < patience => sleep(Duration::from_secs(1)).await,
             Err(error) => {
-                log(&format!("no snapshot: {}", told(&error)));
+                log(&format!("no snapshot: {}", reported(&error)));
                 return ExitCode::FAILURE;
             }
         }
@@ -171,10 +175,13 @@ fn remove_expired(directory: &Path, keep: usize) {
     };
     for moment in expired(&moments, now(), keep) {
         let name = name::rolling(moment);
-        match std::fs::remove_file(directory.join(&name)) {
+        let path = directory.join(&name);
+        match std::fs::remove_file(&path) {
             Ok(()) => log(&format!("removed `{name}`: {keep} newer ones are kept")),
             Err(error) => log(&format!("`{name}` cannot be removed: {error}")),
         }
+        // A note of what is gone is of no use; the next snapshot of this name overwrites it.
+        let _ = std::fs::remove_file(proof::note_of(&path));
     }
 }
 
@@ -183,32 +190,6 @@ fn expired(moments: &[Timestamp], now: Timestamp, keep: usize) -> Vec<Timestamp>
     let (past, future): (Vec<Timestamp>, Vec<Timestamp>) = moments.iter().partition(|moment| **moment <= now);
     let by_age: Vec<Timestamp> = future.into_iter().chain(past).collect();
     by_age[..by_age.len().saturating_sub(keep)].to_vec()
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(since.as_secs())
-}
-
-/// The error and its causes in one line.
-fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text
-}
-
-/// One line in the container's log.
-fn log(line: &str) {
-    // A log that cannot be written is no reason to take no snapshots.
-    let _ = writeln!(std::io::stderr(), "{} {line}", now());
 }
 
 #[cfg(test)]

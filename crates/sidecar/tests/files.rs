@@ -74,7 +74,15 @@ fn files_are_written_with_mode_and_owner_and_seen_so() {
 }
 
 #[test]
-fn a_file_that_is_as_wished_is_left_alone() {
+fn the_directory_of_a_member_of_etcd_is_for_itself_alone() {
+    let host = Host::new();
+    assert_eq!(ask(Request::Put { files: vec![host.file("etcd/member/windlass", "", 0o644)] }), Answer::Done);
+    let mode = |name: &str| fs::metadata(host.path(name).as_str()).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("etcd/member"), mode("etcd/member/windlass")), (0o700, 0o644));
+}
+
+#[test]
+fn a_file_that_is_as_desired_is_left_alone() {
     let host = Host::new();
     let put = || assert_eq!(ask(Request::Put { files: vec![host.file("a", "x", 0o640)] }), Answer::Done);
     put();
@@ -99,9 +107,9 @@ fn what_a_run_left_unfinished_is_written_over() {
 fn a_file_that_cannot_be_written_is_named() {
     let host = Host::new();
     fs::create_dir(host.0.path().join("a")).unwrap();
-    let told = ask(Request::Put { files: vec![host.file("a", "x", 0o600)] });
+    let reported = ask(Request::Put { files: vec![host.file("a", "x", 0o600)] });
     let wanted = format!("{}: Is a directory (os error 21)", host.path("a"));
-    assert_eq!(told, Answer::Failed(wanted));
+    assert_eq!(reported, Answer::Failed(wanted));
     assert_eq!(names(host.0.path()), ["a"]);
 }
 
@@ -138,6 +146,21 @@ fn removing_what_is_not_there_is_no_error() {
     assert_eq!(remove(), Answer::Done);
     assert_eq!(remove(), Answer::Done);
     assert_eq!(names(host.0.path()), [""; 0]);
+}
+
+#[test]
+fn what_a_link_leads_to_is_removed_and_the_link_stays() {
+    let host = Host::new();
+    fs::create_dir_all(host.path("ssd/etcd/member").as_str()).unwrap();
+    fs::write(host.path("kept").as_str(), "").unwrap();
+    symlink(host.path("ssd/etcd").as_str(), host.path("etcd").as_str()).unwrap();
+    symlink(host.path("kept").as_str(), host.path("ssd/etcd/link").as_str()).unwrap();
+    let remove = || ask(Request::Remove { paths: BTreeSet::from([host.path("etcd")]) });
+    assert_eq!(remove(), Answer::Done);
+    assert_eq!(remove(), Answer::Done);
+    assert_eq!(names(&host.0.path().join("ssd/etcd")), [""; 0]);
+    assert!(fs::exists(host.path("kept").as_str()).unwrap(), "a link within is deleted, and not followed");
+    assert!(fs::symlink_metadata(host.path("etcd").as_str()).unwrap().is_symlink());
 }
 
 #[test]
@@ -224,8 +247,8 @@ fn a_directory_behind_a_link_of_roots_own_is_handed_over_there() {
 fn what_cannot_be_handed_over_is_named() {
     let host = Host::new();
     fs::write(host.path("etcd").as_str(), "").unwrap();
-    let told = hand_over(&host, "etcd", heir(&host));
-    assert_eq!(told, Answer::Failed(format!("{}: Not a directory (os error 20)", host.path("etcd"))));
+    let reported = hand_over(&host, "etcd", heir(&host));
+    assert_eq!(reported, Answer::Failed(format!("{}: Not a directory (os error 20)", host.path("etcd"))));
 }
 
 #[test]

@@ -1,16 +1,17 @@
 //! Docker on a machine: containers, images, and what a container becomes as it starts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use windlass_engine::{NewContainer, PortError, PortResult};
 use windlass_model::{
-    Component, ContainerName, ContainerSeen, ContainerSpec, ContainerState, FilePath, Health, ImageRef,
-    Loaded, Maker, OnChange,
+    Ciphers, Component, ContainerName, ContainerSeen, ContainerSpec, ContainerState, Ending, FilePath,
+    Health, ImageRef, Lineage, Loaded, Maker, Mode, OnChange, Owner, PodRuntime, Unasked,
 };
 
 use crate::etcd::Boot;
+use crate::files::FileState;
 use crate::process::{LoadedFiles, Program, Start, kind_of, user_of};
 use crate::world::{Node, Service, World, already, lasting, passing};
 
@@ -28,6 +29,12 @@ pub(crate) struct Container {
     pub(crate) spec: Arc<ContainerSpec>,
     /// Who made it.
     pub(crate) maker: Maker,
+    /// The cluster on its label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lineage: Option<Lineage>,
+    /// Whether it is none of windlass' business.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) foreign: bool,
     /// Arguments beyond the spec.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) birth: Vec<Arc<str>>,
@@ -37,6 +44,9 @@ pub(crate) struct Container {
     /// The files as its process has read them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) loaded: LoadedFiles,
+    /// The file without which Docker does not start it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) beside_data: Option<FilePath>,
     /// Whether it runs.
     pub(crate) phase: Phase,
     /// When its process began.
@@ -78,6 +88,44 @@ fn startup(kind: Option<Component>) -> u64 {
     }
 }
 
+/// Why Docker takes no container of this spec.
+///
+/// Sources: `volume/mounts` and `daemon/volumes.go`, `opts.ValidateEnv` of moby/moby.
+fn refuse(spec: &ContainerSpec) -> Option<String> {
+    let mut targets = BTreeSet::new();
+    for bind in &spec.binds {
+        let target = bind.split(':').nth(1).unwrap_or(bind);
+        let parts: Vec<&str> = target.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+        if !targets.insert(parts.join("/")) {
+            return Some(format!("Duplicate mount point: {target}"));
+        }
+        if !target.starts_with('/') {
+            return Some(format!("invalid mount config: mount path must be absolute: {target}"));
+        }
+    }
+    let nameless = spec.env.keys().find(|name| name.is_empty() || name.contains('='));
+    nameless.map(|name| format!("invalid environment variable: {name}="))
+}
+
+/// Whether Docker takes a text for the name of an image: a registry, then small letters between slashes, then a tag.
+fn is_reference(image: &str) -> bool {
+    let name = image.split('@').next().unwrap_or(image);
+    let (name, tag) = match name.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => (name, tag),
+        _ => (name, "latest"),
+    };
+    let parts: Vec<&str> = name.split('/').collect();
+    let has_host = parts.len() > 1 && (parts[0].contains(['.', ':']) || parts[0] == "localhost");
+    let of_path =
+        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "._-".contains(letter);
+    let of_tag = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
+    let is_part = |part: &&str| !part.is_empty() && part.chars().all(of_path);
+    !image.contains("://")
+        && parts[usize::from(has_host)..].iter().all(is_part)
+        && !tag.is_empty()
+        && tag.chars().all(of_tag)
+}
+
 impl Container {
     pub(crate) fn runs(&self) -> bool {
         self.phase == Phase::Running
@@ -88,10 +136,11 @@ impl Container {
         match self.maker {
             Maker::Windlass => self.spec.clone(),
             // `inspect` knows nothing of the files that a process reads, nor of Kubernetes versions.
-            Maker::Other | Maker::Unreadable => {
+            Maker::Other | Maker::Rke | Maker::Unreadable => {
                 let mut spec = ContainerSpec::clone(&self.spec);
                 spec.command.extend(self.birth.iter().cloned());
                 spec.reads.clear();
+                spec.ciphers = Ciphers::default();
                 spec.version = None;
                 Arc::new(spec)
             }
@@ -141,11 +190,14 @@ impl World {
         if node.images.contains(image) {
             return Ok(());
         }
+        if !is_reference(image.as_str()) {
+            return Err(lasting(format!("pull {image}: invalid reference format")));
+        }
         if self.registry == Service::Down {
-            return Err(passing(format!("pull {image}: registry: connection refused")));
+            return Err(passing("registry: connection refused"));
         }
         if node.disk == crate::world::Disk::Full {
-            return Err(lasting(format!("pull {image}: no space left on device")));
+            return Err(lasting("no space left on device"));
         }
         node.images.insert(image.clone());
         Ok(())
@@ -165,7 +217,8 @@ impl World {
             let same = there.phase == Phase::Created
                 && there.spec == new.spec
                 && there.birth == new.birth
-                && there.declared == new.loaded;
+                && there.declared == new.loaded
+                && there.lineage == new.lineage;
             return Err(if same {
                 already(format!("{name} is created"))
             } else {
@@ -175,6 +228,7 @@ impl World {
         if !node.images.contains(&new.spec.image) {
             return Err(lasting(format!("no such image: {} on {}", new.spec.image, node.name)));
         }
+        refuse(&new.spec).map_or(Ok(()), |why| Err(lasting(format!("{why} on {}", node.name))))?;
         for bind in &new.spec.binds {
             let source = bind.split(':').next().unwrap_or(bind).trim_end_matches('/');
             let configured = source.ends_with(CONFIGURATION)
@@ -187,35 +241,44 @@ impl World {
         if node.disk == crate::world::Disk::Full {
             return Err(lasting(format!("{}: no space left on device", node.name)));
         }
-        self.insert_container(machine, name, &new.spec, &new.birth, &new.loaded, Maker::Windlass);
+        let container = self.container_of(name, &new.spec, &new.birth, &new.loaded, Maker::Windlass);
+        let container =
+            Container { lineage: new.lineage.clone(), beside_data: new.beside_data.clone(), ..container };
+        if let Some(path) = &new.beside_data {
+            let empty = || Arc::new(FileState::new(b"", Mode::PUBLIC, Owner::default()));
+            self.nodes[machine].files.entry(path.clone()).or_insert_with(empty);
+        }
+        self.nodes[machine].containers.insert(name.clone(), container);
         Ok(())
     }
 
-    pub(crate) fn insert_container(
+    /// A container as it is before its first start.
+    pub(crate) fn container_of(
         &mut self,
-        machine: usize,
         name: &ContainerName,
         spec: &Arc<ContainerSpec>,
         birth: &[Arc<str>],
         declared: &Loaded,
         maker: Maker,
-    ) {
+    ) -> Container {
         self.containers_made += 1;
-        let container = Container {
+        Container {
             number: self.containers_made,
             kind: kind_of(name.as_str(), spec),
             spec: spec.clone(),
             maker,
+            lineage: None,
+            foreign: false,
             birth: birth.to_vec(),
             declared: declared.clone(),
             loaded: LoadedFiles::new(),
+            beside_data: None,
             phase: Phase::Created,
             since: 0,
             ready_at: 0,
             boot: Boot::Pending,
             program: None,
-        };
-        self.nodes[machine].containers.insert(name.clone(), container);
+        }
     }
 
     /// Starts a container; Docker refuses one that is paused.
@@ -229,7 +292,10 @@ impl World {
             ))),
             Phase::Created | Phase::Stopped => {
                 self.begin_process(machine, name);
-                Ok(())
+                match self.nodes[machine].missing_beside(name) {
+                    Some(path) => Err(lasting(format!("{path} on {node_name}: no such file or directory"))),
+                    None => Ok(()),
+                }
             }
         }
     }
@@ -316,9 +382,13 @@ impl World {
     }
 
     /// Removes the containers of all pods; kubelet, while it runs, makes them anew.
-    pub(crate) fn remove_pods(&mut self, machine: usize) -> PortResult<()> {
+    pub(crate) fn remove_pods(&mut self, machine: usize, keep: Option<PodRuntime>) -> PortResult<()> {
         self.docker_answers(machine)?;
-        self.nodes[machine].pod_containers = false;
+        let node = &mut self.nodes[machine];
+        let stay = keep.is_some_and(|keep| {
+            keep == node.pod_runtime || (keep.is_docker() && node.pod_runtime.is_docker())
+        });
+        node.pod_containers &= stay;
         self.touch();
         Ok(())
     }
@@ -326,10 +396,12 @@ impl World {
     /// The process of a container begins: it reads its files, and Docker makes the directories that it mounts.
     pub(crate) fn begin_process(&mut self, machine: usize, name: &ContainerName) {
         let now = self.now;
+        // A bind mount without a source ends the start, and Docker does not try again until somebody asks for it.
+        let is_missing = self.nodes[machine].missing_beside(name).is_some();
         let node = &mut self.nodes[machine];
         let slow = u64::from(node.slowness.max(1));
         let Some(container) = node.containers.get_mut(name) else { return };
-        container.phase = Phase::Running;
+        container.phase = if is_missing { Phase::Stopped } else { Phase::Running };
         container.since = now;
         container.ready_at = now + startup(container.kind) * slow;
         container.boot = Boot::Pending;
@@ -488,10 +560,19 @@ impl World {
             spec: container.shown(),
             birth: container.birth.clone(),
             maker: container.maker,
+            lineage: container.lineage.clone(),
             state,
             health,
             loaded: container.seen_loaded(),
+            ending: self.ending(machine, container, state),
         }
+    }
+
+    /// What the log of etcd tells while it ends again and again.
+    fn ending(&self, machine: usize, container: &Container, state: ContainerState) -> Option<Ending> {
+        let reads = container.kind == Some(Component::Etcd) && state == ContainerState::Crashing;
+        let said = reads.then(|| self.complaint(machine, container)).flatten()?;
+        Ending::of_log(&[said])
     }
 
     fn status(&self, machine: usize, container: &Container) -> (ContainerState, Health) {
@@ -507,7 +588,15 @@ impl World {
         if crashes {
             return (ContainerState::Crashing, Health::Unhealthy);
         }
-        let health = if self.is_healthy(machine, container) {
+        let is_late = container.kind.is_some_and(|kind| self.is_busy(machine, kind));
+        // windlass checks what these two show, and they what it shows.
+        let checks = matches!(container.kind, Some(Component::Etcd | Component::KubeApiserver));
+        let is_past = container.program.as_ref().is_some_and(|program| !self.is_in_date(program));
+        let health = if is_late {
+            Health::Unknown(Unasked::NoAnswer)
+        } else if checks && is_past {
+            Health::Unknown(Unasked::Certificates)
+        } else if self.is_healthy(machine, container) {
             Health::Healthy
         } else if self.now < container.ready_at.max(container.since + GRACE) {
             Health::Starting

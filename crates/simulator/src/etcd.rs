@@ -1,4 +1,4 @@
-//! etcd: data directories, members, majorities, leaders, and what etcd refuses.
+//! etcd: data directories, members, majorities, leaders, and with what etcd does not start.
 //!
 //! The rules are those of etcd 3.4 and 3.5 (`server/etcdserver/server.go`, `bootstrap.go`,
 //! `api/membership/cluster.go`), stricter where etcd would go on and corrupt its data.
@@ -9,7 +9,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use windlass_engine::PortResult;
 use windlass_model::{
-    Component, Digest, EtcdSeen, FilePath, Health, MemberId, MemberSeen, NodeName, Usage, Vote,
+    Alarm, Component, ContainerName, Digest, EtcdSeen, FilePath, Health, MemberId, MemberSeen, NodeName,
+    Unasked, Usage, Vote,
 };
 
 use crate::files::is_under;
@@ -17,7 +18,7 @@ use crate::invariants::ViolationKind;
 use crate::kube::KubeState;
 use crate::process::{EtcdWork, Program, Tls, Work, host_of};
 use crate::view::{ClusterView, Standing};
-use crate::world::{Node, World, already, lasting, passing};
+use crate::world::{Node, World, passing};
 
 /// One cluster of etcd, as its majority agrees on it, with the objects of Kubernetes that it keeps.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -35,7 +36,16 @@ pub(crate) struct Cluster {
     pub(crate) reborn: bool,
     #[serde(skip_serializing_if = "Seat::is_usual")]
     pub(crate) seat: Seat,
+    /// The minor version on which the members have agreed: that of the oldest, once all were there together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<(u32, u32)>,
     pub(crate) leader: Option<MemberId>,
+    /// The alarms that members have raised.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) alarms: BTreeMap<MemberId, BTreeSet<Alarm>>,
+    /// How large the database of each member is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) db_bytes: Option<u64>,
     /// Until when nobody leads, after a leader was lost.
     pub(crate) election_until: u64,
     pub(crate) kube: KubeState,
@@ -114,16 +124,16 @@ impl Boot {
 /// etcd with an election timeout of 5,000 ms.
 pub(crate) const ELECTION: u64 = 5_000;
 /// How long a learner takes to catch up.
-const CATCH_UP: u64 = 2_000;
+pub(crate) const CATCH_UP: u64 = 2_000;
 /// For how long all voters must have been connected before etcd lets a member in (`HealthInterval`).
-const HEALTH_INTERVAL: u64 = 5_000;
+pub(crate) const HEALTH_INTERVAL: u64 = 5_000;
 /// After how long Docker starts a process again that ended: it waits longer each time, up to a minute.
 fn restart_delay(crashing_for: u64) -> u64 {
     (crashing_for / 2).clamp(1_000, 60_000)
 }
 
 /// A number out of texts; 63 bits, so that any YAML reader keeps it.
-fn id_of(parts: &[&str]) -> u64 {
+pub(crate) fn id_of(parts: &[&str]) -> u64 {
     let digest = Digest::of(parts.join("\n")).to_string();
     u64::from_str_radix(&digest["sha256:".len()..][..16], 16).unwrap_or_default() >> 1
 }
@@ -133,12 +143,25 @@ pub(crate) fn external_cluster(prefix: &str) -> u64 {
     id_of(&["external", prefix])
 }
 
+/// A cluster's id, from the peer addresses of its founders and the token.
+pub(crate) fn cluster_id(peer_urls: &[&str], token: &str) -> u64 {
+    let mut parts = peer_urls.to_vec();
+    parts.sort_unstable();
+    parts.insert(0, "cluster");
+    parts.push(token);
+    id_of(&parts)
+}
+
 /// A member's id, from its peer address and the token (`NewMember` in `membership/member.go`).
-fn founder_id(peer_url: &str, token: &str) -> MemberId {
+pub(crate) fn founder_id(peer_url: &str, token: &str) -> MemberId {
     MemberId(id_of(&["member", peer_url, token]))
 }
 
 impl Cluster {
+    pub(crate) fn has_raised(&self, alarm: Alarm) -> bool {
+        self.alarms.values().any(|alarms| alarms.contains(&alarm))
+    }
+
     pub(crate) fn is_elsewhere(&self) -> bool {
         self.seat == Seat::Elsewhere
     }
@@ -147,15 +170,41 @@ impl Cluster {
         self.members.values().filter(|member| member.vote == Vote::Voter).count()
     }
 
-    fn by_url(&self, peer_url: &str) -> Option<(MemberId, &Member)> {
+    pub(crate) fn by_url(&self, peer_url: &str) -> Option<(MemberId, &Member)> {
         self.members.iter().find(|(_, member)| member.peer_url == peer_url).map(|(id, member)| (*id, member))
     }
 }
 
 impl Node {
+    /// The file without which Docker does not start a container, if it is missing.
+    pub(crate) fn missing_beside(&self, name: &ContainerName) -> Option<&FilePath> {
+        self.containers.get(name)?.beside_data.as_ref().filter(|path| !self.files.contains_key(*path))
+    }
+
     pub(crate) fn has_etcd_data_under(&self, path: &FilePath) -> bool {
         self.etcd_data.keys().any(|data| is_under(data.as_str(), path.as_str()))
     }
+}
+
+/// A member that is older than the version of the cluster ends; one that skips a minor version corrupts what the others
+/// write (`MustDetectDowngrade` and `isCompatibleWithCluster` of `server/etcdserver`).
+fn check_version(own: Option<(u32, u32)>, agreed: Option<(u32, u32)>) -> Result<(), String> {
+    let (Some(own), Some(agreed)) = (own, agreed) else { return Ok(()) };
+    let shown = |(major, minor): (u32, u32)| format!("{major}.{minor}");
+    if own < agreed {
+        let (own, agreed) = (shown(own), shown(agreed));
+        return Err(format!(
+            "cluster cannot be downgraded (current version: {own} is lower than determined cluster version: {agreed})"
+        ));
+    }
+    if own > (agreed.0, agreed.1 + 1) {
+        return Err(format!(
+            "incompatible with current running cluster: {} beside {}",
+            shown(own),
+            shown(agreed)
+        ));
+    }
+    Ok(())
 }
 
 /// Whether two members believe each other, both ways: each dials the other.
@@ -299,12 +348,17 @@ impl World {
         work: &EtcdWork,
         views: &BTreeMap<u64, ClusterView>,
     ) -> Result<(u64, MemberId, bool), String> {
+        if let Some(said) = &self.nodes[machine].etcd_ends {
+            return Err(said.clone());
+        }
         // What Docker makes, and what etcd as root has left, is root's alone: etcd closes its directories to others.
         let owner = self.nodes[machine].etcd_owners.get(&work.data).copied().unwrap_or_default();
         if work.user.uid != 0 && work.user != owner {
             return Err(format!("cannot access data directory: open {}: permission denied", work.data));
         }
         if let Some(data) = self.nodes[machine].etcd_data.get(&work.data) {
+            let agreed = self.clusters.get(&data.cluster).and_then(|cluster| cluster.version);
+            check_version(work.version, agreed)?;
             return self.boot_with_data(machine, data).map(|(cluster, id)| (cluster, id, false));
         }
         if !work.initial_cluster.iter().any(|(name, url)| *name == work.name && *url == work.peer_url) {
@@ -350,11 +404,8 @@ impl World {
 
     /// `--initial-cluster-state=new` without data.
     fn found(&mut self, machine: usize, work: &EtcdWork) -> Result<(u64, MemberId, bool, bool), String> {
-        let mut urls: Vec<&str> = work.initial_cluster.iter().map(|(_, url)| url.as_str()).collect();
-        urls.sort_unstable();
-        urls.insert(0, "cluster");
-        urls.push(&work.token);
-        let founded = id_of(&urls);
+        let urls: Vec<&str> = work.initial_cluster.iter().map(|(_, url)| url.as_str()).collect();
+        let founded = cluster_id(&urls, &work.token);
         let own = founder_id(&work.peer_url, &work.token);
         // It asks the peers first whether a cluster lives that has it already (`isMemberBootstrapped`).
         if let Some(live) = self.remembered_cluster(machine, work) {
@@ -405,10 +456,11 @@ impl World {
             return Err("could not retrieve cluster information from the given URLs".to_owned());
         };
         let cluster = &self.clusters[&live];
-        let wished: BTreeSet<&str> = work.initial_cluster.iter().map(|(_, url)| url.as_str()).collect();
+        check_version(work.version, cluster.version)?;
+        let desired: BTreeSet<&str> = work.initial_cluster.iter().map(|(_, url)| url.as_str()).collect();
         let there: BTreeSet<&str> = cluster.members.values().map(|member| member.peer_url.as_str()).collect();
         // `ValidateClusterAndAssignIDs`: the two lists must be the same.
-        if wished != there {
+        if desired != there {
             return Err("error validating peerURLs: member count is unequal or unmatched member".to_owned());
         }
         let Some((id, member)) = cluster.by_url(&work.peer_url) else {
@@ -523,6 +575,18 @@ impl World {
                 _ => None,
             })
             .collect();
+        let of_work = |work: &Work| match work {
+            Work::Etcd(work) => work.version,
+            _ => None,
+        };
+        let versions = up.iter().filter(|one| view.serving.contains_key(&one.0));
+        let oldest = versions.map(|one| of_work(&one.2.work)).min().flatten();
+        if let Some(cluster) = self.clusters.get_mut(&id)
+            && view.serving.len() == cluster.members.len()
+        {
+            // It only ever rises.
+            cluster.version = cluster.version.max(oldest);
+        }
         self.note(id, &view, election_until, &names);
         view
     }
@@ -556,7 +620,10 @@ impl World {
                 self.violate(ViolationKind::Split, "a second cluster of etcd has come to life".to_owned());
             }
             if self.clusters[&id].reborn {
-                self.violate(ViolationKind::DataLoss, "a cluster that had lived was begun anew".to_owned());
+                self.violate(
+                    ViolationKind::DataLoss,
+                    "a cluster that had lived was started as a new one".to_owned(),
+                );
             }
         }
         self.judge_rebirth(id, view);
@@ -575,7 +642,7 @@ impl World {
             self.run.reborn.insert(id);
             self.violate(
                 ViolationKind::DataLoss,
-                "a cluster that had lived was begun anew without its data".to_owned(),
+                "a cluster that had lived was started as a new one without its data".to_owned(),
             );
         }
     }
@@ -588,12 +655,23 @@ impl World {
             }
             let (_, boot, _) = self.etcd_work(machine)?;
             let Boot::Member { cluster, id } = boot else { return None };
-            self.view.clusters.get(cluster).is_some_and(|view| view.serves(*id)).then_some(*cluster)
+            let answers = !self.is_busy(machine, Component::Etcd)
+                && self.view.clusters.get(cluster).is_some_and(|view| view.serves(*id));
+            answers.then_some(*cluster)
         })
     }
 
+    /// What a member says of itself: through the connection of its own machine, where there is one.
+    fn health_of_member(&self, id: MemberId, view: &ClusterView) -> Health {
+        match view.serving.get(&id) {
+            Some(machine) if !self.is_busy(*machine, Component::Etcd) => Health::Healthy,
+            Some(machine) if self.is_in_sight(*machine) => Health::Unknown(Unasked::NoAnswer),
+            Some(_) | None => Health::Unhealthy,
+        }
+    }
+
     /// As [`Self::asked`], for verbs that need an answer.
-    fn answering(&self, via: &[NodeName]) -> PortResult<u64> {
+    pub(crate) fn answering(&self, via: &[NodeName]) -> PortResult<u64> {
         self.asked(via).ok_or_else(|| passing("etcdserver: no member answers with a majority behind it"))
     }
 
@@ -609,121 +687,12 @@ impl World {
                     name: member.name.clone(),
                     peer_url: member.peer_url.clone(),
                     vote: member.vote,
-                    health: if view.serves(*id) { Health::Healthy } else { Health::Unhealthy },
+                    health: self.health_of_member(*id, view),
                     leads: view.leader == Some(*id),
+                    alarms: cluster.alarms.get(id).cloned().unwrap_or_default(),
+                    db_bytes: cluster.db_bytes,
                 })
                 .collect(),
         )
-    }
-
-    /// `mayAddMember` with strict reconfiguration checks: nobody is let in while a voter is not connected, and
-    /// has been for five seconds; and there is one learner at most (`ErrTooManyLearners`).
-    pub(crate) fn add_learner(&mut self, via: &[NodeName], peer_url: &str) -> PortResult<()> {
-        let id = self.answering(via)?;
-        let now = self.now;
-        let leader = self.view.clusters[&id].leader;
-        let cluster = self.clusters.get_mut(&id).expect("a cluster that answers is there");
-        if cluster.by_url(peer_url).is_some() {
-            return Err(already(format!("etcdserver: peer URLs already exist: {peer_url}")));
-        }
-        if cluster.members.values().any(|member| member.vote == Vote::Learner) {
-            return Err(lasting("etcdserver: too many learner members in cluster"));
-        }
-        let all_connected =
-            cluster.members.iter().filter(|(id, _)| Some(**id) != leader).all(|(_, member)| {
-                member.connected_since.is_some_and(|since| since + HEALTH_INTERVAL <= now)
-            });
-        if !all_connected {
-            return Err(passing("etcdserver: unhealthy cluster"));
-        }
-        let member = MemberId(id_of(&["joined", peer_url, &now.to_string()]));
-        let learner = Member {
-            name: String::new(),
-            peer_url: peer_url.to_owned(),
-            vote: Vote::Learner,
-            started: false,
-            had_data: false,
-            connected_since: None,
-        };
-        cluster.members.insert(member, learner);
-        self.touch();
-        Ok(())
-    }
-
-    /// `mayPromote`: the learner must have caught up.
-    pub(crate) fn promote(&mut self, via: &[NodeName], peer_url: &str) -> PortResult<()> {
-        let id = self.answering(via)?;
-        let now = self.now;
-        let cluster = self.clusters.get_mut(&id).expect("a cluster that answers is there");
-        let Some(member) = cluster.members.values_mut().find(|member| member.peer_url == peer_url) else {
-            return Err(lasting(format!("etcdserver: member not found: {peer_url}")));
-        };
-        if member.vote == Vote::Voter {
-            return Err(already(format!("{peer_url} votes")));
-        }
-        if member.connected_since.is_none_or(|since| since + CATCH_UP > now) {
-            return Err(passing(
-                "etcdserver: can only promote a learner member which is in sync with leader",
-            ));
-        }
-        member.vote = Vote::Voter;
-        self.touch();
-        Ok(())
-    }
-
-    /// `mayRemoveMember`: the rest must have a majority of started members, and, unless the one that goes is
-    /// down anyway, a majority of connected ones.
-    pub(crate) fn remove_member(&mut self, via: &[NodeName], member: MemberId) -> PortResult<()> {
-        let id = self.answering(via)?;
-        let view = &self.view.clusters[&id];
-        let cluster = self.clusters.get_mut(&id).expect("a cluster that answers is there");
-        let Some(leaving) = cluster.members.get(&member) else {
-            return Err(already(format!("etcdserver: member {member} not found")));
-        };
-        if leaving.vote == Vote::Voter {
-            let rest: Vec<(&MemberId, &Member)> = cluster
-                .members
-                .iter()
-                .filter(|(id, other)| **id != member && other.vote == Vote::Voter)
-                .collect();
-            let majority = rest.len() / 2 + 1;
-            if rest.iter().filter(|(_, other)| other.started).count() < majority {
-                return Err(lasting("etcdserver: re-configuration failed due to not enough started members"));
-            }
-            let connected = rest.iter().filter(|(id, _)| view.serves(**id)).count();
-            if view.serves(member) && connected < majority {
-                return Err(passing("etcdserver: unhealthy cluster"));
-            }
-        }
-        cluster.members.remove(&member);
-        cluster.removed.insert(member);
-        self.touch();
-        Ok(())
-    }
-
-    /// Another voter leads from now on, without an election.
-    pub(crate) fn move_leader(&mut self, via: &[NodeName], away_from: &str) -> PortResult<()> {
-        let id = self.answering(via)?;
-        let view = &self.view.clusters[&id];
-        let cluster = self.clusters.get_mut(&id).expect("a cluster that answers is there");
-        let leads = cluster.leader.and_then(|leader| cluster.members.get(&leader));
-        if leads.is_none_or(|leader| leader.peer_url != away_from) {
-            return Ok(());
-        }
-        let next = cluster
-            .members
-            .iter()
-            .find(|(id, member)| {
-                member.vote == Vote::Voter && member.peer_url != away_from && view.serves(**id)
-            })
-            .map(|(id, _)| *id);
-        match next {
-            Some(next) => {
-                cluster.leader = Some(next);
-                self.touch();
-                Ok(())
-            }
-            None => Ok(()),
-        }
     }
 }

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use windlass_model::{
-    ContainerName, ContainerSpec, FilePath, ImageRef, Loaded, Maker, Mode, NodeName, Owner, PidMode,
-    Privilege, Taint,
+    Ciphers, Component, ContainerName, ContainerSpec, FilePath, ImageRef, Lineage, Loaded, Maker, MemberId,
+    Mode, NodeName, Owner, PidMode, Privilege,
 };
 
 use crate::docker::{Container, Phase};
+use crate::etcd::{Boot, Cluster, MemberData};
 use crate::files::{FileState, is_under};
 use crate::kube::{Cordon, NodeState};
+use crate::mischief::Mischief;
 use crate::world::{Disk, Link, Power, Service, World};
 
 /// A fault, bound to a verb or struck at any time.
@@ -76,6 +78,16 @@ pub enum Fault {
         /// How many times.
         factor: u32,
     },
+    /// A component does its work, and answers windlass' questions too late: it or its disk is busy.
+    Busy {
+        /// The machine.
+        node: NodeName,
+        /// The component.
+        component: Component,
+        /// For how many seconds; for ever where absent.
+        #[serde(default)]
+        seconds: Option<u64>,
+    },
     /// Nothing can be written on a machine.
     DiskFull {
         /// The machine.
@@ -107,6 +119,11 @@ pub enum Fault {
     LedgerLost,
     /// The operator's copy of the ledger is again what it was before the last commit.
     LedgerAged,
+    /// The clock of the operator's machine is so many seconds ahead of the nodes'.
+    OperatorClock {
+        /// How many; behind where negative.
+        ahead_seconds: i64,
+    },
     /// The users' disruption budget blocks every eviction from now on.
     EvictionsBlocked,
     /// The users' disruption budget blocks evictions no longer.
@@ -160,158 +177,6 @@ impl FaultSchedule {
         self.at_verb.insert(verb, fault);
         self
     }
-}
-
-/// What people do by hand.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "by_hand")]
-pub enum Mischief {
-    /// `docker rm -f`
-    ContainerRemoved {
-        /// The machine.
-        node: NodeName,
-        /// The container.
-        container: ContainerName,
-    },
-    /// `docker stop`
-    ContainerStopped {
-        /// The machine.
-        node: NodeName,
-        /// The container.
-        container: ContainerName,
-    },
-    /// `docker pause`
-    ContainerPaused {
-        /// The machine.
-        node: NodeName,
-        /// The container.
-        container: ContainerName,
-    },
-    /// Made anew with the same label and another argument.
-    ContainerEdited {
-        /// The machine.
-        node: NodeName,
-        /// The container.
-        container: ContainerName,
-        /// The argument, which takes the place of one of the same flag.
-        argument: String,
-    },
-    /// Made anew by somebody who leaves no label.
-    ContainerRecreated {
-        /// The machine.
-        node: NodeName,
-        /// The container.
-        container: ContainerName,
-    },
-    /// A container that has nothing to do with windlass, whatever its name.
-    ForeignContainer {
-        /// The machine.
-        node: NodeName,
-        /// The container.
-        container: ContainerName,
-    },
-    /// A stopped copy of a container under another name, with windlass' label: what a cut-off run leaves.
-    ContainerLeftOver {
-        /// The machine.
-        node: NodeName,
-        /// The container that is copied.
-        container: ContainerName,
-        /// The name of the copy.
-        name: ContainerName,
-    },
-    /// `docker rmi`
-    ImageRemoved {
-        /// The machine.
-        node: NodeName,
-        /// The image.
-        image: ImageRef,
-    },
-    /// `rm`
-    FileDeleted {
-        /// The machine.
-        node: NodeName,
-        /// The file.
-        path: FilePath,
-    },
-    /// Other content, such as a certificate overwritten with nonsense.
-    FileEdited {
-        /// The machine.
-        node: NodeName,
-        /// The file.
-        path: FilePath,
-        /// What is in it now.
-        text: String,
-    },
-    /// `chmod`
-    FileMode {
-        /// The machine.
-        node: NodeName,
-        /// The file.
-        path: FilePath,
-        /// The bits.
-        mode: Mode,
-    },
-    /// A whole directory is deleted.
-    DirectoryDeleted {
-        /// The machine.
-        node: NodeName,
-        /// The directory.
-        path: FilePath,
-    },
-    /// A fact of the machine changes: `clock_ahead_seconds`, `swap`, `listening` … Ports that a container has stay
-    /// its own.
-    MachineChanged {
-        /// The machine.
-        node: NodeName,
-        /// Which.
-        fact: String,
-        /// The new value, in YAML; what is no value of it changes nothing.
-        value: String,
-    },
-    /// The data of a member is lost, and its process ends.
-    EtcdDataLost {
-        /// The machine.
-        node: NodeName,
-    },
-    /// `etcdctl member add --learner` with this address of its peer.
-    MemberAdded {
-        /// The machine whose member is asked.
-        node: NodeName,
-        /// Where the new member will be.
-        peer_url: String,
-    },
-    /// `kubectl cordon`
-    Cordoned {
-        /// The node.
-        node: NodeName,
-    },
-    /// `kubectl uncordon`
-    Uncordoned {
-        /// The node.
-        node: NodeName,
-    },
-    /// `kubectl label`
-    Labelled {
-        /// The node.
-        node: NodeName,
-        /// The label.
-        key: String,
-        /// Its value; the label goes where absent.
-        #[serde(default)]
-        value: Option<String>,
-    },
-    /// `kubectl taint`
-    Tainted {
-        /// The node.
-        node: NodeName,
-        /// The taint.
-        taint: Taint,
-    },
-    /// `kubectl delete node`
-    NodeObjectDeleted {
-        /// The node.
-        node: NodeName,
-    },
 }
 
 /// Something that happens by itself at a moment to come.
@@ -381,6 +246,27 @@ impl World {
         }
     }
 
+    fn on_cluster_of(&mut self, node: &NodeName, change: impl FnOnce(&mut Cluster, MemberId)) {
+        let boot = self.machine_of(node).and_then(|machine| Some(self.etcd_work(machine)?.1.clone()));
+        if let Some(Boot::Member { cluster, id }) = boot
+            && let Some(cluster) = self.clusters.get_mut(&cluster)
+        {
+            change(cluster, id);
+        }
+    }
+
+    fn boot_without(&mut self, node: &NodeName, path: &FilePath) {
+        let Some(machine) = self.machine_of(node) else { return };
+        self.nodes[machine].unmount(path);
+        for container in self.nodes[machine].containers.values_mut() {
+            if matches!(container.phase, Phase::Running | Phase::Paused) {
+                container.phase = Phase::Stopped;
+            }
+        }
+        self.nodes[machine].power = Power::Off;
+        self.power_on(machine);
+    }
+
     fn later(&mut self, seconds: Option<u64>, what: impl FnOnce() -> Happening) {
         if let Some(seconds) = seconds {
             self.later.push(Later { at: self.now + seconds * 1_000, what: what() });
@@ -420,6 +306,12 @@ impl World {
             }),
             Fault::DockerRestarts { node } => self.docker_restarts(node),
             Fault::SlowStart { node, factor } => self.on(node, |machine| machine.slowness = *factor),
+            Fault::Busy { node, component, seconds } => {
+                let until = seconds.map_or(u64::MAX, |seconds| self.now + seconds * 1_000);
+                self.on(node, |machine| {
+                    machine.busy.insert(*component, until);
+                });
+            }
             Fault::DiskFull { node, seconds } => {
                 self.on(node, |machine| machine.disk = Disk::Full);
                 let name = self.machine_name(node);
@@ -437,6 +329,7 @@ impl World {
             Fault::DaysPass { days } => self.start.0 = self.start.0.plus_days(*days),
             Fault::LedgerLost => self.shelf.lose(),
             Fault::LedgerAged => self.shelf.age(),
+            Fault::OperatorClock { ahead_seconds } => self.operator_ahead_seconds = *ahead_seconds,
             Fault::EvictionsBlocked => self.workload.blocked = true,
             Fault::EvictionsUnblocked => self.workload.blocked = false,
             Fault::ByHand(mischief) => self.meddle(mischief),
@@ -485,6 +378,7 @@ impl World {
             | Mischief::ContainerEdited { .. }
             | Mischief::ContainerRecreated { .. }
             | Mischief::ForeignContainer { .. }
+            | Mischief::ClustersContainer { .. }
             | Mischief::ContainerLeftOver { .. } => self.meddle_with_container(mischief),
             Mischief::ImageRemoved { .. }
             | Mischief::FileDeleted { .. }
@@ -492,13 +386,31 @@ impl World {
             | Mischief::FileMode { .. }
             | Mischief::DirectoryDeleted { .. }
             | Mischief::MachineChanged { .. }
+            | Mischief::ForeignData { .. }
             | Mischief::EtcdDataLost { .. }
+            | Mischief::EtcdEnds { .. }
+            | Mischief::EtcdEndsNoMore { .. }
             | Mischief::MemberAdded { .. } => self.meddle_with_machine(mischief),
             Mischief::Cordoned { .. }
             | Mischief::Uncordoned { .. }
             | Mischief::Labelled { .. }
             | Mischief::Tainted { .. }
             | Mischief::NodeObjectDeleted { .. } => self.meddle_with_object(mischief),
+            Mischief::ObjectDeleted { .. }
+            | Mischief::ObjectEdited { .. }
+            | Mischief::ObjectOwned { .. }
+            | Mischief::ObjectMade { .. }
+            | Mischief::PodsBroken { .. } => self.meddle_with_addon(mischief),
+            Mischief::SecretsRewritten => self.rewrite_secrets(),
+            Mischief::BootsWithoutDisk { node, path } => self.boot_without(node, path),
+            Mischief::DiskMounted { node, path } => self.on(node, |machine| machine.mount(path)),
+            Mischief::EtcdAlarm { node, alarm } => self.on_cluster_of(node, |cluster, member| {
+                cluster.alarms.entry(member).or_default().insert(*alarm);
+            }),
+            Mischief::EtcdDisarmed { node } => self.on_cluster_of(node, |cluster, _| cluster.alarms.clear()),
+            Mischief::EtcdGrows { node, bytes } => {
+                self.on_cluster_of(node, |cluster, _| cluster.db_bytes = Some(*bytes));
+            }
         }
         self.touch();
         self.settle(self.now);
@@ -530,37 +442,41 @@ impl World {
             }
             Mischief::ForeignContainer { node, container } => {
                 if let Some(machine) = self.machine_of(node) {
-                    self.insert_container(
-                        machine,
-                        container,
-                        &foreign_spec(),
-                        &[],
-                        &Loaded::new(),
-                        Maker::Other,
-                    );
-                    self.begin_process(machine, container);
+                    self.insert_foreign(machine, container, Maker::Other, None);
+                }
+            }
+            Mischief::ClustersContainer { node, container, lineage } => {
+                if let Some(machine) = self.machine_of(node) {
+                    let maker = if lineage.is_some() { Maker::Windlass } else { Maker::Rke };
+                    self.insert_foreign(machine, container, maker, lineage.clone());
                 }
             }
             Mischief::ContainerLeftOver { node, container, name } => {
                 if let Some(machine) = self.machine_of(node)
                     && let Some(there) = self.nodes[machine].containers.get(container).cloned()
                 {
-                    self.insert_container(
-                        machine,
-                        name,
-                        &there.spec,
-                        &there.birth,
-                        &there.declared,
-                        Maker::Windlass,
-                    );
-                    if let Some(copy) = self.nodes[machine].containers.get_mut(name) {
-                        copy.phase = Phase::Stopped;
-                        copy.kind = there.kind;
-                    }
+                    let copy =
+                        self.container_of(name, &there.spec, &there.birth, &there.declared, there.maker);
+                    let (kind, lineage, phase) = (there.kind, there.lineage, Phase::Stopped);
+                    let copy = Container { kind, lineage, phase, ..copy };
+                    self.nodes[machine].containers.insert(name.clone(), copy);
                 }
             }
             _ => {}
         }
+    }
+
+    fn insert_foreign(
+        &mut self,
+        machine: usize,
+        name: &ContainerName,
+        maker: Maker,
+        lineage: Option<Lineage>,
+    ) {
+        let made = self.container_of(name, &foreign_spec(), &[], &Loaded::new(), maker);
+        let foreign = Container { foreign: true, lineage, ..made };
+        self.nodes[machine].containers.insert(name.clone(), foreign);
+        self.begin_process(machine, name);
     }
 
     fn meddle_with_machine(&mut self, mischief: &Mischief) {
@@ -604,11 +520,48 @@ impl World {
                 self.on(node, |node| node.set_fact(fact, value));
                 self.files_changed(node);
             }
+            Mischief::ForeignData { node, path } => self.on(node, |machine| {
+                // Of a cluster that is elsewhere.
+                let (cluster, member) = (u64::MAX, MemberId(u64::MAX));
+                let data = MemberData { cluster, member, home: path.clone(), blank: false };
+                machine.etcd_data.insert(path.clone(), data);
+                machine.foreign.insert(path.clone());
+            }),
             Mischief::EtcdDataLost { node } => self.lose_etcd_data(node),
+            Mischief::EtcdEnds { node, said } => {
+                self.on(node, |machine| machine.etcd_ends = Some(said.clone()));
+                self.restart_etcd_process(node);
+            }
+            Mischief::EtcdEndsNoMore { node } => {
+                self.on(node, |machine| machine.etcd_ends = None);
+                self.restart_etcd_process(node);
+            }
             Mischief::MemberAdded { node, peer_url } => {
                 // Refused, it changes nothing, as by hand.
                 let _ = self.add_learner(std::slice::from_ref(node), peer_url);
             }
+            _ => {}
+        }
+    }
+
+    fn meddle_with_addon(&mut self, mischief: &Mischief) {
+        match mischief {
+            Mischief::ObjectDeleted { object } => {
+                // Where no API server answers, kubectl fails too.
+                let _ = self.delete_object(object);
+            }
+            Mischief::ObjectEdited { object, pointer, value } => {
+                if let Ok(value) = serde_json::from_str(value) {
+                    self.edit_object(object, pointer, &value);
+                }
+            }
+            Mischief::ObjectOwned { object, owner } => self.own_object(object, owner),
+            Mischief::ObjectMade { body, owner } => {
+                if let Ok(body) = serde_json::from_str(body) {
+                    self.make_object(&body, owner);
+                }
+            }
+            Mischief::PodsBroken { object, why } => self.break_pods(object, why.as_deref()),
             _ => {}
         }
     }
@@ -673,13 +626,22 @@ impl World {
         let Some(there) = self.nodes[machine].containers.remove(name) else { return };
         let mut spec = ContainerSpec::clone(&there.spec);
         change(&mut spec);
-        self.insert_container(machine, name, &Arc::new(spec), &there.birth, &there.declared, maker);
+        let made = self.container_of(name, &Arc::new(spec), &there.birth, &there.declared, maker);
+        let lineage = there.lineage.filter(|_| maker == Maker::Windlass);
+        self.nodes[machine].containers.insert(name.clone(), Container { lineage, ..made });
         self.begin_process(machine, name);
     }
 
     fn lose_etcd_data(&mut self, node: &NodeName) {
         let Some(machine) = self.machine_of(node) else { return };
         self.nodes[machine].etcd_data.retain(|path, data| *path != data.home);
+        self.nodes[machine].files.retain(|file, _| !file.as_str().ends_with(windlass_model::RESTORED_MARK));
+        self.restart_etcd_process(node);
+    }
+
+    /// The process of etcd ends, and Docker starts it again.
+    fn restart_etcd_process(&mut self, node: &NodeName) {
+        let Some(machine) = self.machine_of(node) else { return };
         let running: Vec<ContainerName> = self.nodes[machine]
             .containers
             .iter()
@@ -714,6 +676,7 @@ fn foreign_spec() -> Arc<ContainerSpec> {
         privilege: Privilege::default(),
         user: None,
         reads: BTreeMap::new(),
+        ciphers: Ciphers::default(),
         version: None,
     })
 }

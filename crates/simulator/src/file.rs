@@ -18,7 +18,7 @@ pub enum NotAWorld {
     /// A machine without name or address.
     #[error("nodes[{0}] needs a name and an address")]
     Nameless(usize),
-    /// Two machines that could not be told apart.
+    /// Two machines that could not be distinguished.
     #[error("two nodes have the name or address `{0}`")]
     Twice(String),
 }

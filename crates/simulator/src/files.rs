@@ -1,14 +1,15 @@
 //! Files and directories of a machine.
 
 use std::collections::BTreeSet;
+use std::mem::take;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use windlass_engine::{PortError, PortResult};
-use windlass_model::{Digest, FilePath, KernelWish, LedgerCopy, Lineage, Mode, Owner};
+use windlass_model::{DesiredKernel, Digest, FilePath, LedgerCopy, Lineage, Mode, Owner};
 
-use crate::world::{Disk, Node, World, already, lasting};
+use crate::world::{Disk, Node, OffDisk, World, already, lasting};
 
 /// A file with its content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,6 +120,33 @@ impl Node {
     }
 }
 
+impl Node {
+    /// Takes away the disk that is mounted at a directory, with all that is on it.
+    pub(crate) fn unmount(&mut self, path: &FilePath) {
+        let below = |other: &FilePath| is_under(other.as_str(), path.as_str());
+        let (files, rest) = take(&mut self.files).into_iter().partition(|(file, _)| below(file));
+        self.files = rest;
+        let (directories, rest) = take(&mut self.directories).into_iter().partition(below);
+        self.directories = rest;
+        let (etcd_data, rest) = take(&mut self.etcd_data).into_iter().partition(|(file, _)| below(file));
+        self.etcd_data = rest;
+        let (etcd_owners, rest) = take(&mut self.etcd_owners).into_iter().partition(|(file, _)| below(file));
+        self.etcd_owners = rest;
+        self.unmounted.insert(path.clone(), OffDisk { files, directories, etcd_data, etcd_owners });
+    }
+
+    /// Mounts it again; what is there by now is hidden below it.
+    pub(crate) fn mount(&mut self, path: &FilePath) {
+        let Some(off) = self.unmounted.remove(path) else { return };
+        self.unmount(path);
+        self.unmounted.remove(path);
+        self.files.extend(off.files);
+        self.directories.extend(off.directories);
+        self.etcd_data.extend(off.etcd_data);
+        self.etcd_owners.extend(off.etcd_owners);
+    }
+}
+
 impl World {
     /// Writes files in order; each is there whole or not at all.
     pub(crate) fn put_files(
@@ -154,7 +182,7 @@ impl World {
     }
 
     /// Loads modules and sets the kernel.
-    pub(crate) fn set_kernel(&mut self, machine: usize, kernel: &KernelWish) -> PortResult<()> {
+    pub(crate) fn set_kernel(&mut self, machine: usize, kernel: &DesiredKernel) -> PortResult<()> {
         let node = &mut self.nodes[machine];
         let set = node.machine.set_kernel(kernel).map_err(|what| lasting(format!("{}: {what}", node.name)));
         self.crashed_read_again(machine);

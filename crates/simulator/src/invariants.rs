@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use windlass_engine::PortResult;
 use windlass_model::{
-    Action, CertName, Component, ContainerName, FilePath, ImageRef, KeptRoots, KernelWish, Ledger, MemberId,
-    NodeName,
+    Action, CertName, ChosenSnapshot, Component, ContainerName, DesiredKernel, FilePath, ImageRef, KeptRoots,
+    Ledger, MemberId, MemberRestore, NodeName,
 };
 
 use crate::docker::is_already_so;
@@ -55,7 +55,7 @@ pub enum ViolationKind {
     ApiServers,
     /// A component was started that is too new for the API servers.
     Skew,
-    /// A member of etcd was taken out that works and is wished.
+    /// A member of etcd was taken out that works and is desired.
     Member,
     /// A node was opened that somebody else had cordoned.
     CordonMark,
@@ -65,6 +65,15 @@ pub enum ViolationKind {
     Dishonest,
     /// A key left the operator's machine before it was on its disk.
     DurableFirst,
+    /// A kubelet was started with another runtime while containers of pods ran by the former one: they keep ports and
+    /// addresses, and nobody ends them any more.
+    PodsOfTwoRuntimes,
+    /// An API server serves that cannot read Secrets which are stored.
+    Unreadable,
+    /// Something was stopped, moved or deleted that windlass did not make for this cluster.
+    Foreign,
+    /// Something was stopped for a restore before every member's node had a copy of the snapshot that reads back.
+    Unproven,
     /// An authority or service-account key was made anew although a cluster lives by the present one.
     NewAuthority,
 }
@@ -101,7 +110,7 @@ pub(crate) enum Deed<'a> {
         files: &'a [(FilePath, Arc<FileState>)],
     },
     SetKernel {
-        kernel: &'a KernelWish,
+        kernel: &'a DesiredKernel,
     },
     HandOver {
         directory: &'a FilePath,
@@ -113,6 +122,13 @@ pub(crate) enum Deed<'a> {
         path: &'a FilePath,
     },
     RemovePods,
+    SaveSnapshot,
+    StageSnapshot {
+        snapshot: &'a ChosenSnapshot,
+    },
+    RestoreMember {
+        restore: &'a MemberRestore,
+    },
     AddLearner {
         peer_url: &'a str,
     },
@@ -129,6 +145,7 @@ pub(crate) enum Deed<'a> {
         pod: &'a str,
     },
     PatchNode,
+    ChangeObject,
     DeleteNode,
     KeepRoots {
         kept: &'a KeptRoots,
@@ -179,7 +196,10 @@ impl Deed<'_> {
             | Self::HandOver { .. }
             | Self::RemovePaths { .. }
             | Self::MoveAside { .. }
-            | Self::RemovePods => true,
+            | Self::RemovePods
+            | Self::SaveSnapshot
+            | Self::StageSnapshot { .. }
+            | Self::RestoreMember { .. } => true,
             Self::AskApi
             | Self::AddLearner { .. }
             | Self::Promote { .. }
@@ -189,6 +209,7 @@ impl Deed<'_> {
             | Self::Uncordon
             | Self::Evict { .. }
             | Self::PatchNode
+            | Self::ChangeObject
             | Self::DeleteNode
             | Self::KeepRoots { .. }
             | Self::Mint { .. }
@@ -224,11 +245,13 @@ impl World {
         }
         let machine = verb.node.and_then(|node| self.machine_of(node));
         let endangered = machine.map(|machine| self.data_in_danger(machine, &verb.deed)).unwrap_or_default();
+        let foreign = machine.and_then(|machine| self.foreign_in_danger(machine, &verb.deed));
         let undurable = self.undurable(&verb.deed);
         let before = self.view.marks.clone();
         let leaders = self.leaders();
         let honest = !self.run.rules.honest || self.is_under_a_step(verb);
         let needed = self.needed_member(&verb.deed);
+        let unproven = self.stopped_too_early(verb);
         let result = effect(self);
         if result.is_err() && !is_already_so(&result) {
             return result;
@@ -243,21 +266,29 @@ impl World {
         for what in undurable {
             self.violate(ViolationKind::DurableFirst, what);
         }
+        if let Some(what) = foreign {
+            self.violate(ViolationKind::Foreign, what);
+        }
         self.judge_data(&verb.deed, endangered);
+        if let Some(what) = unproven {
+            self.violate(ViolationKind::Unproven, what);
+        }
         if let Some(what) = needed {
             self.violate(ViolationKind::Member, what);
         }
         if let (Some(machine), Deed::Start { name }) = (machine, &verb.deed) {
             self.judge_versions(machine, name);
+            self.judge_runtimes(machine, name);
         }
         let fresh = self.run.last_blow.is_some_and(|at| self.now < at + FRESH);
-        if !fresh && !self.run.rules.dismantling {
+        let goes_down = self.run.rules.dismantling || self.run.rules.restoring;
+        if !fresh && !goes_down {
             self.judge_quorum(&before, &leaders);
             self.judge_apis(&before);
         }
         let unseen = self.run.last_blow.is_some_and(|at| self.now < at + UNSEEN_BY_THE_API);
         let darkens = self.run.last_darkening.is_some_and(|at| self.now < at + FRESH);
-        if !unseen && !darkens && !self.run.rules.dismantling {
+        if !unseen && !darkens && !goes_down {
             self.judge_window(&before, machine);
         }
         result
@@ -266,6 +297,11 @@ impl World {
     /// Data of members goes only when the cluster goes; from then on another one may be founded.
     fn judge_data(&mut self, deed: &Deed<'_>, endangered: Vec<(u64, String)>) {
         let dismantling = self.run.rules.dismantling;
+        if self.run.rules.restoring && matches!(deed, Deed::MoveAside { .. }) {
+            // It is kept, and comes back by hand.
+            self.judge_superseded();
+            return;
+        }
         for (id, what) in endangered {
             match self.clusters.get_mut(&id) {
                 Some(cluster) if dismantling => cluster.dismantled = true,
@@ -321,13 +357,13 @@ impl World {
         }
     }
 
-    /// What is to be said if a verb takes a member out that works and is wished.
+    /// What is to be said if a verb takes a member out that works and is desired.
     fn needed_member(&self, deed: &Deed<'_>) -> Option<String> {
         let Deed::RemoveMember { id } = deed else { return None };
         let machine = self.view.clusters.values().find_map(|cluster| cluster.serving.get(id))?;
         let name = &self.nodes[*machine].name;
-        let wished = self.run.rules.etcds.iter().any(|node| self.machine_of(node) == Some(*machine));
-        wished.then(|| format!("member {id} on {name} works, is wished, and was taken out"))
+        let desired = self.run.rules.etcds.iter().any(|node| self.machine_of(node) == Some(*machine));
+        desired.then(|| format!("member {id} on {name} works, is desired, and was removed"))
     }
 
     fn judge_apis(&mut self, before: &Marks) {
@@ -347,16 +383,16 @@ impl World {
             self.violate(ViolationKind::ApiServers, format!("unavailable API servers over {limit}: {names}"));
         } else if before.serving_apis.values().any(has_stood)
             && marks.serving_apis.is_empty()
-            && self.wished_apis_seen() > 1
+            && self.desired_apis_seen() > 1
         {
             self.violate(ViolationKind::ApiServers, "the last API server of several stopped".to_owned());
         }
     }
 
     /// How many of the machines that are to have an API server have served with one.
-    fn wished_apis_seen(&self) -> usize {
-        let wished = self.run.rules.controlplanes.iter().filter_map(|node| self.machine_of(node));
-        wished.filter(|machine| self.run.apis_seen.contains(machine)).count()
+    fn desired_apis_seen(&self) -> usize {
+        let desired = self.run.rules.controlplanes.iter().filter_map(|node| self.machine_of(node));
+        desired.filter(|machine| self.run.apis_seen.contains(machine)).count()
     }
 
     fn names_of(&self, machines: &BTreeSet<usize>) -> String {
@@ -388,6 +424,29 @@ impl World {
                 )
             })
             .collect()
+    }
+
+    /// What a verb is about to take from others: their containers, or what they keep in files.
+    fn foreign_in_danger(&self, machine: usize, deed: &Deed<'_>) -> Option<String> {
+        let node = &self.nodes[machine];
+        let container = match deed {
+            Deed::Stop { name }
+            | Deed::Remove { name }
+            | Deed::Rename { from: name }
+            | Deed::Reload { name } => {
+                node.containers.get(*name).filter(|there| there.foreign).map(|_| name.to_string())
+            }
+            _ => None,
+        };
+        let is_hit = |path: &&FilePath| match deed {
+            Deed::RemovePaths { paths } => paths
+                .iter()
+                .any(|gone| is_under(path.as_str(), gone.as_str()) || is_under(gone.as_str(), path.as_str())),
+            Deed::MoveAside { path: moved } => is_under(path.as_str(), moved.as_str()),
+            _ => false,
+        };
+        let hit = || node.foreign.iter().find(is_hit).map(ToString::to_string);
+        container.or_else(hit).map(|what| format!("{what} on {} is none of this cluster's", node.name))
     }
 
     /// The keys that a verb carries to a machine although the operator's disk does not hold them yet.
@@ -423,7 +482,7 @@ impl World {
     pub(crate) fn judge_new_authority(&mut self, name: &CertName) {
         let lives = self.clusters.values().any(|cluster| cluster.lived && !cluster.dismantled);
         if lives && self.keys.has_durable(name) {
-            self.violate(ViolationKind::NewAuthority, format!("{name} is made anew"));
+            self.violate(ViolationKind::NewAuthority, format!("{name} is made again"));
         }
     }
 
@@ -451,6 +510,12 @@ impl World {
                 here && removed.is_subset(paths)
             }
             (Action::MoveAside { path, .. }, Deed::MoveAside { path: moved }) => here && path == *moved,
+            (Action::StageSnapshot { snapshot, .. }, Deed::StageSnapshot { snapshot: staged }) => {
+                here && snapshot == *staged
+            }
+            (Action::RestoreMember { restore, .. }, Deed::RestoreMember { restore: made }) => {
+                here && **restore == **made
+            }
             (
                 Action::RunContainer { component, .. },
                 Deed::Create { name } | Deed::Start { name } | Deed::Remove { name },
@@ -488,7 +553,8 @@ impl World {
             )
             | (Action::CommitLedger { .. }, Deed::Commit { .. })
             | (Action::ForgetLedger, Deed::DeleteLedger)
-            | (Action::KeepRoots, Deed::KeepRoots { .. }) => true,
+            | (Action::KeepRoots, Deed::KeepRoots { .. })
+            | (Action::ApplyObjects { .. } | Action::DeleteObjects { .. }, Deed::ChangeObject) => true,
             (Action::EtcdMemberAdd { peer_url, .. }, Deed::AddLearner { peer_url: url })
             | (Action::EtcdMemberPromote { peer_url, .. }, Deed::Promote { peer_url: url }) => {
                 peer_url == url

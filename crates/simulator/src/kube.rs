@@ -6,11 +6,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use windlass_engine::{Eviction, PodController, PodSeen, PortResult};
 use windlass_model::{
-    Component, DrainOptions, KeptRoots, KubeSeen, NodeName, NodeObject, ObjectChange, Owned, Readiness,
-    Scheduling, Secret, Taint,
+    Alarm, Component, DrainOptions, KeptRoots, KubeSeen, NodeName, NodeObject, ObjectChange, ObjectRef,
+    Owned, PodRuntime, Readiness, Scheduling, Secret, Taint,
 };
 
+use crate::at_rest::is_plain;
 use crate::invariants::ViolationKind;
+use crate::objects::Stored;
 use crate::process::Work;
 use crate::world::{World, lasting, passing};
 
@@ -27,6 +29,15 @@ pub(crate) struct KubeState {
     /// The roots of a ledger that the cluster keeps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) kept: Option<KeptRoots>,
+    /// By which keys Secrets are stored, and since when.
+    #[serde(skip_serializing_if = "is_plain")]
+    pub(crate) stored: BTreeMap<String, u64>,
+    /// The objects of add-ons.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) objects: Vec<Stored>,
+    /// Those that windlass notes as its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) noted: Vec<ObjectRef>,
     /// Grows with every change.
     pub(crate) revision: u64,
     /// Whether the users have made their pods.
@@ -116,6 +127,8 @@ const HEARTBEAT: u64 = 10_000;
 const USERS_COME: u64 = 10_000;
 /// How many bytes a Secret may hold: <https://kubernetes.io/docs/concepts/configuration/secret/#restriction-data-size>.
 const LARGEST_SECRET: usize = 1_048_576;
+/// How many characters a label's value may have: <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/>.
+const LONGEST_LABEL: usize = 63;
 /// How long a pod takes to be ready on another node.
 const POD_START: u64 = 3_000;
 
@@ -137,12 +150,13 @@ impl World {
         for machine in 0..self.nodes.len() {
             self.register(machine, until);
         }
-        // A node that is silent is told to be so at a certain moment.
+        self.settle_networks(until);
+        // A node that is silent is reported to be so at a certain moment.
         let silent = self.clusters.values().flat_map(|cluster| cluster.kube.nodes.values());
         for object in silent {
-            let told_at = object.last_heartbeat + GRACE_PERIOD;
-            if object.last_heartbeat < self.now && told_at > self.now {
-                *until = (*until).min(told_at);
+            let reported_at = object.last_heartbeat + GRACE_PERIOD;
+            if object.last_heartbeat < self.now && reported_at > self.now {
+                *until = (*until).min(reported_at);
             }
         }
         if self.workload.is_none() {
@@ -157,7 +171,10 @@ impl World {
     fn register(&mut self, machine: usize, until: &mut u64) {
         let now = self.now;
         let Some((cluster, name)) = self.view.nodes[machine].registered.clone() else { return };
+        let Some(kubelet) = self.nodes[machine].running(Component::Kubelet) else { return };
+        let runtime = PodRuntime::at_endpoint(kubelet.spec.flag("container-runtime-endpoint"));
         self.nodes[machine].pod_containers = true;
+        self.nodes[machine].pod_runtime = runtime;
         let Some(kubelet) = self.nodes[machine].running(Component::Kubelet) else { return };
         let Some(program) = kubelet.program.clone() else { return };
         let (Work::Client(client), since) = (&program.work, kubelet.since) else { return };
@@ -175,6 +192,10 @@ impl World {
             return;
         }
         let text = |text: &str| Arc::<str>::from(text);
+        // The label of its name would be no label, and the API server takes no Node with it.
+        if name.as_str().len() > LONGEST_LABEL {
+            return;
+        }
         let mut labels: BTreeMap<Arc<str>, Arc<str>> = BTreeMap::from([
             (text("kubernetes.io/hostname"), text(name.as_str())),
             (text("kubernetes.io/os"), text("linux")),
@@ -186,8 +207,17 @@ impl World {
             value: text(value),
             effect: text(effect),
         });
-        let object =
-            NodeState { labels, taints: taints.collect(), last_heartbeat: now, ..NodeState::default() };
+        let taints: Vec<Taint> = taints.collect();
+        let is_valid = |(_, value): (&Arc<str>, &Arc<str>)| value.len() <= LONGEST_LABEL;
+        if !labels.iter().all(is_valid) || has_equal_taints(&taints) {
+            return;
+        }
+        let object = NodeState {
+            labels,
+            taints: taints.into_iter().collect(),
+            last_heartbeat: now,
+            ..NodeState::default()
+        };
         kube.nodes.insert(name, object);
         kube.revision += 1;
     }
@@ -259,7 +289,7 @@ impl World {
             .map(|(name, _)| name.clone())
     }
 
-    fn is_ready(&self, id: u64, name: &NodeName, object: &NodeState) -> bool {
+    pub(crate) fn is_ready(&self, id: u64, name: &NodeName, object: &NodeState) -> bool {
         let connected = self.view.nodes.iter().any(|node| {
             node.registered.as_ref().is_some_and(|(cluster, registered)| *cluster == id && registered == name)
         });
@@ -302,22 +332,31 @@ impl World {
     }
 
     /// The cluster behind the first healthy API server that windlass reaches.
-    fn api(&self) -> Option<u64> {
+    pub(crate) fn api(&self) -> Option<u64> {
         (0..self.nodes.len())
             .filter(|machine| self.is_in_sight(*machine))
+            .filter(|machine| !self.is_busy(*machine, Component::KubeApiserver))
             .find_map(|machine| self.view.nodes[machine].api)
     }
 
-    fn kube(&mut self) -> PortResult<(u64, &mut KubeState)> {
+    pub(crate) fn kube(&mut self) -> PortResult<(u64, &mut KubeState)> {
         let id = self.api().ok_or_else(|| passing("no API server answers"))?;
         let cluster = self.clusters.get_mut(&id).ok_or_else(|| passing("no API server answers"))?;
         Ok((id, &mut cluster.kube))
     }
 
+    pub(crate) fn has_pod_network(&self, name: &NodeName) -> bool {
+        self.machine_of(name).is_none_or(|machine| self.nodes[machine].machine.pod_network)
+    }
+
     fn object(&self, id: u64, name: &NodeName, object: &NodeState) -> NodeObject {
         NodeObject {
             why_not_ready: String::new(),
-            ready: if self.is_ready(id, name, object) { Readiness::Ready } else { Readiness::NotReady },
+            ready: match (self.is_ready(id, name, object), self.has_pod_network(name)) {
+                (true, true) => Readiness::Ready,
+                (true, false) => Readiness::LacksNetwork,
+                (false, _) => Readiness::NotReady,
+            },
             scheduling: match object.cordon {
                 Cordon::Open => Scheduling::Open,
                 Cordon::ByWindlass | Cordon::ByOtherMarked => Scheduling::CordonedByWindlass,
@@ -347,6 +386,10 @@ impl World {
         name: &NodeName,
         change: impl FnOnce(&mut NodeState) -> Option<(ViolationKind, String)>,
     ) -> PortResult<()> {
+        let (id, _) = self.kube()?;
+        if self.clusters[&id].has_raised(Alarm::NoSpace) {
+            return Err(passing("etcdserver: mvcc: database space exceeded"));
+        }
         let (_, kube) = self.kube()?;
         let object =
             kube.nodes.get_mut(name).ok_or_else(|| lasting(format!("nodes \"{name}\" not found")))?;
@@ -446,6 +489,18 @@ impl World {
     }
 
     pub(crate) fn patch_node(&mut self, name: &NodeName, change: &ObjectChange) -> PortResult<()> {
+        let (_, kube) = self.kube()?;
+        let there = kube.nodes.get(name).into_iter().flat_map(|object| &object.taints);
+        let taints: BTreeSet<&Taint> =
+            there.filter(|taint| !change.taints_gone.contains(*taint)).chain(&change.taints).collect();
+        if has_equal_taints(taints) {
+            let why = "taints must be unique by key and effect pair";
+            return Err(lasting(format!("Node \"{name}\" is invalid: metadata.taints: {why}")));
+        }
+        if let Some((key, value)) = change.labels.iter().find(|(_, value)| value.len() > LONGEST_LABEL) {
+            let why = format!("{key}: \"{value}\": must be no more than {LONGEST_LABEL} characters");
+            return Err(lasting(format!("Node \"{name}\" is invalid: metadata.labels: {why}")));
+        }
         self.change_node(name, |object| {
             let ObjectChange { labels, labels_gone, taints, taints_gone, owned } = change;
             object.labels.retain(|key, _| !labels_gone.contains(key));
@@ -482,4 +537,10 @@ impl World {
         kube.revision += 1;
         Ok(())
     }
+}
+
+/// Whether two taints have one key and one effect (`validateNodeTaints` of Kubernetes' `core/validation`).
+fn has_equal_taints<'t>(taints: impl IntoIterator<Item = &'t Taint>) -> bool {
+    let mut seen = BTreeSet::new();
+    taints.into_iter().any(|taint| !seen.insert((&taint.key, &taint.effect)))
 }

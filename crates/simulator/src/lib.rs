@@ -7,6 +7,7 @@
 //!                                     └──▶ Violation  what windlass must never do, and did
 //! ```
 
+mod at_rest;
 mod docker;
 mod etcd;
 mod faults;
@@ -16,21 +17,28 @@ mod invariants;
 mod kube;
 mod ledger;
 mod machine;
+mod membership;
 mod minter;
+mod mischief;
+mod objects;
 mod ports;
 mod process;
 mod run;
+mod secrets;
+mod snapshots;
 mod story;
 mod versions;
 mod view;
 mod world;
 
-pub use faults::{Fault, FaultSchedule, How, Mischief, When};
+pub use faults::{Fault, FaultSchedule, How, When};
 pub use file::NotAWorld;
 pub use invariants::{Violation, ViolationKind};
 pub use kube::Workload;
 pub use ledger::MemoryLedger;
 pub use minter::SymbolicMinter;
+pub use mischief::Mischief;
 pub use ports::{SimClock, SimFleet, run};
 pub use run::RolloutRules;
+pub use snapshots::Spoilt;
 pub use world::{Fingerprint, Pace, World};

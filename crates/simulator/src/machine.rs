@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use windlass_model::{Component, ContainerSpec, Digest, FilePath, HostFacts, HostReport, KernelWish, Swap};
+use windlass_model::{
+    Component, ContainerSpec, ContainerdCri, DesiredKernel, Digest, FilePath, HostFacts, HostReport,
+    Privilege, Selinux, Swap,
+};
 
 use crate::docker::Container;
 use crate::world::{Disk, Node};
@@ -40,7 +43,11 @@ pub(crate) struct Machine {
     pub(crate) booted_with: BTreeMap<Arc<str>, Option<Arc<str>>>,
     /// The modules that it has loaded since it booted.
     pub(crate) loaded: BTreeSet<Arc<str>>,
+    pub(crate) selinux: Selinux,
     pub(crate) cgroup: Option<u8>,
+    pub(crate) containerd: ContainerdCri,
+    /// Whether somebody has brought a network for pods.
+    pub(crate) pod_network: bool,
     pub(crate) memory: Option<u64>,
     pub(crate) free: BTreeMap<FilePath, u64>,
 }
@@ -50,6 +57,7 @@ impl Default for Machine {
         let sysctls = [
             ("net.ipv4.ip_forward", "1"),
             ("net.bridge.bridge-nf-call-iptables", "1"),
+            ("net.bridge.bridge-nf-call-ip6tables", "1"),
             ("vm.overcommit_memory", "0"),
             ("vm.panic_on_oom", "0"),
             ("kernel.panic", "0"),
@@ -73,7 +81,10 @@ impl Default for Machine {
             refuses_modules: false,
             booted_with: BTreeMap::new(),
             loaded: BTreeSet::new(),
+            selinux: Selinux::Off,
             cgroup: Some(1),
+            containerd: ContainerdCri::Serves,
+            pod_network: true,
             memory: Some(8 << 30),
             free: ["/", "/var/lib/docker"].map(|path| (FilePath::from(path), 50 << 30)).into(),
         }
@@ -113,6 +124,11 @@ impl Machine {
         spec: &ContainerSpec,
         docker: &HostFacts,
     ) -> Option<String> {
+        if kind == Some(Component::Kubelet)
+            && let Some(why) = self.keeps_kubelet_from_starting(spec)
+        {
+            return Some(why);
+        }
         // Source: `NewDockerService` in `pkg/kubelet/dockershim/docker_service.go`.
         let driver = spec.flag("cgroup-driver").unwrap_or("cgroupfs");
         if kind == Some(Component::Kubelet) && driver != &*docker.cgroup_driver {
@@ -120,6 +136,12 @@ impl Machine {
                 "misconfiguration: kubelet cgroup driver: \"{driver}\" is different from docker cgroup driver: \"{}\"",
                 docker.cgroup_driver
             ));
+        }
+        if self.selinux == Selinux::On && spec.privilege == Privilege::Confined {
+            let path = spec.reads.keys().next();
+            if let Some(path) = path {
+                return Some(format!("open {path}: permission denied"));
+            }
         }
         let minds_swap = kind == Some(Component::Kubelet) && spec.flag("fail-swap-on") != Some("false");
         if minds_swap && self.swap == Swap::On {
@@ -134,8 +156,27 @@ impl Machine {
         Some(format!("invalid kernel flag: {name}, expected value: {wanted}"))
     }
 
+    /// What kubelets of later versions ask for.
+    fn keeps_kubelet_from_starting(&self, spec: &ContainerSpec) -> Option<String> {
+        let at_least = |minor| spec.version.as_ref().is_some_and(|version| version.at_least(1, minor));
+        // Source: kubernetes#134298.
+        let fails = spec.flag("fail-cgroupv1").map_or(at_least(35), |value| value != "false");
+        if self.cgroup == Some(1) && fails {
+            return Some("kubelet is configured to not run on a host using cgroup v1".to_owned());
+        }
+        let endpoint = spec.flag("container-runtime-endpoint").unwrap_or_default();
+        if endpoint.ends_with("/containerd.sock") && self.containerd != ContainerdCri::Serves {
+            return Some(
+                "validate CRI v1 runtime API for endpoint \"unix:///run/containerd/containerd.sock\": rpc error: code = \
+                 Unimplemented desc = unknown service runtime.v1.RuntimeService"
+                    .to_owned(),
+            );
+        }
+        None
+    }
+
     /// Loads modules and sets the kernel; an error in words where it has no such module or setting.
-    pub(crate) fn set_kernel(&mut self, kernel: &KernelWish) -> Result<(), String> {
+    pub(crate) fn set_kernel(&mut self, kernel: &DesiredKernel) -> Result<(), String> {
         for module in &kernel.modules {
             if self.modules.contains(module) {
                 continue;
@@ -211,7 +252,7 @@ impl Node {
         let settings = read("/etc/sysctl.d/90-windlass.conf").filter_map(|line| line.split_once('='));
         let sysctls = settings.map(|(name, value)| (name.trim().into(), value.trim().into())).collect();
         // One line that does not hold keeps no other from holding.
-        let _ = self.machine.set_kernel(&KernelWish { modules, sysctls: BTreeMap::new() });
+        let _ = self.machine.set_kernel(&DesiredKernel { modules, sysctls: BTreeMap::new() });
         for one in sysctls_one_by_one(sysctls) {
             let _ = self.machine.set_kernel(&one);
         }
@@ -235,7 +276,10 @@ impl Node {
             refuses_modules: _,
             booted_with: _,
             loaded: _,
+            selinux,
             cgroup,
+            containerd,
+            pod_network: _,
             memory,
             free,
         } = &self.machine;
@@ -265,7 +309,9 @@ impl Node {
             sysctls: sysctls.clone(),
             modules: modules.clone(),
             loadable: loadable.clone(),
+            selinux: *selinux,
             cgroup: *cgroup,
+            containerd: Some(*containerd),
             memory: *memory,
             free,
             unreached: BTreeMap::new(),
@@ -286,8 +332,8 @@ impl Node {
     }
 }
 
-fn sysctls_one_by_one(sysctls: BTreeMap<Arc<str>, Arc<str>>) -> impl Iterator<Item = KernelWish> {
-    sysctls.into_iter().map(|one| KernelWish { modules: BTreeSet::new(), sysctls: [one].into() })
+fn sysctls_one_by_one(sysctls: BTreeMap<Arc<str>, Arc<str>>) -> impl Iterator<Item = DesiredKernel> {
+    sysctls.into_iter().map(|one| DesiredKernel { modules: BTreeSet::new(), sysctls: [one].into() })
 }
 
 /// Whether a container's process is up.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use windlass_engine::{Minter, PortResult};
 use windlass_model::{
-    CertKind, CertName, CertWish, Digest, Lineage, San, Secret, StoredCert, Timestamp, Usage,
+    CA_BACKDATED_SECONDS, CertKind, CertName, DesiredCert, Digest, Lineage, San, Secret, StoredCert,
+    Timestamp, Usage,
 };
 
 use crate::ports::SimFleet;
@@ -128,15 +129,15 @@ impl Minter for SymbolicMinter {
     fn mint(
         &self,
         name: &CertName,
-        wish: &CertWish,
+        desired: &DesiredCert,
         issuer: Option<&StoredCert>,
         now: Timestamp,
     ) -> PortResult<StoredCert> {
         self.fleet.mint(name, |world| {
-            if wish.kind != CertKind::Leaf {
+            if desired.kind != CertKind::Leaf {
                 world.judge_new_authority(name);
             }
-            world.mint(name, wish, issuer, now)
+            world.mint(name, desired, issuer, now)
         })
     }
 }
@@ -145,33 +146,36 @@ impl World {
     pub(crate) fn mint(
         &mut self,
         name: &CertName,
-        wish: &CertWish,
+        desired: &DesiredCert,
         given: Option<&StoredCert>,
         now: Timestamp,
     ) -> PortResult<StoredCert> {
-        let given = given.filter(|_| wish.issuer.is_some());
-        let issuer = match (&wish.issuer, given) {
-            (Some(wished), None) => return Err(lasting(format!("{name}: its issuer {wished} is missing"))),
-            (Some(wished), Some(given)) if given.wish.kind != CertKind::Authority => {
-                return Err(lasting(format!("{name}: {wished} is no authority")));
+        let given = given.filter(|_| desired.issuer.is_some());
+        let issuer = match (&desired.issuer, given) {
+            (Some(desired), None) => return Err(lasting(format!("{name}: its issuer {desired} is missing"))),
+            (Some(desired), Some(given)) if given.desired.kind != CertKind::Authority => {
+                return Err(lasting(format!("{name}: {desired} is no CA")));
             }
-            (Some(wished), Some(given)) if given.not_after <= now => {
-                return Err(lasting(format!("{name}: its issuer {wished} has expired")));
+            (Some(desired), Some(given)) if given.not_after <= now => {
+                return Err(lasting(format!("{name}: its issuer {desired} has expired")));
             }
             (Some(_), Some(given)) => Some(Digest::of(&given.certificate)),
             (None, _) => None,
         };
         self.minted += 1;
         let (seed, serial) = (self.seed, self.minted);
+        // What an issuer has signed is no older than it is.
+        let not_before =
+            given.map_or(Timestamp(now.0.saturating_sub(CA_BACKDATED_SECONDS)), |ca| ca.not_before);
         let not_after = match given {
             // Nobody would believe it for longer.
-            Some(issuer) => now.plus_days(wish.valid_days).min(issuer.not_after),
-            None => now.plus_days(wish.valid_days),
+            Some(issuer) => now.plus_days(desired.valid_days).min(issuer.not_after),
+            None => now.plus_days(desired.valid_days),
         };
         let joined = |texts: &mut dyn Iterator<Item = String>| texts.collect::<Vec<_>>().join(",");
-        let sans = joined(&mut wish.sans.iter().map(San::to_string));
-        let groups = joined(&mut wish.organizations.iter().cloned());
-        let usages = joined(&mut wish.usages.iter().map(|usage| {
+        let sans = joined(&mut desired.sans.iter().map(San::to_string));
+        let groups = joined(&mut desired.organizations.iter().cloned());
+        let usages = joined(&mut desired.usages.iter().map(|usage| {
             match usage {
                 Usage::ServerAuth => "server",
                 Usage::ClientAuth => "client",
@@ -179,19 +183,19 @@ impl World {
             .to_owned()
         }));
         let by = issuer.map_or_else(|| "self".to_owned(), |digest| digest.short());
-        let label = if wish.kind == CertKind::KeyPair { "PUBLIC KEY" } else { "CERTIFICATE" };
+        let label = if desired.kind == CertKind::KeyPair { "PUBLIC KEY" } else { "CERTIFICATE" };
         let cert = StoredCert {
-            wish: wish.clone(),
+            desired: desired.clone(),
             certificate: format!(
                 "-----BEGIN {label}-----\nname={name} serial={seed}-{serial} issuer={by} cn={} o={groups} \
-                 usages={usages} sans={sans} not_before={now} not_after={not_after}\n-----END {label}-----\n",
-                wish.common_name
+                 usages={usages} sans={sans} not_before={not_before} not_after={not_after}\n-----END {label}-----\n",
+                desired.common_name
             ),
             key: Secret::new(format!(
                 "-----BEGIN PRIVATE KEY-----\nname={name} serial={seed}-{serial}\n-----END PRIVATE KEY-----\n"
             )),
             issued_at: Some(now),
-            not_before: now,
+            not_before,
             not_after,
             issuer,
         };

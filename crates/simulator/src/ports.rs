@@ -11,9 +11,9 @@ use windlass_engine::{
     PortResult, Traces,
 };
 use windlass_model::{
-    CertName, ContainerName, ContainerSeen, DrainOptions, EtcdSeen, FilePath, ImageRef, KeptRoots,
-    KernelWish, KubeSeen, LastNode, Ledger, MemberId, NodeFacts, NodeName, NodeObject, ObjectChange,
-    Outcome as StepOutcome, Owner, Secret, StoredCert, Timestamp,
+    CertName, ContainerName, ContainerSeen, DesiredKernel, DesiredObject, DrainOptions, EtcdSeen, FilePath,
+    ImageRef, KeptRoots, KubeSeen, LastNode, Ledger, MemberId, NodeFacts, NodeName, NodeObject, ObjectChange,
+    ObjectRef, ObjectsSeen, Outcome as StepOutcome, Owner, PodRuntime, Secret, StoredCert, Timestamp,
 };
 
 use crate::faults::FaultSchedule;
@@ -111,7 +111,7 @@ impl SimFleet {
         }
     }
 
-    async fn at<T>(
+    pub(crate) async fn at<T>(
         &self,
         node: &NodeName,
         word: &'static str,
@@ -283,7 +283,7 @@ impl Nodes for SimFleet {
         .await
     }
 
-    async fn set_kernel(&self, node: &NodeName, kernel: &KernelWish) -> PortResult<()> {
+    async fn set_kernel(&self, node: &NodeName, kernel: &DesiredKernel) -> PortResult<()> {
         self.at(node, "set kernel", Object::Nothing, Deed::SetKernel { kernel }, |world, machine| {
             world.set_kernel(machine, kernel)
         })
@@ -312,8 +312,16 @@ impl Nodes for SimFleet {
         .await
     }
 
-    async fn remove_pods(&self, node: &NodeName) -> PortResult<()> {
-        self.at(node, "remove pods", Object::Nothing, Deed::RemovePods, World::remove_pods).await
+    async fn remove_pods(
+        &self,
+        node: &NodeName,
+        _kubelet: &FilePath,
+        keep: Option<PodRuntime>,
+    ) -> PortResult<()> {
+        self.at(node, "remove pods", Object::Nothing, Deed::RemovePods, |world, machine| {
+            world.remove_pods(machine, keep)
+        })
+        .await
     }
 }
 
@@ -390,6 +398,30 @@ impl Kube for SimFleet {
         .await
     }
 
+    async fn objects(&self, wanted: &[ObjectRef]) -> PortResult<ObjectsSeen> {
+        self.api(None, "objects", Object::Nothing, Deed::AskApi, |world| Ok(world.kube_objects(wanted))).await
+    }
+
+    async fn note_objects(&self, ours: &[ObjectRef], gone: &[ObjectRef]) -> PortResult<()> {
+        let object = text(&format!("{} more, {} fewer", ours.len(), gone.len()));
+        self.api(None, "note", object, Deed::ChangeObject, |world| world.note_objects(ours, gone)).await
+    }
+
+    async fn apply_object(&self, object: &DesiredObject) -> PortResult<()> {
+        let about = text(&object.object.to_string());
+        self.api(None, "apply", about, Deed::ChangeObject, |world| world.apply_object(object)).await
+    }
+
+    async fn delete_object(&self, object: &ObjectRef) -> PortResult<()> {
+        let about = text(&object.to_string());
+        self.api(None, "delete", about, Deed::ChangeObject, |world| world.delete_own_object(object)).await
+    }
+
+    async fn why_pods_wait(&self, object: &ObjectRef) -> PortResult<Vec<String>> {
+        let about = text(&object.to_string());
+        self.api(None, "why pods wait", about, Deed::AskApi, |world| world.why_pods_wait(object)).await
+    }
+
     async fn delete_node(&self, node: &NodeName) -> PortResult<()> {
         self.api(Some(node), "delete node", Object::Nothing, Deed::DeleteNode, |world| {
             world.delete_node(node)
@@ -443,6 +475,6 @@ impl SimClock {
 
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
-        self.fleet.with(|world| world.time())
+        self.fleet.with(|world| world.operators_time())
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use windlass_model::{Component, ContainerSpec, Digest, FilePath, Owner, San, StoredCert, Timestamp, Usage};
 
+use crate::at_rest::AtRest;
 use crate::files::FileState;
 use crate::minter::Keys;
 
@@ -53,6 +54,8 @@ pub(crate) struct Presented {
 pub(crate) struct EtcdWork {
     pub(crate) name: String,
     pub(crate) peer_url: String,
+    /// Its minor version, if the tag of its image tells it.
+    pub(crate) version: Option<(u32, u32)>,
     pub(crate) data: FilePath,
     /// Whom it runs as.
     pub(crate) user: Owner,
@@ -71,6 +74,8 @@ pub(crate) struct ApiWork {
     /// Whether what it shows to etcd, and believes of it, is somebody else's.
     pub(crate) is_a_guest: bool,
     pub(crate) serving: Tls,
+    /// How it stores Secrets.
+    pub(crate) secrets: AtRest,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -90,7 +95,7 @@ impl Tls {
         let Some(trust) = &self.trust else { return true };
         peer.is_some_and(|Presented { cert }| {
             cert.cert.issuer.is_some_and(|issuer| trust.contains(&issuer))
-                && (cert.cert.wish.usages.is_empty() || cert.cert.wish.usages.contains(&usage))
+                && (cert.cert.desired.usages.is_empty() || cert.cert.desired.usages.contains(&usage))
         })
     }
 }
@@ -98,7 +103,7 @@ impl Tls {
 impl Presented {
     /// Whether it names this host.
     pub(crate) fn names(&self, host: &str) -> bool {
-        self.cert.cert.wish.sans.contains(&San::parse(host))
+        self.cert.cert.desired.sans.contains(&San::parse(host))
     }
 }
 
@@ -344,6 +349,7 @@ impl Start<'_> {
         let work = EtcdWork {
             name: self.flag("name").unwrap_or("default").to_owned(),
             data,
+            version: minor_of(self.spec.image.as_str()),
             user: self.user(),
             initial_cluster: self
                 .flag("initial-cluster")
@@ -382,8 +388,10 @@ impl Start<'_> {
         } else {
             self.flagged_pair(("etcd-certfile", "etcd-keyfile"), loaded, keys, program)?
         };
+        let configuration = self.flag("encryption-provider-config").and_then(|path| self.file(path, loaded));
         let work = ApiWork {
             is_a_guest,
+            secrets: configuration.map_or(Ok(AtRest::Plain), |file| AtRest::read(file.text()))?,
             etcd_prefix: self.flag("etcd-prefix").unwrap_or("/registry").to_owned(),
             etcd_servers: self
                 .flag("etcd-servers")
@@ -464,15 +472,21 @@ impl Start<'_> {
         if self.kind == Some(Component::Kubelet)
             && let Some(Presented { cert }) = &work.tls.cert
         {
-            let StoredCert { wish, .. } = &cert.cert;
-            if wish.common_name != format!("system:node:{}", work.node)
-                || !wish.organizations.iter().any(|group| group == "system:nodes")
+            let StoredCert { desired, .. } = &cert.cert;
+            if desired.common_name != format!("system:node:{}", work.node)
+                || !desired.organizations.iter().any(|group| group == "system:nodes")
             {
-                program.fault = Some(format!("{} may not act for node {}", wish.common_name, work.node));
+                program.fault = Some(format!("{} may not act for node {}", desired.common_name, work.node));
             }
         }
         Ok(work)
     }
+}
+
+/// The first two numbers of an image's tag.
+fn minor_of(image: &str) -> Option<(u32, u32)> {
+    let mut numbers = image.rsplit_once(":v")?.1.split('.').map_while(|number| number.parse().ok());
+    Some((numbers.next()?, numbers.next()?))
 }
 
 /// The value of the first line `key: value` of a kubeconfig.

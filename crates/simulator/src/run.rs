@@ -27,6 +27,8 @@ pub struct RolloutRules {
     pub max_unavailable_controlplane: usize,
     /// Whether the cluster is to be removed: then availability is no aim.
     pub dismantling: bool,
+    /// Whether etcd goes back to a snapshot: then it stops, and the API servers with it, once every member's node is ready.
+    pub restoring: bool,
     /// Whether every change must lie under a step that has begun; needs [`crate::SimFleet`] as a listener.
     pub honest: bool,
 }
@@ -46,8 +48,14 @@ impl RolloutRules {
             etcds: with(Role::Etcd),
             controlplanes,
             dismantling: false,
+            restoring: false,
             honest: true,
         }
+    }
+
+    /// The rules of a run that brings etcd of this blueprint back to a snapshot.
+    pub fn restore(blueprint: &Blueprint) -> Self {
+        Self { restoring: true, ..Self::of(blueprint) }
     }
 
     /// The rules of a run that removes the cluster.
@@ -70,7 +78,7 @@ pub(crate) struct Run {
     pub(crate) active: BTreeMap<StepId, Action>,
     pub(crate) operator: Operator,
     pub(crate) last_blow: Option<u64>,
-    /// Since when the worker is told not to be ready that became so last.
+    /// Since when the worker is reported not to be ready that became so last.
     pub(crate) last_darkening: Option<u64>,
     /// Where copies of the ledger may be, as looks have named it.
     pub(crate) ledger_paths: BTreeSet<FilePath>,
@@ -79,6 +87,8 @@ pub(crate) struct Run {
     /// The machines that this run has looked at.
     pub(crate) machines_seen: BTreeSet<usize>,
     pub(crate) reborn: BTreeSet<u64>,
+    /// Which API server cannot read Secrets of which key: its machine, and since when it runs.
+    pub(crate) unreadable: BTreeSet<(usize, u64, String)>,
     /// A moment of a runtime's clock, and the world's time at it.
     pub(crate) anchor: Option<(runtime::Id, Instant, u64)>,
 }
@@ -103,7 +113,7 @@ pub(crate) struct Verb<'a> {
 /// How a verb came out.
 pub(crate) enum Outcome<T> {
     Returned(PortResult<T>),
-    /// Nobody is left to be told.
+    /// Nobody is left to hear of it.
     OperatorDied,
 }
 
@@ -213,6 +223,7 @@ impl World {
             | Deed::Reload { .. }
             | Deed::SetKernel { .. }
             | Deed::RemovePods => pace.docker,
+            Deed::SaveSnapshot | Deed::StageSnapshot { .. } | Deed::RestoreMember { .. } => pace.pull,
             Deed::PutFiles { .. }
             | Deed::HandOver { .. }
             | Deed::RemovePaths { .. }
@@ -225,6 +236,7 @@ impl World {
             | Deed::Uncordon
             | Deed::Evict { .. }
             | Deed::PatchNode
+            | Deed::ChangeObject
             | Deed::KeepRoots { .. }
             | Deed::DeleteNode => pace.api,
             Deed::Ask | Deed::AskApi | Deed::Mint { .. } | Deed::Commit { .. } | Deed::DeleteLedger => {

@@ -36,10 +36,10 @@ pub(crate) enum Object {
 pub(crate) enum End {
     Well,
     Badly(PortError),
-    /// It took effect, and windlass was told that it had not.
+    /// It took effect, and windlass was given an error.
     Denied(PortError),
     OperatorDied,
-    /// It took effect when nobody was left to be told.
+    /// It took effect when nobody was left to hear of it.
     Arrived,
 }
 

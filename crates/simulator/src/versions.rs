@@ -4,12 +4,30 @@
 
 use std::collections::BTreeSet;
 
-use windlass_model::{Component, ContainerName, KubernetesVersion};
+use windlass_model::{Component, ContainerName, KubernetesVersion, PodRuntime};
 
 use crate::invariants::ViolationKind;
 use crate::world::World;
 
 impl World {
+    /// Looks at a kubelet that was started beside pods of another runtime.
+    pub(crate) fn judge_runtimes(&mut self, machine: usize, name: &ContainerName) {
+        let node = &self.nodes[machine];
+        let Some(kubelet) = node.containers.get(name).filter(|one| one.kind == Some(Component::Kubelet))
+        else {
+            return;
+        };
+        let runtime = PodRuntime::at_endpoint(kubelet.spec.flag("container-runtime-endpoint"));
+        let is_same = runtime == node.pod_runtime || (runtime.is_docker() && node.pod_runtime.is_docker());
+        if node.pod_containers && !is_same {
+            let what = format!(
+                "kubelet on {} was started with {runtime} beside pods of {}",
+                node.name, node.pod_runtime
+            );
+            self.violate(ViolationKind::PodsOfTwoRuntimes, what);
+        }
+    }
+
     /// Looks at what was started on a machine beside the API servers that serve.
     pub(crate) fn judge_versions(&mut self, machine: usize, name: &ContainerName) {
         let version_of = |machine: usize, name: &str| -> Option<KubernetesVersion> {
@@ -52,8 +70,8 @@ impl World {
     /// Whether a control plane was taken out of cluster.yml and is out of sight: nobody is led to it any more, and
     /// windlass cannot even know that it serves.
     fn is_given_up(&self, machine: usize) -> bool {
-        let is_wished =
+        let is_desired =
             self.run.rules.controlplanes.iter().any(|node| self.machine_of(node) == Some(machine));
-        !is_wished && !self.run.machines_seen.contains(&machine)
+        !is_desired && !self.run.machines_seen.contains(&machine)
     }
 }

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use windlass_model::{Component, MemberId, NodeName, Usage};
+use windlass_model::{Alarm, Component, MemberId, NodeName, Usage};
 
 use crate::docker::{Container, Phase};
 use crate::etcd::{Boot, Cluster, client_may_talk, external_cluster};
@@ -110,6 +110,7 @@ impl World {
             self.view.nodes[machine].worker_able = able;
         }
         self.settle_kube(&mut until);
+        self.settle_secrets();
         self.view.stale = false;
         self.view.until = until;
         self.view.marks = self.take_marks();
@@ -131,6 +132,11 @@ impl World {
         }
         self.note_dates(program, until);
         self.is_in_date(program)
+    }
+
+    /// Whether a component answers windlass' questions too late.
+    pub(crate) fn is_busy(&self, machine: usize, component: Component) -> bool {
+        self.nodes[machine].busy.get(&component).is_some_and(|until| self.now < *until)
     }
 
     pub(crate) fn is_in_date(&self, program: &Program) -> bool {
@@ -170,8 +176,11 @@ impl World {
             };
             let (member, boot, _) = self.etcd_work(other)?;
             let Boot::Member { cluster, id } = boot else { return None };
+            // It answers no read any more then (`applierV3Corrupt`).
+            let is_corrupt = self.clusters.get(cluster).is_some_and(|it| it.has_raised(Alarm::Corrupt));
             let serves = self.view.clusters.get(cluster).is_some_and(|view| view.serves(*id));
             (serves
+                && !is_corrupt
                 && !self.is_locked_out_for(other, machine, Component::KubeApiserver)
                 && self.are_connected(machine, other)
                 && client_may_talk(&api.etcd, member, host))
@@ -257,8 +266,10 @@ impl World {
         };
         match container.kind {
             Some(Component::Etcd) => match container.boot {
+                // With an alarm `/health` is false on every member (`checkHealth` of `etcdhttp`).
                 Boot::Member { cluster, id } => {
-                    self.view.clusters.get(&cluster).is_some_and(|view| view.serves(id))
+                    self.clusters.get(&cluster).is_some_and(|cluster| cluster.alarms.is_empty())
+                        && self.view.clusters.get(&cluster).is_some_and(|view| view.serves(id))
                 }
                 Boot::Pending | Boot::Crash { .. } => false,
             },

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use windlass_engine::PortError;
 use windlass_model::{
-    ContainerName, EtcdData, FilePath, FileSeen, HostFacts, HostReport, ImageRef, Meeting, NodeFacts,
-    NodeName, Owner, Timestamp,
+    Component, ContainerName, EtcdData, EtcdLogSeen, FilePath, FileSeen, HostFacts, HostReport, ImageRef,
+    Maker, Meeting, NodeFacts, NodeName, Owner, PodRuntime, Timestamp,
 };
 
 use crate::docker::Container;
@@ -18,6 +18,7 @@ use crate::ledger::Shelf;
 use crate::machine::Machine;
 use crate::minter::Keys;
 use crate::run::Run;
+use crate::snapshots::SnapshotFile;
 use crate::view::View;
 
 /// A fleet of machines in memory, with everything that is on them.
@@ -55,6 +56,9 @@ pub struct World {
     pub(crate) workload: Workload,
     #[serde(skip_serializing_if = "Pace::is_usual")]
     pub(crate) pace: Pace,
+    /// By how much the operator's clock is ahead of the world's.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub(crate) operator_ahead_seconds: i64,
     pub(crate) containers_made: u64,
     pub(crate) minted: u64,
     #[serde(skip)]
@@ -133,18 +137,46 @@ pub(crate) struct Node {
     /// The data of members of etcd, by the directory that holds it.
     #[serde(skip_serializing_if = "is_usual_map")]
     pub(crate) etcd_data: BTreeMap<FilePath, MemberData>,
+    /// Snapshots of etcd, and copies of them for a restore.
+    #[serde(skip_serializing_if = "is_usual_map")]
+    pub(crate) snapshots: BTreeMap<FilePath, SnapshotFile>,
     /// Whose the directories for data of etcd are that are not root's.
     #[serde(skip_serializing_if = "is_usual_map")]
     pub(crate) etcd_owners: BTreeMap<FilePath, Owner>,
+    /// Files and directories that others keep here, and that are none of windlass' business.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub(crate) foreign: BTreeSet<FilePath>,
     /// Since when etcd runs here as somebody who may not read its key any more.
     #[serde(skip)]
     pub(crate) etcd_locked_out: Option<u64>,
+    /// What etcd says as it ends again and again, where something keeps it from running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) etcd_ends: Option<String>,
+    /// What is on disks that are not mounted.
+    #[serde(skip_serializing_if = "is_usual_map")]
+    pub(crate) unmounted: BTreeMap<FilePath, OffDisk>,
+    /// Components that do their work and answer windlass' questions too late, and until when.
+    #[serde(skip_serializing_if = "is_usual_map")]
+    pub(crate) busy: BTreeMap<Component, u64>,
     /// Whether containers of pods are there.
     #[serde(skip_serializing_if = "is_usual")]
     pub(crate) pod_containers: bool,
+    /// Which runtime has them.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub(crate) pod_runtime: PodRuntime,
     /// Where kubelet keeps its state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) kubelet_root: Option<FilePath>,
+}
+
+/// What is on a disk that is not mounted.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct OffDisk {
+    pub(crate) files: BTreeMap<FilePath, std::sync::Arc<FileState>>,
+    pub(crate) directories: BTreeSet<FilePath>,
+    pub(crate) etcd_data: BTreeMap<FilePath, MemberData>,
+    pub(crate) etcd_owners: BTreeMap<FilePath, Owner>,
 }
 
 /// A machine's name; empty until the short form of a world file is made whole.
@@ -446,13 +478,13 @@ impl World {
         NodeFacts {
             host: node.host.clone(),
             prefix: prefix.cloned(),
-            report: Some(HostReport { unreached, ..node.report() }),
+            report: Some(self.report_of(node, unreached)),
             images: node.images.clone(),
             containers: node
                 .containers
                 .iter()
                 .filter(|(name, container)| {
-                    container.maker != windlass_model::Maker::Other
+                    !matches!(container.maker, Maker::Other | Maker::Rke)
                         || windlass_model::Component::of_container(name).is_some()
                 })
                 .map(|(name, container)| (name.clone(), self.seen(machine, container)))
@@ -470,7 +502,37 @@ impl World {
                 EtcdData::Absent
             },
             ledger: node.files.get(&own.ledger).and_then(|file| ledger_copy(file)),
+            etcd_log: self.etcd_log(node),
         }
+    }
+
+    /// What a machine tells of itself; clocks are compared with the operator's.
+    fn report_of(&self, node: &Node, unreached: BTreeMap<Meeting, std::sync::Arc<str>>) -> HostReport {
+        let report = node.report();
+        let clock_ahead_seconds = report.clock_ahead_seconds - self.operator_ahead_seconds;
+        HostReport { unreached, clock_ahead_seconds, ..report }
+    }
+
+    /// The time of day on the operator's machine.
+    pub(crate) fn operators_time(&self) -> Timestamp {
+        Timestamp(self.time().0.saturating_add_signed(self.operator_ahead_seconds))
+    }
+
+    /// Where the log of the machine's member begins: one that snapshots its log early does so half a minute after its start,
+    /// as Kubernetes writes more than an entry a second.
+    fn etcd_log(&self, node: &Node) -> EtcdLogSeen {
+        const HALF_A_MINUTE: u64 = 30_000;
+        let is_past = node.containers.values().any(|container| {
+            container.kind == Some(windlass_model::Component::Etcd)
+                && container.runs()
+                && container
+                    .spec
+                    .flag("snapshot-count")
+                    .and_then(|count| count.parse().ok())
+                    .is_some_and(|count: u32| count <= 100)
+                && self.now >= container.since + HALF_A_MINUTE
+        });
+        if is_past { EtcdLogSeen::SnapshotSinceCreated } else { EtcdLogSeen::Older }
     }
 
     /// What is on the machines, line by line, but for pulled images and snapshots; and what lives on them.
@@ -479,7 +541,12 @@ impl World {
     pub fn fingerprint(&self) -> Fingerprint {
         let of_node = |node: &Node| {
             let containers = node.containers.keys().map(|name| format!("container {name}"));
-            let files = node.files.iter().map(|(path, file)| {
+            // What lies in data that was moved aside belongs to it.
+            let is_aside = |file: &FilePath| {
+                let mut aside = node.etcd_data.iter().filter(|(path, data)| **path != data.home);
+                aside.any(|(path, _)| crate::files::is_under(file.as_str(), path.as_str()))
+            };
+            let files = node.files.iter().filter(|(path, _)| !is_aside(path)).map(|(path, file)| {
                 format!("file {path} {} {} {}", file.mode, file.owner, file.digest.short())
             });
             let directories = node

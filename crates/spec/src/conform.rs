@@ -16,7 +16,7 @@ use crate::yaml::{Entry, Node, Span, Value};
 /// Reports every key that the schema does not know, that has no effect, or whose value has the wrong form.
 ///
 /// *Guarantees.* If it reports no error, every value that the schema describes has the form it says, or is
-/// null. A key that repeats from node to node is told once.
+/// null. A key that repeats from node to node is reported once.
 pub(crate) fn conform(root: &[Entry<'_>], strictness: Strictness, reports: &mut Reports<'_>) {
     let plugin = View::new(root, Span::default(), &Path::Top)
         .section("network", &Path::Key(&Path::Top, "network"))
@@ -29,7 +29,7 @@ pub(crate) fn conform(root: &[Entry<'_>], strictness: Strictness, reports: &mut 
     }
 }
 
-/// How many different keys are told; looking for what each was meant to be takes time.
+/// How many different keys are reported; looking for what each was meant to be takes time.
 const MAX_SIGHTINGS: usize = 200;
 
 /// People hang what they repeat by alias under top-level keys that begin so; they mean no setting by it.
@@ -111,17 +111,17 @@ impl Walk<'_, '_> {
                 continue;
             };
             empty = Some(key).filter(|_| matches!(entry.value.value, Value::Null));
-            let told = match key.status {
+            let reported = match key.status {
                 Status::Live | Status::Later | Status::Old(_) => None,
                 Status::Idle(reason) => Some((reason, What::Idle(reason))),
                 Status::Void(reason) => Some((reason, What::Void(reason))),
                 Status::Gone { successor, why } => Some((why, What::Gone { successor, why })),
                 Status::Alien(reason) => Some((reason, What::Alien(reason))),
             };
-            if let Some((reason, told)) = told
+            if let Some((reason, reported)) = reported
                 && has_effect(&entry.value)
             {
-                self.sight(&path, entry.key_span, Some(reason), || told);
+                self.sight(&path, entry.key_span, Some(reason), || reported);
             }
             if key.is_current() {
                 self.value(key.kind, keys, &entry.value, &path);
@@ -295,7 +295,6 @@ impl Walk<'_, '_> {
             Path::Item(Path::Key(_, key), _) => format!("each item of `{key}`"),
             Path::Item(..) => format!("`{path}`"),
         };
-        let is_item = matches!(path, Path::Item(..));
         let must = must(kind, &node.value);
         // Of a block the line with its sign is meant, not the first below it.
         let is_block = matches!(&node.value, Value::Scalar(scalar) if scalar.block);
@@ -304,7 +303,6 @@ impl Walk<'_, '_> {
             kind,
             &node.value,
             path,
-            is_item,
         ));
     }
 
@@ -395,8 +393,12 @@ fn must(kind: Kind, value: &Value<'_>) -> &'static str {
     }
 }
 
+fn is_item(path: &Path<'_>) -> bool {
+    matches!(path, Path::Item(..))
+}
+
 /// How a sign or a blank that is missing, or is one too many, makes another form of a value.
-fn remedy_of_signs(kind: Kind, value: &Value<'_>, path: &Path<'_>, is_item: bool) -> Option<String> {
+fn remedy_of_signs(kind: Kind, value: &Value<'_>, path: &Path<'_>) -> Option<String> {
     Some(match (kind, value) {
         (_, Value::Scalar(scalar)) if scalar.block && wants_a_map(kind) => {
             "take the sign after the colon away, so that the lines below are keys".to_owned()
@@ -407,7 +409,7 @@ fn remedy_of_signs(kind: Kind, value: &Value<'_>, path: &Path<'_>, is_item: bool
         (Kind::Texts | Kind::Sections(_), Value::Scalar(scalar)) if scalar.text.starts_with('-') => {
             "put a blank after each `-`".to_owned()
         }
-        (Kind::Text, Value::Map(entries)) if is_item && is_env(path) && entries.len() == 1 => {
+        (Kind::Text, Value::Map(entries)) if is_item(path) && is_env(path) && entries.len() == 1 => {
             let value = text_of(&entries[0].value).unwrap_or_default();
             format!("write `- {}={}`", brief(&entries[0].key), brief(value))
         }
@@ -428,17 +430,17 @@ fn remedy_of_signs(kind: Kind, value: &Value<'_>, path: &Path<'_>, is_item: bool
 }
 
 /// How a value of the wrong form becomes one of the right form.
-fn remedy(kind: Kind, value: &Value<'_>, path: &Path<'_>, is_item: bool) -> String {
+fn remedy(kind: Kind, value: &Value<'_>, path: &Path<'_>) -> String {
     let parent = match path {
         Path::Key(Path::Key(_, parent), _) => *parent,
         _ => "",
     };
-    if let Some(help) = remedy_of_signs(kind, value, path, is_item) {
+    if let Some(help) = remedy_of_signs(kind, value, path) {
         return help;
     }
     match kind {
         Kind::Flag | Kind::Integer | Kind::Number => remedy_of_numbers(kind, value),
-        _ => remedy_of_structure(kind, value, path, parent, is_item),
+        _ => remedy_of_structure(kind, value, path, parent),
     }
 }
 
@@ -482,13 +484,7 @@ fn remedy_of_numbers(kind: Kind, value: &Value<'_>) -> String {
 }
 
 /// How a value becomes a text, a list or a section.
-fn remedy_of_structure(
-    kind: Kind,
-    value: &Value<'_>,
-    path: &Path<'_>,
-    parent: &str,
-    is_item: bool,
-) -> String {
+fn remedy_of_structure(kind: Kind, value: &Value<'_>, path: &Path<'_>, parent: &str) -> String {
     let help = match (kind, value) {
         (Kind::Text, Value::List(_)) if parent == "extra_args" => {
             "write one text, with commas between; a flag that is given several times belongs under `extra_args_array`"
@@ -534,7 +530,7 @@ fn remedy_of_structure(
         }
         (Kind::Section(keys) | Kind::Sections(keys), _) => {
             let first = keys.iter().find(|key| key.needed).or(keys.first()).map_or("name", |key| key.name);
-            return if is_item || matches!(kind, Kind::Sections(_)) {
+            return if is_item(path) || matches!(kind, Kind::Sections(_)) {
                 format!("begin each entry with `- ` and a key, such as `- {first}: …`")
             } else {
                 format!("write its keys below it, indented deeper, such as `{first}: …`")

@@ -1,4 +1,4 @@
-//! Reads cluster.yml, the wish in the format of Rancher's RKE 1, into a `ClusterSpec` or into diagnostics.
+//! Reads cluster.yml, the desired state in the format of Rancher's RKE 1, into a `ClusterSpec` or into diagnostics.
 //!
 //! ```
 //! let text = b"nodes:\n- {address: 10.0.0.1, user: ops, role: [controlplane, etcd, worker]}\n";
@@ -7,7 +7,7 @@
 //! ```
 //!
 //! What RKE 1 took is taken: bare numbers and booleans as texts, YAML 1.1's `yes` and `no`, keys that stand
-//! twice. What it dropped in silence is told: unknown keys, keys without effect.
+//! twice. What it dropped in silence is reported: unknown keys, keys without effect.
 
 mod conform;
 mod diagnostic;
@@ -41,18 +41,18 @@ pub use self::spec::{
     AuditLogSpec, AuthenticationSpec, AuthorizationMode, BackupSpec, BastionSpec, Cidr, CloudProviderSpec,
     ClusterSpec, DnsSpec, DrainSpec, EcrSpec, EndpointSpec, EtcdSpec, EventRateLimitSpec, IngressSpec,
     KubeApiSpec, KubeControllerSpec, KubeletSpec, MaxUnavailable, MonitoringSpec, NetworkPlugin, NetworkSpec,
-    NodeLocalDnsSpec, NodeSpec, NotACidr, NotAPortRange, PodSecurity, PortRange, RegistrySpec, S3Spec,
-    SecretsEncryptionSpec, ServiceSpec, ServicesSpec, TaintEffect, TaintSpec, UpgradeSpec, WebhookSpec,
-    WindlassSpec,
+    NodeLocalDnsSpec, NodeSpec, NodeWindlassSpec, NotACidr, NotAPortRange, PodRuntimeSpec, PodSecurity,
+    PortRange, RegistrySpec, S3Spec, SecretsEncryptionSpec, ServiceSpec, ServicesSpec, TaintEffect,
+    TaintSpec, UpgradeSpec, WebhookSpec, WindlassSpec,
 };
 pub use self::strictness::Strictness;
 
 /// What reading a cluster.yml gave.
 #[derive(Clone, Debug)]
 pub struct Reading {
-    /// The wish; absent exactly if a diagnostic is an error.
+    /// The desired state; absent exactly if a diagnostic is an error.
     pub spec: Option<ClusterSpec>,
-    /// As much of the wish as could be read in spite of errors, for those who look for more of them; absent where
+    /// As much of the desired state as could be read in spite of errors, for those who look for more of them; absent where
     /// not even the version is known by which to look.
     pub partial: Option<ClusterSpec>,
     /// Errors and warnings in the order of their places in the file.

@@ -1,4 +1,4 @@
-//! A text cut into lines, so that an offset can be told as line and column.
+//! A text cut into lines, so that an offset can be given as line and column.
 
 use crate::diagnostic::{Position, Range};
 use crate::yaml::Span;

@@ -18,7 +18,7 @@ const MOST_SECTIONS: usize = 3;
 const TELLING: usize = 2;
 
 /// The names that things have elsewhere, by section, with the key that stands for each here.
-const OTHER_NAMES: [(&str, &str, &str); 34] = [
+const OTHER_NAMES: [(&str, &str, &str); 59] = [
     ("services", "kube-apiserver", "kube-api"),
     ("services", "apiserver", "kube-api"),
     ("services", "api-server", "kube-api"),
@@ -51,6 +51,31 @@ const OTHER_NAMES: [(&str, &str, &str); 34] = [
     ("nodes[]", "ssh-port", "port"),
     ("nodes[]", "ssh-private-key", "ssh_key"),
     ("nodes[]", "private-key", "ssh_key"),
+    ("nodes[]", "username", "user"),
+    ("nodes[]", "sshuser", "user"),
+    ("nodes[]", "ssh-key-file", "ssh_key_path"),
+    ("nodes[]", "identity-file", "ssh_key_path"),
+    ("nodes[]", "docker-socket-path", "docker_socket"),
+    ("nodes[]", "node-labels", "labels"),
+    ("bastion_host", "host", "address"),
+    ("bastion_host", "ip", "address"),
+    ("bastion_host", "username", "user"),
+    ("private_registries[]", "username", "user"),
+    ("private_registries[]", "host", "url"),
+    ("private_registries[]", "registry", "url"),
+    ("network", "name", "plugin"),
+    ("network", "provider", "plugin"),
+    ("network", "type", "plugin"),
+    ("cloud_provider", "provider", "name"),
+    ("cloud_provider", "type", "name"),
+    ("services", "controller", "kube-controller"),
+    ("services.kube-api", "service-cidr", "service_cluster_ip_range"),
+    ("services.kube-api", "node-port-range", "service_node_port_range"),
+    ("services.kube-controller", "pod-cidr", "cluster_cidr"),
+    ("system_images", "pause", "pod_infra_container"),
+    ("system_images", "hyperkube", "kubernetes"),
+    ("authentication", "cert-sans", "sans"),
+    ("dns", "nameservers", "upstreamnameservers"),
     ("network.options", "flannel-priority-class-name", "kube_flannel_priority_class_name"),
     ("cloud_provider.azureCloudProvider", "aad-tenant-id", "tenantId"),
 ];
@@ -100,7 +125,7 @@ pub(crate) fn hint(unknown: &Unknown<'_>, draft: &mut Draft) {
 
 fn propose(unknown: &Unknown<'_>, meant: &str, draft: &mut Draft) {
     if unknown.present.iter().any(|key| key == meant) {
-        draft.note("it is ignored").help(format!("`{meant}` stands beside it: remove this one"));
+        draft.note("it is ignored").help(format!("`{meant}` is beside it: remove this one"));
     } else {
         draft.help(format!("did you mean `{meant}`?"));
     }

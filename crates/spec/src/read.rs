@@ -4,7 +4,7 @@
 //! bytes ─▶ text ─▶ tree with places ─▶ conforms to the schema? ─▶ sections ─▶ checks across them
 //! ```
 //!
-//! Every stage but the first two goes on after an error, so that all errors are told at once.
+//! Every stage but the first two goes on after an error, so that all errors are reported at once.
 
 mod access;
 mod addons;
@@ -14,11 +14,13 @@ mod formats;
 mod hosts;
 mod keys;
 mod nodes;
+mod ranges;
 mod services;
 mod syntax;
 mod upgrade;
 mod whole;
 mod windlass;
+mod words;
 
 use crate::Reading;
 use crate::conform::conform;
@@ -128,12 +130,12 @@ fn tell(finding: Finding, reports: &mut Reports<'_>) {
         What::KeyNotText => {
             reports
                 .error(&path, span, "a key must be a text, not a list or a map")
-                .help("if `{{ … }}` stands for something, fill in the template first");
+                .help("if `{{ … }}` is a placeholder, fill in the template first");
         }
         What::MergeOfNoMap => {
             reports
                 .error(&path, span, "`<<` takes in a map or a list of maps, nothing else")
-                .help("write `<<: *name`, where `&name` stands before a map");
+                .help("write `<<: *name`, where `&name` is before a map");
         }
     }
 }

@@ -15,7 +15,7 @@ generated from the table that reading goes by; `windlass schema` prints the same
 
 A **text** takes any scalar and keeps it as it is written: `1.20` stays `1.20`. A **flag** is `true` or `false`, also
 written `yes`, `no`, `on` or `off`, never quoted. A key without a value, and an empty text, mean that the file is
-silent. What else is worth knowing of each key, and what differs from RKE 1, stands in
+silent. What else is worth knowing of each key, and what differs from RKE 1, is in
 [the guide](../guides/from-rke.md).
 "
     .to_owned();

@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn a_name_is_found_in_every_section_that_has_it() {
         assert_eq!(sections_with("interval_hours"), ["services.etcd.backup_config"]);
-        assert_eq!(sections_with("kubelet"), ["services", "system_images"]);
+        assert_eq!(sections_with("kubelet"), ["services", "system_images", "windlass.links.<name>"]);
         assert_eq!(sections_with("docker_socket"), ["nodes[]"]);
         assert_eq!(sections_with("nothing"), [""; 0]);
     }

@@ -1,4 +1,4 @@
-//! The wish as cluster.yml states it: plain data, optional where the file may be silent.
+//! The desired state as cluster.yml states it: plain data, optional where the file may be silent.
 //!
 //! Two habits of the format hold throughout. An empty text (`""`) and `null` mean that the file is silent,
 //! because `rke config` writes every key whether or not it has a value. And a text is kept as its source has
@@ -29,7 +29,7 @@ pub use self::service::{
     PodSecurity, S3Spec, SecretsEncryptionSpec, ServiceSpec, ServicesSpec,
 };
 pub use self::upgrade::{DrainSpec, MaxUnavailable, UpgradeSpec};
-pub use self::windlass::{EndpointSpec, WindlassSpec};
+pub use self::windlass::{EndpointSpec, NodeWindlassSpec, PodRuntimeSpec, WindlassSpec};
 use windlass_model::KubernetesVersion;
 
 /// Everything in a cluster.yml that takes effect.

@@ -23,7 +23,7 @@ struct Respelled {
 /// be known, that is an error.
 pub(crate) fn settle(root: &mut [Entry<'_>], strictness: Strictness, reports: &mut Reports<'_>) {
     let mut respelled = Vec::new();
-    section(schema::CLUSTER, root, false, &Path::Top, &mut respelled);
+    section(schema::CLUSTER, root, Within::Rke, &Path::Top, &mut respelled);
     respelled.sort_by_key(|key| key.span.start);
     let Some((first, others)) = respelled.split_first() else { return };
     let summary = format!("`{}` is taken for `{}`", first.written, first.usual);
@@ -42,15 +42,23 @@ pub(crate) fn settle(root: &mut [Entry<'_>], strictness: Strictness, reports: &m
     }
 }
 
+/// Whose format a part of the file is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Within {
+    Rke,
+    Kubernetes,
+}
+
 fn section(
     keys: &'static [Key],
     entries: &mut [Entry<'_>],
-    inside: bool,
+    within: Within,
     path: &Path<'_>,
     respelled: &mut Vec<Respelled>,
 ) {
-    let inside = inside || schema::OF_KUBERNETES.iter().any(|format| std::ptr::eq(*format, keys));
-    if inside {
+    let is_of_kubernetes = schema::OF_KUBERNETES.iter().any(|format| std::ptr::eq(*format, keys));
+    let within = if is_of_kubernetes { Within::Kubernetes } else { within };
+    if within == Within::Kubernetes {
         for key in keys {
             if entries.iter().any(|entry| entry.key == key.name) {
                 continue;
@@ -65,23 +73,23 @@ fn section(
     for entry in entries {
         let Entry { key, value: node, .. } = entry;
         if let Some(known) = schema::find(keys, key) {
-            value(known.kind, &mut node.value, inside, &path.key(key), respelled);
+            value(known.kind, &mut node.value, within, &path.key(key), respelled);
         }
     }
 }
 
-fn value(kind: Kind, found: &mut Value<'_>, inside: bool, path: &Path<'_>, respelled: &mut Vec<Respelled>) {
+fn value(kind: Kind, found: &mut Value<'_>, within: Within, path: &Path<'_>, respelled: &mut Vec<Respelled>) {
     match (kind, found) {
-        (Kind::Section(keys), Value::Map(entries)) => section(keys, entries, inside, path, respelled),
+        (Kind::Section(keys), Value::Map(entries)) => section(keys, entries, within, path, respelled),
         (Kind::Sections(keys), Value::List(items)) => {
             for (index, item) in items.iter_mut().enumerate() {
-                value(Kind::Section(keys), &mut item.value, inside, &path.item(index), respelled);
+                value(Kind::Section(keys), &mut item.value, within, &path.item(index), respelled);
             }
         }
         (Kind::SectionMap(keys), Value::Map(entries)) => {
             for entry in entries {
                 let Entry { key, value: node, .. } = entry;
-                value(Kind::Section(keys), &mut node.value, inside, &path.key(key), respelled);
+                value(Kind::Section(keys), &mut node.value, within, &path.key(key), respelled);
             }
         }
         _ => {}

@@ -1,7 +1,7 @@
 //! YAML as a tree whose every value knows its place in the text.
 //!
 //! *Guarantees.* No text makes it panic or hang: nesting, the number of values and the copies that aliases
-//! make are bounded. Maps come out with each key once: duplicates are merged (and told), `<<` is resolved.
+//! make are bounded. Maps come out with each key once: duplicates are merged (and reported), `<<` is resolved.
 
 mod keyed;
 mod refusal;
@@ -227,7 +227,7 @@ impl<'t> Builder<'t> {
                 }
                 None => Err(Syntax {
                     at: span.start,
-                    summary: "this alias stands inside the value that it names".to_owned(),
+                    summary: "this alias is inside the value that it names".to_owned(),
                     help: "an alias can only repeat a value that is complete before it",
                 }),
             },

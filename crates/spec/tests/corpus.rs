@@ -39,15 +39,15 @@ fn every_place_in_a_real_file_is_found_again_by_its_path() {
         let map = SourceMap::new(&text);
         for diagnostic in read(&text).diagnostics {
             if diagnostic.summary.ends_with("is there twice") {
-                // Told at both places, which have one path.
+                // Reported at both places, which have one path.
                 continue;
             }
             let place = map.place(&diagnostic.place.path);
             let lines = |range: Option<windlass_spec::Range>| range.map(|range| range.start.line);
-            let (again, told) = (lines(place.range), lines(diagnostic.place.range));
-            // A key is told where the key stands; its value may begin on the line after.
+            let (again, reported) = (lines(place.range), lines(diagnostic.place.range));
+            // A key is reported where the key stands; its value may begin on the line after.
             assert!(
-                again >= told && again <= told.map(|line| line + 1),
+                again >= reported && again <= reported.map(|line| line + 1),
                 "{}: {diagnostic:?}",
                 file.display()
             );

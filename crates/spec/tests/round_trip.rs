@@ -1,4 +1,4 @@
-//! A wish that is written and read again is the same wish.
+//! A desired state that is written and read again is the same.
 #![expect(clippy::disallowed_methods, reason = "the tests read files; the crate does not")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its files has failed")]
 

@@ -1,10 +1,8 @@
-# The image of a node: a Debian host with sshd and dockerd and without systemd. `ops` is in the group docker and
+# The image of a node: a Debian host with sshd, dockerd and the images of pods, without systemd. `ops` is in the group docker and
 # cannot become root; `visitor` is in no group that matters.
 # shellcheck shell=bash
 
-node_packages=openssh-server,docker.io,iptables,iproute2,procps,ca-certificates,kmod,conntrack,socat,ethtool
-node_packages+=,mount,ebtables,ipset,e2fsprogs,containernetworking-plugins,libfaketime,jq,netcat-openbsd
-node_image=lab/node:$(digest_of "$lab/parts/node.sh" "$lab"/node/* "$suite")
+node_image=lab/node:$(digest_of "$lab/parts/node.sh" "$lab"/node/* "$node_packages" "$suite" "$components_digest")
 # The tree changes less often than what the lab puts on it, and takes a minute.
 node_tree_digest=$(digest_of "$node_packages" "$suite")
 
@@ -14,12 +12,14 @@ make_node() {
     ssh-keygen -q -t ed25519 -N '' -C lab -f "$cache/ssh/id_ed25519"
   }
   docker image inspect "$node_image" >/dev/null 2>&1 && return
-  cached node-tree "$node_tree_digest" make_node_tree
+  make_node_tree
   say "node: importing"
   logged node make_node_image
 }
 
-make_node_tree() {
+make_node_tree() { cached node-tree "$node_tree_digest" build_node_tree; }
+
+build_node_tree() {
   local tree=$1/tree
   debian_tree "$tree" "$node_packages"
   rm -f "$tree"/etc/ssh/ssh_host_* "$tree"/etc/machine-id
@@ -40,6 +40,7 @@ make_node_image() {
   local container
   container=$(docker create "$base" /bin/true)
   tar -C "$lab/node" --owner 0 --group 0 --mode 0755 -c . | docker cp - "$container:/usr/local/sbin/"
+  [ "$pod_runtime" = docker ] || docker cp "${components_archive%/*}/pods.tar" "$container:/usr/local/share/lab-pods.tar"
   docker commit -c 'CMD ["/usr/local/sbin/start"]' "$container" "$node_image"
   docker rm "$container"
 }

@@ -30,7 +30,12 @@ printf 'subjectAltName=DNS:registry.lab,DNS:localhost,IP:127.0.0.1\nextendedKeyU
 openssl x509 -req -in tls.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 3650 -extfile names -out tls.crt
 rm -f tls.csr names ca.srl make
 SCRIPT
-  workshop_run "$place" "sh make" "$place/password" "$place/make"
+  local tree=$cache/components-tree-$components_tree_digest/tree work
+  work=$(mktemp -d "$tree/tmp/secrets.XXXXXX")
+  mv "$place/password" "$place/make" "$work/"
+  chroot "$tree" sh -c "cd '${work#"$tree"}' && sh make"
+  mv "$work"/* "$place/"
+  rmdir "$work"
   cat >"$place/config.yml" <<'CONFIG'
 version: 0.1
 log: { level: warn }
@@ -38,7 +43,6 @@ storage: { filesystem: { rootdirectory: /var/lib/registry }, delete: { enabled: 
 http: { addr: ":5000", tls: { certificate: /etc/registry/tls.crt, key: /etc/registry/tls.key } }
 auth: { htpasswd: { realm: lab, path: /etc/registry/htpasswd } }
 CONFIG
-  rm -f "$place/make"
 }
 
 # registry_container NAME DOCKER-RUN-ARGUMENT…: starts a registry over the shared volume.
@@ -69,7 +73,8 @@ push_images() {
     sleep 0.2
   done
   docker load -i "$components_archive"
-  for image in $component_images; do
+  [ -z "$earlier_images" ] || docker load -i "${components_archive%/*}/earlier.tar"
+  for image in $component_images $earlier_images; do
     docker tag "$image" "$address/$image"
     docker push -q "$address/$image"
     # The names by digest hold an image as well.

@@ -1,8 +1,8 @@
-# The workshop: an image of Debian with the Go and the C compiler that build the rest, so that what is built does
-# not depend on the release of Debian that the lab runs on.
+# The workshop: an image of Debian with the Go that builds Kubernetes of that time, so that what is built does not depend
+# on the release of Debian that the lab runs on.
 # shellcheck shell=bash
 
-workshop_packages=golang-go,gcc,libc6-dev,make,rsync,apache2-utils,openssl
+workshop_packages=golang-go,gcc,libc6-dev,make,rsync
 workshop=lab/workshop:$(digest_of "$lab/parts/workshop.sh" "$suite")
 
 make_workshop() {

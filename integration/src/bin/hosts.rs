@@ -23,7 +23,7 @@ const MILESTONES: [&str; 6] = [
 ];
 
 /// One run of windlass.
-struct Told {
+struct Reported {
     took: Duration,
     /// When the last step of each milestone was done, in seconds since the beginning.
     milestones: BTreeMap<&'static str, f64>,
@@ -92,7 +92,7 @@ fn measure(rounds: usize) -> Result<(), LabError> {
             runs.push(run(&windlass, &[command, "--stats"])?);
         }
         runs.sort_by_key(|run| run.took);
-        let most = |of: fn(&Told) -> u64| runs.iter().map(of).max().unwrap_or_default();
+        let most = |of: fn(&Reported) -> u64| runs.iter().map(of).max().unwrap_or_default();
         println!(
             "  {command} with nothing to do: median {:.2} s, most {:.2} s (wanted: at most 1); a node is asked for at \
              most {} SSH connections (1) and {} calls of Docker (12); peak memory {} MB",
@@ -106,12 +106,12 @@ fn measure(rounds: usize) -> Result<(), LabError> {
     Ok(())
 }
 
-fn fold(up: &Told, floor: Duration) -> f64 {
+fn fold(up: &Reported, floor: Duration) -> f64 {
     up.took.as_secs_f64() / floor.as_secs_f64()
 }
 
 /// Runs windlass to its end, which must be good.
-fn run(windlass: &Windlass, arguments: &[&str]) -> Result<Told, LabError> {
+fn run(windlass: &Windlass, arguments: &[&str]) -> Result<Reported, LabError> {
     let begins = Instant::now();
     let ran = windlass.run(arguments.iter().copied())?;
     let took = begins.elapsed();
@@ -122,14 +122,15 @@ fn run(windlass: &Windlass, arguments: &[&str]) -> Result<Told, LabError> {
             stderr: ran.stderr,
         });
     }
-    let mut told = Told { took, milestones: BTreeMap::new(), docker_calls: 0, ssh_connections: 0, memory: 0 };
+    let mut reported =
+        Reported { took, milestones: BTreeMap::new(), docker_calls: 0, ssh_connections: 0, memory: 0 };
     for line in ran.stderr.lines() {
-        told.read(line);
+        reported.read(line);
     }
-    Ok(told)
+    Ok(reported)
 }
 
-impl Told {
+impl Reported {
     /// Takes what a line of the standard error tells: the end of a step, or a line of `--stats`.
     fn read(&mut self, line: &str) {
         let words: Vec<&str> = line.split_whitespace().collect();

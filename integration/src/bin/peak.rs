@@ -6,7 +6,7 @@
 
 use std::process::ExitCode;
 
-use windlass_integration::speed::{Case, cluster_text, text_to_plan, wish_of};
+use windlass_integration::speed::{Case, cluster_text, desired_in, text_to_plan};
 
 /// The allocator of the binary `windlass`.
 #[global_allocator]
@@ -32,7 +32,7 @@ fn measured() -> Result<(u64, u64), String> {
     let case: Case = words.next().ok_or(usage)?.parse()?;
     let nodes: usize = words.next().and_then(|word| word.parse().ok()).ok_or(usage)?;
     let text = cluster_text(nodes);
-    let seen = case.inventory(&wish_of(&text));
+    let seen = case.inventory(&desired_in(&text));
     let before = peak_kib()?;
     let made = text_to_plan(&text, &seen);
     let peak = peak_kib()?;

@@ -1,21 +1,11 @@
 //! The cluster.yml of a lab.
 
-use std::fmt::Write as _;
-
 use serde_yaml::{Mapping, Value};
 
-use super::{Lab, LabError, Registry, Windlass};
+use super::{Era, Lab, LabError, Registry, Versions, Windlass};
 
 /// All three roles, for shapes where each node does everything.
 pub const ALL_ROLES: [&str; 3] = ["controlplane", "etcd", "worker"];
-
-/// The component images as nodes name them without a registry.
-const IMAGES: [(&str, &str); 4] = [
-    ("kubernetes", "lab/hyperkube:v1.20.2"),
-    ("etcd", "lab/etcd:v3.4.23"),
-    ("nginx_proxy", "lab/nginx:1.22"),
-    ("pod_infra_container", "lab/pause:3.2"),
-];
 
 /// Where the nodes get the component images from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +54,8 @@ impl Cluster {
     ) -> Self {
         let mut text = format!(
             "cluster_name: lab
-kubernetes_version: v1.20.2
-ssh_key_path: {}
+kubernetes_version: {version}
+ssh_key_path: {key}
 network: {{plugin: none}}
 dns: {{provider: none}}
 ingress: {{provider: none}}
@@ -81,27 +71,50 @@ services:
       conntrack-max-per-core: \"0\"
       conntrack-tcp-timeout-established: \"0s\"
       conntrack-tcp-timeout-close-wait: \"0s\"
-system_images:
 ",
-            lab.ssh_key().display()
+            version = lab.versions().kubernetes,
+            key = lab.ssh_key().display()
         );
         let registry = match images {
             Images::FromRegistry => format!("{}/", lab.registry().host),
             Images::Loaded => String::new(),
         };
-        for (key, image) in IMAGES {
-            writeln!(text, "  {key}: {registry}{image}").expect("a String takes every text");
-        }
         text += "nodes:\n";
         for (number, roles) in roles {
             text += &node_entry(lab, number, roles);
         }
         let document = serde_yaml::from_str(&text).expect("what is written here is YAML");
         let mut cluster = Self { document };
+        cluster.set_images(lab.era().images(lab.versions()), &registry);
+        if lab.era() == Era::Today {
+            cluster.set("windlass.pod_runtime", "containerd");
+            // The machine may have cgroup v1, which kubelet refuses from 1.35 on unless it is asked not to.
+            cluster.set("services.kubelet.extra_args.fail-cgroupv1", "false");
+        }
         if images == Images::FromRegistry {
             cluster.set("private_registries", Value::Sequence(vec![credentials(lab.registry())]));
         }
         cluster
+    }
+
+    fn set_images(&mut self, images: Vec<(&'static str, String)>, registry: &str) {
+        for (key, image) in images {
+            self.set(&format!("system_images.{key}"), format!("{registry}{image}"));
+        }
+    }
+
+    /// With a network for pods and the names of Services that windlass brings, in place of the lab's own; from the registry.
+    pub fn with_network_and_names(&mut self, lab: &Lab) -> &mut Self {
+        self.set_images(lab.era().network_images(), &format!("{}/", lab.registry().host));
+        // The hosts' own name server is on their loopback, which in a pod is the pod itself.
+        self.set("dns.upstreamnameservers", vec!["192.0.2.53".to_owned()]);
+        self.set("network.plugin", "flannel").set("dns.provider", "coredns")
+    }
+
+    /// Another version of Kubernetes and etcd, from the registry.
+    pub fn set_versions(&mut self, lab: &Lab, versions: &Versions) -> &mut Self {
+        self.set_images(lab.era().images(versions), &format!("{}/", lab.registry().host));
+        self.set("kubernetes_version", versions.kubernetes.as_str())
     }
 
     /// Sets what is at a path of keys and numbers: `services.kubelet.extra_args.max-pods`, `nodes.0.role`. Keys

@@ -174,7 +174,7 @@ impl Node {
     /// go by the true time. So this shows that a skew is *found* by whoever asks the host, and no more.
     ///
     /// # Errors
-    /// sshd cannot be told.
+    /// sshd cannot be configured.
     pub fn shift_session_clock(&self, seconds: i64) -> Result<(), LabError> {
         let library = self.root("ls /usr/lib/*/faketime/libfaketime.so.1")?;
         let setting = format!("SetEnv LD_PRELOAD={} FAKETIME={seconds:+}\n", library.trim());
@@ -185,7 +185,7 @@ impl Node {
     /// They see the true one again.
     ///
     /// # Errors
-    /// sshd cannot be told.
+    /// sshd cannot be configured.
     pub fn restore_session_clock(&self) -> Result<(), LabError> {
         self.remove_path("/etc/ssh/sshd_config.d/clock.conf")?;
         self.reload_sshd()

@@ -20,6 +20,7 @@
 mod balancer;
 mod cluster;
 mod command;
+mod era;
 mod faults;
 mod floor;
 mod kubectl;
@@ -28,6 +29,7 @@ mod planned;
 mod prober;
 mod snapshot;
 mod state;
+mod stops;
 mod web;
 mod windlass;
 
@@ -41,6 +43,7 @@ use serde::Deserialize;
 pub use balancer::api_balancer;
 pub use cluster::{ALL_ROLES, Cluster, Images};
 pub use command::{Ran, Run, await_that};
+pub use era::{Era, Versions};
 pub use floor::Floor;
 pub use kubectl::Kubectl;
 pub use node::Node;
@@ -48,6 +51,7 @@ pub use planned::Planned;
 pub use prober::{ApiProber, Probed};
 pub use snapshot::{ContainerSeen, FileSeen};
 pub use state::LabState;
+pub use stops::Stops;
 pub use web::{await_web, start_web};
 pub use windlass::Windlass;
 
@@ -112,6 +116,7 @@ pub enum LabError {
 #[derive(Clone, Debug)]
 pub struct LabShape {
     nodes: usize,
+    era: Era,
     disk: Option<String>,
     images: NodeImages,
     pods_network: bool,
@@ -135,7 +140,21 @@ enum NodeImages {
 impl LabShape {
     /// So many hosts, without images, with the network for pods in place.
     pub fn nodes(nodes: usize) -> Self {
-        Self { nodes, disk: None, images: NodeImages::None, pods_network: true, company: Company::Welcome }
+        Self {
+            nodes,
+            era: Era::Today,
+            disk: None,
+            images: NodeImages::None,
+            pods_network: true,
+            company: Company::Welcome,
+        }
+    }
+
+    /// Hosts of another time.
+    #[must_use]
+    pub fn of_era(mut self, era: Era) -> Self {
+        self.era = era;
+        self
     }
 
     /// Each with a disk of this size (`4G`) under Docker, etcd and kubelet, so that it can be filled.
@@ -207,6 +226,9 @@ struct Described {
     ssh_key: PathBuf,
     kubectl: PathBuf,
     balancer_image: String,
+    era: Era,
+    versions: Versions,
+    earlier: Option<Versions>,
     registry: Registry,
     nodes: Vec<Node>,
 }
@@ -293,6 +315,33 @@ impl Lab {
         &self.described.nodes
     }
 
+    /// Of which time its hosts are.
+    pub fn era(&self) -> Era {
+        self.described.era
+    }
+
+    /// The versions that its registry holds, the newest.
+    pub fn versions(&self) -> &Versions {
+        &self.described.versions
+    }
+
+    /// The versions of the link before, from which an upgrade begins.
+    ///
+    /// # Panics
+    /// The lab is of an era that has one version alone.
+    pub fn earlier_versions(&self) -> &Versions {
+        self.described.earlier.as_ref().expect("the lab of today has two versions")
+    }
+
+    /// The name of an image without a registry, by the key that cluster.yml has for it.
+    ///
+    /// # Panics
+    /// The era has no such image.
+    pub fn image(&self, key: &str) -> String {
+        let images = self.era().images(self.versions());
+        images.into_iter().find(|(of, _)| *of == key).expect("a test asks for images that the lab has").1
+    }
+
     /// The registry that holds the component images.
     pub fn registry(&self) -> &Registry {
         &self.described.registry
@@ -376,7 +425,7 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         if !is_kept() {
-            // Nobody can be told here; what is left over is swept by the next lab that starts.
+            // Nobody can hear of it here; what is left over is swept by the next lab that starts.
             let _ = hosts(["down", self.name()]);
         }
     }
@@ -384,9 +433,9 @@ impl Drop for Lab {
 
 /// Starts nodes from this number on, and reads what the lab has then.
 fn up(name: &str, shape: &LabShape, first: usize) -> Result<Described, LabError> {
-    let LabShape { nodes, disk, images, pods_network, company: _ } = shape;
+    let LabShape { nodes, era, disk, images, pods_network, company: _ } = shape;
     let (nodes, first, owner) = (nodes.to_string(), first.to_string(), std::process::id().to_string());
-    let mut arguments = vec!["up", name, "--nodes", &nodes, "--first", &first];
+    let mut arguments = vec!["up", name, "--era", era.as_str(), "--nodes", &nodes, "--first", &first];
     if !is_kept() {
         arguments.extend(["--owner", &owner]);
     }

@@ -1,6 +1,7 @@
-//! A client that asks the API server twenty times a second, and remembers when it got no answer.
+//! A client that asks the API server twenty times a second as Kubernetes' own clients do, and remembers when it got no
+//! answer.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +24,11 @@ const PERIOD: Duration = Duration::from_millis(50);
 /// client-go). kube-apiserver listens two to three seconds before it serves, so whoever is sent to one that starts
 /// waits so long; nobody listening is refused, and seen, at once.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often a request is repeated, and what a server that names no time is given.
+///
+/// Source: `maxRetries` and `IsNextRetry` in `rest/with_retry.go` of client-go.
+const REPEATS: usize = 10;
+const PAUSE: Duration = Duration::from_secs(1);
 /// What is asked for. The answer comes out of etcd.
 const PATH: &str = "/api/v1/namespaces/default";
 
@@ -33,6 +39,9 @@ pub struct Probed {
     pub answered: usize,
     /// The others: seconds after the prober's start, and what came instead.
     pub failures: Vec<(f64, String)>,
+    /// Requests that had to be repeated, whatever became of them: seconds after the prober's start, and what came first;
+    /// `cut: ` is before it where the connection ended.
+    pub repeated: Vec<(f64, String)>,
     /// The slowest answer.
     pub slowest: Duration,
 }
@@ -41,7 +50,8 @@ pub struct Probed {
 ///
 /// Each request is a connection of its own, with the certificate of the kubeconfig and the server's name
 /// `kubernetes` checked, so that an API server which is gone, hung or presents a wrong certificate is seen at once.
-/// A late answer delays no other request.
+/// A late answer delays no other request. What client-go repeats by itself is repeated: a read whose connection ended
+/// before an answer began, and one to which the server said `Retry-After`.
 #[derive(Debug)]
 pub struct ApiProber {
     seen: Arc<Mutex<Probed>>,
@@ -102,7 +112,10 @@ fn pace(address: SocketAddr, client: &Arc<ClientConfig>, seen: &Arc<Mutex<Probed
         let (client, seen) = (Arc::clone(client), Arc::clone(seen));
         running.push(thread::spawn(move || {
             let began = Instant::now();
-            let answer = ask(address, client);
+            let answer = ask_as_clients_do(address, &client, |why| {
+                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+                seen.repeated.push(((began - start).as_secs_f64(), why));
+            });
             let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
             match answer {
                 Ok(()) => {
@@ -121,27 +134,87 @@ fn pace(address: SocketAddr, client: &Arc<ClientConfig>, seen: &Arc<Mutex<Probed
     }
 }
 
+/// Why a request has no answer that counts, and what client-go does then.
+struct Unanswered {
+    why: String,
+    /// It asks again after this time; without one it gives up.
+    again: Option<Duration>,
+}
+
+/// One request, repeated as client-go repeats it; each repetition is reported with its reason.
+fn ask_as_clients_do(
+    address: SocketAddr,
+    client: &Arc<ClientConfig>,
+    mut repeating: impl FnMut(String),
+) -> Result<(), String> {
+    for _ in 0..REPEATS {
+        match ask(address, Arc::clone(client)) {
+            Ok(()) => return Ok(()),
+            Err(Unanswered { why, again: Some(pause) }) => {
+                repeating(why);
+                thread::sleep(pause);
+            }
+            Err(Unanswered { why, again: None }) => return Err(why),
+        }
+    }
+    ask(address, Arc::clone(client)).map_err(|unanswered| unanswered.why)
+}
+
 /// One request on a connection of its own.
-fn ask(address: SocketAddr, client: Arc<ClientConfig>) -> Result<(), String> {
-    let say = |doing: &'static str| move |error: std::io::Error| format!("{doing}: {error}");
+fn ask(address: SocketAddr, client: Arc<ClientConfig>) -> Result<(), Unanswered> {
+    let fails = |doing: &str, error: std::io::Error, read: usize| match read {
+        0 if is_cut(&error) => Unanswered { why: format!("cut: {doing}: {error}"), again: Some(PAUSE) },
+        _ => Unanswered { why: format!("{doing}: {error}"), again: None },
+    };
+    let say = |doing: &'static str| move |error| fails(doing, error, 0);
     let stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(say("connect"))?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(say("connect"))?;
     stream.set_write_timeout(Some(PATIENCE)).map_err(say("connect"))?;
-    let name = ServerName::try_from("kubernetes").map_err(|error| error.to_string())?;
-    let connection = ClientConnection::new(client, name).map_err(|error| format!("TLS: {error}"))?;
+    let never = |why: String| Unanswered { why, again: None };
+    let name = ServerName::try_from("kubernetes").map_err(|error| never(error.to_string()))?;
+    let connection = ClientConnection::new(client, name).map_err(|error| never(format!("TLS: {error}")))?;
     let mut stream = StreamOwned::new(connection, stream);
     let request = format!("GET {PATH} HTTP/1.1\r\nHost: kubernetes\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).map_err(say("ask"))?;
     let mut head = [0; 12];
-    stream.read_exact(&mut head).map_err(say("answer"))?;
+    let mut read = 0;
+    while read < head.len() {
+        match stream.read(&mut head[read..]) {
+            Ok(0) => return Err(fails("answer", ErrorKind::UnexpectedEof.into(), read)),
+            Ok(more) => read += more,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(fails("answer", error, read)),
+        }
+    }
     if head == *b"HTTP/1.1 200" {
         return Ok(());
     }
     let mut rest = Vec::new();
     // What came until the connection ended says why, however it ended.
     let _ = stream.take(4_096).read_to_end(&mut rest);
-    let (head, rest) = (String::from_utf8_lossy(&head), String::from_utf8_lossy(&rest));
-    Err(format!("answer: {head} {}", rest.split("\r\n\r\n").last().unwrap_or_default().trim()))
+    Err(refused(&String::from_utf8_lossy(&head), &String::from_utf8_lossy(&rest)))
+}
+
+/// Whether the connection ended, and not the time: `IsConnectionReset` and `IsProbableEOF` of apimachinery's `util/net`.
+fn is_cut(error: &std::io::Error) -> bool {
+    use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+}
+
+/// What an answer other than 200 means: `HTTP/1.1 503`, and what came after that.
+///
+/// Source: `isRetryableAfter` of client-go's `rest/with_retry.go`: 429 and 5xx with the header `Retry-After`.
+fn refused(status: &str, rest: &str) -> Unanswered {
+    let (headers, body) = rest.split_once("\r\n\r\n").unwrap_or((rest, ""));
+    let code = status.rsplit(' ').next().unwrap_or_default();
+    let may_repeat = code == "429" || code.starts_with('5');
+    let seconds = headers.lines().filter_map(|line| line.split_once(':')).find_map(|(name, value)| {
+        name.eq_ignore_ascii_case("retry-after").then(|| value.trim().parse().ok()).flatten()
+    });
+    Unanswered {
+        why: format!("answer: {status} {}", body.trim()),
+        again: seconds.filter(|_| may_repeat).map(Duration::from_secs),
+    }
 }
 
 /// A client that trusts the CA of a kubeconfig and shows its first user's certificate.
@@ -172,4 +245,26 @@ fn client_of(kubeconfig: &Path) -> Result<ClientConfig, LabError> {
         .with_root_certificates(trusted)
         .with_client_auth_cert(chain, key)
         .map_err(|error| wrong(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_says_when_is_asked_again() {
+        let again = |status, rest| refused(status, rest).again;
+        let header = "OK\r\nretry-after: 1\r\n\r\nbody";
+        assert_eq!(again("HTTP/1.1 503", header), Some(Duration::from_secs(1)));
+        assert_eq!(again("HTTP/1.1 429", header), Some(Duration::from_secs(1)));
+        assert_eq!(again("HTTP/1.1 403", header), None);
+        assert_eq!(again("HTTP/1.1 503", "\r\n\r\nretry-after: 1"), None);
+        assert_eq!(refused("HTTP/1.1 503", header).why, "answer: HTTP/1.1 503 body");
+    }
+
+    #[test]
+    fn only_an_end_of_the_connection_is_repeated() {
+        assert!(is_cut(&ErrorKind::ConnectionReset.into()) && is_cut(&ErrorKind::UnexpectedEof.into()));
+        assert!(!is_cut(&ErrorKind::TimedOut.into()) && !is_cut(&ErrorKind::ConnectionRefused.into()));
+    }
 }

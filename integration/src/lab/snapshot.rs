@@ -1,6 +1,6 @@
 //! What is on a host at one moment, to be compared with another: its containers and its files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -77,6 +77,19 @@ impl Node {
         let mut containers = self.containers()?;
         containers.retain(|_, container| !container.labels.contains_key("io.kubernetes.pod.name"));
         Ok(containers)
+    }
+
+    /// The ids of the containers of pods that run there, whichever runtime has them: kubelet never starts one again, it makes
+    /// another.
+    ///
+    /// # Errors
+    /// The host does not run.
+    pub fn pod_containers(&self) -> Result<BTreeSet<String>, LabError> {
+        let of_docker = "docker ps -q --no-trunc --filter label=io.kubernetes.pod.uid";
+        let of_containerd = "ctr -n k8s.io tasks ls 2>/dev/null | awk '$3 == \"RUNNING\" { print $1 }'";
+        let text =
+            self.root(&format!("{of_docker}; [ ! -S /run/containerd/containerd.sock ] || {of_containerd}"))?;
+        Ok(text.lines().map(str::to_owned).collect())
     }
 
     /// All files below a directory by path; none if it is not there.

@@ -64,9 +64,9 @@ impl LabState {
     /// What is not as it was, in order: `node-1 etcd created`, `node-1 etcd restarted`, `node-1 /etc/… written`.
     ///
     /// Who leads by a lease ends when it cannot renew it, as where the machine is busy or the API server beside it is
-    /// replaced, and Docker starts it again: that is Kubernetes' way, and not told.
+    /// replaced, and Docker starts it again: that is Kubernetes' way, and not reported.
     pub fn since(&self, before: &Self) -> Vec<String> {
-        let mut told = differences(&before.containers, &self.containers, |name, old, new| {
+        let mut reported = differences(&before.containers, &self.containers, |name, old, new| {
             let leads = LED_BY_LEASE.iter().any(|component| name.ends_with(component));
             if old.id != new.id {
                 Some("created")
@@ -78,15 +78,15 @@ impl LabState {
                 (old != new).then_some("changed")
             }
         });
-        told.extend(differences(&before.files, &self.files, |_, old, new| {
+        reported.extend(differences(&before.files, &self.files, |_, old, new| {
             if (&old.modified, old.inode, old.size) == (&new.modified, new.inode, new.size) {
                 (old != new).then_some("changed")
             } else {
                 Some("written")
             }
         }));
-        told.sort();
-        told
+        reported.sort();
+        reported
     }
 }
 

@@ -104,7 +104,7 @@ impl Windlass {
         command
             .current_dir(self.directory())
             .env("HOME", self.directory())
-            // So what it leaves of itself can be told from what others leave.
+            // So what it leaves of itself can be distinguished from what others leave.
             .env("TMPDIR", self.temporary())
             .env("WINDLASS_SSH_KNOWN_HOSTS", self.directory().join("known_hosts"))
             .env_remove("SSH_AUTH_SOCK");

@@ -6,9 +6,9 @@ use windlass_course::Goal;
 use windlass_model::{CertSelector, Component, End, Reissue, Snapshots};
 use windlass_simulator::{Fault, Workload};
 
+use super::config::Edit;
 use super::strike;
 use super::text::{cut, number};
-use super::wish::Edit;
 
 /// One command of a scenario.
 #[derive(Clone, Debug)]

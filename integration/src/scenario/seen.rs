@@ -13,21 +13,21 @@ use windlass_render::{Room, names};
 pub(super) fn inventory(seen: &Inventory) -> String {
     let mut alike: Vec<(String, Vec<&str>)> = Vec::new();
     for (name, node) in &seen.nodes {
-        let told = told(name, node, &seen.kube);
-        match alike.iter_mut().find(|(other, _)| *other == told) {
+        let reported = reported(name, node, &seen.kube);
+        match alike.iter_mut().find(|(other, _)| *other == reported) {
             Some((_, names)) => names.push(name.as_str()),
-            None => alike.push((told, vec![name.as_str()])),
+            None => alike.push((reported, vec![name.as_str()])),
         }
     }
     let mut text = String::new();
-    for (told, nodes) in alike {
-        let _ = writeln!(text, "  {}  {told}", names(nodes, Room::All));
+    for (reported, nodes) in alike {
+        let _ = writeln!(text, "  {}  {reported}", names(nodes, Room::All));
     }
     let _ = writeln!(text, "  etcd: {}", etcd(&seen.etcd));
     text
 }
 
-fn told(name: &NodeName, node: &NodeSeen, kube: &KubeSeen) -> String {
+fn reported(name: &NodeName, node: &NodeSeen, kube: &KubeSeen) -> String {
     let object = match kube {
         KubeSeen::Silent => "no API server answers".to_owned(),
         KubeSeen::Nodes(nodes) => nodes.get(name).map_or_else(|| "no node object".to_owned(), object),
@@ -45,6 +45,7 @@ fn object(object: &NodeObject) -> String {
     let NodeObject { ready, why_not_ready: _, scheduling, labels, taints, owned: _ } = object;
     let mut words = vec![match ready {
         Readiness::Ready => "ready".to_owned(),
+        Readiness::LacksNetwork => "without a pod network".to_owned(),
         Readiness::NotReady => "not ready".to_owned(),
     }];
     match scheduling {
@@ -66,7 +67,7 @@ fn short(key: &str) -> String {
 
 fn container((name, seen): (&ContainerName, &ContainerSeen)) -> String {
     let mut words = Vec::new();
-    if seen.maker == Maker::Other {
+    if matches!(seen.maker, Maker::Other | Maker::Rke) {
         words.push("not ours".to_owned());
     }
     match (seen.state, seen.health) {

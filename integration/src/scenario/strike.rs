@@ -1,6 +1,6 @@
 //! What happens to a world, as people say it: commands they would type, and what breaks by itself.
 
-use windlass_model::{FilePath, Mode, NodeName, Taint};
+use windlass_model::{Alarm, Component, FilePath, Mode, NodeName, ObjectRef, Taint};
 use windlass_simulator::{Fault, How, Mischief, When};
 
 use super::text::{cut, number};
@@ -40,6 +40,7 @@ pub(super) fn read(said: &str, block: Option<String>) -> Result<Fault, String> {
         "operator" => match rest {
             "dies before" => Ok(Fault::OperatorDies { when: When::Before }),
             "dies after" => Ok(Fault::OperatorDies { when: When::After }),
+            _ if rest.starts_with("clock ") => operators_clock(rest),
             _ => Err("the operator's machine `dies before` a verb or `dies after` it".to_owned()),
         },
         "verb" => match rest {
@@ -64,6 +65,19 @@ pub(super) fn seconds(text: &str) -> Result<u64, String> {
     number::<u64>(count).map(|count| count * factor)
 }
 
+/// `clock ahead 1h`, `clock behind 1h`.
+fn operators_clock(rest: &str) -> Result<Fault, String> {
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let of = |time: &str| -> Result<i64, String> {
+        i64::try_from(seconds(time)?).map_err(|_| format!("`{time}` is too long"))
+    };
+    match words.as_slice() {
+        ["clock", "ahead", time] => Ok(Fault::OperatorClock { ahead_seconds: of(time)? }),
+        ["clock", "behind", time] => Ok(Fault::OperatorClock { ahead_seconds: -of(time)? }),
+        _ => Err("the operator's clock is `ahead 1h` or `behind 1h`".to_owned()),
+    }
+}
+
 fn for_seconds(text: &str) -> Result<Option<u64>, String> {
     match text.strip_prefix("for ") {
         Some(time) => seconds(time.trim()).map(Some),
@@ -83,6 +97,10 @@ fn machine(node: NodeName, what: &str) -> Option<Fault> {
         "reconnected" => Fault::Reconnected { node },
         "docker-restarts" => Fault::DockerRestarts { node },
         "slow-start" => Fault::SlowStart { node, factor: number(rest).ok()? },
+        "busy" => {
+            let (component, time) = cut(rest);
+            Fault::Busy { node, component: Component::named(component)?, seconds: for_seconds(time).ok()? }
+        }
         "disk-full" => Fault::DiskFull { node, seconds: for_seconds(rest).ok()? },
         _ => return None,
     })
@@ -97,6 +115,13 @@ fn by_hand(node: NodeName, command: &str, block: Option<String>) -> Result<Misch
         ["docker", "rm", "-f", name] => Mischief::ContainerRemoved { node, container: (*name).into() },
         ["docker", "rmi", image] => Mischief::ImageRemoved { node, image: (*image).into() },
         ["docker", "run", "other", name] => Mischief::ForeignContainer { node, container: (*name).into() },
+        ["docker", "run", "rke", name] => {
+            Mischief::ClustersContainer { node, container: (*name).into(), lineage: None }
+        }
+        ["docker", "run", "of", lineage, name] => {
+            Mischief::ClustersContainer { node, container: (*name).into(), lineage: Some((*lineage).into()) }
+        }
+        ["etcd", "of", "others", "in", path] => Mischief::ForeignData { node, path: FilePath::from(*path) },
         ["docker", "recreate", name] => Mischief::ContainerRecreated { node, container: (*name).into() },
         ["docker", "recreate", name, "with", argument] => {
             Mischief::ContainerEdited { node, container: (*name).into(), argument: (*argument).to_owned() }
@@ -120,7 +145,18 @@ fn by_hand(node: NodeName, command: &str, block: Option<String>) -> Result<Misch
             let value = command.split_once(fact).map_or("", |(_, value)| value.trim()).to_owned();
             Mischief::MachineChanged { node, fact: (*fact).to_owned(), value }
         }
+        ["etcd", "alarm", "NOSPACE"] => Mischief::EtcdAlarm { node, alarm: Alarm::NoSpace },
+        ["etcd", "alarm", "CORRUPT"] => Mischief::EtcdAlarm { node, alarm: Alarm::Corrupt },
+        ["etcdctl", "alarm", "disarm"] => Mischief::EtcdDisarmed { node },
+        ["etcd", "grows", "to", bytes] => Mischief::EtcdGrows { node, bytes: number(bytes)? },
+        ["boots", "without", path] => Mischief::BootsWithoutDisk { node, path: FilePath::from(*path) },
+        ["mount", path] => Mischief::DiskMounted { node, path: FilePath::from(*path) },
         ["lose", "etcd", "data"] => Mischief::EtcdDataLost { node },
+        ["etcd", "ends", ..] => {
+            let said = command.split_once("ends").map_or("", |(_, said)| said.trim()).to_owned();
+            Mischief::EtcdEnds { node, said }
+        }
+        ["etcd", "runs", "again"] => Mischief::EtcdEndsNoMore { node },
         ["etcdctl", "member", "add", "--learner", peer_url] => {
             Mischief::MemberAdded { node, peer_url: (*peer_url).to_owned() }
         }
@@ -134,6 +170,7 @@ fn kubectl(command: &str) -> Result<Mischief, String> {
     Ok(match words.as_slice() {
         ["cordon", node] => Mischief::Cordoned { node: (*node).into() },
         ["uncordon", node] => Mischief::Uncordoned { node: (*node).into() },
+        ["rewrite", "secrets"] => Mischief::SecretsRewritten,
         ["delete", "node", node] => Mischief::NodeObjectDeleted { node: (*node).into() },
         ["label", node, label] => {
             let node = (*node).into();
@@ -145,9 +182,41 @@ fn kubectl(command: &str) -> Result<Mischief, String> {
                 (None, None) => return Err("a label is `key=value` or `key-`".to_owned()),
             }
         }
+        ["delete", kind, name] => Mischief::ObjectDeleted { object: object(kind, name) },
+        ["edit", kind, name, pointer, value] => Mischief::ObjectEdited {
+            object: object(kind, name),
+            pointer: (*pointer).to_owned(),
+            value: (*value).to_owned(),
+        },
+        [owner, "owns", kind, name] => {
+            Mischief::ObjectOwned { object: object(kind, name), owner: (*owner).to_owned() }
+        }
+        [owner, "makes", body] => {
+            Mischief::ObjectMade { body: (*body).to_owned(), owner: (*owner).to_owned() }
+        }
+        ["pods", "of", kind, name, "run"] => Mischief::PodsBroken { object: object(kind, name), why: None },
+        ["pods", "of", kind, name, why @ ..] => {
+            Mischief::PodsBroken { object: object(kind, name), why: Some(why.join(" ")) }
+        }
         ["taint", node, taint] => Mischief::Tainted { node: (*node).into(), taint: tainted(taint)? },
         _ => return Err("no such kubectl command".to_owned()),
     })
+}
+
+/// An object by its kind and `NAMESPACE/NAME`, or its name alone.
+fn object(kind: &str, name: &str) -> ObjectRef {
+    let api_version = match kind {
+        "DaemonSet" | "Deployment" => "apps/v1",
+        "ClusterRole" | "ClusterRoleBinding" | "Role" | "RoleBinding" => "rbac.authorization.k8s.io/v1",
+        _ => "v1",
+    };
+    let (namespace, name) = name.split_once('/').unwrap_or(("", name));
+    ObjectRef {
+        api_version: api_version.into(),
+        kind: kind.into(),
+        namespace: namespace.into(),
+        name: name.into(),
+    }
 }
 
 fn tainted(text: &str) -> Result<Taint, String> {

@@ -1,11 +1,11 @@
 //! A cluster outlives the loss of any control plane, and hosts that boot come back to it with no command given.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime};
 
 use windlass_integration::lab::{
-    ApiProber, Cluster, ContainerSeen, Images, Lab, LabError, LabShape, Node, Windlass, api_balancer,
-    await_that, await_web, start_web,
+    ApiProber, Cluster, Images, Lab, LabError, LabShape, Node, Windlass, api_balancer, await_that, await_web,
+    start_web,
 };
 
 type Outcome = Result<(), LabError>;
@@ -92,15 +92,9 @@ fn outlives(lab: &Lab, windlass: &Windlass, number: usize) -> Outcome {
     comes_back(lab, windlass, &[node], began)
 }
 
-/// The containers of pods on some nodes, by node and name.
-fn pods_of(nodes: &[&Node]) -> Result<BTreeMap<String, ContainerSeen>, LabError> {
-    let mut pods = BTreeMap::new();
-    for node in nodes {
-        let mut containers = node.containers()?;
-        containers.retain(|_, container| container.labels.contains_key("io.kubernetes.pod.name"));
-        pods.extend(containers.into_iter().map(|(name, seen)| (format!("{} {name}", node.name), seen)));
-    }
-    Ok(pods)
+/// The containers of pods that run on some nodes, by node: others after one was started anew.
+fn pods_of(nodes: &[&Node]) -> Result<BTreeMap<String, BTreeSet<String>>, LabError> {
+    nodes.iter().map(|node| Ok((node.name.clone(), node.pod_containers()?))).collect()
 }
 
 /// Waits until these nodes, which boot, are part of the cluster again: kubelets are heard of, pods answer, and there is

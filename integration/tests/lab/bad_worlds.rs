@@ -1,8 +1,8 @@
-//! What is wrong with hosts is told with host and remedy before anything is changed, and the other hosts go on.
+//! What is wrong with hosts is reported with host and remedy before anything is changed, and the other hosts go on.
 //!
 //! Real here: keys, users and groups, Docker's service, ports, full disks, names and ids of hosts, the registry and
 //! its credentials. Not real: a clock, which all hosts share with this machine; what is shifted is the time that
-//! commands over SSH are told, which is where windlass looks. And swap: the host's own list of it is another text.
+//! commands over SSH see, which is where windlass looks. And swap: the host's own list of it is another text.
 
 use std::fs;
 
@@ -15,7 +15,7 @@ type Outcome = Result<(), LabError>;
 
 #[test]
 #[ignore = "needs a lab; see integration/lab/test"]
-fn bad_worlds_are_told_with_host_and_remedy_and_stop_nobody_else() -> Outcome {
+fn bad_worlds_are_reported_with_host_and_remedy_and_stop_nobody_else() -> Outcome {
     let lab = Lab::start(&LabShape::nodes(3).with_disk("6G"))?;
     let windlass = Windlass::new(&lab)?;
     let mut cluster = cluster_of(&lab);
@@ -37,7 +37,7 @@ fn cluster_of(lab: &Lab) -> Cluster {
 }
 
 /// One line a finding: kind, subject, what is the matter, and what to do.
-fn told(findings: &[Value]) -> Vec<String> {
+fn reported(findings: &[Value]) -> Vec<String> {
     let text = |finding: &Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
     let line = |finding: &Value| {
         let [kind, subject, what, help] = ["kind", "subject", "what", "help"].map(|key| text(finding, key));
@@ -55,7 +55,7 @@ fn on_one_line(text: &str) -> String {
 fn planned(lab: &Lab, windlass: &Windlass, before: &LabState) -> Result<Vec<String>, LabError> {
     let planned = windlass.planned()?;
     assert_eq!(lab.state()?.since(before), Vec::<String>::new(), "a plan changes nothing");
-    Ok(told(&planned.findings))
+    Ok(reported(&planned.findings))
 }
 
 const AWAY: &str =
@@ -70,7 +70,7 @@ fn bare_hosts_tell_everything_together(lab: &Lab, windlass: &Windlass, cluster: 
     eprintln!("a wrong key, and Docker stopped");
     third.shut_out()?;
     second.stop_docker()?;
-    let found = told(&windlass.planned()?.findings);
+    let found = reported(&windlass.planned()?.findings);
     second.start_docker()?;
     third.let_in()?;
     assert_eq!(
@@ -229,8 +229,8 @@ fn a_kernel_is_set_again(lab: &Lab, windlass: &Windlass) -> Outcome {
 
 /// An image that cannot be had: the registry is down, does not know it, or does not know us.
 fn no_image_stops_nothing(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster) -> Outcome {
-    let image = format!("{}/lab/hyperkube:v1.20.2", lab.registry().host);
-    let other = format!("{}/lab/hyperkube:v1.20.2-other", lab.registry().host);
+    let image = format!("{}/{}", lab.registry().host, lab.image("kube_scheduler"));
+    let other = format!("{image}-other");
     let before = lab.state()?;
     let failed = |case: &str, words: &[&str]| -> Outcome {
         eprintln!("{case}");
@@ -240,13 +240,13 @@ fn no_image_stops_nothing(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster)
         for words in words {
             assert!(said.contains(words), "{case}: `{words}` is not in: {said}");
         }
-        // The credentials that kubelet pulls with are a file of cluster.yml's wish too, and may be written anew.
+        // The credentials that kubelet pulls with are a file of cluster.yml's desired state too, and may be written anew.
         let mut touched = lab.state()?.since(&before);
         touched.retain(|name| !name.contains("/var/lib/kubelet/config.json"));
         assert_eq!(touched, Vec::<String>::new(), "{case}: nothing is stopped before its image is there");
         Ok(())
     };
-    cluster.set("system_images.kubernetes", other.as_str()).write(windlass)?;
+    cluster.set("system_images.kube_scheduler", other.as_str()).write(windlass)?;
     failed("an image that the registry does not have", &["node-1", &other, "manifest"])?;
 
     let good = fs::read_to_string(windlass.cluster_yml()).expect("it was written");
@@ -260,7 +260,7 @@ fn no_image_stops_nothing(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster)
     down?;
 
     cluster.set("private_registries.0.password", lab.registry().password()?.trim());
-    cluster.set("system_images.kubernetes", image.as_str()).write(windlass)?;
+    cluster.set("system_images.kube_scheduler", image.as_str()).write(windlass)?;
     let ran = windlass.run(["up"])?;
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
     Ok(())
@@ -273,7 +273,7 @@ fn live_hosts_go_on(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster) -> Ou
     let planned = windlass.planned()?;
     lab.node(2).restore_session_clock()?;
     assert_eq!(
-        (planned.code, told(&planned.findings)),
+        (planned.code, reported(&planned.findings)),
         (
             Some(0),
             vec![

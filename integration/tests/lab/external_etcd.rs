@@ -1,7 +1,9 @@
 //! A cluster keeps its state in an etcd that somebody else runs, and leaves that alone when it goes.
 
+use std::time::Duration;
+
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use windlass_integration::lab::{Cluster, Images, Lab, LabError, LabShape, Node, Windlass};
+use windlass_integration::lab::{Cluster, Images, Lab, LabError, LabShape, Node, Windlass, await_that};
 
 type Outcome = Result<(), LabError>;
 
@@ -15,7 +17,7 @@ const FOREIGN: &str = "/somebody/else";
 fn a_cluster_lives_in_an_external_etcd_and_leaves_it_as_it_is() -> Outcome {
     let lab = Lab::start(&LabShape::nodes(3).with_images_loaded())?;
     let windlass = Windlass::new(&lab)?;
-    let etcd = ExternalEtcd::start(lab.node(3))?;
+    let etcd = ExternalEtcd::start(lab.node(3), &lab.image("etcd"))?;
     etcd.ask(&["put", FOREIGN, "stays"])?;
 
     let (control, worker): (&[&str], &[&str]) = (&["controlplane"], &["worker"]);
@@ -63,7 +65,7 @@ struct ExternalEtcd<'a> {
 }
 
 impl<'a> ExternalEtcd<'a> {
-    fn start(node: &'a Node) -> Result<Self, LabError> {
+    fn start(node: &'a Node, image: &str) -> Result<Self, LabError> {
         let [server, client] = keys(&node.address).map_err(|error| LabError::NotUnderstood {
             what: "a certificate for the external etcd".to_owned(),
             why: error.to_string(),
@@ -80,17 +82,17 @@ impl<'a> ExternalEtcd<'a> {
         }
         let own = Self { node, client };
         let url = own.url();
-        let run = "run --detach --name external-etcd --network host --volume /etc/external-etcd:/keys:ro \
-                   --volume /var/lib/external-etcd:/data lab/etcd:v3.4.23 etcd --data-dir=/data --client-cert-auth \
-                   --trusted-ca-file=/keys/ca.pem --cert-file=/keys/server.pem --key-file=/keys/server-key.pem";
+        let run = format!(
+            "run --detach --name external-etcd --network host --volume /etc/external-etcd:/keys:ro \
+             --volume /var/lib/external-etcd:/data {image} etcd --data-dir=/data --client-cert-auth \
+             --trusted-ca-file=/keys/ca.pem --cert-file=/keys/server.pem --key-file=/keys/server-key.pem"
+        );
         let (listen, advertise) =
             (format!("--listen-client-urls={url}"), format!("--advertise-client-urls={url}"));
         node.docker(run.split_whitespace().chain([listen.as_str(), advertise.as_str()]))?;
-        windlass_integration::lab::await_that(
-            "the external etcd is well",
-            std::time::Duration::from_secs(30),
-            || own.ask(&["endpoint", "health"]).map(|_| true),
-        )?;
+        await_that("the external etcd is well", Duration::from_secs(30), || {
+            own.ask(&["endpoint", "health"]).map(|_| true)
+        })?;
         Ok(own)
     }
 
@@ -103,7 +105,16 @@ impl<'a> ExternalEtcd<'a> {
         let exec = "exec --env ETCDCTL_API=3 external-etcd etcdctl --cacert=/keys/ca.pem --cert=/keys/client.pem \
                     --key=/keys/client-key.pem";
         let endpoint = format!("--endpoints={}", self.url());
-        self.node.docker(exec.split_whitespace().chain([endpoint.as_str()]).chain(arguments.iter().copied()))
+        let mut answer = None;
+        // On a busy host a container's exec is now and then refused before anything is run in it.
+        await_that("an exec into the external etcd is started", Duration::from_secs(10), || {
+            let words = exec.split_whitespace().chain([endpoint.as_str()]).chain(arguments.iter().copied());
+            let asked = self.node.docker(words);
+            let is_refused = matches!(asked, Err(LabError::Failed { code: Some(126), .. }));
+            answer = Some(asked);
+            Ok(!is_refused)
+        })?;
+        answer.expect("it was asked once at least")
     }
 
     /// Its container, as it was made and started.

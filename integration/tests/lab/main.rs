@@ -5,11 +5,15 @@
 #![expect(clippy::print_stderr, reason = "a test of minutes tells how far it is")]
 
 mod access;
+mod addons;
 mod available;
 mod bad_worlds;
 mod cluster;
+mod dockershim;
 mod etcd_user;
 mod external_etcd;
 mod hosts;
 mod interrupted;
+mod restore;
+mod upgrade;
 mod zero_downtime;

@@ -40,6 +40,7 @@ pub(crate) fn with_node(mut spec: ClusterSpec, number: usize, roles: &[Role]) ->
         ssh_cert_path: None,
         labels: BTreeMap::new(),
         taints: Vec::new(),
+        windlass: windlass_spec::NodeWindlassSpec::default(),
         node_name: None,
     });
     spec

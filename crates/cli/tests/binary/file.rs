@@ -45,10 +45,16 @@ fn a_file_is_validated_without_a_machine() {
     lab.compare("validate.out");
 }
 
+/// A machine on which Kubernetes of today runs.
+const TODAY: &str = "\
+nodes:
+- {name: node-1, address: 10.0.0.1, machine: {cgroup: 2}, host: {cgroup_driver: systemd}}
+";
+
 #[test]
 fn a_file_is_made_of_answers_and_can_be_planned_from() {
     let answers = "\n1\n10.0.0.1\n\n\nops\ny\ny\ny\nnode-1\n\n\nnone\n\n\n\n\n\n\n\nn\n";
-    let mut lab = Lab::new("config").with("world.yml", "bare: 1\n");
+    let mut lab = Lab::new("config").with("world.yml", TODAY);
     let output = answered(&lab, &["config"], answers);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let mode = std::fs::metadata(lab.path("cluster.yml")).unwrap().permissions().mode();
@@ -89,7 +95,7 @@ fn the_schema_is_one_json_document() {
 fn the_key_of_encrypted_secrets_is_never_given_up() {
     let encrypted = "services: {kube-api: {secrets_encryption_config: {enabled: true}}}\n";
     let config = format!(
-        "nodes: [{{address: 10.0.0.1, hostname_override: node-1, user: ops, role: [controlplane, etcd, worker]}}]\n\
+        "kubernetes_version: v1.20.2\nnodes: [{{address: 10.0.0.1, hostname_override: node-1, user: ops, role: [controlplane, etcd, worker]}}]\n\
          {encrypted}network: {{plugin: none}}\ndns: {{provider: none}}\ningress: {{provider: none}}\n\
          monitoring: {{provider: none}}\n"
     );

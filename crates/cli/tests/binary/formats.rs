@@ -44,6 +44,24 @@ fn nothing_is_to_be_done_on_a_cluster_of_version_1() {
 }
 
 #[test]
+fn nothing_is_to_be_done_on_a_cluster_with_lineage_on_its_containers_and_a_ledger_of_format_2() {
+    let file = |name: &str| {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/formats/v2").join(name);
+        std::fs::read_to_string(path).unwrap()
+    };
+    let (world, ledger) = (file("world.yml"), file("ledger.json"));
+    assert!(world.starts_with("format: 1\n") && world.contains("lineage: ") && world.contains("ciphers"));
+    assert!(ledger.starts_with("{\"format\":2,"));
+    let lab = Lab::new("formats-2")
+        .with("cluster.yml", &file("cluster.yml"))
+        .with("world.yml", &world)
+        .with("cluster.windlass-ledger.json", &ledger);
+    let output = lab.run(&["plan", "--simulate", "world.yml", "--detailed-exitcode"]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(lab.read("cluster.windlass-ledger.json"), ledger);
+}
+
+#[test]
 fn a_container_that_a_newer_version_made_is_left_alone() {
     let mut lab = cluster_of_version_1("newer");
     let world = lab.read("world.yml").replacen("maker: windlass", "maker: unreadable", 1);

@@ -5,7 +5,7 @@ use std::fs;
 use crate::lab::Lab;
 
 #[test]
-fn a_bad_file_is_told_in_full_and_nothing_is_touched() {
+fn a_bad_file_is_reported_in_full_and_nothing_is_touched() {
     let config = "\
 nodes:
 - {address: 10.0.0.5, user: ops, role: [etcd, controlplan]}
@@ -87,7 +87,7 @@ fn a_damaged_ledger_is_never_taken_for_none() {
 }
 
 #[test]
-fn the_version_is_told() {
+fn the_version_is_reported() {
     let output = Lab::new("version").run(&["--version"]);
     assert_eq!(output.status.code(), Some(0));
     let version = format!("windlass {}\n", env!("CARGO_PKG_VERSION"));
@@ -121,7 +121,7 @@ fn block(name: &str, pem: &str, depth: usize) -> String {
 
 fn on_external_etcd(key: &str) -> String {
     format!(
-        "nodes: [{{address: 10.0.0.1, hostname_override: node-1, user: ops, role: [controlplane, worker]}}]\n\
+        "kubernetes_version: v1.20.2\nnodes: [{{address: 10.0.0.1, hostname_override: node-1, user: ops, role: [controlplane, worker]}}]\n\
          {NO_ADDONS}services:\n  etcd:\n    external_urls: [\"https://10.9.0.1:2379\"]\n    path: /demo\n{}{}{}",
         block("ca_cert", AUTHORITY, 4),
         block("cert", CERT, 4),
@@ -130,7 +130,7 @@ fn on_external_etcd(key: &str) -> String {
 }
 
 #[test]
-fn a_certificate_that_does_not_fit_its_key_is_told_at_its_line() {
+fn a_certificate_that_does_not_fit_its_key_is_reported_at_its_line() {
     use base64::Engine as _;
     let encode = |pem: &str| base64::engine::general_purpose::STANDARD.encode(pem);
     let webhook = format!(
@@ -152,7 +152,7 @@ fn a_certificate_that_does_not_fit_its_key_is_told_at_its_line() {
 }
 
 #[test]
-fn an_ssh_certificate_that_does_not_fit_its_key_is_told_at_its_line() {
+fn an_ssh_certificate_that_does_not_fit_its_key_is_reported_at_its_line() {
     const KEY: &str = include_str!("../ssh/node");
     const OTHER_KEY: &str = include_str!("../ssh/other");
     const CERT: &str = include_str!("../ssh/node-cert.pub");

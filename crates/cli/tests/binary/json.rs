@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 #[test]
 fn plan_and_run_are_documents_of_the_described_form() {
     let config = "\
+kubernetes_version: v1.20.2
 nodes:
 - {address: 10.0.0.1, hostname_override: node-1, user: ops, role: [controlplane, etcd]}
 network: {plugin: none}
@@ -25,7 +26,7 @@ services:
 #[test]
 fn a_failure_tells_its_causes_and_what_it_kept_from_being_done() {
     let world = "registry: down\nnodes:\n- {name: node-1, address: 10.0.0.1}\n";
-    let config = "nodes: [{address: 10.0.0.1, user: ops, role: [controlplane, etcd, worker]}]\nnetwork: {plugin: none}\n";
+    let config = "kubernetes_version: v1.20.2\nnodes: [{address: 10.0.0.1, user: ops, role: [controlplane, etcd, worker]}]\nnetwork: {plugin: none}\n";
     let lab = Lab::new("failed-json").with("cluster.yml", config).with("world.yml", world);
     let output = lab.run(&["up", "--simulate", "world.yml", "--output", "json", "--quiet"]);
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -44,7 +45,7 @@ fn a_failure_tells_its_causes_and_what_it_kept_from_being_done() {
             "failure": {
                 "causes": [
                     "pull rancher/coreos-etcd:v3.4.14-rancher1 on 10.0.0.1",
-                    "pull rancher/coreos-etcd:v3.4.14-rancher1: registry: connection refused",
+                    "registry: connection refused",
                 ],
                 "attempts": 5,
             },
@@ -94,6 +95,7 @@ fn no_secret_is_in_anything_that_is_said() {
         "PRIVATE KEY",
     ];
     let config = "\
+kubernetes_version: v1.20.2
 nodes:
 - address: 10.0.0.1
   user: ops

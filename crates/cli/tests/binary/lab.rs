@@ -14,6 +14,7 @@ pub(crate) struct Lab {
 /// Three nodes that do everything.
 pub(crate) const THREE_NODES: &str = "\
 cluster_name: demo
+kubernetes_version: v1.20.2
 nodes:
   - {address: 10.0.0.1, hostname_override: node-1, user: ops, role: [controlplane, etcd, worker]}
   - {address: 10.0.0.2, hostname_override: node-2, user: ops, role: [controlplane, etcd, worker]}
@@ -37,7 +38,7 @@ impl Lab {
         Self { directory, transcript: String::new() }
     }
 
-    /// Three bare machines and a wish for them.
+    /// Three bare machines and a desired state for them.
     pub(crate) fn with_three_nodes(test: &str) -> Self {
         Self::new(test).with("cluster.yml", THREE_NODES).with("world.yml", "bare: 3\n")
     }

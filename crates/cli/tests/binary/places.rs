@@ -11,6 +11,7 @@ use crate::lab::{Lab, compare_file};
 
 /// One node of each role; what a role needs is what its node is given.
 const CLUSTER: &str = "\
+kubernetes_version: v1.20.2
 nodes:
 - {address: 10.0.0.1, hostname_override: C, user: ops, role: [controlplane]}
 - {address: 10.0.0.2, hostname_override: E, user: ops, role: [etcd]}
@@ -25,7 +26,7 @@ dns: {provider: none}
 const END: &str = "<!-- end -->";
 
 #[test]
-fn files_and_containers_are_told_as_a_plan_has_them() {
+fn files_and_containers_are_reported_as_a_plan_has_them() {
     let lab = Lab::new("places").with("cluster.yml", CLUSTER).with("world.yml", "bare: 3\n");
     let output = lab.run(&["plan", "--simulate", "world.yml", "--output", "json"]);
     let plan: Value = serde_json::from_slice(&output.stdout).unwrap();

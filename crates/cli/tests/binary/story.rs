@@ -47,7 +47,7 @@ fn equal_steps_on_many_nodes_are_one_line() {
         );
     }
     let config = format!(
-        "nodes:\n{nodes}network: {{plugin: none}}\nservices: {{kubelet: {{extra_args: {{max-pods: 250}}}}}}\n"
+        "kubernetes_version: v1.20.2\nnodes:\n{nodes}network: {{plugin: none}}\nservices: {{kubelet: {{extra_args: {{max-pods: 250}}}}}}\n"
     );
     let mut lab = Lab::new("many").with("cluster.yml", &config).with("world.yml", "bare: 40\n");
     lab.note("plan --simulate world.yml");
@@ -59,7 +59,7 @@ fn equal_steps_on_many_nodes_are_one_line() {
 }
 
 #[test]
-fn a_node_out_of_sight_is_held_and_told() {
+fn a_node_out_of_sight_is_held_and_reported() {
     let mut lab = Lab::with_three_nodes("held");
     lab.run(&["up", "--simulate", "world.yml"]);
     lab.edit("world.yml", "- name: node-2\n", "- name: node-2\n  power: 'off'\n");
@@ -76,7 +76,7 @@ fn a_downgrade_is_refused_at_its_line() {
     let mut lab = Lab::with_three_nodes("refused");
     lab.run(&["up", "--simulate", "world.yml"]);
     let world = lab.read("world.yml");
-    lab.edit("cluster.yml", "cluster_name: demo\n", "cluster_name: demo\nkubernetes_version: v1.20.2\n");
+    lab.edit("cluster.yml", "v1.20.2", "v1.19.16-rancher1-1");
     lab.note("plan --simulate world.yml");
     lab.note("up --simulate world.yml");
     assert_eq!(lab.read("world.yml"), world);
@@ -86,7 +86,7 @@ fn a_downgrade_is_refused_at_its_line() {
 #[test]
 fn a_failure_tells_what_why_and_what_was_skipped() {
     let world = "registry: down\nnodes:\n- {name: node-1, address: 10.0.0.1}\n";
-    let config = "nodes: [{address: 10.0.0.1, user: ops, role: [controlplane, etcd, worker]}]\nnetwork: {plugin: none}\n";
+    let config = "kubernetes_version: v1.20.2\nnodes: [{address: 10.0.0.1, user: ops, role: [controlplane, etcd, worker]}]\nnetwork: {plugin: none}\n";
     let mut lab = Lab::new("failed").with("cluster.yml", config).with("world.yml", world);
     lab.note("up --simulate world.yml --quiet");
     lab.compare("failed.out");
@@ -95,7 +95,7 @@ fn a_failure_tells_what_why_and_what_was_skipped() {
 #[test]
 fn what_was_waited_for_in_vain_shows_its_log() {
     let world = "nodes:\n- {name: node-1, address: 10.0.0.1, slowness: 100000}\n";
-    let config = "nodes: [{address: 10.0.0.1, user: ops, role: [controlplane, etcd, worker]}]\nnetwork: {plugin: none}\n";
+    let config = "kubernetes_version: v1.20.2\nnodes: [{address: 10.0.0.1, user: ops, role: [controlplane, etcd, worker]}]\nnetwork: {plugin: none}\n";
     let mut lab = Lab::new("slow").with("cluster.yml", config).with("world.yml", world);
     lab.note("up --simulate world.yml --quiet");
     lab.compare("slow.out");
@@ -137,6 +137,9 @@ upgrade_strategy: {drain: true, max_unavailable_worker: 2}
 fn certificates_are_made_anew_once() {
     let mut lab = Lab::with_three_nodes("rotate");
     lab.run(&["up", "--simulate", "world.yml"]);
+    let (world, ledger) = (lab.read("world.yml"), lab.read("cluster.windlass-ledger.json"));
+    lab.note("cert-rotate --plan --simulate world.yml --service kubelet");
+    assert_eq!((lab.read("world.yml"), lab.read("cluster.windlass-ledger.json")), (world, ledger));
     lab.note("cert-rotate --simulate world.yml --service kubelet");
     lab.note("plan --simulate world.yml");
     let before = lab.read("cluster.windlass-ledger.json");
@@ -147,10 +150,36 @@ fn certificates_are_made_anew_once() {
 }
 
 #[test]
+fn a_snapshot_is_taken_listed_read_back_and_restored() {
+    let mut lab = Lab::with_three_nodes("restore");
+    lab.run(&["up", "--simulate", "world.yml"]);
+    lab.note("etcd snapshot save mine --simulate world.yml");
+    lab.note("etcd snapshot-save --name mine --node node-2 --simulate world.yml");
+    lab.note("etcd snapshot list --simulate world.yml");
+    lab.note("etcd snapshot list --simulate world.yml --output json");
+    lab.note("etcd snapshot verify mine --node node-1 --simulate world.yml");
+    let world = lab.read("world.yml");
+    lab.note("etcd snapshot restore mine --simulate world.yml");
+    lab.note("etcd snapshot restore other --yes --simulate world.yml");
+    lab.note("etcd snapshot restore mine --node node-1 --plan --simulate world.yml");
+    assert_eq!(lab.read("world.yml"), world, "nothing was done yet");
+    lab.note("etcd snapshot-restore --name mine --node node-1 --force --simulate world.yml");
+    lab.note("plan --simulate world.yml");
+    lab.note("etcd snapshot delete mine --simulate world.yml");
+    lab.note("etcd snapshot list --simulate world.yml");
+    lab.compare("restore.out");
+}
+
+#[test]
 fn remove_asks_and_leaves_nothing() {
     let mut lab = Lab::with_three_nodes("remove");
     lab.run(&["up", "--simulate", "world.yml"]);
     let world = lab.read("world.yml");
+    lab.note("remove --plan --simulate world.yml");
+    let output = lab.run(&["remove", "--plan", "--output", "json", "--simulate", "world.yml"]);
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&document["schema"], &document["exit"]), (&"windlass/plan/1".into(), &0.into()));
+    assert_eq!(lab.read("world.yml"), world, "a plan writes nothing");
     lab.note("remove --simulate world.yml");
     assert_eq!(lab.read("world.yml"), world, "nobody agreed");
     lab.note("remove --simulate world.yml --force --delete-snapshots");
@@ -176,6 +205,7 @@ fn a_lost_ledger_is_brought_back_from_a_node() {
 fn a_machine_with_another_prefix_is_looked_at_there() {
     let world = "nodes:\n- {name: node-1, address: 10.0.0.1}\n- {name: node-2, address: 10.0.0.2, host: {operating_system: Flatcar Container Linux}}\n";
     let config = "\
+kubernetes_version: v1.20.2
 nodes:
 - {address: 10.0.0.1, hostname_override: node-1, user: ops, role: [controlplane, etcd]}
 - {address: 10.0.0.2, hostname_override: node-2, user: ops, role: [worker]}

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use windlass_model::{ContainerSpec, FilePath, ImageRef, KubernetesVersion, NotAVersion};
+use windlass_model::{Ciphers, ContainerSpec, Digest, FilePath, ImageRef, KubernetesVersion, NotAVersion};
 
 /// [`ContainerSpec`] as format 1 writes it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -25,8 +25,19 @@ pub(super) struct Spec {
     user: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     reads: BTreeMap<FilePath, OnChange>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    ciphers: BTreeMap<Arc<str>, Vec<Cipher>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     version: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Cipher {
+    provider: Arc<str>,
+    #[serde(default)]
+    name: Arc<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<Digest>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -54,7 +65,12 @@ enum OnChange {
 
 impl From<&ContainerSpec> for Spec {
     fn from(spec: &ContainerSpec) -> Self {
-        let ContainerSpec { image, command, env, binds, pid, privilege, user, reads, version } = spec;
+        let ContainerSpec { image, command, env, binds, pid, privilege, user, reads, ciphers, version } =
+            spec;
+        let cipher = |cipher: &windlass_model::Cipher| {
+            let windlass_model::Cipher { provider, name, key } = cipher.clone();
+            Cipher { provider, name, key }
+        };
         let on_change = |change: &windlass_model::OnChange| match change {
             windlass_model::OnChange::Replace => OnChange::Replace,
             windlass_model::OnChange::Reload => OnChange::Reload,
@@ -74,6 +90,11 @@ impl From<&ContainerSpec> for Spec {
             },
             user: user.clone(),
             reads: reads.iter().map(|(path, change)| (path.clone(), on_change(change))).collect(),
+            ciphers: ciphers
+                .0
+                .iter()
+                .map(|(resource, ways)| (resource.clone(), ways.iter().map(cipher).collect()))
+                .collect(),
             version: version.as_ref().map(ToString::to_string),
         }
     }
@@ -83,7 +104,11 @@ impl TryFrom<Spec> for ContainerSpec {
     type Error = NotAVersion;
 
     fn try_from(spec: Spec) -> Result<Self, NotAVersion> {
-        let Spec { image, command, env, binds, pid, privilege, user, reads, version } = spec;
+        let Spec { image, command, env, binds, pid, privilege, user, reads, ciphers, version } = spec;
+        let cipher = |cipher| {
+            let Cipher { provider, name, key } = cipher;
+            windlass_model::Cipher { provider, name, key }
+        };
         let on_change = |change| match change {
             OnChange::Replace => windlass_model::OnChange::Replace,
             OnChange::Reload => windlass_model::OnChange::Reload,
@@ -103,6 +128,12 @@ impl TryFrom<Spec> for ContainerSpec {
             },
             user,
             reads: reads.into_iter().map(|(path, change)| (path, on_change(change))).collect(),
+            ciphers: Ciphers(
+                ciphers
+                    .into_iter()
+                    .map(|(resource, ways)| (resource, ways.into_iter().map(cipher).collect()))
+                    .collect(),
+            ),
             version: version.map(|version| version.parse::<KubernetesVersion>()).transpose()?,
         })
     }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::time::timeout;
 use windlass_engine::Limits;
 use windlass_model::{
-    Action, Component, ContainerSeen, ContainerState, Health, KernelWish, Plan, RestartWhen,
+    Action, Component, ContainerSeen, ContainerState, DesiredKernel, Health, Plan, RestartWhen,
 };
 
-use crate::fake::{Fake, Fault, World, assert_frozen, assignment, lasting, node, told, voters};
+use crate::fake::{Fake, Fault, World, assert_frozen, assignment, lasting, node, reported, voters};
 use crate::plans::{alone, majority_without, replace, run, running, spec};
 
 fn before() -> World {
@@ -43,7 +43,7 @@ fn shown(fake: &Fake) -> String {
 async fn a_replacement_is_made_before_the_old_one_stops() {
     let fake = Fake::new().with(before());
     let done = fake.execute(&upgrade(), &assignment(3), &Limits::default()).await;
-    assert_frozen("replace", &(fake.take_log() + "\n" + &told(&done) + &shown(&fake)));
+    assert_frozen("replace", &(fake.take_log() + "\n" + &reported(&done) + &shown(&fake)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -51,7 +51,7 @@ async fn a_replacement_that_cannot_be_made_leaves_the_old_one_running() {
     let fake = Fake::new().with(before());
     fake.fault("node-1 create etcd.next", 1, Fault::Before(lasting("no such image")));
     let done = fake.execute(&upgrade(), &assignment(3), &Limits::default()).await;
-    assert_frozen("replace_cannot", &(fake.take_log() + "\n" + &told(&done) + &shown(&fake)));
+    assert_frozen("replace_cannot", &(fake.take_log() + "\n" + &reported(&done) + &shown(&fake)));
 }
 
 /// Cuts a run off at every verb, before and after its effect, and runs what a planner would plan next.
@@ -67,7 +67,7 @@ async fn cut_everywhere(world: World, plan: &Plan, again: impl Fn(&Fake) -> Plan
             let cut = timeout(Duration::from_secs(3600), fake.execute(plan, &assignment, &limits)).await;
             assert!(cut.is_err(), "verb {verb} was not cut off");
             let done = fake.execute(&again(&fake), &assignment, &limits).await;
-            assert!(done.report.is_complete(), "{verb} {fault:?}: {}", told(&done));
+            assert!(done.report.is_complete(), "{verb} {fault:?}: {}", reported(&done));
             assert_eq!(shown(&fake), end, "cut off at verb {verb}, {fault:?}");
         }
     }
@@ -137,15 +137,18 @@ async fn the_small_verbs_of_containers_are_one_call_each() {
         vec![
             ("1", Action::ReloadContainer { node: node.clone(), component }),
             ("2", Action::StartContainer { node: node.clone(), component }),
-            ("3", Action::RemovePods { node: node.clone() }),
+            ("3", Action::RemovePods { node: node.clone(), kubelet: "/var/lib/kubelet".into(), keep: None }),
             ("4", Action::RemovePaths { node: node.clone(), paths: ["/a".into()].into() }),
-            ("5", Action::MoveAside { node: node.clone(), path: "/a".into(), to: "/b".into() }),
+            (
+                "5",
+                Action::MoveAside { node: node.clone(), path: "/a".into(), to: "/b".into(), guards: vec![] },
+            ),
             ("6", Action::SetKernel { node, kernel: forwarding() }),
         ],
         &[("1", "2"), ("2", "3"), ("3", "4"), ("4", "5"), ("5", "6")],
     );
     let done = fake.execute(&plan, &assignment(3), &Limits::default()).await;
-    assert_frozen("small_verbs", &(fake.take_log() + "\n" + &told(&done)));
+    assert_frozen("small_verbs", &(fake.take_log() + "\n" + &reported(&done)));
 }
 
 /// An etcd that runs as the user 7 and keeps its data on the node.
@@ -194,7 +197,7 @@ async fn the_data_of_an_etcd_that_is_not_root_is_its_users_before_each_start() {
         }
         let fake = Fake::new().with(world);
         let done = fake.execute(&alone("etcd", action.clone()), &assignment(3), &Limits::default()).await;
-        assert!(done.report.is_complete(), "{}", told(&done));
+        assert!(done.report.is_complete(), "{}", reported(&done));
         let log = fake.take_log();
         let place = |wanted: &str| log.lines().position(|line| line.contains(wanted));
         let (given, started) = (place(GIVEN), place("node-1 start etcd"));
@@ -214,11 +217,11 @@ async fn the_data_of_an_etcd_that_runs_or_is_root_is_left_alone() {
         world.containers.insert((node.to_string(), "etcd".into()), seen);
         let fake = Fake::new().with(world);
         let done = fake.execute(&start(), &assignment(3), &Limits::default()).await;
-        assert!(done.report.is_complete(), "{}", told(&done));
+        assert!(done.report.is_complete(), "{}", reported(&done));
         assert!(!fake.take_log().contains("hand over"));
     }
 }
 
-fn forwarding() -> KernelWish {
-    KernelWish { sysctls: [("net.ipv4.ip_forward".into(), "1".into())].into(), ..KernelWish::default() }
+fn forwarding() -> DesiredKernel {
+    DesiredKernel { sysctls: [("net.ipv4.ip_forward".into(), "1".into())].into(), ..DesiredKernel::default() }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use windlass_engine::{Conclusion, End, Interrupt, Options, Recover, converge, observe_and_plan};
 use windlass_model::{Action, Finding, Inventory, Plan, Planning, Subject, Waiting, Weight};
 
-use crate::fake::{Fake, Fault, assert_frozen, assignment, lasting, told};
+use crate::fake::{Fake, Fault, assert_frozen, assignment, lasting, reported};
 use crate::plans::{alone, plan, pull, run, wait};
 
 fn steps(plan: Plan) -> Planning {
@@ -73,7 +73,12 @@ async fn a_plan_that_tells_another_time_alone_is_the_same() {
     let round = AtomicU32::new(0);
     let conclusion = conclude(&fake, |_| {
         let to = format!("/b/{}", round.fetch_add(1, Ordering::Relaxed));
-        let action = Action::MoveAside { node: "node-1".into(), path: "/a".into(), to: to.as_str().into() };
+        let action = Action::MoveAside {
+            node: "node-1".into(),
+            path: "/a".into(),
+            to: to.as_str().into(),
+            guards: vec![],
+        };
         steps(alone("a", action))
     })
     .await;
@@ -112,7 +117,7 @@ async fn what_is_refused_is_not_carried_out_in_any_part() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_held_back_is_told_at_the_end() {
+async fn what_is_held_back_is_reported_at_the_end() {
     let planning = Planning { findings: vec![finding(Weight::Held)], ..Planning::default() };
     let conclusion = conclude(&Fake::new(), |_| planning.clone()).await;
     assert_eq!(ended(&conclusion), (End::Held, 1, 0));
@@ -137,7 +142,7 @@ async fn an_interrupt_ends_the_loop_in_a_look_and_in_a_plan() {
     assert_eq!(ended(&within), (End::Interrupted, 1, 1));
     let execution = windlass_engine::Execution { report: within.reports[0].clone(), ledger: None };
     assert_eq!(
-        told(&execution),
+        reported(&execution),
         "test/1/step: interrupted\ntest/2/step: interrupted\ntest/3/step: interrupted\n"
     );
 }

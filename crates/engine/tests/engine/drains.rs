@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use windlass_engine::{Limits, PodController, PodSeen};
 use windlass_model::{Action, DrainOptions};
 
-use crate::fake::{Evicted, Fake, Fault, assert_frozen, assignment, lasting, node, passing, told};
+use crate::fake::{Evicted, Fake, Fault, assert_frozen, assignment, lasting, node, passing, reported};
 use crate::plans::alone;
 
 const OPTIONS: DrainOptions = DrainOptions {
@@ -29,7 +29,7 @@ fn with_pods(pods: Vec<(PodSeen, Evicted)>) -> Fake {
 async fn drained(fake: &Fake, options: DrainOptions) -> String {
     let plan = alone("a", Action::Drain { node: node(1), options });
     let done = fake.execute(&plan, &assignment(1), &Limits::default()).await;
-    fake.take_log() + "\n" + &told(&done)
+    fake.take_log() + "\n" + &reported(&done)
 }
 
 #[tokio::test(start_paused = true)]

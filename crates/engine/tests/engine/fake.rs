@@ -12,10 +12,11 @@ use windlass_engine::{
     encode,
 };
 use windlass_model::{
-    CertName, CertWish, ContainerName, ContainerSeen, ContainerState, DrainOptions, EtcdSeen, FilePath,
-    FileSeen, Footprint, Footprints, Health, ImageRef, KeptRoots, KernelWish, KubeSeen, LastNode, Ledger,
-    LedgerCopy, Lineage, Maker, MemberId, MemberSeen, Mode, NodeFacts, NodeName, NodeObject, NodeTarget,
-    ObjectChange, Outcome, Owner, Plan, Readiness, Role, Scheduling, Secret, StoredCert, Timestamp, Vote,
+    CertName, ContainerName, ContainerSeen, ContainerState, DesiredCert, DesiredKernel, DesiredObject,
+    DrainOptions, EtcdData, EtcdSeen, FilePath, FileSeen, Footprint, Footprints, Health, ImageRef, KeptRoots,
+    KubeSeen, LastNode, Ledger, LedgerCopy, Lineage, Maker, MemberId, MemberSeen, Mode, NodeFacts, NodeName,
+    NodeObject, NodeTarget, ObjectChange, ObjectRef, ObjectsSeen, Outcome, Owner, Plan, Readiness, Role,
+    Scheduling, Secret, StoredCert, Timestamp, Vote,
 };
 
 /// A moment to which everything is dated.
@@ -47,8 +48,12 @@ pub(crate) struct World {
     pub(crate) files: BTreeMap<(String, String), Vec<u8>>,
     /// The members of etcd; silent if there are none.
     pub(crate) members: Vec<MemberSeen>,
+    /// Whether nodes hold the data of a member.
+    pub(crate) etcd_data: EtcdData,
     /// Node objects.
     pub(crate) objects: BTreeMap<NodeName, NodeObject>,
+    /// Objects of add-ons.
+    pub(crate) addon_objects: ObjectsSeen,
     /// Whether no API server answers.
     pub(crate) kube_is_silent: bool,
     /// Pods by node, with what an eviction does to them.
@@ -195,7 +200,7 @@ impl Fake {
         Some(fault.clone())
     }
 
-    async fn verb<T>(
+    pub(crate) async fn verb<T>(
         &self,
         place: &str,
         verb: String,
@@ -285,7 +290,7 @@ pub(crate) fn assignment(nodes: u8) -> Assignment {
     let ordinary = Footprint { ledger: FilePath::from(COPY), ..Footprint::default() };
     let footprints = Arc::new(Footprints { ordinary, ..Footprints::default() });
     let scope = LookScope { footprints, ..LookScope::default() };
-    Assignment { nodes, scope, secrets: BTreeMap::new() }
+    Assignment { nodes, scope, objects: Arc::default(), secrets: BTreeMap::new() }
 }
 
 /// `node-<number>`.
@@ -304,6 +309,8 @@ pub(crate) fn voters(healths: &[Health]) -> Vec<MemberSeen> {
             vote: Vote::Voter,
             health: *health,
             leads: false,
+            alarms: std::collections::BTreeSet::new(),
+            db_bytes: None,
         })
         .collect();
     if let Some(leader) = members.iter_mut().find(|member| member.health == Health::Healthy) {
@@ -328,7 +335,7 @@ pub(crate) fn assert_frozen(name: &str, text: &str) {
 }
 
 /// What became of every step, a line each, with causes and logs.
-pub(crate) fn told(execution: &Execution) -> String {
+pub(crate) fn reported(execution: &Execution) -> String {
     let mut text = String::new();
     for (id, outcome) in &execution.report.outcomes {
         match outcome {
@@ -415,7 +422,8 @@ impl Nodes for Fake {
                     (FilePath::from(path.as_str()), seen)
                 })
                 .collect();
-            Ok(NodeFacts { containers, files, ledger, ..NodeFacts::default() })
+            let etcd_data = world.etcd_data;
+            Ok(NodeFacts { containers, files, ledger, etcd_data, ..NodeFacts::default() })
         })
         .await
     }
@@ -428,7 +436,7 @@ impl Nodes for Fake {
         .await
     }
 
-    async fn set_kernel(&self, node: &NodeName, kernel: &KernelWish) -> PortResult<()> {
+    async fn set_kernel(&self, node: &NodeName, kernel: &DesiredKernel) -> PortResult<()> {
         let settings: Vec<String> =
             kernel.sysctls.iter().map(|(name, value)| format!("{name}={value}")).collect();
         self.verb(node.as_str(), format!("{node} set kernel {}", settings.join(" ")), |_| Ok(())).await
@@ -451,9 +459,11 @@ impl Nodes for Fake {
                     spec: new.spec.clone(),
                     birth: new.birth.clone(),
                     maker: Maker::Windlass,
+                    lineage: new.lineage.clone(),
                     state: ContainerState::Created,
                     health: Health::Unhealthy,
                     loaded: new.loaded.clone(),
+                    ending: None,
                 },
             );
             Ok(())
@@ -532,7 +542,7 @@ impl Nodes for Fake {
     }
 
     async fn put_files(&self, node: &NodeName, files: &[FilePut]) -> PortResult<()> {
-        let told: Vec<String> = files
+        let reported: Vec<String> = files
             .iter()
             .map(|put| {
                 let text = String::from_utf8_lossy(put.content.expose());
@@ -541,7 +551,7 @@ impl Nodes for Fake {
                 format!("{}={shown}", put.path)
             })
             .collect();
-        self.verb(node.as_str(), format!("{node} put {}", told.join(" ")), |world| {
+        self.verb(node.as_str(), format!("{node} put {}", reported.join(" ")), |world| {
             for FilePut { path, content, mode: _, owner: _ } in files {
                 world.files.insert((node.to_string(), path.to_string()), content.expose().clone());
             }
@@ -566,7 +576,12 @@ impl Nodes for Fake {
         self.verb(node.as_str(), format!("{node} move {path} {to}"), |_| Ok(())).await
     }
 
-    async fn remove_pods(&self, node: &NodeName) -> PortResult<()> {
+    async fn remove_pods(
+        &self,
+        node: &NodeName,
+        _kubelet: &FilePath,
+        _keep: Option<windlass_model::PodRuntime>,
+    ) -> PortResult<()> {
         self.verb(node.as_str(), format!("{node} remove pods"), |_| Ok(())).await
     }
 }
@@ -596,6 +611,8 @@ impl Etcd for Fake {
                 vote: Vote::Learner,
                 health: Health::Unhealthy,
                 leads: false,
+                alarms: std::collections::BTreeSet::new(),
+                db_bytes: None,
             });
             Ok(())
         })
@@ -703,6 +720,28 @@ impl Kube for Fake {
         self.verb("kube", "kube kept roots".to_owned(), |_| Ok(None)).await
     }
 
+    async fn objects(&self, _: &[ObjectRef]) -> PortResult<ObjectsSeen> {
+        self.verb("kube", "kube objects".to_owned(), |world| Ok(world.addon_objects.clone())).await
+    }
+
+    async fn note_objects(&self, ours: &[ObjectRef], gone: &[ObjectRef]) -> PortResult<()> {
+        let named =
+            |objects: &[ObjectRef]| objects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        self.verb("kube", format!("kube note [{}] forget [{}]", named(ours), named(gone)), |_| Ok(())).await
+    }
+
+    async fn apply_object(&self, object: &DesiredObject) -> PortResult<()> {
+        self.verb("kube", format!("kube apply {}", object.object), |_| Ok(())).await
+    }
+
+    async fn delete_object(&self, object: &ObjectRef) -> PortResult<()> {
+        self.verb("kube", format!("kube delete {object}"), |_| Ok(())).await
+    }
+
+    async fn why_pods_wait(&self, object: &ObjectRef) -> PortResult<Vec<String>> {
+        self.verb("kube", format!("kube why pods of {object} wait"), |_| Ok(Vec::new())).await
+    }
+
     async fn keep_roots(&self, kept: &KeptRoots, _: &Secret<Vec<u8>>) -> PortResult<()> {
         self.verb("kube", format!("kube keep roots of serial {}", kept.serial), |_| Ok(())).await
     }
@@ -740,19 +779,19 @@ impl Minter for Fake {
     fn mint(
         &self,
         name: &CertName,
-        wish: &CertWish,
+        desired: &DesiredCert,
         issuer: Option<&StoredCert>,
         now: Timestamp,
     ) -> PortResult<StoredCert> {
         let by = issuer.map_or_else(|| "itself".to_owned(), |issuer| issuer.certificate.clone());
         self.write_down(&format!("  mint {name} signed by {by}"));
         Ok(StoredCert {
-            wish: wish.clone(),
+            desired: desired.clone(),
             certificate: format!("cert of {name}"),
             key: Secret::new(format!("key of {name}")),
             issued_at: Some(now),
             not_before: now,
-            not_after: now.plus_days(wish.valid_days),
+            not_after: now.plus_days(desired.valid_days),
             issuer: issuer.map(|issuer| windlass_engine::face_of(issuer).certificate),
         })
     }

@@ -6,14 +6,14 @@ use tokio::time::sleep;
 use windlass_engine::Limits;
 use windlass_model::{Action, Component, Gate, Health};
 
-use crate::fake::{Fake, Fault, assert_frozen, assignment, node, passing, ready_object, told, voters};
+use crate::fake::{Fake, Fault, assert_frozen, assignment, node, passing, ready_object, reported, voters};
 use crate::plans::{plan, running};
 
 fn gates(within_seconds: u32) -> windlass_model::Plan {
     let gates = [
         ("1", Gate::Container { node: node(1), component: Component::Kubelet }),
         ("2", Gate::EtcdMember { node: node(2) }),
-        ("3", Gate::NodeReady { node: node(3) }),
+        ("3", Gate::NodeReady { node: node(3), network: windlass_model::PodNetwork::Required }),
     ];
     plan(gates.map(|(id, gate)| (id, Action::AwaitHealthy { gate, within_seconds })).to_vec(), &[])
 }
@@ -31,7 +31,7 @@ async fn a_gate_opens_when_the_thing_is_healthy() {
     };
     let (assignment, limits, plan) = (assignment(3), Limits::default(), gates(60));
     let (done, ()) = tokio::join!(fake.execute(&plan, &assignment, &limits), heals);
-    assert_frozen("gates_open", &(fake.take_log() + "\n" + &told(&done)));
+    assert_frozen("gates_open", &(fake.take_log() + "\n" + &reported(&done)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -45,5 +45,5 @@ async fn a_gate_that_stays_closed_tells_what_it_saw_last() {
         world.members = voters(&[Health::Healthy]);
     }
     let done = fake.execute(&gates(3), &assignment(3), &Limits::default()).await;
-    assert_frozen("gates_closed", &told(&done));
+    assert_frozen("gates_closed", &reported(&done));
 }

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use windlass_engine::{GuardSwitch, Limits};
-use windlass_model::{Action, ContainerState, Guard, Health, MemberSeen, Readiness, Scheduling, Vote};
+use windlass_model::{
+    Action, ContainerState, Ending, EtcdData, Guard, Health, MemberSeen, Readiness, Scheduling, Vote,
+};
 
-use crate::fake::{Fake, World, assert_frozen, assignment, node, ready_object, told, voters};
+use crate::fake::{Fake, World, assert_frozen, assignment, node, ready_object, reported, voters};
 use crate::plans::{alone, majority_without, nodes, plan, replace, running};
 
 use Health::{Healthy, Unhealthy};
@@ -68,7 +70,7 @@ async fn a_guard_that_does_not_hold_fails_its_step_and_changes_nothing() {
     let plan = alone("a", replace(1, "2", vec![majority_without(1)]));
     let done = fake.execute(&plan, &assignment(3), &Limits::default()).await;
     assert_eq!(fake.world().containers, before);
-    assert_frozen("guard_closed", &(fake.take_log() + "\n" + &told(&done)));
+    assert_frozen("guard_closed", &(fake.take_log() + "\n" + &reported(&done)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -88,7 +90,7 @@ async fn with_the_guards_switched_off_nothing_is_asked() {
     let limits = Limits { guards: GuardSwitch::Off, ..Limits::default() };
     let plan = alone("a", replace(1, "2", vec![majority_without(1)]));
     let done = fake.execute(&plan, &assignment(3), &limits).await;
-    assert_frozen("guards_off", &(fake.take_log() + "\n" + &told(&done)));
+    assert_frozen("guards_off", &(fake.take_log() + "\n" + &reported(&done)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -164,5 +166,55 @@ async fn guards_at_once_ask_once_but_a_cordon_makes_them_ask_anew() {
     let done = fake
         .execute(&plan(steps, &[("1", "2"), ("2", "3"), ("1", "4")]), &assignment(3), &Limits::default())
         .await;
-    assert_frozen("windows", &(fake.take_log() + "\n" + &told(&done)));
+    assert_frozen("windows", &(fake.take_log() + "\n" + &reported(&done)));
+}
+
+/// etcd on `node-1` as it ends again and again and says this; the fake has no data of it.
+fn ends_saying(fake: &Fake, said: &str) {
+    let key = ("node-1".to_owned(), "etcd".to_owned());
+    let mut world = fake.world();
+    let etcd = world.containers.get_mut(&key).unwrap();
+    etcd.state = ContainerState::Crashing;
+    etcd.health = Unhealthy;
+    etcd.ending = Ending::of_log(&[said.to_owned()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_is_lost_only_if_it_does_not_work_and_cannot_come_back() {
+    let removed = "the member has been permanently removed from the cluster";
+    for (data, health, said, holds) in [
+        (EtcdData::Present, Unhealthy, Some(removed), true),
+        (EtcdData::Present, Unhealthy, Some("no space left on device"), false),
+        (EtcdData::Present, Healthy, Some(removed), false),
+        (EtcdData::Present, Unhealthy, None, false),
+        (EtcdData::Absent, Unhealthy, Some("no space left on device"), true),
+    ] {
+        let fake = with_members(voters(&[health, Healthy, Healthy]));
+        fake.world().etcd_data = data;
+        if let Some(said) = said {
+            ends_saying(&fake, said);
+        }
+        let lost = Guard::EtcdMemberLost { node: node(1), via: vec![node(2), node(3)] };
+        assert_eq!(removed_under(&fake, lost).await, holds, "{data:?} {health:?} {said:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_etcd_lists_as_a_member_is_not_cleared() {
+    for (members, holds) in [
+        (voters(&[Unhealthy, Healthy, Healthy])[1..].to_vec(), true),
+        (voters(&[Unhealthy, Healthy, Healthy]), false),
+        (Vec::new(), false),
+    ] {
+        let fake = with_members(members);
+        ends_saying(&fake, "anything");
+        let out = Guard::EtcdMemberOut { node: node(1), via: vec![node(2), node(3)] };
+        assert_eq!(removed_under(&fake, out).await, holds);
+    }
+}
+
+async fn removed_under(fake: &Fake, guard: Guard) -> bool {
+    let remove = Action::RemoveContainer { node: node(1), container: "etcd".into(), guards: vec![guard] };
+    let done = fake.execute(&alone("a", remove), &assignment(3), &Limits::default()).await;
+    done.report.is_complete()
 }

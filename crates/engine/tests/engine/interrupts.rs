@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use windlass_engine::{Interrupt, Limits};
 
-use crate::fake::{Fake, assert_frozen, assignment, told};
+use crate::fake::{Fake, assert_frozen, assignment, reported};
 use crate::plans::{plan, pull, wait};
 
 /// `a` and `b` run, `c` waits, `d` comes after `a`; interrupted so many seconds apart, or before all.
@@ -25,7 +25,7 @@ async fn interrupted_at(seconds: &[f64]) -> String {
         }
     };
     let (done, ()) = tokio::join!(fake.execute_until(&plan, &assignment, &limits, &interrupt), requests);
-    fake.take_log() + "\n" + &told(&done)
+    fake.take_log() + "\n" + &reported(&done)
 }
 
 #[tokio::test(start_paused = true)]

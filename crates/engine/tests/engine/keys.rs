@@ -4,24 +4,26 @@ use std::collections::BTreeMap;
 
 use windlass_engine::{Assignment, Limits};
 use windlass_model::{
-    Action, CertName, CertPart, Content, FilePath, FileWish, LedgerChange, Mode, Owner, Plan, Secret,
+    Action, CertName, CertPart, Content, DesiredFile, FilePath, LedgerChange, Mode, Owner, Plan, Secret,
     SecretName,
 };
 
-use crate::fake::{COPY, Fake, Fault, assert_frozen, assignment, last_node, lasting, node, passing, told};
-use crate::plans::{alone, plan, wishes};
+use crate::fake::{
+    COPY, Fake, Fault, assert_frozen, assignment, last_node, lasting, node, passing, reported,
+};
+use crate::plans::{alone, desired, plan};
 
 fn write(files: &[(&str, Content)]) -> Action {
     let files = files
         .iter()
         .map(|(path, content)| {
-            let wish = FileWish {
+            let desired = DesiredFile {
                 content: content.clone(),
                 mode: Mode::PRIVATE,
                 owner: Owner::default(),
                 origin: None,
             };
-            (FilePath::from(*path), wish)
+            (FilePath::from(*path), desired)
         })
         .collect();
     Action::WriteFiles { node: node(1), files }
@@ -33,7 +35,7 @@ fn cert(name: &str, part: CertPart) -> Content {
 
 fn mint() -> Action {
     // In the order of names the authority would come last.
-    let certs = wishes(&[("a-leaf", Some("z-ca")), ("b-leaf", Some("old-ca")), ("z-ca", None)]);
+    let certs = desired(&[("a-leaf", Some("z-ca")), ("b-leaf", Some("old-ca")), ("z-ca", None)]);
     Action::MintCerts { certs }
 }
 
@@ -44,6 +46,7 @@ fn commit() -> Action {
         forget_certs: [CertName::from("gone")].into(),
         foundation: None,
         born: true,
+        restore: None,
     };
     Action::CommitLedger { change }
 }
@@ -66,7 +69,7 @@ fn first_keys() -> Plan {
 }
 
 async fn ledger_with_old_ca(fake: &Fake) {
-    let certs = wishes(&[("old-ca", None), ("gone", None)]);
+    let certs = desired(&[("old-ca", None), ("gone", None)]);
     let nodes = BTreeMap::from([(node(9), last_node(9, &[]))]);
     let change = LedgerChange { nodes, ..LedgerChange::default() };
     let steps = vec![("1", Action::MintCerts { certs }), ("2", Action::CommitLedger { change })];
@@ -83,7 +86,7 @@ async fn keys_are_made_then_durable_then_written() {
     assert_eq!(fake.world().ledger.as_ref(), Some(&ledger));
     assert_eq!(fake.world().entrusted, Some(ledger.serial));
     assert_eq!(fake.world().files[&("node-1".into(), COPY.into())], crate::fake::copy_of(&ledger));
-    assert_frozen("keys", &(fake.take_log() + "\n" + &told(&done) + &format!("{ledger:?}\n")));
+    assert_frozen("keys", &(fake.take_log() + "\n" + &reported(&done) + &format!("{ledger:?}\n")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -92,7 +95,7 @@ async fn what_is_not_committed_never_leaves_even_if_the_plan_says_so() {
     ledger_with_old_ca(&fake).await;
     fake.take_log();
     let steps = vec![
-        ("1", Action::MintCerts { certs: wishes(&[("new", None), ("old-ca", None)]) }),
+        ("1", Action::MintCerts { certs: desired(&[("new", None), ("old-ca", None)]) }),
         ("2", write(&[("/new", cert("new", CertPart::Key))])),
         ("3", write(&[("/renewed", cert("old-ca", CertPart::Certificate))])),
         ("4", write(&[("/unknown", cert("unknown", CertPart::Key))])),
@@ -103,7 +106,7 @@ async fn what_is_not_committed_never_leaves_even_if_the_plan_says_so() {
     let before = fake.world().ledger.clone();
     let done = fake.execute(&plan, &secrets(), &Limits::default()).await;
     assert_eq!(done.ledger, before);
-    assert_frozen("uncommitted", &(fake.take_log() + "\n" + &told(&done)));
+    assert_frozen("uncommitted", &(fake.take_log() + "\n" + &reported(&done)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,7 +118,7 @@ async fn a_failed_commit_lets_nothing_out() {
     fake.fault(verb, 1, Fault::Before(lasting("disk full")));
     let done = fake.execute(&first_keys(), &secrets(), &Limits::default()).await;
     assert_eq!(fake.world().entrusted, Some(1), "keys that are not durable open nothing");
-    assert_frozen("commit_fails", &(fake.take_log() + "\n" + &told(&done)));
+    assert_frozen("commit_fails", &(fake.take_log() + "\n" + &reported(&done)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,17 +126,17 @@ async fn a_first_commit_tried_twice_is_of_one_lineage() {
     let fake = Fake::new();
     fake.fault("ledger commit blue serial 1 []", 1, Fault::Before(passing("busy")));
     let done = fake.execute(&alone("a", commit()), &assignment(1), &Limits::default()).await;
-    assert_frozen("one_lineage", &(fake.take_log() + "\n" + &told(&done)));
+    assert_frozen("one_lineage", &(fake.take_log() + "\n" + &reported(&done)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_certificate_without_its_issuer_is_not_made() {
     let fake = Fake::new();
-    let certs = wishes(&[("a", Some("nobody"))]);
-    let rings = wishes(&[("b", Some("c")), ("c", Some("b"))]);
+    let certs = desired(&[("a", Some("nobody"))]);
+    let rings = desired(&[("b", Some("c")), ("c", Some("b"))]);
     let steps = vec![("1", Action::MintCerts { certs }), ("2", Action::MintCerts { certs: rings })];
     let done = fake.execute(&plan(steps, &[]), &assignment(1), &Limits::default()).await;
-    assert_frozen("no_issuer", &(fake.take_log() + "\n" + &told(&done)));
+    assert_frozen("no_issuer", &(fake.take_log() + "\n" + &reported(&done)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,3 +15,4 @@ mod order;
 mod plans;
 mod recovery;
 mod retries;
+mod shelf;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use windlass_engine::{Limits, Silence};
 use windlass_model::{Action, Because, Edge, Plan, Reason, Step, StepId};
 
-use crate::fake::{Fake, Fault, assert_frozen, assignment, lasting, node, told};
+use crate::fake::{Fake, Fault, assert_frozen, assignment, lasting, node, reported};
 use crate::plans::{plan, pull, wait};
 
 #[tokio::test(start_paused = true)]
@@ -46,7 +46,7 @@ async fn steps_that_wait_stand_in_nobodys_way() {
     let limits = Limits { steps_on_a_node: 1, steps_in_all: 1, ..Limits::default() };
     let plan = plan(vec![("a", wait(1, 60)), ("b", wait(1, 60)), ("c", crate::plans::run(1, "1"))], &[]);
     let done = fake.execute(&plan, &assignment(1), &limits).await;
-    assert!(done.report.is_complete(), "{}", told(&done));
+    assert!(done.report.is_complete(), "{}", reported(&done));
 }
 
 #[tokio::test(start_paused = true)]
@@ -57,7 +57,7 @@ async fn a_failed_step_skips_what_comes_after_it_and_nothing_else() {
     // a ─▶ b ─▶ c ─▶ e     d ─▶ e     d ─▶ f
     let plan = plan(steps, &[("a", "b"), ("b", "c"), ("c", "e"), ("d", "e"), ("b", "e"), ("d", "f")]);
     let done = fake.execute(&plan, &assignment(1), &Limits::default()).await;
-    assert_frozen("skipped", &told(&done));
+    assert_frozen("skipped", &reported(&done));
 }
 
 #[tokio::test(start_paused = true)]

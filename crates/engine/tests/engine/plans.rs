@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use windlass_model::{
-    Action, Because, CertKind, CertName, CertWish, Component, ContainerSeen, ContainerSpec, ContainerState,
-    Edge, Gate, Guard, Health, Loaded, Maker, NodeName, OnChange, PidMode, Plan, Privilege, Reason, Step,
-    StepId,
+    Action, Because, CertKind, CertName, Ciphers, Component, ContainerSeen, ContainerSpec, ContainerState,
+    DesiredCert, Edge, Gate, Guard, Health, Loaded, Maker, NodeName, OnChange, PidMode, Plan, Privilege,
+    Reason, Step, StepId,
 };
 
 use crate::fake::node;
@@ -62,6 +62,7 @@ pub(crate) fn spec(version: &str) -> Arc<ContainerSpec> {
         privilege: Privilege::Confined,
         user: None,
         reads: BTreeMap::from([("/etc/ca.pem".into(), OnChange::Replace)]),
+        ciphers: Ciphers::default(),
         version: None,
     })
 }
@@ -72,9 +73,11 @@ pub(crate) fn running(version: &str) -> ContainerSeen {
         spec: spec(version),
         birth: Vec::new(),
         maker: Maker::Windlass,
+        lineage: None,
         state: ContainerState::Running,
         health: Health::Healthy,
         loaded: Loaded::new(),
+        ending: None,
     }
 }
 
@@ -110,10 +113,10 @@ pub(crate) fn nodes(numbers: impl IntoIterator<Item = u8>) -> BTreeSet<NodeName>
 }
 
 /// Wishes by name and issuer.
-pub(crate) fn wishes(of: &[(&str, Option<&str>)]) -> BTreeMap<CertName, CertWish> {
+pub(crate) fn desired(of: &[(&str, Option<&str>)]) -> BTreeMap<CertName, DesiredCert> {
     of.iter()
         .map(|(name, issuer)| {
-            let wish = CertWish {
+            let desired = DesiredCert {
                 kind: if issuer.is_some() { CertKind::Leaf } else { CertKind::Authority },
                 common_name: (*name).to_owned(),
                 organizations: Vec::new(),
@@ -123,7 +126,7 @@ pub(crate) fn wishes(of: &[(&str, Option<&str>)]) -> BTreeMap<CertName, CertWish
                 valid_days: 365,
                 service: None,
             };
-            (CertName::from(*name), wish)
+            (CertName::from(*name), desired)
         })
         .collect()
 }

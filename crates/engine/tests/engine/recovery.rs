@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use windlass_engine::{Assignment, Observation, PortResult, Recover, observe};
-use windlass_model::{Ledger, Lineage, NodeSeen};
+use windlass_model::{Ledger, Lineage, NodeSeen, Role};
 
 use crate::fake::{COPY, Fake, Fault, assert_frozen, assignment, copy_of, last_node, node, passing};
 use crate::plans::running;
@@ -11,7 +11,8 @@ use crate::plans::running;
 fn ledger(lineage: &str, serial: u64, nodes: &[u8]) -> Ledger {
     let mut ledger = Ledger::new(Lineage::from(lineage));
     ledger.serial = serial;
-    ledger.nodes = nodes.iter().map(|number| (node(*number), last_node(*number, &[]))).collect();
+    ledger.nodes =
+        nodes.iter().map(|number| (node(*number), last_node(*number, &[Role::ControlPlane]))).collect();
     ledger
 }
 
@@ -23,7 +24,7 @@ async fn look(fake: &Fake, assignment: &Assignment, recover: Recover) -> PortRes
     observe(&fake.ports(), assignment, fake, recover).await
 }
 
-fn told(fake: &Fake, observation: &PortResult<Observation>) -> String {
+fn reported(fake: &Fake, observation: &PortResult<Observation>) -> String {
     let mut text = fake.take_log();
     match observation {
         Err(error) => writeln!(text, "error: {error}").unwrap(),
@@ -52,7 +53,7 @@ async fn a_missing_ledger_is_brought_back_and_its_nodes_are_looked_at() {
     let observation = look(&fake, &assignment(2), Recover::AndKeep).await;
     assert_eq!(fake.world().enrolled.len(), 4);
     assert_eq!(fake.world().entrusted, Some(5));
-    assert_frozen("recovered", &told(&fake, &observation));
+    assert_frozen("recovered", &reported(&fake, &observation));
 }
 
 #[tokio::test(start_paused = true)]
@@ -61,7 +62,32 @@ async fn a_plan_recovers_in_memory_only() {
     fake.world().ledger = Some(ledger("blue", 2, &[]));
     put_copy(&fake, 1, &ledger("blue", 4, &[1]));
     let observation = look(&fake, &assignment(1), Recover::InMemory).await;
-    assert_frozen("recovered_in_memory", &told(&fake, &observation));
+    assert_frozen("recovered_in_memory", &reported(&fake, &observation));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_is_no_keeper_of_a_newer_ledger() {
+    let fake = Fake::new();
+    let mut own = ledger("blue", 2, &[]);
+    own.nodes.insert(node(3), last_node(3, &[Role::Worker]));
+    fake.world().ledger = Some(own.clone());
+    put_copy(&fake, 3, &ledger("blue", 9, &[1, 3]));
+    let observation = look(&fake, &assignment(1), Recover::AndKeep).await.unwrap();
+    assert_eq!(observation.ledger, Some(own));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_with_an_address_for_a_shell_is_not_believed() {
+    let fake = Fake::new();
+    let mut forged = ledger("blue", 4, &[1]);
+    let mut last = last_node(2, &[Role::Worker]);
+    last.target.address = "x$(reboot)".to_owned();
+    forged.nodes.insert(node(2), last);
+    put_copy(&fake, 1, &forged);
+    let error = look(&fake, &assignment(1), Recover::AndKeep).await.unwrap_err().to_string();
+    let why = "node-1: an address in it is none that cluster.yml could have";
+    assert_eq!(error, format!("the newest ledger of this cluster, serial 4, cannot be read back ({why})"));
+    assert_eq!(fake.world().enrolled.len(), 1, "nobody is led to another place");
 }
 
 #[tokio::test(start_paused = true)]
@@ -70,17 +96,17 @@ async fn an_older_copy_changes_nothing() {
     fake.world().ledger = Some(ledger("blue", 4, &[]));
     put_copy(&fake, 1, &ledger("blue", 3, &[7]));
     let observation = look(&fake, &assignment(1), Recover::AndKeep).await;
-    assert_frozen("older_copy", &told(&fake, &observation));
+    assert_frozen("older_copy", &reported(&fake, &observation));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_strangers_ledger_is_told_and_never_taken() {
+async fn a_strangers_ledger_is_reported_and_never_taken() {
     let fake = Fake::new();
     fake.world().ledger = Some(ledger("blue", 1, &[]));
     put_copy(&fake, 1, &ledger("blue", 2, &[]));
     put_copy(&fake, 2, &ledger("red", 7, &[]));
     let observation = look(&fake, &assignment(2), Recover::AndKeep).await;
-    assert_frozen("stranger", &told(&fake, &observation));
+    assert_frozen("stranger", &reported(&fake, &observation));
 }
 
 #[tokio::test(start_paused = true)]
@@ -89,7 +115,7 @@ async fn of_two_clusters_without_a_ledger_neither_is_taken() {
     put_copy(&fake, 1, &ledger("blue", 2, &[]));
     put_copy(&fake, 2, &ledger("red", 7, &[]));
     let observation = look(&fake, &assignment(2), Recover::AndKeep).await;
-    assert_frozen("two_strangers", &told(&fake, &observation));
+    assert_frozen("two_strangers", &reported(&fake, &observation));
 }
 
 #[tokio::test(start_paused = true)]
@@ -98,7 +124,7 @@ async fn a_newest_copy_that_cannot_be_understood_is_an_error_and_never_none() {
     put_copy(&fake, 1, &ledger("blue", 2, &[]));
     fake.world().files.insert(("node-2".into(), COPY.into()), b"{\"format\": 1, \"ledger\": {".to_vec());
     let observation = look(&fake, &assignment(2), Recover::AndKeep).await;
-    assert_frozen("unreadable_copy", &told(&fake, &observation));
+    assert_frozen("unreadable_copy", &reported(&fake, &observation));
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,5 +140,5 @@ async fn a_node_that_does_not_answer_is_an_entry() {
     fake.fault("node-3 look", 2, Fault::Before(passing("connection lost")));
     fake.fault("node-4 look", 1, Fault::HangsBefore);
     let observation = look(&fake, &assignment(4), Recover::AndKeep).await;
-    assert_frozen("out_of_sight", &told(&fake, &observation));
+    assert_frozen("out_of_sight", &reported(&fake, &observation));
 }

@@ -6,11 +6,48 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::foreign::{Foreign, MadeBy};
+use super::restore::RestoreRefused;
 use crate::component::Component;
 use crate::foundation::Fact;
-use crate::names::{CertName, ContainerName, FilePath, Lineage, NodeName, Role};
+use crate::host_report::ContainerdCri;
+use crate::inventory::{Alarm, Unasked};
+use crate::names::{CertName, ContainerName, FilePath, ImageRef, Lineage, NodeName, Role};
+use crate::objects::ObjectRef;
 use crate::time::Timestamp;
 use crate::version::KubernetesVersion;
+
+/// What keeps the next link of a chain of upgrades from being begun.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChainWaits {
+    /// A node is unreachable.
+    Unreachable {
+        /// Which.
+        node: NodeName,
+    },
+    /// A component is of an earlier link.
+    Older {
+        /// On which node.
+        node: NodeName,
+        /// Which.
+        component: Component,
+        /// Its version.
+        version: KubernetesVersion,
+    },
+    /// A node is not ready.
+    NotReady {
+        /// Which.
+        node: NodeName,
+    },
+    /// A member of etcd is unhealthy.
+    MemberUnhealthy {
+        /// Its node.
+        node: NodeName,
+    },
+    /// No API server answers.
+    KubernetesSilent,
+}
 
 /// What is the matter. In JSON `cause` is a word, and the fields stand beside it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -54,6 +91,12 @@ impl From<Note> for Cause {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "cause")]
 pub enum Refusal {
+    /// etcd cannot be restored, or was restored in part.
+    Restore {
+        /// Why.
+        #[serde(flatten)]
+        refused: RestoreRefused,
+    },
     /// A newer windlass labelled these containers in a form that this one does not read.
     UnreadableContainers {
         /// Where, and which.
@@ -73,17 +116,47 @@ pub enum Refusal {
         /// The keys.
         keys: Vec<CertName>,
     },
-    /// Secrets are encrypted with keys of cluster.yml that it no longer has.
+    /// Secrets are encrypted with keys of cluster.yml, and it no longer asks for encryption.
     CustomEncryptionDropped,
+    /// What API servers write is encrypted with keys that no provider of cluster.yml has.
+    EncryptionKeyLost {
+        /// The kind of resources.
+        resource: Arc<str>,
+        /// The keys by which API servers write.
+        keys: Vec<String>,
+    },
+    /// API servers write plain text, and no provider of cluster.yml reads it.
+    PlainTextUnread {
+        /// The kind of resources.
+        resource: Arc<str>,
+    },
+    /// The first provider of cluster.yml is one that not all API servers can read yet.
+    EncryptionKeyTooNew {
+        /// The kind of resources.
+        resource: Arc<str>,
+        /// The key of that provider.
+        key: String,
+        /// The nodes whose API server does not read it, or may not.
+        nodes: Vec<NodeName>,
+    },
     /// A cluster exists on these nodes, and its ledger was not found.
     LedgerLost {
         /// Which nodes.
         nodes: Vec<NodeName>,
     },
-    /// Containers with the names of components exist that windlass did not make, and there is no ledger.
+    /// Data of etcd is on these nodes, nothing tells whose it is, and there is no ledger.
+    DataOfSomebody {
+        /// Which nodes.
+        nodes: Vec<NodeName>,
+    },
+    /// What another tool made for a cluster is on the nodes, and there is no ledger.
     OtherToolsCluster {
-        /// Where, and which.
+        /// Which tool.
+        made_by: MadeBy,
+        /// Where, and which containers.
         containers: Vec<(NodeName, ContainerName)>,
+        /// Where, and which files.
+        files: Vec<(NodeName, FilePath)>,
     },
     /// Too few nodes of a role are reachable to know whether a cluster exists.
     TooFewReachable {
@@ -105,6 +178,13 @@ pub enum Refusal {
         /// Whether etcd moves to or from one that is not of the cluster's nodes.
         moves_etcd: bool,
     },
+    /// The prefix of all host directories changed.
+    PrefixChanged {
+        /// What the cluster was founded on; empty for none.
+        from: String,
+        /// What cluster.yml says; empty for none.
+        to: String,
+    },
     /// A node is a machine that the cluster knows by another name.
     NodeRenamed {
         /// That name.
@@ -124,12 +204,40 @@ pub enum Refusal {
         /// The desired one.
         to: KubernetesVersion,
     },
+    /// cluster.yml names no version, and the default is not what runs.
+    VersionNotNamed {
+        /// The newest that runs.
+        runs: KubernetesVersion,
+        /// The default.
+        default: KubernetesVersion,
+    },
     /// The desired version skips a minor version.
     VersionSkipped {
         /// The oldest that runs.
         from: KubernetesVersion,
         /// The desired one.
         to: KubernetesVersion,
+    },
+    /// A link of the chain of upgrades cannot be what cluster.yml asks for.
+    LinkImpossible {
+        /// Its version of Kubernetes.
+        kubernetes: KubernetesVersion,
+        /// What is wrong.
+        problems: Vec<String>,
+    },
+    /// The desired etcd is of an older minor version than a member that runs.
+    EtcdBack {
+        /// The image of that member.
+        from: ImageRef,
+        /// The desired image.
+        to: ImageRef,
+    },
+    /// The desired etcd is more than one minor version newer than a member that runs.
+    EtcdSkipped {
+        /// The image of that member.
+        from: ImageRef,
+        /// The desired image.
+        to: ImageRef,
     },
     /// The data of every member of etcd is gone.
     EtcdDataLost {
@@ -154,6 +262,23 @@ pub enum Refusal {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "cause")]
 pub enum Waiting {
+    /// The cluster on an etcd that is restored first.
+    AfterRestore,
+    /// A later link of the chain of upgrades.
+    Link {
+        /// Its version of Kubernetes.
+        kubernetes: KubernetesVersion,
+        /// Its version of etcd; none where etcd is none of the cluster's nodes.
+        etcd: Option<String>,
+        /// The images that come with it.
+        images: BTreeSet<ImageRef>,
+        /// The flags that end with it, each with its component.
+        ends: BTreeSet<String>,
+        /// The flags that begin with it.
+        begins: BTreeSet<String>,
+        /// What keeps it from being begun.
+        waits: Option<ChainWaits>,
+    },
     /// A node does not answer.
     NodeUnreachable {
         /// Its roles.
@@ -166,8 +291,11 @@ pub enum Waiting {
         /// Why it does not answer.
         error: String,
     },
-    /// A node belongs to another cluster.
-    OtherClustersNode,
+    /// A node on which nothing bears the lineage of the cluster that is to be removed.
+    NotThisClusters {
+        /// What is there.
+        found: Foreign,
+    },
     /// A node has left cluster.yml and is not cleared yet.
     FormerNodeKept {
         /// What that waits for.
@@ -200,6 +328,21 @@ pub enum Waiting {
     },
     /// nginx-proxy keeps its list of API servers: none of the new list works.
     ProxyListKept,
+    /// A container that windlass did not make keeps the certificate that it has read, though that is reissued.
+    OldCertificateKept,
+    /// No API server answers: nobody knows which nodes are registered, and with which labels and taints.
+    NodeObjectsUnknown,
+    /// No API server answers: nobody knows which objects of add-ons are there.
+    ObjectsUnknown,
+    /// Nodes have a network for pods that windlass did not bring: no other one is put beside it.
+    OtherNetworkKept,
+    /// The network that windlass brought is no longer asked for, and pods use it.
+    NetworkKept,
+    /// Objects with the names of an add-on belong to somebody else.
+    ObjectsOfOthers {
+        /// Which.
+        objects: Vec<ObjectRef>,
+    },
     /// The cluster does not start: its keys would be on the operator's machine only.
     KeysWithoutCopy,
     /// etcd does not start for the first time: most of its nodes are unreachable.
@@ -210,11 +353,39 @@ pub enum Waiting {
         members: String,
     },
     /// A node of etcd holds no data, and etcd has no majority to join.
-    NoDataToRevive,
+    NoDataToRevive {
+        /// Unreachable nodes that had a member, and may hold its data.
+        holders: Vec<NodeName>,
+    },
     /// A member that runs is not changed while others are down.
     MemberUnchanged,
-    /// A member ends again and again, and no other shows that its arguments are good.
-    UnexplainedCrashes,
+    /// A member ends again and again, and nothing shows that it cannot come back.
+    UnexplainedCrashes {
+        /// What its log says; none where it says nothing.
+        said: Option<String>,
+    },
+    /// Nobody knows whether a container does its work, so it is left as it is.
+    HealthUnknown {
+        /// Why it could not be asked.
+        why: Unasked,
+    },
+    /// Members have raised an alarm, and etcd refuses requests until somebody disarms it.
+    EtcdAlarm {
+        /// The alarm.
+        alarm: Alarm,
+        /// The names of the members that have raised it.
+        members: Vec<String>,
+    },
+    /// A member does not run, and its directory is empty.
+    MemberDiskMissing {
+        /// The directory.
+        path: FilePath,
+    },
+    /// A member runs, is not healthy, and none of its data was found.
+    MemberDataUnseen {
+        /// Where its data was looked for.
+        path: FilePath,
+    },
     /// Healthy members are not changed, and none joins or leaves.
     MembersUnchanged,
     /// A member is not removed: the others would have no majority.
@@ -233,6 +404,11 @@ pub enum Note {
     FormerNodeUnreachable,
     /// A container with the name of a component was made by somebody else.
     ForeignContainer,
+    /// Data of an etcd that was none of this cluster's.
+    ForeignData {
+        /// Where.
+        path: FilePath,
+    },
     /// Data of a former member is kept.
     FormerDataKept {
         /// Where.
@@ -249,6 +425,30 @@ pub enum Note {
         urls: Vec<String>,
         /// The prefix of the keys.
         prefix: String,
+    },
+    /// API servers no longer read what was written with these keys.
+    EncryptionKeyLeaves {
+        /// The kind of resources.
+        resource: Arc<str>,
+        /// The keys.
+        keys: Vec<String>,
+    },
+    /// Nodes lack only a network for pods.
+    NetworkMissing {
+        /// Which.
+        nodes: Vec<NodeName>,
+    },
+    /// The clock of the operator's machine differs from that of the nodes, which agree with each other.
+    OperatorClockOff {
+        /// Seconds that it is ahead; behind where negative.
+        ahead_seconds: i64,
+    },
+    /// The database of etcd has almost grown to its quota.
+    EtcdNearlyFull {
+        /// How many bytes the largest takes.
+        bytes: u64,
+        /// How many it may take.
+        quota: u64,
     },
     /// Snapshots stay on the nodes.
     SnapshotsKept {
@@ -313,6 +513,10 @@ pub enum WaitsFor {
     AvailableWorkers {
         /// How many others are unavailable.
         unavailable: usize,
+        /// Those among them that somebody has cordoned.
+        cordoned: Vec<NodeName>,
+        /// Those among them that do not answer.
+        unreachable: Vec<NodeName>,
         /// How many may be.
         limit: usize,
     },
@@ -322,6 +526,16 @@ pub enum WaitsFor {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "cause")]
 pub enum MachineFault {
+    /// It has what was made for another cluster.
+    OfAnotherCluster {
+        /// What.
+        found: Foreign,
+    },
+    /// Somebody else's containers have the names that this cluster's need.
+    NamesTaken {
+        /// Which.
+        found: Foreign,
+    },
     /// windlass' program is made for another architecture.
     Architecture {
         /// The machine's.
@@ -407,8 +621,23 @@ pub enum MachineFault {
         /// Kubernetes' version.
         kubernetes: KubernetesVersion,
     },
+    /// cgroup v1, on which kubelet of this version does not start.
+    CgroupV1 {
+        /// kubelet's version.
+        kubernetes: KubernetesVersion,
+    },
     /// No control groups.
     NoCgroups,
+    /// Pods are to be run by containerd, and it does not serve kubelet.
+    Containerd {
+        /// What it does instead.
+        serves: ContainerdCri,
+    },
+    /// Docker confines containers with `SELinux`.
+    Selinux {
+        /// Components that could not read what is on the machine.
+        components: Vec<Component>,
+    },
     /// Little memory.
     LittleMemory {
         /// Bytes that it has.

@@ -3,21 +3,31 @@
 //! ```text
 //! weight   refused · held · next · notice      what becomes of it
 //! about    cluster · etcd · node-1/kubelet …   where
-//! cause    a word and its fields               why; [`words`] alone turns it into text
+//! cause    a word and its fields               why; [`words`] and [`remedies`] alone turn it into text
 //! ```
 
 mod cause;
+mod foreign;
+mod remedies;
+mod restore;
 mod words;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::cause::{Cause, ClockOf, KeptByKubernetes, MachineFault, Note, Refusal, Waiting, WaitsFor};
+pub use self::cause::{
+    Cause, ChainWaits, ClockOf, KeptByKubernetes, MachineFault, Note, Refusal, Waiting, WaitsFor,
+};
+pub use self::foreign::{Foreign, MadeBy};
+pub use self::restore::RestoreRefused;
+use crate::action::Action;
 use crate::component::Component;
 use crate::inventory::MemberId;
 use crate::names::{CertName, NodeName, SpecPath};
-use crate::plan::{Plan, Step};
+use crate::objects::AddonKind;
+use crate::plan::{Plan, Reason, Step};
+use crate::version::KubernetesVersion;
 
 /// A plan together with what was noticed while making it.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -73,6 +83,8 @@ impl fmt::Display for Weight {
 pub enum Subject {
     /// The whole cluster.
     Cluster,
+    /// A link of a chain of upgrades, by its version of Kubernetes.
+    Link(KubernetesVersion),
     /// The ledger.
     Ledger,
     /// The Secrets in etcd.
@@ -81,6 +93,14 @@ pub enum Subject {
     Etcd,
     /// The snapshots of etcd.
     Snapshots,
+    /// What follows when etcd is restored: everything.
+    Restored,
+    /// The objects of the nodes in Kubernetes.
+    NodeObjects,
+    /// The objects of all add-ons.
+    Addons,
+    /// The objects of one add-on.
+    Addon(AddonKind),
     /// A certificate or CA.
     Certificate(CertName),
     /// A member of etcd that is on no known node.
@@ -100,10 +120,15 @@ impl Subject {
     pub fn node(&self) -> Option<&NodeName> {
         match self {
             Self::Cluster
+            | Self::Link(_)
             | Self::Ledger
             | Self::Secrets
             | Self::Etcd
             | Self::Snapshots
+            | Self::Restored
+            | Self::NodeObjects
+            | Self::Addons
+            | Self::Addon(_)
             | Self::Certificate(_)
             | Self::Member(_) => None,
             Self::Node(node) | Self::Container(node, _) | Self::ControlPlane(node) | Self::EtcdData(node) => {
@@ -117,6 +142,15 @@ impl Subject {
         let (place, subject) = (step.id.place(), step.id.subject());
         match self {
             Self::Cluster | Self::Ledger | Self::Secrets | Self::Snapshots | Self::Certificate(_) => false,
+            Self::Link(_) => comes_with_a_version(&step.action),
+            Self::Restored => true,
+            Self::NodeObjects => {
+                // A kubelet registers its node at its start.
+                matches!(step.action, Action::LabelNode { .. } | Action::DeleteObjects { .. })
+                    || step.reasons.contains(&Reason::Unregistered)
+            }
+            Self::Addons => place == "cluster" && AddonKind::of_word(subject).is_some(),
+            Self::Addon(addon) => place == "cluster" && subject == addon.as_str(),
             Self::Etcd => subject.starts_with("etcd") && subject != Component::EtcdRollingSnapshots.as_str(),
             Self::Member(id) => place == "cluster" && subject == format!("etcd-{id}"),
             Self::Node(node) => place == node.as_str(),
@@ -126,13 +160,45 @@ impl Subject {
                         || (*component == Component::Etcd && subject.starts_with("etcd")))
             }
             Self::ControlPlane(node) => {
-                let of_control_plane =
-                    [Component::KubeApiserver, Component::KubeControllerManager, Component::KubeScheduler];
-                place == node.as_str()
-                    && of_control_plane.into_iter().any(|component| component.as_str() == subject)
+                place == node.as_str() && Component::named(subject).is_some_and(Component::is_control_plane)
             }
             Self::EtcdData(node) => place == node.as_str() && subject == "etcd-data",
         }
+    }
+}
+
+/// Whether a step of this kind may follow from another version of Kubernetes and etcd. Nothing goes, and nothing is moved.
+fn comes_with_a_version(action: &Action) -> bool {
+    match action {
+        Action::CommitLedger { .. }
+        | Action::PullImage { .. }
+        | Action::WriteFiles { .. }
+        | Action::SetKernel { .. }
+        | Action::RunContainer { .. }
+        | Action::ReplaceContainer { .. }
+        | Action::StartContainer { .. }
+        | Action::RestartContainer { .. }
+        | Action::ReloadContainer { .. }
+        | Action::AwaitHealthy { .. }
+        | Action::Cordon { .. }
+        | Action::Drain { .. }
+        | Action::Uncordon { .. }
+        | Action::LabelNode { .. }
+        | Action::ApplyObjects { .. }
+        | Action::KeepRoots => true,
+        Action::MintCerts { .. }
+        | Action::RemovePaths { .. }
+        | Action::MoveAside { .. }
+        | Action::RemoveContainer { .. }
+        | Action::RemovePods { .. }
+        | Action::EtcdMemberAdd { .. }
+        | Action::EtcdMemberPromote { .. }
+        | Action::EtcdMemberRemove { .. }
+        | Action::DeleteNodeObject { .. }
+        | Action::DeleteObjects { .. }
+        | Action::StageSnapshot { .. }
+        | Action::RestoreMember { .. }
+        | Action::ForgetLedger => false,
     }
 }
 
@@ -140,10 +206,15 @@ impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cluster => f.write_str("cluster"),
+            Self::Link(version) => write!(f, "cluster/{version}"),
             Self::Ledger => f.write_str("cluster/ledger"),
             Self::Secrets => f.write_str("cluster/secrets"),
             Self::Etcd => f.write_str("cluster/etcd"),
             Self::Snapshots => f.write_str("cluster/snapshots"),
+            Self::Restored => f.write_str("cluster/restored"),
+            Self::NodeObjects => f.write_str("cluster/nodes"),
+            Self::Addons => f.write_str("cluster/addons"),
+            Self::Addon(addon) => write!(f, "cluster/{addon}"),
             Self::Certificate(cert) => write!(f, "cluster/{cert}"),
             Self::Member(id) => write!(f, "cluster/etcd-{id}"),
             Self::Node(node) => write!(f, "{node}"),
@@ -169,7 +240,7 @@ impl Finding {
                     | Cause::Waiting(
                         Waiting::NodeUnreachable { .. }
                             | Waiting::NodeUnreachableForRemoval { .. }
-                            | Waiting::OtherClustersNode
+                            | Waiting::NotThisClusters { .. }
                     )
             );
         self.node().filter(|_| holds_all)
@@ -182,7 +253,7 @@ impl Finding {
 
     /// What it waits for, or what to do about it, in one line.
     pub fn help(&self) -> String {
-        words::help(self)
+        remedies::help(self)
     }
 }
 

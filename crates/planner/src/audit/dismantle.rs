@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use windlass_model::{Action, ContainerName, Holds, Maker, NodeName, Snapshots};
+use windlass_model::{Action, Component, ContainerName, Holds, Maker, NodeName, Snapshots};
 
-use super::{Audited, Fault, Ordered};
+use super::audited::{Audited, Ordered};
+use super::fault::Fault;
 
 /// Nothing is made; every container of windlass goes from every node that is not held; snapshots stay where they are to.
 pub(super) fn check(audited: &Audited<'_>, snapshots: Snapshots, faults: &mut Vec<Fault>) {
@@ -32,7 +33,11 @@ pub(super) fn check(audited: &Audited<'_>, snapshots: Snapshots, faults: &mut Ve
     for (node, facts) in &audited.seen.nodes {
         let Some(facts) = facts.facts().filter(|_| !audited.is_held(node)) else { continue };
         let left = facts.containers.iter().find(|(container, seen)| {
-            seen.maker == Maker::Windlass && !removed.contains(&(node, *container))
+            let is_anothers = seen.lineage.is_some() && seen.lineage != audited.seen.ledger.lineage;
+            seen.maker == Maker::Windlass
+                && Component::of_successor_or_container(container).is_some()
+                && !(is_anothers && audited.seen.ledger.lineage.is_some())
+                && !removed.contains(&(node, *container))
         });
         if let Some((container, _)) = left {
             faults.push(Fault(format!("{node}/{container} is not removed, and no finding says so")));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use windlass_model::{Plan, Planning};
 
-use super::Fault;
+use super::fault::Fault;
 
 /// Addresses are unique and sorted, every step has a reason, edges lead somewhere, nothing waits for itself.
 pub(super) fn check_shape(planning: &Planning, faults: &mut Vec<Fault>) {
@@ -12,7 +12,7 @@ pub(super) fn check_shape(planning: &Planning, faults: &mut Vec<Fault>) {
     let mut seen = BTreeSet::new();
     for step in steps {
         if !seen.insert(&step.id) {
-            faults.push(Fault(format!("{} stands twice", step.id)));
+            faults.push(Fault(format!("{} is there twice", step.id)));
         }
         if step.reasons.is_empty() {
             faults.push(Fault(format!("{} has no reason", step.id)));

@@ -2,25 +2,20 @@
 //!
 //! Nothing here is shared with the builder but the documents: what both get wrong they must get wrong twice.
 
+mod audited;
 mod dismantle;
+mod fault;
 mod graph;
 mod reissue;
+mod restore;
 mod safety;
 mod truth;
 
-use windlass_model::{Blueprint, Intent, Inventory, Planning};
+use windlass_model::{Intent, Inventory, Planning};
 
+use self::audited::{Audited, Ordered};
+pub use self::fault::Fault;
 use self::graph::Order;
-
-/// A rule that a plan breaks, in words that name the step.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Fault(pub String);
-
-impl std::fmt::Display for Fault {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Every rule that the plan for this intent breaks; none if it is sound.
 pub fn audit(intent: &Intent, seen: &Inventory, planning: &Planning) -> Vec<Fault> {
@@ -35,7 +30,10 @@ pub fn audit(intent: &Intent, seen: &Inventory, planning: &Planning) -> Vec<Faul
     }
     truth::check_places(&audited, intent, &mut faults);
     match intent {
-        Intent::Converge { .. } => truth::check_nothing_forgotten(&audited, &mut faults),
+        Intent::Restore { .. } if restore::is_one(planning) => {}
+        Intent::Converge { .. } | Intent::Restore { .. } => {
+            truth::check_nothing_forgotten(&audited, &mut faults);
+        }
         Intent::Reissue { .. } => reissue::check(&audited, &mut faults),
         Intent::Dismantle { snapshots, .. } => dismantle::check(&audited, *snapshots, &mut faults),
     }
@@ -50,7 +48,11 @@ pub fn audit(intent: &Intent, seen: &Inventory, planning: &Planning) -> Vec<Faul
 /// The rules that ask what comes before what.
 fn check_order(ordered: &Ordered<'_>, intent: &Intent, faults: &mut Vec<Fault>) {
     match intent {
-        Intent::Converge { .. } => {
+        Intent::Restore { .. } if restore::is_one(ordered.planning) => {
+            restore::check(ordered, faults);
+            return;
+        }
+        Intent::Converge { .. } | Intent::Restore { .. } => {
             truth::check_containers(ordered, faults);
             truth::check_kernels(ordered, faults);
         }
@@ -66,25 +68,4 @@ fn check_order(ordered: &Ordered<'_>, intent: &Intent, faults: &mut Vec<Fault>) 
     safety::check_api_servers(ordered, faults);
     safety::check_workers(ordered, faults);
     safety::check_cordons(ordered, faults);
-}
-
-/// What is being audited.
-struct Audited<'a> {
-    desired: &'a Blueprint,
-    seen: &'a Inventory,
-    planning: &'a Planning,
-}
-
-/// What is being audited, with the order of its steps.
-struct Ordered<'a> {
-    audited: Audited<'a>,
-    order: Order,
-}
-
-impl<'a> std::ops::Deref for Ordered<'a> {
-    type Target = Audited<'a>;
-
-    fn deref(&self) -> &Audited<'a> {
-        &self.audited
-    }
 }

@@ -1,11 +1,54 @@
 //! Whether a plan that only reissues certificates does that and nothing else.
 
-use windlass_model::{Action, Content, RestartWhen};
+use windlass_model::{Action, Component, ContainerState, Content, Maker, NodeName, RestartWhen};
 
-use super::{Audited, Fault};
+use super::audited::Audited;
+use super::fault::Fault;
+
+/// What the plan does is of this kind, and what it reissues is used.
+pub(super) fn check(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
+    check_kinds(audited, faults);
+    check_readers(audited, faults);
+}
+
+/// What runs and reads a certificate that is written takes it, or a finding says that it does not.
+fn check_readers(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
+    for (_, _, action) in audited.actions() {
+        let Action::WriteFiles { node, files } = action else { continue };
+        let is_written =
+            |path| files.get(path).is_some_and(|file| matches!(file.content, Content::Cert { .. }));
+        let (Some(facts), Some(desired)) = (audited.facts(node), audited.desired.nodes.get(node)) else {
+            continue;
+        };
+        for (component, container) in &desired.containers {
+            let Some(seen) = facts.containers.get(component.as_str()) else { continue };
+            // Of what somebody else made nobody knows what it has read.
+            let spec = if seen.maker == Maker::Windlass { &seen.spec } else { &container.spec };
+            let is_left = seen.state == ContainerState::Running
+                && spec.reads.keys().any(is_written)
+                && !takes_its_files(audited, node, *component)
+                && !audited.is_held(node);
+            if is_left {
+                faults.push(Fault(format!(
+                    "{node}/{component} keeps a certificate that is reissued, and no finding says so"
+                )));
+            }
+        }
+    }
+}
+
+/// Whether a step makes a container read its files.
+fn takes_its_files(audited: &Audited<'_>, of: &NodeName, what: Component) -> bool {
+    audited.actions().any(|(_, _, action)| match action {
+        Action::ReplaceContainer { node, component, .. }
+        | Action::RestartContainer { node, component, .. }
+        | Action::ReloadContainer { node, component } => node == of && *component == what,
+        _ => false,
+    })
+}
 
 /// Only certificates are made; only their files are written; containers keep the specs that they have.
-pub(super) fn check(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
+fn check_kinds(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
     for (_, id, action) in audited.actions() {
         let fine = match action {
             Action::MintCerts { certs } => {
@@ -31,6 +74,8 @@ pub(super) fn check(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
             | Action::SetKernel { .. }
             | Action::RemovePaths { .. }
             | Action::MoveAside { .. }
+            | Action::StageSnapshot { .. }
+            | Action::RestoreMember { .. }
             | Action::RunContainer { .. }
             | Action::RemovePods { .. }
             | Action::EtcdMemberAdd { .. }
@@ -40,7 +85,9 @@ pub(super) fn check(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
             | Action::Drain { .. }
             | Action::Uncordon { .. }
             | Action::LabelNode { .. }
-            | Action::DeleteNodeObject { .. } => false,
+            | Action::DeleteNodeObject { .. }
+            | Action::ApplyObjects { .. }
+            | Action::DeleteObjects { .. } => false,
         };
         if !fine {
             faults.push(Fault(format!("{id}: this run reissues certificates and does nothing else")));

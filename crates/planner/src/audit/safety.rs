@@ -5,7 +5,8 @@ use windlass_model::{
     Scheduling, Vote,
 };
 
-use super::{Fault, Ordered};
+use super::audited::Ordered;
+use super::fault::Fault;
 
 /// What a step does to etcd.
 struct Disturbance<'a> {
@@ -70,7 +71,7 @@ pub(super) fn check_etcd(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
             )));
         }
         if blind_to_etcd(audited) {
-            faults.push(Fault(format!("{}: an etcd node is out of sight", disturbance.id)));
+            faults.push(Fault(format!("{}: an etcd node is unreachable", disturbance.id)));
         }
         for other in disturbances.iter().skip(position + 1) {
             if voter(other.peer_url.as_ref()).is_some_and(|other| other.health == Health::Healthy)
@@ -99,7 +100,7 @@ fn disturbances_of_etcd<'a>(audited: &'a Ordered<'_>) -> Vec<Disturbance<'a>> {
             .desired
             .nodes
             .get(node)
-            .map(|wish| &wish.target)
+            .map(|desired| &desired.target)
             .or_else(|| audited.seen.ledger.nodes.get(node).map(|last| &last.target))
             .map(windlass_model::NodeTarget::peer_url)
     };
@@ -139,7 +140,7 @@ fn disturbances_of_etcd<'a>(audited: &'a Ordered<'_>) -> Vec<Disturbance<'a>> {
 fn is_healed_before(audited: &Ordered<'_>, member: &MemberSeen, index: usize) -> bool {
     audited.actions().any(|(earlier, _, action)| {
         matches!(action, Action::AwaitHealthy { gate: Gate::EtcdMember { node }, .. }
-            if audited.desired.nodes.get(node).map(|wish| wish.target.peer_url()).as_deref() == Some(&member.peer_url)
+            if audited.desired.nodes.get(node).map(|desired| desired.target.peer_url()).as_deref() == Some(&member.peer_url)
                 || audited.seen.ledger.nodes.get(node).map(|last| last.target.peer_url()).as_deref() == Some(&member.peer_url))
             && audited.order.comes_before(earlier, index)
     })
@@ -185,7 +186,7 @@ pub(super) fn check_data(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
                     .desired
                     .nodes
                     .get(node)
-                    .map(|wish| wish.target.peer_url())
+                    .map(|desired| desired.target.peer_url())
                     .or_else(|| audited.seen.ledger.nodes.get(node).map(|last| last.target.peer_url()));
                 let member = audited
                     .seen
@@ -254,9 +255,9 @@ pub(super) fn check_workers(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     let workers: Vec<&NodeName> = audited.desired.with_role(Role::Worker).map(|(name, _)| name).collect();
     let works = |node: &NodeName| {
         let Some(facts) = audited.facts(node) else { return false };
-        let wish = &audited.desired.nodes[node];
+        let desired = &audited.desired.nodes[node];
         let runs = |component: Component| {
-            !wish.containers.contains_key(&component)
+            !desired.containers.contains_key(&component)
                 || facts.containers.get(component.as_str()).is_some_and(|container| {
                     container.state == ContainerState::Running && container.health == Health::Healthy
                 })
@@ -319,7 +320,7 @@ pub(super) fn check_workers(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     let together = at_once(audited, &spans);
     if together > 0 && together + blind > limit {
         faults.push(Fault(format!(
-            "{together} workers may be down at once beside {blind} out of sight, and the limit is {limit}"
+            "{together} workers may be down at once beside {blind} that are unreachable, and the limit is {limit}"
         )));
     }
 }

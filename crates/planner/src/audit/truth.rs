@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use windlass_model::{
-    Action, CertName, Component, ContainerState, Content, FilePath, Intent, KernelWish, Maker, NodeFacts,
-    NodeName, NodeSeen, Weight,
+    Action, CertName, Component, ContainerState, Content, DesiredKernel, FilePath, Intent, Maker, NodeFacts,
+    NodeName, NodeSeen, Subject, Weight,
 };
 
-use super::{Audited, Fault, Ordered};
+use super::audited::{Audited, Ordered};
+use super::fault::Fault;
 
 impl Audited<'_> {
     pub(super) fn facts(&self, node: &NodeName) -> Option<&NodeFacts> {
@@ -33,15 +34,38 @@ impl Audited<'_> {
     /// Whether a finding says that something of the whole cluster waits.
     fn is_cluster_held(&self) -> bool {
         let mut findings = self.planning.findings.iter();
-        findings.any(|finding| finding.weight == Weight::Held && finding.node().is_none())
+        findings.any(|finding| finding.weight == Weight::Held && holds_nodes(&finding.about))
     }
 
     /// Whether a finding says that something on this node, or of the whole cluster, waits.
     pub(super) fn is_held(&self, node: &NodeName) -> bool {
-        self.planning
-            .findings
-            .iter()
-            .any(|finding| finding.weight != Weight::Notice && finding.node().is_none_or(|of| of == node))
+        self.planning.findings.iter().any(|finding| {
+            let is_about_it = finding.node().map_or(holds_nodes(&finding.about), |of| of == node);
+            finding.weight != Weight::Notice && is_about_it
+        })
+    }
+}
+
+/// Whether what waits there may be why something on a node waits, though it is about no node.
+fn holds_nodes(about: &Subject) -> bool {
+    match about {
+        Subject::Cluster
+        | Subject::Ledger
+        | Subject::Secrets
+        | Subject::Etcd
+        | Subject::Restored
+        | Subject::Member(_)
+        | Subject::NodeObjects => true,
+        // A later link is about other versions, and objects in the cluster about no container.
+        Subject::Link(_)
+        | Subject::Addons
+        | Subject::Addon(_)
+        | Subject::Certificate(_)
+        | Subject::Snapshots
+        | Subject::Node(_)
+        | Subject::Container(..)
+        | Subject::ControlPlane(_)
+        | Subject::EtcdData(_) => false,
     }
 }
 
@@ -58,7 +82,7 @@ pub(super) fn check_places(audited: &Audited<'_>, intent: &Intent, faults: &mut 
         }
         let ours = audited.desired.nodes.contains_key(node) || audited.seen.ledger.nodes.contains_key(node);
         let must_be_ours = match intent {
-            Intent::Converge { .. } | Intent::Reissue { .. } => true,
+            Intent::Converge { .. } | Intent::Restore { .. } | Intent::Reissue { .. } => true,
             // Whatever is reachable is cleared: the ledger may be lost.
             Intent::Dismantle { .. } => false,
         };
@@ -68,7 +92,7 @@ pub(super) fn check_places(audited: &Audited<'_>, intent: &Intent, faults: &mut 
     }
 }
 
-/// Containers are made as wished, of an image that is there, and only where they are not as wished already.
+/// Containers are made as desired, of an image that is there, and only where they are not as desired already.
 pub(super) fn check_containers(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     for (index, id, action) in audited.actions() {
         let (node, component, spec) = match action {
@@ -76,9 +100,9 @@ pub(super) fn check_containers(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
             | Action::ReplaceContainer { node, component, spec, .. } => (node, *component, spec),
             _ => continue,
         };
-        let wished = audited.desired.nodes.get(node).and_then(|wish| wish.containers.get(&component));
-        if wished.is_none_or(|wish| wish.spec != *spec) {
-            faults.push(Fault(format!("{id}: nobody wishes this container")));
+        let desired = audited.desired.nodes.get(node).and_then(|desired| desired.containers.get(&component));
+        if desired.is_none_or(|desired| desired.spec != *spec) {
+            faults.push(Fault(format!("{id}: nothing desires this container")));
         }
         let Some(facts) = audited.facts(node) else { continue };
         let pulled = audited.actions().any(|(earlier, _, other)| {
@@ -95,7 +119,7 @@ pub(super) fn check_containers(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
                     || facts.files.get(path).map(|file| file.digest) != seen.loaded.get(path).copied()
             });
             if spec.differences_from(&seen.spec).is_empty() && !rewritten {
-                faults.push(Fault(format!("{id}: the container is as wished")));
+                faults.push(Fault(format!("{id}: the container is as desired")));
             }
         }
     }
@@ -118,20 +142,21 @@ pub(super) fn check_contents(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
             Action::MintCerts { certs } => minted.extend(certs.keys().map(|cert| (cert, index))),
             Action::CommitLedger { .. } => commits.push(index),
             Action::WriteFiles { node, files }
-                if files.values().any(|wish| wish.content == Content::Ledger) =>
+                if files.values().any(|desired| desired.content == Content::Ledger) =>
             {
                 holders.entry(node).or_default().push(index);
             }
             _ => {}
         }
     }
-    let new_roots =
-        minted.keys().any(|cert| audited.desired.certs.get(*cert).is_some_and(|wish| wish.issuer.is_none()));
+    let new_roots = minted
+        .keys()
+        .any(|cert| audited.desired.certs.get(*cert).is_some_and(|desired| desired.issuer.is_none()));
     for (index, id, action) in audited.actions() {
         match action {
             Action::WriteFiles { files, .. } => {
-                for (path, wish) in files {
-                    let Content::Cert { cert, .. } = &wish.content else { continue };
+                for (path, desired) in files {
+                    let Content::Cert { cert, .. } = &desired.content else { continue };
                     match minted.get(cert) {
                         Some(&mint) => {
                             let durable = commits.iter().any(|&commit| {
@@ -178,24 +203,24 @@ pub(super) fn check_contents(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     }
 }
 
-/// Kernels are set as wished, wherever they are not, and before the kubelets that only check them.
+/// Kernels are set as desired, wherever they are not, and before the kubelets that only check them.
 pub(super) fn check_kernels(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     if audited.planning.is_refused() {
         return;
     }
-    let mut set: BTreeMap<&NodeName, (usize, &KernelWish)> = BTreeMap::new();
+    let mut set: BTreeMap<&NodeName, (usize, &DesiredKernel)> = BTreeMap::new();
     for (index, id, action) in audited.actions() {
         let Action::SetKernel { node, kernel } = action else { continue };
-        let wished = audited.desired.nodes.get(node).is_some_and(|wish| {
-            kernel.modules.is_subset(&wish.kernel.modules)
-                && kernel.sysctls.iter().all(|(name, value)| wish.kernel.sysctls.get(name) == Some(value))
+        let desired = audited.desired.nodes.get(node).is_some_and(|desired| {
+            kernel.modules.is_subset(&desired.kernel.modules)
+                && kernel.sysctls.iter().all(|(name, value)| desired.kernel.sysctls.get(name) == Some(value))
         });
-        if !wished {
-            faults.push(Fault(format!("{id}: nobody wishes this of the kernel")));
+        if !desired {
+            faults.push(Fault(format!("{id}: nothing desires this of the kernel")));
         }
         set.insert(node, (index, kernel));
     }
-    for (name, wish) in &audited.desired.nodes {
+    for (name, desired) in &audited.desired.nodes {
         let report = audited.facts(name).and_then(|facts| facts.report.as_ref());
         let is_held = audited.is_held_as_a_whole(name) || audited.is_cluster_held();
         let Some(report) = report.filter(|_| !is_held) else { continue };
@@ -203,14 +228,14 @@ pub(super) fn check_kernels(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
             report.sysctls.get(*setting).is_some_and(|seen| seen != *value)
         };
         let differing: Vec<&Arc<str>> =
-            wish.kernel.sysctls.iter().filter(differs).map(|(setting, _)| setting).collect();
+            desired.kernel.sysctls.iter().filter(differs).map(|(setting, _)| setting).collect();
         let step = set.get(name);
         for setting in &differing {
             if step.is_none_or(|(_, kernel)| !kernel.sysctls.contains_key(*setting)) {
-                faults.push(Fault(format!("{name}: {setting} is not as wished, and no step sets it")));
+                faults.push(Fault(format!("{name}: {setting} is not as desired, and no step sets it")));
             }
         }
-        let only_checks = wish
+        let only_checks = desired
             .containers
             .get(&Component::Kubelet)
             .is_some_and(|kubelet| kubelet.conduct.settings.checks_kernel());
@@ -228,7 +253,7 @@ pub(super) fn check_kernels(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     }
 }
 
-/// Whatever is not as wished on a node in sight is a step, or a finding says why not.
+/// Whatever is not as desired on a node in sight is a step, or a finding says why not.
 pub(super) fn check_nothing_forgotten(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
     if audited.planning.is_refused() {
         return;
@@ -239,34 +264,35 @@ pub(super) fn check_nothing_forgotten(audited: &Audited<'_>, faults: &mut Vec<Fa
             subjects.insert((node, subject));
         }
     }
-    for (name, wish) in &audited.desired.nodes {
+    for (name, desired) in &audited.desired.nodes {
         let Some(facts) = audited.facts(name) else {
             if !audited.is_held(name) {
-                faults.push(Fault(format!("{name} is out of sight, and no finding says so")));
+                faults.push(Fault(format!("{name} is unreachable, and no finding says so")));
             }
             continue;
         };
-        for (component, container) in &wish.containers {
-            let as_wished = facts.containers.get(component.as_str()).is_some_and(|seen| {
+        for (component, container) in &desired.containers {
+            let as_desired = facts.containers.get(component.as_str()).is_some_and(|seen| {
                 seen.state == ContainerState::Running
                     && container.spec.differences_from(&seen.spec).is_empty()
             });
-            if !as_wished && !subjects.contains(&(name, component.as_str())) && !audited.is_held(name) {
+            if !as_desired && !subjects.contains(&(name, component.as_str())) && !audited.is_held(name) {
                 faults.push(Fault(format!(
-                    "{name}/{component} is not as wished, and no step nor finding says so"
+                    "{name}/{component} is not as desired, and no step nor finding says so"
                 )));
             }
         }
         for (container, seen) in &facts.containers {
             let component = Component::of_container(container);
-            let unwished = component.is_none_or(|component| !wish.containers.contains_key(&component));
-            if unwished
+            let undesired = component.is_none_or(|component| !desired.containers.contains_key(&component));
+            if undesired
+                && Component::of_successor_or_container(container).is_some()
                 && seen.maker == Maker::Windlass
                 && !subjects.contains(&(name, container.as_str()))
                 && !audited.is_held(name)
             {
                 faults.push(Fault(format!(
-                    "{name}/{container} is not wished, and no step nor finding says so"
+                    "{name}/{container} is not desired, and no step nor finding says so"
                 )));
             }
         }

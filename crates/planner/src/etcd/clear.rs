@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use windlass_model::{Action, Because, Component, EtcdData, NodeName, Note, Reason, StepId, Subject};
+use windlass_model::{Action, Because, Component, EtcdSeen, Guard, NodeName, Note, Reason, Subject};
 
+use super::via::via;
 use crate::builder::{PlanBuilder, StepHandle};
 use crate::context::Context;
+use crate::ownership::{has_our_data, has_ours};
 
 /// The steps that clear a node: the first and the last of them.
 #[derive(Clone, Copy, Debug)]
@@ -25,14 +27,16 @@ pub(crate) fn clear_member<'a>(
 ) -> Option<Cleared> {
     let facts = ctx.facts(name)?;
     let left = left.get(name).copied();
+    let guards = member_out(ctx, name);
     let mut cleared: Option<Cleared> = None;
-    if facts.containers.contains_key(Component::Etcd.as_str()) {
+    if has_ours(ctx, name, facts, Component::Etcd) {
         let remove = build.step(
-            StepId::new(name, Component::Etcd, "remove"),
+            name,
+            Component::Etcd,
             Action::RemoveContainer {
                 node: name.clone(),
                 container: Component::Etcd.container(),
-                guards: vec![],
+                guards: guards.clone(),
             },
             vec![reason.clone()],
             vec![],
@@ -40,13 +44,14 @@ pub(crate) fn clear_member<'a>(
         build.after_all(remove, left, Because::Needs);
         cleared = Some(Cleared { first: remove, last: remove });
     }
-    if facts.etcd_data == EtcdData::Present {
+    if has_our_data(ctx, name, facts) {
         let footprint = ctx.desired.footprints.under(facts.prefix.as_ref());
         let path = footprint.etcd_data.clone();
         let to = format!("{}/{}", footprint.aside(), ctx.seen.taken_at.0);
         let aside = build.step(
-            StepId::new(name, "etcd-data", "aside"),
-            Action::MoveAside { node: name.clone(), path, to: to.as_str().into() },
+            name,
+            "etcd-data",
+            Action::MoveAside { node: name.clone(), path, to: to.as_str().into(), guards },
             vec![Reason::DataOfFormerMember],
             vec![],
         );
@@ -55,4 +60,14 @@ pub(crate) fn clear_member<'a>(
         build.note(Subject::EtcdData(name.clone()), Note::FormerDataKept { path: to }, None);
     }
     cleared
+}
+
+/// Whoever works as a member by then keeps its container and its data, where etcd can be asked at all.
+fn member_out(ctx: &Context<'_>, name: &NodeName) -> Vec<Guard> {
+    match &ctx.seen.etcd {
+        EtcdSeen::Silent => Vec::new(),
+        EtcdSeen::Members(members) => {
+            vec![Guard::EtcdMemberOut { node: name.clone(), via: via(ctx, members, Some(name)) }]
+        }
+    }
 }

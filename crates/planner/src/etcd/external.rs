@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use windlass_model::{
-    Birth, Component, EtcdWish, Maker, NodeFacts, NodeName, Note, Refusal, Settings, Subject,
+    Birth, Component, DesiredEtcd, Maker, NodeFacts, NodeName, Note, Refusal, Settings, Subject,
 };
 
 use crate::builder::{PlanBuilder, StepHandle};
@@ -20,7 +20,7 @@ pub(crate) fn note_birth<'a>(
     build: &mut PlanBuilder<'a>,
 ) -> Option<StepHandle> {
     let ctx = site.ctx;
-    let EtcdWish::External { urls, .. } = &ctx.desired.etcd else { return None };
+    let DesiredEtcd::External { urls, .. } = &ctx.desired.etcd else { return None };
     let runs =
         |name: &NodeName| matches!(site.condition(name, Component::KubeApiserver), Some(Condition::Sick(_)));
     if !ctx.kube_answers() && ctx.desired.nodes.keys().any(runs) {
@@ -50,7 +50,7 @@ pub(crate) fn lives_in_external_etcd(ctx: &Context<'_>) -> Vec<NodeName> {
 
 /// API servers on two sets of members that have none in common would be two clusters under one name.
 pub(crate) fn refuse_another(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
-    let EtcdWish::External { urls, .. } = &ctx.desired.etcd else { return };
+    let DesiredEtcd::External { urls, .. } = &ctx.desired.etcd else { return };
     let foundation = ctx.seen.ledger.foundation.as_ref();
     let stays = foundation.is_some_and(|was| was.etcd_data == ctx.desired.foundation.etcd_data);
     if !stays {

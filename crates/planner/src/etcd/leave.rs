@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use windlass_model::{Because, Health, Intent, MemberSeen, NodeName, Reason, Role, Subject, Waiting};
 
-use super::member_steps::leave;
+use super::member_steps::{LookAgain, leave};
 use super::stage::Etcd;
 use crate::api_servers::ApiServers;
 use crate::builder::{Lanes, PlanBuilder, StepHandle};
@@ -24,7 +24,7 @@ pub(crate) fn plan<'a>(
 ) -> Left<'a> {
     let mut left = etcd.left.clone();
     match ctx.intent {
-        Intent::Converge { .. } => {}
+        Intent::Converge { .. } | Intent::Restore { .. } => {}
         // Who leaves stays waiting; and nobody needs a majority of a cluster that goes.
         Intent::Reissue { .. } | Intent::Dismantle { .. } => return left,
     }
@@ -52,7 +52,7 @@ pub(crate) fn plan<'a>(
         } else {
             Reason::NodeLeft
         };
-        let Some(step) = leave(ctx, &mut membership, member, reason, build) else { continue };
+        let Some(step) = leave(ctx, &mut membership, member, reason, LookAgain::No, build) else { continue };
         if lanes.begins_lane() {
             let before = etcd.ends.iter().chain(&control_plane.ends).chain(&control_plane.heals);
             build.after_all(step, before.copied(), Because::RemoveLast);

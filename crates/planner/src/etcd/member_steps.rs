@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use windlass_model::{
-    Action, Because, Component, ContainerState, Guard, Health, MemberSeen, NodeName, NodeWish, Reason, Role,
-    SpecPath, StepId, Subject, Vote, Waiting,
+    Action, Because, Component, ContainerState, DesiredNode, Guard, MemberSeen, NodeName, Reason, SpecPath,
+    Subject, Vote, Waiting,
 };
 
 use super::clear::clear_member;
 use super::membership::Membership;
 use super::stage::{Etcd, birth_arguments};
+use super::via::via;
 use crate::builder::{PlanBuilder, StepHandle};
 use crate::context::Context;
 use crate::files;
@@ -31,6 +32,7 @@ pub(super) fn leave<'a>(
     membership: &mut Membership,
     member: &MemberSeen,
     reason: Reason,
+    again: LookAgain,
     build: &mut PlanBuilder<'a>,
 ) -> Option<StepHandle> {
     let node = ctx.node_of_peer(&member.peer_url);
@@ -50,23 +52,44 @@ pub(super) fn leave<'a>(
     let subject = if node.is_some() { "etcd".to_owned() } else { format!("etcd-{}", member.id) };
     let origins: Vec<SpecPath> = node.and_then(|node| ctx.origin(node)).into_iter().collect();
     Some(build.step(
-        StepId::new(place, subject, "leave"),
+        place,
+        subject,
         Action::EtcdMemberRemove {
             id: member.id,
             peer_url: member.peer_url.clone(),
             via: via(ctx, ctx.seen.etcd.members(), node),
-            guards: node.map(|node| majority_guard(ctx, node)).into_iter().collect(),
+            guards: node.map(|node| leave_guards(ctx, node, again)).unwrap_or_default(),
         },
         vec![reason],
         origins,
     ))
 }
 
+/// Whether a member is looked at once more before it is taken out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LookAgain {
+    /// It is: it goes because it seemed to be lost, and may have come back since.
+    IsItLost,
+    /// It is not: it goes because nobody desires it, whether it works or not.
+    No,
+}
+
+fn leave_guards(ctx: &Context<'_>, node: &NodeName, again: LookAgain) -> Vec<Guard> {
+    let majority = majority_guard(ctx, node);
+    match again {
+        LookAgain::No => vec![majority],
+        LookAgain::IsItLost => {
+            let via = via(ctx, ctx.seen.etcd.members(), Some(node));
+            vec![Guard::EtcdMemberLost { node: node.clone(), via }, majority]
+        }
+    }
+}
+
 /// Clears the node, adds a learner, runs it and lets it vote.
 pub(super) fn join<'a>(
     site: &Site<'_, 'a>,
     etcd: &mut Etcd<'a>,
-    (name, node): (&'a NodeName, &'a NodeWish),
+    (name, node): (&'a NodeName, &'a DesiredNode),
     list: &str,
     reason: &Reason,
     build: &mut PlanBuilder<'a>,
@@ -77,7 +100,8 @@ pub(super) fn join<'a>(
     // What it waits for where nothing is to be cleared: its former member is out.
     let before = cleared.map(|cleared| cleared.last).or(etcd.left.get(name).copied());
     let add = build.step(
-        StepId::new(name, Component::Etcd, "join"),
+        name,
+        Component::Etcd,
         Action::EtcdMemberAdd {
             node: name.clone(),
             peer_url: node.target.peer_url(),
@@ -92,7 +116,7 @@ pub(super) fn join<'a>(
     let promote = promote(ctx, (name, node), build);
     build.after(promote, run, Because::Needs);
     // A learner that cannot start would block all further members: what it needs is there before it joins.
-    let image = node.containers.get(&Component::Etcd).map(|wish| wish.spec.image.clone());
+    let image = node.containers.get(&Component::Etcd).map(|desired| desired.spec.image.clone());
     let pull = image.and_then(|image| site.image(name, &image, build));
     let files = site.files.written.get(name).copied();
     build.after_all(add, pull.into_iter().chain(files), Because::Needs);
@@ -103,11 +127,12 @@ pub(super) fn join<'a>(
 /// Lets a learner vote when it has caught up.
 pub(super) fn promote(
     ctx: &Context<'_>,
-    (name, node): (&NodeName, &NodeWish),
+    (name, node): (&NodeName, &DesiredNode),
     build: &mut PlanBuilder<'_>,
 ) -> StepHandle {
     build.step(
-        StepId::new(name, Component::Etcd, "promote"),
+        name,
+        Component::Etcd,
         Action::EtcdMemberPromote {
             node: name.clone(),
             peer_url: node.target.peer_url(),
@@ -122,19 +147,20 @@ pub(super) fn promote(
 /// A run of etcd on a node that is or will be cleared, whatever is there now.
 fn run<'a>(
     site: &Site<'_, 'a>,
-    (name, node): (&'a NodeName, &'a NodeWish),
+    (name, node): (&'a NodeName, &'a DesiredNode),
     birth: Vec<Arc<str>>,
     reason: Reason,
     build: &mut PlanBuilder<'a>,
 ) -> StepHandle {
-    let wish = &node.containers[&Component::Etcd];
-    let image = site.image(name, &wish.spec.image, build);
+    let desired = &node.containers[&Component::Etcd];
+    let image = site.image(name, &desired.spec.image, build);
     let step = build.step(
-        StepId::new(name, Component::Etcd, "run"),
+        name,
+        Component::Etcd,
         Action::RunContainer {
             node: name.clone(),
             component: Component::Etcd,
-            spec: wish.spec.clone(),
+            spec: desired.spec.clone(),
             birth,
         },
         vec![reason],
@@ -184,7 +210,8 @@ pub(super) fn start_leaving_member(
     let down = matches!(container.state, ContainerState::Stopped | ContainerState::Created);
     down.then(|| {
         build.step(
-            StepId::new(name, Component::Etcd, "start"),
+            name,
+            Component::Etcd,
             Action::StartContainer { node: name.clone(), component: Component::Etcd },
             vec![Reason::NotRunning { state: container.state }],
             vec![],
@@ -196,27 +223,6 @@ pub(super) fn start_leaving_member(
 fn majority_guard(ctx: &Context<'_>, node: &NodeName) -> Guard {
     let via = via(ctx, ctx.seen.etcd.members(), None);
     Guard::EtcdMajorityWithout { node: node.clone(), via }
-}
-
-/// All nodes whose members can be asked, the unreachable too, since they count: those that will answer first, `except`
-/// behind its like. While etcd says nothing of its members, whoever has data of one may be one.
-pub(super) fn via(ctx: &Context<'_>, members: &[MemberSeen], except: Option<&NodeName>) -> Vec<NodeName> {
-    let mut nodes: Vec<(bool, bool, bool, NodeName)> = ctx
-        .seen
-        .nodes
-        .keys()
-        .filter_map(|name| {
-            let peer = ctx.peer_url(name)?;
-            let member = members.iter().find(|member| member.peer_url == peer);
-            let may_be_one = || members.is_empty() && ctx.may_hold_a_member(name);
-            (member.is_some() || ctx.should_have(name, Role::Etcd) || may_be_one()).then(|| {
-                let healthy = member.is_some_and(|member| member.health == Health::Healthy);
-                (!ctx.is_reachable(name), Some(name) == except, !healthy, name.clone())
-            })
-        })
-        .collect();
-    nodes.sort();
-    nodes.into_iter().map(|(_, _, _, name)| name).collect()
 }
 
 /// Whether this member learns.

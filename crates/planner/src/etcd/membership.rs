@@ -143,7 +143,7 @@ impl Member {
 }
 
 /// A member's name, which is RKE's.
-fn member_name(node: &NodeName) -> String {
+pub(crate) fn member_name(node: &NodeName) -> String {
     format!("etcd-{node}")
 }
 
@@ -161,6 +161,8 @@ mod tests {
             vote,
             health,
             leads: number == 1,
+            alarms: std::collections::BTreeSet::new(),
+            db_bytes: None,
         }
     }
 

@@ -16,10 +16,15 @@ mod membership;
 mod roll;
 mod silent;
 mod stage;
+mod via;
 
-use windlass_model::{Because, Birth, Component, EtcdSeen, Intent, MemberSeen};
+use windlass_model::{
+    Action, Because, Birth, Component, EtcdLogSeen, EtcdSeen, Gate, Intent, LogSnapshots, MemberSeen, Reason,
+    Role,
+};
 
-pub(crate) use self::stage::Etcd;
+pub(crate) use self::membership::member_name;
+pub(crate) use self::stage::{Etcd, initial_cluster};
 use crate::builder::PlanBuilder;
 use crate::compare::Condition;
 use crate::context::Context;
@@ -42,7 +47,7 @@ impl<'a> Strategy<'a> {
     fn of(ctx: &Context<'a>) -> Self {
         match ctx.intent {
             Intent::Dismantle { .. } => return Self::Nothing,
-            Intent::Converge { .. } | Intent::Reissue { .. } => {}
+            Intent::Converge { .. } | Intent::Restore { .. } | Intent::Reissue { .. } => {}
         }
         if ctx.desired.etcd.is_external() {
             return Self::Nothing;
@@ -70,7 +75,38 @@ pub(crate) fn plan<'a>(site: &Site<'_, 'a>, build: &mut PlanBuilder<'a>) -> Etcd
         etcd.born = Some(ledger::note_birth_of_etcd(site.keys, &etcd.heals, build));
     }
     rolling_snapshots(site, &mut etcd, build);
+    log_snapshots(site, &mut etcd, build);
     etcd
+}
+
+/// Seconds within which a member that snapshots its log early does so: Kubernetes writes more than one entry a second.
+const LOG_SNAPSHOT_WITHIN_SECONDS: u32 = 300;
+
+/// Where a later version of etcd cannot read what 3.5 wrote into the log, members are waited for until their logs begin after
+/// that.
+fn log_snapshots<'a>(site: &Site<'_, 'a>, etcd: &mut Etcd<'a>, build: &mut PlanBuilder<'a>) {
+    match site.ctx.desired.etcd_log {
+        LogSnapshots::Whenever => return,
+        LogSnapshots::Awaited => {}
+    }
+    for node in site.ctx.reachable().filter(|node| node.desired.has(Role::Etcd)) {
+        let changed = etcd.changed.get(&(node.name, Component::Etcd)).copied();
+        if changed.is_none() && node.facts.etcd_log == EtcdLogSeen::SnapshotSinceCreated {
+            continue;
+        }
+        let wait = build.step(
+            node.name,
+            "etcd-log",
+            Action::AwaitHealthy {
+                gate: Gate::EtcdLogSnapshot { node: node.name.clone() },
+                within_seconds: LOG_SNAPSHOT_WITHIN_SECONDS,
+            },
+            vec![Reason::LogOfEtcd35],
+            vec![],
+        );
+        build.after_all(wait, changed, Because::Needs);
+        build.after_all(wait, etcd.ends.iter().copied(), Because::Needs);
+    }
 }
 
 /// The containers that snapshot etcd by a timer: nobody waits for them.

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use windlass_model::{
-    Because, Component, ContainerState, EtcdData, Health, Intent, MemberSeen, NodeName, NodeWish, Reason,
-    Role, Subject, Waiting,
+    Alarm, Because, Component, ContainerState, DesiredNode, Ending, EtcdData, Health, Intent, MemberSeen,
+    NodeName, Reason, Role, Subject, Unasked, Waiting,
 };
 
-use super::member_steps::{disturb, join, learns, leave, promote, start_leaving_member};
+use super::member_steps::{LookAgain, disturb, join, learns, leave, promote, start_leaving_member};
 use super::membership::Membership;
 use super::stage::{Etcd, birth_arguments, desired_members};
 use crate::builder::{Lanes, PlanBuilder, StepHandle};
 use crate::compare::Condition;
+use crate::ownership::has_our_data;
 use crate::site::{Site, await_container};
 
 /// What a reachable node that should have a member needs.
@@ -31,15 +32,15 @@ enum Need {
     Join,
     /// Its container works and differs.
     Change,
-    /// It crashes again and again, and nobody can know whether its data or its arguments are to blame.
-    Unexplained,
+    /// Nobody can know whether it comes back, so nothing is done to it, and what was seen is reported.
+    Unclear(Waiting),
 }
 
 /// The members, and what is planned for them so far.
 struct Roll<'s, 'c, 'a> {
     site: &'s Site<'c, 'a>,
     members: &'a [MemberSeen],
-    desired: Vec<(&'a NodeName, &'a NodeWish)>,
+    desired: Vec<(&'a NodeName, &'a DesiredNode)>,
     needs: BTreeMap<&'a NodeName, Need>,
     /// What takes something away: one at a time.
     lanes: Lanes,
@@ -52,7 +53,7 @@ pub(super) fn plan<'a>(
     members: &'a [MemberSeen],
     build: &mut PlanBuilder<'a>,
 ) -> Etcd<'a> {
-    let desired: Vec<(&'a NodeName, &'a NodeWish)> = site.ctx.with_role(Role::Etcd).collect();
+    let desired: Vec<(&'a NodeName, &'a DesiredNode)> = site.ctx.with_role(Role::Etcd).collect();
     let needs = desired
         .iter()
         .filter(|(name, _)| site.ctx.is_reachable(name))
@@ -75,7 +76,7 @@ pub(super) fn plan<'a>(
     } else {
         let heals = roll.etcd.heals.clone();
         match site.ctx.intent {
-            Intent::Converge { .. } => {
+            Intent::Converge { .. } | Intent::Restore { .. } => {
                 roll.drop_lost(&heals, build);
                 let replaced = roll.drop_replaced(&heals, build);
                 roll.promote_learners(&heals, build);
@@ -93,11 +94,11 @@ pub(super) fn plan<'a>(
 
 impl<'a> Roll<'_, '_, 'a> {
     /// The desired nodes that need this.
-    fn that_need(&self, wanted: fn(&Need) -> bool) -> Vec<(&'a NodeName, &'a NodeWish)> {
+    fn that_need(&self, wanted: fn(&Need) -> bool) -> Vec<(&'a NodeName, &'a DesiredNode)> {
         self.desired.iter().filter(|(name, _)| self.needs.get(name).is_some_and(wanted)).copied().collect()
     }
 
-    fn member_of(&self, node: &NodeWish) -> Option<&'a MemberSeen> {
+    fn member_of(&self, node: &DesiredNode) -> Option<&'a MemberSeen> {
         let peer_url = node.target.peer_url();
         self.members.iter().find(|member| member.peer_url == peer_url)
     }
@@ -105,7 +106,9 @@ impl<'a> Roll<'_, '_, 'a> {
     /// Members that nobody desires and that do not work.
     fn leaving_and_lost(&self) -> Vec<&'a MemberSeen> {
         let is_lost = |member: &&MemberSeen| {
-            member.health != Health::Healthy && self.etcd.membership.is_leaving(&member.peer_url)
+            member.health != Health::Healthy
+                && member.health.unasked().is_none()
+                && self.etcd.membership.is_leaving(&member.peer_url)
         };
         self.members.iter().filter(is_lost).collect()
     }
@@ -139,9 +142,9 @@ impl<'a> Roll<'_, '_, 'a> {
                 Some(Need::Time) => {
                     self.awaits(name, &peer_url, None, build);
                 }
-                Some(Need::Unexplained) => {
+                Some(Need::Unclear(waiting)) => {
                     let about = Subject::Container(name.clone(), Component::Etcd);
-                    build.hold(about, Waiting::UnexplainedCrashes, self.site.ctx.origin(name));
+                    build.hold(about, waiting.clone(), self.site.ctx.origin(name));
                 }
                 _ => {}
             }
@@ -153,7 +156,7 @@ impl<'a> Roll<'_, '_, 'a> {
         for member in self.leaving_and_lost() {
             let ctx = self.site.ctx;
             let Some(node) = ctx.node_of_peer(&member.peer_url) else { continue };
-            if ctx.facts(node).is_some_and(|facts| facts.etcd_data == EtcdData::Present)
+            if ctx.facts(node).is_some_and(|facts| has_our_data(ctx, node, facts))
                 && let Some(step) = start_leaving_member(ctx, node, build)
             {
                 self.awaits(node, &member.peer_url, Some(step), build);
@@ -172,19 +175,38 @@ impl<'a> Roll<'_, '_, 'a> {
         }
     }
 
-    /// Whether nothing healthy is changed: a node is unreachable, or a member crashes for no known reason.
+    /// Whether nothing healthy is changed: a node is unreachable, or nobody knows whether a member comes back.
     fn is_held(&self, build: &mut PlanBuilder<'a>) -> bool {
         let ctx = self.site.ctx;
         let blind =
             ctx.rules.hold_while_blind && self.desired.iter().any(|(name, _)| !ctx.is_reachable(name));
-        let unexplained = self.needs.values().any(|need| *need == Need::Unexplained);
+        let unclear = self.needs.values().any(|need| matches!(need, Need::Unclear(_)))
+            || self.hold_unasked_leaving(build)
+            // Which of them are right, a person must find out first.
+            || self.members.iter().any(|member| member.alarms.contains(&Alarm::Corrupt));
         let disturbs = self.etcd.membership.has_leaving()
             || self.needs.values().any(|need| matches!(need, Need::Replace(_) | Need::Join | Need::Change));
-        let is_held = disturbs && (blind || unexplained);
+        let is_held = disturbs && (blind || unclear);
         if is_held {
             build.hold(Subject::Etcd, Waiting::MembersUnchanged, None);
         }
         is_held
+    }
+
+    /// Holds members that are to leave and that nobody could ask; whether there are any.
+    fn hold_unasked_leaving(&self, build: &mut PlanBuilder<'a>) -> bool {
+        let is_leaving = |member: &&MemberSeen| self.etcd.membership.is_leaving(&member.peer_url);
+        let mut found = false;
+        for member in self.members.iter().filter(is_leaving) {
+            let Some(why) = member.health.unasked() else { continue };
+            let about = match self.site.ctx.node_of_peer(&member.peer_url) {
+                Some(node) => Subject::Container(node.clone(), Component::Etcd),
+                None => Subject::Member(member.id),
+            };
+            build.hold(about, Waiting::HealthUnknown { why }, None);
+            found = true;
+        }
+        found
     }
 
     /// Takes out a member that cannot come back, if a majority stands without it.
@@ -192,11 +214,14 @@ impl<'a> Roll<'_, '_, 'a> {
         &mut self,
         member: &MemberSeen,
         reason: Reason,
+        again: LookAgain,
         heals: &[StepHandle],
         build: &mut PlanBuilder<'a>,
     ) -> bool {
         let ctx = self.site.ctx;
-        let Some(step) = leave(ctx, &mut self.etcd.membership, member, reason, build) else { return false };
+        let Some(step) = leave(ctx, &mut self.etcd.membership, member, reason, again, build) else {
+            return false;
+        };
         build.after_all(step, heals.iter().copied(), Because::HealFirst);
         self.lanes.add(build, step, step);
         if let Some(node) = ctx.node_of_peer(&member.peer_url) {
@@ -209,7 +234,7 @@ impl<'a> Roll<'_, '_, 'a> {
     fn drop_lost(&mut self, heals: &[StepHandle], build: &mut PlanBuilder<'a>) {
         for member in self.leaving_and_lost() {
             if !self.is_coming_up(member) {
-                self.drop(member, Reason::NodeLeft, heals, build);
+                self.drop(member, Reason::NodeLeft, LookAgain::No, heals, build);
             }
         }
     }
@@ -231,12 +256,12 @@ impl<'a> Roll<'_, '_, 'a> {
         &mut self,
         heals: &[StepHandle],
         build: &mut PlanBuilder<'a>,
-    ) -> Vec<(&'a NodeName, &'a NodeWish, Reason)> {
+    ) -> Vec<(&'a NodeName, &'a DesiredNode, Reason)> {
         let mut replaced = Vec::new();
         for (name, node) in self.that_need(|need| matches!(need, Need::Replace(_))) {
             let Some(Need::Replace(reason)) = self.needs.get(name).cloned() else { continue };
             let Some(member) = self.member_of(node) else { continue };
-            if self.drop(member, reason.clone(), heals, build) {
+            if self.drop(member, reason.clone(), LookAgain::IsItLost, heals, build) {
                 replaced.push((name, node, reason));
             }
         }
@@ -260,7 +285,7 @@ impl<'a> Roll<'_, '_, 'a> {
     /// New members, one after another: those in the place of others, then those of new nodes.
     fn join(
         &mut self,
-        replaced: Vec<(&'a NodeName, &'a NodeWish, Reason)>,
+        replaced: Vec<(&'a NodeName, &'a DesiredNode, Reason)>,
         heals: &[StepHandle],
         build: &mut PlanBuilder<'a>,
     ) {
@@ -293,7 +318,7 @@ impl<'a> Roll<'_, '_, 'a> {
 }
 
 /// What a reachable node that should have a member needs.
-fn need_of(site: &Site<'_, '_>, name: &NodeName, node: &NodeWish, members: &[MemberSeen]) -> Need {
+fn need_of(site: &Site<'_, '_>, name: &NodeName, node: &DesiredNode, members: &[MemberSeen]) -> Need {
     let Some(facts) = site.ctx.facts(name) else { return Need::Nothing };
     let Some(condition) = site.condition(name, Component::Etcd) else { return Need::Nothing };
     let peer_url = node.target.peer_url();
@@ -301,11 +326,33 @@ fn need_of(site: &Site<'_, '_>, name: &NodeName, node: &NodeWish, members: &[Mem
         return Need::Join;
     };
     let has_data = facts.etcd_data == EtcdData::Present;
-    let state = facts.containers.get(Component::Etcd.as_str()).map(|container| container.state);
+    let container = facts.containers.get(Component::Etcd.as_str());
+    let state = container.map(|container| container.state);
     let is_healthy = member.health == Health::Healthy;
-    // A member that answers has its data, wherever that is.
+    let unasked = member.health.unasked().filter(|_| state == Some(ContainerState::Running));
+    // A member that answers has its data, wherever that is, and one that runs may yet answer.
     if member.has_started() && !has_data && !is_healthy {
-        return Need::Replace(Reason::MemberLostData);
+        let path = site.ctx.desired.footprints.under(facts.prefix.as_ref()).etcd_data.clone();
+        return match state {
+            // A member's directory is not even empty of what windlass put beside its data, unless its disk is another.
+            Some(ContainerState::Created | ContainerState::Stopped) if !facts.directories.contains(&path) => {
+                Need::Unclear(Waiting::MemberDiskMissing { path })
+            }
+            None | Some(ContainerState::Created | ContainerState::Stopped | ContainerState::Crashing) => {
+                Need::Replace(Reason::MemberLostData)
+            }
+            Some(ContainerState::Running | ContainerState::Paused) => {
+                Need::Unclear(Waiting::MemberDataUnseen { path })
+            }
+        };
+    }
+    match (condition, unasked) {
+        // A certificate that nobody accepts may be what differs, and its change what helps.
+        (Condition::Differs { .. }, Some(Unasked::Certificates)) => {}
+        (Condition::Sick(_) | Condition::Differs { .. }, Some(why)) => {
+            return Need::Unclear(Waiting::HealthUnknown { why });
+        }
+        _ => {}
     }
     match condition {
         Condition::Good | Condition::Reload { .. } if is_healthy => Need::Nothing,
@@ -316,30 +363,24 @@ fn need_of(site: &Site<'_, '_>, name: &NodeName, node: &NodeWish, members: &[Mem
         {
             Need::Time
         }
+        Condition::Unasked(why) => Need::Unclear(Waiting::HealthUnknown { why: *why }),
         Condition::Absent | Condition::Down(_) => Need::Start,
-        // Data of a member that etcd has not heard of yet may be its own, or of a former one: that one ends again and
-        // again, as its peers know that it was removed.
+        // A look may fall between two runs of a member that comes up a moment later, and a full disk can be emptied: only
+        // its own log tells that it never comes back. Data of a member that etcd has not heard of yet may be its own, or
+        // of a former one: that one ends again and again, as its peers know that it was removed.
         Condition::Sick(_)
             if state == Some(ContainerState::Crashing) && (member.has_started() || has_data) =>
         {
-            if another_member_works(site, name, members) {
+            let ending = container.and_then(|container| container.ending.as_ref());
+            if ending.is_some_and(Ending::is_final) {
                 Need::Replace(Reason::MemberDead)
+            } else if site.files.written.contains_key(name) {
+                Need::Repair
             } else {
-                Need::Unexplained
+                Need::Unclear(Waiting::UnexplainedCrashes { said: ending.map(|ending| ending.said.clone()) })
             }
         }
         Condition::Differs { .. } if is_healthy => Need::Change,
         Condition::Sick(_) | Condition::Differs { .. } => Need::Repair,
     }
-}
-
-/// Whether a healthy member runs just as desired: then arguments and image are not to blame where another does not
-/// come up.
-fn another_member_works(site: &Site<'_, '_>, name: &NodeName, members: &[MemberSeen]) -> bool {
-    site.ctx.with_role(Role::Etcd).any(|(other, node)| {
-        let peer_url = node.target.peer_url();
-        other != name
-            && site.condition(other, Component::Etcd) == Some(&Condition::Good)
-            && members.iter().any(|member| member.peer_url == peer_url && member.health == Health::Healthy)
-    })
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use windlass_model::{
-    Action, Because, Component, EtcdData, NodeName, Reason, Role, StepId, Subject, Waiting,
+    Action, Because, Component, ContainerState, NodeName, Reason, Role, Subject, Unasked, Waiting,
 };
 
 use super::member_steps::{disturb, start_leaving_member};
@@ -12,6 +12,7 @@ use super::stage::{Etcd, birth_arguments, desired_members};
 use crate::builder::{Follows, Lanes, PlanBuilder, StepHandle};
 use crate::compare::Condition;
 use crate::context::Context;
+use crate::ownership::has_our_data;
 use crate::site::{Site, await_container};
 
 // The first start.
@@ -42,7 +43,11 @@ pub(super) fn found<'a>(site: &Site<'_, 'a>, build: &mut PlanBuilder<'a>) -> Etc
             etcd.heals.push(wait);
         }
     }
-    repair_without_majority(site, &mut etcd, &reachable, &birth, build);
+    if reachable.iter().any(|name| is_unasked(site, name)) {
+        hold_disturbed(site, &reachable, build);
+    } else {
+        repair_without_majority(site, &mut etcd, &reachable, &birth, build);
+    }
     etcd
 }
 
@@ -67,7 +72,7 @@ pub(super) fn revive<'a>(site: &Site<'_, 'a>, build: &mut PlanBuilder<'a>) -> Et
     let birth = birth_arguments("existing", &Membership::desired(&desired_members(ctx)).initial_cluster());
     let holders: Vec<&'a NodeName> = ctx
         .all_facts()
-        .filter(|(_, facts)| facts.etcd_data == EtcdData::Present)
+        .filter(|(name, facts)| has_our_data(ctx, name, facts))
         .map(|(name, _)| name)
         .collect();
     for &name in &holders {
@@ -81,8 +86,13 @@ pub(super) fn revive<'a>(site: &Site<'_, 'a>, build: &mut PlanBuilder<'a>) -> Et
         }
     }
     let members_come_up = !etcd.heals.is_empty();
-    let founders = remove_founders(site, &mut etcd, &holders, build);
-    if !members_come_up || !ctx.rules.heal_first {
+    // Those that could not be asked may be a majority: it is not broken because nobody heard of it.
+    let is_silence_known = !holders.iter().any(|name| is_unasked(site, name));
+    let founders =
+        if is_silence_known { remove_founders(site, &mut etcd, &holders, build) } else { Vec::new() };
+    if !is_silence_known {
+        hold_disturbed(site, &holders, build);
+    } else if !members_come_up || !ctx.rules.heal_first {
         let repaired = repair_without_majority(site, &mut etcd, &holders, &birth, build);
         for step in repaired {
             build.after_all(step, founders.iter().copied(), Because::Gate);
@@ -95,11 +105,35 @@ pub(super) fn revive<'a>(site: &Site<'_, 'a>, build: &mut PlanBuilder<'a>) -> Et
     }
     // A member joins as soon as there is a majority to join.
     let follows = Follows::when(!etcd.heals.is_empty());
+    let had_members = ctx.seen.ledger.nodes.keys().filter(|name| ctx.had(name, Role::Etcd));
+    let lost: Vec<NodeName> = had_members.filter(|name| !ctx.is_reachable(name)).cloned().collect();
     for name in without_data(ctx, &holders) {
         let about = Subject::Container(name.clone(), Component::Etcd);
-        build.defer(follows, about, Waiting::NoDataToRevive, ctx.origin(name));
+        let waiting = Waiting::NoDataToRevive { holders: lost.clone() };
+        build.defer(follows, about, waiting, ctx.origin(name));
     }
     etcd
+}
+
+/// Holds whatever would take down a container of etcd that was asked beside others that could not be.
+fn hold_disturbed<'a>(site: &Site<'_, 'a>, holders: &[&'a NodeName], build: &mut PlanBuilder<'a>) {
+    for name in holders.iter().filter(|name| site.conditions.is_disturbed(name, Component::Etcd)) {
+        let about = Subject::Container((*name).clone(), Component::Etcd);
+        build.hold(about, Waiting::MemberUnchanged, site.ctx.origin(name));
+    }
+}
+
+/// Whether the container of etcd runs, and nobody could ask it. One whose certificate nobody accepts counts only where no new
+/// one is on its way.
+fn is_unasked(site: &Site<'_, '_>, name: &NodeName) -> bool {
+    let seen = site.ctx.facts(name).and_then(|facts| facts.containers.get(Component::Etcd.as_str()));
+    let why =
+        seen.filter(|seen| seen.state == ContainerState::Running).and_then(|seen| seen.health.unasked());
+    match why {
+        Some(Unasked::NoWay | Unasked::NoAnswer) => true,
+        Some(Unasked::Certificates) => !site.conditions.is_disturbed(name, Component::Etcd),
+        None => false,
+    }
 }
 
 /// A process without data that still has the arguments of the first start founds a new cluster as soon as nobody tells
@@ -115,7 +149,8 @@ fn remove_founders<'a>(
     for name in without_data(ctx, holders) {
         if site.condition(name, Component::Etcd) != Some(&Condition::Absent) {
             let step = build.step(
-                StepId::new(name, Component::Etcd, "remove"),
+                name,
+                Component::Etcd,
                 Action::RemoveContainer {
                     node: name.clone(),
                     container: Component::Etcd.container(),

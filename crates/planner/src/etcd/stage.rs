@@ -36,6 +36,11 @@ pub(super) fn desired_members<'a>(ctx: &Context<'a>) -> BTreeMap<String, &'a Nod
     ctx.with_role(Role::Etcd).map(|(name, node)| (node.target.peer_url(), name)).collect()
 }
 
+/// All members that cluster.yml asks for, as etcd's `--initial-cluster` has them.
+pub(crate) fn initial_cluster(ctx: &Context<'_>) -> String {
+    Membership::desired(&desired_members(ctx)).initial_cluster()
+}
+
 /// The arguments that count only while a member has no data.
 ///
 /// Source: <https://etcd.io/docs/v3.4/op-guide/configuration/>, "Clustering flags".

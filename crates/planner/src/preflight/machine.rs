@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use windlass_model::{Component, HostReport, KubernetesVersion, MachineFault, Role, Settings, Swap};
+use windlass_model::{
+    Component, ContainerdCri, DesiredContainer, HostReport, KubernetesVersion, MachineFault, PodRuntime,
+    Privilege, Role, Selinux, Settings, Swap,
+};
 
+use super::examined::{Examined, Wrong, holds, warns};
 use super::ports::ports_in_use;
-use super::{Examined, Wrong, holds, warns};
 use crate::kernel::BROUGHT_BY_MODULES;
 
 const MEBIBYTE: u64 = 1 << 20;
@@ -17,8 +20,6 @@ const IMAGES_NEED: u64 = 2 * GIBIBYTE;
 /// Free bytes under etcd's directory without which no member is made: its log grows by files of 64 MB (`SegmentSizeBytes`
 /// of etcd's `wal` package), and it holds some of them.
 const ETCD_NEEDS: u64 = 512 * MEBIBYTE;
-/// How large etcd's data may grow where no flag says otherwise (`DefaultQuotaBytes` of `server/etcdserver/quota.go`).
-const ETCD_QUOTA: u64 = 2 * GIBIBYTE;
 /// Memory of a control-plane node that kubeadm asks for (`ControlPlaneMem`), and RKE of a worker.
 const CONTROL_PLANE_MEMORY: u64 = 1_700 * MEBIBYTE;
 const WORKER_MEMORY: u64 = 1_000 * MEBIBYTE;
@@ -37,6 +38,8 @@ pub(super) fn judge(node: &Examined<'_>, version: &KubernetesVersion) -> Vec<Wro
     judge_disk(node, &mut wrongs);
     judge_docker(node, version, &mut wrongs);
     judge_kernel_settings(node, &mut wrongs);
+    judge_kubelet(node, &mut wrongs);
+    judge_selinux(node, &mut wrongs);
     if node.is_new() {
         judge_control_groups(node, version, &mut wrongs);
         judge_memory(node, &mut wrongs);
@@ -59,16 +62,16 @@ fn judge_architecture(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
 /// Nobody else listens where a component that is to be made will listen.
 fn judge_ports(node: &Examined<'_>, version: &KubernetesVersion, wrongs: &mut Vec<Wrong>) {
     let ours = ports_in_use(node.facts, version);
-    for (component, wish) in node.absent() {
+    for (component, desired) in node.absent() {
         let is_taken = |port: &u16| node.report.listening.contains(port) && !ours.contains(port);
-        let listens = wish.conduct.listens.iter();
+        let listens = desired.conduct.listens.iter();
         let taken: BTreeMap<u16, &str> =
             listens.filter(|(port, _)| is_taken(port)).map(|(port, flag)| (*port, &**flag)).collect();
         let Some((_, flag)) = taken.first_key_value() else { continue };
         let ports = taken.keys().copied().collect();
         let mut wrong = holds(MachineFault::PortsTaken { ports, component });
         // Where all nodes are the place, this one is a better one.
-        let place = wish.origins.of_flag(flag);
+        let place = desired.origins.of_flag(flag);
         wrong.origin = place.filter(|place| place.as_str() != "nodes").cloned();
         wrongs.push(wrong);
     }
@@ -81,10 +84,10 @@ fn judge_addresses(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
         return;
     }
     let mut reported = false;
-    for (component, wish) in node.absent() {
+    for (component, desired) in node.absent() {
         // kubelet ends with "node IP not found in the host's network interfaces", the others with "cannot assign
         // requested address".
-        let Some(address) = wish.conduct.own_address else { continue };
+        let Some(address) = desired.conduct.own_address else { continue };
         if !address.is_unspecified() && !address.is_loopback() && !own.contains(&address) && !reported {
             reported = true;
             wrongs.push(holds(MachineFault::AddressMissing { address, component, has: own.clone() }));
@@ -96,7 +99,7 @@ fn judge_addresses(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     }
 }
 
-/// kubelet does not start where swap is on, unless it is told otherwise.
+/// kubelet does not start where swap is on, unless asked otherwise.
 fn judge_swap(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     if node.report.swap == Swap::Off {
         return;
@@ -115,7 +118,7 @@ fn judge_swap(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
 /// There is room for what is to be made.
 fn judge_disk(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     let docker_root = &node.facts.host.docker_root;
-    let pulls = node.absent().any(|(_, wish)| !node.facts.images.contains(&wish.spec.image));
+    let pulls = node.absent().any(|(_, desired)| !node.facts.images.contains(&desired.spec.image));
     // A directory that was not asked for may be another disk.
     let free = node.report.free.get(docker_root).copied();
     if let Some(free) = free.filter(|free| pulls && *free < IMAGES_NEED) {
@@ -125,7 +128,7 @@ fn judge_disk(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     let Some((_, etcd)) = node.absent().find(|(component, _)| *component == Component::Etcd) else { return };
     let Settings::Etcd { data: Some(data), quota_bytes } = &etcd.conduct.settings else { return };
     let Some(free) = node.report.free_at(data.as_str()) else { return };
-    let quota = quota_bytes.unwrap_or(ETCD_QUOTA);
+    let quota = quota_bytes.unwrap_or(windlass_model::ETCD_QUOTA);
     let path = data.to_string();
     if free < ETCD_NEEDS {
         wrongs.push(holds(MachineFault::NoRoomForEtcd { path, free, needed: ETCD_NEEDS }));
@@ -177,6 +180,48 @@ fn judge_kernel_settings(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     }
     let modules = node.desired.kernel.modules.iter().filter(|module| !modules.contains(*module));
     wrongs.push(warns(MachineFault::SettingsUnknown { settings, modules: modules.cloned().collect() }));
+}
+
+/// The machine has what a kubelet that is to be made, or made anew with another version or runtime, ends without.
+fn judge_kubelet(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
+    let Some(kubelet) = node.desired.containers.get(&Component::Kubelet) else { return };
+    let runs_so = node.facts.containers.get(Component::Kubelet.as_str()).is_some_and(|seen| {
+        let now = Settings::of(Component::Kubelet, &seen.spec);
+        now.pod_runtime() == kubelet.conduct.settings.pod_runtime()
+            && now.ends_on_cgroup_v1() == kubelet.conduct.settings.ends_on_cgroup_v1()
+    });
+    if runs_so {
+        return;
+    }
+    let settings = &kubelet.conduct.settings;
+    if let (Some(1), true, Some(version)) =
+        (node.report.cgroup, settings.ends_on_cgroup_v1(), &kubelet.spec.version)
+    {
+        let mut wrong = holds(MachineFault::CgroupV1 { kubernetes: version.clone() });
+        wrong.origin = kubelet.origins.of_flag("fail-cgroupv1").cloned();
+        wrongs.push(wrong);
+    }
+    match (settings.pod_runtime(), node.report.containerd) {
+        (Some(PodRuntime::Containerd), Some(serves)) if serves != ContainerdCri::Serves => {
+            wrongs.push(holds(MachineFault::Containerd { serves }));
+        }
+        _ => {}
+    }
+}
+
+/// What is not privileged can read the files that are put there for it.
+fn judge_selinux(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
+    if node.report.selinux == Selinux::Off {
+        return;
+    }
+    let reads = |desired: &DesiredContainer| {
+        desired.spec.privilege == Privilege::Confined && !desired.spec.reads.is_empty()
+    };
+    let components: Vec<Component> =
+        node.absent().filter(|(_, desired)| reads(desired)).map(|(component, _)| component).collect();
+    if !components.is_empty() {
+        wrongs.push(holds(MachineFault::Selinux { components }));
+    }
 }
 
 /// Control groups are there, in a version that this Kubernetes knows.

@@ -5,16 +5,16 @@ use std::net::IpAddr;
 
 use windlass_model::{ClockOf, MachineFault, Meeting, NodeName, ports_between};
 
-use super::{Examined, Wrong, holds, warns};
+use super::examined::{Examined, Wrong, holds, warns};
 use crate::context::Context;
 
 /// By how many seconds the clock of a machine may differ before nothing new is put on it.
 ///
-/// k0sctl draws the line at 30 s from the median too. Nothing breaks at once there: windlass' certificates begin five
-/// minutes before they are made. But a clock so far off is kept by nobody, and drifts on until they are not yet valid.
+/// k0sctl draws the line at 30 s from the median too. Nothing breaks at once there: windlass' certificates begin long
+/// before they are made. But a clock so far off is kept by nobody, and drifts on.
 const CLOCK_HOLDS_SECONDS: u64 = 30;
 
-/// By how many seconds it may differ before that is told.
+/// By how many seconds it may differ before that is reported.
 ///
 /// etcd warns of more than one second between members (`etcdserver/api/rafthttp/probing_status.go`); what is seen from
 /// afar is true to about one second.
@@ -45,12 +45,12 @@ fn judge_clocks<'a>(nodes: &[Examined<'a>], wrongs: &mut Vec<(Examined<'a>, Wron
     }
 }
 
-/// By how much the time of most machines is ahead of the operator's: zero unless more than half of at least three
-/// agree on another time.
-fn common_time(nodes: &[Examined<'_>]) -> i64 {
+/// By how much the time of most machines is ahead of the operator's: zero unless more than half of at least two agree on
+/// another time.
+pub(super) fn common_time(nodes: &[Examined<'_>]) -> i64 {
     let mut ahead: Vec<i64> = nodes.iter().map(|node| node.report.clock_ahead_seconds).collect();
     ahead.sort_unstable();
-    let Some(&median) = ahead.get(ahead.len() / 2).filter(|_| ahead.len() >= 3) else { return 0 };
+    let Some(&median) = ahead.get(ahead.len() / 2).filter(|_| ahead.len() >= 2) else { return 0 };
     let agree = ahead.iter().filter(|one| (*one - median).unsigned_abs() <= CLOCK_WARNS_SECONDS).count();
     let is_off = median.unsigned_abs() > CLOCK_WARNS_SECONDS;
     if is_off && agree * 2 > ahead.len() { median } else { 0 }
@@ -82,7 +82,7 @@ fn judge_machines_named_twice<'a>(
     doubles
 }
 
-/// Machines of their own that cannot be told apart by name or id.
+/// Machines of their own that cannot be distinguished by name or id.
 fn judge_names<'a>(
     nodes: &[Examined<'a>],
     doubles: &BTreeSet<&NodeName>,
@@ -112,7 +112,7 @@ fn judge_names<'a>(
 
 /// Whom a machine does not reach is at fault if nobody else reaches it either; else the machine that asks.
 ///
-/// Machines out of sight are not in question: that is told of them already.
+/// Machines out of sight are not in question: that is reported of them already.
 fn judge_ways<'a>(nodes: &[Examined<'a>], wrongs: &mut Vec<(Examined<'a>, Wrong)>) {
     let new: Vec<Examined<'a>> = nodes.iter().filter(|node| node.is_new()).copied().collect();
     if new.iter().all(|node| node.report.unreached.is_empty()) {

@@ -47,6 +47,11 @@ impl Draft {
         }
     }
 
+    /// Where it is until it has its name.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn write(&mut self, piece: &[u8]) -> io::Result<()> {
         self.file.write_all(piece)
     }

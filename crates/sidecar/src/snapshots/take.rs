@@ -8,6 +8,8 @@ use tokio::time::timeout;
 
 use super::draft::Draft;
 use super::intake::{Intake, NotASnapshot};
+use super::journal;
+use super::proof::{self, Origin, Unproven};
 use crate::etcd::{Access, EtcdError};
 
 /// How long a member may be silent in the middle of a snapshot.
@@ -33,6 +35,8 @@ pub(crate) enum TakeError {
         "the snapshot has {bytes} bytes and the disk {free} free ones, of which {LEFT_FREE} are left to others"
     )]
     NoRoom { bytes: u64, free: u64 },
+    #[error("what {endpoint} sent does not read back from the disk: {source}")]
+    ReadBack { endpoint: String, source: Unproven },
     #[error("another snapshot is being taken")]
     Busy,
     #[error("`{}` is there already", path.display())]
@@ -63,10 +67,21 @@ pub(crate) async fn take(access: &Access, directory: &Path, name: &str) -> Resul
         let mut draft = Draft::begin(directory).map_err(unwritable)?.ok_or(TakeError::Busy)?;
         match receive(access, endpoint, &mut draft, &path).await {
             Ok(bytes) => {
+                let origin = Origin {
+                    authority: proof::authority_in(&access.authority),
+                    endpoint: Some(endpoint.clone()),
+                    taken_at: Some(journal::now()),
+                };
+                let proof = proof::prove(draft.path(), origin, journal::now())
+                    .map_err(|source| TakeError::ReadBack { endpoint: endpoint.clone(), source })?;
                 draft.keep_as(name).map_err(|source| match source.kind() {
                     io::ErrorKind::AlreadyExists => TakeError::Exists { path: path.clone() },
                     _ => unwritable(source),
                 })?;
+                if let Err(error) = proof::note(&path, &proof) {
+                    // A file without its note is a snapshot all the same, which is read again before it is used.
+                    journal::log(&format!("no note beside `{name}`: {error}"));
+                }
                 return Ok(Taken { bytes, endpoint: endpoint.clone() });
             }
             Err(error) => failed = error,

@@ -1,7 +1,7 @@
 //! Certificates must match, chain, name the peer and be in date.
 
 use windlass_engine::{Minter, Nodes};
-use windlass_model::{CertKind, CertWish, ContainerState, Health, Usage};
+use windlass_model::{CertKind, ContainerState, DesiredCert, Health, Unasked, Usage};
 use windlass_simulator::{Fault, ViolationKind, run};
 
 use crate::lab::{Lab, SSL, address, name, node, seconds};
@@ -12,12 +12,12 @@ async fn restart(lab: &Lab, number: usize, called: &str) {
     seconds(20).await;
 }
 
-/// The third member of etcd with a certificate of this wish.
-async fn third_with(wish: impl FnOnce(&mut CertWish)) -> (Health, Vec<ViolationKind>) {
+/// The third member of etcd with a certificate of this desired state.
+async fn third_with(desired: impl FnOnce(&mut DesiredCert)) -> (Health, Vec<ViolationKind>) {
     let mut lab = Lab::new(3);
     lab.etcd(3).await;
-    let mut other = Lab::wish("kube-etcd", &[&address(3), "127.0.0.1"]);
-    wish(&mut other);
+    let mut other = Lab::desired("kube-etcd", &[&address(3), "127.0.0.1"]);
+    desired(&mut other);
     let cert = lab.certify("etcd-3", &other);
     lab.place(3, "etcd", &cert).await;
     assert_eq!(lab.health(3, "etcd").await, Health::Healthy, "what was loaded counts");
@@ -45,15 +45,15 @@ fn a_member_with_a_good_new_certificate_is_healthy() {
 #[test]
 fn a_member_whose_certificate_does_not_name_it_is_not_healthy() {
     run(async {
-        assert_eq!(third_with(|wish| wish.sans.clear()).await, (Health::Unhealthy, vec![]));
+        assert_eq!(third_with(|desired| desired.sans.clear()).await, (Health::Unhealthy, vec![]));
     });
 }
 
 #[test]
 fn a_member_whose_certificate_is_not_for_clients_is_not_healthy() {
     run(async {
-        let without = |wish: &mut CertWish| {
-            wish.usages.remove(&Usage::ClientAuth);
+        let without = |desired: &mut DesiredCert| {
+            desired.usages.remove(&Usage::ClientAuth);
         };
         assert_eq!(third_with(without).await, (Health::Unhealthy, vec![]));
     });
@@ -64,10 +64,11 @@ fn a_member_of_another_authority_is_not_healthy() {
     run(async {
         let mut lab = Lab::new(3);
         lab.etcd(3).await;
-        let authority = CertWish { kind: CertKind::Authority, ..Lab::wish("ca", &[]) };
+        let authority = DesiredCert { kind: CertKind::Authority, ..Lab::desired("ca", &[]) };
         let other = lab.certify("other-ca", &authority);
-        let wish = CertWish { issuer: Some("other-ca".into()), ..Lab::wish("kube-etcd", &[&address(3)]) };
-        let cert = lab.certify("etcd-3", &wish);
+        let desired =
+            DesiredCert { issuer: Some("other-ca".into()), ..Lab::desired("kube-etcd", &[&address(3)]) };
+        let cert = lab.certify("etcd-3", &desired);
         lab.place(3, "etcd", &cert).await;
         lab.fleet.move_leader_off(3).await;
         restart(&lab, 3, "etcd").await;
@@ -90,7 +91,7 @@ fn a_key_that_does_not_match_its_certificate_crashes_the_process() {
     run(async {
         let mut lab = Lab::new(3);
         lab.etcd(3).await;
-        let other = lab.certify("etcd-3", &Lab::wish("kube-etcd", &[&address(3)]));
+        let other = lab.certify("etcd-3", &Lab::desired("kube-etcd", &[&address(3)]));
         lab.write(3, &format!("{SSL}/etcd.pem"), &other.certificate).await.unwrap();
         lab.fleet.move_leader_off(3).await;
         restart(&lab, 3, "etcd").await;
@@ -131,8 +132,9 @@ fn when_certificates_have_expired_nothing_is_healthy_any_more() {
         assert_eq!(lab.health(1, "kube-apiserver").await, Health::Healthy);
         lab.fleet.with(|world| world.strike(&Fault::DaysPass { days: 2 }));
         seconds(20).await;
-        assert_eq!(lab.health(1, "kube-apiserver").await, Health::Unhealthy);
-        assert_eq!(lab.health(1, "etcd").await, Health::Unhealthy);
+        let refused = Health::Unknown(Unasked::Certificates);
+        assert_eq!(lab.health(1, "kube-apiserver").await, refused, "neither believes the other any more");
+        assert_eq!(lab.health(1, "etcd").await, refused);
     });
 }
 
@@ -140,13 +142,13 @@ fn when_certificates_have_expired_nothing_is_healthy_any_more() {
 fn a_certificate_is_good_no_longer_than_its_authority() {
     run(async {
         let mut lab = Lab::new(1);
-        let authority = CertWish { kind: CertKind::Authority, valid_days: 10, ..Lab::wish("ca", &[]) };
+        let authority = DesiredCert { kind: CertKind::Authority, valid_days: 10, ..Lab::desired("ca", &[]) };
         lab.certify("ca", &authority);
         lab.etcd(1).await;
         lab.fleet.with(|world| world.strike(&Fault::DaysPass { days: 11 }));
         seconds(20).await;
-        assert_eq!(lab.health(1, "etcd").await, Health::Unhealthy);
-        assert!(lab.mint("late", &Lab::wish("late", &[])).is_err(), "an expired authority signs nothing");
+        assert_eq!(lab.health(1, "etcd").await, Health::Unknown(Unasked::Certificates));
+        assert!(lab.mint("late", &Lab::desired("late", &[])).is_err(), "an expired authority signs nothing");
     });
 }
 
@@ -158,8 +160,8 @@ fn an_api_server_must_be_named_by_127_0_0_1_and_by_its_addresses() {
             lab.etcd(1).await;
             lab.api(1, 1).await;
             let sans = ["127.0.0.1", "10.0.0.1"].into_iter().filter(|san| *san != missing);
-            let wish = Lab::wish("kube-apiserver", &sans.collect::<Vec<_>>());
-            let cert = lab.certify("kube-apiserver-1", &wish);
+            let desired = Lab::desired("kube-apiserver", &sans.collect::<Vec<_>>());
+            let cert = lab.certify("kube-apiserver-1", &desired);
             lab.place(1, "kube-apiserver", &cert).await;
             restart(&lab, 1, "kube-apiserver").await;
             assert_eq!(lab.health(1, "kube-apiserver").await, Health::Unhealthy, "without {missing}");
@@ -174,9 +176,9 @@ fn a_kubelet_acts_only_for_the_node_of_its_certificate() {
         lab.agent(1, "kubelet").await;
         seconds(2).await;
         assert_eq!(lab.health(1, "kubelet").await, Health::Healthy);
-        let mut wish = Lab::wish("system:node:node-2", &[]);
-        wish.organizations = vec!["system:nodes".to_owned()];
-        let cert = lab.certify("kubelet-1", &wish);
+        let mut desired = Lab::desired("system:node:node-2", &[]);
+        desired.organizations = vec!["system:nodes".to_owned()];
+        let cert = lab.certify("kubelet-1", &desired);
         lab.place(1, "kubelet", &cert).await;
         restart(&lab, 1, "kubelet").await;
         assert_eq!(lab.health(1, "kubelet").await, Health::Unhealthy);
@@ -187,21 +189,21 @@ fn a_kubelet_acts_only_for_the_node_of_its_certificate() {
 fn certificates_are_readable_unique_and_the_same_for_the_same_seed() {
     run(async {
         let mut lab = Lab::new(1);
-        let wish = Lab::wish("kube-etcd", &["10.0.0.1", "a.example"]);
-        let (first, second) = (lab.certify("etcd", &wish), lab.certify("etcd", &wish));
+        let desired = Lab::desired("kube-etcd", &["10.0.0.1", "a.example"]);
+        let (first, second) = (lab.certify("etcd", &desired), lab.certify("etcd", &desired));
         assert_eq!(
             first.certificate,
             format!(
                 "-----BEGIN CERTIFICATE-----\nname=etcd serial=0-3 issuer={} cn=kube-etcd o= usages=server,client \
-                 sans=10.0.0.1,a.example not_before=2026-01-01T00:00:00Z \
+                 sans=10.0.0.1,a.example not_before=2025-12-31T00:00:00Z \
                  not_after=2035-12-30T00:00:00Z\n-----END CERTIFICATE-----\n",
                 first.issuer.unwrap().short()
             )
         );
         assert_ne!(first.certificate, second.certificate);
         assert_ne!(first.key.expose(), second.key.expose());
-        assert_eq!(Lab::new(1).certify("etcd", &wish).certificate, first.certificate);
+        assert_eq!(Lab::new(1).certify("etcd", &desired).certificate, first.certificate);
         assert_ne!(lab.minter.lineage(), lab.minter.lineage());
-        assert!(lab.minter.mint(&"x".into(), &wish, None, first.not_before).is_err());
+        assert!(lab.minter.mint(&"x".into(), &desired, None, first.not_before).is_err());
     });
 }

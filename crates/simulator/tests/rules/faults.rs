@@ -32,7 +32,7 @@ fn a_verb_fails_before_it_takes_effect_or_after() {
 }
 
 #[test]
-fn when_the_operator_s_machine_dies_its_verbs_never_return_and_whoever_drives_is_told() {
+fn when_the_operator_s_machine_dies_its_verbs_never_return_and_whoever_drives_is_reported() {
     run(async {
         for (when, written) in [(When::Before, false), (When::After, true)] {
             let lab = Lab::new(1);
@@ -40,7 +40,7 @@ fn when_the_operator_s_machine_dies_its_verbs_never_return_and_whoever_drives_is
             let work = async {
                 lab.write(1, "/a", "x").await.unwrap();
                 lab.write(1, "/b", "x").await.unwrap();
-                unreachable!("nobody is left to be told");
+                unreachable!("nobody is left to hear of it");
             };
             tokio::select! {
                 biased;
@@ -103,7 +103,7 @@ fn the_operator_s_machine_can_die_before_or_after_a_commit() {
 fn the_operator_s_ledger_is_lost_or_grows_old() {
     run(async {
         let mut lab = Lab::new(1);
-        lab.certify("a", &Lab::wish("a", &[]));
+        lab.certify("a", &Lab::desired("a", &[]));
         lab.fleet.with(|world| world.strike(&Fault::LedgerAged));
         assert_eq!(lab.ledger.read().unwrap().unwrap().serial, 1);
         lab.fleet.with(|world| world.strike(&Fault::LedgerLost));
@@ -115,10 +115,10 @@ fn the_operator_s_ledger_is_lost_or_grows_old() {
 fn a_machine_is_out_of_sight_while_it_is_off_and_boots_when_it_comes_back() {
     run(async {
         let lab = Lab::new(1);
-        let mut wish = spec(&["sleep".to_owned()], &[]);
-        wish.binds.clear();
-        lab.create(1, "created", &wish, &[]).await.unwrap();
-        lab.run(1, "started", &wish, &[]).await;
+        let mut desired = spec(&["sleep".to_owned()], &[]);
+        desired.binds.clear();
+        lab.create(1, "created", &desired, &[]).await.unwrap();
+        lab.run(1, "started", &desired, &[]).await;
         lab.fleet.with(|world| world.strike(&Fault::PowerOff { node: node(1), seconds: Some(30) }));
         let begun = lab.fleet.with(|world| world.elapsed());
         assert!(matches!(lab.write(1, "/a", "x").await, Err(PortError::OutOfSight { .. })));
@@ -200,9 +200,9 @@ fn a_story_tells_time_number_node_verb_object_and_what_came_of_it() {
         let lab = Lab::on(World::bare(1).with_images(&[IMAGE]), 1);
         lab.fleet.with(World::clear_story);
         lab.begin(FaultSchedule::at(3, fails(When::After, How::Passing)));
-        let mut wish = spec(&["sleep".to_owned()], &[]);
-        wish.binds.clear();
-        lab.create(1, "a", &wish, &[]).await.unwrap();
+        let mut desired = spec(&["sleep".to_owned()], &[]);
+        desired.binds.clear();
+        lab.create(1, "a", &desired, &[]).await.unwrap();
         lab.fleet.start(&node(1), &name("b")).await.unwrap_err();
         lab.write(1, "/x", "x").await.unwrap_err();
         lab.story()

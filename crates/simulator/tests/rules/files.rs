@@ -123,8 +123,8 @@ fn a_process_without_a_file_that_it_reads_crashes_until_the_file_comes() {
     run(async {
         let lab = Lab::new(1);
         lab.write(1, "/etc/kubernetes/other", "x").await.unwrap();
-        let wish = spec(&["snapshots".to_owned()], &[format!("{SSL}/ca.pem")]);
-        lab.run(1, "etcd-rolling-snapshots", &wish, &[]).await;
+        let desired = spec(&["snapshots".to_owned()], &[format!("{SSL}/ca.pem")]);
+        lab.run(1, "etcd-rolling-snapshots", &desired, &[]).await;
         assert_eq!(lab.seen(1, "etcd-rolling-snapshots").await.state, ContainerState::Crashing);
         lab.write(1, &format!("{SSL}/ca.pem"), "x").await.unwrap();
         seconds(2).await;
@@ -138,9 +138,9 @@ fn a_process_that_is_not_root_must_be_allowed_to_read_its_files() {
         let lab = Lab::new(1);
         let path = format!("{SSL}/ca.pem");
         lab.write(1, &path, "x").await.unwrap();
-        let mut wish = spec(&["snapshots".to_owned()], std::slice::from_ref(&path));
-        wish.user = Some("1000:1000".into());
-        lab.run(1, "etcd-rolling-snapshots", &wish, &[]).await;
+        let mut desired = spec(&["snapshots".to_owned()], std::slice::from_ref(&path));
+        desired.user = Some("1000:1000".into());
+        lab.run(1, "etcd-rolling-snapshots", &desired, &[]).await;
         assert_eq!(lab.seen(1, "etcd-rolling-snapshots").await.state, ContainerState::Crashing);
         lab.write_as(1, &path, "x", Mode::PUBLIC).await.unwrap();
         assert_eq!(lab.seen(1, "etcd-rolling-snapshots").await.state, ContainerState::Running);
@@ -155,10 +155,10 @@ fn what_counts_is_what_was_loaded_and_a_reload_loads_only_what_may_be_reloaded()
         for path in [once, again] {
             lab.write(1, path, "1").await.unwrap();
         }
-        let mut wish = spec(&["nginx".to_owned()], &[]);
-        wish.reads.insert(once.into(), OnChange::Replace);
-        wish.reads.insert(again.into(), OnChange::Reload);
-        lab.run(1, "nginx-proxy", &wish, &[]).await;
+        let mut desired = spec(&["nginx".to_owned()], &[]);
+        desired.reads.insert(once.into(), OnChange::Replace);
+        desired.reads.insert(again.into(), OnChange::Reload);
+        lab.run(1, "nginx-proxy", &desired, &[]).await;
         let first = lab.seen(1, "nginx-proxy").await.loaded;
         for path in [once, again] {
             lab.write(1, path, "2").await.unwrap();
@@ -177,10 +177,10 @@ fn a_file_that_is_itself_mounted_is_not_reloaded() {
         let lab = Lab::new(1);
         let path = "/etc/kubernetes/nginx.conf";
         lab.write(1, path, "1").await.unwrap();
-        let mut wish = spec(&["nginx".to_owned()], &[]);
-        wish.binds.push(format!("{path}:/etc/nginx/nginx.conf").into());
-        wish.reads.insert(path.into(), OnChange::Reload);
-        lab.run(1, "nginx-proxy", &wish, &[]).await;
+        let mut desired = spec(&["nginx".to_owned()], &[]);
+        desired.binds.push(format!("{path}:/etc/nginx/nginx.conf").into());
+        desired.reads.insert(path.into(), OnChange::Reload);
+        lab.run(1, "nginx-proxy", &desired, &[]).await;
         let first = lab.seen(1, "nginx-proxy").await.loaded;
         lab.write(1, path, "2").await.unwrap();
         lab.fleet.reload(&node(1), &name("nginx-proxy")).await.unwrap();
@@ -199,10 +199,10 @@ fn kubelet_s_directory_is_busy_while_pods_run_and_comes_back_while_kubelet_runs(
         let root = paths(&["/var/lib/kubelet"]);
         let there = scope(&[], &["/var/lib/kubelet", "/var/log/pods"]);
         assert!(lab.fleet.remove_paths(&node(1), &root).await.is_err());
-        lab.fleet.remove_pods(&node(1)).await.unwrap();
+        lab.fleet.remove_pods(&node(1), &FilePath::from("/var/lib/kubelet"), None).await.unwrap();
         assert!(lab.fleet.remove_paths(&node(1), &root).await.is_err(), "kubelet brings its pods back");
         lab.fleet.stop(&node(1), &name("kubelet")).await.unwrap();
-        lab.fleet.remove_pods(&node(1)).await.unwrap();
+        lab.fleet.remove_pods(&node(1), &FilePath::from("/var/lib/kubelet"), None).await.unwrap();
         assert_eq!(
             lab.fleet.look(&node(1), &there, Traces::None).await.unwrap().directories,
             *there.directories

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use windlass_engine::{Etcd, Event, Kube, LedgerStore, Listener, LookScope, Nodes, Traces};
 use windlass_model::{
-    Action, CertKind, CertWish, Component, FilePath, KubernetesVersion, NodeName, Outcome, Owner, Reason,
+    Action, CertKind, Component, DesiredCert, FilePath, KubernetesVersion, NodeName, Outcome, Owner, Reason,
     RestartWhen, Step, StepId,
 };
 use windlass_simulator::{Fault, FaultSchedule, RolloutRules, ViolationKind, run};
@@ -126,7 +126,7 @@ fn data_of_a_member_that_was_taken_out_may_be_moved_aside() {
 }
 
 #[test]
-fn a_member_that_works_and_is_wished_must_not_be_taken_out() {
+fn a_member_that_works_and_is_desired_must_not_be_taken_out() {
     run(async {
         let mut lab = Lab::new(3);
         lab.etcd(3).await;
@@ -198,7 +198,7 @@ fn after_a_cluster_was_dismantled_another_may_be_founded_on_the_same_machines() 
         }
         rule(&lab, Lab::rules());
         lab.etcd(3).await;
-        let authority = CertWish { kind: CertKind::Authority, ..Lab::wish("ca", &[]) };
+        let authority = DesiredCert { kind: CertKind::Authority, ..Lab::desired("ca", &[]) };
         assert_eq!(lab.broken(), []);
         lab.mint("ca", &authority).unwrap();
         assert_eq!(lab.broken(), [ViolationKind::NewAuthority], "the new cluster lives by it");
@@ -295,7 +295,7 @@ fn an_api_server_that_leaves_goes_only_after_another_one_serves() {
 fn keys_are_in_the_ledger_before_they_are_on_a_machine() {
     run(async {
         let mut lab = Lab::new(1);
-        let cert = lab.mint("etcd", &Lab::wish("kube-etcd", &[])).unwrap();
+        let cert = lab.mint("etcd", &Lab::desired("kube-etcd", &[])).unwrap();
         lab.write(1, &format!("{SSL}/etcd-key.pem"), cert.key.expose()).await.unwrap();
         assert_eq!(lab.broken(), [ViolationKind::DurableFirst]);
         lab.kept.certs.insert("etcd".into(), cert.clone());
@@ -323,10 +323,10 @@ fn a_copy_of_the_ledger_goes_to_a_machine_only_after_it_was_committed() {
 fn an_authority_by_which_a_cluster_lives_is_not_made_anew_and_other_certificates_may_be() {
     run(async {
         let mut lab = Lab::new(1);
-        let authority = CertWish { kind: CertKind::Authority, ..Lab::wish("ca", &[]) };
+        let authority = DesiredCert { kind: CertKind::Authority, ..Lab::desired("ca", &[]) };
         lab.certify("ca", &authority);
         lab.etcd(1).await;
-        lab.mint("etcd-1", &Lab::wish("kube-etcd", &[&address(1)])).unwrap();
+        lab.mint("etcd-1", &Lab::desired("kube-etcd", &[&address(1)])).unwrap();
         assert_eq!(lab.broken(), []);
         lab.mint("ca", &authority).unwrap();
         assert_eq!(lab.broken(), [ViolationKind::NewAuthority]);
@@ -352,13 +352,13 @@ fn every_change_lies_under_a_step_of_its_node_and_subject() {
         lab.write(1, "/a", "x").await.unwrap();
         assert_eq!(lab.broken(), [ViolationKind::Dishonest]);
         assert_eq!(lab.fleet.with(|world| world.violations()[0].what.clone()), "write node-1 /a");
-        let wish = windlass_model::FileWish {
+        let desired = windlass_model::DesiredFile {
             content: windlass_model::Content::Text(Arc::from("x")),
             mode: windlass_model::Mode::PUBLIC,
             owner: windlass_model::Owner::default(),
             origin: None,
         };
-        let files = BTreeMap::from([(FilePath::from("/b"), wish)]);
+        let files = BTreeMap::from([(FilePath::from("/b"), desired)]);
         let write = step(Action::WriteFiles { node: node(1), files });
         lab.fleet.hear(Event::StepBegins { step: &write });
         lab.write(1, "/b", "x").await.unwrap();
@@ -377,10 +377,10 @@ fn every_change_lies_under_a_step_of_its_node_and_subject() {
 fn a_step_of_one_component_may_not_touch_another() {
     run(async {
         let lab = Lab::new(1);
-        let mut wish = crate::lab::spec(&["sleep".to_owned()], &[]);
-        wish.binds.clear();
-        lab.run(1, "kubelet", &wish, &[]).await;
-        lab.run(1, "kube-proxy", &wish, &[]).await;
+        let mut desired = crate::lab::spec(&["sleep".to_owned()], &[]);
+        desired.binds.clear();
+        lab.run(1, "kubelet", &desired, &[]).await;
+        lab.run(1, "kube-proxy", &desired, &[]).await;
         rule(&lab, RolloutRules { honest: true, ..Lab::rules() });
         let restart = |component| Action::RestartContainer {
             node: node(1),

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use windlass_engine::{Clock, FilePut, LedgerStore, Minter, NewContainer, Nodes, PortResult};
 use windlass_model::{
-    CertKind, CertName, CertWish, ContainerName, ContainerSeen, ContainerSpec, Elsewhere, Footprint,
-    Footprints, Health, ImageRef, KubernetesVersion, LastNode, Ledger, Loaded, Mode, NodeName, NodeTarget,
-    OnChange, Owner, PidMode, Privilege, San, Secret, StoredCert, Usage,
+    CertKind, CertName, Ciphers, ContainerName, ContainerSeen, ContainerSpec, DesiredCert, Elsewhere,
+    Footprint, Footprints, Health, ImageRef, KubernetesVersion, LastNode, Ledger, Loaded, Mode, NodeName,
+    NodeTarget, OnChange, Owner, PidMode, Privilege, San, Secret, StoredCert, Usage,
 };
 use windlass_simulator::{
     FaultSchedule, MemoryLedger, RolloutRules, SimClock, SimFleet, SymbolicMinter, World,
@@ -64,6 +64,7 @@ pub(crate) fn spec(command: &[String], reads: &[String]) -> ContainerSpec {
         privilege: Privilege::Confined,
         user: None,
         reads: reads.iter().map(|path| (path.as_str().into(), OnChange::Replace)).collect(),
+        ciphers: Ciphers::default(),
         version: None,
     }
 }
@@ -91,7 +92,7 @@ impl Lab {
             version: None,
         };
         lab.begin(FaultSchedule::none());
-        lab.certify("ca", &CertWish { kind: CertKind::Authority, ..Self::wish("ca", &[]) });
+        lab.certify("ca", &DesiredCert { kind: CertKind::Authority, ..Self::desired("ca", &[]) });
         lab
     }
 
@@ -120,8 +121,8 @@ impl Lab {
         self.fleet.entrust(&self.kept);
     }
 
-    pub(crate) fn wish(common_name: &str, sans: &[&str]) -> CertWish {
-        CertWish {
+    pub(crate) fn desired(common_name: &str, sans: &[&str]) -> DesiredCert {
+        DesiredCert {
             kind: CertKind::Leaf,
             common_name: common_name.to_owned(),
             organizations: Vec::new(),
@@ -134,17 +135,17 @@ impl Lab {
     }
 
     /// Mints a certificate and commits it.
-    pub(crate) fn certify(&mut self, name: &str, wish: &CertWish) -> StoredCert {
-        let cert = self.mint(name, wish).unwrap();
+    pub(crate) fn certify(&mut self, name: &str, desired: &DesiredCert) -> StoredCert {
+        let cert = self.mint(name, desired).unwrap();
         self.kept.certs.insert(name.into(), cert.clone());
         self.kept.serial += 1;
         self.ledger.commit(&self.kept).unwrap();
         cert
     }
 
-    pub(crate) fn mint(&self, name: &str, wish: &CertWish) -> PortResult<StoredCert> {
-        let issuer = wish.issuer.as_ref().and_then(|issuer| self.kept.certs.get(issuer));
-        self.minter.mint(&name.into(), wish, issuer, self.clock.now())
+    pub(crate) fn mint(&self, name: &str, desired: &DesiredCert) -> PortResult<StoredCert> {
+        let issuer = desired.issuer.as_ref().and_then(|issuer| self.kept.certs.get(issuer));
+        self.minter.mint(&name.into(), desired, issuer, self.clock.now())
     }
 
     pub(crate) async fn write(&self, on: usize, path: &str, text: &str) -> PortResult<()> {
@@ -183,6 +184,8 @@ impl Lab {
             spec: Arc::new(spec.clone()),
             birth: birth.iter().map(|text| Arc::from(text.as_str())).collect(),
             loaded: Loaded::new(),
+            lineage: None,
+            beside_data: None,
         };
         self.fleet.create(&node(on), &name(called), &new).await
     }
@@ -225,8 +228,8 @@ impl Lab {
 
     /// Certificates for etcd on this machine.
     pub(crate) async fn certify_etcd(&mut self, number: usize) {
-        let wish = Self::wish("kube-etcd", &[&address(number), "127.0.0.1"]);
-        let cert = self.certify(&format!("etcd-{number}"), &wish);
+        let desired = Self::desired("kube-etcd", &[&address(number), "127.0.0.1"]);
+        let cert = self.certify(&format!("etcd-{number}"), &desired);
         self.place_authority(number).await;
         self.place(number, "etcd", &cert).await;
     }
@@ -248,8 +251,8 @@ impl Lab {
 
     /// An API server on this machine, before etcd on the first `etcds` machines.
     pub(crate) async fn api(&mut self, number: usize, etcds: usize) {
-        let wish = Self::wish("kube-apiserver", &[&address(number), "127.0.0.1", "localhost"]);
-        let cert = self.certify(&format!("kube-apiserver-{number}"), &wish);
+        let desired = Self::desired("kube-apiserver", &[&address(number), "127.0.0.1", "localhost"]);
+        let cert = self.certify(&format!("kube-apiserver-{number}"), &desired);
         self.place_authority(number).await;
         self.place(number, "kube-apiserver", &cert).await;
         let servers: Vec<String> =
@@ -294,9 +297,9 @@ impl Lab {
         } else {
             format!("system:{called}")
         };
-        let mut wish = Self::wish(&common_name, &[]);
-        wish.organizations = vec!["system:nodes".to_owned()];
-        let cert = self.certify(&format!("{called}-{number}"), &wish);
+        let mut desired = Self::desired(&common_name, &[]);
+        desired.organizations = vec!["system:nodes".to_owned()];
+        let cert = self.certify(&format!("{called}-{number}"), &desired);
         self.place_authority(number).await;
         self.place(number, called, &cert).await;
         let kubeconfig = format!(

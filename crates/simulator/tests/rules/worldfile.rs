@@ -86,7 +86,7 @@ fn the_keys_of_a_world_are_known_after_it_was_read_back() {
         revived.place(1, "etcd", &ledger.certs["etcd-1"]).await;
         assert_eq!(revived.broken(), []);
         revived.minter = windlass_simulator::SymbolicMinter::new(&revived.fleet);
-        let authority = ledger.certs["ca"].wish.clone();
+        let authority = ledger.certs["ca"].desired.clone();
         revived.mint("ca", &authority).unwrap();
         assert_eq!(revived.broken(), [ViolationKind::NewAuthority]);
     });

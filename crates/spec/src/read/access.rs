@@ -2,7 +2,7 @@
 
 use windlass_model::Secret;
 
-use super::nodes::{MAX_WHY, flaw, port, private_key};
+use super::nodes::{KeysFrom, MAX_WHY, flaw, port, private_key};
 use super::services::duration;
 use super::{hosts, syntax};
 use crate::conform::{brief, cut};
@@ -97,7 +97,7 @@ pub(super) fn bastion(view: View<'_, '_>, reports: &mut Reports<'_>) -> Option<B
     if let Some(user) = view.text("user") {
         flaw(view, "user", user, syntax::user, reports);
     }
-    private_key(view, "ssh_key", view.flag("ssh_agent_auth") == Some(true), reports);
+    private_key(view, "ssh_key", KeysFrom::of(view), reports);
     Some(BastionSpec {
         address: address.to_owned(),
         port,

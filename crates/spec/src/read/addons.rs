@@ -6,18 +6,13 @@ use super::services::{count, texts_map};
 use super::whole::{all, whole};
 use crate::conform::brief;
 use crate::nearest::nearest;
-use crate::report::Reports;
+use crate::report::{Draft, Reports};
 use crate::schema::{ACI_NEEDED, ACI_REFUSED, DNS, INGRESS, MONITORING, NETWORK, NODELOCAL};
 use crate::spec::{DnsSpec, IngressSpec, MonitoringSpec, NetworkPlugin, NetworkSpec, NodeLocalDnsSpec};
 use crate::view::{View, text_of};
 
 pub(super) fn network(view: View<'_, '_>, reports: &mut Reports<'_>) -> NetworkSpec {
     let plugin = plugin(view, reports);
-    if plugin == Some(NetworkPlugin::Flannel) && view.integer("mtu").is_some_and(|mtu| mtu != 0) {
-        reports
-            .error(view.path.key("mtu"), view.span_of("mtu"), "flannel takes no `mtu`")
-            .help("remove it, or choose canal or calico");
-    }
     of_another_plugin(plugin.unwrap_or(NetworkPlugin::Canal), view, reports);
     let provider = |section: &str, name: &str| {
         let path = view.path.key(section);
@@ -162,13 +157,17 @@ fn node_local(view: View<'_, '_>, reports: &mut Reports<'_>) -> Option<NodeLocal
 }
 
 pub(super) fn ingress(view: View<'_, '_>, reports: &mut Reports<'_>) -> IngressSpec {
-    let (plain, encrypted) = (port(view, "http_port", reports), port(view, "https_port", reports));
+    // RKE 1 looked at the ports only where it opened them; without a word on it that depended on the version.
+    let mode = view.text("network_mode").filter(|_| view.text("provider") != Some("none"));
+    let opens = Opens { certain: mode == Some("hostPort") };
+    let (plain, encrypted) =
+        (port(view, "http_port", opens, reports), port(view, "https_port", opens, reports));
     if plain.unwrap_or(80) == encrypted.unwrap_or(443)
         && !matches!(view.text("network_mode"), Some("hostNetwork" | "none"))
     {
         let name = if encrypted.is_some() { "https_port" } else { "http_port" };
-        reports
-            .error(view.path.key(name), view.span_of(name), "HTTP and HTTPS share a port")
+        opens
+            .tell(view, name, "HTTP and HTTPS share a port".to_owned(), reports)
             .note("they are 80 and 443 where the file is silent")
             .help("give each a port of its own");
     }
@@ -193,16 +192,51 @@ pub(super) fn ingress(view: View<'_, '_>, reports: &mut Reports<'_>) -> IngressS
     }
 }
 
+/// Whether the ports of the ingress controller are opened on the node for certain.
+#[derive(Clone, Copy)]
+struct Opens {
+    certain: bool,
+}
+
+impl Opens {
+    fn tell<'r>(
+        self,
+        view: View<'_, '_>,
+        name: &str,
+        summary: String,
+        reports: &'r mut Reports<'_>,
+    ) -> &'r mut Draft {
+        let (path, span) = (view.path.key(name), view.span_of(name));
+        if self.certain { reports.error(path, span, summary) } else { reports.warning(path, span, summary) }
+    }
+}
+
 /// A port where zero means that the file is silent, as it did in RKE 1.
-fn port(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -> Option<u16> {
+fn port(view: View<'_, '_>, name: &str, opens: Opens, reports: &mut Reports<'_>) -> Option<u16> {
     let number = view.integer(name)?;
     let port = u16::try_from(number).ok();
     if port.is_none() {
-        reports
-            .error(view.path.key(name), view.span_of(name), format!("{number} is no port"))
+        opens
+            .tell(view, name, format!("{number} is no port"), reports)
             .help("a port is a number from 1 to 65535");
     }
     port.filter(|port| *port > 0)
+}
+
+/// RKE 1 went on where metrics-server could not be deployed.
+fn replicas(view: View<'_, '_>, reports: &mut Reports<'_>) -> Option<u32> {
+    let number = view.integer("replicas")?;
+    let replicas = u32::try_from(number).ok();
+    if replicas.is_none() {
+        reports
+            .warning(
+                view.path.key("replicas"),
+                view.span_of("replicas"),
+                format!("{number} is no number of replicas"),
+            )
+            .help("write 1 or a greater number");
+    }
+    replicas
 }
 
 pub(super) fn monitoring(view: View<'_, '_>, reports: &mut Reports<'_>) -> MonitoringSpec {
@@ -213,7 +247,7 @@ pub(super) fn monitoring(view: View<'_, '_>, reports: &mut Reports<'_>) -> Monit
         options: view.text_map("options"),
         node_selector: view.text_map("node_selector"),
         update_strategy: whole(view, MONITORING, "update_strategy"),
-        replicas: count(view, "replicas", reports),
+        replicas: replicas(view, reports),
         tolerations: all(view, MONITORING, "tolerations"),
         priority_class_name: view.string("metrics_server_priority_class_name"),
     }

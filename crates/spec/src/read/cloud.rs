@@ -58,7 +58,7 @@ fn name(spec: &CloudProviderSpec, view: View<'_, '_>, reports: &mut Reports<'_>)
                     view.span_of(section),
                     "a cloud provider of your own has no `name`",
                 )
-                .help("name it beside `customCloudProvider`, as kubelet is to be told it");
+                .help("put the name that kubelet is given beside `customCloudProvider`");
             None
         }
         (given, Some((section, name))) => {

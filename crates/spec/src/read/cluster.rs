@@ -4,23 +4,25 @@ use std::collections::BTreeMap;
 
 use windlass_model::{KubernetesVersion, Role};
 
-use super::{access, addons, cloud, nodes, services, upgrade, windlass};
+use super::nodes::Members;
+use super::{access, addons, cloud, nodes, ranges, services, upgrade, windlass};
 use crate::conform::brief;
 use crate::path::Path;
 use crate::report::Reports;
 use crate::schema;
-use crate::spec::{Cidr, ClusterSpec, NetworkPlugin};
+use crate::spec::{ClusterSpec, NetworkPlugin};
 use crate::view::View;
 
 /// Reads everything that takes effect, as far as it can be read; nothing comes back if its version cannot.
 pub(super) fn cluster(top: View<'_, '_>, reports: &mut Reports<'_>) -> Option<ClusterSpec> {
     let key = |name| Path::Key(&Path::Top, name);
     let services = services::services(top.section("services", &key("services")), reports);
-    let has_external_etcd = !services.etcd.external_urls.is_empty();
+    let is_external = !services.etcd.external_urls.is_empty();
+    let members = if is_external { Members::External } else { Members::OfNodes };
     let spec = ClusterSpec {
         cluster_name: top.string("cluster_name"),
         kubernetes_version: kubernetes_version(top, reports),
-        nodes: nodes::nodes(top, has_external_etcd, reports),
+        nodes: nodes::nodes(top, members, reports),
         services,
         network: addons::network(top.section("network", &key("network")), reports),
         authentication: access::authentication(
@@ -53,9 +55,7 @@ pub(super) fn cluster(top: View<'_, '_>, reports: &mut Reports<'_>) -> Option<Cl
     };
     check_etcd(&spec, top, reports);
     check_version(&spec, top, reports);
-    check_ranges(&spec, top, reports);
-    check_families(&spec, top, reports);
-    check_nodes_in_ranges(&spec, top, reports);
+    ranges::check(&spec, top, reports);
     check_encryption(&spec, top, reports);
     let is_of_its_version = spec.kubernetes_version.is_some() || top.text("kubernetes_version").is_none();
     is_of_its_version.then_some(spec)
@@ -147,158 +147,6 @@ fn check_version(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_
     }
 }
 
-/// What RKE 1 did not check: such a cluster comes up, and then its services are not reached.
-fn check_ranges(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>) {
-    let api = &spec.services.service_ranges();
-    let controller = &spec.services.kube_controller.service_cluster_ip_range;
-    let pods = &spec.services.pod_ranges();
-    let services = top.path.key("services");
-    let section = top.section("services", &services);
-    // A range is at its key, or at the flag that stands for it.
-    let place = |service: &'static str, name: &str| {
-        let path = services.key(service);
-        let service = section.section(service, &path);
-        let args = path.key("extra_args");
-        let flags = service.section("extra_args", &args);
-        let flag = name.replace('_', "-");
-        match flags.entry(&flag).filter(|_| service.text(name).is_none()) {
-            Some(entry) => (args.key(&flag).to_string(), entry.span()),
-            None => (path.key(name).to_string(), service.span_of(name)),
-        }
-    };
-    if api.len() > 1 || pods.len() > 1 {
-        let dual_stack = [NetworkPlugin::Calico, NetworkPlugin::Aci, NetworkPlugin::None];
-        let plugin = spec.network.plugin.unwrap_or(NetworkPlugin::Canal);
-        if !dual_stack.contains(&plugin) {
-            let (path, span) = if pods.len() > 1 {
-                place("kube-controller", "cluster_cidr")
-            } else {
-                place("kube-api", "service_cluster_ip_range")
-            };
-            reports
-                .error(path, span, "two families of addresses need the network plugin calico or aci")
-                .help("choose one of these under `network.plugin`, or give one range");
-        }
-    }
-    if !api.is_empty() && !controller.is_empty() && api != controller {
-        let (path, span) = place("kube-controller", "service_cluster_ip_range");
-        let other = place("kube-api", "service_cluster_ip_range").1;
-        let line = reports.line_of(other);
-        reports
-            .warning(path, span, "kube-controller and kube-api differ in `service_cluster_ip_range`")
-            .label(format!("kube-api has {}, on line {line}", text(api)))
-            .help("give both the same");
-    }
-    if let Some((one, other)) =
-        pods.iter().find_map(|pod| Some((pod, api.iter().find(|range| range.overlaps(pod))?)))
-    {
-        let (path, span) = place("kube-controller", "cluster_cidr");
-        reports
-            .warning(path, span, format!("the pods' range {one} overlaps the services' range {other}"))
-            .help("choose ranges that have no address in common");
-    }
-    let first = api.first().and_then(|range| range.nth(1));
-    let dns = spec.services.kubelet.cluster_dns_server.as_deref();
-    let dns = dns.and_then(|server| server.split(',').next()?.trim().parse().ok());
-    if let Some(server) = dns.filter(|server| Some(*server) == first) {
-        let (path, span) = place("kubelet", "cluster_dns_server");
-        // RKE 1 went on where DNS could not be deployed.
-        reports
-            .warning(path, span, format!("{server} is the address of the API server's own Service"))
-            .note("it is always the first of the services' range")
-            .help("choose another address of the range, its tenth as a rule");
-    }
-    if let Some(server) = dns
-        && !api.is_empty()
-        && !api.iter().any(|range| range.contains(server))
-    {
-        let (path, span) = place("kubelet", "cluster_dns_server");
-        reports
-            .warning(path, span, format!("{server} is not in the services' range {}", text(api)))
-            .note("the cluster's DNS is a service, so that no pod would reach it there")
-            .help("choose an address of the range, its tenth as a rule");
-    }
-}
-
-/// The API server ends where its own address is of another family than the first range of Services.
-///
-/// Source: `validatePublicIPServiceClusterIPRangeIPFamilies` in `cmd/kube-apiserver/app/options/validation.go` of
-/// kubernetes/kubernetes, from 1.20 on.
-fn check_families(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>) {
-    let ranges = spec.services.service_ranges();
-    let is_ipv4 = ranges.first().is_none_or(|range| range.address.is_ipv4());
-    let list = top.path.key("nodes");
-    for (index, entries, span) in top.items("nodes") {
-        let path = list.item(index);
-        let view = View::new(entries, span, &path);
-        let name = if view.text("internal_address").is_some() { "internal_address" } else { "address" };
-        let address: Option<std::net::IpAddr> = view.text(name).and_then(|text| text.parse().ok());
-        let Some(address) = address.filter(|address| address.to_canonical().is_ipv4() != is_ipv4) else {
-            continue;
-        };
-        let is_control_plane = view.text("role") == Some("controlplane")
-            || view.texts("role").iter().any(|(_, role, _)| *role == "controlplane");
-        if !is_control_plane {
-            continue;
-        }
-        let (own, first) = if is_ipv4 { ("IPv6", "IPv4") } else { ("IPv4", "IPv6") };
-        let range = ranges.first().map_or_else(|| SERVICE_RANGE.to_owned(), ToString::to_string);
-        reports
-            .error(
-                path.key(name),
-                view.span_of(name),
-                format!("an API server at the {own} address {address}, and Services in {range}"),
-            )
-            .label(format!("the first range of Services is {first}"))
-            .help(format!(
-                "the API server starts only where both are of one family: write the {own} range first in \
-                 `service_cluster_ip_range` and `cluster_cidr`"
-            ));
-        // What is so of one is so of all.
-        return;
-    }
-}
-
-/// RKE 1's ranges where the file is silent.
-const SERVICE_RANGE: &str = "10.43.0.0/16";
-const POD_RANGE: &str = "10.42.0.0/16";
-
-/// A node inside a range of the cluster's own is cut off from what is behind it.
-fn check_nodes_in_ranges(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>) {
-    let or = |ranges: &[Cidr], default: &str| {
-        if ranges.is_empty() { default.parse().into_iter().collect() } else { ranges.to_vec() }
-    };
-    let services = or(&spec.services.service_ranges(), SERVICE_RANGE);
-    let pods = or(&spec.services.pod_ranges(), POD_RANGE);
-    let list = top.path.key("nodes");
-    let mut told = 0;
-    for (index, entries, span) in top.items("nodes") {
-        let path = list.item(index);
-        let view = View::new(entries, span, &path);
-        for name in ["address", "internal_address"] {
-            let Some(address) = view.text(name).and_then(|text| text.parse().ok()) else { continue };
-            let within = |ranges: &[Cidr]| ranges.iter().find(|range| range.contains(address)).copied();
-            let found = within(&services).map(|range| ("services'", range));
-            if let Some((whose, range)) = found.or(within(&pods).map(|range| ("pods'", range)))
-                && told < MAX_NODES_TOLD
-            {
-                told += 1;
-                reports
-                    .warning(
-                        path.key(name),
-                        view.span_of(name),
-                        format!("{address} is in the {whose} range {range}"),
-                    )
-                    .note("pods will not reach this node by that address")
-                    .help("choose another range, before the cluster is brought up");
-            }
-        }
-    }
-}
-
-/// Of a whole network in the wrong range, a few nodes say enough.
-const MAX_NODES_TOLD: usize = 3;
-
 fn check_encryption(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>) {
     let Some(encryption) = &spec.services.kube_api.secrets_encryption else { return };
     if encryption.custom_config.is_some() && encryption.enabled != Some(true) {
@@ -317,8 +165,4 @@ fn check_encryption(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports
             .note("Secrets are encrypted only with `enabled: true`")
             .help("write `enabled: true` beside it, or remove it");
     }
-}
-
-fn text(ranges: &[Cidr]) -> String {
-    ranges.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{Role, Roles, Secret};
 
-use super::{hosts, keys, syntax};
+use super::{hosts, keys, syntax, words};
 use crate::conform::{brief, cut};
 use crate::nearest::nearest;
 use crate::path::Path;
 use crate::report::Reports;
-use crate::spec::{NodeSpec, TaintEffect, TaintSpec};
+use crate::spec::{NodeSpec, NodeWindlassSpec, TaintEffect, TaintSpec};
 use crate::template::{NO_VARIABLES, is_template};
 use crate::view::{View, text_of};
 use crate::yaml::{Span, Value};
@@ -20,8 +20,33 @@ pub(super) const MAX_WHY: usize = 160;
 /// The keys of the taints that RKE 1 sets by role, and leaves out where a node lists them.
 const ROLE_TAINTS: [&str; 2] = ["node-role.kubernetes.io/controlplane", "node-role.kubernetes.io/etcd"];
 
+/// Where the members of etcd are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Members {
+    /// On nodes of this cluster.
+    OfNodes,
+    /// Elsewhere.
+    External,
+}
+
+/// Where the private keys for SSH come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeysFrom {
+    /// An SSH agent.
+    Agent,
+    /// cluster.yml, or a file that it names.
+    File,
+}
+
+impl KeysFrom {
+    /// As this section says by its `ssh_agent_auth`.
+    pub(super) fn of(view: View<'_, '_>) -> Self {
+        if view.flag("ssh_agent_auth") == Some(true) { Self::Agent } else { Self::File }
+    }
+}
+
 /// Reads all nodes; those that are wrong are reported and left out.
-pub(super) fn nodes(top: View<'_, '_>, has_external_etcd: bool, reports: &mut Reports<'_>) -> Vec<NodeSpec> {
+pub(super) fn nodes(top: View<'_, '_>, members: Members, reports: &mut Reports<'_>) -> Vec<NodeSpec> {
     let list = top.path.key("nodes");
     let items = top.items("nodes");
     if items.is_empty() {
@@ -33,14 +58,14 @@ pub(super) fn nodes(top: View<'_, '_>, has_external_etcd: bool, reports: &mut Re
     let mut seen = Shared::default();
     let mut nodes = Vec::with_capacity(items.len());
     let mut roles_known = true;
-    let has_agent = top.flag("ssh_agent_auth") == Some(true);
+    let keys_from = KeysFrom::of(top);
     for (index, entries, span) in items {
         let path = list.item(index);
         let view = View::new(entries, span, &path);
         let (role, known) = roles(view, reports);
         roles_known &= known;
         seen.roles.extend(&role);
-        if let Some(node) = node(view, role, has_agent, reports) {
+        if let Some(node) = node(view, role, keys_from, reports) {
             seen.compare(&node, view, reports);
             seen.unreachable(&node, view);
             nodes.push(node);
@@ -48,7 +73,7 @@ pub(super) fn nodes(top: View<'_, '_>, has_external_etcd: bool, reports: &mut Re
     }
     report_local(&seen, &nodes, reports);
     if roles_known {
-        missing_roles(&seen, has_external_etcd, top.span_of("nodes"), &list, reports);
+        missing_roles(&seen, members, top.span_of("nodes"), &list, reports);
     }
     nodes
 }
@@ -58,7 +83,7 @@ fn missing_nodes(top: View<'_, '_>, path: &Path<'_>, reports: &mut Reports<'_>) 
         Some(entry) => {
             let draft = reports.error(path, entry.key_span, "`nodes` lists no node");
             if matches!(entry.value.value, Value::Null) {
-                draft.note("nothing stands under the key; perhaps every entry is commented out");
+                draft.note("nothing is under the key; perhaps every entry is commented out");
             }
             draft.help("list at least one node with the roles controlplane and etcd");
         }
@@ -70,16 +95,10 @@ fn missing_nodes(top: View<'_, '_>, path: &Path<'_>, reports: &mut Reports<'_>) 
     }
 }
 
-fn missing_roles(
-    seen: &Shared,
-    has_external_etcd: bool,
-    span: Span,
-    path: &Path<'_>,
-    reports: &mut Reports<'_>,
-) {
+fn missing_roles(seen: &Shared, members: Members, span: Span, path: &Path<'_>, reports: &mut Reports<'_>) {
     // Only the first line of the list is worth marking.
     let head = Span { start: span.start, end: span.start };
-    if !seen.roles.contains(&Role::Etcd) && !has_external_etcd {
+    if !seen.roles.contains(&Role::Etcd) && members == Members::OfNodes {
         reports
             .error(path, head, "no node has the role etcd")
             .help("give it to one, three or five nodes, or name an external etcd under `services.etcd`");
@@ -102,7 +121,7 @@ fn missing_roles(
     }
 }
 
-fn node(view: View<'_, '_>, role: Roles, has_agent: bool, reports: &mut Reports<'_>) -> Option<NodeSpec> {
+fn node(view: View<'_, '_>, role: Roles, keys_from: KeysFrom, reports: &mut Reports<'_>) -> Option<NodeSpec> {
     let address = view.string("address");
     match &address {
         None => {
@@ -146,7 +165,11 @@ fn node(view: View<'_, '_>, role: Roles, has_agent: bool, reports: &mut Reports<
             .label(why)
             .help("name the node by `hostname_override`");
     }
-    private_key(view, "ssh_key", has_agent || view.flag("ssh_agent_auth") == Some(true), reports);
+    let keys_from = match KeysFrom::of(view) {
+        KeysFrom::Agent => KeysFrom::Agent,
+        KeysFrom::File => keys_from,
+    };
+    private_key(view, "ssh_key", keys_from, reports);
     let port = port(view, reports);
     if let Some(socket) = view.text("docker_socket")
         && !socket.starts_with('/')
@@ -176,6 +199,9 @@ fn node(view: View<'_, '_>, role: Roles, has_agent: bool, reports: &mut Reports<
         ssh_cert_path: view.string("ssh_cert_path"),
         labels,
         taints,
+        windlass: NodeWindlassSpec {
+            pod_runtime: words::pod_runtime(view.section("windlass", &view.path.key("windlass"))),
+        },
         node_name: view.string("nodeName"),
     })
 }
@@ -195,14 +221,13 @@ fn addresses(view: View<'_, '_>, reports: &mut Reports<'_>) {
 }
 
 /// Reports a text under `ssh_key` that no SSH takes for a private key; with an agent nobody reads it.
-pub(super) fn private_key(view: View<'_, '_>, name: &str, has_agent: bool, reports: &mut Reports<'_>) {
+pub(super) fn private_key(view: View<'_, '_>, name: &str, keys_from: KeysFrom, reports: &mut Reports<'_>) {
     if let Some((what, help)) = view.text(name).and_then(keys::private_key_flaw) {
         let entry = view.key(name).map_or(view.span, |entry| entry.key_span);
         let summary = format!("`{name}` {what}");
-        let draft = if has_agent {
-            reports.warning(view.path.key(name), entry, summary)
-        } else {
-            reports.error(view.path.key(name), entry, summary)
+        let draft = match keys_from {
+            KeysFrom::Agent => reports.warning(view.path.key(name), entry, summary),
+            KeysFrom::File => reports.error(view.path.key(name), entry, summary),
         };
         draft.help(help);
     }
@@ -396,7 +421,7 @@ fn taints(view: View<'_, '_>, reports: &mut Reports<'_>) -> Vec<TaintSpec> {
                 .help("the effects are NoSchedule, PreferNoSchedule and NoExecute");
             continue;
         };
-        // An unknown effect was told when the file was compared with the schema.
+        // An unknown effect was reported when the file was compared with the schema.
         if let Some(effect) = TaintEffect::ALL.into_iter().find(|known| known.as_str() == effect) {
             let same = taints.iter().find(|taint: &&TaintSpec| taint.key == key && taint.effect == effect);
             if let Some(other) = same.filter(|other| other.value != value) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use windlass_model::Secret;
+use windlass_model::{Secret, counted};
 
 use super::formats;
 use super::nodes::{MAX_WHY, flaw, right_form};
@@ -108,7 +108,11 @@ fn variable_flaw(variable: &str, (path, span): (&Path<'_>, Span), reports: &mut 
 
 /// The texts of a list without blanks around them, which RKE 1 took off here.
 fn trimmed(view: View<'_, '_>, name: &str) -> Vec<String> {
-    view.texts(name).into_iter().map(|(_, text, _)| text.trim().to_owned()).collect()
+    view.texts(name)
+        .into_iter()
+        .map(|(_, text, _)| text.trim().to_owned())
+        .filter(|text| !text.is_empty())
+        .collect()
 }
 
 pub(super) fn texts_map(view: View<'_, '_>, name: &str) -> BTreeMap<String, Vec<String>> {
@@ -214,28 +218,31 @@ fn former_snapshots(spec: &EtcdSpec, view: View<'_, '_>, reports: &mut Reports<'
         }
     }
     let old = view.key("creation").or(view.key("retention"));
-    if let Some(entry) =
-        old.filter(|_| spec.backup_config.is_none() && (spec.creation.or(spec.retention)).is_some())
-    {
+    let is_read = spec.backup_config.is_none() && spec.snapshot != Some(false);
+    if let Some(entry) = old.filter(|_| is_read && (spec.creation.or(spec.retention)).is_some()) {
         const HOUR: u64 = 3_600;
         let seconds = |duration: Option<Duration>, hours: u64| {
             duration.map_or(hours * HOUR, |duration| duration.as_secs())
         };
         let (every, keep) = (seconds(spec.creation, 12).max(1), seconds(spec.retention, 72));
-        // The new form counts whole hours; another interval has none that means the same.
-        if every.is_multiple_of(HOUR) {
-            let (every, keep) = (every / HOUR, (keep / every).max(1));
-            reports
-                .warning(
-                    view.path.key(&entry.key),
-                    entry.key_span,
-                    "`creation` and `retention` are the old form of `backup_config`",
-                )
-                .note("they take effect as before")
-                .help(format!(
-                    "the new form is `backup_config: {{interval_hours: {every}, retention: {keep}}}`"
-                ));
-        }
+        let kept = (keep / every).max(1);
+        let form = if every.is_multiple_of(HOUR) {
+            format!(
+                "the new form is `backup_config: {{interval_hours: {}, retention: {kept}}}`",
+                every / HOUR
+            )
+        } else {
+            let kept = counted(usize::try_from(kept).unwrap_or(usize::MAX), "snapshot");
+            format!("the new form counts whole hours and cannot say this; {kept} stay")
+        };
+        reports
+            .warning(
+                view.path.key(&entry.key),
+                entry.key_span,
+                "`creation` and `retention` are the old form of `backup_config`",
+            )
+            .note("they take effect as before")
+            .help(form);
     }
 }
 
@@ -443,14 +450,15 @@ fn kubelet(view: View<'_, '_>, reports: &mut Reports<'_>) -> KubeletSpec {
     {
         // Nobody refused capital letters or a `_`; what is in no name at all can be in no certificate.
         let of_names = |letter: char| letter.is_ascii_alphanumeric() || "-._".contains(letter);
-        taken_as_it_is(view, "cluster_domain", domain, &why, domain.chars().all(of_names), reports);
+        let taken = if domain.chars().all(of_names) { Taken::AsItIs } else { Taken::Not };
+        taken_as_it_is(view, "cluster_domain", domain, &why, taken, reports);
     }
     if let Some(servers) = view.text("cluster_dns_server") {
         let address = |part: &str| part.trim().parse::<std::net::IpAddr>();
         if let Some(wrong) = servers.split(',').find(|part| address(part).is_err()) {
             // Kubelet leaves out what it cannot read.
             let why = format!("`{}` is no IP address", wrong.trim());
-            taken_as_it_is(view, "cluster_dns_server", servers, &why, true, reports);
+            taken_as_it_is(view, "cluster_dns_server", servers, &why, Taken::AsItIs, reports);
         }
     }
     KubeletSpec {
@@ -463,21 +471,27 @@ fn kubelet(view: View<'_, '_>, reports: &mut Reports<'_>) -> KubeletSpec {
     }
 }
 
+/// What becomes of a text in which something is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    AsItIs,
+    Not,
+}
+
 /// Says what is wrong with a text; whether it is taken all the same decides how bad that is.
 fn taken_as_it_is(
     view: View<'_, '_>,
     name: &str,
     text: &str,
     why: &str,
-    is_taken: bool,
+    taken: Taken,
     reports: &mut Reports<'_>,
 ) {
     let summary = format!("`{}` is no valid `{name}`", brief(text));
     let (path, span) = (view.path.key(name), view.span_of(name));
-    let draft = if is_taken && !is_template(text) {
-        reports.warning(path, span, summary)
-    } else {
-        reports.error(path, span, summary)
+    let draft = match taken {
+        Taken::AsItIs => reports.warning(path, span, summary),
+        Taken::Not => reports.error(path, span, summary),
     };
     draft.label(cut(why, MAX_WHY)).help(if is_template(text) { NO_VARIABLES } else { right_form(name) });
 }

@@ -29,7 +29,7 @@ pub(super) fn subdomain(text: &str) -> Result<(), Flaw> {
     Ok(())
 }
 
-/// Something that SSH can be told to connect to: no room for options, users or paths.
+/// Something that SSH can be asked to connect to: no room for options, users or paths.
 pub(super) fn address(text: &str) -> Result<(), Flaw> {
     if text.parse::<std::net::IpAddr>().is_ok() {
         return Ok(());

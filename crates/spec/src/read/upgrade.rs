@@ -30,7 +30,13 @@ fn max_unavailable(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) ->
     };
     let summary = match (number.parse::<i64>(), is_percent) {
         (Ok(number), _) if number <= 0 => format!("`{name}` must be more than zero"),
-        (Ok(number), true) if number > 100 => format!("`{name}` cannot be more than 100%"),
+        (Ok(number), true) if number > 100 => {
+            reports
+                .warning(view.path.key(name), view.span_of(name), format!("`{name}` is more than 100%"))
+                .note("all nodes at once, as in RKE 1, and never more than 50")
+                .help("write at most `100%`");
+            return Some(MaxUnavailable::Percent(100));
+        }
         (Ok(number), is_percent) => match u32::try_from(number) {
             Ok(number) if is_percent => return Some(MaxUnavailable::Percent(number)),
             Ok(number) => return Some(MaxUnavailable::Count(number)),

@@ -1,12 +1,16 @@
 //! Reads `windlass`, the section that RKE 1 does not have.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use windlass_model::KubernetesVersion;
+
 use super::nodes::flaw;
-use super::syntax;
+use super::{syntax, words};
 use crate::report::Reports;
 use crate::spec::{EndpointSpec, WindlassSpec};
 use crate::view::View;
+use crate::yaml::Value;
 
 /// The API servers' own port.
 const PORT: u16 = 6_443;
@@ -19,8 +23,61 @@ pub(super) fn windlass(view: View<'_, '_>, reports: &mut Reports<'_>) -> Windlas
     WindlassSpec {
         endpoint: checked(view, "endpoint", endpoint, reports),
         certificate_validity: checked(view, "certificate_validity", validity, reports),
+        pod_runtime: words::pod_runtime(view),
+        token_issuer: checked(view, "token_issuer", issuer, reports),
+        drain_leaving: view.flag("drain_leaving"),
+        links: links(view, reports),
     }
 }
+
+/// The versions of a chain of upgrades; a name that is no version is reported.
+fn links(
+    view: View<'_, '_>,
+    reports: &mut Reports<'_>,
+) -> BTreeMap<KubernetesVersion, BTreeMap<String, String>> {
+    let path = view.path.key("links");
+    let mut links: BTreeMap<KubernetesVersion, BTreeMap<String, String>> = BTreeMap::new();
+    for entry in view.names("links") {
+        let own = path.key(&entry.key);
+        let Ok(version) = entry.key.parse::<KubernetesVersion>() else {
+            reports
+                .error(own, entry.key_span, format!("`{}` is no version of Kubernetes", entry.key))
+                .help("write it as `v1.35.4`");
+            continue;
+        };
+        let twin = links.keys().find(|other| (other.major, other.minor) == (version.major, version.minor));
+        if let Some(twin) = twin {
+            reports
+                .error(
+                    own,
+                    entry.key_span,
+                    format!("`links` has two versions of v{}.{}", version.major, version.minor),
+                )
+                .note(format!("the other is `{twin}`; a chain goes through each minor version once"));
+            continue;
+        }
+        let images = match &entry.value.value {
+            Value::Map(entries) => View::new(entries, entry.value.span, &own).text_map_of_all(),
+            _ => BTreeMap::new(),
+        };
+        links.insert(version, images.into_iter().filter(|(_, image)| !image.is_empty()).collect());
+    }
+    links
+}
+
+/// Outside services find the keys of tokens at this URL (the discovery document of `OpenID` Connect 1.0).
+fn issuer(text: &str) -> Result<String, syntax::Flaw> {
+    let is_url =
+        text.strip_prefix("https://").is_some_and(|rest| !rest.is_empty() && !rest.contains([' ', '?', '#']));
+    if is_url || text == RKE_ISSUER {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("it is a URL that begins with `https://`, or `{RKE_ISSUER}`"))
+    }
+}
+
+/// The issuer of RKE 1, which is no URL.
+const RKE_ISSUER: &str = "rke";
 
 fn checked<T>(
     view: View<'_, '_>,

@@ -173,7 +173,7 @@ pub(super) const ACI: &[Key] = &[
     flag("opflex_startup_enabled", "start with the policies of before").or("false"),
     text("opflex_startup_policy_duration", "seconds that these hold").or("60"),
     flag("opflex_startup_resolve_aft_conn", "ask for policies after the connection").or("false"),
-    text("opflex_switch_sync_delay", "seconds before the switch is told").or("5"),
+    text("opflex_switch_sync_delay", "seconds before the switch is notified").or("5"),
     text("opflex_switch_sync_dynamic", "seconds without news before that").or("10"),
     text("unknown_mac_unicast_action", "what becomes of packets to unknown addresses"),
     flag("enable_hpp_direct", "send host protection policies directly").or("false"),

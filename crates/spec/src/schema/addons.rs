@@ -9,7 +9,7 @@ pub(crate) const NETWORK: &[Key] = &[
     text("plugin", "the network plugin: canal, flannel, calico, weave, aci, or none to bring your own")
         .or("canal"),
     key("options", Options(NETWORK_OPTIONS), "settings of the plugin"),
-    integer("mtu", "the largest packet; not with flannel").or("0"),
+    integer("mtu", "the largest packet of pods").or("0"),
     flag(
         "enable_br_netfilter",
         "load the kernel module br_netfilter on every node, as windlass does in any case",
@@ -96,14 +96,18 @@ pub(crate) const MONITORING: &[Key] = &[
 ];
 
 pub(crate) const DNS: &[Key] = &[
-    key("provider", WordOr(&["coredns", "kube-dns", "none"], "none"), "who resolves the names of Services")
-        .or("coredns"),
+    key(
+        "provider",
+        WordOr(&["coredns", "kube-dns", "none"], "none"),
+        "who resolves the names of Services: kube-dns is taken for coredns",
+    )
+    .or("coredns"),
     key("options", Options(DNS_OPTIONS), "priority classes"),
     texts("upstreamnameservers", "who resolves other names").or("those of the node"),
     texts("reversecidrs", "ranges whose addresses are resolved to names").or("in-addr.arpa ip6.arpa"),
-    key("stubdomains", TextsMap, "name servers by domain; of kube-dns alone"),
+    key("stubdomains", TextsMap, "name servers by domain"),
     text_map("node_selector", "labels of the nodes that it runs on"),
-    key("nodelocal", Section(NODELOCAL), "a cache on every node"),
+    key("nodelocal", Section(NODELOCAL), "a cache on every node; not yet deployed"),
     section("update_strategy", DEPLOYMENT_STRATEGY, "how its Deployment is updated"),
     key("linear_autoscaler_params", Section(AUTOSCALER), "how many pods for how many nodes"),
     key("tolerations", Sections(TOLERATION), "what it tolerates, in the place of its defaults"),

@@ -101,7 +101,7 @@ const OPENSTACK_GLOBAL: &[Key] = &[
     text("domain-id", "the domain by number"),
     text("domain-name", "the domain"),
     text("region", "the region"),
-    text("ca-file", "the file of the service's authority"),
+    text("ca-file", "the file of the service's CA"),
 ];
 
 const OPENSTACK_BALANCER: &[Key] = &[

@@ -20,8 +20,16 @@ pub(super) const NODE: &[Key] = &[
         .or("the top level's `ssh_cert_path`"),
     text_map("labels", "labels of the Node object, beside those of its roles"),
     key("taints", Sections(TAINT), "taints of the Node object, beside those of its roles"),
+    section("windlass", NODE_WINDLASS, "the keys of a node that RKE 1 does not have"),
     text("nodeName", "a reference to a machine of Rancher's").void("it refers to a machine of Rancher's"),
 ];
+
+/// What `pod_runtime` may be.
+pub(super) const POD_RUNTIMES: &[&str] = &["docker", "containerd"];
+
+const NODE_WINDLASS: &[Key] =
+    &[key("pod_runtime", Word(POD_RUNTIMES), "what runs the containers of pods on this node")
+        .or("that of the top level")];
 
 const TAINT: &[Key] = &[
     text("key", "the key, in the syntax of a label's key").needed(),

@@ -37,7 +37,7 @@ pub(super) const SERVICES: &[Key] = &[
 
 const ETCD: &[Key] = service![
     texts("external_urls", "the members of an etcd that is not of this cluster's nodes"),
-    text("ca_cert", "PEM: the authority of the external etcd"),
+    text("ca_cert", "PEM: the CA of the external etcd"),
     text("cert", "PEM: the certificate to show to the external etcd"),
     secret("key", "PEM: its key"),
     text("path", "the prefix of keys in the external etcd").or("/registry"),
@@ -75,7 +75,7 @@ const S3: &[Key] = &[
     text("endpoint", "the host of the service").needed(),
     text("region", "the region"),
     text("folder", "the folder in the bucket"),
-    text("custom_ca", "PEM: the authority of the endpoint"),
+    text("custom_ca", "PEM: the CA of the endpoint"),
 ];
 
 pub(crate) const KUBE_API: &[Key] = service![
@@ -88,7 +88,7 @@ pub(crate) const KUBE_API: &[Key] = service![
         "what pods may do where their namespace does not say, from 1.23 on"
     )
     .or("privileged"),
-    flag("always_pull_images", "pull the image of every pod anew").or("false"),
+    flag("always_pull_images", "pull the image each time a pod starts").or("false"),
     section("secrets_encryption_config", SECRETS_ENCRYPTION, "encrypt Secrets in etcd"),
     section("audit_log", AUDIT_LOG, "the log of all requests").or("on, where the section is absent"),
     section("admission_configuration", ADMISSION_CONFIGURATION, "settings of admission plugins"),
@@ -139,8 +139,7 @@ const KUBELET: &[Key] = service![
         .or("the tenth address of the service range"),
     text("infra_container_image", "the pause image").or("`system_images.pod_infra_container`"),
     flag("fail_swap_on", "refuse to start where swap is on").or("false"),
-    flag("generate_serving_certificate", "serve with a certificate of the cluster's own authority")
-        .or("false"),
+    flag("generate_serving_certificate", "serve with a certificate of the cluster's own CA").or("false"),
 ];
 
 const KUBEPROXY: &[Key] = service![];

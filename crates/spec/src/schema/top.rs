@@ -1,9 +1,9 @@
 //! The top level, with the sections that are small.
 
-use super::Kind::{Sections, WordOr};
+use super::Kind::{SectionMap, Sections, Word, WordOr};
 use super::addons::{DNS, INGRESS, MONITORING, NETWORK};
 use super::cloud::CLOUD_PROVIDER;
-use super::nodes::{BASTION, NODE, REGISTRY, UPGRADE_STRATEGY};
+use super::nodes::{BASTION, NODE, POD_RUNTIMES, REGISTRY, UPGRADE_STRATEGY};
 use super::services::SERVICES;
 use super::{Key, alien, flag, gone, integer, key, renamed, secret, section, text, text_map, texts};
 
@@ -11,7 +11,7 @@ use super::{Key, alien, flag, gone, integer, key, renamed, secret, section, text
 pub(crate) const CLUSTER: &[Key] = &[
     key("nodes", Sections(NODE), "the machines of the cluster").needed(),
     section("services", SERVICES, "the components of Kubernetes, and etcd"),
-    section("network", NETWORK, "how pods reach each other").later(),
+    section("network", NETWORK, "how pods reach each other; deployed is flannel, any other plugin not yet"),
     section("authentication", AUTHENTICATION, "who the API server believes"),
     section("authorization", AUTHORIZATION, "who may do what"),
     text("addons", "manifests of your own, applied after all else").later(),
@@ -45,12 +45,12 @@ pub(crate) const CLUSTER: &[Key] = &[
     section("monitoring", MONITORING, "who serves the metrics of pods and nodes").later(),
     section("restore", RESTORE, "restore a snapshot")
         .idle("the format has it for Rancher; no snapshot is restored by it"),
-    section("rotate_certificates", ROTATE_CERTIFICATES, "make certificates anew")
-        .idle("the format has it for Rancher; `windlass cert-rotate` makes certificates anew"),
-    flag("rotate_encryption_key", "make the key anew that Secrets are encrypted with")
+    section("rotate_certificates", ROTATE_CERTIFICATES, "reissue certificates")
+        .idle("the format has it for Rancher; `windlass cert-rotate` reissues certificates"),
+    flag("rotate_encryption_key", "replace the key that Secrets are encrypted with")
         .or("false")
-        .idle("the key is not yet made anew"),
-    section("dns", DNS, "who resolves the names of Services").later(),
+        .idle("the key is not replaced yet"),
+    section("dns", DNS, "who resolves the names of Services"),
     section("upgrade_strategy", UPGRADE_STRATEGY, "how many nodes may be away at once"),
     section("windlass", WINDLASS, "the keys that RKE 1 does not have"),
     renamed("auth", "authentication", "it is called `authentication` today"),
@@ -108,12 +108,24 @@ const AUTHORIZATION: &[Key] = &[
 const RESTORE: &[Key] = &[flag("restore", "restore").or("false"), text("snapshot_name", "the snapshot")];
 
 const ROTATE_CERTIFICATES: &[Key] =
-    &[flag("cacertificates", "the authorities too").or("false"), texts("services", "the components")];
+    &[flag("cacertificates", "CAs too").or("false"), texts("services", "the components")];
 
 const WINDLASS: &[Key] = &[
-    text("endpoint", "the name or address that stands for all API servers, perhaps with a port"),
-    text("certificate_validity", "how long certificates that are no authority's are valid").or("87600h"),
+    text("endpoint", "the name or address of all API servers together, perhaps with a port"),
+    text("certificate_validity", "how long certificates other than CAs are valid").or("87600h"),
+    key("pod_runtime", Word(POD_RUNTIMES), "what runs the containers of pods; a node may have its own")
+        .or("docker"),
+    text(
+        "token_issuer",
+        "who issues the tokens of service accounts; a living cluster keeps the one that it has",
+    )
+    .or("https://kubernetes.default.svc. and the cluster domain"),
+    flag("drain_leaving", "drain a node that has left cluster.yml before it is cleared").or("true"),
+    key("links", SectionMap(SYSTEM_IMAGES), LINKS).or("the newest known of each minor version"),
 ];
+
+const LINKS: &str =
+    "versions that an upgrade over several minor versions goes through, each perhaps with images";
 
 const TOOLS: &str = "RKE 1's tools; windlass needs them not";
 

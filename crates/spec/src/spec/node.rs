@@ -7,6 +7,8 @@ use serde::Serialize;
 
 use windlass_model::{NodeName, Roles, Secret};
 
+use super::windlass::NodeWindlassSpec;
+
 /// One entry of `nodes`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NodeSpec {
@@ -16,7 +18,7 @@ pub struct NodeSpec {
     pub port: Option<u16>,
     /// `internal_address`: what the components use among themselves; the address if absent.
     pub internal_address: Option<String>,
-    /// `role`; never empty.
+    /// `role`; never empty as it is read. A node without a role is left out of the cluster.
     pub role: Roles,
     /// `hostname_override` as written; [`NodeSpec::name`] is what Kubernetes sees.
     pub hostname_override: Option<String>,
@@ -38,6 +40,8 @@ pub struct NodeSpec {
     pub labels: BTreeMap<String, String>,
     /// `taints` of the Node object, in the order of the file.
     pub taints: Vec<TaintSpec>,
+    /// `windlass`: the keys of windlass' own.
+    pub windlass: NodeWindlassSpec,
     /// `nodeName`: a reference of Rancher's; nothing reads it.
     pub node_name: Option<String>,
 }

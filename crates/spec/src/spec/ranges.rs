@@ -56,7 +56,8 @@ impl Cidr {
         self.contains(found).then_some(found)
     }
 
-    fn bits(&self) -> u32 {
+    /// How many bits an address of its family has.
+    pub fn bits(&self) -> u32 {
         if self.address.is_ipv4() { 32 } else { 128 }
     }
 }

@@ -1,10 +1,12 @@
 //! `windlass`: the keys that RKE 1 does not have.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use serde::Serialize;
+use windlass_model::KubernetesVersion;
 
 /// `windlass`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -13,6 +15,42 @@ pub struct WindlassSpec {
     pub endpoint: Option<EndpointSpec>,
     /// `certificate_validity`: how long certificates that are no authority's are valid; whole days, at least 60.
     pub certificate_validity: Option<Duration>,
+    /// `pod_runtime`: what runs the containers of pods, on nodes that say nothing else.
+    pub pod_runtime: Option<PodRuntimeSpec>,
+    /// `token_issuer`: who issues the tokens of service accounts: a URL, or `rke` as RKE 1 had it.
+    pub token_issuer: Option<String>,
+    /// `drain_leaving`: drain a node before it leaves.
+    pub drain_leaving: Option<bool>,
+    /// `links`: versions of Kubernetes that a chain of upgrades goes through, at most one of each minor version, with the
+    /// images that each has beside those that follow from `system_images`.
+    pub links: BTreeMap<KubernetesVersion, BTreeMap<String, String>>,
+}
+
+/// `windlass` of a node.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct NodeWindlassSpec {
+    /// `pod_runtime`: what runs the containers of pods there.
+    pub pod_runtime: Option<PodRuntimeSpec>,
+}
+
+/// What runs the containers of pods. The components run in Docker in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PodRuntimeSpec {
+    /// Docker: through dockershim before Kubernetes 1.24, through cri-dockerd from then on.
+    Docker,
+    /// The host's containerd.
+    Containerd,
+}
+
+impl PodRuntimeSpec {
+    /// The word in cluster.yml.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Containerd => "containerd",
+        }
+    }
 }
 
 /// A name or address with a port.

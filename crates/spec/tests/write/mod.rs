@@ -1,4 +1,4 @@
-//! A wish as a document again: JSON, which is YAML too. Every field is named, so that none can be forgotten.
+//! A desired state as a document again: JSON, which is YAML too. Every field is named, so that none can be forgotten.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use windlass_spec::{
     AuditLogSpec, AuthenticationSpec, AuthorizationMode, BackupSpec, BastionSpec, Cidr, CloudProviderSpec,
     ClusterSpec, DnsSpec, DrainSpec, EcrSpec, EtcdSpec, EventRateLimitSpec, IngressSpec, KubeApiSpec,
     KubeControllerSpec, KubeletSpec, MaxUnavailable, MonitoringSpec, NetworkSpec, NodeLocalDnsSpec, NodeSpec,
-    RegistrySpec, S3Spec, SecretsEncryptionSpec, ServiceSpec, ServicesSpec, TaintSpec, UpgradeSpec,
-    WebhookSpec, WindlassSpec,
+    NodeWindlassSpec, RegistrySpec, S3Spec, SecretsEncryptionSpec, ServiceSpec, ServicesSpec, TaintSpec,
+    UpgradeSpec, WebhookSpec, WindlassSpec,
 };
 
 pub(crate) fn write(spec: &ClusterSpec) -> String {
@@ -103,6 +103,7 @@ fn node(spec: &NodeSpec) -> Value {
         ssh_cert_path,
         labels,
         taints,
+        windlass: NodeWindlassSpec { pod_runtime },
         node_name,
     } = spec;
     let taint = |TaintSpec { key, value, effect }: &TaintSpec| json!({ "key": key, "value": value, "effect": effect.as_str() });
@@ -113,6 +114,7 @@ fn node(spec: &NodeSpec) -> Value {
         "ssh_agent_auth": ssh_agent_auth, "ssh_key": shown(ssh_key.as_ref()), "ssh_key_path": ssh_key_path,
         "ssh_cert": ssh_cert, "ssh_cert_path": ssh_cert_path, "labels": labels,
         "taints": taints.iter().map(taint).collect::<Vec<_>>(), "nodeName": node_name,
+        "windlass": { "pod_runtime": pod_runtime.map(windlass_spec::PodRuntimeSpec::as_str) },
     })
 }
 
@@ -419,8 +421,13 @@ fn monitoring_of(spec: &MonitoringSpec) -> Value {
 }
 
 fn windlass_of(spec: &WindlassSpec) -> Value {
-    let WindlassSpec { endpoint, certificate_validity } = spec;
+    let WindlassSpec { endpoint, certificate_validity, pod_runtime, token_issuer, drain_leaving, links } =
+        spec;
     json!({
+        "links": links,
+        "token_issuer": token_issuer,
+        "drain_leaving": drain_leaving,
+        "pod_runtime": pod_runtime.map(windlass_spec::PodRuntimeSpec::as_str),
         "endpoint": endpoint.as_ref().map(ToString::to_string),
         "certificate_validity": hours(*certificate_validity),
     })

@@ -1,0 +1,83 @@
+//! What objects of all add-ons are built of: accounts and roles, tolerations, probes.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use windlass_model::KubernetesVersion;
+
+/// Where RKE 1 deployed all but its ingress controller.
+pub(crate) const NAMESPACE: &str = "kube-system";
+
+/// The label by which the pods of an add-on are found.
+pub(crate) const APP: &str = "k8s-app";
+
+pub(crate) fn service_account(name: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+    })
+}
+
+/// A role, and that an account has it.
+pub(crate) fn roles(name: &str, account: &str, rules: &Value) -> [Value; 2] {
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": name},
+        "rules": rules,
+    });
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": NAMESPACE}],
+    });
+    [role, binding]
+}
+
+pub(crate) fn config_map(name: &str, data: &BTreeMap<&str, String>) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "data": data,
+    })
+}
+
+/// All taints with these effects; RKE 1's default.
+pub(crate) fn tolerate_all() -> Value {
+    json!([{"operator": "Exists", "effect": "NoExecute"}, {"operator": "Exists", "effect": "NoSchedule"}])
+}
+
+/// Tolerations of cluster.yml, without what Kubernetes does not keep: empty texts.
+pub(crate) fn tolerations(given: &[Value]) -> Value {
+    let mut kept = given.to_vec();
+    for fields in kept.iter_mut().filter_map(Value::as_object_mut) {
+        fields.retain(|_, value| value.as_str() != Some(""));
+    }
+    Value::Array(kept)
+}
+
+/// The affinity for nodes that have this label, with one of these values if there are any.
+pub(crate) fn on_nodes_with(label: &str, values: &[&str]) -> Value {
+    let expression = if values.is_empty() {
+        json!({"key": label, "operator": "Exists"})
+    } else {
+        json!({"key": label, "operator": "In", "values": values})
+    };
+    json!({"requiredDuringSchedulingIgnoredDuringExecution": {
+        "nodeSelectorTerms": [{"matchExpressions": [expression]}],
+    }})
+}
+
+/// The label of a node's system; kubelet sets it under its later name from 1.14 on.
+pub(crate) fn os_label(version: &KubernetesVersion) -> &'static str {
+    if version.at_least(1, 14) { "kubernetes.io/os" } else { "beta.kubernetes.io/os" }
+}
+
+/// The text of an option, where there is one.
+pub(crate) fn option<'a>(options: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
+    options.get(name).map(String::as_str).filter(|text| !text.is_empty())
+}

@@ -1,0 +1,322 @@
+//! `windlass etcd snapshot …`: what is on the nodes, asked for directly; a restore is planned like any other change.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use windlass_course::Goal;
+use windlass_engine::{Clock as _, LedgerStore as _, Nodes as _, SnapshotWanted, Snapshots as _};
+use windlass_model::{
+    CertPart, ChosenSnapshot, Content, FilePath, Holds, LastNode, NodeName, Restore, Role,
+    SNAPSHOT_EXTENSION, SnapshotSeen, SnapshotState, Timestamp,
+};
+
+use crate::arguments::{SnapshotArguments, SnapshotCommand, SnapshotRestoreArguments};
+use crate::commands::Session;
+use crate::exit::Exit;
+use crate::scene::{Run, Scene};
+use crate::trouble::Trouble;
+
+/// The certificates by which a snapshot is taken.
+const AUTHORITY: &str = "kube-etcd-ca";
+const CLIENT: &str = "kube-etcd";
+
+/// Snapshots, as programs read of them.
+#[derive(Debug, Serialize)]
+struct SnapshotsDocument<'a> {
+    schema: &'static str,
+    exit: u8,
+    snapshots: &'a [OnNode],
+    /// The nodes that did not answer, and why.
+    unreachable: &'a BTreeMap<NodeName, String>,
+}
+
+/// A snapshot, and where it is.
+#[derive(Clone, Debug, Serialize)]
+struct OnNode {
+    node: NodeName,
+    #[serde(flatten)]
+    snapshot: SnapshotSeen,
+}
+
+/// What was found on all nodes of etcd.
+#[derive(Debug, Default)]
+struct Found {
+    snapshots: Vec<OnNode>,
+    unreachable: BTreeMap<NodeName, String>,
+}
+
+impl<S: Scene> Session<'_, S> {
+    /// `windlass etcd snapshot …`
+    pub(crate) async fn snapshot(&self, command: &SnapshotCommand) -> Result<Exit, Trouble> {
+        match command {
+            SnapshotCommand::List(_) => {
+                let found = self.found(None).await?;
+                Ok(self.show_snapshots(&found, Exit::Done))
+            }
+            SnapshotCommand::Save(save) => self.save(save.name.as_deref(), save.node.as_deref()).await,
+            SnapshotCommand::Verify(which) => self.verify(which).await,
+            SnapshotCommand::Delete(which) => self.delete(which).await,
+            SnapshotCommand::Restore(restore) => self.restore(restore).await,
+        }
+    }
+
+    /// Makes the nodes of etcd known to the fleet: those of cluster.yml, and those that the ledger has.
+    fn enrol(&self) -> Result<Vec<NodeName>, Trouble> {
+        let ports = self.scene.ports();
+        let ledger = ports.ledger.read().map_err(|source| Trouble::Look { source })?;
+        let mut nodes: BTreeMap<NodeName, LastNode> =
+            ledger.as_ref().map(|ledger| ledger.nodes.clone()).unwrap_or_default();
+        nodes.extend(self.desired.ordinary().last_nodes());
+        nodes.retain(|_, last| last.roles.contains(&Role::Etcd));
+        for (node, last) in &nodes {
+            ports.fleet.enrol(node, last);
+        }
+        if let Some(ledger) = &ledger {
+            ports.fleet.entrust(ledger);
+        }
+        Ok(nodes.into_keys().collect())
+    }
+
+    fn directory(&self) -> FilePath {
+        let directories = &self.desired.ordinary().footprints.ordinary.directories;
+        let mut snapshots = directories.iter().filter(|(_, holds)| **holds == Holds::Snapshots);
+        let (path, _) = snapshots.next().expect("the footprint of every cluster names one for snapshots");
+        path.clone()
+    }
+
+    /// The snapshots of all nodes, or of one.
+    async fn found(&self, only: Option<&str>) -> Result<Found, Trouble> {
+        let directory = self.directory();
+        let mut found = Found::default();
+        for node in self.enrol()? {
+            if only.is_some_and(|only| only != node.as_str()) {
+                continue;
+            }
+            match self.scene.ports().fleet.snapshots(&node, &directory).await {
+                Ok(snapshots) => found
+                    .snapshots
+                    .extend(snapshots.into_iter().map(|snapshot| OnNode { node: node.clone(), snapshot })),
+                Err(error) => drop(found.unreachable.insert(node, error.to_string())),
+            }
+        }
+        let key = |on: &OnNode| (on.snapshot.taken_at(), on.snapshot.name.clone(), on.node.clone());
+        found.snapshots.sort_by_key(key);
+        Ok(found)
+    }
+
+    /// Those of this name; an error if there is none.
+    async fn named(&self, name: &str, only: Option<&str>) -> Result<Found, Trouble> {
+        let mut found = self.found(only).await?;
+        let file = format!("{}{SNAPSHOT_EXTENSION}", name.trim_end_matches(SNAPSHOT_EXTENSION));
+        found.snapshots.retain(|on| on.snapshot.name == file);
+        if found.snapshots.is_empty() {
+            return Err(Trouble::NoSuchSnapshot {
+                name: file,
+                unreachable: found.unreachable.into_keys().collect(),
+            });
+        }
+        Ok(found)
+    }
+
+    /// `windlass etcd snapshot save`: of the first member that gives one.
+    async fn save(&self, name: Option<&str>, only: Option<&str>) -> Result<Exit, Trouble> {
+        let ports = self.scene.ports();
+        let name = name.map_or_else(|| on_request(ports.clock.now()), str::to_owned);
+        let mut found = Found::default();
+        for node in self.enrol()? {
+            if only.is_some_and(|only| only != node.as_str()) {
+                continue;
+            }
+            let Some(wanted) = self.wanted(&node, &name) else { continue };
+            match ports.fleet.save_snapshot(&node, &wanted).await {
+                Ok(snapshot) => {
+                    found.snapshots.push(OnNode { node, snapshot });
+                    break;
+                }
+                Err(error) => drop(found.unreachable.insert(node, error.to_string())),
+            }
+        }
+        let exit = if found.snapshots.is_empty() { Exit::Failed } else { Exit::Done };
+        self.keep(exit)?;
+        Ok(self.show_snapshots(&found, exit))
+    }
+
+    /// How a snapshot of a node's own member is asked for; none if it is to have no member.
+    fn wanted(&self, node: &NodeName, name: &str) -> Option<SnapshotWanted> {
+        let desired = self.desired.ordinary().nodes.get(node).filter(|desired| desired.has(Role::Etcd))?;
+        let path_of = |cert: &str, half: CertPart| {
+            let mut files = desired.files.iter();
+            files.find_map(|(path, file)| match &file.content {
+                Content::Cert { cert: of, part } if of.as_str() == cert && *part == half => {
+                    Some(path.clone())
+                }
+                _ => None,
+            })
+        };
+        let client = format!("{CLIENT}@{node}");
+        Some(SnapshotWanted {
+            directory: self.directory(),
+            name: name.to_owned(),
+            endpoint: desired.target.client_url(),
+            authority: path_of(AUTHORITY, CertPart::Certificate)?,
+            certificate: path_of(&client, CertPart::Certificate)?,
+            key: path_of(&client, CertPart::Key)?,
+        })
+    }
+
+    /// `windlass etcd snapshot verify`
+    async fn verify(&self, which: &SnapshotArguments) -> Result<Exit, Trouble> {
+        let mut found = self.named(&which.name, which.node.as_deref()).await?;
+        self.read_back(&mut found).await;
+        let damaged = found.snapshots.iter().any(|on| on.snapshot.proof().is_none());
+        let exit = if damaged || !found.unreachable.is_empty() { Exit::Failed } else { Exit::Done };
+        Ok(self.show_snapshots(&found, exit))
+    }
+
+    async fn read_back(&self, found: &mut Found) {
+        let directory = self.directory();
+        for on in &mut found.snapshots {
+            match self.scene.ports().fleet.verify_snapshot(&on.node, &directory, &on.snapshot.name).await {
+                Ok(seen) => on.snapshot = seen,
+                Err(error) => on.snapshot.state = SnapshotState::Damaged(error.to_string()),
+            }
+        }
+    }
+
+    /// `windlass etcd snapshot delete`
+    async fn delete(&self, which: &SnapshotArguments) -> Result<Exit, Trouble> {
+        let directory = self.directory();
+        let mut found = self.named(&which.name, which.node.as_deref()).await?;
+        let mut deleted = Vec::new();
+        for on in std::mem::take(&mut found.snapshots) {
+            match self.scene.ports().fleet.delete_snapshot(&on.node, &directory, &on.snapshot.name).await {
+                Ok(()) => deleted.push(format!("deleted {} on {}\n", on.snapshot.name, on.node)),
+                Err(error) => drop(found.unreachable.insert(on.node, error.to_string())),
+            }
+        }
+        let exit = if found.unreachable.is_empty() { Exit::Done } else { Exit::Failed };
+        self.keep(Exit::Done)?;
+        if exit == Exit::Done && !self.printer.speaks_json() {
+            self.printer.result(&deleted.concat());
+            return Ok(exit);
+        }
+        Ok(self.show_snapshots(&found, exit))
+    }
+
+    /// `windlass etcd snapshot restore`: chooses one file, reads it back, and plans.
+    async fn restore(&self, arguments: &SnapshotRestoreArguments) -> Result<Exit, Trouble> {
+        let asked_at = self.scene.ports().clock.now();
+        let which = &arguments.which;
+        let mut found = self.named(&which.name, which.node.as_deref()).await?;
+        self.read_back(&mut found).await;
+        let snapshot = self.choose(&found, arguments.of_this_cluster)?;
+        let gone = arguments.gone.iter().map(|node| NodeName::from(node.as_str())).collect();
+        let goal = Goal::Restore(Restore { snapshot, asked_at, gone });
+        if arguments.plan {
+            return self.preview(&goal).await;
+        }
+        let agreed = if arguments.yes { None } else { Some(self.agree(&goal).await?) };
+        self.act(goal, agreed).await
+    }
+
+    fn choose(&self, found: &Found, of_this_cluster: bool) -> Result<ChosenSnapshot, Trouble> {
+        let whole = || found.snapshots.iter().filter_map(|on| Some((on, on.snapshot.proof()?)));
+        let Some((on, proof)) = whole().next() else {
+            let damage = found.snapshots.iter().map(|on| match &on.snapshot.state {
+                SnapshotState::Damaged(why) => format!("{}: {why}", on.node),
+                SnapshotState::Proven(_) | SnapshotState::Unproven => on.node.to_string(),
+            });
+            let name = found.snapshots[0].snapshot.name.clone();
+            return Err(Trouble::SnapshotDamaged { name, damage: damage.collect() });
+        };
+        if whole().any(|(_, other)| other.sha256 != proof.sha256) {
+            let nodes = whole().map(|(on, _)| on.node.clone()).collect();
+            return Err(Trouble::SnapshotsDiffer { name: on.snapshot.name.clone(), nodes });
+        }
+        let own = || {
+            let ledger = self.scene.ports().ledger.read().ok().flatten()?;
+            let authority = ledger.certs.get(AUTHORITY)?;
+            Some(windlass_model::Digest::of(&authority.certificate))
+        };
+        let authority = proof.authority.or_else(|| of_this_cluster.then(own).flatten());
+        Ok(ChosenSnapshot {
+            node: on.node.clone(),
+            directory: self.directory(),
+            name: on.snapshot.name.clone(),
+            sha256: proof.sha256,
+            bytes: proof.bytes,
+            revision: proof.revision,
+            taken_at: on.snapshot.taken_at(),
+            etcd: proof.etcd.clone(),
+            authority,
+        })
+    }
+
+    /// Simulated machines remember what was done to them.
+    fn keep(&self, exit: Exit) -> Result<(), Trouble> {
+        let blueprint = self.desired.ordinary();
+        let run = Run { blueprint, dismantles: false, restores: false, changed: exit == Exit::Done };
+        self.scene.remember(run)
+    }
+
+    fn show_snapshots(&self, found: &Found, exit: Exit) -> Exit {
+        self.printer.result(&table(found));
+        self.printer.document(&SnapshotsDocument {
+            schema: "windlass/snapshots/1",
+            exit: exit.code(),
+            snapshots: &found.snapshots,
+            unreachable: &found.unreachable,
+        });
+        exit
+    }
+}
+
+/// The name of a snapshot that was asked for without one.
+fn on_request(now: Timestamp) -> String {
+    format!("manual-{}", now.to_string().replace(':', "-"))
+}
+
+/// Snapshots in columns, and the nodes that did not answer.
+fn table(found: &Found) -> String {
+    let mut text = String::new();
+    let rows: Vec<[String; 7]> = found
+        .snapshots
+        .iter()
+        .map(|OnNode { node, snapshot }| {
+            let proof = snapshot.proof();
+            let count = |count: Option<u64>| count.map_or_else(|| "?".to_owned(), |count| count.to_string());
+            let state = match &snapshot.state {
+                SnapshotState::Proven(proof) => format!("whole, read back {}", proof.checked_at),
+                SnapshotState::Unproven => "not read back yet".to_owned(),
+                SnapshotState::Damaged(why) => format!("damaged: {why}"),
+            };
+            [
+                node.to_string(),
+                snapshot.name.clone(),
+                snapshot.taken_at().to_string(),
+                snapshot.bytes.to_string(),
+                count(proof.map(|proof| proof.revision)),
+                count(proof.map(|proof| proof.keys)),
+                state,
+            ]
+        })
+        .collect();
+    let head = ["NODE", "NAME", "TAKEN", "BYTES", "REVISION", "KEYS", "STATE"].map(str::to_owned);
+    let width = |column: usize| {
+        rows.iter().chain([&head]).map(|row| row[column].chars().count()).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    for row in [&head].into_iter().chain(&rows).filter(|_| !rows.is_empty()) {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let line = cells.collect::<Vec<_>>().join("  ");
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    if found.snapshots.is_empty() && found.unreachable.is_empty() {
+        text.push_str("no snapshots\n");
+    }
+    for (node, why) in &found.unreachable {
+        let _ = writeln!(text, "{node}: {why}");
+    }
+    text
+}

@@ -1,0 +1,62 @@
+//! The steps that change objects of add-ons in the cluster, and the wait for their pods.
+
+use windlass_model::{AddonKind, DesiredObject, ObjectRef, ObjectsSeen, row_of};
+
+use crate::ports::{Clock, Fleet, LedgerStore, Minter, PortError};
+use crate::run::Run;
+use crate::step_error::{Doing, Done, accept_already_so};
+
+/// How many reasons of pods a wait names.
+const NAMED_REASONS: usize = 3;
+
+impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
+    /// Notes all of them first: whatever the API server holds of ours is known to be ours, wherever this is cut off.
+    pub(crate) async fn apply_objects(&self, addon: AddonKind, objects: &[DesiredObject]) -> Done {
+        let fleet = self.ports.fleet;
+        let refs: Vec<ObjectRef> = objects.iter().map(|desired| desired.object.clone()).collect();
+        fleet.note_objects(&refs, &[]).await.doing(|| format!("note the objects of {addon}"))?;
+        for desired in objects {
+            fleet.apply_object(desired).await.doing(|| format!("apply {}", desired.object))?;
+        }
+        Ok(())
+    }
+
+    /// Takes the note of them back when all of them are gone.
+    pub(crate) async fn delete_objects(&self, objects: &[ObjectRef]) -> Done {
+        let fleet = self.ports.fleet;
+        for object in objects {
+            let deleted = fleet.delete_object(object).await;
+            accept_already_so(deleted).doing(|| format!("delete {object}"))?;
+        }
+        fleet.note_objects(&[], objects).await.doing(|| "forget deleted objects".to_owned())
+    }
+
+    /// What keeps the pods of these objects from being ready; none if all of them are.
+    pub(crate) async fn look_at_addon(
+        &self,
+        objects: &[ObjectRef],
+        may_miss: usize,
+    ) -> Result<Option<String>, PortError> {
+        let fleet = self.ports.fleet;
+        let seen = fleet.objects(objects).await?;
+        if seen == ObjectsSeen::Unknown {
+            return Ok(Some("no API server answers".to_owned()));
+        }
+        let mut missing = Vec::new();
+        for object in objects {
+            let Some(found) = seen.get(object) else {
+                missing.push(format!("{object} is not there"));
+                continue;
+            };
+            let Some(pods) = found.pods() else { continue };
+            let may_miss = if &*object.kind == "DaemonSet" { may_miss as u64 } else { 0 };
+            if pods.ready + may_miss < pods.of {
+                let why = fleet.why_pods_wait(object).await.unwrap_or_default();
+                let why =
+                    if why.is_empty() { String::new() } else { format!(" ({})", row_of(why, NAMED_REASONS)) };
+                missing.push(format!("{object}: {pods}{why}"));
+            }
+        }
+        Ok((!missing.is_empty()).then(|| missing.join("; ")))
+    }
+}

@@ -1,0 +1,32 @@
+//! The fake's snapshots: it has none, and does what is asked with those of others.
+
+use windlass_engine::{PortResult, SnapshotWanted, Snapshots};
+use windlass_model::{ChosenSnapshot, FilePath, MemberRestore, NodeName, SnapshotSeen};
+
+use crate::fake::{Fake, lasting};
+
+impl Snapshots for Fake {
+    async fn snapshots(&self, _: &NodeName, _: &FilePath) -> PortResult<Vec<SnapshotSeen>> {
+        Ok(Vec::new())
+    }
+
+    async fn verify_snapshot(&self, _: &NodeName, _: &FilePath, name: &str) -> PortResult<SnapshotSeen> {
+        Err(lasting(name))
+    }
+
+    async fn save_snapshot(&self, _: &NodeName, wanted: &SnapshotWanted) -> PortResult<SnapshotSeen> {
+        Err(lasting(&wanted.name))
+    }
+
+    async fn delete_snapshot(&self, _: &NodeName, _: &FilePath, name: &str) -> PortResult<()> {
+        Err(lasting(name))
+    }
+
+    async fn stage_snapshot(&self, node: &NodeName, snapshot: &ChosenSnapshot) -> PortResult<()> {
+        self.verb(node.as_str(), format!("{node} stage {}", snapshot.name), |_| Ok(())).await
+    }
+
+    async fn restore_member(&self, node: &NodeName, restore: &MemberRestore) -> PortResult<()> {
+        self.verb(node.as_str(), format!("{node} restore {}", restore.member), |_| Ok(())).await
+    }
+}

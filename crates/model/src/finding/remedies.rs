@@ -1,0 +1,485 @@
+//! What to do about a finding, or what it waits for, in words.
+
+use super::words::{named, row};
+use super::{
+    Cause, ChainWaits, Finding, KeptByKubernetes, MachineFault, Note, Refusal, Waiting, WaitsFor, Weight,
+};
+use crate::etcd_version::EtcdVersion;
+use crate::host_report::ContainerdCri;
+use crate::inventory::{Alarm, Unasked};
+use crate::names::{ImageRef, NodeName};
+use crate::pod_runtime::CONTAINERD_CONFIG;
+use crate::words::counted;
+
+/// How a snapshot is restored.
+const RESTORE: &str = "restore a snapshot (`windlass etcd snapshot restore NAME`)";
+
+// How keys that encrypt Secrets are changed without losing any.
+const OWN_KEY_STAYS: &str = "they would become unreadable: keep `secrets_encryption_config: {enabled: true}` without \
+                             `custom_config`; turning encryption off is not supported yet";
+const PLAIN_TEXT_FIRST: &str = "they would become unreadable: keep `custom_config` and put `identity: {}` first in its providers; run `windlass \
+     up`, rewrite all Secrets in plain text (`kubectl get secrets -A -o json | kubectl replace -f -`), then remove the \
+     section";
+const BEHIND_THEN_BEFORE: &str = "they would become unreadable: put the old key back. To change keys, put the new one behind the old one and run \
+     `windlass up`; move it to the front and run `windlass up`; rewrite everything that is encrypted (`kubectl get \
+     secrets -A -o json | kubectl replace -f -`); then remove the old one";
+const IDENTITY_LAST: &str = "they would become unreadable: put `- identity: {}` last in the providers; it can go when everything was rewritten \
+     (`kubectl get secrets -A -o json | kubectl replace -f -`)";
+const BEHIND_FIRST: &str = "what the first new API server writes, these could not read: put it behind the others first and run `windlass up`, \
+     with every control-plane node reachable; then move it to the front";
+
+/// What it waits for, or what to do.
+pub(super) fn help(finding: &Finding) -> String {
+    match &finding.cause {
+        Cause::Machine(fault) => {
+            let help = machine_help(fault);
+            if finding.weight == Weight::Held {
+                format!("{help}; nothing is planned on this node until then")
+            } else {
+                help
+            }
+        }
+        Cause::Refusal(refusal) => refused_help(refusal),
+        Cause::Waiting(waiting) => waiting_help(waiting, finding.weight),
+        Cause::Note(note) => note_help(note),
+    }
+}
+
+fn refused_help(cause: &Refusal) -> String {
+    match cause {
+        Refusal::Restore { refused } => refused.help(),
+        Refusal::UnreadableContainers { .. } => {
+            "a newer windlass made these containers: use that version or a later one".to_owned()
+        }
+        Refusal::OtherLineage { .. } => {
+            "remove these nodes from cluster.yml, or run `windlass remove` on them with their own cluster.yml first"
+                .to_owned()
+        }
+        Refusal::EncryptionKeysDropped { .. } => OWN_KEY_STAYS.to_owned(),
+        Refusal::CustomEncryptionDropped => PLAIN_TEXT_FIRST.to_owned(),
+        Refusal::EncryptionKeyLost { .. } => BEHIND_THEN_BEFORE.to_owned(),
+        Refusal::PlainTextUnread { .. } => IDENTITY_LAST.to_owned(),
+        Refusal::EncryptionKeyTooNew { .. } => BEHIND_FIRST.to_owned(),
+        Refusal::LedgerLost { .. } => {
+            "bring back the ledger file, or the control-plane node that holds a copy; or restore a snapshot; or run \
+             `windlass remove` and start again"
+                .to_owned()
+        }
+        Refusal::DataOfSomebody { .. } => {
+            "bring back the ledger file, or the control-plane node that holds a copy; if nobody needs the data, move the \
+             directory away by hand"
+                .to_owned()
+        }
+        Refusal::OtherToolsCluster { made_by, .. } => made_by.cluster_help(),
+        Refusal::TooFewReachable { .. } => {
+            "a cluster may exist on the others: make them reachable, or remove them from cluster.yml".to_owned()
+        }
+        Refusal::FoundationChanged { moves_etcd: true, .. } => {
+            "keep `services.etcd` and the role etcd as they were: everything that the cluster stored is there. To move \
+             it, build a second cluster and move the workloads"
+                .to_owned()
+        }
+        Refusal::FoundationChanged { from, .. } => {
+            format!("set it back to {from}; for another value, build a second cluster and move the workloads")
+        }
+        Refusal::PrefixChanged { from, .. } => {
+            let again = if from.is_empty() { "remove `prefix_path`".to_owned() } else { format!("set `prefix_path: {from}`") };
+            format!("{again} again, as etcd's data is there; for another, build a second cluster and move the workloads")
+        }
+        Refusal::NodeRenamed { former } => format!(
+            "set `hostname_override: {former}`; for another name, remove the node from cluster.yml, run `windlass up`, \
+             then add it"
+        ),
+        Refusal::MemberMoved { from, .. } => format!(
+            "set {from} as before; for another machine, remove the node from cluster.yml, run `windlass up`, then add it"
+        ),
+        Refusal::VersionBack { from, .. } => {
+            format!("set `kubernetes_version: {from}`; to go back, restore a snapshot of that time")
+        }
+        Refusal::VersionNotNamed { runs, .. } => {
+            format!("set `kubernetes_version: {runs}`: a cluster that runs never moves to another version by itself")
+        }
+        Refusal::VersionSkipped { from, .. } => {
+            format!("upgrade one minor version at a time: to v{}.{} first", from.major, from.minor + 1)
+        }
+        Refusal::LinkImpossible { .. } => "upgrade to a version before it first, or change what is named; \
+             `windlass.links` names other versions and images to go through"
+            .to_owned(),
+        Refusal::EtcdBack { from, .. } => format!(
+            "set `system_images.etcd: {from}`, or an image of that minor version; to go back, restore a snapshot of that \
+             time into a new cluster"
+        ),
+        Refusal::EtcdSkipped { from, .. } => {
+            format!("set `system_images.etcd` to an image of {} and run `windlass up` first", after(from))
+        }
+        Refusal::EtcdDataLost { .. } => {
+            format!("see whether the disks with the data are mounted there; if it is lost for good, {RESTORE}; or, if nothing of the cluster is to be kept, run `windlass remove`, then `windlass up`")
+        }
+        Refusal::OtherExternalEtcd { .. } => {
+            "if it is the same etcd at other addresses, name one of the old ones beside the new ones, run `windlass \
+             up`, then remove the old one; another etcd knows nothing of this cluster: build a second one on it"
+                .to_owned()
+        }
+        Refusal::FirstStartWithoutMajority { .. } => {
+            "fix what is held on the other nodes, or remove these nodes from cluster.yml".to_owned()
+        }
+    }
+}
+
+fn waiting_help(cause: &Waiting, weight: Weight) -> String {
+    match cause {
+        Waiting::AfterRestore => "this same run does that next".to_owned(),
+        Waiting::FormerNodeKept { waits_for }
+        | Waiting::NodeUnchanged { waits_for }
+        | Waiting::NotStarted { waits_for }
+        | Waiting::CannotWork { waits_for }
+        | Waiting::ControlPlaneUnchanged { waits_for }
+        | Waiting::ControlPlaneKept { waits_for } => waits(waits_for, weight),
+        Waiting::Link { waits: Some(waits), .. } => chain_waits(waits),
+        Waiting::Link { waits: None, .. } if weight == Weight::Next => {
+            "this same `up` goes on with it once all nodes and members of etcd are as they should be".to_owned()
+        }
+        Waiting::Link { waits: None, .. } => "what is held must be repaired first".to_owned(),
+        Waiting::NodeUnreachable { .. } => {
+            "nothing is planned there until it answers; if it is gone for good, remove it from cluster.yml".to_owned()
+        }
+        Waiting::NodeUnreachableForRemoval { .. } => {
+            "it is not cleared; the ledger is kept, and the next `windlass remove` that reaches it goes on".to_owned()
+        }
+        Waiting::NotThisClusters { found } => found.help(),
+        Waiting::ProxyListKept => "one API server of the new list must work first".to_owned(),
+        Waiting::OldCertificateKept => "`windlass up` replaces it".to_owned(),
+        Waiting::NodeObjectsUnknown | Waiting::ObjectsUnknown => "an API server must answer first".to_owned(),
+        Waiting::OtherNetworkKept => {
+            "write `network.plugin: none` to keep it; to change over, remove it from the nodes first".to_owned()
+        }
+        Waiting::NetworkKept => {
+            "pods would lose their network: write the plugin back, or delete its objects with kubectl when another network works"
+                .to_owned()
+        }
+        Waiting::ObjectsOfOthers { .. } => {
+            "name another provider (or `none`) to keep them; to hand them over, label them `windlass.io/addon`, or delete them"
+                .to_owned()
+        }
+        Waiting::KeysWithoutCopy => "a control-plane node must be reachable and take a copy of the ledger".to_owned(),
+        Waiting::FirstStartUnreachable => {
+            "a majority of its nodes must be reachable; if the others are gone, remove them from cluster.yml".to_owned()
+        }
+        Waiting::FirstStartInterrupted { .. } => {
+            "put these nodes back into cluster.yml until etcd has come up once, then change them; or run `windlass \
+             remove` and start again"
+                .to_owned()
+        }
+        Waiting::NoDataToRevive { holders } if holders.is_empty() => {
+            format!("etcd must have a majority again before it takes members; if it cannot, {RESTORE}")
+        }
+        Waiting::NoDataToRevive { holders } => format!(
+            "etcd must have a majority again before it takes members: its data is on {}, which must be reachable; if it \
+             is gone for good, {RESTORE}",
+            named(holders)
+        ),
+        Waiting::MemberUnchanged => "the members that are down come up first".to_owned(),
+        Waiting::UnexplainedCrashes { .. } => {
+            "see `docker logs etcd` there and fix the cause; if the last change of cluster.yml is the cause, take it \
+             back; if the member is lost for good, `docker rm -f etcd` there and move its data away: a new one takes its \
+             place"
+                .to_owned()
+        }
+        Waiting::EtcdAlarm { alarm, .. } => alarm_help(*alarm).to_owned(),
+        Waiting::HealthUnknown { why } => unasked_help(*why).to_owned(),
+        Waiting::MemberDiskMissing { path } => format!(
+            "mount the disk at {path}, and run windlass again; if its data is lost for good, `docker rm etcd` there: a new \
+             member takes its place"
+        ),
+        Waiting::MemberDataUnseen { .. } => {
+            "see `docker logs etcd` there, and whether its disk is mounted; if the member is lost for good, \
+             `docker rm -f etcd` there: a new one takes its place"
+                .to_owned()
+        }
+        Waiting::MembersUnchanged => {
+            "all etcd nodes of cluster.yml must be reachable, and it must be known of each member whether it comes back".to_owned()
+        }
+        Waiting::MemberNeeded => format!("repair another member first, or {RESTORE}"),
+        Waiting::MembersInUse => {
+            "API servers may still use them: every control-plane node must be reachable and know the members that stay"
+                .to_owned()
+        }
+        Waiting::EtcdKept => "its member must leave etcd first".to_owned(),
+    }
+}
+
+fn alarm_help(alarm: Alarm) -> &'static str {
+    match alarm {
+        Alarm::NoSpace => {
+            "compact the history (`etcdctl compact REVISION`), then `etcdctl defrag` one member after another, then \
+             `etcdctl alarm disarm`; if what is stored needs the room, raise `quota-backend-bytes` in \
+             `services.etcd.extra_args` and run `windlass up` before the alarm is disarmed; a restart helps nothing"
+        }
+        Alarm::Corrupt => {
+            "do not restart members: compare them (`etcdctl endpoint hashkv --cluster`), take a snapshot of one that is \
+             right, let the wrong one join again without its data, then `etcdctl alarm disarm`; \
+             https://etcd.io/docs/latest/op-guide/data_corruption/ has the steps"
+        }
+    }
+}
+
+fn unasked_help(why: Unasked) -> &'static str {
+    match why {
+        Unasked::NoWay => {
+            "run windlass again; if it stays so, log in by `ssh` and see what sshd forwards there"
+        }
+        Unasked::NoAnswer => {
+            "see its log (`docker logs`) and the load of the machine and its disk; `docker restart` it there if it \
+             hangs; then run windlass again"
+        }
+        Unasked::Certificates => {
+            "compare the clocks of this machine and of the node, and see in its log (`docker logs`) why it refuses \
+             the connection; then run windlass again"
+        }
+    }
+}
+
+fn note_help(cause: &Note) -> String {
+    match cause {
+        Note::FormerNodeUnreachable => "the next `up` that reaches it clears it".to_owned(),
+        Note::ForeignContainer => "remove it by hand if nobody needs it, or rename it".to_owned(),
+        Note::OperatorClockOff { .. } => {
+            "set it (`timedatectl set-ntp true`): nodes accept the certificates all the same, but windlass expects their end \
+             by this clock"
+                .to_owned()
+        }
+        Note::ForeignData { .. } => "delete it by hand if nobody needs it".to_owned(),
+        Note::FormerDataKept { .. } => "delete it when nobody needs it any more".to_owned(),
+        Note::ExternalEtcdSuspected { urls } => {
+            format!("windlass does not ask an external etcd: run `etcdctl endpoint health` for {}", urls.join(", "))
+        }
+        Note::ExternalEtcdDataKept { urls, prefix } => {
+            format!("`etcdctl --endpoints={} del --prefix {prefix}/` deletes it too", urls.join(","))
+        }
+        Note::EncryptionKeyLeaves { .. } => {
+            "sure if everything was rewritten since it was no longer first (`kubectl get secrets -A -o json | kubectl \
+             replace -f -`); windlass cannot see that"
+                .to_owned()
+        }
+        Note::NetworkMissing { .. } => {
+            "write `network.plugin: flannel`, or apply another one with kubectl; nothing else waits for it".to_owned()
+        }
+        Note::SnapshotsKept { .. } => {
+            "they are all that is left of the cluster's data; `--delete-snapshots` deletes them too".to_owned()
+        }
+        Note::EtcdNearlyFull { .. } => {
+            "`etcdctl defrag` one member after another, see what fills it (`etcdctl get /registry --prefix --keys-only`), \
+             or raise `quota-backend-bytes` in `services.etcd.extra_args`"
+                .to_owned()
+        }
+        Note::CaExpires { .. } => "`up` does not renew CAs: plan their rotation".to_owned(),
+        Note::LedgerInKubernetesKept { kept: KeptByKubernetes::OtherCluster } => {
+            "if this cluster was restored from a snapshot of that one, delete the Secret: the next `up` writes it".to_owned()
+        }
+        Note::LedgerInKubernetesKept { kept: KeptByKubernetes::Newer(_) } => {
+            "bring it back as docs/reference/files-and-containers.md describes, or delete the Secret: the next `up` \
+             writes it"
+                .to_owned()
+        }
+    }
+}
+
+fn chain_waits(waits: &ChainWaits) -> String {
+    match waits {
+        ChainWaits::Unreachable { node } => {
+            format!(
+                "{node} is unreachable: repair it, or remove it from cluster.yml; the next version comes after that"
+            )
+        }
+        ChainWaits::Older { node, component, version } => {
+            format!("{component} on {node} still has {version}: it is replaced first")
+        }
+        ChainWaits::NotReady { node } => format!("{node} is not ready: the next version comes when it is"),
+        ChainWaits::MemberUnhealthy { node } => {
+            format!("the member of etcd on {node} is unhealthy: the next version comes when it is healthy")
+        }
+        ChainWaits::KubernetesSilent => {
+            "no API server answers: the next version comes when one does".to_owned()
+        }
+    }
+}
+
+/// What something waits for; where it follows by itself, without the advice to a person.
+fn waits(waits_for: &WaitsFor, weight: Weight) -> String {
+    let held = weight != Weight::Next;
+    match waits_for {
+        WaitsFor::EtcdMajority => "etcd must have a majority first".to_owned(),
+        WaitsFor::EtcdMajorityWithThisData => {
+            "etcd has no majority, and the data of this node may be needed for one".to_owned()
+        }
+        WaitsFor::MemberLeft => "its member must leave etcd first".to_owned(),
+        WaitsFor::DesiredMember => {
+            "a member of etcd on a node of cluster.yml must work first: the API server would know no other".to_owned()
+        }
+        WaitsFor::ApiServer => "an API server must answer first".to_owned(),
+        WaitsFor::OwnApiServer => "the API server of this node must work first".to_owned(),
+        WaitsFor::OwnApiServerUpgraded => "the API server of this node must have the new version first".to_owned(),
+        WaitsFor::ApiServersUpgraded => {
+            "every API server must have the new version first: a kubelet is never newer than an API server".to_owned()
+        }
+        WaitsFor::ApiServersAsDesired => "the other API servers must be as desired first".to_owned(),
+        WaitsFor::ApiServersOfUnknownVersion => {
+            "an API server on a node that is held or unreachable may have another version: repair that node, or remove \
+             it from cluster.yml"
+                .to_owned()
+        }
+        WaitsFor::ApiServerBehindProxy => {
+            "this node's nginx-proxy may be its only way to an unreachable API server and would be removed: make one \
+             API server reachable, or remove the unreachable node from cluster.yml"
+                .to_owned()
+        }
+        WaitsFor::ControlPlanesReachable if held => {
+            "every control-plane node must be reachable; if one is gone, remove it from cluster.yml".to_owned()
+        }
+        WaitsFor::ControlPlanesReachable => "every control-plane node must be reachable first".to_owned(),
+        WaitsFor::NodesReachable => {
+            "every node of its kind must be reachable; if one is gone, remove it from cluster.yml".to_owned()
+        }
+        WaitsFor::WorkerReachable(node) => format!(
+            "{node} is ready and unreachable, and its nginx-proxy may know no other API server: make it reachable, or \
+             remove it from cluster.yml"
+        ),
+        WaitsFor::AvailableWorkers { unavailable: _, cordoned, unreachable, limit } => {
+            too_few_workers(cordoned, unreachable, *limit)
+        }
+    }
+}
+
+fn too_few_workers(cordoned: &[NodeName], unreachable: &[NodeName], limit: usize) -> String {
+    let kinds = [(cordoned, "cordoned"), (unreachable, "unreachable")];
+    let are = kinds.iter().filter(|(nodes, _)| !nodes.is_empty()).map(|(nodes, state)| {
+        format!("{} {} {state}", named(nodes), if nodes.len() == 1 { "is" } else { "are" })
+    });
+    let mut remedies = Vec::new();
+    match cordoned {
+        [] => {}
+        [node] => remedies.push(format!("open it again with `kubectl uncordon {node}`")),
+        [first, ..] => remedies
+            .push(format!("open them again, each with `kubectl uncordon`, as in `kubectl uncordon {first}`")),
+    }
+    match unreachable {
+        [] => {}
+        [node] => {
+            remedies.push(format!("make {node} reachable, or remove it from cluster.yml if it is gone"));
+        }
+        _ => remedies.push("make them reachable, or remove from cluster.yml what is gone".to_owned()),
+    }
+    format!(
+        "{}, and at most {} may be unavailable: {}",
+        row(are),
+        counted(limit, "worker"),
+        remedies.join("; ")
+    )
+}
+
+/// The minor version of etcd after that of an image.
+fn after(image: &ImageRef) -> String {
+    let version = EtcdVersion::of_image(image.as_str()).map(EtcdVersion::minor);
+    version.map_or_else(
+        || "the next minor version".to_owned(),
+        |(major, minor)| format!("v{major}.{}", minor + 1),
+    )
+}
+
+fn machine_help(fault: &MachineFault) -> String {
+    match fault {
+        MachineFault::OfAnotherCluster { found } => found.help(),
+        MachineFault::NamesTaken { .. } => {
+            "nothing of it is touched: remove or rename it by hand, so that this cluster's own can be made".to_owned()
+        }
+        MachineFault::Architecture { .. } => "use a machine of that architecture".to_owned(),
+        MachineFault::PortsTaken { ports, .. } => {
+            let first = ports.first().copied().unwrap_or_default();
+            format!("stop it: `ss -ltnp sport = :{first}`, as root, shows what it is")
+        }
+        MachineFault::AddressMissing { .. } => {
+            "set one of its own as `internal_address` in cluster.yml".to_owned()
+        }
+        MachineFault::AddressTranslated { .. } => {
+            "fine where a router or cloud translates addresses, if the other nodes reach it there; otherwise set its \
+             own as `internal_address`"
+                .to_owned()
+        }
+        MachineFault::SwapOn => {
+            "switch it off (`swapoff -a`, and its lines in /etc/fstab), or set `services.kubelet.fail_swap_on: false`"
+                .to_owned()
+        }
+        MachineFault::NoRoomForImages { .. } => "make room: `docker system df` shows what takes it".to_owned(),
+        MachineFault::NoRoomForEtcd { .. } => "make room there, or give it a disk of its own".to_owned(),
+        MachineFault::LittleRoomForEtcd { .. } => {
+            "make room there, or give it a disk of its own: etcd stops when its disk is full".to_owned()
+        }
+        MachineFault::DockerTooOld { .. } => "install Docker 20.10 or later".to_owned(),
+        MachineFault::DockerUntried { newest: (major, minor), .. } => {
+            format!("it may well work; {major}.{minor} is the newest that is known to")
+        }
+        MachineFault::SettingsUnknown { modules, .. } if modules.is_empty() => {
+            "use a kernel that has it, as every distribution's own does".to_owned()
+        }
+        MachineFault::SettingsUnknown { modules, .. } => {
+            format!("install the kernel module {}, as every distribution's own kernel has it", row(modules))
+        }
+        MachineFault::CgroupV2 { .. } => {
+            "boot it with `systemd.unified_cgroup_hierarchy=0`, or use a later Kubernetes".to_owned()
+        }
+        MachineFault::CgroupV1 { .. } => "boot it with cgroup v2 (`systemd.unified_cgroup_hierarchy=1`), or set \
+             `services.kubelet.extra_args: {fail-cgroupv1: \"false\"}`, as long as Kubernetes allows it"
+            .to_owned(),
+        MachineFault::Containerd { serves: ContainerdCri::Off } => format!(
+            "take `cri` out of `disabled_plugins` in {CONTAINERD_CONFIG} and restart containerd, one node at a time: Docker \
+             uses it as well"
+        ),
+        MachineFault::Containerd { .. } => "install containerd, or let Docker use the host's own \
+             (`systemctl status containerd`); otherwise set `windlass.pod_runtime: docker`"
+            .to_owned(),
+        MachineFault::NoCgroups => "mount them; every usual system does so at boot".to_owned(),
+        MachineFault::Selinux { .. } => {
+            "set `\"selinux-enabled\": false` in /etc/docker/daemon.json, and restart Docker; windlass does not label files \
+             for SELinux yet"
+                .to_owned()
+        }
+        MachineFault::LittleMemory { .. } => "give it more memory, or run less on it".to_owned(),
+        MachineFault::ClockOff { .. } => {
+            "set it and keep it synchronised: `timedatectl set-ntp true`, chrony or ntpd".to_owned()
+        }
+        MachineFault::SameMachine { .. } => "list a machine once in cluster.yml, with all its roles".to_owned(),
+        MachineFault::SameHostname { .. } => {
+            "give each machine a name of its own: `hostnamectl set-hostname NAME`; Kubernetes uses the names of \
+             cluster.yml all the same"
+                .to_owned()
+        }
+        MachineFault::SameMachineId { .. } => {
+            "machines copied from one image need ids of their own, since systemd derives addresses of interfaces from \
+             them: `rm /etc/machine-id && systemd-machine-id-setup`, then reboot"
+                .to_owned()
+        }
+        MachineFault::NotReachedBy { ports, .. } | MachineFault::DoesNotReach { ports, .. } => {
+            format!("open TCP {} between the nodes, or set the right `internal_address`", row(ports))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Subject;
+
+    #[test]
+    fn what_follows_by_itself_gives_no_advice() {
+        let cause =
+            Cause::from(Waiting::ControlPlaneUnchanged { waits_for: WaitsFor::ControlPlanesReachable });
+        let finding = |weight| Finding {
+            weight,
+            about: Subject::ControlPlane(NodeName::from("node-1")),
+            cause: cause.clone(),
+            origin: None,
+        };
+        assert_eq!(finding(Weight::Next).help(), "every control-plane node must be reachable first");
+        assert!(finding(Weight::Held).help().contains("cluster.yml"));
+    }
+}

@@ -1,0 +1,194 @@
+//! Snapshots of etcd as they are found on nodes, and what is known of each of them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::names::{FilePath, NodeName};
+use crate::time::Timestamp;
+
+/// What ends the name of a snapshot's file.
+pub const SNAPSHOT_EXTENSION: &str = ".db";
+
+/// What a snapshot holds, as a reading of the whole file found it; written beside the file as `NAME.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotProof {
+    /// The version of this form.
+    pub format: u32,
+    /// The digest of the whole file.
+    pub sha256: Digest,
+    /// The size of the file in bytes.
+    pub bytes: u64,
+    /// The revision of etcd that it holds.
+    pub revision: u64,
+    /// How many keys live in that revision.
+    pub keys: u64,
+    /// The same by the first two parts of their names, such as `/registry/pods`.
+    pub keys_by_prefix: BTreeMap<String, u64>,
+    /// The version that the members had agreed on, such as `3.5.0`; none where they had not yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etcd: Option<String>,
+    /// The names of the members.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<String>,
+    /// The digest of the CA of the cluster from which it was taken; none where nobody noted it then.
+    #[serde(default, rename = "ca", skip_serializing_if = "Option::is_none")]
+    pub authority: Option<Digest>,
+    /// The member that gave it; none where nobody noted it then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// When it was taken; none where nobody noted it then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_at: Option<Timestamp>,
+    /// When it was read back last, from the disk: its digest, and every page of its tree.
+    pub checked_at: Timestamp,
+}
+
+impl SnapshotProof {
+    /// The form that this version writes.
+    pub const FORMAT: u32 = 1;
+
+    /// The major and minor version of etcd whose data it holds.
+    pub fn etcd_minor(&self) -> Option<(u32, u32)> {
+        minor_of(self.etcd.as_deref()?)
+    }
+}
+
+fn minor_of(version: &str) -> Option<(u32, u32)> {
+    let mut parts = version.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+/// A snapshot in a node's directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotSeen {
+    /// The name of its file.
+    pub name: String,
+    /// The size of the file in bytes.
+    pub bytes: u64,
+    /// When the file was written.
+    pub written_at: Timestamp,
+    /// What is known of it.
+    pub state: SnapshotState,
+}
+
+/// What is known of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SnapshotState {
+    /// It was read back, and is whole.
+    Proven(Box<SnapshotProof>),
+    /// Nobody has read it back yet.
+    Unproven,
+    /// It cannot be used, for this reason.
+    Damaged(String),
+}
+
+impl SnapshotSeen {
+    /// What a reading of it found, if it is whole.
+    pub fn proof(&self) -> Option<&SnapshotProof> {
+        match &self.state {
+            SnapshotState::Proven(proof) => Some(proof),
+            SnapshotState::Unproven | SnapshotState::Damaged(_) => None,
+        }
+    }
+
+    /// When it was taken, as far as that is known: else when the file was written.
+    pub fn taken_at(&self) -> Timestamp {
+        self.proof().and_then(|proof| proof.taken_at).unwrap_or(self.written_at)
+    }
+}
+
+/// The one snapshot from which all members are restored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChosenSnapshot {
+    /// The node that holds it.
+    pub node: NodeName,
+    /// The directory on that node, which is the same on all.
+    pub directory: FilePath,
+    /// The name of its file.
+    pub name: String,
+    /// The digest of the whole file.
+    pub sha256: Digest,
+    /// The size of the file in bytes.
+    pub bytes: u64,
+    /// The revision that it holds.
+    pub revision: u64,
+    /// When it was taken.
+    pub taken_at: Timestamp,
+    /// The version of etcd that its members had agreed on.
+    pub etcd: Option<String>,
+    /// The digest of the CA of its cluster; none where nobody noted it.
+    pub authority: Option<Digest>,
+}
+
+impl ChosenSnapshot {
+    /// The major and minor version of etcd whose data it holds.
+    pub fn etcd_minor(&self) -> Option<(u32, u32)> {
+        minor_of(self.etcd.as_deref()?)
+    }
+
+    /// Where its copies lie until a member is restored from them: a name that says what is in it.
+    pub fn staged(&self) -> FilePath {
+        let digest = self.sha256.to_string();
+        let digits = digest.trim_start_matches("sha256:");
+        FilePath::from(format!("{}/{STAGING}/{digits}{SNAPSHOT_EXTENSION}", self.directory))
+    }
+}
+
+/// The directory beside snapshots in which copies for a restore lie.
+pub const STAGING: &str = ".windlass-restore";
+
+/// The file in restored data that says from which restore it is, below the data directory. etcd reads nothing there that it
+/// does not know.
+pub const RESTORED_MARK: &str = "member/windlass-restored";
+
+/// What the ledger notes of a restore, from the moment before anything is stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreNote {
+    /// The file.
+    pub snapshot: String,
+    /// Its digest.
+    pub sha256: Digest,
+    /// The members that are made of it, as etcd's `--initial-cluster` has them.
+    pub members: String,
+    /// What tells the new cluster of etcd from every other: its `--initial-cluster-token`.
+    pub token: String,
+    /// When all of it was done; none as long as it is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done_at: Option<Timestamp>,
+}
+
+/// How one member's data is made of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberRestore {
+    /// The snapshot.
+    pub snapshot: ChosenSnapshot,
+    /// The image of the etcd that will run, which holds the program that restores.
+    pub image: crate::names::ImageRef,
+    /// etcd's data directory.
+    pub data: FilePath,
+    /// The member's name.
+    pub member: String,
+    /// The member's peer address.
+    pub peer_url: String,
+    /// All members, as etcd's `--initial-cluster` has them.
+    pub members: String,
+    /// The token of the new cluster.
+    pub token: String,
+    /// How far the revision jumps, so that no watcher sees time run backwards; none where that etcd cannot.
+    pub bump_revision: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_the_data_is_read_as_far_as_it_counts() {
+        assert_eq!(minor_of("3.5.0"), Some((3, 5)));
+        assert_eq!(minor_of("3"), None);
+        assert_eq!(minor_of("a.b.c"), None);
+    }
+}

@@ -1,0 +1,27 @@
+//! Through which nodes etcd can be asked.
+
+use windlass_model::{Health, MemberSeen, NodeName, Role};
+
+use crate::context::Context;
+use crate::ownership::may_hold_a_member;
+
+/// All nodes whose members can be asked, the unreachable too, since they count: those that will answer first, `except`
+/// behind its like. While etcd says nothing of its members, whoever has data of one may be one.
+pub(super) fn via(ctx: &Context<'_>, members: &[MemberSeen], except: Option<&NodeName>) -> Vec<NodeName> {
+    let mut nodes: Vec<(bool, bool, bool, NodeName)> = ctx
+        .seen
+        .nodes
+        .keys()
+        .filter_map(|name| {
+            let peer = ctx.peer_url(name)?;
+            let member = members.iter().find(|member| member.peer_url == peer);
+            let may_be_one = || members.is_empty() && may_hold_a_member(ctx, name);
+            (member.is_some() || ctx.should_have(name, Role::Etcd) || may_be_one()).then(|| {
+                let healthy = member.is_some_and(|member| member.health == Health::Healthy);
+                (!ctx.is_reachable(name), Some(name) == except, !healthy, name.clone())
+            })
+        })
+        .collect();
+    nodes.sort();
+    nodes.into_iter().map(|(_, _, _, name)| name).collect()
+}

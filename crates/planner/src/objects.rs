@@ -1,0 +1,247 @@
+//! The objects of add-ons: applied before nodes are waited for, their pods awaited after, and what is no longer desired deleted.
+
+use std::collections::BTreeMap;
+
+use windlass_model::{
+    Action, AddonKind, Because, Birth, DesiredAddon, DesiredObject, Gate, Intent, ObjectDifference,
+    ObjectRef, ObjectSeen, ObjectsSeen, PodsReady, Readiness, Reason, Role, Subject, Waiting,
+};
+
+use crate::builder::{Follows, PlanBuilder, StepHandle};
+use crate::context::Context;
+use crate::control_plane::ControlPlane;
+use crate::nodes::Nodes;
+
+/// For how long pods of an add-on are waited for: their images may have to be pulled.
+const PODS_WITHIN_SECONDS: u32 = 300;
+/// How many differing fields of an object are named as reasons.
+const FIELDS_NAMED: usize = 3;
+
+/// What this stage applies.
+#[derive(Debug, Default)]
+pub(crate) struct Applied {
+    steps: BTreeMap<AddonKind, StepHandle>,
+    /// Add-ons about which something is held: nothing of them is applied, awaited or deleted.
+    held: Vec<AddonKind>,
+}
+
+impl Applied {
+    /// The step without which no node becomes ready, if the network is applied by this plan.
+    pub(crate) fn network(&self) -> Option<StepHandle> {
+        self.steps.get(&AddonKind::Network).copied()
+    }
+}
+
+/// Applies what differs, as soon as API servers answer.
+pub(crate) fn apply<'a>(
+    ctx: &Context<'a>,
+    control_plane: &ControlPlane<'a>,
+    build: &mut PlanBuilder<'a>,
+) -> Applied {
+    let mut applied = Applied::default();
+    match ctx.intent {
+        Intent::Converge { .. } | Intent::Restore { .. } => {}
+        Intent::Reissue { .. } | Intent::Dismantle { .. } => return applied,
+    }
+    let comes_first = ctx.seen.ledger.born == Birth::Expected && !control_plane.up.is_empty();
+    if !ctx.knows_objects() && !comes_first {
+        announce(ctx, control_plane, build);
+        return applied;
+    }
+    let mut before: Option<StepHandle> = None;
+    for (kind, addon) in &ctx.desired.addons {
+        if let Some(waiting) = why_held(ctx, *kind, addon) {
+            build.hold(Subject::Addon(*kind), waiting, addon.origin.clone());
+            applied.held.push(*kind);
+            continue;
+        }
+        let Some(step) = apply_one(ctx, *kind, addon, build) else { continue };
+        build.after_all(step, control_plane.all_up(), Because::Needs);
+        build.after_all(step, control_plane.ends.iter().copied(), Because::Skew);
+        build.after_all(step, before, Because::Needs);
+        before = Some(step);
+        applied.steps.insert(*kind, step);
+    }
+    applied
+}
+
+/// Nobody sees the objects of a living cluster where no API server answers: what is to be done about them follows.
+fn announce(ctx: &Context<'_>, control_plane: &ControlPlane<'_>, build: &mut PlanBuilder<'_>) {
+    let follows = Follows::when(!control_plane.up.is_empty());
+    let is_hidden = ctx.seen.ledger.born == Birth::Born && !ctx.desired.addons.is_empty();
+    if is_hidden && follows == Follows::ByItself {
+        build.defer(follows, Subject::Addons, Waiting::ObjectsUnknown, None);
+    }
+}
+
+/// Why nothing of an add-on is applied: its names are taken, or its place is.
+fn why_held(ctx: &Context<'_>, kind: AddonKind, addon: &DesiredAddon) -> Option<Waiting> {
+    let ObjectsSeen::Seen { objects: _, noted } = &ctx.seen.objects else { return None };
+    let is_noted = |object: &ObjectRef| noted.iter().any(|noted| noted.is_same_object(object));
+    let of_rke = ctx.seen.objects.get(&kind.rke_marker()).is_some();
+    let foreign: Vec<ObjectRef> = addon
+        .objects
+        .iter()
+        .filter(|_| !of_rke)
+        .filter(|desired| ctx.seen.objects.get(&desired.object).is_some_and(|seen| !seen.is_ours()))
+        .map(|desired| desired.object.clone())
+        .collect();
+    if !foreign.is_empty() {
+        return Some(Waiting::ObjectsOfOthers { objects: foreign });
+    }
+    let is_there = |desired: &DesiredObject| {
+        is_noted(&desired.object) || ctx.seen.objects.get(&desired.object).is_some()
+    };
+    let has_other_network = kind == AddonKind::Network
+        && ctx.reachable().any(|node| node.object.is_some_and(|object| object.ready == Readiness::Ready))
+        && !addon.objects.iter().any(is_there);
+    has_other_network.then_some(Waiting::OtherNetworkKept)
+}
+
+/// Applies those objects of an add-on that differ; none if all are as desired.
+fn apply_one<'a>(
+    ctx: &Context<'a>,
+    kind: AddonKind,
+    addon: &DesiredAddon,
+    build: &mut PlanBuilder<'a>,
+) -> Option<StepHandle> {
+    let mut reasons = Vec::new();
+    let mut objects = Vec::new();
+    for desired in &addon.objects {
+        let differences = differences(ctx, desired);
+        if differences.is_empty() {
+            continue;
+        }
+        let reason = |how| Reason::Object { object: desired.object.clone(), how };
+        reasons.extend(differences.into_iter().take(FIELDS_NAMED).map(reason));
+        objects.push(desired.clone());
+    }
+    if objects.is_empty() {
+        return None;
+    }
+    let origins = addon.origin.clone().into_iter().collect();
+    let action = Action::ApplyObjects { addon: kind, objects };
+    Some(build.step("cluster", kind, action, reasons, origins))
+}
+
+fn differences(ctx: &Context<'_>, desired: &DesiredObject) -> Vec<ObjectDifference> {
+    let Some(seen) = ctx.seen.objects.get(&desired.object) else { return vec![ObjectDifference::Missing] };
+    let is_applied = desired.is_applied(&seen.body);
+    let found: Vec<ObjectDifference> = desired
+        .differences(&seen.body)
+        .into_iter()
+        .map(|field| {
+            if is_applied { ObjectDifference::Drifted { field } } else { ObjectDifference::Changed { field } }
+        })
+        .collect();
+    // What cluster.yml no longer asks for is a field that only the last application tells of.
+    if found.is_empty() && !is_applied { vec![ObjectDifference::Unmarked] } else { found }
+}
+
+/// Waits for the pods of what was applied, and of what is there and not whole.
+pub(crate) fn await_pods<'a>(
+    ctx: &Context<'a>,
+    applied: &Applied,
+    nodes: &Nodes<'a>,
+    build: &mut PlanBuilder<'a>,
+) {
+    let may_miss = ctx.desired.nodes.keys().filter(|name| !will_be_ready(ctx, nodes, name)).count();
+    let a_worker_is_ready = ctx.with_role(Role::Worker).any(|(name, _)| will_be_ready(ctx, nodes, name));
+    for (kind, addon) in &ctx.desired.addons {
+        if !(ctx.knows_objects() || applied.steps.contains_key(kind)) || applied.held.contains(kind) {
+            continue;
+        }
+        let with_pods: Vec<&DesiredObject> = addon
+            .objects
+            .iter()
+            .filter(|desired| PodsReady::of(&desired.body).is_some())
+            .filter(|desired| a_worker_is_ready || &*desired.object.kind == "DaemonSet")
+            .collect();
+        let step = applied.steps.get(kind).copied();
+        let mut reasons: Vec<Reason> =
+            with_pods.iter().filter_map(|desired| not_whole(ctx, desired, may_miss)).collect();
+        if step.is_some() && reasons.is_empty() {
+            reasons.push(Reason::Disturbed);
+        }
+        if with_pods.is_empty() || reasons.is_empty() {
+            continue;
+        }
+        let gate = Gate::Addon {
+            addon: *kind,
+            objects: with_pods.iter().map(|desired| desired.object.clone()).collect(),
+            may_miss,
+        };
+        let action = Action::AwaitHealthy { gate, within_seconds: PODS_WITHIN_SECONDS };
+        let wait = build.step("cluster", kind, action, reasons, vec![]);
+        build.after_all(wait, step, Because::Needs);
+        build.after_all(wait, nodes.ready.values().copied(), Because::Needs);
+        // Names are of use to pods that reach each other.
+        build.after_all(wait, applied.network(), Because::Needs);
+    }
+}
+
+/// Whether pods of the node can be ready when this plan is done.
+fn will_be_ready(ctx: &Context<'_>, nodes: &Nodes<'_>, name: &windlass_model::NodeName) -> bool {
+    nodes.ready.contains_key(name)
+        || (ctx.is_reachable(name) && ctx.object(name).is_some_and(|object| object.ready == Readiness::Ready))
+}
+
+/// The pods that are missing, beside those on nodes that are not ready and those of what is not there yet.
+fn not_whole(ctx: &Context<'_>, desired: &DesiredObject, may_miss: usize) -> Option<Reason> {
+    let pods = ctx.seen.objects.get(&desired.object)?.pods()?;
+    let may_miss = if &*desired.object.kind == "DaemonSet" { may_miss as u64 } else { 0 };
+    let how = ObjectDifference::PodsNotReady { pods };
+    (pods.ready + may_miss < pods.of).then(|| Reason::Object { object: desired.object.clone(), how })
+}
+
+/// Deletes what windlass applied and cluster.yml no longer asks for, when all else is done.
+pub(crate) fn delete_unwanted<'a>(ctx: &Context<'a>, applied: &Applied, build: &mut PlanBuilder<'a>) {
+    match ctx.intent {
+        Intent::Converge { .. } | Intent::Restore { .. } => {}
+        Intent::Reissue { .. } | Intent::Dismantle { .. } => return,
+    }
+    let ObjectsSeen::Seen { noted, .. } = &ctx.seen.objects else { return };
+    let desired = || ctx.desired.addons.values().flat_map(|addon| &addon.objects);
+    let mut unwanted: Vec<&ObjectRef> = noted
+        .iter()
+        .filter(|noted| !desired().any(|desired| desired.object.is_same_object(noted)))
+        // A note is written before the object, and outlives it: somebody else may have made one in its place.
+        .filter(|noted| ctx.seen.objects.get(noted).is_none_or(ObjectSeen::is_ours))
+        .collect();
+    if !ctx.desired.addons.contains_key(&AddonKind::Network) {
+        // What says of no other add-on that it is of it, may be of the network.
+        let carries = |object: &ObjectRef| {
+            ctx.seen
+                .objects
+                .get(object)
+                .is_some_and(|seen| seen.addon().is_none_or(|of| of == AddonKind::Network))
+        };
+        let before = unwanted.len();
+        unwanted.retain(|object| !carries(object));
+        if unwanted.len() < before {
+            build.hold(
+                Subject::Addon(AddonKind::Network),
+                Waiting::NetworkKept,
+                Some("network.plugin".into()),
+            );
+        }
+    }
+    if unwanted.is_empty() {
+        return;
+    }
+    unwanted.sort_by_key(|object| (rank(object), *object));
+    let reasons = unwanted
+        .iter()
+        .map(|object| Reason::Object { object: (*object).clone(), how: ObjectDifference::Unwanted })
+        .collect();
+    let action = Action::DeleteObjects { objects: unwanted.into_iter().cloned().collect() };
+    let step = build.step("cluster", "objects", action, reasons, vec![]);
+    build.after_all(step, applied.steps.values().copied(), Because::RemoveLast);
+}
+
+/// What uses others goes before them.
+fn rank(object: &ObjectRef) -> usize {
+    const LAST: [&str; 6] =
+        ["ClusterRoleBinding", "RoleBinding", "ClusterRole", "Role", "ConfigMap", "ServiceAccount"];
+    LAST.iter().position(|kind| *kind == &*object.kind).map_or(0, |at| at + 1)
+}

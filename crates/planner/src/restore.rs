@@ -1,0 +1,357 @@
+//! etcd goes back to a snapshot: everything that stops, moves data aside and makes new data, up to the point from which
+//! the ordinary stages go on.
+//!
+//! ```text
+//! note in the ledger ─▶ a checked copy on every member's node
+//!     ─▶ API servers, controller managers, schedulers go ─▶ etcd goes ─▶ data is moved aside
+//!     ─▶ every member's data is made of its copy, with a token that no other cluster has
+//! ```
+//!
+//! Nothing stops before every node has its copy, read back; no data is made before all former data is aside. So at no
+//! moment are there two clusters, and a run that is killed in between goes on by the same command. Restored data carries
+//! a mark with the token ([`RESTORED_MARK`]): how far it went is seen, not remembered.
+
+use windlass_model::{
+    Action, Because, CertPart, Component, Digest, EtcdData, EtcdVersion, FilePath, Intent, LedgerChange,
+    MemberRestore, NodeFacts, NodeName, Note, Planning, RESTORED_MARK, Reason, Refusal, Restore, RestoreNote,
+    RestoreRefused, Role, Subject, Waiting,
+};
+
+use crate::builder::{Follows, PlanBuilder, StepHandle};
+use crate::clearing::remove_container;
+use crate::context::Context;
+use crate::control_plane::ControlPlane;
+use crate::etcd::{initial_cluster, member_name};
+use crate::ledger::{self, Conclusion};
+use crate::ownership::{has_our_data, has_ours};
+use crate::refusals;
+
+/// How far the revision jumps where etcd can do that: further than any watcher has seen, as upstream recommends.
+///
+/// Source: <https://etcd.io/docs/v3.5/op-guide/recovery/>, "Restoring with revision bump".
+const BUMP_REVISION: u64 = 1_000_000_000;
+/// The first version that can: the flag came back to 3.5 with this patch release.
+const BUMPS_FROM: (u32, u32, u32) = (3, 5, 10);
+/// The certificate by which a snapshot is known to be of this cluster: it lives as long as the cluster.
+const AUTHORITY: &str = "kube-etcd-ca";
+
+/// The components that end before etcd does: all that keep what they have read of it.
+const CONTROL_PLANE: [Component; 3] =
+    [Component::KubeApiserver, Component::KubeControllerManager, Component::KubeScheduler];
+
+/// The restore that is to be carried out before the ordinary stages; none where none is asked for, where it is over, or
+/// where all data is made already.
+pub(crate) fn before_all<'a>(ctx: &Context<'a>) -> Option<(&'a Restore, RestoreNote)> {
+    let Intent::Restore { restore, .. } = ctx.intent else { return None };
+    let note = note_of(ctx, restore)?;
+    (!is_formed(ctx, &note)).then_some((restore, note))
+}
+
+/// What the ledger says of this restore while it is under way; none if it is over.
+fn note_of(ctx: &Context<'_>, restore: &Restore) -> Option<RestoreNote> {
+    let members = initial_cluster(ctx);
+    let noted = ctx.seen.ledger.restore.as_ref();
+    if noted.is_some_and(|noted| noted.done_at >= Some(restore.asked_at)) {
+        return None;
+    }
+    let goes_on = noted.filter(|noted| {
+        noted.done_at.is_none() && noted.sha256 == restore.snapshot.sha256 && noted.members == members
+    });
+    Some(goes_on.cloned().unwrap_or_else(|| RestoreNote {
+        snapshot: restore.snapshot.name.clone(),
+        sha256: restore.snapshot.sha256,
+        members,
+        token: format!("windlass-{}", restore.asked_at.0),
+        done_at: None,
+    }))
+}
+
+/// Whether the data of all members in sight is made of the snapshot. It is made only after all former data is aside.
+fn is_formed(ctx: &Context<'_>, note: &RestoreNote) -> bool {
+    let mut seen = ctx.with_role(Role::Etcd).filter_map(|(name, _)| ctx.facts(name)).peekable();
+    seen.peek().is_some() && seen.all(|facts| is_restored(ctx, facts, note))
+}
+
+fn is_restored(ctx: &Context<'_>, facts: &NodeFacts, note: &RestoreNote) -> bool {
+    let data = &ctx.desired.footprints.under(facts.prefix.as_ref()).etcd_data;
+    let mark = facts.files.get(format!("{data}/{RESTORED_MARK}").as_str());
+    facts.etcd_data == EtcdData::Present && mark.is_some_and(|mark| mark.digest == Digest::of(&note.token))
+}
+
+/// Whether a node holds data of a member, or what is left of it: a log may be lost alone.
+fn holds_something(ctx: &Context<'_>, name: &NodeName, facts: &NodeFacts) -> bool {
+    let data = &ctx.desired.footprints.under(facts.prefix.as_ref()).etcd_data;
+    let is_left = || ctx.had(name, Role::Etcd) && facts.directories.contains(data);
+    has_our_data(ctx, name, facts) || is_left()
+}
+
+/// Any other command waits until a restore that was begun is over: its members hold data of two times.
+pub(crate) fn refuse_unfinished(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
+    match ctx.intent {
+        Intent::Converge { .. } | Intent::Restore { .. } | Intent::Reissue { .. } if ctx.rules.refuse => {}
+        Intent::Converge { .. }
+        | Intent::Restore { .. }
+        | Intent::Reissue { .. }
+        | Intent::Dismantle { .. } => {
+            return;
+        }
+    }
+    if let Some(note) = ctx.seen.ledger.restore.as_ref().filter(|note| note.done_at.is_none())
+        && !is_formed(ctx, note)
+    {
+        let refused = RestoreRefused::Unfinished { snapshot: note.snapshot.clone() };
+        build.refuse(Subject::Etcd, Refusal::Restore { refused }, None);
+    }
+}
+
+/// A restore whose data is all made is over when the control plane is up on it.
+pub(crate) fn conclude(ctx: &Context<'_>, control_plane: &ControlPlane<'_>, conclusion: &mut Conclusion) {
+    match ctx.intent {
+        Intent::Converge { .. } | Intent::Restore { .. } => {}
+        Intent::Reissue { .. } | Intent::Dismantle { .. } => return,
+    }
+    let Some(note) = ctx.seen.ledger.restore.as_ref().filter(|note| note.done_at.is_none()) else { return };
+    let up = control_plane.all_up();
+    if up.is_empty() && !ctx.kube_answers() {
+        return;
+    }
+    conclusion.change.restore = Some(RestoreNote { done_at: Some(ctx.seen.taken_at), ..note.clone() });
+    conclusion.after.extend(up);
+}
+
+/// Plans all that comes before the ordinary stages.
+pub(crate) fn plan<'a>(
+    ctx: &Context<'a>,
+    restore: &'a Restore,
+    note: RestoreNote,
+    mut build: PlanBuilder<'a>,
+) -> Planning {
+    refusals::check_for_restore(ctx, &mut build);
+    refuse(ctx, restore, &mut build);
+    if build.allowed().is_none() {
+        return build.finish();
+    }
+    let mut stage = Stage { ctx, restore, note, reason: reason_of(restore), build };
+    let noted = stage.note_in_ledger();
+    let copies = stage.copies(noted);
+    let control_plane = stage.stop_control_plane(&copies);
+    let etcd = stage.stop_etcd(&copies, &control_plane);
+    let moved = stage.move_aside(&copies, &etcd);
+    stage.restore_members(&copies, &etcd, &moved);
+    stage.build.defer(Follows::ByItself, Subject::Restored, Waiting::AfterRestore, None);
+    stage.build.finish()
+}
+
+fn reason_of(restore: &Restore) -> Reason {
+    Reason::Restored {
+        snapshot: restore.snapshot.name.clone(),
+        revision: restore.snapshot.revision,
+        taken_at: restore.snapshot.taken_at,
+    }
+}
+
+/// What is refused before anything is stopped.
+fn refuse(ctx: &Context<'_>, restore: &Restore, build: &mut PlanBuilder<'_>) {
+    let mut refuse = |refused| build.refuse(Subject::Etcd, Refusal::Restore { refused }, None);
+    if ctx.desired.etcd.is_external() {
+        return refuse(RestoreRefused::ExternalEtcd);
+    }
+    let snapshot = &restore.snapshot;
+    let own = ctx.seen.ledger.digest_of(&AUTHORITY.into(), CertPart::Certificate);
+    match (snapshot.authority, own) {
+        (None, _) => refuse(RestoreRefused::UnknownCluster { snapshot: snapshot.name.clone() }),
+        (Some(authority), Some(own)) if authority != own => {
+            refuse(RestoreRefused::OtherCluster { authority, own });
+        }
+        _ => {}
+    }
+    let mut unreachable = Vec::new();
+    let mut too_new = None;
+    for (name, node) in ctx.with_role(Role::Etcd) {
+        let Some(facts) = ctx.facts(name) else {
+            unreachable.push(name.clone());
+            continue;
+        };
+        let Some(etcd) = node.containers.get(&Component::Etcd) else { continue };
+        let data = &ctx.desired.footprints.under(facts.prefix.as_ref()).etcd_data;
+        if let Some(flag) = data_elsewhere(&etcd.spec, data) {
+            refuse(RestoreRefused::DataElsewhere { node: name.clone(), flag });
+        }
+        let desired = EtcdVersion::of_image(etcd.spec.image.as_str());
+        if let (Some(version), Some(desired)) = (snapshot.etcd_minor(), desired)
+            && version > desired.minor()
+        {
+            too_new = snapshot.etcd.clone().zip(Some(desired.to_string()));
+        }
+    }
+    if let Some((snapshot, desired)) = too_new {
+        refuse(RestoreRefused::TooNew { snapshot, desired });
+    }
+    if !unreachable.is_empty() {
+        refuse(RestoreRefused::Unreachable { nodes: unreachable });
+    }
+    let former: Vec<&NodeName> =
+        ctx.seen.ledger.nodes.keys().filter(|name| ctx.had(name, Role::Etcd)).collect();
+    let is_away = |name: &&NodeName| {
+        !ctx.is_reachable(name) && !ctx.should_have(name, Role::Etcd) && !restore.gone.contains(*name)
+    };
+    let away: Vec<NodeName> = former.iter().copied().filter(is_away).cloned().collect();
+    if away.len() * 2 > former.len() {
+        refuse(RestoreRefused::MajorityElsewhere { nodes: away });
+    }
+}
+
+/// The flag by which etcd keeps its data, or its log, elsewhere than in the directory of the footprint.
+fn data_elsewhere(spec: &windlass_model::ContainerSpec, data: &FilePath) -> Option<String> {
+    if let Some(log) = spec.flag("wal-dir") {
+        return Some(format!("--wal-dir={log}"));
+    }
+    let flag = spec.flag("data-dir")?;
+    let target = flag.trim_end_matches('/');
+    let is_mounted = spec.binds.iter().any(|bind| {
+        let mut parts = bind.split(':').map(|part| part.trim_end_matches('/'));
+        parts.next() == Some(data.as_str()) && parts.next() == Some(target)
+    });
+    (!is_mounted).then(|| format!("--data-dir={flag}"))
+}
+
+/// The plan of a restore under construction.
+struct Stage<'c, 'a> {
+    ctx: &'c Context<'a>,
+    restore: &'a Restore,
+    note: RestoreNote,
+    reason: Reason,
+    build: PlanBuilder<'a>,
+}
+
+impl<'a> Stage<'_, 'a> {
+    /// The members whose data is not made yet.
+    fn unformed(&self) -> Vec<(&'a NodeName, &'a NodeFacts)> {
+        let (ctx, note) = (self.ctx, &self.note);
+        let seen = ctx.with_role(Role::Etcd).filter_map(|(name, _)| Some((name, ctx.facts(name)?)));
+        seen.filter(|(_, facts)| !is_restored(ctx, facts, note)).collect()
+    }
+
+    /// The ledger says that a restore is under way, and where its members are, before anything else happens.
+    fn note_in_ledger(&mut self) -> Option<StepHandle> {
+        let ctx = self.ctx;
+        let mut change = LedgerChange::default();
+        if ctx.seen.ledger.restore.as_ref() != Some(&self.note) {
+            change.restore = Some(self.note.clone());
+        }
+        for node in ctx.reachable().filter(|node| node.desired.has(Role::Etcd)) {
+            let now = ledger::as_it_still_is(ctx, node.name, node.desired, node.facts);
+            if ctx.last(node.name).is_none_or(|last| !last.roles.contains(&Role::Etcd)) {
+                change.nodes.insert(node.name.clone(), now);
+            }
+        }
+        if change.is_empty() {
+            return None;
+        }
+        let action = Action::CommitLedger { change };
+        Some(self.build.step("cluster", "ledger", action, vec![self.reason.clone()], vec![]))
+    }
+
+    /// A copy on each node, and the image that makes data of it.
+    fn copies(&mut self, noted: Option<StepHandle>) -> Vec<StepHandle> {
+        let mut ready = Vec::new();
+        for (name, facts) in self.unformed() {
+            let action =
+                Action::StageSnapshot { node: name.clone(), snapshot: self.restore.snapshot.clone() };
+            let copy = self.build.step(name, "etcd-snapshot", action, vec![self.reason.clone()], vec![]);
+            self.build.after_all(copy, noted, Because::DurableFirst);
+            ready.push(copy);
+            let image = &self.ctx.desired.nodes[name].containers[&Component::Etcd].spec.image;
+            if !facts.images.contains(image) {
+                ready.push(self.build.pull(name, image));
+            }
+        }
+        ready
+    }
+
+    fn stop_control_plane(&mut self, copies: &[StepHandle]) -> Vec<StepHandle> {
+        let mut stopped = Vec::new();
+        for component in CONTROL_PLANE {
+            stopped.extend(self.stop(component, copies));
+        }
+        stopped
+    }
+
+    fn stop_etcd(&mut self, copies: &[StepHandle], control_plane: &[StepHandle]) -> Vec<StepHandle> {
+        let stopped = self.stop(Component::Etcd, copies);
+        for step in &stopped {
+            // An API server that is asked to end waits for etcd, to say there that it is gone.
+            self.build.after_all(*step, control_plane.iter().copied(), Because::Gate);
+        }
+        stopped
+    }
+
+    /// Removes a component from every node in sight that has it.
+    fn stop(&mut self, component: Component, copies: &[StepHandle]) -> Vec<StepHandle> {
+        let ctx = self.ctx;
+        let holders: Vec<&'a NodeName> = ctx
+            .all_facts()
+            .filter(|(name, facts)| has_ours(ctx, name, facts, component))
+            .map(|(name, _)| name)
+            .collect();
+        let mut stopped = Vec::new();
+        for name in holders {
+            let container = component.container();
+            let step = remove_container(name, &container, vec![], self.reason.clone(), &mut self.build);
+            self.build.after_all(step, copies.iter().copied(), Because::Gate);
+            stopped.push(step);
+        }
+        stopped
+    }
+
+    /// All data that is not of this restore goes aside, also that of nodes which are to have no member.
+    fn move_aside(&mut self, copies: &[StepHandle], etcd: &[StepHandle]) -> Vec<StepHandle> {
+        let (ctx, note) = (self.ctx, self.note.clone());
+        let holders: Vec<(&'a NodeName, &'a NodeFacts)> = ctx
+            .all_facts()
+            .filter(|(name, facts)| holds_something(ctx, name, facts) && !is_restored(ctx, facts, &note))
+            .collect();
+        let mut moved = Vec::new();
+        for (name, facts) in holders {
+            let footprint = ctx.desired.footprints.under(facts.prefix.as_ref());
+            let to = format!("{}/{}", footprint.aside(), ctx.seen.taken_at.0);
+            let action = Action::MoveAside {
+                node: name.clone(),
+                path: footprint.etcd_data.clone(),
+                to: to.as_str().into(),
+                guards: vec![],
+            };
+            let step = self.build.step(name, "etcd-data", action, vec![self.reason.clone()], vec![]);
+            self.build.after_all(step, copies.iter().copied(), Because::Gate);
+            self.build.after_all(step, etcd.iter().copied(), Because::Gate);
+            self.build.note(Subject::EtcdData(name.clone()), Note::FormerDataKept { path: to }, None);
+            moved.push(step);
+        }
+        moved
+    }
+
+    fn restore_members(&mut self, copies: &[StepHandle], etcd: &[StepHandle], moved: &[StepHandle]) {
+        let ctx = self.ctx;
+        for (name, facts) in self.unformed() {
+            let node = &ctx.desired.nodes[name];
+            let image = node.containers[&Component::Etcd].spec.image.clone();
+            let bumps =
+                EtcdVersion::of_image(image.as_str()).is_some_and(|version| version.numbers() >= BUMPS_FROM);
+            let restore = MemberRestore {
+                snapshot: self.restore.snapshot.clone(),
+                image,
+                data: ctx.desired.footprints.under(facts.prefix.as_ref()).etcd_data.clone(),
+                member: member_name(name),
+                peer_url: node.target.peer_url(),
+                members: self.note.members.clone(),
+                token: self.note.token.clone(),
+                bump_revision: bumps.then_some(BUMP_REVISION),
+            };
+            let action = Action::RestoreMember { node: name.clone(), restore: Box::new(restore) };
+            let step = self.build.step(name, "etcd-data", action, vec![self.reason.clone()], vec![]);
+            for earlier in [copies, etcd, moved] {
+                self.build.after_all(step, earlier.iter().copied(), Because::Gate);
+            }
+        }
+    }
+}

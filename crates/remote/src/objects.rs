@@ -1,0 +1,262 @@
+//! Objects of add-ons in Kubernetes: noted, applied on the server's side, read and deleted.
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use hyper::Method;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use windlass_engine::{PortError, PortResult};
+use windlass_model::{DesiredObject, Digest, ObjectRef, ObjectSeen, ObjectsSeen};
+
+use crate::fleet::RemoteFleet;
+use crate::https::{Call, Reply};
+use crate::kube::{refused, understood};
+use crate::trouble::lasting;
+
+/// Who windlass is among those that answer for fields of objects.
+const FIELD_MANAGER: &str = "windlass";
+/// Where windlass notes which objects it applied: one key for each.
+const NOTE_PATH: &str = "/api/v1/namespaces/kube-system/configmaps/windlass-objects";
+const NOTES_PATH: &str = "/api/v1/namespaces/kube-system/configmaps";
+/// How many objects are asked for at once.
+const AT_ONCE: usize = 8;
+/// Whose fields are taken over: people with kubectl, whose changes are drift, and RKE's jobs, which call kubectl. Kubernetes
+/// calls what was there before the first application `before-first-apply`.
+const NOBODY: [&str; 3] = ["kubectl", "rke", "before-first-apply"];
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct NoteReply {
+    data: std::collections::BTreeMap<String, String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Conflict {
+    details: Details,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Details {
+    causes: Vec<Cause>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Cause {
+    reason: String,
+    message: String,
+    field: String,
+}
+
+impl RemoteFleet {
+    pub(crate) async fn objects_seen(&self, wanted: &[ObjectRef]) -> PortResult<ObjectsSeen> {
+        let noted = match self.noted().await {
+            Ok(noted) => noted,
+            Err(error) if error.is_passing() => return Ok(ObjectsSeen::Unknown),
+            Err(error) => return Err(error),
+        };
+        let mut asked: Vec<ObjectRef> = wanted.to_vec();
+        asked.extend(
+            noted.iter().filter(|noted| !wanted.iter().any(|one| one.is_same_object(noted))).cloned(),
+        );
+        let objects: Vec<Option<ObjectSeen>> = stream::iter(asked)
+            .map(|object| async move { self.object_seen(object).await })
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(ObjectsSeen::Seen { objects: objects.into_iter().flatten().collect(), noted })
+    }
+
+    async fn noted(&self) -> PortResult<Vec<ObjectRef>> {
+        let reply = self.api(|| Call::get(NOTE_PATH)).await?;
+        match reply.status {
+            200 => {
+                let note: NoteReply = understood(&reply)?;
+                Ok(note.data.values().filter_map(|text| serde_json::from_str(text).ok()).collect())
+            }
+            404 => Ok(Vec::new()),
+            _ => Err(refused("ask for the ConfigMap windlass-objects", &reply)),
+        }
+    }
+
+    async fn object_seen(&self, object: ObjectRef) -> PortResult<Option<ObjectSeen>> {
+        let path = path_of(&object);
+        let reply = self.api(|| Call::get(&path)).await?;
+        match reply.status {
+            200 => {
+                let mut body: Value = understood(&reply)?;
+                if let Some(metadata) = body["metadata"].as_object_mut() {
+                    metadata.remove("managedFields");
+                }
+                Ok(Some(ObjectSeen { object, body: body.into() }))
+            }
+            // Where nobody knows its kind it is not there either.
+            404 => Ok(None),
+            _ => Err(refused(&format!("ask for {object}"), &reply)),
+        }
+    }
+
+    pub(crate) async fn note_refs(&self, ours: &[ObjectRef], gone: &[ObjectRef]) -> PortResult<()> {
+        let text = |object: &ObjectRef| serde_json::to_string(object).expect("names are JSON");
+        let mut data: Map<String, Value> =
+            gone.iter().map(|object| (note_key(object), Value::Null)).collect();
+        data.extend(ours.iter().map(|object| (note_key(object), json!(text(object)))));
+        let patch = json!({ "data": data });
+        let body = || Some(("application/merge-patch+json", patch.to_string().into_bytes()));
+        let call = || Call { method: Method::PATCH, body: body(), ..Call::get(NOTE_PATH) };
+        let mut reply = self.api(call).await?;
+        if reply.status == 404 {
+            data.retain(|_, value| !value.is_null());
+            let note = json!({
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": { "name": "windlass-objects", "namespace": "kube-system" },
+                "data": data,
+            });
+            reply = self.api(|| Call::post(NOTES_PATH, &note)).await?;
+        }
+        match reply.status {
+            200 | 201 => Ok(()),
+            _ => Err(refused("write the ConfigMap windlass-objects", &reply)),
+        }
+    }
+
+    /// Server-side apply, without force at first: whoever else answers for a field of ours is named.
+    ///
+    /// Source: <https://kubernetes.io/docs/reference/using-api/server-side-apply/>.
+    pub(crate) async fn apply(&self, desired: &DesiredObject) -> PortResult<()> {
+        let reply = self.apply_by(desired, false).await?;
+        if reply.status != 409 {
+            return applied(desired, &reply);
+        }
+        let owners = owners_in(&reply);
+        if owners.is_empty() {
+            return applied(desired, &reply);
+        }
+        let others: Vec<String> = owners
+            .iter()
+            .filter(|(manager, _)| !NOBODY.iter().any(|nobody| manager.starts_with(nobody)))
+            .map(|(manager, field)| format!("{field} belongs to {manager}"))
+            .collect();
+        if others.is_empty() {
+            return applied(desired, &self.apply_by(desired, true).await?);
+        }
+        let object = &desired.object;
+        Err(lasting(format!(
+            "{object} is not changed, as somebody else answers for it: {}",
+            others.join("; ")
+        )))
+    }
+
+    async fn apply_by(&self, desired: &DesiredObject, force: bool) -> PortResult<Reply> {
+        let path = format!("{}?fieldManager={FIELD_MANAGER}&force={force}", path_of(&desired.object));
+        let body = || Some(("application/apply-patch+yaml", desired.body.to_string().into_bytes()));
+        self.api(|| Call { method: Method::PATCH, body: body(), ..Call::get(&path) }).await
+    }
+
+    /// Looks at it again, and deletes that very object and no later one of its name.
+    pub(crate) async fn delete(&self, object: &ObjectRef) -> PortResult<()> {
+        let Some(seen) = self.object_seen(object.clone()).await?.filter(ObjectSeen::is_ours) else {
+            return Ok(());
+        };
+        let path = path_of(object);
+        let options = json!({
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+            "preconditions": { "uid": seen.body["metadata"]["uid"] },
+        });
+        let body = || Some(("application/json", options.to_string().into_bytes()));
+        let reply = self.api(|| Call { method: Method::DELETE, body: body(), ..Call::get(&path) }).await?;
+        match reply.status {
+            200 | 202 | 404 => Ok(()),
+            _ => Err(refused(&format!("delete {object}"), &reply)),
+        }
+    }
+}
+
+fn applied(desired: &DesiredObject, reply: &Reply) -> PortResult<()> {
+    match reply.status {
+        200 | 201 => Ok(()),
+        _ => Err::<(), PortError>(refused(&format!("apply {}", desired.object), reply)),
+    }
+}
+
+/// Who answers for which fields, by the API server's refusal: `conflict with "helm" using apps/v1`.
+fn owners_in(reply: &Reply) -> Vec<(String, String)> {
+    let conflict: Conflict = serde_json::from_slice(&reply.body).unwrap_or_default();
+    conflict
+        .details
+        .causes
+        .into_iter()
+        .filter(|cause| cause.reason == "FieldManagerConflict")
+        .map(|cause| (cause.message.split('"').nth(1).unwrap_or_default().to_owned(), cause.field))
+        .collect()
+}
+
+/// Keys of a `ConfigMap` may not hold what names of objects may.
+fn note_key(object: &ObjectRef) -> String {
+    Digest::of(object.to_string().as_bytes()).short()
+}
+
+/// Where the API server has an object.
+pub(crate) fn path_of(object: &ObjectRef) -> String {
+    let ObjectRef { api_version, kind, namespace, name } = object;
+    let root = if api_version.contains('/') { "apis" } else { "api" };
+    let namespace = if namespace.is_empty() { String::new() } else { format!("/namespaces/{namespace}") };
+    format!("/{root}/{api_version}{namespace}/{}/{name}", resource_of(kind))
+}
+
+/// The resource of a kind: its plural in small letters.
+///
+/// Source: `UnsafeGuessKindToResource` of Kubernetes' `apimachinery/pkg/api/meta/restmapper.go`.
+fn resource_of(kind: &str) -> String {
+    let small = kind.to_lowercase();
+    if small.ends_with('s') {
+        format!("{small}es")
+    } else if let Some(stem) = small.strip_suffix('y') {
+        format!("{stem}ies")
+    } else {
+        format!("{small}s")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(api_version: &str, kind: &str, namespace: &str, name: &str) -> ObjectRef {
+        ObjectRef {
+            api_version: api_version.into(),
+            kind: kind.into(),
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+
+    #[test]
+    fn each_object_has_its_path() {
+        let path = |version, kind, namespace, name| path_of(&object(version, kind, namespace, name));
+        assert_eq!(
+            path("v1", "ConfigMap", "kube-system", "a"),
+            "/api/v1/namespaces/kube-system/configmaps/a"
+        );
+        assert_eq!(
+            path("rbac.authorization.k8s.io/v1", "ClusterRole", "", "system:coredns"),
+            "/apis/rbac.authorization.k8s.io/v1/clusterroles/system:coredns"
+        );
+        assert!(path("networking.k8s.io/v1", "Ingress", "a", "b").ends_with("/ingresses/b"));
+        assert!(path("networking.k8s.io/v1", "NetworkPolicy", "a", "b").ends_with("/networkpolicies/b"));
+    }
+
+    #[test]
+    fn owners_of_fields_are_found_in_a_refusal() {
+        let body = br#"{"kind":"Status","reason":"Conflict","details":{"causes":[
+            {"reason":"FieldManagerConflict","message":"conflict with \"helm\" using apps/v1","field":".spec.replicas"}]}}"#;
+        let reply = Reply { status: 409, api_version: None, body: body.to_vec() };
+        assert_eq!(owners_in(&reply), [("helm".to_owned(), ".spec.replicas".to_owned())]);
+        let reply = Reply { status: 409, api_version: None, body: b"{}".to_vec() };
+        assert_eq!(owners_in(&reply), []);
+    }
+}

@@ -1,0 +1,240 @@
+//! The snapshots in a directory, as requests ask for them: listed, read back, taken, deleted, and made into data.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use windlass_model::{
+    ChosenSnapshot, FilePath, Owner, RESTORED_MARK, SNAPSHOT_EXTENSION, SnapshotSeen, SnapshotState,
+    Timestamp,
+};
+
+use super::arguments::Target;
+use super::journal;
+use super::name;
+use super::proof::{self, Origin};
+use super::take::take;
+use crate::etcd::Access;
+use crate::fault::{At, Fault};
+use crate::look::is_absent;
+use crate::protocol::{Bytes, FORMING, FileToPut, Taking};
+use crate::put::{make_directory, sync_directory};
+
+const MEMBER: &str = "member";
+
+/// All snapshots in a directory, with what the notes beside them say; the oldest first.
+pub(crate) fn list(directory: &FilePath) -> Result<Vec<SnapshotSeen>, Fault> {
+    let entries = match fs::read_dir(directory.as_str()) {
+        Err(error) if is_absent(&error) => return Ok(Vec::new()),
+        entries => entries.at(directory)?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.at(directory)?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if name.starts_with('.') || !name.ends_with(SNAPSHOT_EXTENSION) {
+            continue;
+        }
+        match entry.metadata() {
+            Ok(metadata) if metadata.is_file() => found.push(seen(&entry.path(), name, &metadata)),
+            // Retention may have removed it meanwhile.
+            _ => {}
+        }
+    }
+    found.sort_by(|one, other| (one.taken_at(), &one.name).cmp(&(other.taken_at(), &other.name)));
+    Ok(found)
+}
+
+/// What a look without reading it tells. A note of a file of another size is of another file.
+fn seen(path: &Path, name: String, metadata: &fs::Metadata) -> SnapshotSeen {
+    let bytes = metadata.len();
+    let state = match proof::noted(path) {
+        Some(proof) if proof.bytes == bytes => SnapshotState::Proven(Box::new(proof)),
+        Some(_) => SnapshotState::Damaged("its size is another than when it was checked".to_owned()),
+        None => SnapshotState::Unproven,
+    };
+    let written_at = Timestamp(u64::try_from(metadata.mtime()).unwrap_or_default());
+    SnapshotSeen { name, bytes, written_at, state }
+}
+
+/// The path of a snapshot that is asked for by name: nothing else in the directory, and nothing elsewhere.
+fn path_of(directory: &FilePath, name: &str) -> Result<PathBuf, Fault> {
+    let refused = |why: &str| Fault::Refused { path: format!("{directory}/{name}"), why: why.to_owned() };
+    if !name.ends_with(SNAPSHOT_EXTENSION) || name.starts_with('.') || name.contains('/') {
+        return Err(refused("this is no name of a snapshot"));
+    }
+    let path = Path::new(directory.as_str()).join(name);
+    match fs::symlink_metadata(&path) {
+        Ok(metadata) if metadata.is_file() => Ok(path),
+        Ok(_) => Err(refused("it is no file")),
+        Err(error) if is_absent(&error) => Err(refused("there is no such snapshot")),
+        Err(error) => Err(error).at(path.display()),
+    }
+}
+
+/// Reads a snapshot back, and notes what was found.
+pub(crate) fn verify(directory: &FilePath, name: &str) -> Result<SnapshotSeen, Fault> {
+    let path = path_of(directory, name)?;
+    let former = proof::noted(&path);
+    let origin = former.as_ref().map_or_else(Origin::default, |proof| Origin {
+        authority: proof.authority,
+        endpoint: proof.endpoint.clone(),
+        taken_at: proof.taken_at,
+    });
+    let metadata = fs::metadata(&path).at(path.display())?;
+    let mut seen = seen(&path, name.to_owned(), &metadata);
+    seen.state = match proof::prove(&path, origin, journal::now()) {
+        Err(error) => SnapshotState::Damaged(error.to_string()),
+        Ok(proof) if former.is_some_and(|former| former.sha256 != proof.sha256) => {
+            SnapshotState::Damaged("its digest is another than when it was taken".to_owned())
+        }
+        Ok(proof) => {
+            proof::note(&path, &proof).at(path.display())?;
+            SnapshotState::Proven(Box::new(proof))
+        }
+    };
+    Ok(seen)
+}
+
+/// Takes a snapshot of the member on this node, and reads it back.
+pub(crate) fn save(taking: &Taking) -> Result<SnapshotSeen, Fault> {
+    let Taking { directory, name, endpoint, authority, certificate, key } = taking;
+    let refused = |why: String| Fault::Refused { path: format!("{directory}/{name}"), why };
+    let file = name::requested(name).map_err(|why| refused(why.to_owned()))?;
+    make_directory(Path::new(directory.as_str())).at(directory)?;
+    let target = Target {
+        access: Access {
+            endpoints: vec![endpoint.clone()],
+            authority: authority.as_str().into(),
+            certificate: certificate.as_str().into(),
+            key: key.as_str().into(),
+        },
+        directory: directory.as_str().into(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().at(directory)?;
+    runtime
+        .block_on(take(&target.access, &target.directory, &file))
+        .map_err(|error| refused(journal::reported(&error)))?;
+    let path = target.directory.join(&file);
+    let metadata = fs::metadata(&path).at(path.display())?;
+    Ok(seen(&path, file, &metadata))
+}
+
+/// Deletes a snapshot and its note.
+pub(crate) fn delete(directory: &FilePath, name: &str) -> Result<(), Fault> {
+    let path = path_of(directory, name)?;
+    fs::remove_file(&path).at(path.display())?;
+    remove_if_there(&proof::note_of(&path))?;
+    sync_directory(Path::new(directory.as_str())).at(directory)
+}
+
+fn remove_if_there(path: &Path) -> Result<(), Fault> {
+    match fs::remove_file(path) {
+        Err(error) if !is_absent(&error) => Err(error).at(path.display()),
+        _ => Ok(()),
+    }
+}
+
+// Copies for a restore.
+
+/// Whether this node's copy of the chosen snapshot is there and, byte for byte, what was chosen; what is something else under
+/// its name goes. On the node that holds the snapshot a copy is made where there is none.
+pub(crate) fn hold_copy(snapshot: &ChosenSnapshot, makes: bool) -> Result<bool, Fault> {
+    let staged = snapshot.staged();
+    let staged = Path::new(staged.as_str());
+    if let Some(directory) = staged.parent() {
+        make_directory(directory).at(directory.display())?;
+    }
+    if makes && !staged.exists() {
+        let from = path_of(&snapshot.directory, &snapshot.name)?;
+        // Two names of one file: retention may remove the first.
+        match fs::hard_link(&from, staged) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                fs::copy(&from, staged).map(|_| ()).at(staged.display())?;
+            }
+            _ => {}
+        }
+    }
+    if !staged.exists() {
+        return Ok(false);
+    }
+    let proof = proof::prove(staged, Origin::default(), journal::now());
+    if proof.is_ok_and(|proof| proof.sha256 == snapshot.sha256) {
+        return Ok(true);
+    }
+    remove_if_there(staged)?;
+    Ok(false)
+}
+
+/// What arrived under the snapshot's own name beside the staged copies becomes the copy.
+pub(crate) fn accept_copy(snapshot: &ChosenSnapshot) -> Result<bool, Fault> {
+    let staged = snapshot.staged();
+    let staged = Path::new(staged.as_str());
+    let arrived = staged.with_file_name(&snapshot.name);
+    let file = File::open(&arrived).at(arrived.display())?;
+    file.sync_all().at(arrived.display())?;
+    fs::rename(&arrived, staged).at(staged.display())?;
+    hold_copy(snapshot, false)
+}
+
+// Data of a member.
+
+/// Whether the data carries the mark of this restore. Else there must be none, and whatever an attempt that was cut off has
+/// left is cleared away.
+pub(crate) fn is_formed(data: &FilePath, token: &str) -> Result<bool, Fault> {
+    let data = Path::new(data.as_str());
+    let mark = data.join(RESTORED_MARK);
+    match fs::read(&mark) {
+        Ok(content) if content == token.as_bytes() => return Ok(true),
+        Err(error) if !is_absent(&error) => return Err(error).at(mark.display()),
+        _ => {}
+    }
+    if data.join(MEMBER).exists() {
+        let why = "data of another member is there: it is never overwritten".to_owned();
+        return Err(Fault::Refused { path: data.display().to_string(), why });
+    }
+    make_directory(data).at(data.display())?;
+    remove_forming(data)?;
+    Ok(false)
+}
+
+fn remove_forming(data: &Path) -> Result<(), Fault> {
+    let forming = data.join(FORMING);
+    match fs::remove_dir_all(&forming) {
+        Err(error) if !is_absent(&error) => Err(error).at(forming.display()),
+        _ => Ok(()),
+    }
+}
+
+/// What was formed beside it becomes the data, with its mark, all at once; the node's copy of the snapshot goes.
+pub(crate) fn adopt(data: &FilePath, token: &str, staged: &FilePath) -> Result<(), Fault> {
+    let data = Path::new(data.as_str());
+    let formed = data.join(FORMING).join(MEMBER);
+    let mark = formed.join(Path::new(RESTORED_MARK).file_name().unwrap_or_default());
+    let file = FileToPut {
+        path: mark.to_string_lossy().into_owned().into(),
+        content: Bytes(token.as_bytes().to_vec()),
+        mode: windlass_model::Mode(0o600),
+        owner: Owner::default(),
+    };
+    crate::put::put(&[file])?;
+    sync_tree(&formed).at(formed.display())?;
+    fs::rename(&formed, data.join(MEMBER)).at(formed.display())?;
+    sync_directory(data).at(data.display())?;
+    remove_forming(data)?;
+    remove_if_there(Path::new(staged.as_str()))
+}
+
+/// Makes all that is in a directory durable: the program that formed it does not answer for that.
+fn sync_tree(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_tree(&entry.path())?;
+        } else {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    sync_directory(directory)
+}

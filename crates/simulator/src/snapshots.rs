@@ -1,0 +1,354 @@
+//! Snapshots of etcd on simulated machines: what a cluster kept at a moment, and members whose data is made of it.
+
+use serde::{Deserialize, Serialize};
+use windlass_engine::{PortResult, SnapshotWanted, Snapshots};
+use windlass_model::{
+    ChosenSnapshot, Component, Digest, EtcdVersion, FilePath, MemberId, MemberRestore, Mode, NodeName, Owner,
+    RESTORED_MARK, SNAPSHOT_EXTENSION, SnapshotProof, SnapshotSeen, SnapshotState, Timestamp,
+};
+
+use crate::etcd::{Boot, Cluster, Member, MemberData, cluster_id, founder_id};
+use crate::files::{FileState, is_under};
+use crate::invariants::Deed;
+use crate::kube::KubeState;
+use crate::ports::SimFleet;
+use crate::story::Object;
+use crate::world::{Disk, World, already, lasting};
+
+/// A snapshot's file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SnapshotFile {
+    /// What its cluster kept.
+    kube: KubeState,
+    revision: u64,
+    taken_at: Timestamp,
+    /// The version that its members had agreed on.
+    etcd: Option<(u32, u32)>,
+    /// The CA of its cluster, as the note beside it tells; none without a note.
+    authority: Option<Digest>,
+    #[serde(default)]
+    condition: Condition,
+}
+
+/// Whether a file is what it was when it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Condition {
+    #[default]
+    Whole,
+    Corrupt,
+    Truncated,
+}
+
+/// How a file is spoilt, in tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spoilt {
+    /// Some bytes of it are others.
+    Corrupt,
+    /// Its end is missing.
+    Truncated,
+    /// It is a snapshot of a cluster with another CA.
+    Foreign,
+    /// A newer etcd wrote it.
+    TooNew,
+    /// Nothing says of which cluster it is.
+    Unnoted,
+}
+
+impl SnapshotFile {
+    /// The digest of its bytes: of all that differs from one file to another.
+    fn digest(&self) -> Digest {
+        Digest::of(format!("{} {} {:?}", self.revision, self.taken_at, self.condition))
+    }
+
+    fn bytes(&self) -> u64 {
+        let whole = 65_536 + self.revision * 512;
+        if self.condition == Condition::Truncated { whole / 2 } else { whole }
+    }
+
+    fn seen(&self, path: &FilePath, now: Timestamp) -> SnapshotSeen {
+        let state = match self.condition {
+            Condition::Corrupt => SnapshotState::Damaged("its digest is another".to_owned()),
+            Condition::Truncated => SnapshotState::Damaged("its end is missing".to_owned()),
+            Condition::Whole => SnapshotState::Proven(Box::new(SnapshotProof {
+                format: SnapshotProof::FORMAT,
+                sha256: self.digest(),
+                bytes: self.bytes(),
+                revision: self.revision,
+                keys: u64::try_from(self.kube.nodes.len() + self.kube.objects.len()).unwrap_or(u64::MAX),
+                keys_by_prefix: [].into(),
+                etcd: self.etcd.map(|(major, minor)| format!("{major}.{minor}.0")),
+                members: Vec::new(),
+                authority: self.authority,
+                endpoint: None,
+                taken_at: Some(self.taken_at),
+                checked_at: now,
+            })),
+        };
+        let name = path.as_str().rsplit('/').next().unwrap_or_default().to_owned();
+        SnapshotSeen { name, bytes: self.bytes(), written_at: self.taken_at, state }
+    }
+}
+
+fn path_of(directory: &FilePath, name: &str) -> FilePath {
+    FilePath::from(format!("{directory}/{name}"))
+}
+
+impl World {
+    /// Spoils a snapshot, wherever it is.
+    pub fn spoil_snapshots(&mut self, name: &str, how: Spoilt) {
+        let is_meant = |path: &FilePath| path.as_str().ends_with(name);
+        let files = self.nodes.iter_mut().flat_map(|node| node.snapshots.iter_mut());
+        for (_, file) in files.filter(|(path, _)| is_meant(path)) {
+            match how {
+                Spoilt::Corrupt => file.condition = Condition::Corrupt,
+                Spoilt::Truncated => file.condition = Condition::Truncated,
+                Spoilt::Foreign => file.authority = Some(Digest::of("another cluster")),
+                Spoilt::TooNew => file.etcd = Some((9, 9)),
+                Spoilt::Unnoted => file.authority = None,
+            }
+        }
+    }
+
+    /// How many clusters of etcd live, or could by what is on the machines.
+    pub fn living_clusters(&self) -> usize {
+        self.clusters.iter().filter(|(id, cluster)| cluster.lived && self.could_live(**id)).count()
+    }
+
+    /// Whether a majority of a cluster's members has its data where it was written.
+    fn could_live(&self, id: u64) -> bool {
+        let Some(cluster) = self.clusters.get(&id) else { return false };
+        let at_home = |member: &MemberId| {
+            self.nodes.iter().flat_map(|node| &node.etcd_data).any(|(path, data)| {
+                data.cluster == id && data.member == *member && *path == data.home && !data.blank
+            })
+        };
+        cluster.members.keys().filter(|member| at_home(member)).count() * 2 > cluster.voters()
+    }
+
+    /// Clusters whose data is aside, or lost, live no more: another one may take their place.
+    pub(crate) fn judge_superseded(&mut self) {
+        for id in self.clusters.keys().copied().collect::<Vec<_>>() {
+            let is_dead = !self.could_live(id);
+            if let Some(cluster) = self.clusters.get_mut(&id).filter(|cluster| !cluster.is_elsewhere()) {
+                cluster.dismantled |= is_dead && cluster.lived;
+            }
+        }
+    }
+
+    /// Whether a machine holds a sound copy for a restore, or data that was made of one.
+    fn is_ready_for_restore(&self, machine: usize) -> bool {
+        let node = &self.nodes[machine];
+        let staging = format!("/{}/", windlass_model::STAGING);
+        let is_copy = |(path, file): (&FilePath, &SnapshotFile)| {
+            path.as_str().contains(&staging) && file.condition == Condition::Whole
+        };
+        node.snapshots.iter().any(is_copy)
+            || node.files.keys().any(|file| file.as_str().ends_with(RESTORED_MARK))
+    }
+
+    /// What is stopped in a run that restores although not every member's node has a sound copy.
+    pub(crate) fn stopped_too_early(&self, verb: &crate::run::Verb<'_>) -> Option<String> {
+        if !self.run.rules.restoring {
+            return None;
+        }
+        let (Deed::Stop { name } | Deed::Remove { name }) = &verb.deed else { return None };
+        let component = Component::of_container(name)
+            .filter(|component| *component == Component::Etcd || component.is_control_plane())?;
+        let of_etcd = self.run.rules.etcds.iter().filter_map(|node| self.machine_of(node));
+        let mut unready = of_etcd.filter(|machine| !self.is_ready_for_restore(*machine));
+        let machine = unready.next()?;
+        Some(format!("{component} was stopped before {} had its copy", self.nodes[machine].name))
+    }
+
+    fn snapshots(&self, machine: usize, directory: &FilePath) -> Vec<SnapshotSeen> {
+        let now = self.time();
+        let is_inside = |path: &FilePath| {
+            path.as_str()
+                .strip_prefix(directory.as_str())
+                .is_some_and(|rest| rest.starts_with('/') && !rest[1..].contains('/'))
+        };
+        let files = self.nodes[machine].snapshots.iter().filter(|(path, _)| is_inside(path));
+        files.map(|(path, file)| file.seen(path, now)).collect()
+    }
+
+    fn snapshot_at(&self, machine: usize, path: &FilePath) -> PortResult<&SnapshotFile> {
+        let missing = || lasting(format!("{path}: there is no such snapshot"));
+        self.nodes[machine].snapshots.get(path).ok_or_else(missing)
+    }
+
+    fn save_snapshot(&mut self, machine: usize, wanted: &SnapshotWanted) -> PortResult<SnapshotSeen> {
+        let SnapshotWanted { directory, name, authority, .. } = wanted;
+        let name = format!("{}{SNAPSHOT_EXTENSION}", name.trim_end_matches(SNAPSHOT_EXTENSION));
+        let path = path_of(directory, &name);
+        if self.nodes[machine].snapshots.contains_key(&path) {
+            return Err(lasting(format!("{path} is there already")));
+        }
+        if self.nodes[machine].disk == Disk::Full {
+            return Err(lasting(format!("{}: no space left on device", self.nodes[machine].name)));
+        }
+        let silent = || lasting("no member answers");
+        let (_, boot, _) = self.etcd_work(machine).ok_or_else(silent)?;
+        let Boot::Member { cluster, id } = boot else { return Err(silent()) };
+        let view = self.view.clusters.get(cluster).ok_or_else(silent)?;
+        if !view.serves(*id) {
+            return Err(silent());
+        }
+        let cluster = &self.clusters[cluster];
+        let now = self.time();
+        let file = SnapshotFile {
+            kube: cluster.kube.clone(),
+            revision: cluster.kube.revision,
+            taken_at: now,
+            etcd: cluster.version,
+            authority: self.nodes[machine].files.get(authority).map(|file| file.digest),
+            condition: Condition::Whole,
+        };
+        let seen = file.seen(&path, now);
+        self.nodes[machine].snapshots.insert(path, file);
+        Ok(seen)
+    }
+
+    fn stage_snapshot(&mut self, machine: usize, snapshot: &ChosenSnapshot) -> PortResult<()> {
+        let staged = snapshot.staged();
+        let is_chosen =
+            |file: &SnapshotFile| file.condition == Condition::Whole && file.digest() == snapshot.sha256;
+        if self.nodes[machine].snapshots.get(&staged).is_some_and(is_chosen) {
+            return Err(already(format!("{staged} is there")));
+        }
+        self.nodes[machine].snapshots.remove(&staged);
+        let from = self.machine_of(&snapshot.node).filter(|from| self.is_in_sight(*from));
+        let from = from.ok_or_else(|| lasting(format!("{} is unreachable", snapshot.node)))?;
+        if self.nodes[machine].disk == Disk::Full {
+            return Err(lasting(format!("{}: no space left on device", self.nodes[machine].name)));
+        }
+        let file = self.snapshot_at(from, &path_of(&snapshot.directory, &snapshot.name))?.clone();
+        if !is_chosen(&file) {
+            return Err(lasting(format!("{} is not what was chosen", snapshot.name)));
+        }
+        self.nodes[machine].snapshots.insert(staged, file);
+        Ok(())
+    }
+
+    fn restore_member(&mut self, machine: usize, restore: &MemberRestore) -> PortResult<()> {
+        let MemberRestore { snapshot, image, data, member, peer_url, members, token, .. } = restore;
+        let node = &self.nodes[machine];
+        let mark = path_of(data, RESTORED_MARK);
+        if node.has_etcd_data_under(data) {
+            let is_ours = node.files.get(&mark).is_some_and(|file| file.text() == token);
+            let what = format!("{data} on {} holds data", node.name);
+            return Err(if is_ours { already(what) } else { lasting(what) });
+        }
+        if node.running(Component::Etcd).is_some() {
+            return Err(lasting(format!("etcd runs on {}", node.name)));
+        }
+        if !node.images.contains(image) {
+            return Err(lasting(format!("{image} is not on {}", node.name)));
+        }
+        let staged = snapshot.staged();
+        let file = self.snapshot_at(machine, &staged)?.clone();
+        if file.condition != Condition::Whole || file.digest() != snapshot.sha256 {
+            return Err(lasting(format!("{staged} is damaged")));
+        }
+        let own = EtcdVersion::of_image(image.as_str()).map(EtcdVersion::minor);
+        if own.is_some_and(|own| Some(own) < file.etcd) {
+            return Err(lasting(format!("{image} cannot read what a newer etcd wrote")));
+        }
+        let list: Vec<(&str, &str)> = members.split(',').filter_map(|pair| pair.split_once('=')).collect();
+        if !list.contains(&(member.as_str(), peer_url.as_str())) {
+            return Err(lasting(format!("{member} is none of {members}")));
+        }
+        let urls: Vec<&str> = list.iter().map(|(_, url)| *url).collect();
+        let id = cluster_id(&urls, token);
+        let own = founder_id(peer_url, token);
+        self.judge_superseded();
+        let cluster = self.clusters.entry(id).or_insert_with(|| Cluster {
+            members: list.iter().map(|(name, url)| (founder_id(url, token), restored(name, url))).collect(),
+            kube: file.kube,
+            ..Cluster::default()
+        });
+        if let Some(member) = cluster.members.get_mut(&own) {
+            member.had_data = true;
+        }
+        let node = &mut self.nodes[machine];
+        let made = MemberData { cluster: id, member: own, home: data.clone(), blank: false };
+        node.etcd_data.insert(data.clone(), made);
+        let content = FileState::new(token.as_bytes(), Mode(0o600), Owner::default());
+        node.files.insert(mark, std::sync::Arc::new(content));
+        node.snapshots.remove(&staged);
+        node.etcd_owners.retain(|path, _| !is_under(path.as_str(), data.as_str()));
+        self.touch();
+        Ok(())
+    }
+}
+
+/// A member as a restored database has it: it has a name, and has never been heard of.
+fn restored(name: &str, peer_url: &str) -> Member {
+    Member {
+        name: name.to_owned(),
+        peer_url: peer_url.to_owned(),
+        vote: windlass_model::Vote::Voter,
+        started: false,
+        had_data: false,
+        connected_since: None,
+    }
+}
+
+fn text(text: &str) -> Object {
+    Object::Text(text.into())
+}
+
+impl Snapshots for SimFleet {
+    async fn snapshots(&self, node: &NodeName, directory: &FilePath) -> PortResult<Vec<SnapshotSeen>> {
+        self.at(node, "list snapshots", Object::Path(directory.clone()), Deed::Ask, |world, machine| {
+            Ok(world.snapshots(machine, directory))
+        })
+        .await
+    }
+
+    async fn verify_snapshot(
+        &self,
+        node: &NodeName,
+        directory: &FilePath,
+        name: &str,
+    ) -> PortResult<SnapshotSeen> {
+        let path = path_of(directory, name);
+        self.at(node, "verify", Object::Path(path.clone()), Deed::Ask, |world, machine| {
+            let now = world.time();
+            Ok(world.snapshot_at(machine, &path)?.seen(&path, now))
+        })
+        .await
+    }
+
+    async fn save_snapshot(&self, node: &NodeName, wanted: &SnapshotWanted) -> PortResult<SnapshotSeen> {
+        self.at(node, "save snapshot", text(&wanted.name), Deed::SaveSnapshot, |world, machine| {
+            world.save_snapshot(machine, wanted)
+        })
+        .await
+    }
+
+    async fn delete_snapshot(&self, node: &NodeName, directory: &FilePath, name: &str) -> PortResult<()> {
+        let path = path_of(directory, name);
+        self.at(node, "delete snapshot", text(name), Deed::SaveSnapshot, |world, machine| {
+            world.snapshot_at(machine, &path)?;
+            world.nodes[machine].snapshots.remove(&path);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn stage_snapshot(&self, node: &NodeName, snapshot: &ChosenSnapshot) -> PortResult<()> {
+        self.at(node, "stage", text(&snapshot.name), Deed::StageSnapshot { snapshot }, |world, machine| {
+            world.stage_snapshot(machine, snapshot)
+        })
+        .await
+    }
+
+    async fn restore_member(&self, node: &NodeName, restore: &MemberRestore) -> PortResult<()> {
+        self.at(node, "restore", text(&restore.member), Deed::RestoreMember { restore }, |world, machine| {
+            world.restore_member(machine, restore)
+        })
+        .await
+    }
+}

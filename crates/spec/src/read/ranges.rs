@@ -1,0 +1,271 @@
+//! Ranges of addresses: whether components start with them, fit each other, and leave the nodes outside.
+
+use crate::report::Reports;
+use crate::spec::{Cidr, ClusterSpec, NetworkPlugin};
+use crate::view::View;
+use crate::yaml::Span;
+
+/// RKE 1's ranges where the file is silent.
+const SERVICE_RANGE: &str = "10.43.0.0/16";
+const POD_RANGE: &str = "10.42.0.0/16";
+/// How many bits of a Service's address may differ within a range, and how many addresses there are at least.
+///
+/// Source: `maxCIDRBits` in `cmd/kube-apiserver/app/options/validation.go`, `ServiceIPRange` in
+/// `pkg/controlplane/services.go` of kubernetes/kubernetes. From 1.33 on (`MultiCIDRServiceAllocator`) ranges may be larger.
+const SERVICE_BITS: u32 = 20;
+const FEWEST_SERVICES: u32 = 3;
+/// The length of a node's own range of pods, by family.
+///
+/// Source: `--node-cidr-mask-size-ipv4` and `-ipv6` of kube-controller-manager.
+const NODE_MASK: (u8, u8) = (24, 64);
+
+/// All of it.
+pub(super) fn check(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>) {
+    check_together(spec, top, reports);
+    check_families(spec, top, reports);
+    check_nodes(spec, top, reports);
+}
+
+fn or(ranges: &[Cidr], default: &str) -> Vec<Cidr> {
+    if ranges.is_empty() { default.parse().into_iter().collect() } else { ranges.to_vec() }
+}
+
+/// Ranges with which the API server or the controller manager ends.
+fn sizes(
+    spec: &ClusterSpec,
+    services: &[Cidr],
+    pods: &[Cidr],
+    place: &dyn Fn(&'static str, &str) -> (String, Span),
+    reports: &mut Reports<'_>,
+) {
+    let is_older = spec.kubernetes_version.as_ref().is_some_and(|version| !version.at_least(1, 33));
+    for range in services {
+        let bits = range.bits() - u32::from(range.prefix);
+        let (summary, help) = if bits > SERVICE_BITS && is_older {
+            let longest = range.bits() - SERVICE_BITS;
+            (
+                format!("the services' range {range} is too large"),
+                format!("choose a prefix of at least /{longest}"),
+            )
+        } else if bits < FEWEST_SERVICES {
+            let shortest = range.bits() - FEWEST_SERVICES;
+            (
+                format!("the services' range {range} is too small"),
+                format!("choose a prefix of at most /{shortest}"),
+            )
+        } else {
+            continue;
+        };
+        let (path, span) = place("kube-api", "service_cluster_ip_range");
+        reports.warning(path, span, summary).note("kube-apiserver ends with it").help(help);
+    }
+    let arguments = &spec.services.kube_controller.service.extra_args;
+    for range in pods {
+        let (mask, flag) = if range.address.is_ipv4() {
+            (NODE_MASK.0, "node-cidr-mask-size-ipv4")
+        } else {
+            (NODE_MASK.1, "node-cidr-mask-size-ipv6")
+        };
+        let given = arguments.get(flag).or_else(|| arguments.get("node-cidr-mask-size"));
+        let mask = given.and_then(|mask| mask.parse().ok()).unwrap_or(mask);
+        if range.prefix > mask {
+            let (path, span) = place("kube-controller", "cluster_cidr");
+            reports
+                .warning(
+                    path,
+                    span,
+                    format!("the pods' range {range} has no room for one node, which gets a /{mask}"),
+                )
+                .note("kube-controller-manager ends with it")
+                .help(format!("choose a larger range, or a larger `{flag}` under `extra_args`"));
+        }
+    }
+    if services.iter().all(|range| range.address.is_ipv4() != pods[0].address.is_ipv4()) {
+        let (path, span) = place("kube-controller", "cluster_cidr");
+        reports
+            .warning(
+                path,
+                span,
+                format!("pods in {} and Services in {} have no family in common", text(pods), text(services)),
+            )
+            .note("no pod would reach a Service")
+            .help("give both a range of one family");
+    }
+}
+
+/// What RKE 1 did not check: such a cluster comes up, and then its services are not reached.
+fn check_together(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>) {
+    let (own, pods) = (&spec.services.service_ranges(), &or(&spec.services.pod_ranges(), POD_RANGE));
+    let api = &or(own, SERVICE_RANGE);
+    let controller = &spec.services.kube_controller.service_cluster_ip_range;
+    let services = top.path.key("services");
+    let section = top.section("services", &services);
+    // A range is at its key, or at the flag that stands for it.
+    let place = |service: &'static str, name: &str| {
+        let path = services.key(service);
+        let service = section.section(service, &path);
+        let args = path.key("extra_args");
+        let flags = service.section("extra_args", &args);
+        let flag = name.replace('_', "-");
+        match flags.entry(&flag).filter(|_| service.text(name).is_none()) {
+            Some(entry) => (args.key(&flag).to_string(), entry.span()),
+            None => (path.key(name).to_string(), service.span_of(name)),
+        }
+    };
+    // What cannot be read is reported where it is, and is no default.
+    let is_unread = |service: &'static str, name: &str| {
+        let path = services.key(service);
+        section.section(service, &path).text(name).is_some()
+    };
+    if own.is_empty() && is_unread("kube-api", "service_cluster_ip_range")
+        || spec.services.pod_ranges().is_empty() && is_unread("kube-controller", "cluster_cidr")
+    {
+        return;
+    }
+    if api.len() > 1 || pods.len() > 1 {
+        let dual_stack = [NetworkPlugin::Calico, NetworkPlugin::Aci, NetworkPlugin::None];
+        let plugin = spec.network.plugin.unwrap_or(NetworkPlugin::Canal);
+        if !dual_stack.contains(&plugin) {
+            let (path, span) = if pods.len() > 1 {
+                place("kube-controller", "cluster_cidr")
+            } else {
+                place("kube-api", "service_cluster_ip_range")
+            };
+            reports
+                .error(path, span, "two families of addresses need the network plugin calico or aci")
+                .help("choose one of these under `network.plugin`, or give one range");
+        }
+    }
+    if !controller.is_empty() && api != controller {
+        let (path, span) = place("kube-controller", "service_cluster_ip_range");
+        let whence = if own.is_empty() {
+            "the default".to_owned()
+        } else {
+            format!("on line {}", reports.line_of(place("kube-api", "service_cluster_ip_range").1))
+        };
+        reports
+            .warning(path, span, "kube-controller and kube-api differ in `service_cluster_ip_range`")
+            .label(format!("kube-api has {}, {whence}", text(api)))
+            .help("give both the same");
+    }
+    sizes(spec, api, pods, &place, reports);
+    if let Some((one, other)) =
+        pods.iter().find_map(|pod| Some((pod, api.iter().find(|range| range.overlaps(pod))?)))
+    {
+        let key = if spec.services.pod_ranges().is_empty() {
+            ("kube-api", "service_cluster_ip_range")
+        } else {
+            ("kube-controller", "cluster_cidr")
+        };
+        let (path, span) = place(key.0, key.1);
+        reports
+            .warning(path, span, format!("the pods' range {one} overlaps the services' range {other}"))
+            .help("choose ranges that have no address in common");
+    }
+    check_dns(spec, api, &place, reports);
+}
+
+/// The address of the cluster's DNS is one of a Service, and not the API server's own.
+fn check_dns(
+    spec: &ClusterSpec,
+    api: &[Cidr],
+    place: &dyn Fn(&'static str, &str) -> (String, Span),
+    reports: &mut Reports<'_>,
+) {
+    let first = api.first().and_then(|range| range.nth(1));
+    let dns = spec.services.kubelet.cluster_dns_server.as_deref();
+    let dns = dns.and_then(|server| server.split(',').next()?.trim().parse().ok());
+    if let Some(server) = dns.filter(|server| Some(*server) == first) {
+        let (path, span) = place("kubelet", "cluster_dns_server");
+        // RKE 1 went on where DNS could not be deployed.
+        reports
+            .warning(path, span, format!("{server} is the address of the API server's own Service"))
+            .note("it is always the first of the services' range")
+            .help("choose another address of the range, its tenth as a rule");
+    }
+    if let Some(server) = dns
+        && !api.iter().any(|range| range.contains(server))
+    {
+        let (path, span) = place("kubelet", "cluster_dns_server");
+        reports
+            .warning(path, span, format!("{server} is not in the services' range {}", text(api)))
+            .note("the cluster's DNS is a service, so that no pod would reach it there")
+            .help("choose an address of the range, its tenth as a rule");
+    }
+}
+
+/// The API server ends where its own address is of another family than the first range of Services.
+///
+/// Source: `validatePublicIPServiceClusterIPRangeIPFamilies` in `cmd/kube-apiserver/app/options/validation.go` of
+/// kubernetes/kubernetes, from 1.20 on.
+fn check_families(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>) {
+    let ranges = spec.services.service_ranges();
+    let is_ipv4 = ranges.first().is_none_or(|range| range.address.is_ipv4());
+    let list = top.path.key("nodes");
+    for (index, entries, span) in top.items("nodes") {
+        let path = list.item(index);
+        let view = View::new(entries, span, &path);
+        let name = if view.text("internal_address").is_some() { "internal_address" } else { "address" };
+        let address: Option<std::net::IpAddr> = view.text(name).and_then(|text| text.parse().ok());
+        let Some(address) = address.filter(|address| address.to_canonical().is_ipv4() != is_ipv4) else {
+            continue;
+        };
+        let is_control_plane = view.text("role") == Some("controlplane")
+            || view.texts("role").iter().any(|(_, role, _)| *role == "controlplane");
+        if !is_control_plane {
+            continue;
+        }
+        let (own, first) = if is_ipv4 { ("IPv6", "IPv4") } else { ("IPv4", "IPv6") };
+        let range = ranges.first().map_or_else(|| SERVICE_RANGE.to_owned(), ToString::to_string);
+        let summary = format!("an API server at the {own} address {address}, and Services in {range}");
+        let is_checked = spec.kubernetes_version.as_ref().is_none_or(|version| version.at_least(1, 20));
+        let draft = if is_checked {
+            reports.error(path.key(name), view.span_of(name), summary)
+        } else {
+            reports.warning(path.key(name), view.span_of(name), summary)
+        };
+        draft.label(format!("the first range of Services is {first}")).help(format!(
+            "the API server starts only where both are of one family: write the {own} range first in \
+                 `service_cluster_ip_range` and `cluster_cidr`"
+        ));
+        // What is so of one is so of all.
+        return;
+    }
+}
+
+/// A node inside a range of the cluster's own is cut off from what is behind it.
+fn check_nodes(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>) {
+    let services = or(&spec.services.service_ranges(), SERVICE_RANGE);
+    let pods = or(&spec.services.pod_ranges(), POD_RANGE);
+    let list = top.path.key("nodes");
+    let mut reported = 0;
+    for (index, entries, span) in top.items("nodes") {
+        let path = list.item(index);
+        let view = View::new(entries, span, &path);
+        for name in ["address", "internal_address"] {
+            let Some(address) = view.text(name).and_then(|text| text.parse().ok()) else { continue };
+            let within = |ranges: &[Cidr]| ranges.iter().find(|range| range.contains(address)).copied();
+            let found = within(&services).map(|range| ("services'", range));
+            if let Some((whose, range)) = found.or(within(&pods).map(|range| ("pods'", range)))
+                && reported < MAX_NODES_NAMED
+            {
+                reported += 1;
+                reports
+                    .warning(
+                        path.key(name),
+                        view.span_of(name),
+                        format!("{address} is in the {whose} range {range}"),
+                    )
+                    .note("pods will not reach this node by that address")
+                    .help("choose another range, before the cluster is brought up");
+            }
+        }
+    }
+}
+
+/// Of a whole network in the wrong range, a few nodes say enough.
+const MAX_NODES_NAMED: usize = 3;
+
+fn text(ranges: &[Cidr]) -> String {
+    ranges.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}

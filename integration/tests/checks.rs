@@ -1,0 +1,190 @@
+//! Checks of cluster.yml, each shown needed: the file is refused; and asked for behind the check's back, the simulated
+//! Docker or Kubernetes refuses the same, so that `up` does not come to its end.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use windlass_blueprint::Catalog;
+use windlass_course::Goal;
+use windlass_integration::drive::{Ended, Guardrails, Helm, desired};
+use windlass_model::{Blueprint, Component, ContainerSpec, Taint};
+use windlass_planner::Rules;
+use windlass_simulator::{FaultSchedule, SimFleet, World};
+
+const FILE: &str = "
+kubernetes_version: v1.20.2
+system_images: {kubernetes: lab/hyperkube:v1.20.2, etcd: lab/etcd:v3.4.23, nginx_proxy: lab/nginx:1.22, pod_infra_container: lab/pause:3.2}
+network: {plugin: none}
+dns: {provider: none}
+ingress: {provider: none}
+monitoring: {provider: none}
+services: {kubelet: {}, kubeproxy: {}}
+nodes:
+- {address: 10.0.0.1, hostname_override: node-1, user: ops, role: [controlplane, etcd]}
+- {address: 10.0.0.2, hostname_override: node-2, user: ops, role: [worker]}
+";
+
+/// The file is refused; `alter` asks for the same, and the simulated world refuses it with these words.
+fn assert_needed(part: &str, bad: &str, alter: fn(&mut Blueprint), words: &str) {
+    assert!(FILE.contains(part), "{part}");
+    let refused = desired(&FILE.replacen(part, bad, 1), Catalog::builtin());
+    assert!(refused.is_err(), "{bad} is taken");
+    let asked = desired(FILE, Catalog::builtin()).expect("nothing is wrong with the file").altered(alter);
+    let mut helm = Helm::new(SimFleet::new(World::bare(2)));
+    helm.guardrails = Guardrails { audited: false, ..Guardrails::default() };
+    let ended = helm.run(&asked, &Goal::Converge, FaultSchedule::default());
+    assert!(!ended.is_converged(), "{bad} works");
+    let Ended::Concluded(conclusion) = ended else { panic!("nobody dies here") };
+    let told = format!("{:?}", conclusion.reports);
+    assert!(told.contains(words), "{words} is not in {told}");
+}
+
+/// Alters a container of the worker.
+fn container(blueprint: &mut Blueprint, component: Component, alter: impl FnOnce(&mut ContainerSpec)) {
+    let node = blueprint.nodes.get_mut("node-2").expect("it is in the file");
+    let asked = node.containers.get_mut(&component).expect("workers have it");
+    alter(Arc::make_mut(&mut asked.spec));
+}
+
+#[test]
+fn docker_takes_one_mount_of_a_place() {
+    let add = |blueprint: &mut Blueprint| {
+        container(blueprint, Component::KubeProxy, |spec| {
+            spec.binds.push("/lib/modules:/lib/modules".into());
+        });
+    };
+    let bad = "kubeproxy: {extra_binds: [\"/lib/modules:/lib/modules\"]}";
+    assert_needed("kubeproxy: {}", bad, add, "Duplicate mount point: /lib/modules");
+    let bad = "kubeproxy: {extra_binds: [\"/a:/data\", \"/b:/data\"]}";
+    let two = |blueprint: &mut Blueprint| {
+        container(blueprint, Component::KubeProxy, |spec| {
+            spec.binds.extend(["/a:/data".into(), "/b:/data/".into()]);
+        });
+    };
+    assert_needed("kubeproxy: {}", bad, two, "Duplicate mount point: /data/");
+}
+
+#[test]
+fn docker_takes_no_mount_at_a_relative_path() {
+    let add = |blueprint: &mut Blueprint| {
+        container(blueprint, Component::KubeProxy, |spec| spec.binds.push("/data:data".into()));
+    };
+    assert_needed(
+        "kubeproxy: {}",
+        "kubeproxy: {extra_binds: [\"/data:data\"]}",
+        add,
+        "must be absolute: data",
+    );
+}
+
+#[test]
+fn docker_takes_no_variable_without_a_name() {
+    let add = |blueprint: &mut Blueprint| {
+        container(blueprint, Component::Kubelet, |spec| drop(spec.env.insert("".into(), "x".into())));
+    };
+    let bad = "kubelet: {extra_env: [\"=x\"]}";
+    assert_needed("kubelet: {}", bad, add, "invalid environment variable: =");
+}
+
+#[test]
+fn docker_pulls_no_image_whose_name_is_a_url_or_has_capitals() {
+    let url = |blueprint: &mut Blueprint| {
+        container(blueprint, Component::NginxProxy, |spec| spec.image = "https://lab/nginx:1.22".into());
+    };
+    assert_needed("lab/nginx:1.22", "\"https://lab/nginx:1.22\"", url, "invalid reference format");
+    let capitals = |blueprint: &mut Blueprint| {
+        container(blueprint, Component::NginxProxy, |spec| spec.image = "Lab/nginx:1.22".into());
+    };
+    assert_needed("lab/nginx:1.22", "Lab/nginx:1.22", capitals, "invalid reference format");
+}
+
+#[test]
+fn kubernetes_takes_no_node_whose_name_is_longer_than_a_label() {
+    let long = format!("{0}.{0}", "a".repeat(40));
+    let bad = format!("hostname_override: {long}");
+    let alter = |blueprint: &mut Blueprint| {
+        container(blueprint, Component::Kubelet, |spec| {
+            let name = format!("--hostname-override={0}.{0}", "a".repeat(40));
+            spec.command.retain(|argument| !argument.starts_with("--hostname-override="));
+            spec.command.push(name.as_str().into());
+        });
+    };
+    assert_needed("hostname_override: node-2", &bad, alter, "node-2");
+}
+
+#[test]
+fn kubernetes_takes_no_two_taints_of_one_key_and_effect() {
+    let bad = "role: [worker], taints: [{key: a, value: b, effect: NoSchedule}, {key: a, value: c, effect: NoSchedule}]";
+    let alter = |blueprint: &mut Blueprint| {
+        let node = blueprint.nodes.get_mut("node-2").expect("it is in the file");
+        node.taints = ["b", "c"]
+            .map(|value| Taint { key: "a".into(), value: value.into(), effect: "NoSchedule".into() })
+            .into_iter()
+            .collect::<BTreeSet<_>>();
+    };
+    assert_needed("role: [worker]", bad, alter, "must be unique by key and effect");
+}
+
+#[test]
+fn kubernetes_takes_no_label_of_more_than_63_characters() {
+    let bad = format!("role: [worker], labels: {{a: {}}}", "b".repeat(64));
+    let alter = |blueprint: &mut Blueprint| {
+        let node = blueprint.nodes.get_mut("node-2").expect("it is in the file");
+        node.labels.insert("a".into(), "b".repeat(64).as_str().into());
+    };
+    assert_needed("role: [worker]", &bad, alter, "must be no more than 63 characters");
+}
+
+/// `up` by the first file, then by the second with nothing refused: what the world complains of.
+fn complaints_unrefused(first: &str, second: &str) -> Vec<String> {
+    let asked = |text: &str| desired(text, Catalog::builtin()).expect("nothing is wrong with the file");
+    let mut helm = Helm::new(SimFleet::new(World::bare(2)));
+    helm.guardrails.audited = false;
+    assert!(helm.run(&asked(first), &Goal::Converge, FaultSchedule::default()).is_converged());
+    assert_eq!(helm.complaints(), Vec::<String>::new());
+    let refused = helm.run(&asked(second), &Goal::Converge, FaultSchedule::default());
+    assert!(!refused.is_converged(), "it is not refused");
+    assert_eq!(helm.complaints(), Vec::<String>::new());
+    helm.guardrails.rules = Rules { refuse: false, ..Rules::ALL };
+    let ended = helm.run(&asked(second), &Goal::Converge, FaultSchedule::default());
+    let mut complaints = helm.complaints();
+    if !ended.is_converged() {
+        complaints.push(format!("{ended:?}"));
+    }
+    complaints
+}
+
+/// The file with this under `providers` of the encryption of Secrets, and an API server on both nodes.
+fn encrypted_by(providers: &str) -> String {
+    let config = format!("{{resources: [{{resources: [secrets], providers: {providers}}}]}}");
+    let api = format!("kube-api: {{secrets_encryption_config: {{enabled: true, custom_config: {config}}}}}");
+    FILE.replacen("kubeproxy: {}", &api, 1).replacen("role: [worker]", "role: [worker, controlplane]", 1)
+}
+
+const A: &str = "{name: a, secret: QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=}";
+const B: &str = "{name: b, secret: QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=}";
+
+#[test]
+fn without_the_refusal_secrets_become_unreadable() {
+    let by = |keys: &str| encrypted_by(&format!("[{{aescbc: {{keys: [{keys}]}}}}, {{identity: {{}}}}]"));
+    let lost = complaints_unrefused(&by(A), &by(B));
+    assert!(lost.iter().any(|complaint| complaint.contains("cannot read Secrets of aescbc a")), "{lost:?}");
+    let too_new = complaints_unrefused(&by(A), &by(&format!("{B}, {A}")));
+    assert!(
+        too_new.iter().any(|complaint| complaint.contains("cannot read Secrets of aescbc b")),
+        "{too_new:?}"
+    );
+    let plain = FILE.replacen("role: [worker]", "role: [worker, controlplane]", 1);
+    let unread = complaints_unrefused(&plain, &encrypted_by(&format!("[{{aescbc: {{keys: [{A}]}}}}]")));
+    assert!(
+        unread.iter().any(|complaint| complaint.contains("cannot read Secrets of identity")),
+        "{unread:?}"
+    );
+}
+
+#[test]
+fn without_the_refusal_an_older_etcd_does_not_start() {
+    let etcd = |tag: &str| FILE.replacen("lab/etcd:v3.4.23", &format!("lab/etcd:{tag}"), 1);
+    let complaints = complaints_unrefused(&etcd("v3.5.9"), &etcd("v3.4.23"));
+    assert!(!complaints.is_empty());
+}

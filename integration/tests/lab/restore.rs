@@ -1,0 +1,83 @@
+//! All data of etcd is deleted on all three members, and a snapshot brings the cluster back; a spoilt one stops nothing.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use windlass_integration::lab::{ALL_ROLES, Cluster, Images, Lab, LabError, LabShape, Windlass};
+
+type Outcome = Result<(), LabError>;
+
+const SNAPSHOTS: &str = "/opt/rke/etcd-snapshots";
+const DATA: &str = "/var/lib/etcd";
+/// How many `ConfigMap`s are there when the snapshot is taken.
+const KEYS: usize = 300;
+
+#[test]
+#[ignore = "needs a lab; see integration/lab/test"]
+fn all_data_of_etcd_is_lost_and_comes_back() -> Outcome {
+    let lab = Lab::start(&LabShape::nodes(3).with_images_loaded())?;
+    let windlass = Windlass::new(&lab)?;
+    let roles = [(1, &ALL_ROLES[..]), (2, &ALL_ROLES[..]), (3, &ALL_ROLES[..])];
+    Cluster::of(&lab, Images::Loaded, roles).write(&windlass)?;
+    windlass.succeeds(["up"])?;
+    let kubectl = windlass.kubectl(&lab);
+    let mut manifest = String::new();
+    for number in 0..KEYS {
+        let _ = write!(
+            manifest,
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: key-{number}}}\ndata: {{number: \"{number}\"}}\n---\n"
+        );
+    }
+    kubectl.apply(&manifest)?;
+    windlass.succeeds(["etcd", "snapshot", "save", "kept", "--node", "node-2"])?;
+    let listed = windlass.succeeds(["etcd", "snapshot", "list"])?;
+    assert!(listed.contains("kept.db"), "{listed}");
+    kubectl.run(["create", "configmap", "later"])?;
+
+    eprintln!("a spoilt snapshot stops nothing");
+    lab.node(2).root(&format!(
+        "cd {SNAPSHOTS} && cp kept.db spoilt.db && printf x | dd of=spoilt.db bs=1 seek=50000 conv=notrunc 2>/dev/null"
+    ))?;
+    let before = lab.state()?;
+    let ran = windlass.run(["etcd", "snapshot", "restore", "spoilt", "--yes"])?;
+    assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stderr.contains("cannot be used"), "{}", ran.stderr);
+    assert_eq!(lab.state()?.since(&before), [""; 0]);
+
+    eprintln!("all data is lost");
+    for node in lab.nodes() {
+        node.root("docker stop etcd")?;
+    }
+    for node in lab.nodes() {
+        node.root(&format!("rm -rf {DATA}/member"))?;
+    }
+    let ran = windlass.run(["up"])?;
+    assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
+
+    eprintln!("a snapshot brings it back");
+    let begun = Instant::now();
+    windlass.succeeds(["etcd", "snapshot", "restore", "kept", "--yes"])?;
+    eprintln!("restored in {:.1} s", begun.elapsed().as_secs_f64());
+    let names = kubectl.run(["get", "configmaps", "-o", "name"])?;
+    let kept = names.lines().filter(|name| name.starts_with("configmap/key-")).count();
+    assert_eq!(kept, KEYS, "{names}");
+    assert!(!names.contains("configmap/later"), "what came after the snapshot is not there");
+    kubectl.await_ready_nodes(3, Duration::from_secs(120))?;
+    kubectl.run(["create", "configmap", "after"])?;
+    windlass.succeeds(["up"])?;
+    let planned = windlass.run(["plan", "--detailed-exitcode"])?;
+    assert_eq!(planned.code, Some(0), "{}", planned.stdout);
+
+    eprintln!("a healthy cluster goes back, too");
+    let begun = Instant::now();
+    windlass.succeeds(["etcd", "snapshot", "restore", "kept", "--yes"])?;
+    eprintln!("restored in {:.1} s", begun.elapsed().as_secs_f64());
+    let names = kubectl.run(["get", "configmaps", "-o", "name"])?;
+    assert!(!names.contains("configmap/after"), "{names}");
+    for node in lab.nodes() {
+        let aside = node.root(&format!("ls {DATA}-aside"))?;
+        assert_eq!(aside.lines().count(), 1, "{}: {aside}", node.name);
+        assert!(!node.has_path(&format!("{SNAPSHOTS}/.windlass-restore/kept.db"))?);
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! From the version before to today's under load: etcd and Kubernetes, node by node, and nobody notices.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use windlass_integration::lab::{
+    ApiProber, Cluster, Images, Lab, LabError, LabShape, Stops, Windlass, api_balancer, await_that,
+    await_web, start_web,
+};
+
+type Outcome = Result<(), LabError>;
+
+#[test]
+#[ignore = "needs a lab; see integration/lab/test"]
+fn a_cluster_is_upgraded_under_load_and_no_pod_is_restarted() -> Outcome {
+    let lab = Lab::start(&LabShape::nodes(4).undisturbed())?;
+    let windlass = Windlass::new(&lab)?;
+    let (control, worker): (&[&str], &[&str]) = (&["controlplane", "etcd"], &["worker"]);
+    let roles = [(1, control), (2, control), (3, control), (4, worker)];
+    let mut cluster = Cluster::of(&lab, Images::FromRegistry, roles);
+    let earlier = lab.earlier_versions().clone();
+    cluster.set_versions(&lab, &earlier).write(&windlass)?;
+    windlass.succeeds(["up"])?;
+    let kubectl = windlass.kubectl(&lab);
+    start_web(&lab, &kubectl, Images::FromRegistry)?;
+    await_web(lab.node(4), 4)?;
+    let pods = all_pods(&lab)?;
+    assert_eq!(versions(&lab, &windlass)?, BTreeSet::from([earlier.kubernetes]));
+
+    // etcd 3.7 cannot read what 3.5 wrote into a member's log: members snapshot their logs first, as a link of its own.
+    cluster.set_versions(&lab, lab.versions()).write(&windlass)?;
+    let planned = windlass.planned()?;
+    let follows: Vec<&str> = planned
+        .findings
+        .iter()
+        .filter(|finding| finding["kind"] == "next")
+        .filter_map(|finding| finding["what"].as_str())
+        .collect();
+    assert!(
+        follows
+            .iter()
+            .any(|what| what.contains(&lab.versions().kubernetes) && what.contains(&lab.versions().etcd)),
+        "{follows:#?}"
+    );
+
+    let balancer = lab.start_balancer(&api_balancer(&lab.nodes()[..3]))?;
+    await_that("the balancer listens", Duration::from_secs(20), || {
+        Ok(std::net::TcpStream::connect(format!("{balancer}:6443")).is_ok())
+    })?;
+    let proxy = ApiProber::start(&format!("{}:6443", lab.node(4).address), &windlass.kubeconfig())?;
+    let through = ApiProber::start(&format!("{balancer}:6443"), &windlass.kubeconfig())?;
+    await_that("the API answers", Duration::from_secs(20), || {
+        Ok(proxy.so_far().answered >= 20 && through.so_far().answered >= 20)
+    })?;
+    let began = Instant::now();
+    windlass.succeeds(["up"])?;
+    let took = began.elapsed();
+    let (proxy, through) = (proxy.stop(), through.stop());
+    eprintln!(
+        "upgraded in {took:.1?}; through nginx-proxy {} answers, lost {:?}, repeated {:?}; through the balancer {}, {:?}, {:?}",
+        proxy.answered, proxy.failures, proxy.repeated, through.answered, through.failures, through.repeated
+    );
+    assert_eq!(versions(&lab, &windlass)?, BTreeSet::from([lab.versions().kubernetes.clone()]));
+    for number in 1..=3 {
+        let etcd = lab.node(number).docker(["exec", "etcd", "etcd", "--version"])?;
+        assert!(etcd.contains(lab.versions().etcd.trim_start_matches('v')), "{etcd}");
+    }
+    assert_eq!(all_pods(&lab)?, pods, "no pod was started anew");
+    await_web(lab.node(4), 4)?;
+    assert_eq!(windlass.succeeds(["up"])?, "nothing to do: the cluster is as cluster.yml says\n");
+    // etcd is replaced twice: before 3.7 comes a link in which members snapshot their logs.
+    let stops = Stops { members: 6, api_servers: 3 };
+    assert_eq!((stops.unexplained(&proxy), stops.unexplained(&through)), (vec![], vec![]));
+    Ok(())
+}
+
+/// The containers of pods of all nodes.
+fn all_pods(lab: &Lab) -> Result<BTreeSet<String>, LabError> {
+    lab.nodes().iter().try_fold(BTreeSet::new(), |mut all, node| {
+        all.extend(node.pod_containers()?);
+        Ok(all)
+    })
+}
+
+/// The versions that API servers' clients are told of kubelets.
+fn versions(lab: &Lab, windlass: &Windlass) -> Result<BTreeSet<String>, LabError> {
+    let nodes = windlass.kubectl(lab).json(["get", "nodes"])?;
+    let version = |node: &serde_json::Value| {
+        node["status"]["nodeInfo"]["kubeletVersion"].as_str().unwrap_or_default().to_owned()
+    };
+    Ok(nodes["items"].as_array().into_iter().flatten().map(version).collect())
+}

@@ -1,0 +1,267 @@
+//! etcd goes back to a snapshot, whatever was lost and whenever the run is killed: there is one cluster, of the snapshot's
+//! moment, and nothing stops before every member's node holds a copy that reads back.
+#![expect(clippy::unwrap_used, reason = "all of it is test; a helper of tests may panic as they do")]
+
+use windlass_blueprint::Catalog;
+use windlass_course::{Desired, Goal};
+use windlass_engine::{Nodes as _, SnapshotWanted, Snapshots as _};
+use windlass_integration::draft::Draft;
+use windlass_integration::drive::{Ended, Helm, desired_of};
+use windlass_model::{
+    Action, ChosenSnapshot, Component, End, FilePath, Health, NodeName, Restore, Role, Scheduling,
+    SnapshotSeen, Timestamp,
+};
+use windlass_simulator::{Fault, FaultSchedule, Mischief, SimFleet, Spoilt, When, World};
+
+const DIRECTORY: &str = "/opt/rke/etcd-snapshots";
+const NAME: &str = "kept.db";
+
+/// A cluster of three members and two workers with a snapshot, and what was done to it since.
+struct Lived {
+    helm: Helm,
+    desired: Desired,
+    members: Vec<NodeName>,
+    workers: Vec<NodeName>,
+    snapshot: ChosenSnapshot,
+}
+
+impl Lived {
+    /// One worker was closed before the snapshot, the other one after it.
+    fn new() -> Self {
+        let draft = Draft::sized(3, 2);
+        let desired = desired_of(&draft, Catalog::builtin()).unwrap();
+        let mut world = World::default();
+        for (name, node) in &desired.ordinary().nodes {
+            world = world.machine(name.as_str(), &node.target.address);
+        }
+        let helm = Helm::new(SimFleet::new(world));
+        let up = helm.run(&desired, &Goal::Converge, FaultSchedule::none());
+        assert!(up.is_converged(), "{up:?}");
+        let with = |role| desired.ordinary().with_role(role).map(|(name, _)| name.clone()).collect();
+        let members: Vec<NodeName> = with(Role::Etcd);
+        let workers: Vec<NodeName> = with(Role::Worker);
+        let close = |node: &NodeName| helm.fleet.with(|world| world.meddle(&cordoned(node)));
+        close(&workers[0]);
+        let seen = save(&helm, &desired, &members[0]);
+        close(&workers[1]);
+        let snapshot = chosen(&members[0], &seen);
+        Self { helm, desired, members, workers, snapshot }
+    }
+
+    fn goal(&self) -> Goal {
+        let snapshot = self.snapshot.clone();
+        Goal::Restore(Restore { snapshot, asked_at: Timestamp(0), gone: [].into() })
+    }
+
+    fn restore(&self, schedule: FaultSchedule) -> Ended {
+        self.helm.run(&self.desired, &self.goal(), schedule)
+    }
+
+    /// etcd is stopped first: with its arguments of the first start it would found a cluster where no data is.
+    fn lose_data_of(&self, nodes: &[NodeName]) {
+        let meddle = |mischief: Mischief| self.helm.fleet.with(|world| world.meddle(&mischief));
+        for node in nodes {
+            meddle(Mischief::ContainerStopped { node: node.clone(), container: Component::Etcd.container() });
+        }
+        for node in nodes {
+            meddle(Mischief::EtcdDataLost { node: node.clone() });
+        }
+    }
+
+    /// The cluster is that of the snapshot, there is one, and nothing was done that must not be.
+    fn assert_restored(&self, what: &str) {
+        let story = || self.helm.fleet.with(|world| world.story());
+        assert_eq!(self.helm.complaints(), [""; 0], "{what}\n{}", self.helm.complaints_in_full().join("\n"));
+        self.helm.fleet.with(|world| assert_eq!(world.living_clusters(), 1, "{what}"));
+        let (seen, planning) = self.helm.look_and_plan(&self.desired, &Goal::Converge).unwrap();
+        assert!(planning.plan.is_empty(), "{what}: {planning:#?}\n{}", story());
+        let scheduling = |worker: &NodeName| seen.kube.node(worker).map(|object| object.scheduling);
+        let closed = Some(Scheduling::CordonedByOther);
+        assert_eq!(scheduling(&self.workers[0]), closed, "{what}: what was before it is there");
+        assert_eq!(scheduling(&self.workers[1]), Some(Scheduling::Open), "{what}: what came after it is not");
+        assert_eq!(seen.etcd.members().len(), 3, "{what}");
+        assert!(seen.etcd.members().iter().all(|member| member.health == Health::Healthy), "{what}");
+        assert!(seen.ledger.restore.is_some_and(|note| note.done_at.is_some()), "{what}: it is over");
+    }
+}
+
+fn cordoned(node: &NodeName) -> Mischief {
+    Mischief::Cordoned { node: node.clone() }
+}
+
+fn save(helm: &Helm, desired: &Desired, node: &NodeName) -> SnapshotSeen {
+    let nodes = desired.ordinary().last_nodes();
+    let wanted = SnapshotWanted {
+        directory: FilePath::from(DIRECTORY),
+        name: NAME.to_owned(),
+        endpoint: nodes[node].target.client_url(),
+        authority: FilePath::from("/etc/kubernetes/ssl/kube-etcd-ca.pem"),
+        certificate: FilePath::from("/etc/kubernetes/ssl/kube-etcd.pem"),
+        key: FilePath::from("/etc/kubernetes/ssl/kube-etcd-key.pem"),
+    };
+    helm.fleet.begin_run(windlass_simulator::RolloutRules::default(), FaultSchedule::none());
+    helm.fleet.enrol(node, &nodes[node]);
+    windlass_simulator::run(async { helm.fleet.save_snapshot(node, &wanted).await }).unwrap()
+}
+
+fn chosen(node: &NodeName, seen: &SnapshotSeen) -> ChosenSnapshot {
+    let proof = seen.proof().unwrap();
+    ChosenSnapshot {
+        node: node.clone(),
+        directory: FilePath::from(DIRECTORY),
+        name: seen.name.clone(),
+        sha256: proof.sha256,
+        bytes: proof.bytes,
+        revision: proof.revision,
+        taken_at: seen.taken_at(),
+        etcd: proof.etcd.clone(),
+        authority: proof.authority,
+    }
+}
+
+#[test]
+fn a_healthy_cluster_goes_back() {
+    let lived = Lived::new();
+    let ended = lived.restore(FaultSchedule::none());
+    assert!(ended.is_converged(), "{ended:?}\n{}", lived.helm.fleet.with(|world| world.story()));
+    lived.assert_restored("healthy");
+}
+
+#[test]
+fn all_data_lost_comes_back() {
+    let lived = Lived::new();
+    lived.lose_data_of(&lived.members);
+    let ended = lived.restore(FaultSchedule::none());
+    assert!(ended.is_converged(), "{ended:?}\n{}", lived.helm.fleet.with(|world| world.story()));
+    lived.assert_restored("all data lost");
+}
+
+#[test]
+fn the_data_of_one_member_lost_comes_back() {
+    for member in 0..3 {
+        let lived = Lived::new();
+        lived.lose_data_of(&lived.members[member..=member]);
+        assert!(lived.restore(FaultSchedule::none()).is_converged());
+        lived.assert_restored(&format!("data of member {member} lost"));
+    }
+}
+
+#[test]
+fn a_second_restore_is_another_one() {
+    let lived = Lived::new();
+    assert!(lived.restore(FaultSchedule::none()).is_converged());
+    lived.helm.fleet.with(|world| world.meddle(&cordoned(&lived.workers[1])));
+    assert!(lived.restore(FaultSchedule::none()).is_converged());
+    lived.assert_restored("restored twice");
+}
+
+/// Killed at every verb, before it takes effect or after, and begun again.
+#[test]
+fn killed_at_any_verb_and_begun_again_it_ends() {
+    for (all_lost, stride) in [(true, 1), (false, 3)] {
+        let begin = || {
+            let lived = Lived::new();
+            if all_lost {
+                lived.lose_data_of(&lived.members);
+            }
+            lived
+        };
+        let lived = begin();
+        assert!(lived.restore(FaultSchedule::none()).is_converged());
+        let verbs = lived.helm.fleet.with(|world| world.verbs());
+        assert!(verbs > 50, "{verbs}");
+        for verb in (1..=verbs).step_by(stride) {
+            let when = if verb % 2 == 0 { When::Before } else { When::After };
+            let what = format!("killed at verb {verb} of {verbs}, {when:?}, all lost: {all_lost}");
+            let lived = begin();
+            lived.restore(FaultSchedule::at(verb, Fault::OperatorDies { when }));
+            if verb % 5 == 0 {
+                // An `up` in between makes no second cluster of what is half done.
+                lived.helm.run(&lived.desired, &Goal::Converge, FaultSchedule::none());
+                assert_eq!(lived.helm.complaints(), [""; 0], "{what}, then up");
+            }
+            let ended = lived.restore(FaultSchedule::none());
+            let story = || lived.helm.fleet.with(|world| world.story());
+            assert!(ended.is_converged(), "{what}: {ended:?}\n{}", story());
+            lived.assert_restored(&what);
+        }
+    }
+}
+
+/// Members with data of two times are brought up by the same restore alone: `up` and `cert-rotate` say so.
+#[test]
+fn as_long_as_a_restore_is_unfinished_every_other_command_is_refused() {
+    let lived = Lived::new();
+    assert!(lived.restore(FaultSchedule::none()).is_converged());
+    let verbs = lived.helm.fleet.with(|world| world.verbs());
+    let mut unfinished = 0;
+    for verb in (1..=verbs).step_by(3) {
+        let lived = Lived::new();
+        lived.restore(FaultSchedule::at(verb, Fault::OperatorDies { when: When::After }));
+        let (seen, planning) = lived.helm.look_and_plan(&lived.desired, &lived.goal()).unwrap();
+        let is_noted = seen.ledger.restore.is_some_and(|note| note.done_at.is_none());
+        let remains =
+            planning.plan.steps.iter().any(|step| matches!(step.action, Action::RestoreMember { .. }));
+        if !(is_noted && remains) {
+            continue;
+        }
+        unfinished += 1;
+        let all = windlass_model::Reissue::default();
+        for goal in [Goal::Converge, Goal::Reissue(all)] {
+            let (_, planning) = lived.helm.look_and_plan(&lived.desired, &goal).unwrap();
+            assert!(planning.is_refused(), "killed at verb {verb}, {goal:?}: {planning:#?}");
+        }
+    }
+    assert!(unfinished > 5, "{unfinished}");
+}
+
+/// What is no sound snapshot of this cluster stops nothing.
+#[test]
+fn what_cannot_be_used_stops_nothing() {
+    for (spoilt, is_refused) in [
+        (Spoilt::Corrupt, false),
+        (Spoilt::Truncated, false),
+        (Spoilt::Foreign, true),
+        (Spoilt::TooNew, true),
+        (Spoilt::Unnoted, true),
+    ] {
+        let mut lived = Lived::new();
+        lived.helm.fleet.with(|world| world.spoil_snapshots(NAME, spoilt));
+        if is_refused {
+            // What is known of it is known before anything is planned; the others become so after they were chosen.
+            let node = lived.members[0].clone();
+            let last = lived.desired.ordinary().last_nodes();
+            lived.helm.fleet.begin_run(windlass_simulator::RolloutRules::default(), FaultSchedule::none());
+            lived.helm.fleet.enrol(&node, &last[&node]);
+            let directory = FilePath::from(DIRECTORY);
+            let verify = async { lived.helm.fleet.verify_snapshot(&node, &directory, NAME).await };
+            let seen = windlass_simulator::run(verify).unwrap();
+            lived.snapshot = chosen(&node, &seen);
+        }
+        let before = lived.helm.fleet.with(|world| world.fingerprint());
+        let Ended::Concluded(conclusion) = lived.restore(FaultSchedule::none()) else { unreachable!() };
+        let expected = if is_refused { End::Refused } else { End::Failed };
+        assert_eq!(conclusion.end, expected, "{spoilt:?}: {conclusion:#?}");
+        assert_eq!(lived.helm.complaints(), [""; 0], "{spoilt:?}");
+        if is_refused {
+            assert_eq!(lived.helm.fleet.with(|world| world.fingerprint()), before, "{spoilt:?}");
+        }
+        let (seen, _) = lived.helm.look_and_plan(&lived.desired, &Goal::Converge).unwrap();
+        assert!(seen.etcd.members().iter().all(|member| member.health == Health::Healthy), "{spoilt:?}");
+        assert!(
+            matches!(seen.kube, windlass_model::KubeSeen::Nodes(_)),
+            "{spoilt:?}: the API server answers"
+        );
+    }
+}
+
+/// A node of etcd that nobody sees may be the cluster: nothing is made in its place.
+#[test]
+fn an_unreachable_member_is_waited_for() {
+    let lived = Lived::new();
+    let node = lived.members[2].clone();
+    lived.helm.fleet.with(|world| world.strike(&Fault::Unreachable { node, seconds: None }));
+    let Ended::Concluded(conclusion) = lived.restore(FaultSchedule::none()) else { unreachable!() };
+    assert_eq!(conclusion.end, End::Refused);
+    assert_eq!(lived.helm.complaints(), [""; 0]);
+}
