@@ -24,9 +24,11 @@ use crate::stored::face_of;
 const LOOKS_AT_ONCE: usize = 64;
 /// How long a look may take; a node that takes longer is out of sight.
 const LOOK_WITHIN: Duration = Duration::from_secs(60);
-/// How long a first look waits for components that take a question and do not answer it.
+/// How long a first look waits for components that run and say that they do not work, or take a question and do not
+/// answer it: it may be a moment, such as an election of etcd.
 pub(crate) const FIRST_PATIENCE: Duration = Duration::from_secs(10);
-/// The same for a look after steps of this run: an API server whose etcd was just replaced is busy with its connections.
+/// How long a look after steps of this run waits for components that do not answer: an API server whose etcd was just
+/// replaced is busy with its connections.
 pub(crate) const PATIENCE_AFTER_STEPS: Duration = Duration::from_secs(60);
 /// How long to wait before they are asked again.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(2);
@@ -117,8 +119,9 @@ pub(crate) async fn observe_patiently<F: Fleet, L: LedgerStore, M: Minter, C: Cl
         ports.fleet.entrust(&newer);
         ledger = Some(newer);
     }
-    let deadline = Instant::now() + patience;
-    await_answers(ports.fleet, &mut seen, deadline).await;
+    let began = Instant::now();
+    let deadline = began + patience;
+    await_answers(ports.fleet, &mut seen, began + FIRST_PATIENCE, deadline).await;
     let (etcd, in_kube) = tokio::join!(
         look_at_etcd(ports.fleet, &seen, deadline),
         look_at_kube(ports.fleet, assignment, &seen)
@@ -260,26 +263,36 @@ fn facts_of(seen: &BTreeMap<NodeName, NodeSeen>) -> impl Iterator<Item = (&NodeN
     seen.iter().filter_map(|(node, seen)| Some((node, seen.facts()?)))
 }
 
-/// Asks components again that took a question and did not answer it, until they do or the deadline has passed.
-async fn await_answers<F: Fleet>(fleet: &F, seen: &mut BTreeMap<NodeName, NodeSeen>, deadline: Instant) {
-    let silent = |container: &ContainerSeen| {
-        container.state == ContainerState::Running && container.health == Health::Unknown(Unasked::NoAnswer)
+/// Asks running components again that said that they do not work, or did not answer: what is seen once may be a moment.
+/// Those that are ill get until `ill_until`, those that are silent until `silent_until`.
+async fn await_answers<F: Fleet>(
+    fleet: &F,
+    seen: &mut BTreeMap<NodeName, NodeSeen>,
+    ill_until: Instant,
+    silent_until: Instant,
+) {
+    let deadline_of = |container: &ContainerSeen| match (container.state, container.health) {
+        (ContainerState::Running, Health::Unhealthy) => Some(ill_until),
+        (ContainerState::Running, Health::Unknown(Unasked::NoAnswer)) => Some(silent_until),
+        _ => None,
     };
     let asked: Vec<(NodeName, ContainerName)> = facts_of(seen)
         .flat_map(|(node, facts)| facts.containers.iter().map(move |container| (node, container)))
-        .filter(|(_, (_, container))| silent(container))
+        .filter(|(_, (_, container))| deadline_of(container).is_some())
         .map(|(node, (name, _))| (node.clone(), name.clone()))
         .collect();
     let answers = asked.into_iter().map(|(node, name)| async move {
         let mut last = None;
+        let mut deadline = ill_until.max(silent_until);
         while Instant::now() + ASK_AGAIN_AFTER < deadline {
             sleep(ASK_AGAIN_AFTER).await;
             match fleet.container(&node, &name).await {
                 Ok(Some(container)) => {
-                    let still = silent(&container);
+                    let until = deadline_of(&container);
                     last = Some(container);
-                    if !still {
-                        break;
+                    match until {
+                        Some(until) => deadline = until,
+                        None => break,
                     }
                 }
                 // What has gone meanwhile, the next look finds.

@@ -1,14 +1,17 @@
 //! Kubernetes, asked through whichever API server answers, over the connection of its own node.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use hyper::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+use tokio::time::sleep;
 use windlass_engine::{Eviction, Kube, PodController, PodSeen, PortError, PortResult};
 use windlass_model::{
     API_SERVER_PORT, DesiredObject, DrainOptions, KeptRoots, KubeSeen, NodeName, NodeObject, ObjectChange,
@@ -24,6 +27,8 @@ use crate::trouble::{lasting, passing};
 const NAME: &str = "kubernetes";
 /// How long an API server may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+/// How long to wait before the next API server is asked the same.
+const HURRY_AFTER: Duration = Duration::from_secs(2);
 /// How many objects are asked for at once.
 const PAGE: usize = 500;
 /// How often a change is tried when others change the same object.
@@ -464,7 +469,8 @@ impl RemoteFleet {
         }
     }
 
-    /// Asks the API servers one after another until one answers, the one that answered last time first.
+    /// Asks the API servers until one answers, the one that answered last time first. Changes go to one after another; what
+    /// only reads goes to the next as well after [`HURRY_AFTER`], for one that hangs takes [`ANSWER_WITHIN`] to say nothing.
     pub(crate) async fn api<'c>(&self, call: impl Fn() -> Call<'c>) -> PortResult<Reply> {
         let keys = self.needed_keys()?;
         let Some(config) = keys.kube.clone() else {
@@ -476,29 +482,68 @@ impl RemoteFleet {
         // Those that are connected before those that may take long to say nothing.
         machines.sort_by_key(|machine| (Some(&machine.name) != last.as_ref(), machine.connected().is_none()));
         let mut causes = Vec::new();
-        for machine in machines {
-            match self.ask_api(&machine, &speech, call()).await {
+        let mut asked = FuturesUnordered::new();
+        let mut rest = machines.into_iter();
+        let only_reads = call().method == Method::GET;
+        loop {
+            // A question that only reads is put to the next one as well if no answer comes for a while.
+            let may_hurry = only_reads && rest.len() > 0;
+            let next = async {
+                if may_hurry {
+                    sleep(HURRY_AFTER).await;
+                } else {
+                    pending::<()>().await;
+                }
+            };
+            let (name, answer) = tokio::select! {
+                Some(answered) = asked.next() => answered,
+                () = next, if !asked.is_empty() => {
+                    if let Some(machine) = rest.next() {
+                        asked.push(self.ask_api(machine, &speech, call()));
+                    }
+                    continue;
+                }
+                else => match rest.next() {
+                    Some(machine) => {
+                        asked.push(self.ask_api(machine, &speech, call()));
+                        continue;
+                    }
+                    None => break,
+                },
+            };
+            match answer {
                 // It answers, but not for itself: etcd is silent, say, or it has just started.
                 Ok(reply) if [500, 502, 503, 504].contains(&reply.status) => {
-                    causes.push(format!("{}: HTTP status {}", machine.name, reply.status));
+                    causes.push(format!("{name}: HTTP status {}", reply.status));
                 }
                 Ok(reply) => {
-                    *locked(&self.last_api) = Some(machine.name.clone());
+                    *locked(&self.last_api) = Some(name);
                     return Ok(reply);
                 }
-                Err(cause) => causes.push(format!("{}: {cause}", machine.name)),
+                Err(cause) => causes.push(format!("{name}: {cause}")),
             }
         }
         let causes = if causes.is_empty() { "there is none".to_owned() } else { causes.join("; ") };
         Err(passing(format!("no API server answers ({causes})")))
     }
 
-    async fn ask_api(&self, machine: &Machine, speech: &Speech, call: Call<'_>) -> Result<Reply, String> {
-        let link = self.link_of(machine).await.map_err(|error| error.to_string())?;
-        let far = Far::Port("127.0.0.1".to_owned(), API_SERVER_PORT);
-        let near = link.forward(&far).await.map_err(|error| error.to_string())?;
-        Counts::count(&link.counts.probes);
-        https::ask(&near, speech, call, ANSWER_WITHIN).await.map_err(|silence: Silence| silence.to_string())
+    async fn ask_api(
+        &self,
+        machine: Arc<Machine>,
+        speech: &Speech,
+        call: Call<'_>,
+    ) -> (NodeName, Result<Reply, String>) {
+        let ask = async {
+            let link = self.link_of(&machine).await.map_err(|error| error.to_string())?;
+            let far = Far::Port("127.0.0.1".to_owned(), API_SERVER_PORT);
+            let near = link.forward(&far).await.map_err(|error| error.to_string())?;
+            Counts::count(&link.counts.probes);
+            https::ask(&near, speech, call, ANSWER_WITHIN)
+                .await
+                .map_err(|silence: Silence| silence.to_string())
+        };
+        let answer = ask.await;
+        (machine.name.clone(), answer)
     }
 }
 

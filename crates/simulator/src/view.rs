@@ -15,6 +15,10 @@ use crate::etcd::{Boot, Cluster, client_may_talk, external_cluster};
 use crate::process::{ApiWork, ClientWork, Program, Work};
 use crate::world::{Link, Power, Service, World};
 
+/// `/readyz` of an API server repeats the error of its last look at etcd, which may take so long, for a while
+/// (`newETCD3Check` of apiserver's `storagebackend/factory`: a timeout of 2 s, and a limiter).
+const READYZ_LAG: u64 = 2_000;
+
 /// What was worked out last.
 #[derive(Clone, Debug)]
 pub(crate) struct View {
@@ -96,6 +100,10 @@ impl World {
         for (machine, node) in nodes.iter_mut().enumerate() {
             if let Some((api, true)) = self.api_work(machine, &mut until) {
                 node.api = self.etcd_behind(machine, api);
+                let ready_at = node.api.map_or(0, |api| self.api_servers_know_leader_at(api));
+                if ready_at > self.now {
+                    until = until.min(ready_at);
+                }
             }
         }
         self.view.nodes = nodes;
@@ -273,12 +281,20 @@ impl World {
                 }
                 Boot::Pending | Boot::Crash { .. } => false,
             },
-            Some(Component::KubeApiserver) => view.api.is_some(),
+            Some(Component::KubeApiserver) => {
+                view.api.is_some_and(|api| self.now >= self.api_servers_know_leader_at(api))
+            }
             Some(Component::KubeControllerManager | Component::KubeScheduler) => api_reached(),
             Some(Component::NginxProxy) => view.proxy,
             // Their health says nothing of the API server: it is asked of themselves.
             Some(Component::Kubelet | Component::KubeProxy | Component::EtcdRollingSnapshots) | None => true,
         }
+    }
+
+    /// From when on the API servers of a cluster say that they are ready again after its last election.
+    fn api_servers_know_leader_at(&self, cluster: u64) -> u64 {
+        let election = self.clusters.get(&cluster).map_or(0, |cluster| cluster.election_until);
+        if election == 0 { 0 } else { election + READYZ_LAG }
     }
 
     fn take_marks(&mut self) -> Marks {
