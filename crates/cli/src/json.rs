@@ -75,6 +75,24 @@ struct ReasonDocument<'a> {
     text: String,
     #[serde(flatten)]
     reason: &'a Reason,
+    /// The text once more, where version 1 of the schema had it under this name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    what: Option<String>,
+    /// Likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    how: Option<String>,
+}
+
+impl<'a> From<&'a Reason> for ReasonDocument<'a> {
+    fn from(reason: &'a Reason) -> Self {
+        let text = reason.to_string();
+        let (what, how) = match reason {
+            Reason::LedgerBehind { .. } | Reason::ObjectDiffers { .. } => (Some(text.clone()), None),
+            Reason::CertDiffers { .. } => (None, Some(text.clone())),
+            _ => (None, None),
+        };
+        Self { text, reason, what, how }
+    }
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -187,7 +205,7 @@ fn step_document<'a>(step: &'a Step, origins: &mut Origins<'_>) -> StepDocument<
         sign: action.sign(),
         verb: action.verb(),
         action: self::action(action),
-        reasons: reasons.iter().map(|reason| ReasonDocument { text: reason.to_string(), reason }).collect(),
+        reasons: reasons.iter().map(ReasonDocument::from).collect(),
         origins: paths.iter().map(|path| origins.of(path)).collect(),
     }
 }

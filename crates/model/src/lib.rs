@@ -31,6 +31,7 @@ mod pairs;
 mod permission;
 mod plan;
 mod pod_runtime;
+mod reason;
 mod replay;
 mod report;
 mod secret;
@@ -80,9 +81,12 @@ pub use objects::{
     ObjectsSeen, PodsReady, is_ours,
 };
 pub use permission::{Mode, Owner};
-pub use plan::{Because, Edge, FileDifference, ObjectDifference, Plan, Reason, Step, StepId};
+pub use plan::{Because, Edge, Plan, Step, StepId};
 pub use pod_runtime::{
     CONTAINERD_CONFIG, CONTAINERD_SOCKET, CRI_DOCKERD_SOCKET, DOCKERSHIM_SOCKET, PodRuntime,
+};
+pub use reason::{
+    CertDifference, FileDifference, LedgerNews, NodeObjectDifference, ObjectDifference, Reason,
 };
 pub use replay::{Replay, ReplaySchema};
 pub use report::{End, Failure, Outcome, Report};

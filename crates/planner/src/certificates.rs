@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{
-    CertFace, CertKind, CertName, DesiredCert, Intent, LastNode, NodeName, NodeTarget, Note, Reason, Reissue,
-    San, SpecPath, Subject,
+    CertDifference, CertFace, CertKind, CertName, DesiredCert, Intent, LastNode, NodeName, NodeTarget, Note,
+    Reason, Reissue, San, SpecPath, Subject,
 };
 
 use crate::builder::PlanBuilder;
@@ -110,8 +110,10 @@ fn why_renewed(ctx: &Context<'_>, desired: &DesiredCert, face: &CertFace) -> Vec
     if desired.kind != CertKind::Leaf {
         return vec![];
     }
-    let mut reasons: Vec<Reason> =
-        differences(desired, &face.desired).into_iter().map(|how| Reason::CertDiffers { how }).collect();
+    let mut reasons: Vec<Reason> = differences(desired, &face.desired)
+        .into_iter()
+        .map(|difference| Reason::CertDiffers { difference })
+        .collect();
     let issuer = desired.issuer.as_ref().and_then(|issuer| ctx.seen.ledger.certs.get(issuer));
     let now = ctx.seen.taken_at;
     let renew_at = now.plus_seconds(RENEW_DAYS_BEFORE_EXPIRY * 86_400);
@@ -138,24 +140,21 @@ pub(crate) fn note_expiring_authorities(ctx: &Context<'_>, build: &mut PlanBuild
     }
 }
 
-/// In what a certificate differs from the desired one, in words.
-fn differences(desired: &DesiredCert, made: &DesiredCert) -> Vec<String> {
+/// In what a certificate differs from the desired one.
+fn differences(desired: &DesiredCert, made: &DesiredCert) -> Vec<CertDifference> {
     let DesiredCert { kind: _, common_name, organizations, issuer, usages, sans, valid_days: _, service: _ } =
         desired;
     let mut found = Vec::new();
     if *common_name != made.common_name || *organizations != made.organizations {
-        found.push(format!("subject {} → {common_name}", made.common_name));
+        found.push(CertDifference::Subject { from: made.common_name.clone(), to: common_name.clone() });
     }
     if *issuer != made.issuer {
-        found.push("issuer changed".to_owned());
+        found.push(CertDifference::Issuer);
     }
     if *usages != made.usages {
-        found.push("usages changed".to_owned());
+        found.push(CertDifference::Usages);
     }
-    let named = |names: Vec<&San>, is: &str| {
-        names.into_iter().map(move |san| format!("SAN {san} {is}")).collect::<Vec<_>>()
-    };
-    found.extend(named(sans.difference(&made.sans).collect(), "added"));
-    found.extend(named(made.sans.difference(sans).collect(), "removed"));
+    found.extend(sans.difference(&made.sans).map(|san| CertDifference::SanAdded { san: san.clone() }));
+    found.extend(made.sans.difference(sans).map(|san| CertDifference::SanRemoved { san: san.clone() }));
     found
 }

@@ -209,7 +209,12 @@ fn lineage_of(seen: &Inventory, intent: &Intent) -> Option<Lineage> {
     let ledger = &seen.ledger;
     match intent {
         Intent::Dismantle { .. } if ledger.lineage.is_none() => {}
-        _ => return ledger.lineage.clone(),
+        Intent::Converge { .. }
+        | Intent::Reissue { .. }
+        | Intent::Restore { .. }
+        | Intent::Dismantle { .. } => {
+            return ledger.lineage.clone();
+        }
     }
     let containers =
         seen.nodes.values().filter_map(|node| node.facts()).flat_map(|facts| facts.containers.values());

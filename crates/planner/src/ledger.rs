@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{
     Action, Because, Birth, CertKind, CertName, Component, Content, DesiredCert, DesiredFile, DesiredNode,
-    FileDifference, FilePath, Intent, KeptByKubernetes, LastNode, LedgerChange, NodeFacts, NodeName, Note,
-    Reason, Role, SpecPath, StepId, Subject, Waiting, counted,
+    FileDifference, FilePath, Intent, KeptByKubernetes, LastNode, LedgerChange, LedgerNews, NodeFacts,
+    NodeName, Note, Reason, Role, SpecPath, StepId, Subject, Waiting,
 };
 
 use crate::builder::{Allowed, PlanBuilder, StepHandle};
@@ -15,7 +15,6 @@ use crate::context::Context;
 use crate::ownership::has_our_data;
 
 /// What the ledger learns when the cluster's etcd is there for the first time.
-const COME_TO_LIFE: &str = "etcd has started for the first time";
 
 /// What is made, committed and copied before everything else.
 #[derive(Debug, Default)]
@@ -232,13 +231,13 @@ fn copy_of(
 pub(crate) fn note_birth(
     keys: &Keys,
     waits: &[StepHandle],
-    what: &str,
+    news: LedgerNews,
     build: &mut PlanBuilder<'_>,
 ) -> StepHandle {
     let born = build.step_at(
         StepId::new("cluster", "ledger", "born"),
         Action::CommitLedger { change: LedgerChange { born: true, ..LedgerChange::default() } },
-        vec![Reason::LedgerBehind { what: what.to_owned() }],
+        vec![Reason::LedgerBehind { news }],
         vec![],
     );
     build.after_all(born, waits.iter().copied(), Because::Needs);
@@ -252,7 +251,7 @@ pub(crate) fn note_birth_of_etcd(
     waits: &[StepHandle],
     build: &mut PlanBuilder<'_>,
 ) -> StepHandle {
-    note_birth(keys, waits, COME_TO_LIFE, build)
+    note_birth(keys, waits, LedgerNews::EtcdBorn, build)
 }
 
 /// Plans the ledger's last commit: what only became true by this plan; then what Kubernetes keeps, and the copies.
@@ -320,7 +319,7 @@ fn keep_roots(
     }
     let ledger = &ctx.seen.ledger;
     let left_alone = |kept| Note::LedgerInKubernetesKept { kept };
-    let reason = match &ctx.seen.kept {
+    let news = match &ctx.seen.kept {
         Some(kept) if Some(&kept.lineage) != ledger.lineage.as_ref() => {
             build.note(Subject::Ledger, left_alone(KeptByKubernetes::OtherCluster), None);
             return;
@@ -330,16 +329,11 @@ fn keep_roots(
             return;
         }
         Some(kept) if Some(kept.digest) == ledger.roots && roots == Roots::Stay => return,
-        Some(_) => "the Secret kube-system/windlass-ledger is older",
-        None => "the Secret kube-system/windlass-ledger is missing",
+        Some(_) => LedgerNews::KeptOlder,
+        None => LedgerNews::KeptMissing,
     };
-    let keep = build.step(
-        "cluster",
-        "ledger",
-        Action::KeepRoots,
-        vec![Reason::LedgerBehind { what: reason.to_owned() }],
-        vec![],
-    );
+    let keep =
+        build.step("cluster", "ledger", Action::KeepRoots, vec![Reason::LedgerBehind { news }], vec![]);
     build.after_all(keep, last, Because::DurableFirst);
     build.after_all(keep, api_servers_up.iter().copied(), Because::Needs);
 }
@@ -362,28 +356,15 @@ fn touches_roots(ctx: &Context<'_>, change: &LedgerChange) -> bool {
 
 fn commit_reasons(minted: usize, change: &LedgerChange) -> Vec<Reason> {
     let LedgerChange { nodes, forget, forget_certs, foundation, born, restore } = change;
-    let mut what = Vec::new();
-    if minted > 0 {
-        let keys = if minted == 1 { "its key" } else { "their keys" };
-        what.push(format!("{} with {keys}", counted(minted, "new certificate")));
-    }
-    if !nodes.is_empty() {
-        what.push(format!("{} new or changed", counted(nodes.len(), "node")));
-    }
-    if !forget.is_empty() {
-        what.push(format!("{} cleared", counted(forget.len(), "node")));
-    }
-    if !forget_certs.is_empty() {
-        what.push(format!("{} no longer needed", counted(forget_certs.len(), "certificate")));
-    }
-    if foundation.is_some() {
-        what.push("the founding settings of the cluster".to_owned());
-    }
-    if let Some(restore) = restore {
-        what.push(format!("etcd is restored from {}", restore.snapshot));
-    }
-    if *born {
-        what.push(COME_TO_LIFE.to_owned());
-    }
-    what.into_iter().map(|what| Reason::LedgerBehind { what }).collect()
+    let count_of = |count: usize| Some(count).filter(|count| *count > 0);
+    let news = [
+        count_of(minted).map(|count| LedgerNews::Certificates { count }),
+        count_of(nodes.len()).map(|count| LedgerNews::Nodes { count }),
+        count_of(forget.len()).map(|count| LedgerNews::NodesCleared { count }),
+        count_of(forget_certs.len()).map(|count| LedgerNews::CertificatesGone { count }),
+        foundation.is_some().then_some(LedgerNews::Foundation),
+        restore.as_ref().map(|restore| LedgerNews::Restore { snapshot: restore.snapshot.clone() }),
+        born.then_some(LedgerNews::EtcdBorn),
+    ];
+    news.into_iter().flatten().map(|news| Reason::LedgerBehind { news }).collect()
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use windlass_model::{
-    Action, Because, Birth, DesiredNode, Intent, NodeObject, ObjectChange, Owned, Reason, SpecPath, Subject,
-    Waiting,
+    Action, Because, Birth, DesiredNode, Intent, NodeObject, NodeObjectDifference, ObjectChange, Owned,
+    Reason, SpecPath, Subject, Waiting,
 };
 
 use crate::builder::{Follows, PlanBuilder};
@@ -73,18 +73,21 @@ fn difference(desired: &DesiredNode, object: &NodeObject) -> Option<(ObjectChang
         .cloned()
         .collect();
     let owned = Owned { labels: desired.labels.keys().cloned().collect(), taints: desired.taints.clone() };
-    let mut what: Vec<String> =
-        labels.iter().map(|(key, value)| format!("label {key}={value} set")).collect();
-    what.extend(labels_gone.iter().map(|key| format!("label {key} removed")));
-    what.extend(taints.iter().map(|taint| format!("taint {taint} set")));
-    what.extend(taints_gone.iter().map(|taint| format!("taint {taint} removed")));
-    if what.is_empty() && owned != object.owned {
-        what.push("windlass' annotation of its labels and taints renewed".to_owned());
+    let set = labels
+        .iter()
+        .map(|(key, value)| NodeObjectDifference::LabelSet { key: key.clone(), value: value.clone() });
+    let mut differences: Vec<NodeObjectDifference> = set.collect();
+    differences.extend(labels_gone.iter().map(|key| NodeObjectDifference::LabelRemoved { key: key.clone() }));
+    differences.extend(taints.iter().map(|taint| NodeObjectDifference::TaintSet { taint: taint.clone() }));
+    differences
+        .extend(taints_gone.iter().map(|taint| NodeObjectDifference::TaintRemoved { taint: taint.clone() }));
+    if differences.is_empty() && owned != object.owned {
+        differences.push(NodeObjectDifference::Annotation);
     }
-    if what.is_empty() {
+    if differences.is_empty() {
         return None;
     }
-    let reasons = what.into_iter().map(|what| Reason::ObjectDiffers { what }).collect();
+    let reasons = differences.into_iter().map(|difference| Reason::ObjectDiffers { difference }).collect();
     Some((ObjectChange { labels, labels_gone, taints, taints_gone, owned }, reasons))
 }
 

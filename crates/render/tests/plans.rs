@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use windlass_model::{
-    Action, Because, Cause, Ciphers, Component, ContainerSpec, Difference, Edge, FilePath, Finding, Gate,
-    Guard, NodeName, Note, PidMode, Plan, Planning, Privilege, Reason, SpecPath, Step, StepId, Subject,
-    Waiting, WaitsFor, Weight,
+    Action, Because, Cause, CertDifference, Ciphers, Component, ContainerSpec, Difference, Edge, FilePath,
+    Finding, Gate, Guard, NodeName, Note, PidMode, Plan, Planning, Privilege, Reason, SpecPath, Step, StepId,
+    Subject, Waiting, WaitsFor, Weight,
 };
 use windlass_render::{Detail, Page, Paint, PlanView, Sight, Width, plan};
 
@@ -278,7 +278,9 @@ fn no_line_is_wider_than_asked_for_whatever_is_in_it() {
     let reasons = [
         max_pods("110", "250"),
         max_pods(&servers(3), &servers(40)),
-        Reason::LedgerBehind { what: "word ".repeat(90) },
+        Reason::CertDiffers {
+            difference: CertDifference::Subject { from: "word ".repeat(90), to: String::new() },
+        },
         Reason::MemberLearns,
     ];
     for (reason, count, limit) in reasons.iter().flat_map(|reason| [(reason, 1, 1), (reason, 40, 3)]) {

@@ -26,7 +26,8 @@ use crate::component::Component;
 use crate::inventory::MemberId;
 use crate::names::{CertName, NodeName, SpecPath};
 use crate::objects::AddonKind;
-use crate::plan::{Plan, Reason, Step};
+use crate::plan::{Plan, Step};
+use crate::reason::Reason;
 use crate::version::KubernetesVersion;
 
 /// A plan together with what was noticed while making it.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use windlass_model::{
-    Birth, Component, DesiredEtcd, Maker, NodeFacts, NodeName, Note, Refusal, Settings, Subject,
+    Birth, Component, DesiredEtcd, LedgerNews, Maker, NodeFacts, NodeName, Note, Refusal, Settings, Subject,
 };
 
 use crate::builder::{PlanBuilder, StepHandle};
@@ -32,7 +32,7 @@ pub(crate) fn note_birth<'a>(
     }
     let waits = &control_plane.heals;
     let begins = ctx.seen.ledger.born == Birth::Expected && !ctx.is_seen_to_live() && !waits.is_empty();
-    begins.then(|| ledger::note_birth(site.keys, waits, "the API servers work on the external etcd", build))
+    begins.then(|| ledger::note_birth(site.keys, waits, LedgerNews::ExternalEtcdUsed, build))
 }
 
 /// Nodes with containers of windlass and without any ledger: those of a cluster that lives elsewhere and has lost
