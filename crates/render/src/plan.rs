@@ -65,7 +65,7 @@ pub fn plan(view: &PlanView<'_>) -> String {
         text.push_str("\n\n");
     }
     if *detail != Detail::Counts && !plan.is_empty() {
-        for line in wrap(&summary(plan), "  ", "  ", page.width) {
+        for line in summary(plan, page.width) {
             let _ = writeln!(text, "{line}");
         }
         text.push('\n');

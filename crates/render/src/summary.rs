@@ -5,10 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use windlass_model::{Action, Component, FilePath, Plan, Reason, Step, counted};
 
 use crate::below::at_once;
+use crate::layout::{Width, wrap};
 use crate::names::{Room, names};
 
 /// A list of nodes takes at most so many columns.
 const NODES_WIDTH: usize = 40;
+/// A summary is short where it would take more lines than these.
+const MOST_LINES: usize = 2;
 /// So many kinds of containers that are deleted are named.
 const CONTAINERS_SHOWN: usize = 3;
 
@@ -20,8 +23,23 @@ const NAMED: [(Component, &str, &str); 3] = [
     (Component::Kubelet, "kubelet", "kubelet"),
 ];
 
-/// The meaning of a plan that is not empty, in sentences.
-pub(crate) fn summary(plan: &Plan) -> String {
+/// How much a summary says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fullness {
+    /// All that is replaced, restarted, drained or deleted.
+    Whole,
+    /// What users and workloads notice; the steps below show the rest.
+    Short,
+}
+
+/// The meaning of a plan that is not empty, in lines; a short one where the whole would take more than two.
+pub(crate) fn summary(plan: &Plan, width: Width) -> Vec<String> {
+    let lines = |fullness| wrap(&sentences(plan, fullness).join(" "), "  ", "  ", width);
+    let whole = lines(Fullness::Whole);
+    if whole.len() <= MOST_LINES { whole } else { lines(Fullness::Short) }
+}
+
+fn sentences(plan: &Plan, fullness: Fullness) -> Vec<String> {
     let is_first = plan.steps.iter().any(|step| {
         step.reasons.contains(&Reason::FirstStart)
             || matches!(&step.action, Action::CommitLedger { change } if change.born)
@@ -40,45 +58,49 @@ pub(crate) fn summary(plan: &Plan) -> String {
         _ => None,
     };
     if is_first {
-        say(
-            "First start of the cluster",
-            components(plan, |step| started(step).filter(|component| is_named(*component))),
-        );
+        let named = |step: &Step| started(step).filter(|component| is_named(*component));
+        say("First start of the cluster", components(plan, fullness, named));
     } else {
-        say("Started", components(plan, started));
+        say("Started", components(plan, fullness, started));
     }
     say("New nodes", nodes(joining.iter().copied()));
     say("New etcd members", at(plan, |step| matches!(step.action, Action::EtcdMemberAdd { .. })));
-    let disturbances = [
-        (
-            "Replaced",
-            components(plan, |step| match step.action {
-                Action::ReplaceContainer { component, .. } => Some(component),
-                _ => None,
-            }),
-        ),
-        (
-            "Restarted",
-            components(plan, |step| match step.action {
-                Action::RestartContainer { component, .. } => Some(component),
-                _ => None,
-            }),
-        ),
-        ("Drained", drained(plan)),
-        ("Nodes that leave", leaving(plan)),
-        ("Deleted", deleted(plan)),
-        ("Moved aside", moved_aside(plan)),
-    ];
-    let is_gentle = disturbances.iter().all(|(_, what)| what.is_empty());
+    let replaced = components(plan, fullness, |step| match step.action {
+        Action::ReplaceContainer { component, .. } => Some(component),
+        _ => None,
+    });
+    let restarted = components(plan, fullness, |step| match step.action {
+        Action::RestartContainer { component, .. } => Some(component),
+        _ => None,
+    });
+    let gone = match fullness {
+        Fullness::Whole => [
+            ("Nodes that leave", leaving(plan)),
+            ("Deleted", deleted(plan)),
+            ("Moved aside", moved_aside(plan)),
+        ],
+        Fullness::Short => [
+            ("Nodes that leave", leaving(plan)),
+            ("Deleted", deleted_in_short(plan)),
+            ("Data moved aside", at(plan, |step| matches!(step.action, Action::MoveAside { .. }))),
+        ],
+    };
+    let disturbances = [("Replaced", replaced), ("Restarted", restarted), ("Drained", drained(plan))]
+        .into_iter()
+        .chain(gone);
+    let mut is_gentle = true;
     for (label, what) in disturbances {
+        is_gentle &= what.is_empty();
         say(label, what);
     }
-    say("Certificates reissued", reissued(plan));
+    if fullness == Fullness::Whole {
+        say("Certificates reissued", reissued(plan));
+    }
     if is_gentle && !is_first {
         sentences
             .push("No running container is replaced or restarted, nothing is drained or deleted.".to_owned());
     }
-    sentences.join(" ")
+    sentences
 }
 
 fn is_named(component: Component) -> bool {
@@ -115,8 +137,8 @@ fn joining(plan: &Plan) -> BTreeSet<&str> {
 }
 
 /// Which components are concerned, where, and how many at once: those of [`NAMED`] with their nodes, then the
-/// names of the others.
-fn components(plan: &Plan, concerned: impl Fn(&Step) -> Option<Component>) -> String {
+/// names of the others, which a short summary leaves out.
+fn components(plan: &Plan, fullness: Fullness, concerned: impl Fn(&Step) -> Option<Component>) -> String {
     let mut by_component: BTreeMap<Component, Vec<&Step>> = BTreeMap::new();
     for step in &plan.steps {
         if let Some(component) = concerned(step) {
@@ -139,7 +161,7 @@ fn components(plan: &Plan, concerned: impl Fn(&Step) -> Option<Component>) -> St
     let mut texts: Vec<String> =
         parts.into_iter().map(|(words, part)| format!("{} on {part}", words.join(" and "))).collect();
     let others: Vec<&str> = by_component.keys().map(|component| component.as_str()).collect();
-    if !others.is_empty() {
+    if !others.is_empty() && (fullness == Fullness::Whole || texts.is_empty()) {
         texts.push(others.join(", "));
     }
     texts.join("; ")
@@ -224,6 +246,57 @@ fn deleted(plan: &Plan) -> String {
         .collect();
     if !objects.is_empty() {
         texts.push(format!("in Kubernetes: {}", objects.join(", ")));
+    }
+    if plan.steps.iter().any(|step| step.action == Action::ForgetLedger) {
+        texts.push("the ledger with all keys".to_owned());
+    }
+    texts.join("; ")
+}
+
+/// What is deleted, counted, and on which nodes.
+fn deleted_in_short(plan: &Plan) -> String {
+    let on_node = |step: &&Step| {
+        matches!(
+            step.action,
+            Action::RemoveContainer { .. }
+                | Action::RemovePods { .. }
+                | Action::RemovePaths { .. }
+                | Action::DeleteNodeObject { .. }
+        )
+    };
+    let count = |is_so: fn(&Action) -> bool| plan.steps.iter().filter(|step| is_so(&step.action)).count();
+    let mut texts: Vec<String> = Vec::new();
+    for (what, count) in [
+        ("etcd member", count(|action| matches!(action, Action::EtcdMemberRemove { .. }))),
+        ("container", count(|action| matches!(action, Action::RemoveContainer { .. }))),
+        ("node object", count(|action| matches!(action, Action::DeleteNodeObject { .. }))),
+    ] {
+        if count > 0 {
+            texts.push(counted(count, what));
+        }
+    }
+    if count(|action| matches!(action, Action::RemovePods { .. })) > 0 {
+        texts.push("pods".to_owned());
+    }
+    if count(|action| matches!(action, Action::RemovePaths { .. })) > 0 {
+        texts.push("files".to_owned());
+    }
+    let at = nodes(plan.steps.iter().filter(on_node).map(|step| step.id.place()));
+    let mut text = texts.join(", ");
+    if !at.is_empty() {
+        text = format!("{text} on {at}");
+    }
+    let objects: usize = plan
+        .steps
+        .iter()
+        .map(|step| match &step.action {
+            Action::DeleteObjects { objects } => objects.len(),
+            _ => 0,
+        })
+        .sum();
+    let mut texts: Vec<String> = Some(text).filter(|text| !text.is_empty()).into_iter().collect();
+    if objects > 0 {
+        texts.push(format!("{} in Kubernetes", counted(objects, "object")));
     }
     if plan.steps.iter().any(|step| step.action == Action::ForgetLedger) {
         texts.push("the ledger with all keys".to_owned());
