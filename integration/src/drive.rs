@@ -83,7 +83,7 @@ impl Ended {
 
 /// A world with windlass beside it, and all that was planned and found amiss.
 #[derive(Debug)]
-pub struct Helm {
+pub struct Driver {
     /// The world.
     pub fleet: SimFleet,
     /// How windlass is run.
@@ -98,8 +98,8 @@ pub struct Helm {
     pub planned: Mutex<u64>,
 }
 
-impl Helm {
-    /// Takes the helm of this world.
+impl Driver {
+    /// Takes the driver of this world.
     pub fn new(fleet: SimFleet) -> Self {
         Self {
             fleet,

@@ -8,12 +8,14 @@ use fastrand::Rng;
 use windlass_blueprint::Catalog;
 use windlass_course::{Course, Desired, Goal};
 use windlass_engine::{Conclusion, End};
-use windlass_model::{Finding, Inventory, NodeName, Planning, Snapshots, Step, Weight};
+use windlass_model::{
+    CertSelector, Finding, Inventory, NodeName, Planning, Reissue, Snapshots, Step, Weight,
+};
 use windlass_planner::audit;
 use windlass_simulator::{Fault, FaultSchedule, Mischief, SimFleet, World};
 
 use crate::draft::{Deploys, Draft};
-use crate::drive::{Ended, Guardrails, Helm, desired_of, reported};
+use crate::drive::{Driver, Ended, Guardrails, desired_of, reported};
 use crate::generate;
 use crate::hosts::{self, Host};
 use crate::mishap;
@@ -121,7 +123,7 @@ pub fn check_with(
         Property::LeavesNoTrace => life.leaves_no_trace(),
         Property::Audited => life.audited(),
     };
-    let outcome = outcome.and_then(|()| match life.helm.complaints().first() {
+    let outcome = outcome.and_then(|()| match life.driver.complaints().first() {
         None => Ok(()),
         Some(complaint) => Err(complaint.clone()),
     });
@@ -129,10 +131,10 @@ pub fn check_with(
         format!(
             "{} seed {seed}: {what}\n{}\nwhat was done:\n  {}\n\ncluster.yml now:\n{}\nstory:\n{}",
             property.label(),
-            life.helm.complaints_in_full().join("\n"),
+            life.driver.complaints_in_full().join("\n"),
             life.deeds.join("\n  "),
             life.draft.text(),
-            life.helm.fleet.with(|world| world.story()),
+            life.driver.fleet.with(|world| world.story()),
         )
     })
 }
@@ -145,7 +147,7 @@ struct Life {
     draft: Draft,
     machines: usize,
     hosts: Vec<Host>,
-    helm: Helm,
+    driver: Driver,
     deeds: Vec<String>,
     runs: u64,
     /// The machines that had a control plane when all was last as desired: they hold the ledger.
@@ -173,13 +175,13 @@ impl Life {
                 deeds.push(format!("node-{machine} is {:?}", host.facts));
             }
         }
-        let mut helm = Helm::new(SimFleet::new(world));
-        helm.guardrails = guardrails;
-        Self { rng, hosts_rng, catalog, draft, machines, hosts, helm, deeds, runs: 0, holders }
+        let mut driver = Driver::new(SimFleet::new(world));
+        driver.guardrails = guardrails;
+        Self { rng, hosts_rng, catalog, draft, machines, hosts, driver, deeds, runs: 0, holders }
     }
 
     fn effort(&self) -> Effort {
-        Effort { plans: *self.helm.planned.lock().unwrap_or_else(PoisonError::into_inner), runs: self.runs }
+        Effort { plans: *self.driver.planned.lock().unwrap_or_else(PoisonError::into_inner), runs: self.runs }
     }
 
     fn desired(&self) -> Result<Desired, String> {
@@ -189,7 +191,7 @@ impl Life {
     fn up(&mut self, schedule: FaultSchedule) -> Result<Ended, String> {
         self.runs += 1;
         let desired = self.desired()?;
-        Ok(self.helm.run(&desired, &Goal::Converge, schedule))
+        Ok(self.driver.run(&desired, &Goal::Converge, schedule))
     }
 
     /// About how many verbs a first bring-up takes.
@@ -226,20 +228,20 @@ impl Life {
         for _ in 0..count {
             let fault = mishap::mischief(&mut self.rng, &self.draft, &self.hosts, &mut expendable);
             self.deeds.push(format!("{fault:?}"));
-            self.helm.fleet.with(|world| world.strike(&fault));
+            self.driver.fleet.with(|world| world.strike(&fault));
         }
         if self.hosts_rng.u8(0..6) == 0 {
             let drafted = &self.draft.nodes[self.hosts_rng.usize(0..self.draft.nodes.len())];
             let change = hosts::change(&mut self.hosts_rng, mishap::node_name(drafted.machine));
             self.deeds.push(format!("{change:?}"));
-            self.helm.fleet.with(|world| world.meddle(&change));
+            self.driver.fleet.with(|world| world.meddle(&change));
         }
     }
 
     /// All outer troubles end, and time passes.
     fn calm(&mut self) {
-        let names: Vec<NodeName> = self.helm.fleet.with(|world| world.names().cloned().collect());
-        self.helm.fleet.with(|world| {
+        let names: Vec<NodeName> = self.driver.fleet.with(|world| world.names().cloned().collect());
+        self.driver.fleet.with(|world| {
             world.wait(1_100);
             world.strike(&Fault::EvictionsUnblocked);
             for node in names {
@@ -342,13 +344,13 @@ impl Life {
         self.rest()?;
         self.edit();
         let desired = self.desired()?;
-        self.helm.run(&desired, &Goal::Converge, FaultSchedule::default());
-        let plans: Vec<Planning> = self.helm.plans.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.driver.run(&desired, &Goal::Converge, FaultSchedule::default());
+        let plans: Vec<Planning> = self.driver.plans.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.settle()?;
         self.rest()?;
         if let Some(planning) = plans.last() {
             self.deeds.push("the last plan once more".to_owned());
-            self.helm.carry_out(&desired, &planning.plan);
+            self.driver.carry_out(&desired, &planning.plan);
             self.settle()?;
             self.rest()?;
         }
@@ -358,7 +360,7 @@ impl Life {
     /// Planning again gives nothing.
     fn rest(&mut self) -> Result<(), String> {
         let desired = self.desired()?;
-        let (_, planning) = self.helm.look_and_plan(&desired, &Goal::Converge)?;
+        let (_, planning) = self.driver.look_and_plan(&desired, &Goal::Converge)?;
         if planning.plan.is_empty() && !planning.is_held() {
             return Ok(());
         }
@@ -375,34 +377,49 @@ impl Life {
     fn honest(&mut self) -> Result<(), String> {
         self.live(0, 1)?;
         for _ in 0..2 {
-            // TODO: draw several edits, with things done by hand beside them. One alone hardly ever takes a second round; with
-            // more, 4 of 2,000 lives have a step in a later round that the first plan does not announce.
-            if self.rng.bool() {
+            // Several things at once, as they come: one alone hardly ever takes a second round.
+            for _ in 0..self.rng.usize(1..=3) {
                 self.edit();
-            } else {
-                self.meddle(1);
             }
-            let desired = self.desired()?;
-            let before = self.helm.fleet.with(|world| world.fingerprint());
-            let (_, shown) = self.helm.look_and_plan(&desired, &Goal::Converge)?;
-            if before != self.helm.fleet.with(|world| world.fingerprint()) {
-                return Err("`plan` changed the world".to_owned());
-            }
-            let ended = self.up(FaultSchedule::default())?;
-            let plans = self.helm.plans.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let done = plans.first().cloned().unwrap_or_default();
-            if skeleton(&shown) != skeleton(&done) {
-                return Err(format!(
-                    "`plan` showed {:?} and `up` did {:?}",
-                    skeleton(&shown),
-                    skeleton(&done)
-                ));
-            }
-            if let Ended::Concluded(conclusion) = ended {
-                self.deeds.push(format!("{} rounds", conclusion.reports.len()));
-                announced(&plans, &conclusion)?;
+            let by_hand = self.rng.usize(0..=2);
+            self.meddle(by_hand);
+            let goal = match self.rng.u8(0..10) {
+                0 => Goal::Reissue(Reissue { which: CertSelector::All, ..Reissue::default() }),
+                1 => Goal::Dismantle(Snapshots::Keep),
+                _ => Goal::Converge,
+            };
+            self.deeds.push(format!("{goal:?}"));
+            self.does_as_shown(&goal)?;
+            if matches!(goal, Goal::Dismantle(_)) {
+                return Ok(());
             }
             self.settle()?;
+        }
+        Ok(())
+    }
+
+    /// `plan` changes nothing; what it shows is what is done; and each later round does what the first plan announces.
+    fn does_as_shown(&mut self, goal: &Goal) -> Result<(), String> {
+        let desired = self.desired()?;
+        let before = self.driver.fleet.with(|world| world.fingerprint());
+        let (_, shown) = self.driver.look_and_plan(&desired, goal)?;
+        if before != self.driver.fleet.with(|world| world.fingerprint()) {
+            return Err("`plan` changed the world".to_owned());
+        }
+        self.runs += 1;
+        let ended = self.driver.run(&desired, goal, FaultSchedule::default());
+        let plans = self.driver.plans.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let done = plans.first().cloned().unwrap_or_default();
+        if skeleton(&shown) != skeleton(&done) {
+            return Err(format!(
+                "`plan` showed {:?} and {goal:?} did {:?}",
+                skeleton(&shown),
+                skeleton(&done)
+            ));
+        }
+        if let Ended::Concluded(conclusion) = ended {
+            self.deeds.push(format!("{} rounds", conclusion.reports.len()));
+            announced(&plans, &conclusion)?;
         }
         Ok(())
     }
@@ -417,7 +434,7 @@ impl Life {
         }
         self.edit();
         let desired = self.desired()?;
-        let (seen, shown) = self.helm.look_and_plan(&desired, &Goal::Converge)?;
+        let (seen, shown) = self.driver.look_and_plan(&desired, &Goal::Converge)?;
         let again = |desired: &Desired| Course::new(desired, Goal::Converge).plan(&seen);
         if again(&desired) != shown {
             return Err("two plans of equal inputs differ".to_owned());
@@ -459,11 +476,11 @@ impl Life {
 
     fn strike(&mut self, fault: &Fault) {
         self.deeds.push(format!("{fault:?}"));
-        self.helm.fleet.with(|world| world.strike(fault));
+        self.driver.fleet.with(|world| world.strike(fault));
     }
 
     fn leaves_no_trace(&mut self) -> Result<(), String> {
-        let before = self.helm.fleet.with(|world| world.fingerprint());
+        let before = self.driver.fleet.with(|world| world.fingerprint());
         let chapters = self.rng.usize(0..=2);
         self.live(chapters, 2)?;
         let desired = self.desired()?;
@@ -472,7 +489,7 @@ impl Life {
             let verbs = self.verbs() / 2;
             let schedule = mishap::death(&mut self.rng, verbs);
             self.deeds.push(format!("remove with {:?}", schedule.at_verb));
-            self.helm.run(&desired, &dismantle, schedule);
+            self.driver.run(&desired, &dismantle, schedule);
             if self.rng.bool() {
                 self.strike(&Fault::LedgerLost);
             }
@@ -480,11 +497,11 @@ impl Life {
         self.calm();
         self.deeds.push("remove".to_owned());
         for _ in 0..2 {
-            if self.helm.run(&desired, &dismantle, FaultSchedule::default()).is_converged() {
+            if self.driver.run(&desired, &dismantle, FaultSchedule::default()).is_converged() {
                 break;
             }
         }
-        let mut after = self.helm.fleet.with(|world| world.fingerprint());
+        let mut after = self.driver.fleet.with(|world| world.fingerprint());
         // The former data of a member on a node that has left is kept for its owner.
         let here: Vec<NodeName> = desired.ordinary().nodes.keys().cloned().collect();
         for (node, lines) in &mut after.nodes {
@@ -498,10 +515,10 @@ impl Life {
                 .collect();
             return Err(format!("left behind: {}", left.join(", ")));
         }
-        if self.helm.fleet.with(|world| world.ledger().is_some()) {
+        if self.driver.fleet.with(|world| world.ledger().is_some()) {
             return Err("the ledger was left behind".to_owned());
         }
-        let (_, planning) = self.helm.look_and_plan(&desired, &dismantle)?;
+        let (_, planning) = self.driver.look_and_plan(&desired, &dismantle)?;
         if !planning.plan.is_empty() {
             return Err(format!("a second `remove` has {:?}", skeleton(&planning)));
         }
@@ -522,13 +539,13 @@ impl Life {
             let schedule = self.trouble(1);
             // Nothing is settled here, so nobody knows where copies of the ledger are.
             for fault in schedule.at_verb.values().filter(|fault| **fault != Fault::LedgerLost) {
-                self.helm.fleet.with(|world| world.strike(fault));
+                self.driver.fleet.with(|world| world.strike(fault));
             }
             let desired = self.desired()?;
-            let (seen, planning) = self.helm.look_and_plan(&desired, &Goal::Converge)?;
+            let (seen, planning) = self.driver.look_and_plan(&desired, &Goal::Converge)?;
             Self::complain_of(&desired, &seen, &planning)?;
             if self.rng.u8(0..3) == 0 {
-                self.helm.fleet.with(|world| world.wait(30));
+                self.driver.fleet.with(|world| world.wait(30));
                 let schedule = self.trouble(2);
                 self.up(schedule)?;
             }

@@ -73,7 +73,7 @@ use windlass_simulator::{Fault, FaultSchedule, Fingerprint, SimFleet, Workload, 
 use windlass_spec::SourceMap;
 
 use self::script::{Command, Expected, Line, Moment, Run, Shown};
-use crate::drive::{Ended, Helm, desired};
+use crate::drive::{Driver, Ended, desired};
 
 /// What came of a scenario.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -115,7 +115,7 @@ struct Stage {
 
 /// The world, once something has happened in it.
 struct Begun {
-    helm: Helm,
+    driver: Driver,
     first: Fingerprint,
 }
 
@@ -166,13 +166,13 @@ impl Stage {
             Command::Wait(seconds) => self.world(|world| world.wait(*seconds)),
             Command::Observe => {
                 let Some(desired) = self.desired() else { return Ok(()) };
-                let (seen, _) = self.begun().helm.look_and_plan(&desired, &Goal::Converge)?;
+                let (seen, _) = self.begun().driver.look_and_plan(&desired, &Goal::Converge)?;
                 self.reported.output.push_str(&seen::inventory(&seen));
             }
             Command::Story(words) => self.story(words),
             Command::ExpectRests => {
                 let Some(desired) = self.desired() else { return Ok(()) };
-                let (seen, planning) = self.begun().helm.look_and_plan(&desired, &Goal::Converge)?;
+                let (seen, planning) = self.begun().driver.look_and_plan(&desired, &Goal::Converge)?;
                 if !planning.plan.is_empty() {
                     self.show_plan("plan", &desired, &planning, Sight::of(&seen), &Run::converge());
                     self.wrong("planning again gives steps");
@@ -182,7 +182,7 @@ impl Stage {
             Command::ExpectNoTrace => {
                 let (now, first) = {
                     let begun = self.begun();
-                    (begun.helm.fleet.with(|world| world.fingerprint()), begun.first.clone())
+                    (begun.driver.fleet.with(|world| world.fingerprint()), begun.first.clone())
                 };
                 for (node, lines) in &now.nodes {
                     for line in lines.iter().filter(|line| !first.nodes[node].contains(line)) {
@@ -201,12 +201,12 @@ impl Stage {
         self.begun.get_or_insert_with(|| {
             let world = World::bare(machines).with_workload(users);
             let first = world.fingerprint();
-            Begun { helm: Helm::new(SimFleet::new(world)), first }
+            Begun { driver: Driver::new(SimFleet::new(world)), first }
         })
     }
 
     fn world<T>(&mut self, act: impl FnOnce(&mut World) -> T) -> T {
-        self.begun().helm.fleet.with(act)
+        self.begun().driver.fleet.with(act)
     }
 
     fn wrong(&mut self, what: &str) {
@@ -251,7 +251,7 @@ impl Stage {
     fn plan(&mut self, run: &Run) -> Result<(), String> {
         let Some(desired) = self.desired() else { return Ok(()) };
         let before = self.world(|world| world.fingerprint());
-        let (seen, planning) = self.begun().helm.look_and_plan(&desired, &run.goal)?;
+        let (seen, planning) = self.begun().driver.look_and_plan(&desired, &run.goal)?;
         self.show_plan("plan", &desired, &planning, Sight::of(&seen), run);
         if before != self.world(|world| world.fingerprint()) {
             self.wrong("`plan` changed the world");
@@ -265,7 +265,7 @@ impl Stage {
         let Some(desired) = self.desired() else { return Ok(()) };
         let schedule = self.schedule(&desired, run)?;
         self.world(World::clear_story);
-        let ended = self.begun().helm.run(&desired, &run.goal, schedule);
+        let ended = self.begun().driver.run(&desired, &run.goal, schedule);
         self.show_rounds(&desired, run, &ended);
         self.show_end(run, &ended);
         self.complain();
@@ -297,9 +297,9 @@ impl Stage {
         if run.shown == Shown::Quiet {
             return;
         }
-        let helm = &self.begun().helm;
-        let plannings = helm.plans.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let sights = helm.sights.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let driver = &self.begun().driver;
+        let plannings = driver.plans.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let sights = driver.sights.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (reports, end) = match ended {
             Ended::Concluded(conclusion) => (conclusion.reports.as_slice(), Some(conclusion.end)),
             Ended::Died => (&[][..], None),
@@ -346,7 +346,7 @@ impl Stage {
         let died = self.world(|world| world.has_operator_died());
         let (text, is) = match ended {
             Ended::Concluded(conclusion) => {
-                let plannings = &self.begun().helm.plans;
+                let plannings = &self.begun().driver.plans;
                 let plannings = plannings.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 let plans: Vec<Plan> = plannings.into_iter().map(|planning| planning.plan).collect();
                 let text = self.on_page(|page| {
@@ -382,7 +382,7 @@ impl Stage {
                 Moment::Verb(verb) => verb,
                 Moment::Step { id, word } => {
                     // What has not happened yet is found by a rehearsal on a copy of the world.
-                    let rehearsal = Helm::new(SimFleet::new(self.world(|world| world.clone())));
+                    let rehearsal = Driver::new(SimFleet::new(self.world(|world| world.clone())));
                     rehearsal.fleet.with(World::clear_story);
                     rehearsal.run(desired, &run.goal, schedule.clone());
                     let story = rehearsal.fleet.with(|world| world.story());
@@ -413,7 +413,7 @@ impl Stage {
 
     /// Tells of every rule that was broken since the last time.
     fn complain(&mut self) {
-        let complaints = self.begun().helm.complaints();
+        let complaints = self.begun().driver.complaints();
         let fresh: Vec<String> = complaints.iter().skip(self.complaints).cloned().collect();
         self.complaints = complaints.len();
         for complaint in fresh {

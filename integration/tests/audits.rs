@@ -8,7 +8,7 @@ use std::sync::Arc;
 use windlass_blueprint::Catalog;
 use windlass_course::{Course, Goal};
 use windlass_integration::draft::Draft;
-use windlass_integration::drive::{Helm, desired_of};
+use windlass_integration::drive::{Driver, desired_of};
 use windlass_model::{
     Action, AddonKind, CertSelector, Component, ContainerSpec, Content, DesiredKernel, DrainOptions,
     FilePath, Gate, Intent, Inventory, LedgerChange, MemberId, NodeName, ObjectChange, Planning, Reissue,
@@ -29,10 +29,10 @@ impl Sound {
     fn plan_for(goal: &Goal, meddle: impl FnOnce(&mut World)) -> Self {
         let draft = Draft { snapshots: true, ..Draft::sized(1, 1) };
         let desired = desired_of(&draft, Catalog::builtin()).expect("a sized draft is sound");
-        let helm = Helm::new(SimFleet::new(World::bare(2)));
-        assert!(helm.run(&desired, &Goal::Converge, FaultSchedule::default()).is_converged());
-        helm.fleet.with(meddle);
-        let (seen, planning) = helm.look_and_plan(&desired, goal).expect("all are reachable");
+        let driver = Driver::new(SimFleet::new(World::bare(2)));
+        assert!(driver.run(&desired, &Goal::Converge, FaultSchedule::default()).is_converged());
+        driver.fleet.with(meddle);
+        let (seen, planning) = driver.look_and_plan(&desired, goal).expect("all are reachable");
         let intent = Course::new(&desired, goal.clone()).intent_for(&seen);
         let sound = Self { intent, seen, planning };
         assert_eq!(sound.faults(|_| ()), Vec::<String>::new(), "the plan is sound before it is changed");

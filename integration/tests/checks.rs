@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use windlass_blueprint::Catalog;
 use windlass_course::Goal;
-use windlass_integration::drive::{Ended, Guardrails, Helm, desired};
+use windlass_integration::drive::{Driver, Ended, Guardrails, desired};
 use windlass_model::{Blueprint, Component, ContainerSpec, Taint};
 use windlass_planner::Rules;
 use windlass_simulator::{FaultSchedule, SimFleet, World};
@@ -30,9 +30,9 @@ fn assert_needed(part: &str, bad: &str, alter: fn(&mut Blueprint), words: &str) 
     let refused = desired(&FILE.replacen(part, bad, 1), Catalog::builtin());
     assert!(refused.is_err(), "{bad} is taken");
     let asked = desired(FILE, Catalog::builtin()).expect("nothing is wrong with the file").altered(alter);
-    let mut helm = Helm::new(SimFleet::new(World::bare(2)));
-    helm.guardrails = Guardrails { audited: false, ..Guardrails::default() };
-    let ended = helm.run(&asked, &Goal::Converge, FaultSchedule::default());
+    let mut driver = Driver::new(SimFleet::new(World::bare(2)));
+    driver.guardrails = Guardrails { audited: false, ..Guardrails::default() };
+    let ended = driver.run(&asked, &Goal::Converge, FaultSchedule::default());
     assert!(!ended.is_converged(), "{bad} works");
     let Ended::Concluded(conclusion) = ended else { panic!("nobody dies here") };
     let told = format!("{:?}", conclusion.reports);
@@ -138,16 +138,16 @@ fn kubernetes_takes_no_label_of_more_than_63_characters() {
 /// `up` by the first file, then by the second with nothing refused: what the world complains of.
 fn complaints_unrefused(first: &str, second: &str) -> Vec<String> {
     let asked = |text: &str| desired(text, Catalog::builtin()).expect("nothing is wrong with the file");
-    let mut helm = Helm::new(SimFleet::new(World::bare(2)));
-    helm.guardrails.audited = false;
-    assert!(helm.run(&asked(first), &Goal::Converge, FaultSchedule::default()).is_converged());
-    assert_eq!(helm.complaints(), Vec::<String>::new());
-    let refused = helm.run(&asked(second), &Goal::Converge, FaultSchedule::default());
+    let mut driver = Driver::new(SimFleet::new(World::bare(2)));
+    driver.guardrails.audited = false;
+    assert!(driver.run(&asked(first), &Goal::Converge, FaultSchedule::default()).is_converged());
+    assert_eq!(driver.complaints(), Vec::<String>::new());
+    let refused = driver.run(&asked(second), &Goal::Converge, FaultSchedule::default());
     assert!(!refused.is_converged(), "it is not refused");
-    assert_eq!(helm.complaints(), Vec::<String>::new());
-    helm.guardrails.rules = Rules { refuse: false, ..Rules::ALL };
-    let ended = helm.run(&asked(second), &Goal::Converge, FaultSchedule::default());
-    let mut complaints = helm.complaints();
+    assert_eq!(driver.complaints(), Vec::<String>::new());
+    driver.guardrails.rules = Rules { refuse: false, ..Rules::ALL };
+    let ended = driver.run(&asked(second), &Goal::Converge, FaultSchedule::default());
+    let mut complaints = driver.complaints();
     if !ended.is_converged() {
         complaints.push(format!("{ended:?}"));
     }

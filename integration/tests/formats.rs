@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use windlass_blueprint::Catalog;
 use windlass_course::{Desired, Goal};
 use windlass_engine::{Labelled, decode, read_labels};
-use windlass_integration::drive::{Helm, desired};
+use windlass_integration::drive::{Driver, desired};
 use windlass_model::{Birth, CertName, Ciphers, Component, ContainerSpec, EtcdPlace, NodeName};
 use windlass_simulator::{SimFleet, World};
 
@@ -64,9 +64,9 @@ fn a_ledger_of_version_1_is_read() {
 
 #[test]
 fn nothing_is_to_be_done_in_a_world_of_version_1() {
-    let helm = Helm::new(SimFleet::new(World::from_yaml(WORLD).expect("it is a world")));
-    let (_, planning) = helm.look_and_plan(&sample(), &Goal::Converge).expect("all nodes are reached");
+    let driver = Driver::new(SimFleet::new(World::from_yaml(WORLD).expect("it is a world")));
+    let (_, planning) = driver.look_and_plan(&sample(), &Goal::Converge).expect("all nodes are reached");
     assert_eq!(planning.plan.steps, []);
     assert_eq!(planning.findings, []);
-    assert_eq!(helm.complaints(), Vec::<String>::new());
+    assert_eq!(driver.complaints(), Vec::<String>::new());
 }

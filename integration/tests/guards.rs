@@ -6,7 +6,7 @@ use windlass_blueprint::Catalog;
 use windlass_course::Goal;
 use windlass_engine::GuardSwitch;
 use windlass_integration::draft::Draft;
-use windlass_integration::drive::{Guardrails, Helm, desired_of};
+use windlass_integration::drive::{Driver, Guardrails, desired_of};
 use windlass_integration::properties::{Property, check_with};
 use windlass_model::NodeName;
 use windlass_planner::Rules;
@@ -76,15 +76,15 @@ fn without_refusals_a_living_cluster_gets_a_new_authority() {
     // The only copies of the ledger go.
     let copy = Mischief::DirectoryDeleted { node: "node-1".into(), path: "/etc/kubernetes".into() };
     let complaints = |rules: Rules| {
-        let mut helm = Helm::new(SimFleet::new(World::bare(2)));
-        helm.run(&desired, &Goal::Converge, FaultSchedule::default());
-        helm.guardrails = Guardrails { rules, audited: false, ..Guardrails::default() };
-        helm.fleet.with(|world| {
+        let mut driver = Driver::new(SimFleet::new(World::bare(2)));
+        driver.run(&desired, &Goal::Converge, FaultSchedule::default());
+        driver.guardrails = Guardrails { rules, audited: false, ..Guardrails::default() };
+        driver.fleet.with(|world| {
             world.meddle(&copy);
             world.strike(&Fault::LedgerLost);
         });
-        helm.run(&desired, &Goal::Converge, FaultSchedule::default());
-        helm.complaints()
+        driver.run(&desired, &Goal::Converge, FaultSchedule::default());
+        driver.complaints()
     };
     assert_eq!(complaints(Rules::ALL), Vec::<String>::new());
     let harm = complaints(Rules { refuse: false, ..Rules::ALL });
@@ -135,11 +135,11 @@ fn without_preflight_a_machine_that_cannot_be_used_is_begun_on() {
         value: "[10250]".to_owned(),
     };
     let containers_beside_it = |rules: Rules| {
-        let mut helm = Helm::new(SimFleet::new(World::bare(2)));
-        helm.guardrails = Guardrails { rules, audited: false, ..Guardrails::default() };
-        helm.fleet.with(|world| world.meddle(&taken));
-        helm.run(&desired, &Goal::Converge, FaultSchedule::default());
-        let (seen, _) = helm.look_and_plan(&desired, &Goal::Converge).expect("all are in sight");
+        let mut driver = Driver::new(SimFleet::new(World::bare(2)));
+        driver.guardrails = Guardrails { rules, audited: false, ..Guardrails::default() };
+        driver.fleet.with(|world| world.meddle(&taken));
+        driver.run(&desired, &Goal::Converge, FaultSchedule::default());
+        let (seen, _) = driver.look_and_plan(&desired, &Goal::Converge).expect("all are in sight");
         seen.nodes[&NodeName::from("node-2")].facts().map_or(0, |facts| facts.containers.len())
     };
     assert_eq!(containers_beside_it(Rules::ALL), 0);
@@ -150,12 +150,12 @@ fn without_preflight_a_machine_that_cannot_be_used_is_begun_on() {
 /// `up` runs again from another machine: whether that one can go on.
 fn survives_the_loss_of_the_operators_disk(rules: Rules, later: u64) -> bool {
     let desired = desired_of(&Draft::sized(1, 1), Catalog::builtin()).expect("a sized draft is sound");
-    let helm = |guarded: Rules| {
-        let mut helm = Helm::new(SimFleet::new(World::bare(2)));
-        helm.guardrails = Guardrails { rules: guarded, audited: false, ..Guardrails::default() };
-        helm
+    let driver = |guarded: Rules| {
+        let mut driver = Driver::new(SimFleet::new(World::bare(2)));
+        driver.guardrails = Guardrails { rules: guarded, audited: false, ..Guardrails::default() };
+        driver
     };
-    let rehearsal = helm(rules);
+    let rehearsal = driver(rules);
     rehearsal.run(&desired, &Goal::Converge, FaultSchedule::default());
     let story = rehearsal.fleet.with(|world| world.story());
     let written = story
@@ -166,11 +166,11 @@ fn survives_the_loss_of_the_operators_disk(rules: Rules, later: u64) -> bool {
     let mut schedule = FaultSchedule::default();
     schedule.at_verb.insert(written, Fault::Fails { when: When::Before, how: How::Lasting });
     schedule.at_verb.insert(written + later, Fault::OperatorDies { when: When::After });
-    let helm = helm(rules);
-    helm.run(&desired, &Goal::Converge, schedule);
-    helm.fleet.with(|world| world.strike(&Fault::LedgerLost));
-    helm.fleet.with(|world| world.wait(60));
-    (0..3).any(|_| helm.run(&desired, &Goal::Converge, FaultSchedule::default()).is_converged())
+    let driver = driver(rules);
+    driver.run(&desired, &Goal::Converge, schedule);
+    driver.fleet.with(|world| world.strike(&Fault::LedgerLost));
+    driver.fleet.with(|world| world.wait(60));
+    (0..3).any(|_| driver.run(&desired, &Goal::Converge, FaultSchedule::default()).is_converged())
 }
 
 #[test]
@@ -188,15 +188,15 @@ fn harm_to_somebodys_etcd(rules: Rules, goal: &Goal, draft: &Draft) -> Vec<Strin
     let whole = desired_of(&Draft::sized(1, 2), Catalog::builtin()).expect("a sized draft is sound");
     let then = desired_of(draft, Catalog::builtin()).expect("a sized draft is sound");
     let node = NodeName::from("node-3");
-    let mut helm = Helm::new(SimFleet::new(World::bare(3)));
-    helm.run(&whole, &Goal::Converge, FaultSchedule::default());
-    helm.guardrails = Guardrails { rules, audited: false, ..Guardrails::default() };
-    helm.fleet.with(|world| {
+    let mut driver = Driver::new(SimFleet::new(World::bare(3)));
+    driver.run(&whole, &Goal::Converge, FaultSchedule::default());
+    driver.guardrails = Guardrails { rules, audited: false, ..Guardrails::default() };
+    driver.fleet.with(|world| {
         world.meddle(&Mischief::ForeignContainer { node: node.clone(), container: "etcd".into() });
         world.meddle(&Mischief::ForeignData { node, path: "/var/lib/etcd".into() });
     });
-    helm.run(&then, goal, FaultSchedule::default());
-    helm.complaints()
+    driver.run(&then, goal, FaultSchedule::default());
+    driver.complaints()
 }
 
 #[test]
@@ -216,22 +216,22 @@ fn without_the_rule_of_ownership_the_etcd_of_others_is_lost() {
 fn harm_to_a_member_that_came_back(rules: Rules) -> Vec<String> {
     let desired = desired_of(&Draft::sized(3, 0), Catalog::builtin()).expect("a sized draft is sound");
     let node = NodeName::from("node-2");
-    let mut helm = Helm::new(SimFleet::new(World::bare(3)));
-    helm.run(&desired, &Goal::Converge, FaultSchedule::default());
-    helm.guardrails = Guardrails { rules, audited: false, ..Guardrails::default() };
-    helm.fleet.with(|world| {
+    let mut driver = Driver::new(SimFleet::new(World::bare(3)));
+    driver.run(&desired, &Goal::Converge, FaultSchedule::default());
+    driver.guardrails = Guardrails { rules, audited: false, ..Guardrails::default() };
+    driver.fleet.with(|world| {
         let said = "walpb: crc mismatch".to_owned();
         world.meddle(&Mischief::EtcdEnds { node: node.clone(), said });
         world.wait(30);
     });
-    let (_, planning) = helm.look_and_plan(&desired, &Goal::Converge).expect("all are in sight");
+    let (_, planning) = driver.look_and_plan(&desired, &Goal::Converge).expect("all are in sight");
     assert!(planning.plan.step("node-2/etcd/leave").is_some(), "{:#?}", planning.plan.steps);
-    helm.fleet.with(|world| {
+    driver.fleet.with(|world| {
         world.meddle(&Mischief::EtcdEndsNoMore { node });
         world.wait(120);
     });
-    helm.carry_out(&desired, &planning.plan);
-    helm.complaints()
+    driver.carry_out(&desired, &planning.plan);
+    driver.complaints()
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use fastrand::Rng;
 use windlass_blueprint::Catalog;
 use windlass_course::{Course, Desired, Goal};
-use windlass_integration::drive::{Helm, desired_of};
+use windlass_integration::drive::{Driver, desired_of};
 use windlass_integration::generate::{cluster, edit};
 use windlass_integration::mishap::death;
 use windlass_model::{Planning, Replay};
@@ -11,9 +11,9 @@ use windlass_planner::plan;
 use windlass_simulator::{FaultSchedule, SimFleet, World};
 
 /// Looks, plans, and plans again from what was written down.
-fn replayed(helm: &Helm, desired: &Desired, what: &str) {
+fn replayed(driver: &Driver, desired: &Desired, what: &str) {
     let (seen, planning) =
-        helm.look_and_plan(desired, &Goal::Converge).expect("the look as a whole succeeds");
+        driver.look_and_plan(desired, &Goal::Converge).expect("the look as a whole succeeds");
     let intent = Course::new(desired, Goal::Converge).intent_for(&seen);
     let replay = Replay::new("0.0.0", intent, &seen);
     let text = serde_json::to_string(&replay).expect("it has a form in JSON");
@@ -38,15 +38,15 @@ fn a_plan_is_made_again_from_what_was_written_down() {
         let mut rng = Rng::with_seed(seed);
         let mut draft = cluster(&mut rng);
         let machines = draft.nodes.len() + 2;
-        let helm = Helm::new(SimFleet::new(World::bare(machines).seeded(seed)));
+        let driver = Driver::new(SimFleet::new(World::bare(machines).seeded(seed)));
         let read =
             |draft: &_| desired_of(draft, Catalog::builtin()).expect("the generator writes sound files");
         let desired = read(&draft);
-        replayed(&helm, &desired, &format!("seed {seed}, bare machines"));
-        helm.run(&desired, &Goal::Converge, death(&mut rng, 300));
-        replayed(&helm, &desired, &format!("seed {seed}, interrupted"));
-        helm.run(&desired, &Goal::Converge, FaultSchedule::default());
+        replayed(&driver, &desired, &format!("seed {seed}, bare machines"));
+        driver.run(&desired, &Goal::Converge, death(&mut rng, 300));
+        replayed(&driver, &desired, &format!("seed {seed}, interrupted"));
+        driver.run(&desired, &Goal::Converge, FaultSchedule::default());
         let what = edit(&mut draft, &mut rng, machines);
-        replayed(&helm, &read(&draft), &format!("seed {seed}, {what}"));
+        replayed(&driver, &read(&draft), &format!("seed {seed}, {what}"));
     }
 }

@@ -6,7 +6,7 @@ use windlass_blueprint::Catalog;
 use windlass_course::{Desired, Goal};
 use windlass_engine::{Nodes as _, SnapshotWanted, Snapshots as _};
 use windlass_integration::draft::Draft;
-use windlass_integration::drive::{Ended, Helm, desired_of};
+use windlass_integration::drive::{Driver, Ended, desired_of};
 use windlass_model::{
     Action, ChosenSnapshot, Component, End, FilePath, Health, NodeName, Restore, Role, Scheduling,
     SnapshotSeen, Timestamp,
@@ -18,7 +18,7 @@ const NAME: &str = "kept.db";
 
 /// A cluster of three members and two workers with a snapshot, and what was done to it since.
 struct Lived {
-    helm: Helm,
+    driver: Driver,
     desired: Desired,
     members: Vec<NodeName>,
     workers: Vec<NodeName>,
@@ -34,18 +34,18 @@ impl Lived {
         for (name, node) in &desired.ordinary().nodes {
             world = world.machine(name.as_str(), &node.target.address);
         }
-        let helm = Helm::new(SimFleet::new(world));
-        let up = helm.run(&desired, &Goal::Converge, FaultSchedule::none());
+        let driver = Driver::new(SimFleet::new(world));
+        let up = driver.run(&desired, &Goal::Converge, FaultSchedule::none());
         assert!(up.is_converged(), "{up:?}");
         let with = |role| desired.ordinary().with_role(role).map(|(name, _)| name.clone()).collect();
         let members: Vec<NodeName> = with(Role::Etcd);
         let workers: Vec<NodeName> = with(Role::Worker);
-        let close = |node: &NodeName| helm.fleet.with(|world| world.meddle(&cordoned(node)));
+        let close = |node: &NodeName| driver.fleet.with(|world| world.meddle(&cordoned(node)));
         close(&workers[0]);
-        let seen = save(&helm, &desired, &members[0]);
+        let seen = save(&driver, &desired, &members[0]);
         close(&workers[1]);
         let snapshot = chosen(&members[0], &seen);
-        Self { helm, desired, members, workers, snapshot }
+        Self { driver, desired, members, workers, snapshot }
     }
 
     fn goal(&self) -> Goal {
@@ -54,12 +54,12 @@ impl Lived {
     }
 
     fn restore(&self, schedule: FaultSchedule) -> Ended {
-        self.helm.run(&self.desired, &self.goal(), schedule)
+        self.driver.run(&self.desired, &self.goal(), schedule)
     }
 
     /// etcd is stopped first: with its arguments of the first start it would found a cluster where no data is.
     fn lose_data_of(&self, nodes: &[NodeName]) {
-        let meddle = |mischief: Mischief| self.helm.fleet.with(|world| world.meddle(&mischief));
+        let meddle = |mischief: Mischief| self.driver.fleet.with(|world| world.meddle(&mischief));
         for node in nodes {
             meddle(Mischief::ContainerStopped { node: node.clone(), container: Component::Etcd.container() });
         }
@@ -70,10 +70,15 @@ impl Lived {
 
     /// The cluster is that of the snapshot, there is one, and nothing was done that must not be.
     fn assert_restored(&self, what: &str) {
-        let story = || self.helm.fleet.with(|world| world.story());
-        assert_eq!(self.helm.complaints(), [""; 0], "{what}\n{}", self.helm.complaints_in_full().join("\n"));
-        self.helm.fleet.with(|world| assert_eq!(world.living_clusters(), 1, "{what}"));
-        let (seen, planning) = self.helm.look_and_plan(&self.desired, &Goal::Converge).unwrap();
+        let story = || self.driver.fleet.with(|world| world.story());
+        assert_eq!(
+            self.driver.complaints(),
+            [""; 0],
+            "{what}\n{}",
+            self.driver.complaints_in_full().join("\n")
+        );
+        self.driver.fleet.with(|world| assert_eq!(world.living_clusters(), 1, "{what}"));
+        let (seen, planning) = self.driver.look_and_plan(&self.desired, &Goal::Converge).unwrap();
         assert!(planning.plan.is_empty(), "{what}: {planning:#?}\n{}", story());
         let scheduling = |worker: &NodeName| seen.kube.node(worker).map(|object| object.scheduling);
         let closed = Some(Scheduling::CordonedByOther);
@@ -89,7 +94,7 @@ fn cordoned(node: &NodeName) -> Mischief {
     Mischief::Cordoned { node: node.clone() }
 }
 
-fn save(helm: &Helm, desired: &Desired, node: &NodeName) -> SnapshotSeen {
+fn save(driver: &Driver, desired: &Desired, node: &NodeName) -> SnapshotSeen {
     let nodes = desired.ordinary().last_nodes();
     let wanted = SnapshotWanted {
         directory: FilePath::from(DIRECTORY),
@@ -99,9 +104,9 @@ fn save(helm: &Helm, desired: &Desired, node: &NodeName) -> SnapshotSeen {
         certificate: FilePath::from("/etc/kubernetes/ssl/kube-etcd.pem"),
         key: FilePath::from("/etc/kubernetes/ssl/kube-etcd-key.pem"),
     };
-    helm.fleet.begin_run(windlass_simulator::RolloutRules::default(), FaultSchedule::none());
-    helm.fleet.enrol(node, &nodes[node]);
-    windlass_simulator::run(async { helm.fleet.save_snapshot(node, &wanted).await }).unwrap()
+    driver.fleet.begin_run(windlass_simulator::RolloutRules::default(), FaultSchedule::none());
+    driver.fleet.enrol(node, &nodes[node]);
+    windlass_simulator::run(async { driver.fleet.save_snapshot(node, &wanted).await }).unwrap()
 }
 
 fn chosen(node: &NodeName, seen: &SnapshotSeen) -> ChosenSnapshot {
@@ -123,7 +128,7 @@ fn chosen(node: &NodeName, seen: &SnapshotSeen) -> ChosenSnapshot {
 fn a_healthy_cluster_goes_back() {
     let lived = Lived::new();
     let ended = lived.restore(FaultSchedule::none());
-    assert!(ended.is_converged(), "{ended:?}\n{}", lived.helm.fleet.with(|world| world.story()));
+    assert!(ended.is_converged(), "{ended:?}\n{}", lived.driver.fleet.with(|world| world.story()));
     lived.assert_restored("healthy");
 }
 
@@ -132,7 +137,7 @@ fn all_data_lost_comes_back() {
     let lived = Lived::new();
     lived.lose_data_of(&lived.members);
     let ended = lived.restore(FaultSchedule::none());
-    assert!(ended.is_converged(), "{ended:?}\n{}", lived.helm.fleet.with(|world| world.story()));
+    assert!(ended.is_converged(), "{ended:?}\n{}", lived.driver.fleet.with(|world| world.story()));
     lived.assert_restored("all data lost");
 }
 
@@ -150,7 +155,7 @@ fn the_data_of_one_member_lost_comes_back() {
 fn a_second_restore_is_another_one() {
     let lived = Lived::new();
     assert!(lived.restore(FaultSchedule::none()).is_converged());
-    lived.helm.fleet.with(|world| world.meddle(&cordoned(&lived.workers[1])));
+    lived.driver.fleet.with(|world| world.meddle(&cordoned(&lived.workers[1])));
     assert!(lived.restore(FaultSchedule::none()).is_converged());
     lived.assert_restored("restored twice");
 }
@@ -168,7 +173,7 @@ fn killed_at_any_verb_and_begun_again_it_ends() {
         };
         let lived = begin();
         assert!(lived.restore(FaultSchedule::none()).is_converged());
-        let verbs = lived.helm.fleet.with(|world| world.verbs());
+        let verbs = lived.driver.fleet.with(|world| world.verbs());
         assert!(verbs > 50, "{verbs}");
         for verb in (1..=verbs).step_by(stride) {
             let when = if verb % 2 == 0 { When::Before } else { When::After };
@@ -177,11 +182,11 @@ fn killed_at_any_verb_and_begun_again_it_ends() {
             lived.restore(FaultSchedule::at(verb, Fault::OperatorDies { when }));
             if verb % 5 == 0 {
                 // An `up` in between makes no second cluster of what is half done.
-                lived.helm.run(&lived.desired, &Goal::Converge, FaultSchedule::none());
-                assert_eq!(lived.helm.complaints(), [""; 0], "{what}, then up");
+                lived.driver.run(&lived.desired, &Goal::Converge, FaultSchedule::none());
+                assert_eq!(lived.driver.complaints(), [""; 0], "{what}, then up");
             }
             let ended = lived.restore(FaultSchedule::none());
-            let story = || lived.helm.fleet.with(|world| world.story());
+            let story = || lived.driver.fleet.with(|world| world.story());
             assert!(ended.is_converged(), "{what}: {ended:?}\n{}", story());
             lived.assert_restored(&what);
         }
@@ -193,12 +198,12 @@ fn killed_at_any_verb_and_begun_again_it_ends() {
 fn as_long_as_a_restore_is_unfinished_every_other_command_is_refused() {
     let lived = Lived::new();
     assert!(lived.restore(FaultSchedule::none()).is_converged());
-    let verbs = lived.helm.fleet.with(|world| world.verbs());
+    let verbs = lived.driver.fleet.with(|world| world.verbs());
     let mut unfinished = 0;
     for verb in (1..=verbs).step_by(3) {
         let lived = Lived::new();
         lived.restore(FaultSchedule::at(verb, Fault::OperatorDies { when: When::After }));
-        let (seen, planning) = lived.helm.look_and_plan(&lived.desired, &lived.goal()).unwrap();
+        let (seen, planning) = lived.driver.look_and_plan(&lived.desired, &lived.goal()).unwrap();
         let is_noted = seen.ledger.restore.is_some_and(|note| note.done_at.is_none());
         let remains =
             planning.plan.steps.iter().any(|step| matches!(step.action, Action::RestoreMember { .. }));
@@ -208,7 +213,7 @@ fn as_long_as_a_restore_is_unfinished_every_other_command_is_refused() {
         unfinished += 1;
         let all = windlass_model::Reissue::default();
         for goal in [Goal::Converge, Goal::Reissue(all)] {
-            let (_, planning) = lived.helm.look_and_plan(&lived.desired, &goal).unwrap();
+            let (_, planning) = lived.driver.look_and_plan(&lived.desired, &goal).unwrap();
             assert!(planning.is_refused(), "killed at verb {verb}, {goal:?}: {planning:#?}");
         }
     }
@@ -226,27 +231,27 @@ fn what_cannot_be_used_stops_nothing() {
         (Spoilt::Unnoted, true),
     ] {
         let mut lived = Lived::new();
-        lived.helm.fleet.with(|world| world.spoil_snapshots(NAME, spoilt));
+        lived.driver.fleet.with(|world| world.spoil_snapshots(NAME, spoilt));
         if is_refused {
             // What is known of it is known before anything is planned; the others become so after they were chosen.
             let node = lived.members[0].clone();
             let last = lived.desired.ordinary().last_nodes();
-            lived.helm.fleet.begin_run(windlass_simulator::RolloutRules::default(), FaultSchedule::none());
-            lived.helm.fleet.enrol(&node, &last[&node]);
+            lived.driver.fleet.begin_run(windlass_simulator::RolloutRules::default(), FaultSchedule::none());
+            lived.driver.fleet.enrol(&node, &last[&node]);
             let directory = FilePath::from(DIRECTORY);
-            let verify = async { lived.helm.fleet.verify_snapshot(&node, &directory, NAME).await };
+            let verify = async { lived.driver.fleet.verify_snapshot(&node, &directory, NAME).await };
             let seen = windlass_simulator::run(verify).unwrap();
             lived.snapshot = chosen(&node, &seen);
         }
-        let before = lived.helm.fleet.with(|world| world.fingerprint());
+        let before = lived.driver.fleet.with(|world| world.fingerprint());
         let Ended::Concluded(conclusion) = lived.restore(FaultSchedule::none()) else { unreachable!() };
         let expected = if is_refused { End::Refused } else { End::Failed };
         assert_eq!(conclusion.end, expected, "{spoilt:?}: {conclusion:#?}");
-        assert_eq!(lived.helm.complaints(), [""; 0], "{spoilt:?}");
+        assert_eq!(lived.driver.complaints(), [""; 0], "{spoilt:?}");
         if is_refused {
-            assert_eq!(lived.helm.fleet.with(|world| world.fingerprint()), before, "{spoilt:?}");
+            assert_eq!(lived.driver.fleet.with(|world| world.fingerprint()), before, "{spoilt:?}");
         }
-        let (seen, _) = lived.helm.look_and_plan(&lived.desired, &Goal::Converge).unwrap();
+        let (seen, _) = lived.driver.look_and_plan(&lived.desired, &Goal::Converge).unwrap();
         assert!(seen.etcd.members().iter().all(|member| member.health == Health::Healthy), "{spoilt:?}");
         assert!(
             matches!(seen.kube, windlass_model::KubeSeen::Nodes(_)),
@@ -260,8 +265,8 @@ fn what_cannot_be_used_stops_nothing() {
 fn an_unreachable_member_is_waited_for() {
     let lived = Lived::new();
     let node = lived.members[2].clone();
-    lived.helm.fleet.with(|world| world.strike(&Fault::Unreachable { node, seconds: None }));
+    lived.driver.fleet.with(|world| world.strike(&Fault::Unreachable { node, seconds: None }));
     let Ended::Concluded(conclusion) = lived.restore(FaultSchedule::none()) else { unreachable!() };
     assert_eq!(conclusion.end, End::Refused);
-    assert_eq!(lived.helm.complaints(), [""; 0]);
+    assert_eq!(lived.driver.complaints(), [""; 0]);
 }

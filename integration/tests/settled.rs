@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use windlass_blueprint::Catalog;
 use windlass_course::Goal;
 use windlass_integration::draft::Draft;
-use windlass_integration::drive::{Helm, desired_of};
+use windlass_integration::drive::{Driver, desired_of};
 use windlass_integration::settled::{fresh_inventory, settled_inventory};
 use windlass_integration::speed::{Case, cluster_text, desired_in, text_to_plan};
 use windlass_model::{
@@ -40,11 +40,11 @@ fn everything_is_to_be_done_on_fresh_machines() {
 fn a_settled_cluster_looks_as_the_simulated_one_does_after_up() {
     for draft in [Draft::sized(3, 0), Draft::sized(3, 2)] {
         let machines = draft.nodes.len();
-        let helm = Helm::new(SimFleet::new(World::bare(machines)));
+        let driver = Driver::new(SimFleet::new(World::bare(machines)));
         let desired = desired_of(&draft, Catalog::builtin()).expect("a plain draft is a cluster.yml");
-        let ended = helm.run(&desired, &Goal::Converge, FaultSchedule::default());
+        let ended = driver.run(&desired, &Goal::Converge, FaultSchedule::default());
         assert!(ended.is_converged(), "{ended:?}");
-        let (seen, planning) = helm.look_and_plan(&desired, &Goal::Converge).expect("all are in sight");
+        let (seen, planning) = driver.look_and_plan(&desired, &Goal::Converge).expect("all are in sight");
         assert!(planning.plan.is_empty());
         let (made, seen) = (kinds(&settled_inventory(desired.ordinary())), kinds(&seen));
         let only = |these: &BTreeSet<String>, those: &BTreeSet<String>| -> Vec<String> {
