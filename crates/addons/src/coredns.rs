@@ -62,7 +62,7 @@ pub(crate) fn addon(wanted: &Wanted<'_>) -> Option<DesiredAddon> {
     if wanted.has_roles() {
         bodies.extend(roles(ROLE, NAME, &rules()));
     }
-    let corefile = corefile::corefile(&wanted.spec.dns, wanted.cluster_domain, answers_ready(wanted));
+    let corefile = corefile::corefile(&wanted.spec.dns, wanted.cluster_domain, ready_plugin(wanted));
     bodies.extend([
         config_map(NAME, &BTreeMap::from([(COREFILE, corefile)])),
         service(wanted.cluster_dns),
@@ -179,9 +179,9 @@ fn apart() -> Value {
     }]})
 }
 
-/// Whether `CoreDNS` answers whether it is ready: from 1.5 on, and RKE 1 had 1.6 with Kubernetes 1.16.
-fn answers_ready(wanted: &Wanted<'_>) -> bool {
-    wanted.version.at_least(1, 16)
+/// The plugin by which `CoreDNS` answers whether it is ready: from 1.5 on, and RKE 1 had 1.6 with Kubernetes 1.16.
+fn ready_plugin(wanted: &Wanted<'_>) -> Option<&'static str> {
+    wanted.version.at_least(1, 16).then_some("ready")
 }
 
 /// A changed Corefile is read by `CoreDNS` itself, so it replaces no pod.
@@ -210,7 +210,7 @@ fn container(wanted: &Wanted<'_>, image: &str) -> Value {
         },
         "volumeMounts": [{"name": "config-volume", "mountPath": "/etc/coredns", "readOnly": true}],
     });
-    if answers_ready(wanted) {
+    if ready_plugin(wanted).is_some() {
         container["readinessProbe"] = json!({"httpGet": probe("/ready", 8181)});
     }
     // As RKE 1 has it; the field is there from 1.19 on.

@@ -39,7 +39,7 @@ pub use windlass_addons::{Problem, Severity};
 
 pub use self::catalog::{Catalog, CatalogError};
 pub use self::images::NODE_IMAGE;
-pub use self::links::{EARLY_SNAPSHOTS, EtcdLog, Link, Running, as_running, links};
+pub use self::links::{EtcdLog, Link, Running, as_running, links, snapshots_log_early};
 pub use self::render::render;
 pub use self::resolve::{Resolution, problems, resolve};
 pub use self::secrets::REGISTRY_AUTH;

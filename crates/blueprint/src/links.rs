@@ -7,7 +7,7 @@
 //!
 //! Nothing is remembered: the next link follows from what runs, so a run that was cut off goes on with the same one.
 
-use windlass_model::{EtcdVersion, KubernetesVersion, tag_of};
+use windlass_model::{ContainerSpec, EtcdVersion, KubernetesVersion, tag_of};
 use windlass_spec::ClusterSpec;
 
 use crate::catalog::{Catalog, Minor};
@@ -64,7 +64,9 @@ pub struct Link {
 }
 
 /// After how many entries a member of etcd snapshots its log in the link that brings that about.
-pub const EARLY_SNAPSHOTS: &str = "50";
+const EARLY_SNAPSHOTS: &str = "50";
+/// The flag of etcd for it.
+const SNAPSHOT_COUNT: &str = "snapshot-count";
 /// More links than any chain has.
 const MOST_LINKS: usize = 64;
 /// From this patch of 3.5 on members tell 3.6 who was removed; before it, removed members come back
@@ -186,7 +188,7 @@ impl Target {
         }
         if step.snapshots_log {
             let arguments = &mut at.services.etcd.service.extra_args;
-            arguments.insert("snapshot-count".to_owned(), EARLY_SNAPSHOTS.to_owned());
+            arguments.insert(SNAPSHOT_COUNT.to_owned(), EARLY_SNAPSHOTS.to_owned());
         }
         Link {
             kubernetes: step.kubernetes.clone(),
@@ -195,6 +197,11 @@ impl Target {
             spec: at,
         }
     }
+}
+
+/// Whether a member is the one of a link in which members snapshot their logs early.
+pub fn snapshots_log_early(etcd: &ContainerSpec) -> bool {
+    etcd.flag(SNAPSHOT_COUNT) == Some(EARLY_SNAPSHOTS)
 }
 
 /// How etcd gets from one version to another.

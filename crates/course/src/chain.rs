@@ -194,7 +194,7 @@ impl<'a> Parts<'a> {
         for (_, facts, seen) in self.seen(Component::Etcd) {
             etcd.push(seen.spec.image.to_string());
             // In the link that has members snapshot their logs early, one that did so since it started is past them all.
-            let is_past = seen.spec.flag("snapshot-count") == Some(windlass_blueprint::EARLY_SNAPSHOTS)
+            let is_past = windlass_blueprint::snapshots_log_early(&seen.spec)
                 && facts.etcd_log == windlass_model::EtcdLogSeen::SnapshotSinceCreated;
             log = log.filter(|_| is_past);
         }

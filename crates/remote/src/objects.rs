@@ -49,6 +49,15 @@ struct Cause {
     field: String,
 }
 
+/// What becomes of fields that another manager answers for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Conflicts {
+    /// The apply is refused, and names them.
+    Refused,
+    /// They become windlass' own.
+    Taken,
+}
+
 impl RemoteFleet {
     pub(crate) async fn objects_seen(&self, wanted: &[ObjectRef]) -> PortResult<ObjectsSeen> {
         let noted = match self.noted().await {
@@ -126,7 +135,7 @@ impl RemoteFleet {
     ///
     /// Source: <https://kubernetes.io/docs/reference/using-api/server-side-apply/>.
     pub(crate) async fn apply(&self, desired: &DesiredObject) -> PortResult<()> {
-        let reply = self.apply_by(desired, false).await?;
+        let reply = self.apply_by(desired, Conflicts::Refused).await?;
         if reply.status != 409 {
             return applied(desired, &reply);
         }
@@ -140,7 +149,7 @@ impl RemoteFleet {
             .map(|(manager, field)| format!("{field} belongs to {manager}"))
             .collect();
         if others.is_empty() {
-            return applied(desired, &self.apply_by(desired, true).await?);
+            return applied(desired, &self.apply_by(desired, Conflicts::Taken).await?);
         }
         let object = &desired.object;
         Err(lasting(format!(
@@ -149,7 +158,8 @@ impl RemoteFleet {
         )))
     }
 
-    async fn apply_by(&self, desired: &DesiredObject, force: bool) -> PortResult<Reply> {
+    async fn apply_by(&self, desired: &DesiredObject, conflicts: Conflicts) -> PortResult<Reply> {
+        let force = conflicts == Conflicts::Taken;
         let path = format!("{}?fieldManager={FIELD_MANAGER}&force={force}", path_of(&desired.object));
         let body = || Some(("application/apply-patch+yaml", desired.body.to_string().into_bytes()));
         self.api(|| Call { method: Method::PATCH, body: body(), ..Call::get(&path) }).await

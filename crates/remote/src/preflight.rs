@@ -270,7 +270,7 @@ mod tests {
 
     use super::*;
 
-    const TOLD: &str = "\
+    const REPORTED: &str = "\
 hostname node-1
 machine 0123456789abcdef
 kernel 6.1.0-18-amd64
@@ -309,7 +309,7 @@ clock 1700000062.123456789
             architecture: Some("x86_64".to_owned()),
             ..SystemInfo::default()
         };
-        let report = report(TOLD, &info, 1_700_000_000_000);
+        let report = report(REPORTED, &info, 1_700_000_000_000);
         let wanted = HostReport {
             hostname: "node-1".to_owned(),
             machine_id: "0123456789abcdef".to_owned(),

@@ -18,7 +18,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use tokio::sync::mpsc;
 use windlass_engine::{PortResult, SnapshotWanted, Snapshots};
 use windlass_model::{ChosenSnapshot, FilePath, MemberRestore, NodeName, STAGING, SnapshotSeen};
-use windlass_sidecar::protocol::{Answer, FORMING, Request, Taking};
+use windlass_sidecar::protocol::{Answer, FORMING, Holder, Request, Taking};
 
 use crate::aide::strange;
 use crate::docker::ASK_WITHIN;
@@ -67,12 +67,12 @@ impl Snapshots for RemoteFleet {
     }
 
     async fn stage_snapshot(&self, node: &NodeName, snapshot: &ChosenSnapshot) -> PortResult<()> {
-        let makes = *node == snapshot.node;
-        if self.is_held(node, Request::HoldCopy { snapshot: snapshot.clone(), makes }).await? {
+        let holder = if *node == snapshot.node { Holder::ThisNode } else { Holder::OtherNode };
+        if self.is_held(node, Request::HoldCopy { snapshot: snapshot.clone(), holder }).await? {
             return Ok(());
         }
         let changed = || lasting(format!("{} on {node} is not what was chosen", snapshot.name));
-        if makes {
+        if holder == Holder::ThisNode {
             return Err(changed());
         }
         self.carry(node, snapshot).await?;

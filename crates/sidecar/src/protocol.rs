@@ -28,6 +28,16 @@ pub struct Asked {
     pub request: Request,
 }
 
+/// Which node holds a snapshot that is copied to all members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Holder {
+    /// This node: its copy is made of the snapshot, where there is none.
+    ThisNode,
+    /// Another node: the copy is carried over.
+    OtherNode,
+}
+
 /// One thing to do on a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -117,8 +127,8 @@ pub enum Request {
     HoldCopy {
         /// The snapshot.
         snapshot: ChosenSnapshot,
-        /// Whether the copy is made of the snapshot on this node, where there is none.
-        makes: bool,
+        /// Where the snapshot itself is.
+        holder: Holder,
     },
     /// Takes what arrived for this node's copy, and reads it back.
     AcceptCopy {

@@ -75,7 +75,7 @@ pub fn answer(asked: Asked) -> Answer {
         Request::DeleteSnapshot { directory, name } => {
             shelf::delete(&directory, &name).map(|()| Answer::Done)
         }
-        Request::HoldCopy { snapshot, makes } => shelf::hold_copy(&snapshot, makes).map(Answer::Held),
+        Request::HoldCopy { snapshot, holder } => shelf::hold_copy(&snapshot, holder).map(Answer::Held),
         Request::AcceptCopy { snapshot } => shelf::accept_copy(&snapshot).map(Answer::Held),
         Request::PrepareMember { data, token } => shelf::is_formed(&data, &token).map(Answer::Held),
         Request::AdoptMember { data, token, staged } => {

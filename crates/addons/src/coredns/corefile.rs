@@ -13,14 +13,14 @@ const MOST_SERVERS: usize = 15;
 /// The zones of addresses where cluster.yml names no ranges.
 const REVERSE: &str = "in-addr.arpa ip6.arpa";
 
-pub(super) fn corefile(dns: &DnsSpec, domain: &str, answers_ready: bool) -> String {
+pub(super) fn corefile(dns: &DnsSpec, domain: &str, ready: Option<&str>) -> String {
     let reverse = if dns.reverse_cidrs.is_empty() { REVERSE.to_owned() } else { dns.reverse_cidrs.join(" ") };
     let servers = if dns.upstream_nameservers.is_empty() {
         "/etc/resolv.conf".to_owned()
     } else {
         dns.upstream_nameservers.join(" ")
     };
-    let ready = if answers_ready { "\n    ready" } else { "" };
+    let ready = ready.map(|plugin| format!("\n    {plugin}")).unwrap_or_default();
     let mut text = format!(
         ".:53 {{
     errors

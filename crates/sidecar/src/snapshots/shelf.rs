@@ -18,7 +18,7 @@ use super::take::take;
 use crate::etcd::Access;
 use crate::fault::{At, Fault};
 use crate::look::is_absent;
-use crate::protocol::{Bytes, FORMING, FileToPut, Taking};
+use crate::protocol::{Bytes, FORMING, FileToPut, Holder, Taking};
 use crate::put::{make_directory, sync_directory};
 
 const MEMBER: &str = "member";
@@ -140,13 +140,13 @@ fn remove_if_there(path: &Path) -> Result<(), Fault> {
 
 /// Whether this node's copy of the chosen snapshot is there and, byte for byte, what was chosen; what is something else under
 /// its name goes. On the node that holds the snapshot a copy is made where there is none.
-pub(crate) fn hold_copy(snapshot: &ChosenSnapshot, makes: bool) -> Result<bool, Fault> {
+pub(crate) fn hold_copy(snapshot: &ChosenSnapshot, holder: Holder) -> Result<bool, Fault> {
     let staged = snapshot.staged();
     let staged = Path::new(staged.as_str());
     if let Some(directory) = staged.parent() {
         make_directory(directory).at(directory.display())?;
     }
-    if makes && !staged.exists() {
+    if holder == Holder::ThisNode && !staged.exists() {
         let from = path_of(&snapshot.directory, &snapshot.name)?;
         // Two names of one file: retention may remove the first.
         match fs::hard_link(&from, staged) {
@@ -175,7 +175,7 @@ pub(crate) fn accept_copy(snapshot: &ChosenSnapshot) -> Result<bool, Fault> {
     let file = File::open(&arrived).at(arrived.display())?;
     file.sync_all().at(arrived.display())?;
     fs::rename(&arrived, staged).at(staged.display())?;
-    hold_copy(snapshot, false)
+    hold_copy(snapshot, Holder::OtherNode)
 }
 
 // Data of a member.
