@@ -93,7 +93,7 @@ impl Scene for Simulation {
     }
 }
 
-/// The ledger as in a real run, in a file; the world is told which ledger is stored, since it checks that
+/// The ledger as in a real run, in a file; the world records which ledger is stored, since it checks that
 /// nothing leaves this machine before.
 #[derive(Debug)]
 pub(crate) struct SimulatedLedger {

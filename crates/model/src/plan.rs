@@ -34,13 +34,14 @@ pub struct Step {
     pub action: Action,
     /// Why; never empty.
     pub reasons: Vec<Reason>,
-    /// The places in cluster.yml from which it stems; empty if it stems from the world.
+    /// The places in cluster.yml that cause it; empty if the state of the machines does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub origins: Vec<SpecPath>,
 }
 
 impl Step {
-    /// Whether it only serves other steps, or notes what they did: it waits, fetches an image, or keeps the ledger.
+    /// Whether it only serves other steps, or records what they did: it waits, pulls an image, or writes the
+    /// ledger.
     pub fn only_supports(&self) -> bool {
         match &self.action {
             Action::AwaitHealthy { .. }
@@ -80,7 +81,7 @@ impl StepId {
         self.0.split_once('/').map_or(&self.0, |(place, _)| place)
     }
 
-    /// What the step is about there, without the verb.
+    /// The subject of the step, without the verb.
     pub fn subject(&self) -> &str {
         let rest = self.0.split_once('/').map_or(&*self.0, |(_, rest)| rest);
         rest.rsplit_once('/').map_or(rest, |(subject, _)| subject)
@@ -106,7 +107,7 @@ pub struct Edge {
     pub before: usize,
     /// The index of the later step.
     pub after: usize,
-    /// Why.
+    /// The reason.
     pub because: Because,
 }
 
@@ -116,20 +117,20 @@ pub struct Edge {
 pub enum Because {
     /// The later one uses what the earlier one makes.
     Needs,
-    /// What is broken is healed before anything healthy is disturbed.
+    /// What is broken is repaired before anything healthy is disturbed.
     HealFirst,
     /// What the earlier one waits for must be healthy first.
     Gate,
-    /// Members of a quorum, and API servers, are disturbed one at a time.
+    /// Members of etcd, and API servers, are disturbed one at a time.
     OneAtATime,
     /// No more nodes are unavailable at once than the limit allows.
     Window,
-    /// What the earlier one writes must be durable before anything made from it leaves this machine.
+    /// What the earlier one writes must be stored before anything derived from it leaves this machine.
     DurableFirst,
     /// etcd before the control plane, the control plane before the nodes: Kubernetes' version skew policy
     /// (<https://kubernetes.io/releases/version-skew-policy/>).
     Skew,
-    /// What is no longer desired goes when what replaces it works.
+    /// What is no longer desired is removed when its replacement works.
     RemoveLast,
 }
 
@@ -148,27 +149,27 @@ impl fmt::Display for Because {
     }
 }
 
-/// Why a step is there.
+/// Why a step is in the plan.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "why")]
 pub enum Reason {
-    /// The thing is desired and not there.
+    /// It is desired and missing.
     Missing,
     /// A running container differs from the desired one.
     Differs {
-        /// In what.
+        /// The difference.
         difference: Difference,
     },
     /// A container is not running.
     NotRunning {
-        /// What Docker says of it.
+        /// Its state in Docker.
         state: ContainerState,
     },
-    /// A container runs but does not do its work.
+    /// A container runs but does not work.
     Unhealthy,
     /// A container was started moments ago and is not healthy yet.
     Starting,
-    /// The containers of pods are to be run by another runtime.
+    /// The pods are to be run by another runtime.
     PodRuntime {
         /// What runs them.
         from: PodRuntime,
@@ -177,13 +178,13 @@ pub enum Reason {
     },
     /// The log of a member of etcd may begin with what 3.5 wrote, which the next version cannot read.
     LogOfEtcd35,
-    /// A container with the name of a component was made by somebody else.
+    /// Somebody else made a container with the name of a component.
     MadeByOther,
     /// A file has other content, mode or owner than desired, or is missing.
     FileDiffers {
         /// The file.
         path: FilePath,
-        /// How.
+        /// The difference.
         how: FileDifference,
     },
     /// A setting of the kernel has another value than desired.
@@ -200,7 +201,7 @@ pub enum Reason {
         /// Its name.
         module: Arc<str>,
     },
-    /// It is there and no longer desired.
+    /// It exists and is no longer desired.
     Unwanted,
     /// Its node lost the role that it belongs to.
     RoleLost {
@@ -211,29 +212,29 @@ pub enum Reason {
     NodeLeft,
     /// The cluster is to be removed.
     Dismantled,
-    /// A left-over of a step that was cut off.
+    /// A left-over of an interrupted step.
     LeftOver,
-    /// A certificate is not there.
+    /// A certificate does not exist.
     CertMissing,
     /// A certificate differs from the desired one.
     CertDiffers {
-        /// In what, in words: `SAN lb.example.org added`.
+        /// The difference in words: `SAN lb.example.org added`.
         how: String,
     },
-    /// A certificate expires soon, or has.
+    /// A certificate expires soon, or has expired.
     CertExpires {
-        /// When.
+        /// Its expiry.
         on: Timestamp,
     },
-    /// A certificate was signed by an authority that is being replaced, or is not the present one.
+    /// A certificate was signed by a CA that is being replaced, or is not the present one.
     IssuerChanged,
-    /// The operator asked for it.
+    /// The operator requested it.
     Requested,
-    /// etcd goes back to a snapshot.
+    /// etcd is restored from a snapshot.
     Restored {
-        /// Which.
+        /// The name of the snapshot.
         snapshot: String,
-        /// The revision that it holds.
+        /// Its revision.
         revision: u64,
         /// When it was taken.
         taken_at: Timestamp,
@@ -250,53 +251,53 @@ pub enum Reason {
     },
     /// etcd has no member for this node yet.
     MemberMissing,
-    /// The member has lost its data, so it cannot come back as itself.
+    /// The member has lost its data, so it cannot recover as itself.
     MemberLostData,
-    /// The member does not come up with the data that it has, while others with the same arguments do.
+    /// The member does not start with the data that it has, while others with the same arguments do.
     MemberDead,
-    /// The member joins as a learner first, and votes when it has caught up.
+    /// The member joins as a learner first, and becomes a voter when it has caught up.
     MemberLearns,
-    /// etcd's data on this node belongs to a member that is no more.
+    /// etcd's data on this node belongs to a removed member.
     DataOfFormerMember,
-    /// The whole cluster's first start.
+    /// The first start of the whole cluster.
     FirstStart,
-    /// Kubernetes moves from one version to another.
+    /// Kubernetes is upgraded from one version to another.
     Upgrade {
         /// The version seen.
         from: KubernetesVersion,
         /// The version desired.
         to: KubernetesVersion,
     },
-    /// An earlier run cordoned the node and did not come to open it.
+    /// An earlier run cordoned the node and did not uncordon it.
     LeftCordoned,
-    /// A container that this plan makes needs it.
+    /// A container that this plan creates needs it.
     ImageNeeded {
         /// The image.
         image: ImageRef,
     },
     /// The plan itself has cordoned the node, and is done with it.
     DoneWith,
-    /// A disturbance before it must have healed.
+    /// What an earlier step disturbed must be healthy again.
     Disturbed,
-    /// The node's object must be there and ready.
+    /// The node's object must exist and be ready.
     NotReady,
     /// The kubelet runs, and its node has no object.
     Unregistered,
     /// An object in the cluster is not as desired.
     Object {
-        /// Which.
+        /// The object.
         object: ObjectRef,
-        /// How.
+        /// The difference.
         #[serde(flatten)]
         how: ObjectDifference,
     },
 }
 
-/// How an object in the cluster is not as desired.
+/// How an object in the cluster differs from the desired one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "how")]
 pub enum ObjectDifference {
-    /// It is not there.
+    /// It does not exist.
     Missing,
     /// cluster.yml, or windlass, asks for another value than was applied.
     Changed {
@@ -310,7 +311,7 @@ pub enum ObjectDifference {
         #[serde(flatten)]
         field: FieldDifference,
     },
-    /// It is there as desired, and bears no mark of windlass, or an old one.
+    /// It exists as desired, and has no mark of windlass, or an old one.
     Unmarked,
     /// It is no longer desired.
     Unwanted,
@@ -338,7 +339,7 @@ impl fmt::Display for ObjectDifference {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FileDifference {
-    /// It is not there.
+    /// It does not exist.
     Missing,
     /// Its content.
     Content,
@@ -346,7 +347,7 @@ pub enum FileDifference {
     Mode,
     /// Its owner.
     Owner,
-    /// Its content will be made anew by this plan.
+    /// This plan changes its content.
     Renewed,
 }
 
@@ -408,7 +409,8 @@ impl Plan {
         self.steps.is_empty()
     }
 
-    /// Whether it says what an earlier plan said, but for the moment in the names under which data is kept aside.
+    /// Whether it is the same as an earlier plan, except for the time in the names under which data is kept
+    /// aside.
     pub fn repeats(&self, earlier: &Self) -> bool {
         let is_same = |(one, other): (&Step, &Step)| {
             one == other
@@ -439,7 +441,7 @@ impl Plan {
         self.steps.iter().find(|step| step.id.as_str() == id)
     }
 
-    /// For each step the steps that it waits for, with the reasons.
+    /// For each step, the steps that it waits for, with the reasons.
     pub fn predecessors(&self) -> Vec<Vec<(usize, Because)>> {
         let mut before = vec![Vec::new(); self.steps.len()];
         for edge in &self.edges {
@@ -448,7 +450,7 @@ impl Plan {
         before
     }
 
-    /// The indexes of all steps, each after those that it waits for; among free ones the order of ids.
+    /// The indexes of all steps, each after those that it waits for; otherwise in the order of ids.
     ///
     /// Returns fewer than all steps if the edges close a cycle.
     pub fn in_order(&self) -> Vec<usize> {
