@@ -1,4 +1,5 @@
-//! What a plan means, in a few words: what is replaced, restarted, drained or deleted, and who joins or leaves.
+//! The meaning of a plan in a few words: what is replaced, restarted, drained or deleted, and which nodes
+//! join or leave.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,9 +8,9 @@ use windlass_model::{Action, Component, FilePath, Plan, Reason, Step, counted};
 use crate::below::at_once;
 use crate::names::{Room, names};
 
-/// A list of nodes takes at most so many columns.
+/// A list of nodes takes at most this many columns.
 const NODES_WIDTH: usize = 40;
-/// So many kinds of containers that are deleted are named.
+/// How many kinds of deleted containers are named.
 const CONTAINERS_SHOWN: usize = 3;
 
 /// The components that are named with their nodes, since users and workloads notice them, with the word for one of
@@ -89,12 +90,12 @@ fn nodes<'a>(nodes: impl IntoIterator<Item = &'a str>) -> String {
     names(nodes, Room::Columns(NODES_WIDTH))
 }
 
-/// The nodes of the steps that are so.
+/// The nodes of the steps that satisfy a condition.
 fn at(plan: &Plan, is_so: impl Fn(&Step) -> bool) -> String {
     nodes(plan.steps.iter().filter(|step| is_so(step)).map(|step| step.id.place()))
 }
 
-/// Nodes whose first kubelet is started: the ledger notes them in the same plan.
+/// Nodes whose first kubelet is started: the ledger records them in the same plan.
 fn joining(plan: &Plan) -> BTreeSet<&str> {
     let noted: BTreeSet<&str> = plan
         .steps
@@ -145,9 +146,9 @@ fn components(plan: &Plan, concerned: impl Fn(&Step) -> Option<Component>) -> St
     texts.join("; ")
 }
 
-/// ` (one at a time)`; empty where nothing limits how many.
+/// ` (one at a time)`; empty where there is no limit.
 fn pace(plan: &Plan, steps: &[&Step]) -> String {
-    // A drained node is guarded where it is cordoned.
+    // The guards of a drained node are on its cordon.
     let cordons: Vec<&Step> = plan
         .steps
         .iter()
