@@ -1,8 +1,7 @@
 //! The names of snapshots, and which of them are the periodic ones.
 //!
 //! RKE 1 calls its files `2026-01-31T12:00:00Z_etcd`, some with the suffix `.zip`. Periodic ones here are
-//! called `2026-01-31T12-00-00Z_etcd.db`: those of RKE 1 never count as ours, and `scp` has no problem with a
-//! `:`.
+//! called `2026-01-31T12-00-00Z_etcd.db`: those of RKE 1 never count as ours, and no `:` confuses `scp`.
 
 use std::path::Path;
 
