@@ -177,7 +177,7 @@ pub(crate) fn as_it_still_is(
     if still_serves_the_api(ctx, name, facts) {
         last.roles.insert(Role::ControlPlane);
     }
-    // Nothing else shows whose the data is.
+    // Nothing else shows who owns the data.
     if ctx.had(name, Role::Etcd) && has_our_data(ctx, name, facts) {
         last.roles.insert(Role::Etcd);
     }
