@@ -1,4 +1,4 @@
-//! Whether the certificates that cluster.yml carries belong to the keys beside them.
+//! Whether the certificates in cluster.yml belong to the keys beside them.
 //!
 //! This is neither in `spec`, which reads texts and no cryptography, nor in `blueprint`, which sees no key:
 //! the desired state no longer contains them. `pki` can read both, and `cli` is the first to have file and

@@ -128,7 +128,7 @@ impl Desired {
             .collect()
     }
 
-    /// The secrets that cluster.yml carries.
+    /// The secrets in cluster.yml.
     pub fn secrets(&self) -> &BTreeMap<SecretName, Secret<String>> {
         &self.secrets
     }

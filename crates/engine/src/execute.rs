@@ -14,7 +14,7 @@ use crate::ready::Ready;
 use crate::run::Run;
 use crate::step_error::StepError;
 
-/// How many lines of a container's log a failure carries.
+/// How many lines of a container's log a failure contains.
 const LOG_LINES: usize = 20;
 
 /// The result of carrying out a plan.

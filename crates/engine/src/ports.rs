@@ -524,7 +524,7 @@ pub struct Assignment {
     pub scope: LookScope,
     /// The objects in the cluster that are read, besides those that windlass recorded there.
     pub objects: Arc<Vec<ObjectRef>>,
-    /// The secrets that cluster.yml carries.
+    /// The secrets in cluster.yml.
     pub secrets: BTreeMap<windlass_model::SecretName, Secret<String>>,
 }
 

@@ -6,7 +6,7 @@ use windlass_model::{ContainerName, NodeName};
 
 use crate::ports::{PortError, PortResult};
 
-/// Why one attempt at a step did not succeed. No variant carries a secret.
+/// Why one attempt at a step did not succeed. No variant contains a secret.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StepError {
     /// A verb failed.

@@ -181,7 +181,7 @@ pub enum Content {
         /// Which part of it.
         part: CertPart,
     },
-    /// A secret that cluster.yml carries.
+    /// A secret in cluster.yml.
     Secret(SecretName),
     /// A copy of the whole ledger.
     Ledger,

@@ -143,7 +143,7 @@ pub struct LedgerFace {
     /// The last restore of a snapshot, recorded before it stops anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<RestoreNote>,
-    /// Digests of the secrets that cluster.yml carries.
+    /// Digests of the secrets in cluster.yml.
     pub secrets: BTreeMap<SecretName, Digest>,
     /// Lineages other than this one that were found, and where.
     pub strangers: BTreeMap<Lineage, Vec<NodeName>>,

@@ -3,14 +3,14 @@
 //!
 //! ```text
 //! question                              asked where                     because
-//! one_is_unreachable                    members of etcd that leave      it may still use them
+//! one_is_unreachable                    members that are removed        it may still use them
 //! version_is_unknown                    new containers of a version     it may be older, or newer
 //! oldest_for_kubelets_is_unknown        new kubelets, kube-proxies      a kubelet is never newer than it
 //! why_old                               kubelets that are upgraded      = also when this plan is done
-//! may_be_behind_proxy                   a node that gains one           its nginx-proxy goes for it
-//! one_stays                             what is removed, lists of them  one of cluster.yml works then
+//! may_be_behind_proxy                   a node that gains one           its nginx-proxy is removed
+//! one_stays                             removals, lists of API servers  one of cluster.yml works then
 //! ```
-//! ```
+//!
 //! Source of the rules on versions: <https://kubernetes.io/releases/version-skew-policy/>.
 
 use std::collections::BTreeMap;

@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! note in the ledger ─▶ a checked copy on every member's node
-//!     ─▶ API servers, controller managers, schedulers go ─▶ etcd goes ─▶ data is moved aside
-//!     ─▶ every member's data is made of its copy, with a token that no other cluster has
+//!     ─▶ API servers, controller managers, schedulers are removed ─▶ etcd is removed ─▶ data is moved aside
+//!     ─▶ every member's data is created from its copy, with a token that no other cluster has
 //! ```
 //!
 //! Nothing is stopped before every node has its verified copy; no data is created before all former data has

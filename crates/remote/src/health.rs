@@ -11,7 +11,7 @@ use crate::link::{Counts, Far, Link};
 
 /// How long a component may take to answer. Whether a slower one works is unknown.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
-/// The name that every API server's certificate carries.
+/// The name in every API server's certificate.
 const API_NAME: &str = "kubernetes";
 
 /// Asks once.

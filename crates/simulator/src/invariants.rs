@@ -344,8 +344,8 @@ impl World {
         }
     }
 
-    /// A verb affects only the worker on its own machine: proxies that lose their API servers are judged by the
-    /// rules for etcd and API servers.
+    /// A verb affects only the worker on its own machine: proxies that lose their API servers are judged by
+    /// the rules for etcd and API servers.
     fn judge_window(&mut self, before: &Marks, machine: Option<usize>) {
         if before.serving_apis.is_empty() || self.view.marks.serving_apis.is_empty() {
             return;

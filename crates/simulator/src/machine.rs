@@ -38,7 +38,7 @@ pub(crate) struct Machine {
     pub(crate) modules: BTreeSet<Arc<str>>,
     /// Modules that are not loaded and can be.
     pub(crate) loadable: BTreeSet<Arc<str>>,
-    /// Whether it allows nobody to load any, although they exist.
+    /// Whether it refuses to load any, although they exist.
     pub(crate) refuses_modules: bool,
     /// The settings with which it booted, of those that have changed since; none where a module provided the
     /// setting.

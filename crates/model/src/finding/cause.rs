@@ -463,7 +463,7 @@ pub enum Note {
     },
     /// Kubernetes holds a ledger that is not overwritten.
     LedgerInKubernetesKept {
-        /// The kept.
+        /// The ledger that is kept.
         kept: KeptByKubernetes,
     },
 }
@@ -535,7 +535,7 @@ pub enum MachineFault {
     },
     /// Somebody else's containers have the names that this cluster's need.
     NamesTaken {
-        /// The found.
+        /// What was found.
         found: Foreign,
     },
     /// windlass' program is built for another architecture.

@@ -1,11 +1,11 @@
 //! etcd: its first start, its repair, members that join and leave, one at a time and never below a majority.
 //!
 //! ```text
-//! found    it has never lived               all members at once                             (silent.rs)
-//! revive   it has lived, and is silent      what has data comes up, nothing else            (silent.rs)
+//! found    it has never been live           all members at once                             (silent.rs)
+//! revive   it was live, and is silent       members with data are started, nothing else     (silent.rs)
 //! roll     its members are known            start ─▶ repair ─▶ drop ─▶ join ─▶ change       (roll.rs)
 //!                                           ╰ at once ╯ ╰── one at a time, each gated ──╯
-//! leave    after the control plane          members that nobody desires                     (leave.rs)
+//! leave    after the control plane          members that are no longer desired              (leave.rs)
 //! ```
 
 pub(crate) mod clear;

@@ -47,7 +47,7 @@ pub(super) fn judge(node: &Examined<'_>, version: &KubernetesVersion) -> Vec<Wro
     wrongs
 }
 
-/// windlass carries its own program to the machine.
+/// windlass copies its own program to the machine.
 fn judge_architecture(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     let report = node.report;
     let known = !report.architecture.is_empty() && !report.program.is_empty();
