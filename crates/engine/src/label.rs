@@ -9,8 +9,7 @@
 //!                             io.windlass.spec          its spec
 //!                             io.windlass.birth         arguments after the spec's
 //!                             io.windlass.loaded        digests of the files that it read at its start
-//!                             io.windlass.lineage       the cluster that it is for; absent in earlier
-//!                             releases
+//!                             io.windlass.lineage       its cluster; absent in earlier releases
 //! ```
 
 mod v1;

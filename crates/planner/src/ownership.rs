@@ -8,12 +8,9 @@
 //!            windlass' label, no lineage (old)      ours on a node of the ledger
 //!            windlass' label, another lineage       another cluster's
 //!            RKE's label                            RKE's
-//!            no label                               ours if the ledger says that ours was in this place, and
-//!            it uses
-//!                                                   this cluster's directories: somebody has recreated it by
-//!                                                   hand
-//! data       of etcd                                ours where the ledger says that a member was, or one of
-//! ours is
+//!            no label                               ours if the ledger says that ours was there, and it
+//!                                                   uses this cluster's directories: recreated by hand
+//! data       of etcd                                ours if the ledger says so, or a member of ours is there
 //! ```
 
 use windlass_model::{
