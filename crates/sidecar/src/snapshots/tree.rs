@@ -4,7 +4,7 @@
 //! page 0, 1   meta: two of them, the one with the higher transaction counts
 //! branch      keys and the pages below them        ─┐ every page once, all within the file, keys in order
 //! leaf        keys and values, or buckets of their own ─┘
-//! bucket key  17 bytes: revision, `_`, number within it; `t` last if the key was deleted → a KeyValue of etcd
+//! bucket key  17 bytes: revision, `_`, number within it; `t` last if the key was deleted → KeyValue of etcd
 //! ```
 //!
 //! The format is that of bbolt 1.3 (`page.go`, `bucket.go`, `db.go`: `meta.validate`), which etcd 3.4 to 3.7
