@@ -1,4 +1,5 @@
-//! Measures the way from text to plan, and the reading by itself; `integration/bench` runs it and prints the numbers as one table.
+//! Measures the time from text to plan, and of the reading alone; `integration/bench` runs it and prints the
+//! numbers as one table.
 
 use divan::Bencher;
 use windlass_integration::speed::{Case, SIZES, cluster_text, desired_in, text_to_plan};
@@ -21,7 +22,7 @@ fn nothing_to_do(bencher: Bencher<'_, '_>, nodes: usize) {
     measure(bencher, nodes, Case::NothingToDo);
 }
 
-/// What `validate` does: no machine is looked at.
+/// What `validate` does: no machine is contacted.
 #[divan::bench(args = SIZES)]
 fn reading(bencher: Bencher<'_, '_>, nodes: usize) {
     let text = cluster_text(nodes);

@@ -6,7 +6,7 @@ cache=${WINDLASS_LAB_CACHE:-${HOME:-/root}/.cache/windlass-lab}
 logs=$cache/logs
 mkdir -p "$logs"
 
-# Which lab: that of today, or the one of RKE 1's middle years. See eras/.
+# The era of the lab: the present, or RKE 1's middle years. See eras/.
 export LAB_ERA=${LAB_ERA:-today}
 eras="today dockershim"
 
@@ -27,21 +27,21 @@ digest_of() {
   done | sha256sum | cut -c1-12
 }
 
-# logged NAME COMMAND…: runs it with its output in logs/NAME.log, and shows the end of that where it fails. A
-# function runs in a process of its own, as bash does not stop at errors in what stands after an `if`.
+# logged NAME COMMAND…: runs it with its output in logs/NAME.log, and shows the end of that if it fails. A
+# function runs in a process of its own, since bash does not stop at errors in a command after `if`.
 logged() {
   local name=$1
   shift
   if declare -F "$1" >/dev/null; then set -- bash "$lab/build" call "$@"; fi
   if ! "$@" >"$logs/$name.log" 2>&1; then
-    # Which mirror this machine uses is nobody's business.
+    # The address of this machine's mirror is not printed.
     tail -n 20 "$logs/$name.log" | sed -E 's#https?://[^ ]+#(the archive)#g' >&2
     fail "$name failed; the whole log is $logs/$name.log"
   fi
 }
 
-# cached NAME DIGEST MAKER: the directory cache/NAME-DIGEST, made by `MAKER DIRECTORY` where it is not there yet.
-# It appears whole or not at all: an interrupted maker leaves only a `.partial` directory, which is made anew.
+# cached NAME DIGEST MAKER: the directory cache/NAME-DIGEST, made by `MAKER DIRECTORY` if it does not exist yet.
+# It appears complete or not at all: an interrupted maker leaves only a `.partial` directory, which is made again.
 cached() {
   local name=$1 place=$cache/$1-$2 maker=$3 began=$SECONDS
   if [ ! -d "$place" ]; then
@@ -55,8 +55,8 @@ cached() {
   touch "$place"
 }
 
-# The Debian archive that this machine's own apt is told to use. What apt knows of an archive's origin, it has from
-# its lists, which a fresh machine lacks.
+# The Debian archive that this machine's own apt is configured to use. apt knows the origin of an archive from its
+# lists, which a fresh machine lacks.
 mirror() {
   local found
   found=$(known_mirror)
@@ -72,8 +72,8 @@ known_mirror() {
     awk -F'|' '$1 == "Debian" && $2 == "Debian" && !seen++ { print $3 }'
 }
 
-# debian_tree DIRECTORY PACKAGE,PACKAGE…: a small Debian root file system with these packages. What apt keeps
-# for itself, documents and translations are taken out, and with them the address of the mirror.
+# debian_tree DIRECTORY PACKAGE,PACKAGE…: a small Debian root file system with these packages. apt's own files,
+# documents and translations are removed, and with them the address of the mirror.
 debian_tree() {
   local tree=$1 packages=$2 from
   from=$(mirror)
@@ -86,7 +86,7 @@ debian_tree() {
 
 engine_answers() { docker info >/dev/null 2>&1; }
 
-# Makes sure that a Docker engine answers; one that runs already is used as it is.
+# Makes sure that a Docker engine answers; a running one is used as it is.
 ensure_engine() {
   engine_answers && return
   exec 8>"$cache/starting-engine.lock"
@@ -96,7 +96,7 @@ ensure_engine() {
     command -v dockerd >/dev/null || install_packages docker.io
     if ! engine_answers; then
       say "starting dockerd (log: $logs/dockerd.log)"
-      # It outlives this script: it must not take the lock with it, nor a low priority that the script was given.
+      # It outlives this script: it must keep neither the lock nor a low priority of the script.
       setsid nice -n "-$(nice)" dockerd >"$logs/dockerd.log" 2>&1 </dev/null 8>&- &
       local tries
       for tries in $(seq 120); do
@@ -109,7 +109,7 @@ ensure_engine() {
   exec 8>&-
 }
 
-# Installs Debian packages on this machine, those that are missing.
+# Installs the missing ones of these Debian packages on this machine.
 install_packages() {
   local missing=() package
   for package in "$@"; do

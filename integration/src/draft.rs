@@ -1,9 +1,10 @@
-//! A cluster.yml in the making: generated, edited, and written as text, so that every run goes the whole way.
+//! A cluster.yml under construction: generated, edited, and written as text, so that every run takes the
+//! whole path.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-/// What is shown to an etcd that is not of the nodes; nobody reads what is in it.
+/// The credentials for an external etcd; their content is never used.
 const EXTERNAL_ETCD: &str = "    path: /demo
     ca_cert: |
       -----BEGIN CERTIFICATE-----
@@ -18,7 +19,7 @@ const EXTERNAL_ETCD: &str = "    path: /demo
       Qw==
       -----END PRIVATE KEY-----";
 
-/// What a generated cluster.yml says.
+/// The contents of a generated cluster.yml.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draft {
     /// The nodes, in the order of the file.
@@ -37,7 +38,7 @@ pub struct Draft {
     pub sans: BTreeSet<String>,
     /// `services.etcd.snapshot`.
     pub snapshots: bool,
-    /// Whether etcd is not of these nodes: how many members it has then.
+    /// The number of members of an external etcd; none if etcd is on these nodes.
     pub external_etcd: Option<usize>,
     /// `upgrade_strategy.max_unavailable_worker`.
     pub max_unavailable_worker: String,
@@ -54,9 +55,9 @@ pub struct Draft {
 /// What windlass deploys into a generated cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deploys {
-    /// Nothing: somebody else has brought a network.
+    /// Nothing: somebody else has deployed a pod network.
     Nothing,
-    /// flannel, with this `network.mtu`, and perhaps the names of Services.
+    /// flannel, with this `network.mtu`, and possibly `CoreDNS`.
     Network {
         /// `network.mtu`.
         mtu: u32,
@@ -95,7 +96,7 @@ impl Deploys {
         }
     }
 
-    /// Another MTU, or names where there were none; what, in words.
+    /// Another MTU, or `CoreDNS` where there was none; returns the change in words.
     pub(crate) fn edit(&mut self, rng: &mut fastrand::Rng) -> String {
         let Self::Network { mtu, names } = self else { return "nothing".to_owned() };
         if rng.bool() {
@@ -121,7 +122,7 @@ impl DraftNode {
     }
 }
 
-/// The address of a machine, as the simulated world gives it.
+/// The address of a machine, as in the simulated world.
 pub fn address(machine: usize) -> String {
     format!("10.0.{}.{}", machine / 250, machine % 250)
 }
@@ -147,7 +148,7 @@ impl Draft {
         }
     }
 
-    /// So many nodes with etcd and control plane, and so many workers.
+    /// This many nodes with etcd and control plane, and this many workers.
     pub fn sized(control_planes: usize, workers: usize) -> Self {
         let control_plane = |machine| DraftNode {
             etcd: true,
@@ -245,7 +246,7 @@ impl Draft {
         text
     }
 
-    /// The machines that the file names.
+    /// The machines in the file.
     pub fn machines(&self) -> BTreeSet<usize> {
         self.nodes.iter().map(|node| node.machine).collect()
     }

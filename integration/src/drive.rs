@@ -1,4 +1,4 @@
-//! One run of windlass over a simulated world: the same loop that the binary runs.
+//! One run of windlass in a simulated world: the same loop that the binary runs.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,13 +15,13 @@ use windlass_simulator::{FaultSchedule, MemoryLedger, RolloutRules, SimClock, Si
 
 use crate::draft::Draft;
 
-/// Days that a leaf lives in simulated runs: shorter than its authority, so that it can expire alone.
+/// The validity of a leaf in days in simulated runs: shorter than its CA's, so that it can expire alone.
 const LEAF_DAYS: u32 = 365;
 
 /// Reads and resolves the text of a draft.
 ///
 /// # Errors
-/// The text is not accepted, with what was said of it: a fault of the generator or of windlass.
+/// The text is not accepted, with its problems: a fault of the generator or of windlass.
 pub fn desired_of(draft: &Draft, catalog: &'static Catalog) -> Result<Desired, String> {
     desired(&draft.text(), catalog)
 }
@@ -29,7 +29,7 @@ pub fn desired_of(draft: &Draft, catalog: &'static Catalog) -> Result<Desired, S
 /// Reads and resolves the text of a cluster.yml.
 ///
 /// # Errors
-/// The text is not accepted, with what was said of it.
+/// The text is not accepted, with its problems.
 pub fn desired(text: &str, catalog: &'static Catalog) -> Result<Desired, String> {
     let reading = windlass_spec::read(text.as_bytes());
     let Some(spec) = reading.spec else {
@@ -48,12 +48,12 @@ fn beginning(goal: &Goal, now: Timestamp) -> Goal {
     }
 }
 
-/// How windlass is run: all its rules and guards on, unless a test shows what one is good for.
+/// How windlass is run: all its rules and guards on, unless a test proves one necessary.
 #[derive(Clone, Copy, Debug)]
 pub struct Guardrails {
     /// The planner's rules.
     pub rules: Rules,
-    /// Whether the engine looks again at the moment before a disruption.
+    /// Whether the engine checks guards immediately before a disruption.
     pub guards: GuardSwitch,
     /// Whether every plan is audited.
     pub audited: bool,
@@ -68,7 +68,7 @@ impl Default for Guardrails {
 /// How a run ended.
 #[derive(Debug)]
 pub enum Ended {
-    /// windlass came to an end by itself.
+    /// windlass ended by itself.
     Concluded(Box<Conclusion>),
     /// The machine on which it ran died.
     Died,
@@ -81,14 +81,14 @@ impl Ended {
     }
 }
 
-/// A world with windlass beside it, and all that was planned and found amiss.
+/// A world with windlass beside it, and all plans and violations.
 #[derive(Debug)]
 pub struct Driver {
     /// The world.
     pub fleet: SimFleet,
     /// How windlass is run.
     pub guardrails: Guardrails,
-    /// What the audit said of any plan.
+    /// The faults that the audit found in any plan.
     pub audit_faults: Mutex<Vec<String>>,
     /// The plans of the last run that were not empty.
     pub plans: Mutex<Vec<Planning>>,
@@ -186,7 +186,7 @@ impl Driver {
         })
     }
 
-    /// Carries out a plan that was made earlier, whatever the world is like now.
+    /// Carries out a plan that was made earlier, whatever the state of the world is now.
     pub fn carry_out(&self, desired: &Desired, plan: &Plan) {
         let assignment = Course::new(desired, Goal::Converge).assignment();
         self.fleet.begin_run(RolloutRules::of(desired.ordinary()), FaultSchedule::default());
@@ -213,13 +213,13 @@ impl Driver {
         });
     }
 
-    /// What was seen and planned, for the one who has to understand a fault.
+    /// What was seen and planned, for the analysis of a fault.
     #[doc(hidden)]
     pub fn complaints_in_full(&self) -> Vec<String> {
         self.audit_faults.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What windlass did that it must not do, and what the audit found; nothing if all is well.
+    /// What windlass did and must not do, and what the audit found; empty if all is well.
     pub fn complaints(&self) -> Vec<String> {
         let mut complaints: Vec<String> =
             self.fleet.with(|world| world.violations().iter().map(ToString::to_string).collect());
@@ -234,7 +234,7 @@ impl Driver {
     }
 }
 
-/// A planning and what it was made from, in short.
+/// A planning and its input, in short.
 pub(crate) fn reported(seen: &Inventory, planning: &Planning) -> String {
     let mut text = String::from("planned:\n");
     for step in &planning.plan.steps {

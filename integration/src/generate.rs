@@ -1,4 +1,4 @@
-//! Clusters and edits out of a seed: every mix of roles, every kind of change that a live cluster survives.
+//! Clusters and edits from a seed: every mix of roles, every kind of change that a live cluster survives.
 
 use fastrand::Rng;
 
@@ -60,7 +60,7 @@ pub fn cluster(rng: &mut Rng) -> Draft {
     draft
 }
 
-/// At least one of each role, and no more than seven members of etcd.
+/// At least one node of each role, and no more than seven members of etcd.
 fn make_sound(draft: &mut Draft, rng: &mut Rng) {
     let pick = |rng: &mut Rng, draft: &Draft| rng.usize(0..draft.nodes.len());
     if draft.external_etcd.is_some() {
@@ -82,7 +82,8 @@ fn make_sound(draft: &mut Draft, rng: &mut Rng) {
     }
 }
 
-/// Changes one thing, or a few; returns what, in words. The result is always one that a live cluster survives.
+/// Changes one thing, or a few; returns the change in words. The result is always one that a live cluster
+/// survives.
 pub fn edit(draft: &mut Draft, rng: &mut Rng, machines: usize) -> String {
     let before = draft.clone();
     for _ in 0..8 {
@@ -92,7 +93,7 @@ pub fn edit(draft: &mut Draft, rng: &mut Rng, machines: usize) -> String {
             .nodes
             .iter()
             .any(|node| node.etcd && before.nodes.iter().any(|was| was.machine == node.machine && was.etcd));
-        // A cluster whose members are all exchanged at once is rarely desired: keep it rare.
+        // It is rare that all members of a cluster are replaced at once: keep it rare.
         let keeps_a_member = keeps_a_member || draft.external_etcd.is_some();
         if *draft != before && (keeps_a_member || rng.u8(0..4) == 0) {
             return what;
@@ -150,7 +151,7 @@ fn one_edit(draft: &mut Draft, rng: &mut Rng, machines: usize) -> String {
             if draft.minor >= 30 {
                 return "nothing".to_owned();
             }
-            // A chain of upgrades now and then.
+            // Sometimes a chain of upgrades.
             draft.minor += [1, 1, 1, 2, 3][rng.usize(0..5)];
             format!("upgrade to 1.{}", draft.minor)
         }

@@ -1,10 +1,11 @@
-//! Machines out of a seed: their systems, and what kubelet must share with their Docker and their kernel.
+//! Machines from a seed: their operating systems, and the settings that kubelet must share with their Docker
+//! and kernel.
 
 use fastrand::Rng;
 use windlass_model::{FilePath, NodeName};
 use windlass_simulator::Mischief;
 
-/// Systems by the names that Docker has for them, with what RKE 1 puts before host directories there.
+/// Operating systems by Docker's names for them, with RKE 1's prefix of host directories there.
 const SYSTEMS: [(&str, &str); 7] = [
     ("Ubuntu 22.04.4 LTS", ""),
     ("Debian GNU/Linux 12 (bookworm)", ""),
@@ -15,7 +16,7 @@ const SYSTEMS: [(&str, &str); 7] = [
     ("Boot2Docker 19.03.12 (TCL 10.1)", "/mnt/sda1/rke"),
 ];
 
-/// One machine, as far as windlass must follow what it is.
+/// One machine, with the properties that windlass must follow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
     /// The facts in which it differs from an ordinary one, each with a value in YAML.
@@ -45,12 +46,12 @@ impl Host {
         Self { facts, prefix }
     }
 
-    /// Where a host path of windlass is on this machine.
+    /// The path on this machine of a host path of windlass.
     pub fn path(&self, short: &str) -> FilePath {
         FilePath::from(format!("{}{short}", self.prefix))
     }
 
-    /// What makes `node` this machine.
+    /// The changes that turn `node` into this machine.
     pub fn changes(&self, node: &NodeName) -> impl Iterator<Item = Mischief> {
         self.facts.iter().map(|(fact, value)| Mischief::MachineChanged {
             node: node.clone(),
@@ -60,7 +61,8 @@ impl Host {
     }
 }
 
-/// So many machines: ordinary ones in every other world; else all with one system, or each with its own.
+/// This many machines: ordinary ones in every other world; else all with one operating system, or each with
+/// its own.
 ///
 /// Their architecture is that of the program: windlass refuses machines with another.
 pub fn hosts(rng: &mut Rng, machines: usize) -> Vec<Host> {
@@ -76,7 +78,7 @@ pub fn hosts(rng: &mut Rng, machines: usize) -> Vec<Host> {
     (0..machines).map(|_| system(rng).map_or_else(Host::ordinary, |system| Host::of(rng, system))).collect()
 }
 
-/// Somebody configures a machine's Docker or its name servers otherwise.
+/// Somebody changes the configuration of a machine's Docker or its name servers.
 pub fn change(rng: &mut Rng, node: NodeName) -> Mischief {
     let (fact, value) = match rng.u8(0..4) {
         0 => ("cgroup_driver", "systemd"),

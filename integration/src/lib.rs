@@ -1,4 +1,5 @@
-//! Drives the whole pipeline, from the text of cluster.yml on, against the simulated world and a lab of real hosts.
+//! Runs the whole pipeline, from the text of cluster.yml on, against the simulated world and a lab of real
+//! hosts.
 
 pub mod draft;
 pub mod drive;

@@ -1,4 +1,4 @@
-//! Faults and mischief out of a seed: what may happen to a cluster and leaves it one that can be saved.
+//! Faults and mischief from a seed: what may happen to a cluster that can still be repaired afterwards.
 
 use fastrand::Rng;
 use windlass_model::{Component, FilePath, Mode, NodeName, ObjectRef};
@@ -7,7 +7,7 @@ use windlass_simulator::{Fault, FaultSchedule, How, Mischief, When};
 use crate::draft::{Draft, DraftNode};
 use crate::hosts::Host;
 
-/// The settings of a kernel that somebody set otherwise.
+/// Kernel settings that somebody has changed.
 const FORGETFUL: &str = r#"{net.ipv4.ip_forward: "0", net.bridge.bridge-nf-call-iptables: "1",
     vm.overcommit_memory: "2", vm.panic_on_oom: "0", kernel.panic: "0", kernel.panic_on_oops: "1",
     kernel.keys.root_maxkeys: "200", kernel.keys.root_maxbytes: "20000"}"#;
@@ -56,7 +56,7 @@ fn fault(rng: &mut Rng, draft: &Draft) -> Fault {
     }
 }
 
-/// Something done by hand to a cluster that is as desired; `etcd` of its members may lose their data at most.
+/// Something done by hand to a cluster that is as desired; at most `etcd` of its members may lose their data.
 pub fn mischief(rng: &mut Rng, draft: &Draft, hosts: &[Host], etcd: &mut usize) -> Fault {
     let drafted = &draft.nodes[rng.usize(0..draft.nodes.len())];
     let node = node_name(drafted.machine);
@@ -104,7 +104,7 @@ pub fn mischief(rng: &mut Rng, draft: &Draft, hosts: &[Host], etcd: &mut usize) 
     Fault::ByHand(by_hand)
 }
 
-/// An object of an add-on; where nothing is deployed, nothing has its name.
+/// An object of an add-on; where nothing is deployed, no object has its name.
 fn object(rng: &mut Rng) -> ObjectRef {
     let (api_version, kind, name) = [
         ("apps/v1", "DaemonSet", "kube-flannel"),
@@ -161,6 +161,6 @@ fn file(rng: &mut Rng, node: &DraftNode, host: &Host) -> FilePath {
         paths.push("/etc/kubernetes/nginx-proxy/nginx.conf".to_owned());
     }
     let path = paths.swap_remove(rng.usize(0..paths.len()));
-    // No prefix is put before what the system reads as it boots.
+    // Files that the operating system reads at boot get no prefix.
     if path.starts_with("/etc/sysctl.d/") { FilePath::from(path) } else { host.path(&path) }
 }

@@ -1,4 +1,5 @@
-//! The eight properties, each a function of a seed: a cluster, its edits and its faults come out of the seed.
+//! The eight properties, each a function of a seed: a cluster, its edits and its faults are derived from the
+//! seed.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -20,24 +21,24 @@ use crate::generate;
 use crate::hosts::{self, Host};
 use crate::mishap;
 
-/// The properties that windlass keeps over all generated clusters, edits and faults.
+/// The properties that windlass keeps for all generated clusters, edits and faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Property {
-    /// P1: with finitely many faults the plan becomes empty within a bound of rounds.
+    /// P1: with finitely many faults the plan becomes empty within a limited number of rounds.
     Converges,
-    /// P2: after that, planning again gives nothing; running a finished plan twice harms nothing.
+    /// P2: after that, planning again gives nothing; running a finished plan twice does no harm.
     Rests,
     /// P3: etcd keeps its majority and unavailable nodes stay within the limits, at every verb.
     NeverUnsafe,
-    /// P4: nothing changes except under a step of that subject; `plan` is what `up` does.
+    /// P4: nothing changes except in a step of that subject; `plan` is what `up` does.
     Honest,
     /// P5: equal inputs give equal plans; the order of nodes in the file changes nothing.
     Deterministic,
-    /// P6: killing the run at any verb and starting again still gives P1 to P3.
+    /// P6: if the run is killed at any verb and started again, P1 to P3 still hold.
     CrashProof,
-    /// P7: `up` then `remove` gives back the first world, pulled images excepted.
+    /// P7: `up` then `remove` restores the first world, pulled images excepted.
     LeavesNoTrace,
-    /// P8: the audit, written apart from the builder, agrees with every plan.
+    /// P8: the audit, written independently of the builder, agrees with every plan.
     Audited,
 }
 
@@ -82,10 +83,10 @@ impl FromStr for Property {
 
 /// How many runs of `up` may be needed after the last fault.
 ///
-/// The first may still meet what the faults left half done; each repairs all it sees.
+/// The first may still meet what the faults left half done; each repairs everything that it sees.
 const UPS_UNTIL_CONVERGED: usize = 4;
 
-/// What a run of a property was, for statistics.
+/// The size of a property's run, for statistics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Effort {
     /// Plans made.
@@ -97,7 +98,7 @@ pub struct Effort {
 /// Checks a property for one seed.
 ///
 /// # Errors
-/// The property does not hold; the text tells how, with the story of the world.
+/// The property is violated; the text says how, with the story of the world.
 pub fn check(property: Property, seed: u64, catalog: &'static Catalog) -> Result<Effort, String> {
     check_with(property, seed, catalog, Guardrails::default())
 }
@@ -139,7 +140,7 @@ pub fn check_with(
     })
 }
 
-/// One cluster's life under a seed.
+/// The life of one cluster from a seed.
 struct Life {
     rng: Rng,
     hosts_rng: Rng,
@@ -150,7 +151,7 @@ struct Life {
     driver: Driver,
     deeds: Vec<String>,
     runs: u64,
-    /// The machines that had a control plane when all was last as desired: they hold the ledger.
+    /// The machines that had a control plane when everything was last as desired: they hold the ledger.
     holders: BTreeSet<usize>,
 }
 
@@ -161,7 +162,7 @@ impl Life {
         let holders = draft.nodes.iter().filter(|node| node.control_plane).map(|node| node.machine).collect();
         let machines = draft.nodes.len() + rng.usize(0..=3);
         let mut world = World::bare(machines).seeded(seed);
-        // Machines are drawn apart from what happens to them.
+        // Machines are generated independently of what happens to them.
         let mut hosts_rng = Rng::with_seed(seed.wrapping_mul(37).wrapping_add(property as u64));
         let hosts = hosts::hosts(&mut hosts_rng, machines);
         let mut deeds = Vec::new();
@@ -204,9 +205,10 @@ impl Life {
         self.deeds.push(format!("edit: {what}"));
     }
 
-    /// Whether cluster.yml still names a node that holds a copy of the ledger, or may not need one.
+    /// Whether cluster.yml still names a node that holds a copy of the ledger, or needs none.
     ///
-    /// Who loses the ledger and takes every node with a copy of it out of cluster.yml has lost the keys.
+    /// An operator who loses the ledger and removes every node with a copy of it from cluster.yml has lost
+    /// the keys.
     fn may_lose_ledger(&self) -> bool {
         self.draft.nodes.iter().any(|node| node.control_plane && self.holders.contains(&node.machine))
     }
@@ -221,7 +223,7 @@ impl Life {
         schedule
     }
 
-    /// A few things done by hand to a cluster that is as desired.
+    /// A few changes by hand of a cluster that is as desired.
     fn meddle(&mut self, count: usize) {
         let members = self.draft.nodes.iter().filter(|node| node.etcd).count();
         let mut expendable = members.saturating_sub(1) / 2;
@@ -238,7 +240,7 @@ impl Life {
         }
     }
 
-    /// All outer troubles end, and time passes.
+    /// All external faults end, and time passes.
     fn calm(&mut self) {
         let names: Vec<NodeName> = self.driver.fleet.with(|world| world.names().cloned().collect());
         self.driver.fleet.with(|world| {
@@ -303,7 +305,7 @@ impl Life {
         Err(format!("did not converge: {last}"))
     }
 
-    /// Edits, faults during runs, things done by hand; settled in between.
+    /// Edits, faults during runs, changes by hand; settled in between.
     fn live(&mut self, chapters: usize, faults: usize) -> Result<(), String> {
         let count = self.rng.usize(0..=faults);
         let schedule = self.trouble(count);
@@ -327,7 +329,7 @@ impl Life {
         Ok(())
     }
 
-    /// A second edit in one go, but never two upgrades.
+    /// A second edit at once, but never two upgrades.
     fn edit_beside(&mut self) {
         let minor = self.draft.minor;
         self.edit();
@@ -537,7 +539,7 @@ impl Life {
                 self.edit();
             }
             let schedule = self.trouble(1);
-            // Nothing is settled here, so nobody knows where copies of the ledger are.
+            // Nothing is settled here, so it is unknown where copies of the ledger are.
             for fault in schedule.at_verb.values().filter(|fault| **fault != Fault::LedgerLost) {
                 self.driver.fleet.with(|world| world.strike(fault));
             }
@@ -562,14 +564,15 @@ impl Life {
     }
 }
 
-/// Whether the first plan of a run contained or announced whatever later ones did, and the run left nothing undone that
-/// was announced. That holds without faults: what breaks in the middle nobody can announce.
+/// Whether the first plan of a run contained or announced everything that later ones did, and the run left
+/// nothing undone that was announced. This is true without faults: what breaks in the middle cannot be
+/// announced.
 fn announced(plans: &[Planning], conclusion: &Conclusion) -> Result<(), String> {
     let last = &conclusion.planning;
     if let Some(left) = last.findings.iter().find(|finding| finding.weight == Weight::Next) {
         return Err(format!("announced and left undone: {}: {}", left.about, left.what()));
     }
-    // What is held when all else is done was held from the beginning.
+    // What is held at the end was held from the beginning.
     let was_next = |held: &&Finding| {
         let mut findings = plans.iter().flat_map(|planning| &planning.findings);
         let is_same = |next: &Finding| (&next.about, &next.cause) == (&held.about, &held.cause);

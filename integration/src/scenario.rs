@@ -1,4 +1,4 @@
-//! Scenarios: texts that a reviewer can read, each run over a simulated world, with their whole output frozen.
+//! Scenarios: texts that a reviewer can read, each run in a simulated world, with their whole output frozen.
 //!
 //! A scenario is read line by line; `#` begins a comment. The guide is `docs/guides/scenarios.md`.
 //!
@@ -25,7 +25,7 @@
 //!   … expect held                         or converged, refused, failed, stood-still, death
 //!
 //! node-2 power-off for 60s                power-on, unreachable, partitioned, reconnected, docker-restarts,
-//!                                         slow-start 10, disk-full, busy etcd; for ever without `for`
+//!                                         slow-start 10, disk-full, busy etcd; permanently without `for`
 //! external-etcd down for 60s              external-etcd up
 //! registry down for 60s                   days 400 · ledger lost · ledger aged · evictions blocked
 //! on node-2 docker stop etcd              pause, rm -f, rmi IMAGE, recreate NAME [with ARGUMENT],
@@ -39,7 +39,7 @@
 //!                                         operating_system Flatcar, cgroup_driver systemd, selinux on …
 //! kubectl cordon node-2                   uncordon, label node-2 k=v, label node-2 k-, taint, delete node
 //! kubectl delete KIND NS/NAME             edit KIND NS/NAME POINTER JSON: an object of an add-on, or one field of it
-//! kubectl OWNER owns KIND NS/NAME         OWNER makes JSON: somebody else answers for it, or makes it
+//! kubectl OWNER owns KIND NS/NAME         OWNER makes JSON: somebody else manages it, or creates it
 //! kubectl pods of KIND NS/NAME WHY…       its pods do not become ready, and why; `run` makes them
 //! kubectl rewrite secrets                 all Secrets are read and written again
 //! fault {fault: disk_full, node: node-2}  any other, as YAML of windlass_simulator::Fault
@@ -75,19 +75,19 @@ use windlass_spec::SourceMap;
 use self::script::{Command, Expected, Line, Moment, Run, Shown};
 use crate::drive::{Driver, Ended, desired};
 
-/// What came of a scenario.
+/// The result of a scenario.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reported {
     /// The whole output.
     pub output: String,
-    /// What is wrong, whatever the frozen output says: something expected that is not so, a rule that was broken.
+    /// What is wrong, whatever the frozen output is: an expectation that is not met, a broken rule.
     pub wrongs: Vec<String>,
 }
 
 /// Runs a scenario.
 ///
 /// # Errors
-/// A line is not understood or cannot be carried out.
+/// A line is invalid or cannot be carried out.
 pub fn run(text: &str, catalog: &'static Catalog) -> Result<Reported, String> {
     let lines = script::read(text)?;
     let mut stage = Stage::new(catalog);
@@ -98,7 +98,7 @@ pub fn run(text: &str, catalog: &'static Catalog) -> Result<Reported, String> {
     Ok(stage.reported)
 }
 
-/// A scenario under way.
+/// A scenario that is running.
 struct Stage {
     catalog: &'static Catalog,
     machines: Option<usize>,
@@ -135,7 +135,7 @@ impl Stage {
         }
     }
 
-    /// Shows a command, apart from the output before it.
+    /// Shows a command, separated from the output before it.
     fn begin(&mut self, command: &str) {
         let output = &mut self.reported.output;
         if output.lines().last().is_some_and(|line| !line.starts_with("> ")) {
@@ -214,12 +214,12 @@ impl Stage {
         self.reported.wrongs.push(what.to_owned());
     }
 
-    /// cluster.yml as it is now.
+    /// The present cluster.yml.
     fn text(&self) -> String {
         serde_yaml::to_string(&self.file).expect("what was read from YAML can be written as YAML")
     }
 
-    /// What cluster.yml comes to; nothing if it is not accepted, and then that is reported.
+    /// The desired state of cluster.yml; none if it is not accepted, which is then reported.
     fn desired(&mut self) -> Option<Desired> {
         let text = self.text();
         self.warn(&text);
@@ -234,7 +234,7 @@ impl Stage {
         }
     }
 
-    /// Tells of what in cluster.yml has no effect, once.
+    /// Reports once what in cluster.yml has no effect.
     fn warn(&mut self, text: &str) {
         let reading = windlass_spec::read(text.as_bytes());
         if reading.spec.is_none() {
@@ -273,7 +273,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Writes a text as users see it where there is no terminal, with the places of cluster.yml.
+    /// Writes a text as users see it without a terminal, with the places of cluster.yml.
     fn on_page(&self, write: impl FnOnce(Page<'_>) -> String) -> String {
         let text = self.text();
         let map = SourceMap::new(text.as_bytes());
@@ -283,7 +283,7 @@ impl Stage {
         write(Page { places: &places, file: "cluster.yml", width: Width::default(), paint: Paint::Plain })
     }
 
-    /// The text that users see of a plan.
+    /// The text of a plan as users see it.
     fn show_plan(&mut self, head: &str, desired: &Desired, planning: &Planning, sight: Sight, run: &Run) {
         let detail = if run.shown == Shown::Brief { Detail::Brief } else { Detail::Folded };
         let (cluster, goal) = (&desired.ordinary().cluster, goal(&run.goal));
@@ -332,7 +332,7 @@ impl Stage {
         }
     }
 
-    /// What became of a round.
+    /// The result of a round.
     fn what_became(&self, report: &Report, plan: &Plan, run: &Run) -> String {
         if report.is_complete() {
             return format!("all {} done\n", counted(report.outcomes.len(), "step"));
@@ -398,7 +398,7 @@ impl Stage {
     fn story(&mut self, words: &[String]) {
         let story = self.world(|world| world.story());
         for line in story.lines() {
-            // The time is left away: it would change with every latency.
+            // The time is left out: it would change with every latency.
             let Some((_, line)) = line.trim_start().split_once(' ') else { continue };
             let is_shown = if words.is_empty() {
                 !is_question(line)
@@ -411,7 +411,7 @@ impl Stage {
         }
     }
 
-    /// Tells of every rule that was broken since the last time.
+    /// Reports every rule that was broken since the last report.
     fn complain(&mut self) {
         let complaints = self.begun().driver.complaints();
         let fresh: Vec<String> = complaints.iter().skip(self.complaints).cloned().collect();
@@ -422,7 +422,7 @@ impl Stage {
     }
 }
 
-/// What is so where nothing is left to do for a goal.
+/// What is true where nothing is left to do for a goal.
 fn goal(goal: &Goal) -> &'static str {
     match goal {
         Goal::Reissue(_) => "the certificates are reissued",
@@ -442,7 +442,7 @@ fn command(goal: &Goal) -> &'static str {
     }
 }
 
-/// How far the last plan of a run came that was cut off.
+/// How far an interrupted run came in its last plan.
 fn how_far(story: &str, steps: usize) -> String {
     let mut begun: Vec<&str> = Vec::new();
     let mut done = 0;
@@ -480,8 +480,8 @@ fn without_number(line: &str) -> &str {
     line.trim_start_matches(|digit: char| digit.is_ascii_digit()).trim_start()
 }
 
-/// The number of the first verb on a step's node after the step has begun, of this word or of any that changes
-/// something.
+/// The number of the first verb on a step's node after the step has begun, of this word or of any that
+/// changes something.
 fn verb_of(story: &str, id: &str, word: Option<&str>) -> Option<u64> {
     let node = NodeName::from(id.split('/').next()?);
     let mut lines = story.lines().map(|line| line.split_whitespace().collect::<Vec<&str>>());

@@ -1,12 +1,13 @@
-//! What a look finds on machines that nobody has touched, and on a cluster that is all as desired.
+//! What a look finds on machines that nobody has touched, and on a cluster that is completely as desired.
 //!
 //! ```text
 //! Blueprint ──▶ fresh_inventory      machines with nothing on them
-//!           └─▶ settled_inventory    the same machines after an `up` that went well
+//!           └─▶ settled_inventory    the same machines after a successful `up`
 //! ```
 //!
-//! *Guarantees*: nothing of the inventory shares memory with the blueprint. What was seen has come over a wire
-//! in real runs, so containers are read back from the text of their label, and every name is a copy of its own.
+//! *Guarantees*: nothing of the inventory shares memory with the blueprint. In real runs an inventory comes
+//! over the network, so containers are read back from the text of their label, and every name is a separate
+//! copy.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use windlass_model::{
 /// The moment of the look; any will do, since nothing reads a clock.
 const TAKEN_AT: Timestamp = Timestamp(1_700_000_000);
 
-/// Every machine of the desired state is in sight, and nothing is on it.
+/// Every machine of the desired state is reachable, and nothing is on it.
 pub fn fresh_inventory(desired: &Blueprint) -> Inventory {
     let nodes =
         desired.nodes.keys().map(|name| (copy_of_node(name), NodeSeen::InSight(Box::default()))).collect();
@@ -128,10 +129,11 @@ fn facts_of(desired: &Blueprint, node: &DesiredNode, ledger: &LedgerFace, birth:
     }
 }
 
-/// Where Calico keeps its state; empty, and so not seen, on a cluster whose network is another or none.
+/// The directory of Calico's state; empty, and so not seen, on a cluster with another network or none.
 const CALICO_STATE: &str = "/var/lib/calico";
 
-/// Whether a container mounts the directory or something in it: Docker has made it, and the container uses it.
+/// Whether a container mounts the directory or something in it: then Docker has created it, and the container
+/// uses it.
 fn is_mounted(node: &DesiredNode, path: &FilePath) -> bool {
     let mut binds = node.containers.values().flat_map(|container| &container.spec.binds);
     path.as_str() != CALICO_STATE
@@ -166,7 +168,7 @@ fn container_seen(
 fn object_of(name: &NodeName, node: &DesiredNode) -> NodeObject {
     let owned: BTreeMap<Arc<str>, Arc<str>> =
         node.labels.iter().map(|(key, value)| (copy_of(key), copy_of(value))).collect();
-    // What kubelet says of itself (https://kubernetes.io/docs/reference/labels-annotations-taints/).
+    // What kubelet reports about its node (https://kubernetes.io/docs/reference/labels-annotations-taints/).
     let own = [
         ("kubernetes.io/arch", "amd64"),
         ("kubernetes.io/hostname", name.as_str()),
@@ -192,7 +194,7 @@ fn object_of(name: &NodeName, node: &DesiredNode) -> NodeObject {
     }
 }
 
-/// The face of a ledger that holds all that is desired, with a text in the place of every key.
+/// The public part of a ledger that contains everything desired, with a text instead of every key.
 fn ledger_of(desired: &Blueprint) -> LedgerFace {
     let certificate_of = |name: &CertName| format!("certificate {name}");
     let certs: BTreeMap<CertName, CertFace> = desired
@@ -254,7 +256,7 @@ fn digest_in(ledger: &LedgerFace, content: &Content) -> Digest {
     digest.expect("the ledger was made from all that the files of this blueprint name")
 }
 
-/// The same as it comes over a wire: written, and read into memory of its own.
+/// The same as it comes over the network: written, and read into memory of its own.
 fn read_back<T: Serialize + DeserializeOwned>(written: &T) -> T {
     let text = serde_json::to_vec(written).expect("documents are plain data with text for keys");
     serde_json::from_slice(&text).expect("a document reads what it has written")

@@ -1,4 +1,5 @@
-//! What is measured of windlass: the way from the text of cluster.yml to the plan, in clusters of some sizes.
+//! What is measured of windlass: the time from the text of cluster.yml to the plan, in clusters of some
+//! sizes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -64,7 +65,7 @@ pub fn cluster_text(nodes: usize) -> String {
     draft.text()
 }
 
-/// The desired state that the text of a cluster.yml comes to.
+/// The desired state of the text of a cluster.yml.
 ///
 /// # Panics
 /// The text is not accepted.
@@ -75,7 +76,7 @@ pub fn desired_in(text: &str) -> Blueprint {
     resolution.blueprint.expect("the catalog knows all that this text asks for")
 }
 
-/// What is measured: reads, resolves and plans.
+/// The measured work: reads, resolves and plans.
 ///
 /// # Panics
 /// The text is not accepted.

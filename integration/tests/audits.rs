@@ -1,5 +1,5 @@
-//! The audits of plans that reissue certificates or remove a cluster: a sound plan passes, and each rule refuses the plan
-//! that breaks it alone.
+//! The audits of plans that reissue certificates or remove a cluster: a sound plan passes, and each rule
+//! refuses the plan that breaks only this rule.
 //!
 //! A rule that is removed from the audit lets its plan pass, and its test fails.
 
@@ -17,7 +17,7 @@ use windlass_model::{
 use windlass_planner::audit;
 use windlass_simulator::{Fault, FaultSchedule, Mischief, SimFleet, World};
 
-/// A plan that is sound, with what it was made from.
+/// A sound plan, with its input.
 struct Sound {
     intent: Intent,
     seen: Inventory,
@@ -48,14 +48,14 @@ impl Sound {
         Self::plan_for(&Goal::Dismantle(snapshots), |_| ())
     }
 
-    /// What the audit says of the plan after this change.
+    /// The faults that the audit finds in the plan after this change.
     fn faults(&self, change: impl FnOnce(&mut Planning)) -> Vec<String> {
         let mut planning = self.planning.clone();
         change(&mut planning);
         audit(&self.intent, &self.seen, &planning).into_iter().map(|fault| fault.0).collect()
     }
 
-    /// What it says after the action of one step was changed.
+    /// The faults that it finds after the action of one step was changed.
     fn faults_of(&self, id: &str, change: impl FnOnce(&mut Action)) -> Vec<String> {
         self.faults(|planning| change(action(planning, id)))
     }
@@ -68,7 +68,7 @@ fn action<'p>(planning: &'p mut Planning, id: &str) -> &'p mut Action {
     &mut step.unwrap_or_else(|| panic!("no step {id} in {known:#?}")).action
 }
 
-/// The fault of a step that has no place in a plan that reissues certificates.
+/// The fault of a step that does not belong in a plan that reissues certificates.
 fn does_more(id: &str) -> String {
     format!("{id}: this run reissues certificates and does nothing else")
 }
@@ -136,7 +136,7 @@ fn a_reissue_restarts_only_what_is_sick() {
     assert_eq!(restart(RestartWhen::Always), [does_more("node-2/kube-proxy/restart")]);
 }
 
-/// Every action by which a cluster is made, changed or taken down, but for those that a reissue needs.
+/// Every action that creates, changes or removes a cluster, except those that a reissue needs.
 fn actions_beside_a_reissue() -> Vec<Action> {
     let node = || NodeName::from("node-2");
     let via = || vec![NodeName::from("node-1")];

@@ -1,11 +1,11 @@
-//! Which crate may import which, and that nothing with a runtime gets into the pure ones.
+//! Which crate may import which, and that the pure crates import nothing with a runtime.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use serde_json::Value;
 
-/// What each crate may import of its siblings, outside of tests. The command line may import anything.
+/// Which of the other crates each crate may import, outside of tests. The command line may import any.
 const BORDERS: [(&str, &[&str]); 12] = [
     ("windlass-model", &[]),
     ("windlass-spec", &["windlass-model"]),
@@ -24,7 +24,7 @@ const BORDERS: [(&str, &[&str]); 12] = [
     ("windlass-simulator", &["windlass-model", "windlass-engine"]),
 ];
 
-/// Those that touch no files, no clock, no process and no net, and await nothing.
+/// Crates that use no files, no clock, no process and no network, and await nothing.
 const PURE: [&str; 6] = [
     "windlass-model",
     "windlass-spec",
@@ -34,7 +34,7 @@ const PURE: [&str; 6] = [
     "windlass-render",
 ];
 
-/// Packages by which something to await, or somebody to await it, could come in.
+/// Packages that would bring something to await, or a runtime.
 const RUNTIMES: [&str; 11] = [
     "tokio",
     "async-std",
@@ -116,7 +116,7 @@ fn imports_of_members() -> BTreeMap<String, BTreeSet<String>> {
         .collect()
 }
 
-/// What cargo answers, asked about what is on this machine already.
+/// cargo's answer about what is already on this machine.
 fn cargo(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO"))
         .args(["--offline", "--locked"])

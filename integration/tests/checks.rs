@@ -1,5 +1,6 @@
-//! Checks of cluster.yml, each shown needed: the file is refused; and asked for behind the check's back, the simulated
-//! Docker or Kubernetes refuses the same, so that `up` does not come to its end.
+//! Checks of cluster.yml, each proved necessary: the file is refused; and if the desired state is changed
+//! behind the check's back, the simulated Docker or Kubernetes refuses it too, so that `up` does not
+//! converge.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,7 +25,7 @@ nodes:
 - {address: 10.0.0.2, hostname_override: node-2, user: ops, role: [worker]}
 ";
 
-/// The file is refused; `alter` asks for the same, and the simulated world refuses it with these words.
+/// The file is refused; `alter` makes the same change, and the simulated world refuses it with these words.
 fn assert_needed(part: &str, bad: &str, alter: fn(&mut Blueprint), words: &str) {
     assert!(FILE.contains(part), "{part}");
     let refused = desired(&FILE.replacen(part, bad, 1), Catalog::builtin());
@@ -135,7 +136,7 @@ fn kubernetes_takes_no_label_of_more_than_63_characters() {
     assert_needed("role: [worker]", &bad, alter, "must be no more than 63 characters");
 }
 
-/// `up` by the first file, then by the second with nothing refused: what the world complains of.
+/// `up` by the first file, then by the second with nothing refused: the errors of the world.
 fn complaints_unrefused(first: &str, second: &str) -> Vec<String> {
     let asked = |text: &str| desired(text, Catalog::builtin()).expect("nothing is wrong with the file");
     let mut driver = Driver::new(SimFleet::new(World::bare(2)));

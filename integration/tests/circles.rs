@@ -1,12 +1,12 @@
-//! Which files of a crate import each other in a circle: none but those that are named here.
+//! Which files of a crate import each other in a circle: only those that are named here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// The circles that stay, by crate, each as the set of its files. docs/architecture.md says why.
+/// The circles that remain, by crate, each as the set of its files. docs/architecture.md says why.
 const ALLOWED: [(&str, &[&str]); 9] = [
-    // A file and its parts: it holds the type or the tools that they share, and hands them their work.
+    // A file and its parts: it has the type or the tools that they share, and calls them.
     ("addons", &["coredns", "coredns::autoscaler"]),
     ("addons", &["flannel", "flannel::pods"]),
     (
@@ -153,7 +153,7 @@ fn collect(directory: &Path, prefix: &str, texts: &mut BTreeMap<String, String>)
 
 fn imports_of(texts: &BTreeMap<String, String>) -> Imports {
     let of = |module: &String, text: &String| {
-        // Tests may import whatever they like.
+        // Tests may import any file.
         let text = text.split("#[cfg(test)]").next().unwrap_or_default();
         let mut found = BTreeSet::new();
         for path in paths(module, text).into_iter().chain(parts(module, text)) {
@@ -208,7 +208,7 @@ fn paths(module: &str, text: &str) -> Vec<Vec<String>> {
     found
 }
 
-/// The modules of a file's own that it names: `mod part;` and, further on, `part::thing`.
+/// The own modules of a file: `mod part;` and, further on, `part::thing`.
 fn parts(module: &str, text: &str) -> Vec<Vec<String>> {
     let own = text.lines().filter_map(|line| {
         let line = line.trim_start().trim_start_matches("pub ").trim_start_matches("pub(crate) ");

@@ -1,4 +1,4 @@
-//! What earlier versions of windlass wrote is read, and means today what it meant then.
+//! What earlier versions of windlass wrote is read, and has the same meaning today.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -9,16 +9,16 @@ use windlass_integration::drive::{Driver, desired};
 use windlass_model::{Birth, CertName, Ciphers, Component, ContainerSpec, EtcdPlace, NodeName};
 use windlass_simulator::{SimFleet, World};
 
-/// The cluster that was made by the program which wrote version 1 of all formats.
+/// The cluster.yml of the program which wrote version 1 of all formats.
 const CLUSTER: &str = include_str!("../../crates/cli/tests/formats/v1/cluster.yml");
-/// What became of the simulated machines.
+/// The state of its simulated machines.
 const WORLD: &str = include_str!("../../crates/cli/tests/formats/v1/world.yml");
 /// The labels of its containers, by node and name.
 const LABELS: &str = include_str!("../../crates/engine/tests/formats/v1/labels.json");
 /// The operator's copy of its ledger.
 const LEDGER: &[u8] = include_bytes!("../../crates/engine/tests/formats/v1/ledger.json");
 
-/// With the issuer of that time, which a living cluster keeps.
+/// With the issuer of that time, which a live cluster keeps.
 fn sample() -> Desired {
     let text = format!("{CLUSTER}\nwindlass: {{token_issuer: rke}}\n");
     desired(&text, Catalog::builtin()).expect("it was a cluster.yml, and stays one")
@@ -37,7 +37,7 @@ fn containers_with_labels_of_version_1_are_as_the_same_cluster_yml_asks() {
         let component = Component::named(name).expect("a component");
         let desired = &blueprint.nodes[&NodeName::from(node)].containers[&component];
         assert_eq!(desired.spec.differences_from(&container.spec), [], "{place}");
-        // The keys that encrypt are on the labels of later releases alone.
+        // Only the labels of later releases have the keys that encrypt.
         let mut as_labelled = ContainerSpec::clone(&desired.spec);
         as_labelled.ciphers = Ciphers::default();
         assert_eq!(as_labelled, *container.spec, "{place}");

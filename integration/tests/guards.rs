@@ -1,6 +1,6 @@
-//! Each guard switched off alone: the simulated world shows the property that it protects break.
+//! Each guard switched off alone: in the simulated world the property that it protects is then violated.
 //!
-//! A guard whose absence nothing notices is not needed, or not tested.
+//! A guard whose absence no test notices is not needed, or not tested.
 
 use windlass_blueprint::Catalog;
 use windlass_course::Goal;
@@ -73,7 +73,7 @@ fn without_the_window_too_many_nodes_are_down() {
 #[test]
 fn without_refusals_a_living_cluster_gets_a_new_authority() {
     let desired = desired_of(&Draft::sized(1, 1), Catalog::builtin()).expect("a sized draft is sound");
-    // The only copies of the ledger go.
+    // The only copies of the ledger are deleted.
     let copy = Mischief::DirectoryDeleted { node: "node-1".into(), path: "/etc/kubernetes".into() };
     let complaints = |rules: Rules| {
         let mut driver = Driver::new(SimFleet::new(World::bare(2)));
@@ -99,8 +99,8 @@ fn without_remove_last_nodes_lose_their_way_to_the_api() {
 
 #[test]
 fn without_the_majority_rule_a_leader_leaves_etcd_unprepared() {
-    // That a majority is lost by a removal etcd itself refuses (`mayRemoveMember`); what is left to see is the
-    // leader that goes without handing over.
+    // etcd itself refuses a removal that loses the majority (`mayRemoveMember`); the only visible effect is a
+    // leader that is removed without a transfer of leadership.
     let (off, on) = without(|rules| rules.majority_stands = false, GuardSwitch::On);
     assert_noticed("majority stands", "Stall", off, on);
 }
@@ -128,7 +128,7 @@ fn without_the_engines_guards_faults_in_the_middle_of_a_run_cost_more_than_they_
 #[test]
 fn without_preflight_a_machine_that_cannot_be_used_is_begun_on() {
     let desired = desired_of(&Draft::sized(1, 1), Catalog::builtin()).expect("a sized draft is sound");
-    // Somebody's web server has the port of the worker's kubelet.
+    // Somebody's web server uses the port of the worker's kubelet.
     let taken = Mischief::MachineChanged {
         node: "node-2".into(),
         fact: "listening".to_owned(),
@@ -146,8 +146,8 @@ fn without_preflight_a_machine_that_cannot_be_used_is_begun_on() {
     assert_ne!(containers_beside_it(Rules { preflight: false, ..Rules::ALL }), 0);
 }
 
-/// The first write of the ledger's copy fails, the operator's machine dies `later` verbs on with its disk, and
-/// `up` runs again from another machine: whether that one can go on.
+/// The first write of the ledger's copy fails, the operator's machine dies `later` verbs after that with its
+/// disk, and `up` runs again from another machine: whether that one can continue.
 fn survives_the_loss_of_the_operators_disk(rules: Rules, later: u64) -> bool {
     let desired = desired_of(&Draft::sized(1, 1), Catalog::builtin()).expect("a sized draft is sound");
     let driver = |guarded: Rules| {
@@ -183,7 +183,7 @@ fn without_durable_first_the_loss_of_one_disk_loses_the_keys_of_a_cluster() {
     }
 }
 
-/// What a run does to somebody's own etcd on a worker, when the worker leaves and when the cluster goes.
+/// What a run does to somebody else's etcd on a worker, when the worker and when the cluster is removed.
 fn harm_to_somebodys_etcd(rules: Rules, goal: &Goal, draft: &Draft) -> Vec<String> {
     let whole = desired_of(&Draft::sized(1, 2), Catalog::builtin()).expect("a sized draft is sound");
     let then = desired_of(draft, Catalog::builtin()).expect("a sized draft is sound");
@@ -212,7 +212,7 @@ fn without_the_rule_of_ownership_the_etcd_of_others_is_lost() {
     }
 }
 
-/// What carrying out a plan does that takes a member out, where the member works again by the time.
+/// What a plan does that removes a member which works again by then.
 fn harm_to_a_member_that_came_back(rules: Rules) -> Vec<String> {
     let desired = desired_of(&Draft::sized(3, 0), Catalog::builtin()).expect("a sized draft is sound");
     let node = NodeName::from("node-2");

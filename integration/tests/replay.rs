@@ -1,4 +1,4 @@
-//! What a plan was made from reads back as it was written, and gives the same plan again.
+//! The input of a plan reads back as it was written, and gives the same plan again.
 
 use fastrand::Rng;
 use windlass_blueprint::Catalog;
@@ -19,7 +19,7 @@ fn replayed(driver: &Driver, desired: &Desired, what: &str) {
     let text = serde_json::to_string(&replay).expect("it has a form in JSON");
     let again: Replay = serde_json::from_str(&text).expect("it reads back");
     assert!(again == replay, "{what}: what was read differs from what was written");
-    // Values of environment variables are hidden, and nothing else: so the steps differ in those at most.
+    // Values of environment variables are hidden, and nothing else: so the steps differ at most in those.
     let replanned = plan(&again.intent, &again.inventory);
     assert_eq!(replanned.findings, planning.findings, "{what}");
     assert_eq!(replanned.plan.edges, planning.plan.edges, "{what}");

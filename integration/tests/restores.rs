@@ -1,5 +1,6 @@
-//! etcd goes back to a snapshot, whatever was lost and whenever the run is killed: there is one cluster, of the snapshot's
-//! moment, and nothing stops before every member's node holds a copy that reads back.
+//! etcd is restored from a snapshot, whatever was lost and whenever the run is killed: there is one cluster,
+//! in the state of the snapshot, and nothing is stopped before every member's node has a copy that was read
+//! back.
 #![expect(clippy::unwrap_used, reason = "all of it is test; a helper of tests may panic as they do")]
 
 use windlass_blueprint::Catalog;
@@ -26,7 +27,7 @@ struct Lived {
 }
 
 impl Lived {
-    /// One worker was closed before the snapshot, the other one after it.
+    /// One worker was cordoned before the snapshot, the other one after it.
     fn new() -> Self {
         let draft = Draft::sized(3, 2);
         let desired = desired_of(&draft, Catalog::builtin()).unwrap();
@@ -57,7 +58,8 @@ impl Lived {
         self.driver.run(&self.desired, &self.goal(), schedule)
     }
 
-    /// etcd is stopped first: with its arguments of the first start it would found a cluster where no data is.
+    /// etcd is stopped first: with the arguments of its first start it would create a new cluster where there
+    /// is no data.
     fn lose_data_of(&self, nodes: &[NodeName]) {
         let meddle = |mischief: Mischief| self.driver.fleet.with(|world| world.meddle(&mischief));
         for node in nodes {
@@ -68,7 +70,7 @@ impl Lived {
         }
     }
 
-    /// The cluster is that of the snapshot, there is one, and nothing was done that must not be.
+    /// The cluster is that of the snapshot, there is only one, and no rule was broken.
     fn assert_restored(&self, what: &str) {
         let story = || self.driver.fleet.with(|world| world.story());
         assert_eq!(
@@ -193,7 +195,7 @@ fn killed_at_any_verb_and_begun_again_it_ends() {
     }
 }
 
-/// Members with data of two times are brought up by the same restore alone: `up` and `cert-rotate` say so.
+/// Only the same restore brings up members with data of two different times: `up` and `cert-rotate` say so.
 #[test]
 fn as_long_as_a_restore_is_unfinished_every_other_command_is_refused() {
     let lived = Lived::new();
@@ -220,7 +222,7 @@ fn as_long_as_a_restore_is_unfinished_every_other_command_is_refused() {
     assert!(unfinished > 5, "{unfinished}");
 }
 
-/// What is no sound snapshot of this cluster stops nothing.
+/// A file that is not an intact snapshot of this cluster stops nothing.
 #[test]
 fn what_cannot_be_used_stops_nothing() {
     for (spoilt, is_refused) in [
@@ -233,7 +235,8 @@ fn what_cannot_be_used_stops_nothing() {
         let mut lived = Lived::new();
         lived.driver.fleet.with(|world| world.spoil_snapshots(NAME, spoilt));
         if is_refused {
-            // What is known of it is known before anything is planned; the others become so after they were chosen.
+            // Damage that is known is known before anything is planned; the other files are damaged after
+            // they were chosen.
             let node = lived.members[0].clone();
             let last = lived.desired.ordinary().last_nodes();
             lived.driver.fleet.begin_run(windlass_simulator::RolloutRules::default(), FaultSchedule::none());
@@ -260,7 +263,7 @@ fn what_cannot_be_used_stops_nothing() {
     }
 }
 
-/// A node of etcd that nobody sees may be the cluster: nothing is made in its place.
+/// An unreachable node of etcd may hold the cluster: nothing is created in its place.
 #[test]
 fn an_unreachable_member_is_waited_for() {
     let lived = Lived::new();

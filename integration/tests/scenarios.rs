@@ -1,4 +1,4 @@
-//! Every scenario, compared with the output frozen beside it; `UPDATE=1` writes it anew.
+//! Every scenario, compared with the output frozen beside it; `UPDATE=1` writes it again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -73,7 +73,7 @@ fn no_line_of_a_plan_or_result_is_wider_than_a_hundred_columns() {
         for line in text.lines() {
             match line.strip_prefix("> ") {
                 Some(command) => is_rendered = !own.iter().any(|own| command.starts_with(own)),
-                // What the scenario itself says begins with two blanks and a word of its own.
+                // Lines of the scenario itself begin with two blanks and a word of its own.
                 None if is_rendered && !line.starts_with("  warning: ") && !line.starts_with("  !! ") => {
                     assert!(line.chars().count() <= 100, "{}: {line}", path.display());
                 }

@@ -1,4 +1,4 @@
-//! What is measured as *nothing to do* is what windlass finds after it has done all.
+//! What is measured as *nothing to do* is what windlass finds after it has done everything.
 
 use std::collections::BTreeSet;
 
@@ -54,7 +54,7 @@ fn a_settled_cluster_looks_as_the_simulated_one_does_after_up() {
     }
 }
 
-/// What of an inventory does not depend on which keys were made, and when; one line each.
+/// The part of an inventory that does not depend on which keys were issued, and when; one line each.
 fn kinds(seen: &Inventory) -> BTreeSet<String> {
     let Inventory { taken_at: _, nodes, etcd, kube, kept, objects: _, ledger } = seen;
     let mut kinds = BTreeSet::new();
@@ -77,7 +77,7 @@ fn kinds(seen: &Inventory) -> BTreeSet<String> {
         }
     }
     for member in etcd.members() {
-        // Which one leads, and by which number it goes, is chance.
+        // Which member leads, and its id, vary.
         let MemberSeen { id: _, name, peer_url, vote, health, leads: _, alarms: _, db_bytes: _ } = member;
         kinds.insert(format!("member {name} {peer_url} {vote:?} {health:?}"));
     }
@@ -106,6 +106,6 @@ fn what_kubernetes_keeps_of_another_or_a_newer_ledger_is_never_overwritten() {
     assert_eq!(steps_and_findings(|_| ()), (0, 0));
     assert_eq!(steps_and_findings(|kept| kept.lineage = Lineage::from("another")), (0, 1));
     assert_eq!(steps_and_findings(|kept| kept.serial += 1), (0, 1));
-    // An older one is written anew.
+    // An older one is written again.
     assert_eq!(steps_and_findings(|kept| kept.digest = Digest::of("older")), (1, 0));
 }

@@ -31,7 +31,7 @@ struct World {
     peer_port: u16,
 }
 
-/// A process that ends with the test, and what it writes to its log.
+/// A process that ends with the test, and its log.
 struct Running {
     child: Child,
     log: PathBuf,
@@ -59,13 +59,13 @@ impl Running {
         until(text, || self.log().contains(text).then_some(()));
     }
 
-    /// The exit code, and all that it wrote to its log.
+    /// The exit code, and the whole log.
     fn end(mut self) -> (Option<i32>, String) {
         let status = until("the program ends", || self.child.try_wait().unwrap());
         (status.code(), self.log())
     }
 
-    /// Tells it to end, as Docker does.
+    /// Asks it to stop, as Docker does.
     fn stop(self) -> (Option<i32>, String) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
         self.end()
@@ -83,7 +83,7 @@ fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Whether the tests can run here; tells if not.
+/// Whether the tests can run here; prints why not.
 fn has_etcd() -> bool {
     let found = ["etcd", "etcdctl"]
         .iter()
@@ -132,7 +132,7 @@ impl World {
         world
     }
 
-    /// An authority and a leaf of it, as the nodes of a cluster have them.
+    /// A CA and a leaf of it, as on the nodes of a cluster.
     fn mint(&self, folder: &str) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let now = Timestamp(now.as_secs());
@@ -154,7 +154,7 @@ impl World {
         self.path(name).display().to_string()
     }
 
-    /// One member that lets nobody in without a certificate; it serves when this returns.
+    /// One member that accepts no client without a certificate; it serves when this returns.
     fn etcd(&self, data: &str) -> Running {
         let peer = format!("http://127.0.0.1:{}", self.peer_port);
         let client = self.endpoint();
@@ -187,7 +187,7 @@ impl World {
             .unwrap()
     }
 
-    /// The program as its container runs it, with certificates out of a folder.
+    /// The program as in its container, with certificates from a folder.
     fn node(&self, folder: &str, own: &[&str]) -> Running {
         let mut command = Command::new(self.path("windlass-node"));
         command

@@ -1,14 +1,15 @@
-//! Plain English in the documents and in what the program prints: words that may not appear there.
+//! Plain English in the documents and in what the program prints: a list of words that may not be in them.
 //!
-//! Looked at are README.md, cluster.example.yml, the pages under `docs`, the outputs of the binary that its tests
-//! freeze, and the string literals of the crates, without comments and tests. Matched are whole words, whatever their
-//! case, also across the end of a line; `OutOfSight`, `out_of_sight` and `out-of-sight` are names, not English.
+//! Checked are README.md, cluster.example.yml, the pages under `docs`, the outputs of the binary that its
+//! tests freeze, and the string literals of the crates, without comments and tests. Whole words are matched
+//! in upper and lower case, also across the end of a line; `OutOfSight`, `out_of_sight` and `out-of-sight`
+//! are names, not English.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What may not appear, and what says it better.
+/// Words that may not be used, and better ones.
 const WORDS: &[(&[&str], &str)] = &[
     (&["told"], "`says`, `reports`, `a warning`, `is given`"),
     (&["tell of", "tells of", "tell the same", "tells the same"], "`describe`, `report`, `print the same`"),
@@ -36,11 +37,11 @@ const WORDS: &[(&[&str], &str)] = &[
 struct Word {
     text: String,
     line: usize,
-    /// Whether only blanks lie between it and the word before.
+    /// Whether only blanks are between it and the word before.
     follows: bool,
 }
 
-/// One text with the line that it begins on: a whole page, or a string literal.
+/// One text with its first line: a whole page, or a string literal.
 struct Piece {
     line: usize,
     text: String,
@@ -119,7 +120,7 @@ fn all_violations() -> Vec<Violation> {
     violations
 }
 
-/// The words of the list in a text: line, word, what is better; in the order of the text.
+/// The words of the list in a text: line, word, the better one; in the order of the text.
 fn violations_in(piece: &Piece) -> impl Iterator<Item = (usize, &'static str, &'static str)> {
     let words = words_of(piece);
     let mut found = Vec::new();
@@ -139,7 +140,8 @@ fn violations_in(piece: &Piece) -> impl Iterator<Item = (usize, &'static str, &'
     found.into_iter()
 }
 
-/// The words of a text in small letters. `-` and `_` belong to a word, so names and options are none of English.
+/// The words of a text in lower case. `-` and `_` belong to a word, so names and options do not count as
+/// English.
 fn words_of(piece: &Piece) -> Vec<Word> {
     let mut words: Vec<Word> = Vec::new();
     let mut line = piece.line;
@@ -173,7 +175,7 @@ fn literals(source: &str) -> Vec<Piece> {
     let mut line = 1;
     while let Some(next) = rest.chars().next() {
         let (length, text) = token(rest, next);
-        // The name of a field in a stored form is promised, and no English.
+        // The name of a field in a stored format is fixed, and not English.
         let is_name = source[..source.len() - rest.len()].ends_with("rename = ");
         if let Some(text) = text.filter(|_| !is_name) {
             pieces.push(Piece { line, text: as_read(text) });
@@ -200,7 +202,7 @@ fn token(rest: &str, next: char) -> (usize, Option<&str>) {
         return raw;
     }
     if next == '\'' {
-        // A character; a lifetime has no second quote right behind it.
+        // A character; a lifetime has no second quote right after it.
         let is_character = rest[1..].starts_with('\\') || rest.chars().nth(2) == Some('\'');
         return (if is_character { quoted(rest, '\'') } else { 1 }, None);
     }
@@ -208,7 +210,8 @@ fn token(rest: &str, next: char) -> (usize, Option<&str>) {
     (word.unwrap_or(rest.len()).max(next.len_utf8()), None)
 }
 
-/// `r"…"` or `r#"…"#`, with any number of `#`; `b` before it is a word of its own only without a raw string.
+/// `r"…"` or `r#"…"#`, with any number of `#`; a `b` before it is a word of its own unless it begins a raw
+/// string.
 fn raw_string(rest: &str) -> Option<(usize, Option<&str>)> {
     let behind = rest.strip_prefix('r').or_else(|| rest.strip_prefix("br"))?;
     let hashes = behind.find(|character| character != '#')?;
@@ -218,7 +221,7 @@ fn raw_string(rest: &str) -> Option<(usize, Option<&str>)> {
     Some((before + end + 1 + hashes, Some(&text[..end])))
 }
 
-/// The length of a literal with its quotes; a backslash takes the next character with it.
+/// The length of a literal with its quotes; a backslash escapes the next character.
 fn quoted(rest: &str, quote: char) -> usize {
     let mut is_escaped = false;
     for (at, character) in rest.char_indices().skip(1) {
@@ -233,7 +236,7 @@ fn quoted(rest: &str, quote: char) -> usize {
     panic!("a literal that does not end: {}", rest.lines().next().unwrap_or_default())
 }
 
-/// The length of a comment in which others may lie.
+/// The length of a comment that may contain others.
 fn block_comment(rest: &str) -> usize {
     let mut depth = 0;
     let mut at = 0;
@@ -264,7 +267,7 @@ fn as_read(text: &str) -> String {
             })),
             '{' if characters.next_if_eq(&'{').is_none() => {
                 read.push('{');
-                // A brace that is none of a format string closes behind a blank, or never.
+                // A brace that does not belong to a format string is closed after a blank, or never.
                 let name = characters.clone().take_while(|next| !matches!(next, '}' | '\n' | ' ')).count();
                 if characters.clone().nth(name) == Some('}') {
                     characters.nth(name);

@@ -1,4 +1,4 @@
-//! `CoreDNS`: the names of Services, as RKE 1 named its objects.
+//! `CoreDNS`: DNS names of Services, in objects named as by RKE 1.
 
 mod autoscaler;
 mod corefile;
@@ -23,7 +23,8 @@ pub(crate) const IMAGES: [&str; 2] = ["coredns", "coredns_autoscaler"];
 const NAME: &str = "coredns";
 const ROLE: &str = "system:coredns";
 const COREFILE: &str = "Corefile";
-/// The label of its pods and the name of its Service: those of kube-dns, by which clients and monitoring find both.
+/// The label of its pods and the name of its Service: those of kube-dns, by which clients and monitoring find
+/// either.
 const KUBE_DNS: &str = "kube-dns";
 /// Only workers run pods that are not bound to a node.
 const WORKER: &str = "node-role.kubernetes.io/worker";
@@ -37,7 +38,7 @@ pub(crate) fn is_desired(spec: &ClusterSpec) -> bool {
     }
 }
 
-/// Reports what `CoreDNS` cannot do with.
+/// Reports settings that `CoreDNS` cannot use.
 pub(crate) fn check(spec: &ClusterSpec, problems: &mut Problems) {
     let dns = &spec.dns;
     if dns.provider.as_deref() == Some(KUBE_DNS) {
@@ -114,7 +115,7 @@ fn service(address: &str) -> Value {
     })
 }
 
-/// Without a number of replicas: that is the autoscaler's.
+/// Without a number of replicas: the autoscaler sets it.
 fn deployment(wanted: &Wanted<'_>, image: &str) -> Value {
     let dns = &wanted.spec.dns;
     let mut selector = dns.node_selector.clone();
@@ -152,7 +153,7 @@ fn deployment(wanted: &Wanted<'_>, image: &str) -> Value {
                 "spec": {
                     "affinity": {"nodeAffinity": on_nodes_with(WORKER, &[]), "podAntiAffinity": apart()},
                     "containers": [container(wanted, image)],
-                    // The name servers of the node: those of the cluster would be CoreDNS itself.
+                    // The name servers of the node: with those of the cluster CoreDNS would ask itself.
                     "dnsPolicy": "Default",
                     "nodeSelector": selector,
                     "priorityClassName": priority,
@@ -184,7 +185,7 @@ fn ready_plugin(wanted: &Wanted<'_>) -> Option<&'static str> {
     wanted.version.at_least(1, 16).then_some("ready")
 }
 
-/// A changed Corefile is read by `CoreDNS` itself, so it replaces no pod.
+/// `CoreDNS` reads a changed Corefile by itself, so it replaces no pod.
 fn container(wanted: &Wanted<'_>, image: &str) -> Value {
     let probe = |path: &str, port: u16| json!({"path": path, "port": port, "scheme": "HTTP"});
     let mut container = json!({
@@ -213,7 +214,7 @@ fn container(wanted: &Wanted<'_>, image: &str) -> Value {
     if ready_plugin(wanted).is_some() {
         container["readinessProbe"] = json!({"httpGet": probe("/ready", 8181)});
     }
-    // As RKE 1 has it; the field is there from 1.19 on.
+    // As in RKE 1; the field exists from 1.19 on.
     if wanted.version.at_least(1, 27) {
         container["securityContext"]["seccompProfile"] = json!({"type": "RuntimeDefault"});
     }

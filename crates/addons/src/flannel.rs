@@ -22,14 +22,14 @@ const ACCOUNT: &str = "flannel";
 const CONFIG: &str = "kube-flannel-cfg";
 const CNI_KEY: &str = "cni-conf.json";
 const NET_KEY: &str = "net-conf.json";
-/// The name of its configuration among those of the container runtime.
+/// The file name of its configuration among those of the container runtime.
 const CNI_FILE: &str = "10-flannel.conflist";
 
 pub(crate) fn is_desired(spec: &ClusterSpec) -> bool {
     spec.network.plugin == Some(NetworkPlugin::Flannel)
 }
 
-/// Reports what flannel cannot do with.
+/// Reports settings that flannel cannot use.
 pub(crate) fn check(spec: &ClusterSpec, problems: &mut Problems) {
     Settings::read(&spec.network, problems);
     strategy::check(spec.network.update_strategy.as_ref(), "0", "network.update_strategy", problems);
@@ -59,7 +59,7 @@ pub(crate) fn addon(wanted: &Wanted<'_>) -> Option<DesiredAddon> {
     })
 }
 
-/// What flannel asks of the API: the node of its own pod, and the ranges and addresses of all nodes.
+/// What flannel reads from the API: the node of its own pod, and the ranges and addresses of all nodes.
 fn rules() -> Value {
     json!([
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]},
@@ -80,10 +80,10 @@ fn config(wanted: &Wanted<'_>, settings: &Settings) -> Value {
     body
 }
 
-/// The chain of plugins: flannel's, which hands on to `bridge`, and `portmap` for `hostPort`.
+/// The chain of plugins: flannel's, which delegates to `bridge`, and `portmap` for `hostPort`.
 fn cni_conf(settings: &Settings) -> Value {
     let mut delegate = json!({"forceAddress": true, "hairpinMode": true, "isDefaultGateway": true});
-    // flannel's own value is taken only where this is absent.
+    // flannel's own value is used only where this is absent.
     if let Some(mtu) = settings.mtu {
         delegate["mtu"] = json!(mtu);
     }

@@ -1,4 +1,5 @@
-//! From the keys of cluster.yml, the version and the facts of the cluster to the objects that windlass deploys into it.
+//! Computes the objects that windlass deploys into the cluster from cluster.yml, the version and facts of the
+//! cluster.
 //!
 //! ```text
 //! network.*  ─▶ flannel ─────────────┐
@@ -6,7 +7,7 @@
 //! images, ranges, domain ────────────┘
 //! ```
 //!
-//! The objects bear the names that RKE 1 gave them, so that those of its clusters are taken over in place.
+//! The objects have the names that RKE 1 gave them, so that those of its clusters are taken over in place.
 //! Source of the names: <https://github.com/rancher/kontainer-driver-metadata/tree/dev-v2.10/pkg/rke/templates>.
 
 mod coredns;
@@ -22,16 +23,16 @@ use windlass_spec::{AuthorizationMode, Cidr, ClusterSpec};
 
 pub use self::problem::{Problem, Problems, Severity};
 
-/// What the add-ons of a cluster are made of.
+/// The input of a cluster's add-ons.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
     /// What cluster.yml says.
     pub spec: &'a ClusterSpec,
     /// The version of Kubernetes.
     pub version: &'a KubernetesVersion,
-    /// The ranges that pods have their addresses of.
+    /// The ranges of the pods' addresses.
     pub pod_ranges: &'a [Cidr],
-    /// The address at which pods ask for names.
+    /// The address of the DNS server that pods use.
     pub cluster_dns: &'a str,
     /// The domain of the names of Services.
     pub cluster_domain: &'a str,
@@ -40,7 +41,7 @@ pub struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// Whether roles decide what an account may do.
+    /// Whether roles determine what an account may do.
     fn has_roles(&self) -> bool {
         self.spec.authorization != Some(AuthorizationMode::None)
     }
@@ -63,7 +64,7 @@ pub fn images(spec: &ClusterSpec) -> Vec<&'static str> {
         .collect()
 }
 
-/// Reports the values that no add-on can do with, and those without effect.
+/// Reports the values that no add-on can use, and those without effect.
 pub fn check(spec: &ClusterSpec, problems: &mut Problems) {
     if flannel::is_desired(spec) {
         flannel::check(spec, problems);

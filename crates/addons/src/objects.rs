@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use windlass_model::KubernetesVersion;
 
-/// Where RKE 1 deployed all but its ingress controller.
+/// Where RKE 1 deployed everything except its ingress controller.
 pub(crate) const NAMESPACE: &str = "kube-system";
 
 /// The label by which the pods of an add-on are found.
@@ -19,7 +19,7 @@ pub(crate) fn service_account(name: &str) -> Value {
     })
 }
 
-/// A role, and that an account has it.
+/// A role, and its binding to an account.
 pub(crate) fn roles(name: &str, account: &str, rules: &Value) -> [Value; 2] {
     let role = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -51,7 +51,7 @@ pub(crate) fn tolerate_all() -> Value {
     json!([{"operator": "Exists", "effect": "NoExecute"}, {"operator": "Exists", "effect": "NoSchedule"}])
 }
 
-/// Tolerations of cluster.yml, without what Kubernetes does not keep: empty texts.
+/// Tolerations of cluster.yml, without empty texts, which Kubernetes does not store.
 pub(crate) fn tolerations(given: &[Value]) -> Value {
     let mut kept = given.to_vec();
     for fields in kept.iter_mut().filter_map(Value::as_object_mut) {
@@ -72,7 +72,7 @@ pub(crate) fn on_nodes_with(label: &str, values: &[&str]) -> Value {
     }})
 }
 
-/// The label of a node's system; kubelet sets it under its later name from 1.14 on.
+/// The label of a node's operating system; kubelet sets it under its later name from 1.14 on.
 pub(crate) fn os_label(version: &KubernetesVersion) -> &'static str {
     if version.at_least(1, 14) { "kubernetes.io/os" } else { "beta.kubernetes.io/os" }
 }

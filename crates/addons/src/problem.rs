@@ -1,13 +1,14 @@
-//! What the catalog and the add-ons make of a cluster.yml that could be read: errors and warnings with their places.
+//! What the catalog and the add-ons report about a cluster.yml that could be read: errors and warnings with
+//! their places.
 
 use serde::Serialize;
 use windlass_model::SpecPath;
 pub use windlass_spec::Severity;
 
-/// Something about a cluster.yml that its form does not show.
+/// A problem of a cluster.yml that its syntax does not show.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// Whether there can be a blueprint in spite of it.
+    /// Whether there can be a blueprint despite it.
     pub severity: Severity,
     /// Where in cluster.yml.
     pub path: SpecPath,
@@ -17,12 +18,12 @@ pub struct Problem {
     pub help: Option<String>,
 }
 
-/// Where problems are gathered.
+/// Collects problems.
 #[derive(Clone, Debug, Default)]
 pub struct Problems(pub Vec<Problem>);
 
 impl Problems {
-    /// Adds something with which there is no blueprint.
+    /// Adds a problem because of which there is no blueprint.
     pub fn error(&mut self, path: &str, summary: String, help: Option<String>) {
         self.0.push(Problem { severity: Severity::Error, path: path.into(), summary, help });
     }

@@ -14,7 +14,7 @@ pub(crate) fn of_daemon_set(given: Option<&Value>) -> Value {
     json!({"type": "RollingUpdate", "rollingUpdate": rolling})
 }
 
-/// Of a Deployment: the default is what is taken where cluster.yml gives no number of pods.
+/// Of a Deployment: `default` is used where cluster.yml gives no number of pods.
 pub(crate) fn of_deployment(given: Option<&Value>, default: &Value) -> Value {
     if word(given) == Some("Recreate") {
         return json!({"type": "Recreate"});
@@ -22,8 +22,8 @@ pub(crate) fn of_deployment(given: Option<&Value>, default: &Value) -> Value {
     json!({"type": "RollingUpdate", "rollingUpdate": rolling(given).unwrap_or(default)})
 }
 
-/// Reports what Kubernetes refuses: an update that may neither take a pod away nor add one. `surge` is how many pods are
-/// added where `maxSurge` is absent.
+/// Reports what Kubernetes refuses: an update that may neither remove a pod nor add one. `surge` is how many
+/// pods are added where `maxSurge` is absent.
 pub(crate) fn check(given: Option<&Value>, surge: &str, path: &str, problems: &mut Problems) {
     let Some(rolling) = rolling(given) else { return };
     let is_zero = |value: &Value| value.as_i64() == Some(0) || matches!(value.as_str(), Some("0" | "0%"));

@@ -1,4 +1,5 @@
-//! What the objects of `CoreDNS` hold: the names of RKE 1 without the faults of its templates, and what each key changes.
+//! The contents of `CoreDNS`' objects: the names of RKE 1 without the faults of its templates, and what each
+//! key changes.
 #![expect(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 
 mod world;
@@ -128,7 +129,7 @@ fn parameters_in_part_keep_the_other_defaults() {
         of("dns: {linear_autoscaler_params: {cores_per_replica: 0, max: 0}}"),
         json!({"nodesPerReplica": 4, "min": 1, "preventSinglePointFailure": true})
     );
-    // Without the key the autoscaler makes its configuration itself, and it may be changed by hand.
+    // Without the key the autoscaler creates its configuration itself, and it may be changed by hand.
     assert!(!coredns("").objects.iter().any(|object| object.object.to_string() == PARAMETERS));
 }
 
@@ -138,7 +139,7 @@ fn tolerations_take_the_place_of_the_defaults() {
         body(&coredns(dns), deployment)["spec"]["template"]["spec"]["tolerations"].clone()
     };
     let own = "dns: {tolerations: [{key: a, operator: Exists, value: '', effect: NoSchedule}]}";
-    // Kubernetes does not keep empty texts: with one there would always be a difference.
+    // Kubernetes does not store empty texts: with one there would always be a difference.
     let kept = json!([{"key": "a", "operator": "Exists", "effect": "NoSchedule"}]);
     assert_eq!((of(own, DEPLOYMENT), of(own, AUTOSCALER)), (kept.clone(), kept));
     assert_eq!(of("", DEPLOYMENT).as_array().map(Vec::len), Some(3));

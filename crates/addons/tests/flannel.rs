@@ -1,4 +1,4 @@
-//! What flannel's objects hold: the names of RKE 1, and what each key changes.
+//! The contents of flannel's objects: the names of RKE 1, and what each key changes.
 #![expect(clippy::unwrap_used, reason = "helpers of tests panic as tests do")]
 
 mod world;
@@ -81,7 +81,7 @@ fn the_backend_is_that_of_the_options() {
         json!({"Type": "vxlan", "VNI": 9, "Port": 4789})
     );
     assert_eq!(backend("flannel_backend_type: host-gw"), json!({"Type": "host-gw"}));
-    // Zero is silence, as in RKE 1.
+    // Zero means unset, as in RKE 1.
     assert_eq!(backend("flannel_backend_port: 0"), json!({"Type": "vxlan", "VNI": 1, "Port": 8472}));
 }
 

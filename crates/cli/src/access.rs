@@ -1,4 +1,4 @@
-//! How cluster.yml says that machines are reached, as the fleet gets it.
+//! Gives the fleet what cluster.yml says about how machines are reached.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use windlass_course::Desired;
 /// What the fleet must know of this cluster.yml.
 ///
 /// # Errors
-/// The program does not find itself, to carry itself onto nodes.
+/// The program does not find its own file, which it copies to nodes.
 pub(crate) fn settings(desired: &Desired, host_keys: HostKeys) -> std::io::Result<Settings> {
     let spec = desired.spec();
     let nodes = spec.nodes.iter().map(|node| {
@@ -63,7 +63,8 @@ struct Keys<'a> {
 }
 
 impl Keys<'_> {
-    /// What is in the file before what it names, and the machine's own before what all share.
+    /// A text in the file comes before a file that it names, and the machine's own before the one that all
+    /// share.
     fn access(&self, spec: &ClusterSpec) -> Access {
         let path = |path: &str| KeySource::Path(PathBuf::from(path));
         let key = self.key.cloned().map(KeySource::Inline);

@@ -28,7 +28,7 @@ use crate::simulate::Simulation;
 use crate::source::{Source, position};
 use crate::trouble::Trouble;
 
-/// Carries out a command and tells how the program ends.
+/// Carries out a command and returns how the program ends.
 pub(crate) fn run(command: &Command) -> Exit {
     let printer = Printer::new(command.common());
     run_with(command, &printer).unwrap_or_else(|trouble| {
@@ -104,7 +104,7 @@ fn changes_the_cluster(command: &Command) -> Option<&'static str> {
     }
 }
 
-/// Runs on one thread whose time passes only while everybody waits: simulated minutes take no real time.
+/// Runs on one thread whose time passes only while every task waits: simulated minutes take no real time.
 fn simulated_time<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -129,7 +129,7 @@ pub(crate) struct Session<'a, S> {
     pub(crate) printer: &'a Printer,
     source: &'a Source,
     pub(crate) desired: &'a Desired,
-    /// What is to be said of cluster.yml, all of it warnings.
+    /// What is reported about cluster.yml, all of it warnings.
     diagnostics: Vec<Diagnostic>,
     pub(crate) scene: &'a S,
 }
@@ -209,7 +209,7 @@ impl<S: Scene> Session<'_, S> {
         ));
     }
 
-    /// Writes what a plan was made from.
+    /// Writes the input of a plan to a file.
     fn save_replay(&self, path: &Path, seen: &Inventory) -> Result<(), Trouble> {
         let intent = Course::new(self.desired, Goal::Converge).intent_for(seen);
         let replay = Replay::new(env!("CARGO_PKG_VERSION"), intent, seen);
@@ -219,7 +219,7 @@ impl<S: Scene> Session<'_, S> {
             .map_err(|source| Trouble::ReplayUnwritable { path: path.to_owned(), source })
     }
 
-    /// Shows what a command would do, and asks whether it may; the plan, if it may.
+    /// Shows what a command would do, and asks for confirmation; returns the plan if it is given.
     pub(crate) async fn agree(&self, goal: &Goal) -> Result<Plan, Trouble> {
         let survey = self.survey(goal).await?;
         let nodes = counted(survey.observation.inventory.nodes.len(), "node");
@@ -337,7 +337,6 @@ impl<S: Scene> Session<'_, S> {
     }
 }
 
-/// What is so when the goal is reached.
 /// How a command ends that only shows a plan.
 fn exit_of_plan(planning: &Planning) -> Exit {
     if planning.is_refused() {
@@ -369,7 +368,7 @@ fn exit_of(end: End, violations: &[String]) -> Exit {
     }
 }
 
-/// The signals by which an operator ends a run: from a terminal, and from whatever supervises it.
+/// The signals by which an operator interrupts a run: from a terminal, or from what supervises it.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -380,7 +379,7 @@ impl Signals {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
-    /// Makes every signal one request: the first finishes what runs, the second leaves.
+    /// Turns every signal into a request: the first finishes what runs, the second leaves.
     async fn obey(mut self, interrupt: &Interrupt) -> std::convert::Infallible {
         loop {
             tokio::select! {
@@ -393,7 +392,7 @@ impl Signals {
     }
 }
 
-/// How often the machines were asked, one line each, and how much memory this run took at most.
+/// How often the machines were asked, one line each, and the peak memory of this run.
 fn counts(stats: &Stats) -> String {
     let own = peak_memory().map(|bytes| format!("windlass: peak memory {} MB\n", bytes.div_ceil(1_000_000)));
     let lines = stats.nodes.iter().map(|(node, asked)| {
@@ -405,7 +404,7 @@ fn counts(stats: &Stats) -> String {
     lines.chain(bastion).chain(own).collect()
 }
 
-/// The most memory that this process has had at once, in bytes; none where the system does not tell.
+/// The peak memory of this process in bytes; none where the system does not report it.
 fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -19,7 +19,7 @@ use crate::questions;
 use crate::source::Source;
 use crate::trouble::Trouble;
 
-/// Carries out a command and tells how the program ends.
+/// Carries out a command and returns how the program ends.
 pub(crate) fn run(command: &FileCommand) -> Exit {
     match command {
         FileCommand::Validate(arguments) => {
@@ -124,7 +124,7 @@ fn config(arguments: &ConfigArguments, printer: &Printer) -> Result<Exit, Troubl
     Ok(Exit::Done)
 }
 
-/// One image a line, as a mirror of a registry is fed with.
+/// One image a line, the form in which a mirror of a registry takes them.
 fn images(catalog: &Catalog, versions: Vec<&KubernetesVersion>) -> Result<String, Trouble> {
     let mut lines: Vec<String> = Vec::new();
     for version in versions {
@@ -140,7 +140,7 @@ fn images(catalog: &Catalog, versions: Vec<&KubernetesVersion>) -> Result<String
     Ok(lines.join("\n") + "\n")
 }
 
-/// Writes a file that must not be there yet, with RKE 1's mode: passwords may come to stand in it.
+/// Writes a file that must not exist yet, with RKE 1's mode: it may later contain passwords.
 fn write_new(path: &Path, text: &str) -> Result<(), Trouble> {
     let written = fs::OpenOptions::new()
         .write(true)

@@ -1,4 +1,4 @@
-//! The documents for programs, described in `docs/reference/json-output.md`; no secret is in any of them.
+//! The documents for programs, described in `docs/reference/json-output.md`; none of them contains a secret.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -230,7 +230,7 @@ fn finding_documents<'a>(findings: &'a [Finding], origins: &mut Origins<'_>) -> 
 }
 
 /// An action as a program needs it: the values of environment variables, which may be secret, are hidden, and
-/// the texts of files are given by their digests.
+/// the texts of files are replaced by their digests.
 fn action(action: &Action) -> Value {
     match action {
         Action::MintCerts { certs } => {
@@ -339,7 +339,7 @@ fn guards(guards: &[Guard]) -> Vec<Value> {
         .collect()
 }
 
-/// What became of a run.
+/// The result of a run.
 #[derive(Debug, Serialize)]
 pub(crate) struct RunDocument<'a> {
     schema: &'static str,
@@ -355,7 +355,8 @@ pub(crate) struct RunDocument<'a> {
     /// What is left to be done.
     left: Vec<&'a StepId>,
     findings: Vec<FindingDocument<'a>>,
-    /// What the simulated world saw that must never be; always empty but for faults of windlass itself.
+    /// What the simulated world saw that must never happen; always empty except for faults of windlass
+    /// itself.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     violations: &'a [String],
     diagnostics: &'a [Diagnostic],
@@ -373,7 +374,7 @@ struct OutcomeDocument<'a> {
     because: Option<&'a StepId>,
 }
 
-/// What a run's document is made of.
+/// The input of a run's document.
 #[derive(Debug)]
 pub(crate) struct RunFacts<'a> {
     pub(crate) command: &'static str,

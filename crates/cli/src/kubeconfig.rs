@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! context demo          the common endpoint, or else the first API server by name
-//! context demo-node-1   one for every API server, for when that is away
+//! context demo-node-1   one for every API server, for when the former is down
 //! ```
 
 use std::collections::BTreeMap;
@@ -21,33 +21,33 @@ use crate::ledger_file::write_durably;
 const AUTHORITY: &str = "kube-ca";
 const ADMINISTRATOR: &str = "kube-admin";
 
-/// What became of the file.
+/// What happened to the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
-    /// It was not there.
+    /// It did not exist.
     New(PathBuf),
-    /// It said something else.
+    /// Its content was another.
     Changed(PathBuf),
-    /// It says all this already and was not touched.
+    /// It has this content already and was not touched.
     Unchanged,
     /// The ledger has no administrator yet, or no node has an API server.
     NothingToSay,
 }
 
-/// Where the file of this cluster.yml is: `kube_config_cluster.yml` beside `cluster.yml`, as in RKE 1.
+/// The path of the file for this cluster.yml: `kube_config_cluster.yml` beside `cluster.yml`, as in RKE 1.
 pub(crate) fn beside(config: &Path) -> PathBuf {
     let mut name = std::ffi::OsString::from("kube_config_");
     name.push(config.file_name().unwrap_or_default());
     config.with_file_name(name)
 }
 
-/// Makes the file say how this cluster is reached, with the keys of this ledger; its owner alone may read it.
+/// Writes how this cluster is reached, with the keys of this ledger; only its owner may read the file.
 ///
 /// A context that the operator has chosen stays the current one as long as it exists, and what kubectl has
-/// added to contexts, a namespace say, is no reason to write the file anew.
+/// added to contexts, such as a namespace, is no reason to write the file again.
 ///
 /// # Errors
-/// The file is there and cannot be read, or cannot be written; the former one is then still whole.
+/// The file exists and cannot be read, or cannot be written; the former one is then still whole.
 pub(crate) fn write(config: &Path, ways: &Ways, ledger: &Ledger) -> io::Result<Written> {
     let path = beside(config);
     let Some(mut wanted) = Kubeconfig::of(ways, ledger) else {
@@ -71,20 +71,21 @@ pub(crate) fn write(config: &Path, ways: &Ways, ledger: &Ledger) -> io::Result<W
     Ok(written(path))
 }
 
-/// The ways to a cluster, without its keys.
+/// The addresses of a cluster, without its keys.
 #[derive(Clone, Debug)]
 pub(crate) struct Ways {
     cluster: String,
-    /// The URL of each API server by the name of its context, and before them the one that stands for all, by the cluster's
-    /// name. Empty where no node has an API server.
+    /// The URL of each API server by the name of its context, and before them the common one, by the
+    /// cluster's name. Empty where no node has an API server.
     servers: Vec<(String, String)>,
 }
 
 impl Ways {
-    /// The ways to a cluster that is to be so.
+    /// The addresses of a cluster with this desired state.
     pub(crate) fn of(blueprint: &Blueprint, endpoint: Option<&EndpointSpec>) -> Self {
         let cluster = blueprint.cluster.clone();
-        // Reached as windlass itself reaches the node: `internal_address` may lead nowhere from here.
+        // The address at which windlass itself reaches the node: `internal_address` may be unreachable from
+        // here.
         let servers: Vec<(String, String)> = blueprint
             .with_role(Role::ControlPlane)
             .map(|(node, desired)| {
@@ -101,7 +102,7 @@ impl Ways {
     }
 }
 
-/// Deletes the file; one that is not there is no error.
+/// Deletes the file; a missing file is no error.
 pub(crate) fn delete(config: &Path) -> io::Result<()> {
     match fs::remove_file(beside(config)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -109,7 +110,7 @@ pub(crate) fn delete(config: &Path) -> io::Result<()> {
     }
 }
 
-/// A kubeconfig, as far as windlass writes one. It holds the administrator's key: it has no `Debug`.
+/// A kubeconfig, with the fields that windlass writes. It holds the administrator's key: it has no `Debug`.
 #[derive(PartialEq, Eq, Serialize, Deserialize)]
 struct Kubeconfig {
     #[serde(rename = "apiVersion")]
@@ -210,7 +211,7 @@ impl Kubeconfig {
         })
     }
 
-    /// Whether this file says all of `wanted`, and nothing more of windlass' own.
+    /// Whether this file contains all of `wanted`, and nothing else that windlass wrote.
     fn says(&self, wanted: &Self) -> bool {
         let Self { version, kind, clusters, users, contexts, current_context } = wanted;
         let users_names: Vec<&String> = users.iter().map(|user| &user.name).collect();

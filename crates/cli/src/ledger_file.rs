@@ -1,4 +1,4 @@
-//! The operator's copy of the ledger: one file beside cluster.yml, which its owner alone reads.
+//! The operator's copy of the ledger: one file beside cluster.yml, readable only by its owner.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
@@ -53,7 +53,7 @@ impl LedgerStore for FileLedger {
     }
 }
 
-/// Puts this content in the place of a file, whole or not at all.
+/// Replaces a file with this content, completely or not at all.
 ///
 /// Without a mode the file keeps that of its predecessor.
 pub(crate) fn write_durably(path: &Path, content: &[u8], mode: Option<u32>) -> io::Result<()> {
@@ -61,7 +61,7 @@ pub(crate) fn write_durably(path: &Path, content: &[u8], mode: Option<u32>) -> i
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let draft = path.with_file_name(name);
-    // One that was left by a run that died may have any mode.
+    // A draft that a dead run has left may have any mode.
     match fs::remove_file(&draft) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

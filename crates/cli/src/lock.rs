@@ -11,10 +11,11 @@ use windlass_model::Timestamp;
 
 use crate::trouble::Trouble;
 
-/// What of the words of another run is shown at most.
+/// How many bytes of another run's description are shown at most.
 const LONGEST: u64 = 300;
 
-/// The lock on a cluster's ledger file. It goes with the process that holds it, however that ends.
+/// The lock on a cluster's ledger file. The system releases it with the process that holds it, however that
+/// ends.
 #[derive(Debug)]
 pub(crate) struct OperatorLock {
     path: PathBuf,
@@ -45,7 +46,7 @@ impl OperatorLock {
                 }
                 Err(error) => return Err(unwritable(error.into())),
             }
-            // The run that held it takes the file away as it ends: then this is the lock of nothing.
+            // The run that held it deletes the file as it ends: then this lock is on a file that is gone.
             let is_there = std::fs::metadata(&path).is_ok_and(|there| {
                 file.metadata().is_ok_and(|own| (own.dev(), own.ino()) == (there.dev(), there.ino()))
             });
@@ -61,12 +62,12 @@ impl OperatorLock {
 
 impl Drop for OperatorLock {
     fn drop(&mut self) {
-        // As long as the file is locked nobody else takes it for their own.
+        // As long as the file is locked no other run takes it.
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
-/// What the run that holds the lock says of itself, without anything that a terminal would obey.
+/// The description of the run that holds the lock, without characters that control a terminal.
 fn holder(file: &mut File) -> String {
     let mut said = String::new();
     let read = file.rewind().and_then(|()| file.take(LONGEST).read_to_string(&mut said));
@@ -103,7 +104,7 @@ mod tests {
         assert_eq!((named, holder), (path.clone(), own));
         drop(held);
         assert!(!path.exists());
-        // What a run that was killed has left is no obstacle.
+        // What a killed run has left is no obstacle.
         std::fs::write(&path, "up, process 1 on elsewhere, since long ago, and long words").unwrap();
         let held = OperatorLock::take(&config, "up", Timestamp(2)).unwrap();
         let words = std::fs::read_to_string(&path).unwrap();

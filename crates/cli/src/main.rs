@@ -49,7 +49,7 @@ fn main() -> ExitCode {
         Ok(Arguments { task: Task::Cluster(command) }) => commands::run(&command),
         Ok(Arguments { task: Task::File(command) }) => file_commands::run(&command),
         Err(error) => {
-            // A closed pipe is no reason to end otherwise.
+            // A closed pipe is no reason for another exit code.
             let _ = error.print();
             match error.kind() {
                 ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done,
@@ -83,7 +83,7 @@ fn as_spelled_here(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     spelled
 }
 
-/// The arguments for the program that runs on nodes, if this is a call of it: by its name, as in its image.
+/// The arguments for the program that runs on nodes, if it was called by the name that it has in its image.
 fn on_node() -> Option<Vec<OsString>> {
     let mut arguments = std::env::args_os();
     let name = arguments.next()?;

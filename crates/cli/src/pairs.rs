@@ -1,7 +1,8 @@
-//! Whether the certificates that cluster.yml carries belong to the keys beside them.
+//! Whether the certificates in cluster.yml belong to the keys beside them.
 //!
-//! Here and not in `spec`, which reads texts and no cryptography, nor in `blueprint`, which sees no key at all: the
-//! desired state has parted with them by then. `pki` knows how to read both, and `cli` is the first to see file and `pki`.
+//! This is neither in `spec`, which reads texts and no cryptography, nor in `blueprint`, which sees no key:
+//! the desired state no longer contains them. `pki` can read both, and `cli` is the first to have file and
+//! `pki`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +12,7 @@ use windlass_spec::{ClusterSpec, Diagnostic, Severity, SourceMap};
 
 /// What is wrong with the pairs of a cluster.yml.
 ///
-/// A key of a kind that nobody here can read is taken for the right one.
+/// A key of a kind that cannot be read here counts as the right one.
 pub(crate) fn check(spec: &ClusterSpec, places: &SourceMap<'_>) -> Vec<Diagnostic> {
     let mut checks = Checks { places, found: Vec::new() };
     checks.external_etcd(spec);
@@ -41,7 +42,7 @@ impl Checks<'_> {
         }
     }
 
-    /// The certificate by which the API server shows itself to the webhook stands within a kubeconfig.
+    /// The certificate with which the API server authenticates to the webhook is within a kubeconfig.
     fn webhook(&mut self, spec: &ClusterSpec) {
         const PLACE: &str = "authentication.webhook.config_file";
         let config = spec.authentication.webhook.as_ref().and_then(|webhook| webhook.config_file.as_ref());
@@ -64,7 +65,7 @@ impl Checks<'_> {
     fn certificate(&mut self, place: &str, pem: &str) {
         let name = name_of(place);
         if !pem.contains("-----BEGIN ") {
-            // Reading has said so.
+            // The reader has reported it.
             return;
         }
         if CertificateFacts::read(pem).is_err() {

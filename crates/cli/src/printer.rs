@@ -1,4 +1,4 @@
-//! What is printed where: results on the standard output, everything else on the standard error.
+//! What is printed where: results to the standard output, everything else to the standard error.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -35,7 +35,8 @@ impl Printer {
         Self::plain(common.output, common.detail(), common.paint())
     }
 
-    /// For commands that have no more to choose; with colours only on a terminal, and where the environment allows them.
+    /// For commands with no other options; with colours only on a terminal, and where the environment allows
+    /// them.
     pub(crate) fn plain(output: Output, detail: Detail, wanted: Paint) -> Self {
         // https://no-color.org: any value but the empty one.
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -83,7 +84,7 @@ impl Printer {
             Stream::Output => (tcgetwinsize(io::stdout()), self.paint),
             Stream::Progress => (tcgetwinsize(io::stderr()), self.progress_paint),
         };
-        // No terminal has no size, and one that does not know its size says zero.
+        // Where there is no terminal there is no size, and one that does not know its size says zero.
         let columns = width.ok().map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0);
         Page { places, file, width: columns.map_or_else(Width::default, Width::columns), paint }
     }
@@ -95,7 +96,7 @@ impl Printer {
         }
     }
 
-    /// Text that leads to the result, for people.
+    /// Text that explains the result, for people.
     pub(crate) fn detail(&self, text: &str) {
         if !self.is_quiet() {
             self.result(text);
@@ -112,15 +113,15 @@ impl Printer {
         }
     }
 
-    /// What goes on meanwhile.
+    /// A line about what is going on.
     pub(crate) fn progress(&self, text: &str) {
         if !self.is_quiet() {
             to_stderr(text);
         }
     }
 
-    /// What is wrong with the input, where something else is to be done with it: errors, and how many warnings there
-    /// are. Who wants them asks for them.
+    /// What is wrong with the input, for commands that do something else with it: errors, and the number of
+    /// warnings. `validate` shows the warnings.
     pub(crate) fn diagnostics_in_brief(&self, diagnostics: &[Diagnostic], source: &Source) {
         let is_error = |found: &&Diagnostic| found.severity == Severity::Error;
         let errors: Vec<Diagnostic> = diagnostics.iter().filter(is_error).cloned().collect();
@@ -135,7 +136,7 @@ impl Printer {
         }
     }
 
-    /// What is wrong with the input; of a quiet command the errors alone.
+    /// What is wrong with the input; with `--quiet` only the errors.
     pub(crate) fn diagnostics(&self, diagnostics: &[Diagnostic], source: &Source) {
         let is_shown = |found: &&Diagnostic| !self.is_quiet() || found.severity == Severity::Error;
         let diagnostics: Vec<Diagnostic> = diagnostics.iter().filter(is_shown).cloned().collect();
@@ -158,7 +159,7 @@ impl Printer {
     }
 }
 
-/// Whether somebody can be asked.
+/// Whether there is a terminal to ask a question on.
 pub(crate) fn somebody_is_there() -> bool {
     io::stdin().is_terminal()
 }
@@ -170,7 +171,7 @@ pub(crate) fn ask(question: &str) -> bool {
     io::stdin().read_line(&mut answer).is_ok() && answer.trim().eq_ignore_ascii_case("yes")
 }
 
-// A reader that has gone away (`windlass plan | head`) is no failure of the command.
+// A reader that has closed the pipe (`windlass plan | head`) is no failure of the command.
 
 fn to_stdout(text: &str) {
     let mut stream = io::stdout().lock();

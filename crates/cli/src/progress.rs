@@ -1,4 +1,4 @@
-//! Tells what goes on while the engine works: a line for each step that begins and ends.
+//! Prints progress while the engine works: a line for each step that begins and ends.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use windlass_render::{PlanView, Sight, failure_in_a_line, plan, seconds};
 use crate::printer::Printer;
 use crate::source::{Source, position};
 
-/// Prints what it hears, shows each plan before it is carried out, and remembers the plans.
+/// Prints the events that it gets, shows each plan before it is carried out, and remembers the plans.
 #[derive(Debug)]
 pub(crate) struct Progress<'a> {
     printer: &'a Printer,
@@ -42,7 +42,7 @@ impl<'a> Progress<'a> {
         Self { printer, source, blueprint, goal, known, began: Instant::now(), heard: Mutex::default() }
     }
 
-    /// How long it has listened.
+    /// How long it has been listening.
     pub(crate) fn elapsed(&self) -> std::time::Duration {
         self.began.elapsed()
     }
@@ -128,13 +128,13 @@ impl Listener for Progress<'_> {
     }
 }
 
-/// Two who listen.
+/// Two listeners.
 pub(crate) struct Both<'a>(pub(crate) &'a dyn Listener, pub(crate) &'a dyn Listener);
 
 impl Listener for Both<'_> {
     fn hear(&self, event: Event<'_>) {
         let Self(one, other) = self;
-        // An event borrows what it tells of, so that a second one is made of the same parts.
+        // An event borrows its contents, so a second one is made of the same parts.
         one.hear(again(&event));
         other.hear(event);
     }

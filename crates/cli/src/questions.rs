@@ -1,11 +1,11 @@
-//! `windlass config`: asks in the order in which `rke config` asked, and makes a commented cluster.yml of the
-//! answers.
+//! `windlass config`: asks in the order in which `rke config` asked, and writes a commented cluster.yml from
+//! the answers.
 
 use std::io::{self, BufRead};
 
 use windlass_model::KubernetesVersion;
 
-/// Asks, line by line, and gives the file.
+/// Asks, line by line, and returns the file.
 ///
 /// # Errors
 /// If the answers end before a question that has no default, or cannot be read.
@@ -98,7 +98,7 @@ authorization:
     Ok(file)
 }
 
-/// From 1.24 on Docker runs pods only where hosts have cri-dockerd, which few do.
+/// From 1.24 on Docker runs pods only where hosts have cri-dockerd, which is rare.
 fn runtime_of(version: &str) -> String {
     if !version.parse().is_ok_and(|version: KubernetesVersion| version.at_least(1, 24)) {
         return String::new();
@@ -160,7 +160,7 @@ fn node<R: BufRead, S: Fn(&str)>(
     Ok(())
 }
 
-/// A text as YAML has it: plain where nothing in it could be taken for something else.
+/// A text in YAML: plain where nothing in it could be read as something else.
 fn quoted(text: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "._-/~:|".contains(letter);
     let begins_plain = text.starts_with(|first: char| first.is_ascii_alphanumeric() || "/~.".contains(first));

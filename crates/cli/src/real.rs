@@ -27,7 +27,7 @@ pub(crate) struct Real {
     kubeconfig: Mutex<Early>,
 }
 
-/// What becomes of the kubeconfig while a run goes on.
+/// The state of the kubeconfig during a run.
 #[derive(Debug, Default)]
 enum Early {
     /// Nothing.
@@ -40,7 +40,7 @@ enum Early {
 }
 
 impl Real {
-    /// The machines that these settings lead to; reaches for none of them.
+    /// The machines of these settings; contacts none of them.
     pub(crate) fn open(
         source: &Source,
         settings: Settings,
@@ -57,12 +57,12 @@ impl Real {
         })
     }
 
-    /// Takes windlass' own program off all machines.
+    /// Removes windlass' own program from all machines.
     pub(crate) async fn leave_nothing(&self) {
         self.fleet.remove_images().await;
     }
 
-    /// Lets go of all machines.
+    /// Closes the connections to all machines.
     pub(crate) async fn close(&self) {
         self.fleet.close().await;
     }
@@ -130,8 +130,8 @@ impl Scene for Real {
     }
 }
 
-/// The operator has a way to the cluster as soon as there is one: `up` may wait for long after that, for a network that only
-/// the operator can bring, say.
+/// The operator gets access to the cluster as soon as there is an API server: `up` may wait long after that,
+/// for example for a network that only the operator can deploy.
 impl Listener for Real {
     fn hear(&self, event: Event<'_>) {
         let Event::StepEnds { step, outcome: Outcome::Done } = event else { return };
@@ -143,7 +143,7 @@ impl Listener for Real {
         };
         let mut early = self.kubeconfig.lock().unwrap_or_else(PoisonError::into_inner);
         if let (Early::Awaited(ways), Ok(Some(ledger))) = (&*early, self.ledger.read())
-            // What keeps it from being written is reported when it is written again, at the end.
+            // An error of this write is reported when the file is written again, at the end.
             && let Ok(written) = kubeconfig::write(&self.config, ways, &ledger)
         {
             *early = Early::Written(written);

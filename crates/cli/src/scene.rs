@@ -1,4 +1,4 @@
-//! Where a command plays: on simulated machines, or on real ones.
+//! Where a command runs: on simulated machines, or on real ones.
 
 use windlass_engine::{Clock, Fleet, LedgerStore, Listener, Minter, Ports};
 use windlass_model::{Blueprint, Ledger};
@@ -6,20 +6,20 @@ use windlass_remote::Stats;
 
 use crate::trouble::Trouble;
 
-/// What a run is about, as far as the scene must know.
+/// What a run is for, as far as the scene must know.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run<'a> {
     /// The desired state.
     pub(crate) blueprint: &'a Blueprint,
     /// Whether the cluster is to be removed.
     pub(crate) dismantles: bool,
-    /// Whether etcd goes back to a snapshot.
+    /// Whether etcd is restored from a snapshot.
     pub(crate) restores: bool,
     /// Whether steps were carried out.
     pub(crate) changed: bool,
 }
 
-/// Everything behind the ports of the engine, and what goes on around a run.
+/// Everything behind the ports of the engine, and what surrounds a run.
 pub(crate) trait Scene {
     /// The machines, etcd and Kubernetes.
     type Fleet: Fleet;
@@ -36,11 +36,11 @@ pub(crate) trait Scene {
     /// A run that may change things begins.
     fn begin(&self, run: Run<'_>);
 
-    /// Who else listens to a run.
+    /// The scene's own listener to a run.
     fn listener(&self) -> &dyn Listener;
 
-    /// A run has ended that may have changed things; the ledger as it is now, if there is one. What is to be
-    /// said of it goes to people.
+    /// A run has ended that may have changed things; `ledger` is the present one, if there is one. Returns
+    /// messages for people.
     ///
     /// # Errors
     /// What is kept between runs cannot be written.
@@ -52,10 +52,10 @@ pub(crate) trait Scene {
     /// What is kept between runs cannot be written.
     fn remember(&self, run: Run<'_>) -> Result<(), Trouble>;
 
-    /// What windlass must never do and did in this run, as far as the scene can tell.
+    /// What windlass did in this run and must never do, as far as the scene can know.
     fn violations(&self) -> Vec<String>;
 
-    /// What has been asked of the machines, where that is counted.
+    /// How often the machines were asked, where that is counted.
     fn stats(&self) -> Option<Stats> {
         None
     }

@@ -93,7 +93,7 @@ impl Scene for Simulation {
     }
 }
 
-/// The ledger as in a real run, in a file; the world takes note of what is durable, since it checks that
+/// The ledger as in a real run, in a file; the world records which ledger is stored, since it checks that
 /// nothing leaves this machine before.
 #[derive(Debug)]
 pub(crate) struct SimulatedLedger {
@@ -102,7 +102,7 @@ pub(crate) struct SimulatedLedger {
 }
 
 impl SimulatedLedger {
-    /// The file may be ahead of the world, if the last run died before it wrote the world back.
+    /// The file may be newer than the world, if the last run died before it wrote the world back.
     fn of(fleet: &SimFleet, file: FileLedger) -> Result<Self, Trouble> {
         let world = MemoryLedger::new(fleet);
         let look = |source| Trouble::Look { source };

@@ -1,4 +1,4 @@
-//! `windlass etcd snapshot …`: what is on the nodes, asked for directly; a restore is planned like any other change.
+//! `windlass etcd snapshot …`: reads the nodes directly; a restore is planned like any other change.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -21,7 +21,7 @@ use crate::trouble::Trouble;
 const AUTHORITY: &str = "kube-etcd-ca";
 const CLIENT: &str = "kube-etcd";
 
-/// Snapshots, as programs read of them.
+/// Snapshots, for programs.
 #[derive(Debug, Serialize)]
 struct SnapshotsDocument<'a> {
     schema: &'static str,
@@ -119,7 +119,7 @@ impl<S: Scene> Session<'_, S> {
         Ok(found)
     }
 
-    /// `windlass etcd snapshot save`: of the first member that gives one.
+    /// `windlass etcd snapshot save`: of the first member that returns one.
     async fn save(&self, name: Option<&str>, only: Option<&str>) -> Result<Exit, Trouble> {
         let ports = self.scene.ports();
         let name = name.map_or_else(|| on_request(ports.clock.now()), str::to_owned);
@@ -142,7 +142,7 @@ impl<S: Scene> Session<'_, S> {
         Ok(self.show_snapshots(&found, exit))
     }
 
-    /// How a snapshot of a node's own member is asked for; none if it is to have no member.
+    /// The request for a snapshot of a node's own member; none if it is to have no member.
     fn wanted(&self, node: &NodeName, name: &str) -> Option<SnapshotWanted> {
         let desired = self.desired.ordinary().nodes.get(node).filter(|desired| desired.has(Role::Etcd))?;
         let path_of = |cert: &str, half: CertPart| {
@@ -253,7 +253,7 @@ impl<S: Scene> Session<'_, S> {
         })
     }
 
-    /// Simulated machines remember what was done to them.
+    /// Stores the changed state of simulated machines.
     fn keep(&self, exit: Exit) -> Result<(), Trouble> {
         let blueprint = self.desired.ordinary();
         let run = Run { blueprint, dismantles: false, restores: false, changed: exit == Exit::Done };
@@ -272,7 +272,7 @@ impl<S: Scene> Session<'_, S> {
     }
 }
 
-/// The name of a snapshot that was asked for without one.
+/// The name of a snapshot for which none was given.
 fn on_request(now: Timestamp) -> String {
     format!("manual-{}", now.to_string().replace(':', "-"))
 }

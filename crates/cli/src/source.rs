@@ -1,4 +1,5 @@
-//! cluster.yml from the disk: read, resolved, and with a place for whatever is said of it later.
+//! cluster.yml from the disk: read, resolved, and with a place for everything that is reported about it
+//! later.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use crate::pairs;
 use crate::ssh_pairs;
 use crate::trouble::Trouble;
 
-/// A cluster.yml as text, with the names by which it is spoken of.
+/// A cluster.yml as text, with the names by which messages refer to it.
 #[derive(Debug)]
 pub(crate) struct Source {
     path: PathBuf,
@@ -49,21 +50,21 @@ impl Source {
         &self.text
     }
 
-    /// Where paths such as `nodes[2].role` lead.
+    /// The positions of paths such as `nodes[2].role`.
     pub(crate) fn places(&self) -> SourceMap<'_> {
         SourceMap::new(&self.text)
     }
 
-    /// What it asks for, if nothing is wrong with it; and all that is to be said of it.
+    /// The desired state, if nothing is wrong with the file; and everything to be reported about it.
     pub(crate) fn understand(&self) -> (Option<Desired>, Vec<Diagnostic>) {
         self.understand_with(Strictness::Lenient)
     }
 
-    /// The same, with so much made of keys that nothing reads.
+    /// The same, with this treatment of unknown keys.
     pub(crate) fn understand_with(&self, strictness: Strictness) -> (Option<Desired>, Vec<Diagnostic>) {
         let mut reading = windlass_spec::read_with(&self.text, strictness);
         if strictness == Strictness::Strict {
-            // A key that nothing reads keeps nobody from saying what else is wrong.
+            // An unknown key must not hide what else is wrong.
             reading.spec = windlass_spec::read(&self.text).spec;
         }
         let places = self.places();
@@ -84,8 +85,8 @@ impl Source {
     }
 }
 
-/// The UTF-8 of a file that begins with the byte order mark of UTF-16, as some editors write it and RKE 1 reads it; none if it is
-/// no such file.
+/// The UTF-8 of a file that begins with the byte order mark of UTF-16, as some editors write it and RKE 1
+/// reads it; none for other files.
 fn from_utf_16(bytes: &[u8]) -> Option<Vec<u8>> {
     let of_pair: fn([u8; 2]) -> u16 = match bytes.get(..2)? {
         [0xff, 0xfe] => u16::from_le_bytes,
@@ -97,7 +98,7 @@ fn from_utf_16(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(char::decode_utf16(units).collect::<Result<String, _>>().ok()?.into_bytes())
 }
 
-/// Adds what others than the reader have to say of the file, each at its place.
+/// Adds what others than the reader report about the file, each at its place.
 fn add(
     diagnostics: &mut Vec<Diagnostic>,
     problems: Vec<Problem>,

@@ -1,7 +1,8 @@
 //! Whether the SSH certificates that cluster.yml names belong to the private keys beside them.
 //!
-//! sshd would refuse such a pair without a word of why. Files are read where they are at hand: where cluster.yml is
-//! looked at on another machine than the operator's, the keys are not there, and nothing is said of them.
+//! sshd would refuse such a pair without a reason. Only files that exist are read: where cluster.yml is
+//! checked on another machine than the operator's, the keys are not there, and nothing is reported about
+//! them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,7 +18,8 @@ use ssh_key::{Algorithm, PrivateKey};
 use windlass_model::Secret;
 use windlass_spec::{ClusterSpec, Diagnostic, Severity, SourceMap};
 
-/// What is wrong with the pairs of a cluster.yml. A key that is not in OpenSSH's own format is taken for the right one.
+/// What is wrong with the pairs of a cluster.yml. A key that is not in OpenSSH's own format counts as the
+/// right one.
 pub(crate) fn check(spec: &ClusterSpec, places: &SourceMap<'_>) -> Vec<Diagnostic> {
     let nodes = spec.nodes.iter().enumerate().map(|(index, node)| {
         let key = source("ssh_key", node.ssh_key.as_ref(), node.ssh_key_path.as_deref());
@@ -32,7 +34,7 @@ pub(crate) fn check(spec: &ClusterSpec, places: &SourceMap<'_>) -> Vec<Diagnosti
         ("bastion_host.".to_owned(), key, cert)
     });
     let mut found = Vec::new();
-    // Thousands of nodes name one pair.
+    // Thousands of nodes name the same pair.
     let mut seen = BTreeSet::new();
     for (path, key, cert) in nodes.chain(bastion) {
         let (key_path, key) = at(&path, key, spec.ssh_key_path.as_deref(), "ssh_key_path");
@@ -53,7 +55,7 @@ enum Found<'a> {
 }
 
 impl Found<'_> {
-    /// The text, if it can be had.
+    /// The text, if it can be read.
     fn text(self) -> Option<Secret<String>> {
         match self {
             Self::Text(text) => Some(Secret::new(text.to_owned())),
@@ -70,7 +72,7 @@ fn read(path: &str) -> Option<Secret<String>> {
         Some(rest) => Path::new(&std::env::var_os("HOME")?).join(rest),
         None => PathBuf::from(path),
     };
-    // A pipe or a device would never end.
+    // Reading a pipe or a device might never end.
     let file =
         fs::File::open(&path).ok().filter(|file| file.metadata().is_ok_and(|facts| facts.is_file()))?;
     let mut text = String::new();
@@ -118,7 +120,7 @@ fn pair(
         })
     };
     let text = cert.text()?;
-    // The file of a certificate may begin with remarks.
+    // The file of a certificate may begin with comments.
     let line =
         text.expose().lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
     let Some((certified, kind)) = certified(line) else {
@@ -142,7 +144,7 @@ fn pair(
     if certified == *key.public_key().key_data() {
         return None;
     }
-    // A machine with a key of its own may do without the certificate that is for all: RKE 1 never read that one.
+    // A machine with its own key may not need the certificate that is for all: RKE 1 never read that one.
     let is_for_others = cert_path == "ssh_cert_path" && key_path != "ssh_key_path";
     let severity = if is_for_others { Severity::Warning } else { Severity::Error };
     let line = places.place(key_path).range.map(|range| range.start.line);
@@ -154,16 +156,16 @@ fn pair(
     )
 }
 
-/// The public key that a certificate is for, and whom it is for.
+/// The public key that a certificate is for, and its type.
 ///
-/// `ssh_key::Certificate` takes none that is valid for ever, as `ssh-keygen` makes them unless asked otherwise; so the
-/// fields behind these are not read. The format: `PROTOCOL.certkeys` of OpenSSH.
+/// `ssh_key::Certificate` accepts none that never expires, which is the default of `ssh-keygen`; so the
+/// fields after these are not read. The format: `PROTOCOL.certkeys` of OpenSSH.
 fn certified(line: &str) -> Option<(KeyData, CertType)> {
     let bytes = STANDARD.decode(line.split_whitespace().nth(1)?).ok()?;
     let mut reader = bytes.as_slice();
     let algorithm = Algorithm::new_certificate(&String::decode(&mut reader).ok()?).ok()?;
     let _nonce = Vec::<u8>::decode(&mut reader).ok()?;
-    // What follows is the key as it stands in a public key, but for the name of its algorithm.
+    // The rest is the key as in a public key, without the name of its algorithm.
     let mut key = Vec::new();
     algorithm.as_str().encode(&mut key).ok()?;
     key.extend_from_slice(reader);

@@ -1,4 +1,4 @@
-//! What keeps a command from being carried out at all, and what to do about it.
+//! Why a command cannot be carried out at all, and what to do about it.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -22,19 +22,19 @@ pub(crate) enum Trouble {
     /// The file of the simulated machines holds something else.
     #[error("`{}` describes no world", path.display())]
     NotAWorld { path: PathBuf, source: NotAWorld },
-    /// What became of the simulated machines cannot be written.
+    /// The new state of the simulated machines cannot be written.
     #[error("the world `{}` cannot be written", path.display())]
     WorldUnwritable { path: PathBuf, source: std::io::Error },
     /// The replay of a plan cannot be written.
     #[error("the replay `{}` cannot be written", path.display())]
     ReplayUnwritable { path: PathBuf, source: std::io::Error },
-    /// There is nobody who could be asked.
+    /// There is no terminal on which to ask.
     #[error("`windlass {command}` asks first, and there is no terminal to ask on")]
     NobodyToAsk { command: &'static str },
     /// The operator was asked and said no.
     #[error("nothing was done: `windlass {command}` was declined")]
     Declined { command: &'static str },
-    /// No node of etcd in reach has a snapshot of this name.
+    /// No reachable node of etcd has a snapshot of this name.
     #[error("no node has a snapshot `{name}`")]
     NoSuchSnapshot { name: String, unreachable: Vec<NodeName> },
     /// No file of this name can be used.
@@ -43,22 +43,22 @@ pub(crate) enum Trouble {
     /// Files of one name are different snapshots.
     #[error("the snapshots `{name}` on {} are not the same", windlass_model::row_of(nodes, 4))]
     SnapshotsDiffer { name: String, nodes: Vec<NodeName> },
-    /// The program cannot tell where it lies itself, and so cannot carry itself onto nodes.
+    /// The program cannot find its own file, and so cannot copy itself to nodes.
     #[error("this program cannot be found on the disk")]
     OwnProgram { source: std::io::Error },
-    /// There is no place for the sockets of connections.
+    /// There is no directory for the sockets of connections.
     #[error("no private directory for connections can be made")]
     NoRoom { source: std::io::Error },
     /// Another run changes this cluster now.
     #[error("another windlass works on this cluster: {holder}")]
     Locked { path: PathBuf, holder: String },
-    /// The file by which runs keep apart cannot be written.
+    /// The lock file cannot be written.
     #[error("the lock `{}` cannot be taken", path.display())]
     LockUnwritable { path: PathBuf, source: std::io::Error },
     /// The operator's kubeconfig cannot be written; the cluster is as was reported.
     #[error("`{}` cannot be written", path.display())]
     KubeconfigUnwritable { path: PathBuf, source: std::io::Error },
-    /// The ledger, or what looking at the world needs, failed.
+    /// The ledger, or something that a look requires, failed.
     #[error("the state of the cluster cannot be read")]
     Look { source: PortError },
     /// The new cluster.yml cannot be written.
@@ -79,7 +79,7 @@ pub(crate) enum Trouble {
 }
 
 impl Trouble {
-    /// How the program ends for it.
+    /// The exit of the program for this error.
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::ConfigUnreadable { .. }
@@ -165,7 +165,7 @@ impl Trouble {
         Some(help.to_owned())
     }
 
-    /// The same as a diagnostic without a place, causes as notes.
+    /// The same as a diagnostic without a place, with causes as notes.
     pub(crate) fn diagnostic(&self) -> Diagnostic {
         let mut notes = Vec::new();
         let mut cause = match self {

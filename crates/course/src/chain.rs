@@ -1,4 +1,4 @@
-//! Which link of a chain of upgrades a round works on, and what keeps the chain from going on.
+//! Which link of a chain of upgrades a round works on, and what prevents the next link.
 //!
 //! ```text
 //! all that runs is of one link ─▶ the next link
@@ -17,20 +17,21 @@ use windlass_model::{
 
 use crate::desired::Desired;
 
-/// What a round works on, where the way to cluster.yml has several links.
+/// What a round works on, where the upgrade to cluster.yml's version has several links.
 #[derive(Clone, Debug)]
 pub(crate) struct Stage {
     /// The link that the plan of this round is for.
     pub(crate) link: Link,
-    /// The links behind it, the last of them cluster.yml itself.
+    /// The links after it, the last of them cluster.yml itself.
     follow: Vec<Link>,
-    /// What keeps the next link from being begun.
+    /// What prevents the next link from beginning.
     waits: Option<ChainWaits>,
 }
 
-/// Where the cluster is in a chain of upgrades; none where cluster.yml is reached at once.
+/// Where the cluster is in a chain of upgrades; none where one link suffices.
 pub(crate) fn stage(desired: &Desired, seen: &Inventory) -> Option<Stage> {
-    // No chain leads to a default: the planner refuses to move a cluster whose version cluster.yml does not name.
+    // No chain leads to a default: the planner refuses to upgrade a cluster whose version cluster.yml does
+    // not name.
     desired.ordinary().origins.version.as_ref()?;
     let parts = Parts::of(desired, seen);
     let running = parts.running()?;
@@ -38,8 +39,8 @@ pub(crate) fn stage(desired: &Desired, seen: &Inventory) -> Option<Stage> {
     if links.len() < 2 {
         return None;
     }
-    // Without an API server nothing shows which version it had: the next link is at most one minor version beyond it, and
-    // never behind it, while the link that its followers are of may be.
+    // Without an API server nothing shows which version it had: the next link is at most one minor version
+    // beyond it, and never before it, while the link of its followers may be.
     if parts.has_api_server()
         && !parts.is_under_way(&running)
         && let Some(waits) = parts.why_unfinished(desired.ordinary(), seen, &running)
@@ -52,9 +53,9 @@ pub(crate) fn stage(desired: &Desired, seen: &Inventory) -> Option<Stage> {
 }
 
 impl Stage {
-    /// What is to be said of the rest of the chain, beside the plan of this round.
+    /// The findings about the rest of the chain, in addition to the plan of this round.
     pub(crate) fn findings(&self, desired: &Desired, planning: &Planning) -> Vec<Finding> {
-        // What a link waits for may be what this plan brings about.
+        // What a link waits for may be what this plan causes.
         let follows = !planning.is_held()
             && match &self.waits {
                 None => true,
@@ -100,7 +101,7 @@ impl Stage {
     }
 }
 
-/// What one link replaces, and which flags end and begin with it.
+/// What one link replaces, and which flags begin and end with it.
 #[derive(Default)]
 struct Changes {
     images: BTreeSet<ImageRef>,
@@ -146,7 +147,7 @@ struct Parts<'a> {
     unreachable: Vec<&'a NodeName>,
 }
 
-/// What is never newer than the API servers, and follows them in each link.
+/// Components that are never newer than the API servers, and follow them in each link.
 const FOLLOWERS: [Component; 4] =
     [Component::KubeControllerManager, Component::KubeScheduler, Component::Kubelet, Component::KubeProxy];
 
@@ -183,8 +184,8 @@ impl<'a> Parts<'a> {
         self.versions(Component::KubeApiserver).next().is_some()
     }
 
-    /// What runs; none where nothing of Kubernetes does. Where every API server is gone, as in the middle of a replacement
-    /// that was interrupted, the newest of its followers is taken: none of them is ever newer.
+    /// The running version; none where nothing of Kubernetes runs. Where every API server is gone, as in the
+    /// middle of an interrupted replacement, the newest of its followers counts: none of them is ever newer.
     fn running(&self) -> Option<Running> {
         let oldest = self.versions(Component::KubeApiserver).map(|(_, version)| version).min();
         let followers = || FOLLOWERS.into_iter().flat_map(|component| self.versions(component));
@@ -201,7 +202,7 @@ impl<'a> Parts<'a> {
         Some(Running { kubernetes, etcd, log: log.unwrap_or(EtcdLog::Unknown) })
     }
 
-    /// Whether something has a later version than the oldest API server already.
+    /// Whether something has a later version than the oldest API server.
     fn is_under_way(&self, running: &Running) -> bool {
         let all = FOLLOWERS.into_iter().chain([Component::KubeApiserver]);
         let newer = |version: &KubernetesVersion| *version > running.kubernetes;
@@ -209,7 +210,7 @@ impl<'a> Parts<'a> {
             || running.has_two_etcds()
     }
 
-    /// What of the link that runs is not whole yet.
+    /// What is not complete yet in the present link.
     fn why_unfinished(&self, desired: &Blueprint, seen: &Inventory, running: &Running) -> Option<ChainWaits> {
         if let Some(node) = self.unreachable.first() {
             return Some(ChainWaits::Unreachable { node: (*node).clone() });

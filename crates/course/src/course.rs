@@ -1,4 +1,4 @@
-//! From what is seen to what is to be done: the function that the engine's loop plans by.
+//! The function by which the engine's loop plans: from what is seen to what is to be done.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,21 +15,21 @@ use windlass_blueprint::Link;
 use crate::chain::{self, Stage};
 use crate::desired::Desired;
 
-/// What a command is for, whatever machines it meets.
+/// The goal of a command, whatever machines it meets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Goal {
     /// The cluster becomes what cluster.yml says.
     Converge,
     /// These certificates are reissued, and nothing else is done.
     Reissue(Reissue),
-    /// etcd goes back to this snapshot, and the cluster on it becomes what cluster.yml says.
+    /// etcd is restored from this snapshot, and the cluster on it becomes what cluster.yml says.
     Restore(Restore),
-    /// The cluster goes.
+    /// The cluster is removed.
     Dismantle(Snapshots),
 }
 
 impl Goal {
-    /// The intent by which this is planned, where cluster.yml asks for this.
+    /// The intent with which this goal is planned, for this desired state.
     pub fn intent(&self, desired: Arc<Blueprint>) -> Intent {
         match self {
             Self::Converge => Intent::converge(desired),
@@ -40,31 +40,33 @@ impl Goal {
     }
 }
 
-/// The way of one command from a look to a plan.
+/// Plans the rounds of one command.
 #[derive(Debug)]
 pub struct Course<'a> {
     desired: &'a Desired,
     goal: Goal,
-    /// The same with what a living cluster keeps though cluster.yml says nothing of it; none where nothing is kept.
+    /// The desired state with the settings that a live cluster keeps though cluster.yml does not name them;
+    /// none where nothing is kept.
     kept: Option<Desired>,
-    /// The machines that were seen last, and the intent on them: resolving 5,000 nodes again in each round would cost as
-    /// much as planning them. Equal machines give an equal intent, so nothing depends on it.
+    /// The machines that were seen last, and the intent on them: resolving 5,000 nodes again in each round
+    /// would cost as much as planning them. Equal machines give an equal intent, so nothing else depends on
+    /// it.
     latest: Option<(BTreeMap<NodeName, HostFacts>, Option<Link>, Intent)>,
 }
 
 impl<'a> Course<'a> {
-    /// The course from this cluster.yml to this end.
+    /// The course from this cluster.yml to this goal.
     pub fn new(desired: &'a Desired, goal: Goal) -> Self {
         Self { desired, goal, kept: None, latest: None }
     }
 
-    /// What the command is for.
+    /// The goal of the command.
     pub fn goal(&self) -> &Goal {
         &self.goal
     }
 
-    /// What the engine is handed beside plans. It depends on no machine: a look covers every place in which a machine
-    /// of any system may have what is windlass' own.
+    /// What the engine gets beside plans. It depends on no machine: a look covers every place in which a
+    /// machine of any system may have things of windlass.
     pub fn assignment(&self) -> Assignment {
         let desired = self.desired.ordinary();
         let (nodes, footprints) = (desired.last_nodes(), &desired.footprints);
@@ -85,12 +87,12 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// The intent on the machines that were seen, but for those that are another cluster's.
+    /// The intent on the machines that were seen, except those of another cluster.
     pub fn intent_for(&mut self, seen: &Inventory) -> Intent {
         self.without_strangers(seen).0
     }
 
-    /// The intent without the machines of other clusters, and what is said of each of them.
+    /// The intent without the machines of other clusters, and a finding about each of them.
     fn without_strangers(&mut self, seen: &Inventory) -> (Intent, Vec<Finding>) {
         let intent = self.intent_on_all(seen);
         let strangers = windlass_planner::strangers(&intent, seen);
@@ -98,7 +100,7 @@ impl<'a> Course<'a> {
             return (intent, strangers);
         }
         let names = strangers.iter().filter_map(Finding::node).cloned().collect();
-        // Where nothing else is left, they are held as they are.
+        // Where no other machine is left, they are held as they are.
         let Some(rest) = self.desired().without(&names) else { return (intent, Vec::new()) };
         let mut course = Course::new(&rest, self.goal.clone());
         (course.intent_on_all(&without(seen, &names)), strangers)
@@ -106,7 +108,7 @@ impl<'a> Course<'a> {
 
     fn intent_on_all(&mut self, seen: &Inventory) -> Intent {
         let ordinary = HostFacts::default();
-        // Ordinary machines are what is assumed of those that were not seen.
+        // Machines that were not seen count as ordinary ones.
         let hosts: BTreeMap<NodeName, HostFacts> = seen
             .nodes
             .iter()
@@ -132,8 +134,8 @@ impl<'a> Course<'a> {
         self.kept.as_ref().unwrap_or(self.desired)
     }
 
-    /// Keeps the issuer of tokens that the cluster was founded on, where cluster.yml names none: tokens of another one would
-    /// be refused.
+    /// Keeps the issuer of tokens with which the cluster was created, where cluster.yml names none: tokens of
+    /// another one would be refused.
     fn keep_issuer(&mut self, seen: &Inventory) {
         let Some(founded) = &seen.ledger.foundation else { return };
         let issuer = &founded.service_account_issuer;
@@ -143,7 +145,7 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Where the cluster is in a chain of upgrades. Only what makes the cluster as cluster.yml says upgrades anything.
+    /// Where the cluster is in a chain of upgrades. Only the goal to converge upgrades anything.
     fn stage(&self, seen: &Inventory) -> Option<Stage> {
         match self.goal {
             Goal::Converge | Goal::Restore(_) => chain::stage(self.desired(), seen),
@@ -151,7 +153,7 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// The desired state on the machines that were seen; where the cluster is to go, that nothing of it is there.
+    /// The desired state on the machines that were seen; where the cluster is to be removed, an empty one.
     pub fn blueprint_for(&mut self, seen: &Inventory) -> Arc<Blueprint> {
         self.intent_for(seen).desired().clone()
     }
@@ -187,7 +189,7 @@ impl<'a> Course<'a> {
     }
 }
 
-/// What was seen, but for these machines.
+/// What was seen, without these machines.
 fn without(seen: &Inventory, nodes: &BTreeSet<NodeName>) -> Inventory {
     let mut rest = seen.clone();
     rest.nodes.retain(|name, _| !nodes.contains(name));

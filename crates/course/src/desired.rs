@@ -1,4 +1,4 @@
-//! The desired state of a cluster, for whatever machines it is on.
+//! The desired state of a cluster, on any machines.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use windlass_blueprint::{Catalog, Link, Problem, Severity, resolve};
 use windlass_model::{Blueprint, CertKind, HostFacts, LogSnapshots, NodeName, Secret, SecretName};
 use windlass_spec::ClusterSpec;
 
-/// What a cluster.yml in which nothing is wrong asks for.
+/// What a cluster.yml without errors asks for.
 #[derive(Clone, Debug)]
 pub struct Desired {
     spec: Arc<ClusterSpec>,
@@ -19,7 +19,8 @@ pub struct Desired {
 }
 
 impl Desired {
-    /// Resolves a cluster.yml; none if something is wrong with it. What only the catalog can say of it comes with it.
+    /// Resolves a cluster.yml; none if something is wrong with it. Returns the problems that only the catalog
+    /// can find as well.
     pub fn new(spec: Arc<ClusterSpec>, catalog: &'static Catalog) -> (Option<Self>, Vec<Problem>) {
         let resolution = resolve(&spec, catalog, &BTreeMap::new());
         let desired = resolution.blueprint.map(|blueprint| Self {
@@ -33,7 +34,8 @@ impl Desired {
         (desired, resolution.problems)
     }
 
-    /// The same with leaf certificates that live so many days: for tests in which they expire before their CA does.
+    /// The same with leaf certificates that are valid for this many days: for tests in which they expire
+    /// before their CA.
     #[doc(hidden)]
     #[must_use]
     pub fn with_leaf_days(mut self, days: u32) -> Self {
@@ -57,8 +59,8 @@ impl Desired {
         Some(kept)
     }
 
-    /// The same without these nodes; none if nothing is left that could be a cluster. Places in cluster.yml stay what they
-    /// are.
+    /// The same without these nodes; none if the rest cannot be a cluster. Places in cluster.yml stay the
+    /// same.
     pub(crate) fn without(&self, nodes: &BTreeSet<NodeName>) -> Option<Self> {
         let mut spec = ClusterSpec::clone(&self.spec);
         for node in spec.nodes.iter_mut().filter(|node| nodes.contains(&node.name())) {
@@ -70,7 +72,7 @@ impl Desired {
         Some(rest)
     }
 
-    /// The same, altered behind the back of all checks: for tests that show what a check is good for.
+    /// The same, altered without any check: for tests that prove a check necessary.
     #[doc(hidden)]
     #[must_use]
     pub fn altered(mut self, alter: fn(&mut Blueprint)) -> Self {
@@ -84,7 +86,7 @@ impl Desired {
         &self.spec
     }
 
-    /// The desired state on ordinary machines: right in all that does not depend on machines.
+    /// The desired state on ordinary machines: correct in everything that does not depend on machines.
     pub fn ordinary(&self) -> &Arc<Blueprint> {
         &self.ordinary
     }
@@ -94,8 +96,8 @@ impl Desired {
         self.catalog
     }
 
-    /// The state of a link of a chain of upgrades on these machines; none if the versions of the link do not allow what
-    /// cluster.yml asks for.
+    /// The state of a link of a chain of upgrades on these machines; none if the versions of the link do not
+    /// allow what cluster.yml asks for.
     pub(crate) fn link_on(
         &self,
         link: &Link,
@@ -108,7 +110,7 @@ impl Desired {
         Some(Arc::new(self.adjusted(blueprint)))
     }
 
-    /// The state of a link with one node of each kind alone, to see what it changes.
+    /// The state of a link with only one node of each kind, to see what it changes.
     pub(crate) fn sample(&self, link: &ClusterSpec) -> Option<Blueprint> {
         let mut few = link.clone();
         let mut kinds = BTreeSet::new();
@@ -116,7 +118,7 @@ impl Desired {
         resolve(&few, self.catalog, &BTreeMap::new()).blueprint
     }
 
-    /// What a link does not allow.
+    /// The problems of a link.
     pub(crate) fn problems_of(&self, link: &ClusterSpec) -> Vec<String> {
         let problems = resolve(link, self.catalog, &BTreeMap::new()).problems;
         problems
@@ -126,12 +128,12 @@ impl Desired {
             .collect()
     }
 
-    /// The secrets that cluster.yml carries.
+    /// The secrets in cluster.yml.
     pub fn secrets(&self) -> &BTreeMap<SecretName, Secret<String>> {
         &self.secrets
     }
 
-    /// The desired state on these machines; those that are not named are taken for ordinary ones.
+    /// The desired state on these machines; nodes that are not named count as ordinary machines.
     pub fn on(&self, hosts: &BTreeMap<NodeName, HostFacts>) -> Arc<Blueprint> {
         if hosts.is_empty() {
             return self.ordinary.clone();

@@ -1,4 +1,4 @@
-//! The course of a command: from cluster.yml and what the command is for to what the engine's loop needs.
+//! From cluster.yml and the goal of a command to what the engine's loop needs.
 //!
 //! ```text
 //! ClusterSpec + Catalog ─▶ Desired ─┐            ┌─▶ assignment: where nodes are, what a look covers

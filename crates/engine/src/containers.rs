@@ -1,16 +1,16 @@
-//! The steps that make, replace, start, stop and remove containers.
+//! The steps that create, replace, start, stop and remove containers.
 //!
 //! A replacement touches nothing that runs before its successor is known to be creatable:
 //!
 //! ```text
-//! remove NAME.next   a left-over of a run that was cut off
+//! remove NAME.next   a left-over of an interrupted run
 //! create NAME.next   bad image, mount or argument: fails here, and the old one still runs
 //! guards             do not hold: remove NAME.next again, fail
 //! stop NAME · remove NAME · rename NAME.next NAME · hand its data over · start NAME
 //! ```
 //!
-//! Cut off anywhere in between, the same body, or [`Run::run_container`] where `NAME` is gone already,
-//! comes to the same end.
+//! If it is interrupted anywhere in between, the same body, or [`Run::run_container`] where `NAME` is removed
+//! already, reaches the same end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,11 +24,11 @@ use crate::ports::{Clock, Fleet, LedgerStore, LookScope, Minter, NewContainer, T
 use crate::run::Run;
 use crate::step_error::{Doing, Done, StepError, accept_already_so};
 
-/// The name of the file beside the data of a member of etcd, where only the disk with the data has it.
+/// The name of the file beside the data of a member of etcd, which only the disk with the data has.
 const BESIDE_DATA: &str = "member/windlass";
 
-/// The file without which etcd does not start: a founder of a cluster would found an empty one in the place of its data
-/// where the disk with it is missing at a boot (decision 0062).
+/// The file without which etcd does not start: where the disk with the data is missing at a boot, a member
+/// with the arguments of the first start would create an empty cluster in its place (decision 0062).
 fn beside_data(name: &ContainerName, spec: &ContainerSpec) -> Option<FilePath> {
     match Settings::of(Component::of_container(name)?, spec) {
         Settings::Etcd { data: Some(directory), .. } => {
@@ -38,7 +38,7 @@ fn beside_data(name: &ContainerName, spec: &ContainerSpec) -> Option<FilePath> {
     }
 }
 
-/// The name under which the successor of a container is made.
+/// The name under which the successor of a container is created.
 fn successor(name: &ContainerName) -> ContainerName {
     ContainerName::from(format!("{name}{SUCCESSOR}"))
 }
@@ -55,7 +55,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         let new = self.new_container(node, name, spec, birth).await?;
         match self.look_for(node, name).await? {
             None => self.create(node, name, &new).await?,
-            // An earlier attempt made it.
+            // An earlier attempt created it.
             Some(there)
                 if there.spec == new.spec && there.loaded == new.loaded && there.lineage == new.lineage => {}
             Some(_) => {
@@ -80,10 +80,10 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         self.remove_stopped(node, &next).await?;
         let new = self.new_container(node, name, spec, birth).await?;
         self.create(node, &next, &new).await?;
-        // An attempt that was cut off may have removed it already: then nothing is disturbed any more.
+        // An interrupted attempt may have removed it already: then nothing is disturbed any more.
         if self.look_for(node, name).await?.is_some() {
             if let Err(unguarded) = self.hold_guards(guards).await {
-                // Should this fail too, the next look finds the left-over.
+                // If this fails too, the next look finds the left-over.
                 let _ = self.ports.fleet.remove(node, &next).await;
                 return Err(unguarded);
             }
@@ -97,7 +97,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
     }
 
     pub(crate) async fn start_container(&self, node: &NodeName, name: &ContainerName) -> Done {
-        // Only etcd keeps data of which somebody else than root may have to be the owner.
+        // Only etcd keeps data whose owner may have to be another user than root.
         if Component::of_container(name) == Some(Component::Etcd)
             && let Some(there) = self.look_for(node, name).await?
         {
@@ -118,7 +118,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
                 && seen.state == ContainerState::Running
                 && seen.health == Health::Healthy
         };
-        // It may have come to itself since the plan was made, or while the guards were waited for.
+        // It may have recovered since the plan was made, or while the guards were waited for.
         let there = self.look_for(node, name).await?;
         if there.as_ref().is_some_and(works) {
             return Ok(());
@@ -165,8 +165,8 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         self.remove_stopped(node, &successor(name)).await
     }
 
-    /// The container to be made, with the digests of the files as they are on the node now: that is what it
-    /// will load.
+    /// The container to be created, with the digests of the files as they are on the node now: that is what
+    /// it will load.
     async fn new_container(
         &self,
         node: &NodeName,
@@ -204,19 +204,19 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
     }
 
     async fn create(&self, node: &NodeName, name: &ContainerName, new: &NewContainer) -> Done {
-        // `AlreadySo` is no success here: it would be a container that nobody has compared.
+        // `AlreadySo` is no success here: it would be a container that was not compared.
         self.ports.fleet.create(node, name, new).await.doing(|| format!("create {name} on {node}"))
     }
 
-    /// Gives the data of a container that is about to run, and not as root, to its user: between the end of one etcd and
-    /// the start of the next nobody writes there.
+    /// Gives the data of a container that is about to run as another user than root to that user: between the
+    /// end of one etcd and the start of the next nobody writes there.
     async fn hand_over(&self, node: &NodeName, name: &ContainerName, spec: &ContainerSpec) -> Done {
         let Some(component) = Component::of_container(name) else { return Ok(()) };
         let Settings::Etcd { data: Some(directory), .. } = Settings::of(component, spec) else {
             return Ok(());
         };
         let Some(owner) = spec.owner() else { return Ok(()) };
-        // An attempt that was interrupted may have started it.
+        // An interrupted attempt may have started it.
         let there = self.look_for(node, name).await?;
         if there.is_some_and(|there| there.state == ContainerState::Running) {
             return Ok(());

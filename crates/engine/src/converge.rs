@@ -9,14 +9,14 @@ use crate::limits::Limits;
 use crate::observe::{FIRST_PATIENCE, Observation, PATIENCE_AFTER_STEPS, Recover, observe_patiently};
 use crate::ports::{Assignment, Clock, Fleet, LedgerStore, Minter, PortResult, Ports};
 
-/// How long the loop goes on, and how much it does at once.
+/// How long the loop continues, and how much it does at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// What is done at once in a round, and how often.
+    /// How much is done at once in a round, and how often a step is tried.
     pub limits: Limits,
     /// How many plans are carried out at most.
     pub max_rounds: u32,
-    /// How often one and the same plan is carried out in a row, though steps of it are done each time.
+    /// How often the same plan is carried out in a row, though some of its steps succeed each time.
     pub same_plan: u32,
 }
 
@@ -26,12 +26,12 @@ impl Default for Options {
     }
 }
 
-/// A look and what it leads to.
+/// A look and the plan made from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Survey {
     /// What was seen.
     pub observation: Observation,
-    /// What the planner makes of it.
+    /// The plan and the findings.
     pub planning: Planning,
 }
 
@@ -48,7 +48,7 @@ pub struct Conclusion {
     pub inventory: Option<Inventory>,
     /// The ledger, with its keys, as it is now.
     pub ledger: Option<Ledger>,
-    /// What became of the plans, first to last.
+    /// The results of the plans, first to last.
     pub reports: Vec<Report>,
 }
 
@@ -83,10 +83,10 @@ async fn survey<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
     Ok(Survey { observation, planning })
 }
 
-/// Looks, plans and acts until the plan is empty, or going on does not help.
+/// Looks, plans and acts until the plan is empty, or continuing does not help.
 ///
-/// *Guarantees*: a refused planning is never carried out, in no part. The memory of what was done is used for
-/// nothing but to notice that the loop stands still.
+/// *Guarantees*: no part of a refused planning is ever carried out. What was done is remembered only to
+/// notice that the loop makes no progress.
 ///
 /// # Errors
 /// The ledger cannot be read or recovered.
@@ -110,7 +110,7 @@ pub async fn converge<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
     let mut progress = Progress::default();
     loop {
         let round = conclusion.rounds + 1;
-        // A look changes nothing, so it may be left in the middle.
+        // A look changes nothing, so it may be interrupted in the middle.
         let survey = tokio::select! {
             biased;
             () = interrupt.reached(Urgency::Finish) => {
@@ -146,7 +146,7 @@ pub async fn converge<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
     }
 }
 
-/// How the loop ends with this planning, if nothing of it is to be carried out.
+/// How the loop ends with this planning, if no part of it is to be carried out.
 fn end_of(planning: &Planning) -> Option<End> {
     if planning.is_refused() {
         Some(End::Refused)
@@ -159,7 +159,7 @@ fn end_of(planning: &Planning) -> Option<End> {
     }
 }
 
-/// Whether a step changes anything for good. A restart that has not helped once does not help twice.
+/// Whether a step changes anything permanently. A restart that has not helped once does not help twice.
 fn brings_nearer(action: &Action) -> bool {
     !action.only_waits() && !matches!(action, Action::RestartContainer { .. })
 }
@@ -171,7 +171,7 @@ struct Progress {
     last: Option<Plan>,
     /// How many rounds in a row had that plan.
     in_a_row: u32,
-    /// Whether a step of the last round is done that brings the world nearer to the desired state.
+    /// Whether a step of the last round succeeded that brings the cluster nearer to the desired state.
     changed: bool,
 }
 

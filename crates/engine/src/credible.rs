@@ -1,8 +1,9 @@
-//! Whether a ledger that a node hands over may be believed: what is in it goes into commands on the operator's machine.
+//! Whether a ledger that a node returns may be believed: its contents go into commands on the operator's
+//! machine.
 //!
-//! cluster.yml is checked as it is read. The same values come back in copies of the ledger, and whoever is root on one
-//! machine writes there what they like: an address of `x$(…)` would be expanded by a shell that ssh starts
-//! (<https://nvd.nist.gov/vuln/detail/CVE-2023-51385>), a path with `..` deleted.
+//! cluster.yml is checked as it is read. The same values come back in copies of the ledger, and root on any
+//! of these machines can write anything there: an address of `x$(…)` would be expanded by a shell that ssh
+//! starts (<https://nvd.nist.gov/vuln/detail/CVE-2023-51385>), a path with `..` deleted.
 
 use std::net::IpAddr;
 
@@ -11,14 +12,15 @@ use windlass_model::{LastNode, Ledger, NodeName, NodeTarget};
 /// The longest name of a host (RFC 1035, 2.3.4).
 const LONGEST_NAME: usize = 253;
 
-/// Why a ledger is not believed. Quotes nothing of it: what is wrong there may be meant for a terminal.
+/// Why a ledger is not believed. It quotes nothing of the ledger, which may contain control sequences for a
+/// terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{what} in it is none that cluster.yml could have")]
 pub(crate) struct NotCredible {
     what: &'static str,
 }
 
-/// Whether all in a ledger that reaches the operator's machine is what cluster.yml could have said.
+/// Whether everything in a ledger that is used on the operator's machine is what cluster.yml could contain.
 pub(crate) fn check(ledger: &Ledger) -> Result<(), NotCredible> {
     let Ledger { lineage, nodes, .. } = ledger;
     must(is_word(lineage.as_str(), "-_."), "the lineage")?;
@@ -52,13 +54,13 @@ fn is_host(text: &str) -> bool {
     bare.parse::<IpAddr>().is_ok() || (text.len() <= LONGEST_NAME && is_word(text, "-_."))
 }
 
-/// ASCII letters, digits and some signs, with none that an option begins with at its start.
+/// ASCII letters, digits and some signs, not beginning with a sign that begins an option.
 fn is_word(text: &str, signs: &str) -> bool {
     let is_part = |letter: char| letter.is_ascii_alphanumeric() || signs.contains(letter);
     !text.is_empty() && !text.starts_with('-') && text.chars().all(is_part)
 }
 
-/// An absolute path that leads nowhere else, and that a mount can have.
+/// An absolute path without `..` that a mount can have.
 fn is_path(text: &str) -> bool {
     let is_taken = |letter: char| ":,".contains(letter);
     text.starts_with('/')

@@ -1,4 +1,4 @@
-//! What a run has taken down: guards count it as away, however healthy it looked a moment ago.
+//! What a run has taken down: guards count it as unavailable, however healthy it looked a moment ago.
 
 use std::collections::BTreeSet;
 
@@ -14,6 +14,6 @@ pub(crate) enum Kind {
     Etcd,
     /// An API server.
     ApiServer,
-    /// A node, in the eyes of those who run pods on it.
+    /// A node, as a place for pods.
     Node,
 }

@@ -1,4 +1,4 @@
-//! The steps that change who is a member of etcd.
+//! The steps that change the membership of etcd.
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
             .doing(|| format!("take {peer_url}, member {id}, out of etcd"))
     }
 
-    /// The members; a passing error if etcd is silent.
+    /// The members; a passing error if etcd does not answer.
     async fn members(&self, via: &[NodeName]) -> Result<Vec<MemberSeen>, StepError> {
         let seen = match self.ports.fleet.members(via).await {
             Ok(EtcdSeen::Members(members)) => Ok(members),

@@ -1,4 +1,4 @@
-//! What the engine tells while it works: nothing below the command line prints.
+//! The events that the engine reports while it works: nothing below the command line prints.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::ports::PortError;
 /// Something that happened.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// A look at the world begins; rounds count from one.
+    /// A look begins; rounds count from one.
     LookBegins {
         /// The round.
         round: u32,
@@ -19,7 +19,7 @@ pub enum Event<'a> {
         /// What was seen.
         inventory: &'a Inventory,
     },
-    /// The ledger was brought back from a node, the operator's copy being missing or older.
+    /// The ledger was recovered from a node, because the operator's copy was missing or older.
     LedgerRecovered {
         /// The node that held the newest copy.
         from: &'a NodeName,
@@ -44,7 +44,7 @@ pub enum Event<'a> {
         step: &'a Step,
         /// How often it has been tried.
         attempt: u32,
-        /// What it met.
+        /// The error.
         error: &'a PortError,
         /// How long it waits.
         delay: Duration,
@@ -53,20 +53,20 @@ pub enum Event<'a> {
     StepEnds {
         /// The step.
         step: &'a Step,
-        /// What became of it.
+        /// Its result.
         outcome: &'a Outcome,
     },
-    /// The run was interrupted: running steps are finished, none is begun.
+    /// The run was interrupted: running steps are finished, no new one begins.
     Interrupted,
 }
 
-/// Who listens.
+/// Receives events.
 pub trait Listener: Sync {
-    /// Hears of something that happened; returns at once.
+    /// Receives an event; returns at once.
     fn hear(&self, event: Event<'_>);
 }
 
-/// Listens to nothing.
+/// Ignores all events.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silence;
 

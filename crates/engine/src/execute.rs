@@ -14,13 +14,13 @@ use crate::ready::Ready;
 use crate::run::Run;
 use crate::step_error::StepError;
 
-/// How many lines of a container's log a failure carries.
+/// How many lines of a container's log a failure contains.
 const LOG_LINES: usize = 20;
 
-/// What carrying out a plan gives.
+/// The result of carrying out a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Execution {
-    /// What became of every step.
+    /// The result of every step.
     pub report: Report,
     /// The ledger as it was last committed.
     pub ledger: Option<Ledger>,
@@ -29,10 +29,10 @@ pub struct Execution {
 /// Carries out a plan on nodes that a look has enrolled.
 ///
 /// *Guarantees*: a step begins only when all steps before it are done; a failed step skips those after it and
-/// nothing else; nothing minted leaves this machine before the ledger that holds it is durable. Dropped or
-/// left at any moment, the next look and plan repair what is half done.
+/// nothing else; nothing that was issued leaves this machine before the ledger that contains it is stored. If
+/// the execution is dropped or left at any moment, the next look and plan repair what is half done.
 ///
-/// *Assumes*: `ledger` is what the look gave that the plan was made from.
+/// *Assumes*: `ledger` is from the look from which the plan was made.
 pub async fn execute<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
     plan: &Plan,
     ledger: Option<Ledger>,
@@ -89,14 +89,14 @@ pub async fn execute<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
         }
     }
     drop(running);
-    // Whatever has no outcome now was cut off or never begun. (An acyclic plan leaves nothing else.)
+    // Every step without an outcome was interrupted or never began. (An acyclic plan leaves nothing else.)
     for step in &plan.steps {
         outcomes.entry(step.id.clone()).or_insert(Outcome::Interrupted);
     }
     Execution { report: Report { outcomes }, ledger: run.into_ledger() }
 }
 
-/// Tries a step until it is done, fails for good, or has been tried often enough.
+/// Tries a step until it is done, fails permanently, or has been tried often enough.
 async fn step_to_its_end<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
     run: &Run<'_, F, L, M, C>,
     step: &Step,
@@ -110,7 +110,7 @@ async fn step_to_its_end<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
         let tried = tokio::select! {
             biased;
             tried = run.carry_out(&step.action) => tried,
-            // Waiting changes nothing, so it may be left in the middle.
+            // Waiting changes nothing, so it may be interrupted in the middle.
             () = interrupt.reached(Urgency::Finish), if step.action.only_waits() => return Outcome::Interrupted,
         };
         let Err(error) = tried else { return Outcome::Done };

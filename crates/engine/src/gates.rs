@@ -1,4 +1,4 @@
-//! Waiting until something is as it should be.
+//! Waits until something is as it should be.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::ports::{Clock, Fleet, LedgerStore, Minter, PortError, Traces};
 use crate::run::Run;
 use crate::step_error::{Done, Seen, StepError};
 
-/// The pauses between looks: short at first, since most things are there at once; never above a second.
+/// The pauses between looks: short at first, since most conditions are met at once; never above a second.
 #[derive(Debug)]
 pub(crate) struct Pauses(Duration);
 
@@ -39,7 +39,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
                     return Ok(());
                 }
                 Ok(Some(seen)) => seen,
-                // Whatever cannot be asked yet may be asked a moment later.
+                // What cannot be asked yet may answer a moment later.
                 Err(error) => error.to_string(),
             };
             if Instant::now() >= deadline {

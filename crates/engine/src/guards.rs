@@ -1,4 +1,4 @@
-//! What must hold at the moment before a disruption, looked at anew, since the plan is older.
+//! What must be true immediately before a disruption; it is checked again, since the plan is older.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,39 +16,39 @@ use crate::ports::{Clock, Fleet, LedgerStore, Minter, PortResult, Traces};
 use crate::run::Run;
 use crate::step_error::{Doing, Done, Seen, StepError, accept_already_so};
 
-/// How long a guard is given: a leader's election or a slow answer passes within it.
+/// How long a guard is tried: an election or a slow answer passes within it.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long silence must last without a break until it is no election: twice the election timeout that RKE sets
-/// is the longest one (<https://etcd.io/docs/v3.4/tuning/>), and a little.
+/// How long silence must last without a break to be longer than an election: twice the election timeout that
+/// RKE sets is the longest (<https://etcd.io/docs/v3.4/tuning/>), and a little.
 const SILENCE: Duration = Duration::from_secs(15);
 /// How long to wait between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How old node objects may be for a guard. Whatever this run changes of them makes them too old at once.
+/// How old node objects may be for a guard. Any change of them by this run makes them too old at once.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// A guard that does not hold, and what was seen.
+/// A guard that is not satisfied, and what was seen.
 struct Closed<'g> {
     guard: &'g Guard,
     seen: String,
-    /// Whether only silence keeps it closed.
+    /// Whether only silence makes it fail.
     mute: bool,
 }
 
-/// What a look at a guard gives.
+/// The result of a check of a guard.
 enum Verdict {
-    /// It holds, or the node has nothing left to lose.
+    /// It is satisfied, or the node has nothing left to lose.
     Holds,
-    /// It holds; but the member leads, and another should before it is disturbed.
+    /// It is satisfied; but the member leads, and another should before it is disturbed.
     HoldsForALeader,
-    /// It does not hold: this was seen.
+    /// It is not satisfied: this was seen.
     Not(String),
-    /// Nobody can be asked, and the node's own part does not work: it holds if that lasts.
+    /// Nobody answers, and the node's own component does not work: the guard is satisfied if that lasts.
     Mute(String),
 }
 
 impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
-    /// Returns when all guards hold at once, etcd's leadership moved off the member; fails if they do not in
-    /// time.
+    /// Returns when all guards are satisfied at once and etcd's leadership has been moved off the member;
+    /// fails if they are not satisfied in time.
     pub(crate) async fn hold_guards(&self, guards: &[Guard]) -> Done {
         if self.limits.guards == GuardSwitch::Off {
             return Ok(());
@@ -79,16 +79,19 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         }
     }
 
-    /// If all guards hold, those of a member that leads; else the first that does not, and what was seen.
+    /// If all guards are satisfied, those of a member that leads; otherwise the first that is not, and what
+    /// was seen.
     ///
-    /// Where silence has lasted longer than any election, what does not work has no part in a majority.
+    /// Where silence has lasted longer than any election, a component that does not work has no part in a
+    /// majority.
     async fn look_at_guards<'g>(
         &self,
         guards: &'g [Guard],
         silence_lasts: bool,
     ) -> Result<Vec<&'g Guard>, Closed<'g>> {
         let mut led = Vec::new();
-        // Held over the look, so that of two steps that look at once the second counts what the first disturbs.
+        // Locked during the look, so that of two steps that look at once the second counts what the first
+        // disturbs.
         let mut disturbed = self.disturbed.lock().await;
         for guard in guards {
             let verdict = match guard {
@@ -148,8 +151,8 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         }
     }
 
-    /// etcd cannot be asked; but a member that does not even run carries no majority, and where no two
-    /// others are, there is none to spare.
+    /// etcd cannot be asked; but a member that does not even run is not needed for a majority, and where no
+    /// two others run, there is none to lose.
     async fn unless_needed(&self, node: &NodeName, via: &[NodeName], seen: String) -> Verdict {
         if via.iter().filter(|other| *other != node).count() < 2 {
             return Verdict::Holds;
@@ -163,8 +166,8 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         }
     }
 
-    /// What a plan knows of a member that it takes out is as old as the plan: a disk is mounted, a cause is repaired, and
-    /// the member is back. So etcd, its container and its data are asked once more.
+    /// What a plan knows of a member that it removes is as old as the plan: a disk may be mounted, a cause
+    /// repaired, and the member back. So etcd, its container and its data are checked once more.
     async fn etcd_member_lost(&self, node: &NodeName, via: &[NodeName]) -> Verdict {
         match self.listed(node, via).await {
             Err(seen) => return Verdict::Not(seen),
@@ -189,7 +192,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         Verdict::Not(format!("the member of {node} has its data and may come back{said}"))
     }
 
-    /// Whoever is a member, or works as one, keeps its data.
+    /// A node that is a member, or works as one, keeps its data.
     async fn etcd_member_out(&self, node: &NodeName, via: &[NodeName]) -> Verdict {
         match self.listed(node, via).await {
             Err(seen) => return Verdict::Not(seen),
@@ -205,7 +208,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         }
     }
 
-    /// The member that etcd lists for a node; what was seen where etcd does not say.
+    /// The member that etcd lists for a node; what was seen where etcd does not answer.
     async fn listed(&self, node: &NodeName, via: &[NodeName]) -> Result<Option<MemberSeen>, String> {
         let Some(peer_url) = self.peer_url(node) else {
             return Err(format!("the address of {node} is unknown"));
@@ -229,7 +232,8 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         if others.is_empty() {
             return Verdict::Holds;
         }
-        // Who does not answer at once is none to rely on, and must not make what the others said grow old.
+        // A member that does not answer at once cannot be relied on, and must not make the others' answers
+        // grow old.
         let looks = others.iter().map(|other| async move {
             let is_healthy = timeout(FRESH, self.is_api_server_healthy(other)).await;
             !disturbed.contains(&(Kind::ApiServer, other.clone())) && matches!(is_healthy, Ok(Ok(true)))
@@ -243,7 +247,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
             Ok(Some(api)) if api.state == ContainerState::Running && may_work(api.health) => {
                 Verdict::Not(seen)
             }
-            // It may only wait for etcd to elect: let that pass first.
+            // It may only wait for etcd to elect a leader: let that pass first.
             Ok(_) => Verdict::Mute(seen),
             Err(error) => Verdict::Not(error.to_string()),
         }
@@ -277,7 +281,8 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
                 let counts = |other: &NodeName| objects.contains_key(other) || !new.contains(other);
                 let missing =
                     among.iter().filter(|other| *other != node && counts(other) && !available(other)).count();
-                // What this run took down there may stand again: only its object tells what there is to lose.
+                // A component that this run took down may be up again: only the node's object shows what
+                // there is to lose.
                 let has_left = !objects.get(node).is_some_and(is_available);
                 if missing < limit || has_left || self.is_broken(node).await {
                     Verdict::Holds
@@ -289,7 +294,8 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         }
     }
 
-    /// Whether a container of the node's own part runs and does not work, ready or not as its object may be.
+    /// Whether a container of the node's own components runs and does not work, whether its object is ready
+    /// or not.
     async fn is_broken(&self, node: &NodeName) -> bool {
         let parts = [Component::Kubelet, Component::KubeProxy, Component::NginxProxy];
         let looks = parts.iter().map(|part| async move {
@@ -299,7 +305,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         join_all(looks).await.contains(&true)
     }
 
-    /// What a gate waited for is healthy: it counts again.
+    /// What a gate waited for is healthy: guards count it as available again.
     pub(crate) async fn count_again(&self, gate: &Gate) {
         let subject = match gate {
             Gate::EtcdMember { node } => (Kind::Etcd, node.clone()),
@@ -310,7 +316,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         self.disturbed.lock().await.remove(&subject);
     }
 
-    /// Makes the next guard look at the node objects anew, whatever a look under way will see.
+    /// Makes the next guard read the node objects again, whatever a read under way returns.
     pub(crate) async fn forget_node_objects(&self) {
         *self.node_objects.lock().await = None;
     }
@@ -323,12 +329,12 @@ fn majority_without(peer_url: Option<&str>, members: &[MemberSeen], down: &[Stri
     let stands = |member: &MemberSeen| member.health == Health::Healthy && !down.contains(&member.peer_url);
     let healthy_others = voters.iter().filter(|member| !is_own(member) && stands(member)).count();
     let majority_beside = voters.len() <= 2 || healthy_others > voters.len() / 2;
-    // A node whose member does not vote has no vote to lose; but whose member it is must be known.
+    // A node whose member does not vote has no vote to lose; but it must be known which member is its own.
     let has_no_vote = own.is_none() && peer_url.is_some();
     if !majority_beside && !has_no_vote {
         let healthy = voters.iter().filter(|member| member.health == Health::Healthy).count();
         return match own {
-            // While a leader is elected, nobody is healthy: let that pass first.
+            // While a leader is elected, no member is healthy: let that pass first.
             Some(own) if !may_work(own.health) => {
                 Verdict::Mute(format!("{healthy} of {} voters healthy", voters.len()))
             }
@@ -341,18 +347,18 @@ fn majority_without(peer_url: Option<&str>, members: &[MemberSeen], down: &[Stri
     Verdict::Holds
 }
 
-/// What a disruption takes down, so that the next guard counts it before anybody sees it.
+/// What a disruption takes down, so that the next guard counts it before a look shows it.
 fn subject(guard: &Guard) -> Option<(Kind, NodeName)> {
     match guard {
         Guard::EtcdMajorityWithout { node, .. } => Some((Kind::Etcd, node.clone())),
         Guard::ApiServersBeside { node, .. } => Some((Kind::ApiServer, node.clone())),
         Guard::Window { node, .. } => Some((Kind::Node, node.clone())),
-        // What is lost, or no member, is not counted anyway.
+        // What is lost, or not a member, is not counted anyway.
         Guard::EtcdMemberLost { .. } | Guard::EtcdMemberOut { .. } => None,
     }
 }
 
-/// Whether it works, or may: one whose certificate nobody accepts does not, and waits for a new one.
+/// Whether it works, or may work: one whose certificate nobody accepts does not, and waits for a new one.
 fn may_work(health: Health) -> bool {
     match health {
         Health::Healthy | Health::Unknown(Unasked::NoWay | Unasked::NoAnswer) => true,

@@ -5,16 +5,16 @@ use tokio::sync::watch;
 /// How urgently the run should end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Urgency {
-    /// It goes on.
+    /// It continues.
     #[default]
     None,
-    /// Running steps are finished, none is begun.
+    /// Running steps are finished, no new one begins.
     Finish,
     /// It ends at once; the next run repairs what is left half done.
     Leave,
 }
 
-/// A handle by which a run is interrupted; its clones are one and the same.
+/// A handle by which a run is interrupted; all its clones are the same handle.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt {
     urgency: watch::Sender<Urgency>,

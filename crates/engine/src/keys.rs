@@ -1,4 +1,4 @@
-//! The keys of a run: minted in memory, committed to the ledger, and only then let out.
+//! The keys of a run: created in memory, committed to the ledger, and used only after that.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,15 +11,15 @@ use crate::stored::part_of;
 
 /// The ledger while a plan is carried out.
 ///
-/// *Guarantees*: [`Keys::content`] gives out nothing that a durable ledger does not hold.
+/// *Guarantees*: [`Keys::content`] returns nothing that a stored ledger does not contain.
 #[derive(Debug)]
 pub(crate) struct Keys(Mutex<Working>);
 
-/// What [`Keys`] guards.
+/// What [`Keys`] protects.
 pub(crate) struct Working {
     /// The ledger as the store last confirmed it.
     pub(crate) committed: Option<Ledger>,
-    /// What is minted and not yet committed.
+    /// What is issued and not yet committed.
     pub(crate) minted: BTreeMap<CertName, StoredCert>,
     /// The identity for a first ledger, kept so that a second try at its commit writes the same one.
     pub(crate) lineage: Option<Lineage>,
@@ -44,23 +44,23 @@ impl Keys {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Working> {
-        // Every change of it is a single assignment, so a panic elsewhere leaves it whole.
+        // Every change of it is a single assignment, so a panic elsewhere leaves it complete.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whose keys these are, as far as the disk knows.
+    /// The identity of these keys, as far as the disk has it.
     pub(crate) fn lineage(&self) -> Option<Lineage> {
         self.lock().committed.as_ref().map(|ledger| ledger.lineage.clone())
     }
 
-    /// A certificate for signing others: the newest, committed or not, since signing gives nothing out.
+    /// A certificate for signing others: the newest, committed or not, since signing does not reveal it.
     pub(crate) fn issuer(&self, name: &CertName) -> Option<StoredCert> {
         let working = self.lock();
         let committed = || working.committed.as_ref()?.certs.get(name);
         working.minted.get(name).or_else(committed).cloned()
     }
 
-    /// What belongs into a file, if it may leave this machine.
+    /// The content of a file, if it may leave this machine.
     pub(crate) fn content(
         &self,
         content: &Content,
@@ -81,7 +81,7 @@ impl Keys {
         }
     }
 
-    /// A certificate or key out of the committed ledger, never one that a crash could lose.
+    /// A certificate or key from the committed ledger, never one that a crash could lose.
     fn committed_part(&self, cert: &CertName, part: CertPart) -> Result<Secret<Vec<u8>>, StepError> {
         let working = self.lock();
         if working.minted.contains_key(cert) {

@@ -1,14 +1,15 @@
-//! The labels of a container that windlass makes: how they are written, and read whichever windlass wrote them.
+//! The labels of a container that windlass creates: how they are written, and how those of every release are
+//! read.
 //!
-//! Labels cannot be changed on a container that is there. Whatever a release has once written must be read by every
-//! later one, and mean the same: otherwise a newer windlass would replace the containers of every cluster.
+//! Labels cannot be changed on an existing container. Every later release must read what a release has once
+//! written, with the same meaning: otherwise a newer windlass would replace the containers of every cluster.
 //!
 //! ```text
 //! NewContainer ─▶ v1::Spec ─▶ io.windlass.format: "1"   the number of the format; format 1 where absent
-//!                             io.windlass.spec          what it is made of
-//!                             io.windlass.birth         arguments behind the spec's
+//!                             io.windlass.spec          its spec
+//!                             io.windlass.birth         arguments after the spec's
 //!                             io.windlass.loaded        digests of the files that it read at its start
-//!                             io.windlass.lineage       the cluster that it is for; absent in earlier releases
+//!                             io.windlass.lineage       its cluster; absent in earlier releases
 //! ```
 
 mod v1;
@@ -23,34 +24,36 @@ use crate::ports::NewContainer;
 
 /// The number of the format in which the other labels are written. Releases before it wrote format 1 without it.
 pub const FORMAT: &str = "io.windlass.format";
-/// The spec of a container, as JSON: no secret is in it.
+/// The spec of a container, as JSON; it contains no secret.
 pub const SPEC: &str = "io.windlass.spec";
-/// The arguments behind the spec's that counted only at the birth of its data, as JSON.
+/// The arguments after the spec's that counted only when its data was created, as JSON.
 pub const BIRTH: &str = "io.windlass.birth";
 /// The digests of the files that it read at its start, as JSON.
 pub const LOADED: &str = "io.windlass.loaded";
-/// The lineage of the cluster that it was made for. Containers of releases before it have none.
+/// The lineage of the cluster for which it was created. Containers of earlier releases have none.
 pub const LINEAGE: &str = "io.windlass.lineage";
-/// By this RKE 1 knows its containers (`ContainerNameLabel` of `services/services.go` in rancher/rke).
+/// The label by which RKE 1 knows its containers (`ContainerNameLabel` of `services/services.go` in
+/// rancher/rke).
 const OF_RKE: &str = "io.rancher.rke.container.name";
 
 /// The format that is written.
 const NEWEST: &str = "1";
 
-/// What the labels of a container say of it.
+/// What the labels of a container say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Labelled {
-    /// windlass did not make it.
+    /// windlass did not create it.
     Foreign,
-    /// RKE 1 made it.
+    /// RKE 1 created it.
     Rke,
-    /// windlass made it, of this.
+    /// windlass created it from this.
     Ours(NewContainer),
-    /// windlass made it, and this version cannot read of what: the labels are of a newer format, or damaged.
+    /// windlass created it, and this version cannot read from what: the labels have a newer format, or are
+    /// damaged.
     Unreadable,
 }
 
-/// The labels of a container that is about to be made.
+/// The labels of a container that is about to be created.
 pub fn labels_of(new: &NewContainer) -> BTreeMap<&'static str, String> {
     let NewContainer { spec, birth, loaded, lineage, beside_data: _ } = new;
     let json = |value: serde_json::Result<String>| value.expect("plain data with keys of text is JSON");
@@ -64,7 +67,7 @@ pub fn labels_of(new: &NewContainer) -> BTreeMap<&'static str, String> {
     labels.into_iter().chain(lineage).collect()
 }
 
-/// Understands the labels of a container that is there.
+/// Reads the labels of an existing container.
 pub fn read_labels<S: BuildHasher>(labels: &HashMap<String, String, S>) -> Labelled {
     let label = |name: &str| labels.get(name).map(String::as_str);
     let format = label(FORMAT);

@@ -1,7 +1,7 @@
 //! The ledger as a file: how its copies on disk and on nodes are written and read.
 //!
-//! Format 2, which is written, is JSON whose first and last lines are meant for a shell too, so that a look at a node
-//! needs no program there that understands JSON:
+//! Format 2, which is written, is JSON whose first and last lines can be read by a shell too, so that a look
+//! at a node needs no program there that parses JSON:
 //!
 //! ```text
 //! {"format":2,"lineage":"blue","serial":7,"ledger":
@@ -9,12 +9,14 @@
 //! ,"end":true}
 //! ```
 //!
-//! Format 1 is read, and copies in it count as good until the next commit: a newer windlass by itself changes nothing.
+//! Format 1 is read, and copies in it count as up to date until the next commit: a newer windlass changes
+//! nothing by itself.
 
 use serde::{Deserialize, Serialize};
 use windlass_model::{Digest, KeptRoots, Ledger, Lineage, Secret};
 
-/// The format that is written. A reader refuses every newer one, since a misread ledger loses keys.
+/// The format that is written. A reader refuses every newer one, since a ledger that is read wrongly loses
+/// keys.
 const FORMAT: u64 = 2;
 
 /// Format 1.
@@ -45,13 +47,13 @@ struct ReadV2 {
     end: bool,
 }
 
-/// What is known of a file before its format is.
+/// What is read of a file before its format is known.
 #[derive(Deserialize)]
 struct Envelope {
     format: u64,
 }
 
-/// Why a ledger cannot be read. Tells nothing of what is in it.
+/// Why a ledger cannot be read. It quotes nothing of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerFileError {
     /// It is of a format that this version does not know.
@@ -68,25 +70,25 @@ pub enum LedgerFileError {
         /// Where it ends.
         column: usize,
     },
-    /// It is no ledger, or something follows it.
+    /// It is not a ledger, or something follows it.
     #[error("the ledger cannot be understood from line {line}, column {column}")]
     Broken {
-        /// Where it ceases to be one.
+        /// Where it stops being one.
         line: usize,
-        /// Where it ceases to be one.
+        /// Where it stops being one.
         column: usize,
     },
 }
 
 impl From<serde_json::Error> for LedgerFileError {
-    /// Keeps the place only: the text of the error may quote a key.
+    /// Keeps only the place: the text of the error may quote a key.
     fn from(error: serde_json::Error) -> Self {
         let (line, column) = (error.line(), error.column());
         if error.is_eof() { Self::Truncated { line, column } } else { Self::Broken { line, column } }
     }
 }
 
-/// The bytes of a ledger; equal ledgers give equal bytes.
+/// The bytes of a ledger; the same for equal ledgers.
 pub fn encode(ledger: &Ledger) -> Secret<Vec<u8>> {
     let mut bytes = first_line(ledger).into_bytes();
     serde_json::to_writer_pretty(&mut bytes, ledger)
@@ -95,13 +97,13 @@ pub fn encode(ledger: &Ledger) -> Secret<Vec<u8>> {
     Secret::new(bytes)
 }
 
-/// The line by which a shell tells whose ledger it is, and how new.
+/// The line from which a shell reads whose ledger it is, and how new.
 fn first_line(ledger: &Ledger) -> String {
     let lineage = serde_json::to_string(&ledger.lineage).expect("a text is JSON");
     format!("{{\"format\":{FORMAT},\"lineage\":{lineage},\"serial\":{},\"ledger\":\n", ledger.serial)
 }
 
-/// The bytes that a windlass which wrote format 1 made of this ledger.
+/// The bytes that a windlass which wrote format 1 would write for this ledger.
 fn encode_v1(ledger: &Ledger) -> Secret<Vec<u8>> {
     let mut bytes = serde_json::to_vec_pretty(&WrittenV1 { format: 1, ledger })
         .expect("a ledger is plain data, and all keys of its maps are text");
@@ -109,8 +111,8 @@ fn encode_v1(ledger: &Ledger) -> Secret<Vec<u8>> {
     Secret::new(bytes)
 }
 
-/// By which digest copies of this ledger on nodes, which have these, are measured: that of the format that is written,
-/// unless all of them are in the older one.
+/// The digest with which the copies of this ledger on nodes, which have these digests, are compared: that of
+/// the written format, unless all copies have the older one.
 pub(crate) fn digest_of_copies(ledger: &Ledger, copies: &[Digest]) -> Digest {
     let digest = Digest::of(encode(ledger).expose());
     if copies.is_empty() || copies.contains(&digest) {
@@ -120,8 +122,8 @@ pub(crate) fn digest_of_copies(ledger: &Ledger, copies: &[Digest]) -> Digest {
     if copies.contains(&older) { older } else { digest }
 }
 
-/// What may be known of a ledger's roots without reading a key. Their digest is that of format 1, in which clusters keep
-/// it, whatever format is written.
+/// What may be known of a ledger's roots without reading a key. Their digest is always that of format 1, in
+/// which clusters keep it.
 pub(crate) fn kept(ledger: &Ledger) -> KeptRoots {
     let roots = Ledger { serial: 0, ..ledger.roots() };
     KeptRoots {
@@ -134,7 +136,7 @@ pub(crate) fn kept(ledger: &Ledger) -> KeptRoots {
 /// The ledger in these bytes.
 ///
 /// # Errors
-/// It is of an unknown format, truncated or followed by something, or no ledger at all.
+/// It has an unknown format, is truncated or followed by something, or is not a ledger at all.
 pub fn decode(bytes: &[u8]) -> Result<Ledger, LedgerFileError> {
     let Envelope { format } = serde_json::from_slice(bytes)?;
     match format {

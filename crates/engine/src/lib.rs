@@ -1,4 +1,4 @@
-//! Observes, executes a plan and converges, through ports; knows no desired state and decides nothing.
+//! Observes, executes a plan and converges, through ports; it knows no desired state and makes no decisions.
 
 mod containers;
 mod converge;

@@ -1,8 +1,8 @@
-//! How much is done at once, how often a step is tried, and whether guards are looked at.
+//! How much is done at once, how often a step is tried, and whether guards are checked.
 
 use std::time::Duration;
 
-/// How much is done at once, and how often a step is tried. None of it changes what a plan leads to.
+/// How much is done at once, and how often a step is tried. None of it changes the result of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Steps that run at once on one node: more would only wait for its disk.
@@ -18,12 +18,12 @@ pub struct Limits {
     pub first_delay: Duration,
     /// The longest that a step waits between two attempts.
     pub longest_delay: Duration,
-    /// Whether guards are looked at.
+    /// Whether guards are checked.
     #[doc(hidden)]
     pub guards: GuardSwitch,
 }
 
-/// Whether guards are looked at: off only in tests that show what they are there for.
+/// Whether guards are checked: off only in tests that prove them necessary.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum GuardSwitch {

@@ -1,4 +1,4 @@
-//! The steps that make keys and certificates, and that commit, keep and forget the ledger.
+//! The steps that issue keys and certificates, and that commit, keep and delete the ledger.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
             };
             let minted = self.ports.minter.mint(name, desired, issuer.as_ref(), now);
             batch.insert(name.clone(), minted.doing(|| format!("make `{name}`"))?);
-            // Thousands of keys take their time; others, and an interrupt, must not wait for all of them.
+            // Thousands of keys take time; other tasks, and an interrupt, must not wait for all of them.
             tokio::task::yield_now().await;
         }
         self.keys.lock().minted.extend(batch);
@@ -62,7 +62,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         Ok(())
     }
 
-    /// What is kept is read back from the committed ledger, so it is on the operator's disk already.
+    /// What is kept is read from the committed ledger, so it is on the operator's disk already.
     pub(crate) async fn keep_roots(&self) -> Done {
         let roots = self.keys.lock().committed.as_ref().map(|ledger| (kept(ledger), encode(&ledger.roots())));
         let Some((kept, content)) = roots else {

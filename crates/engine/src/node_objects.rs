@@ -1,4 +1,4 @@
-//! The steps that change node objects of Kubernetes, and move pods off a node.
+//! The steps that change node objects of Kubernetes, and drain nodes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::ports::{
 use crate::run::Run;
 use crate::step_error::{Doing, Done, Seen, StepError, accept_already_so};
 
-/// The first and the longest pause between two tries at what is left on a node that is drained.
+/// The first and the longest pause between two attempts to evict the pods that are left on a node.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How many pods an error names.
@@ -45,7 +45,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         accept_already_so(result)
     }
 
-    /// Evicts what is to go, again and again while a disruption budget blocks it, until it is gone.
+    /// Evicts the pods, repeatedly while a disruption budget blocks it, until all are gone.
     pub(crate) async fn drain(&self, node: &NodeName, options: &DrainOptions) -> Done {
         let deadline = Instant::now() + Duration::from_secs(options.timeout_seconds.into());
         let mut pause = FIRST_PAUSE;
@@ -69,7 +69,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         }
     }
 
-    /// Asks for the eviction of each pod that is to go; tells what is left, or none if nothing is.
+    /// Asks for the eviction of each pod; returns what is left, or none if nothing is.
     async fn evict_all(
         &self,
         node: &NodeName,
@@ -107,7 +107,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
     }
 }
 
-/// The pods that are to go; an error names those that may not.
+/// The pods that are to be evicted; an error names those that may not be.
 fn to_evict(node: &NodeName, pods: Vec<PodSeen>, options: &DrainOptions) -> Result<Vec<PodSeen>, StepError> {
     let (daemons, others): (Vec<PodSeen>, Vec<PodSeen>) =
         pods.into_iter().partition(|pod| pod.controller == PodController::DaemonSet);

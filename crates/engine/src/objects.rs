@@ -10,7 +10,8 @@ use crate::step_error::{Doing, Done, accept_already_so};
 const NAMED_REASONS: usize = 3;
 
 impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
-    /// Notes all of them first: whatever the API server holds of ours is known to be ours, wherever this is cut off.
+    /// Records all of them first: so every object of ours in the API server is known as ours, wherever this
+    /// is interrupted.
     pub(crate) async fn apply_objects(&self, addon: AddonKind, objects: &[DesiredObject]) -> Done {
         let fleet = self.ports.fleet;
         let refs: Vec<ObjectRef> = objects.iter().map(|desired| desired.object.clone()).collect();
@@ -21,7 +22,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         Ok(())
     }
 
-    /// Takes the note of them back when all of them are gone.
+    /// Deletes their record when all of them are deleted.
     pub(crate) async fn delete_objects(&self, objects: &[ObjectRef]) -> Done {
         let fleet = self.ports.fleet;
         for object in objects {
@@ -31,7 +32,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         fleet.note_objects(&[], objects).await.doing(|| "forget deleted objects".to_owned())
     }
 
-    /// What keeps the pods of these objects from being ready; none if all of them are.
+    /// Why the pods of these objects are not ready; none if all of them are.
     pub(crate) async fn look_at_addon(
         &self,
         objects: &[ObjectRef],

@@ -1,8 +1,9 @@
-//! The ports through which windlass touches the world: verbs the size of one remote call, and nothing else.
+//! The ports through which windlass acts on the world: each verb is one remote call, and there is no other
+//! way.
 //!
-//! *Guarantees wanted of an implementation*: a verb that returns an error may or may not have taken effect;
-//! a verb whose future is dropped likewise. Every verb is bounded in time. Repeating a verb whose effect is
-//! there already succeeds or tells so by an error that [`PortError::AlreadySo`] names.
+//! *Required of an implementation*: a verb that returns an error may or may not have taken effect, and so may
+//! a verb whose future is dropped. Every verb is bounded in time. Repeating a verb whose effect exists
+//! already succeeds, or fails with the error [`PortError::AlreadySo`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -24,22 +25,22 @@ pub enum PortError {
     OutOfSight {
         /// The node.
         node: NodeName,
-        /// What reaching for it ended in.
+        /// The error of the attempt.
         cause: String,
     },
-    /// Something that may be gone at the next try: a connection lost, a service starting.
+    /// An error that may be gone at the next attempt: a connection lost, a service starting.
     #[error("{what}")]
     Passing {
         /// What went wrong.
         what: String,
     },
-    /// The effect was there already.
+    /// The effect existed already.
     #[error("already so: {what}")]
     AlreadySo {
-        /// What is so.
+        /// What exists.
         what: String,
     },
-    /// Trying again would not help.
+    /// Another attempt would not help.
     #[error("{what}")]
     Lasting {
         /// What went wrong.
@@ -57,14 +58,14 @@ impl PortError {
 /// The result of a verb.
 pub type PortResult<T> = Result<T, PortError>;
 
-/// What a look at a node covers: nothing else on the machine is touched.
+/// What a look at a node covers: nothing else on the machine is read.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct LookScope {
-    /// Files whose digest, mode and owner are wanted.
+    /// Files whose digest, mode and owner are read.
     pub files: Arc<BTreeSet<FilePath>>,
-    /// Directories of which is wanted whether they exist and are not empty.
+    /// Directories of which is read whether they exist and are not empty.
     pub directories: Arc<BTreeSet<FilePath>>,
-    /// Where etcd's data and the copy of the ledger are, by the systems of machines.
+    /// Where etcd's data and the copy of the ledger are, by the operating systems of machines.
     pub footprints: Arc<Footprints>,
     /// The prefix that the ledger has for this node, where it has left cluster.yml.
     pub last_prefix: Option<Prefix>,
@@ -73,9 +74,9 @@ pub struct LookScope {
 }
 
 impl LookScope {
-    /// What is put before host directories on a machine with this system; none where that is nothing special.
+    /// The prefix of host directories on a machine with this operating system; none on an ordinary one.
     ///
-    /// What the ledger says of a node that has left comes first.
+    /// For a node that has left cluster.yml, the ledger's prefix is used first.
     pub fn prefix_on(&self, system: &str) -> Option<&Prefix> {
         let last = self.last_prefix.as_ref().filter(|last| self.footprints.knows(last));
         last.or_else(|| self.footprints.prefix_on(system))
@@ -109,54 +110,55 @@ impl LookScope {
 /// What a look may leave behind on a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Traces {
-    /// Nothing. What cannot be seen so is taken for filled.
+    /// Nothing. A directory that cannot be read then counts as filled.
     None,
-    /// The image of windlass' own program, where otherwise not all could be seen; and what runs that were interrupted
-    /// left behind is cleared away.
+    /// The image of windlass' own program, where not everything could be read otherwise; and left-overs of
+    /// interrupted runs are removed.
     OwnProgram,
 }
 
-/// A container to be made.
+/// A container to be created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewContainer {
-    /// What it is made of; written to its label.
+    /// Its spec; written to its label.
     pub spec: Arc<ContainerSpec>,
-    /// Arguments appended to the command and not part of the spec.
+    /// Arguments that are appended to the command and are not part of the spec.
     pub birth: Vec<Arc<str>>,
     /// The digests of the files that it reads at its start; written to its label.
     pub loaded: Loaded,
     /// The cluster that it is for; written to its label.
     pub lineage: Option<Lineage>,
-    /// A file beside the data of etcd that is made with the container if it is missing. Docker starts the container, then and
-    /// at each boot, only where that file is; it is not on the label, and no difference.
+    /// A file beside the data of etcd that is created with the container if it is missing. Docker starts the
+    /// container, then and at each boot, only where that file exists; it is not on the label, and never
+    /// counts as a difference.
     pub beside_data: Option<FilePath>,
 }
 
-/// A file to be written, whole or not at all.
+/// A file to be written, completely or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilePut {
-    /// Where.
+    /// Its path.
     pub path: FilePath,
-    /// What is in it.
+    /// Its content.
     pub content: Secret<Vec<u8>>,
     /// Permission bits.
     pub mode: Mode,
-    /// Who owns it.
+    /// Its owner.
     pub owner: Owner,
 }
 
 /// The machines.
 pub trait Nodes {
-    /// Tells where a node is; reaches for nothing. Verbs on a node that was never enrolled fail lastingly.
+    /// Sets where a node is; contacts no machine. Verbs on a node that was never enrolled fail permanently.
     fn enrol(&self, node: &NodeName, last: &LastNode);
 
-    /// Hands over the keys that open etcd and Kubernetes, as a ledger holds them; reaches for nothing. Handed over again
-    /// whenever the ledger is read, recovered or committed; the last one counts. Before the first, verbs on etcd
-    /// and Kubernetes fail lastingly.
+    /// Sets the keys that give access to etcd and Kubernetes, as a ledger contains them; contacts no machine.
+    /// It is called again whenever the ledger is read, recovered or committed; the last call counts. Before
+    /// the first, verbs on etcd and Kubernetes fail permanently.
     fn entrust(&self, ledger: &Ledger);
 
-    /// Everything that is to be known of a node, in as few round trips as can be. Changes nothing but by what `traces`
-    /// allows.
+    /// Everything that is to be known of a node, in as few round trips as possible. Changes nothing except
+    /// what `traces` allows.
     fn look(
         &self,
         node: &NodeName,
@@ -164,7 +166,7 @@ pub trait Nodes {
         traces: Traces,
     ) -> impl Future<Output = PortResult<NodeFacts>> + Send;
 
-    /// One container, with its health asked now; none if there is no such container. Changes nothing.
+    /// One container, with its health checked now; none if there is no such container. Changes nothing.
     fn container(
         &self,
         node: &NodeName,
@@ -174,8 +176,8 @@ pub trait Nodes {
     /// Makes Docker hold an image.
     fn pull(&self, node: &NodeName, image: &ImageRef) -> impl Future<Output = PortResult<()>> + Send;
 
-    /// Creates a container without starting it. Fails if the name is in use, the image is not there, or the
-    /// source of a bind mount inside the footprint's configuration is missing.
+    /// Creates a container without starting it. Fails if the name is in use, the image is not on the node, or
+    /// the source of a bind mount inside the footprint's configuration is missing.
     fn create(
         &self,
         node: &NodeName,
@@ -183,8 +185,8 @@ pub trait Nodes {
         new: &NewContainer,
     ) -> impl Future<Output = PortResult<()>> + Send;
 
-    /// Gives a directory with all that is in it to a user, and closes it to all others; makes it if it is not there.
-    /// *Assumes* that nobody writes there meanwhile.
+    /// Gives a directory with all its contents to a user, and denies access to all others; creates it if it
+    /// is missing. *Assumes* that nobody writes there meanwhile.
     fn hand_over(
         &self,
         node: &NodeName,
@@ -195,7 +197,7 @@ pub trait Nodes {
     /// Starts a container.
     fn start(&self, node: &NodeName, name: &ContainerName) -> impl Future<Output = PortResult<()>> + Send;
 
-    /// Stops a container; it stays, and does not start again by itself.
+    /// Stops a container; it is not removed, and does not start again by itself.
     fn stop(&self, node: &NodeName, name: &ContainerName) -> impl Future<Output = PortResult<()>> + Send;
 
     /// Gives a container another name. Fails if the new name is in use.
@@ -223,28 +225,29 @@ pub trait Nodes {
     /// Writes files in order, each by a temporary file, flush and rename, making directories as needed.
     fn put_files(&self, node: &NodeName, files: &[FilePut]) -> impl Future<Output = PortResult<()>> + Send;
 
-    /// Loads modules into the node's kernel and sets it. What is so already is left alone.
+    /// Loads modules into the node's kernel and changes its settings. What is as desired already is left
+    /// alone.
     fn set_kernel(
         &self,
         node: &NodeName,
         kernel: &DesiredKernel,
     ) -> impl Future<Output = PortResult<()>> + Send;
 
-    /// What is in a file; none if there is no such file. Changes nothing.
+    /// The content of a file; none if there is no such file. Changes nothing.
     fn read_file(
         &self,
         node: &NodeName,
         path: &FilePath,
     ) -> impl Future<Output = PortResult<Option<Secret<Vec<u8>>>>> + Send;
 
-    /// Deletes files and directories with all that is in them; what is not there is no error.
+    /// Deletes files and directories with all their contents; a missing one is no error.
     fn remove_paths(
         &self,
         node: &NodeName,
         paths: &BTreeSet<FilePath>,
     ) -> impl Future<Output = PortResult<()>> + Send;
 
-    /// Renames a directory. Succeeds if the source is not there; fails if the target is.
+    /// Renames a directory. Succeeds if the source does not exist; fails if the target does.
     fn move_aside(
         &self,
         node: &NodeName,
@@ -252,8 +255,8 @@ pub trait Nodes {
         to: &FilePath,
     ) -> impl Future<Output = PortResult<()>> + Send;
 
-    /// Removes the containers of all pods that this kubelet has a directory for, but for those of the runtime that is kept;
-    /// unmounts what kubelet mounted and clears the network of pods where none is kept.
+    /// Removes the containers of all pods of which this kubelet has a directory, except those of the runtime
+    /// that is kept; unmounts what kubelet mounted and clears the pod network where no runtime is kept.
     fn remove_pods(
         &self,
         node: &NodeName,
@@ -273,41 +276,41 @@ pub trait Etcd {
     /// Makes a learner a voter. Passing error while it has not caught up.
     fn promote(&self, via: &[NodeName], peer_url: &str) -> impl Future<Output = PortResult<()>> + Send;
 
-    /// Takes a member out. etcd refuses where the rest would have no majority.
+    /// Removes a member. etcd refuses where the rest would have no majority.
     fn remove_member(&self, via: &[NodeName], id: MemberId) -> impl Future<Output = PortResult<()>> + Send;
 
     /// Moves leadership off the member with this peer address, if it leads and another healthy voter exists.
     fn move_leader(&self, via: &[NodeName], away_from: &str) -> impl Future<Output = PortResult<()>> + Send;
 }
 
-/// A pod on a node, as far as a drain must know it.
+/// A pod on a node, with what a drain must know.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PodSeen {
     /// Its namespace.
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// Who brings it back.
+    /// What recreates it.
     pub controller: PodController,
-    /// Whether it keeps data in an `emptyDir`, which is lost with it.
+    /// Whether it has data in an `emptyDir`, which is lost with it.
     pub local_data: bool,
 }
 
-/// Who brings a pod back when it is evicted.
+/// What recreates a pod after its eviction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PodController {
-    /// A `ReplicaSet`, `StatefulSet`, `Job` or the like: elsewhere.
+    /// A `ReplicaSet`, `StatefulSet`, `Job` or the like: on another node.
     Elsewhere,
-    /// A `DaemonSet`: on the same node again.
+    /// A `DaemonSet`: on the same node.
     DaemonSet,
-    /// Nobody.
+    /// Nothing.
     Nobody,
 }
 
-/// What became of an eviction.
+/// The result of an eviction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Eviction {
-    /// The pod goes, or is gone.
+    /// The pod is terminating, or gone.
     Granted,
     /// A pod disruption budget does not allow it now.
     Blocked,
@@ -321,10 +324,10 @@ pub trait Kube {
     /// One node object; none if there is no such object. A passing error if no API server answers.
     fn node(&self, node: &NodeName) -> impl Future<Output = PortResult<Option<NodeObject>>> + Send;
 
-    /// Marks a node unschedulable, and that windlass did so, in one patch.
+    /// Marks a node as unschedulable and as cordoned by windlass, in one patch.
     fn cordon(&self, node: &NodeName) -> impl Future<Output = PortResult<()>> + Send;
 
-    /// Takes both marks away, in one patch.
+    /// Removes both marks, in one patch.
     fn uncordon(&self, node: &NodeName) -> impl Future<Output = PortResult<()>> + Send;
 
     /// The pods on a node.
@@ -337,44 +340,46 @@ pub trait Kube {
         options: &DrainOptions,
     ) -> impl Future<Output = PortResult<Eviction>> + Send;
 
-    /// Sets labels, taints and the note of which are ours, in one patch.
+    /// Sets labels, taints and the record of which are ours, in one patch.
     fn patch_node(
         &self,
         node: &NodeName,
         change: &ObjectChange,
     ) -> impl Future<Output = PortResult<()>> + Send;
 
-    /// Deletes a node object; one that is not there is no error.
+    /// Deletes a node object; a missing one is no error.
     fn delete_node(&self, node: &NodeName) -> impl Future<Output = PortResult<()>> + Send;
 
     /// What is known of the roots of a ledger that the cluster keeps; none if it keeps none. No key is read.
     fn kept_roots(&self) -> impl Future<Output = PortResult<Option<KeptRoots>>> + Send;
 
-    /// Makes the cluster keep the roots of a ledger, in place of those that it keeps.
+    /// Makes the cluster keep the roots of a ledger instead of those that it keeps.
     fn keep_roots(
         &self,
         kept: &KeptRoots,
         content: &Secret<Vec<u8>>,
     ) -> impl Future<Output = PortResult<()>> + Send;
 
-    /// Those of these objects, and of those that windlass noted, that are there; unknown if no API server answers.
+    /// Which of these objects, and of those that windlass recorded, exist; unknown if no API server answers.
     fn objects(&self, wanted: &[ObjectRef]) -> impl Future<Output = PortResult<ObjectsSeen>> + Send;
 
-    /// Adds objects to the note of those that windlass answers for, and takes others from it, in one patch.
+    /// Adds objects to the record of those that windlass manages, and removes others from it, in one patch.
     fn note_objects(
         &self,
         ours: &[ObjectRef],
         gone: &[ObjectRef],
     ) -> impl Future<Output = PortResult<()>> + Send;
 
-    /// Makes the fields of an object so, and no others. A lasting error where somebody else answers for one of them, with
-    /// their name; RKE's own jobs and kubectl count as nobody.
+    /// Sets the fields of an object, and no others. A lasting error where another manager owns one of them,
+    /// with its name; RKE's own jobs and kubectl do not count as managers.
     fn apply_object(&self, object: &DesiredObject) -> impl Future<Output = PortResult<()>> + Send;
 
-    /// Deletes an object that bears windlass' marks; one that is not there, or is somebody else's by now, is no error.
+    /// Deletes an object that has windlass' marks; one that is missing, or belongs to somebody else by now,
+    /// is no error.
     fn delete_object(&self, object: &ObjectRef) -> impl Future<Output = PortResult<()>> + Send;
 
-    /// What the pods of an object wait for, one line a pod that is not ready: the node, the cause, and the last event.
+    /// Why the pods of an object are not ready, one line for each such pod: the node, the cause, and the last
+    /// event.
     fn why_pods_wait(&self, object: &ObjectRef) -> impl Future<Output = PortResult<Vec<String>>> + Send;
 }
 
@@ -397,15 +402,15 @@ pub struct SnapshotWanted {
 
 /// Snapshots of etcd, in a directory of each node.
 pub trait Snapshots {
-    /// Those in a directory, as the notes beside them tell. Changes nothing.
+    /// Those in a directory, as the metadata beside them says. Changes nothing.
     fn snapshots(
         &self,
         node: &NodeName,
         directory: &FilePath,
     ) -> impl Future<Output = PortResult<Vec<SnapshotSeen>>> + Send;
 
-    /// Reads one back, from its first byte to its last, walks its tree, and notes beside it what was found. A lasting error if
-    /// there is no such file; one that is damaged is an answer.
+    /// Reads one from its first byte to its last, checks its tree of pages, and records the result beside it.
+    /// A lasting error if there is no such file; that one is damaged is a result.
     fn verify_snapshot(
         &self,
         node: &NodeName,
@@ -413,14 +418,14 @@ pub trait Snapshots {
         name: &str,
     ) -> impl Future<Output = PortResult<SnapshotSeen>> + Send;
 
-    /// Takes one of a node's own member, and reads it back. A lasting error where one of this name is there.
+    /// Takes one from a node's own member, and reads it back. A lasting error where one of this name exists.
     fn save_snapshot(
         &self,
         node: &NodeName,
         wanted: &SnapshotWanted,
     ) -> impl Future<Output = PortResult<SnapshotSeen>> + Send;
 
-    /// Deletes one, and the note beside it. A lasting error if there is no such file.
+    /// Deletes one, and the metadata beside it. A lasting error if there is no such file.
     fn delete_snapshot(
         &self,
         node: &NodeName,
@@ -428,16 +433,17 @@ pub trait Snapshots {
         name: &str,
     ) -> impl Future<Output = PortResult<()>> + Send;
 
-    /// Gives a node its own copy of a snapshot that another one holds, or it itself, and reads the copy back. A lasting error
-    /// where it is not, byte for byte, what was chosen: then there is no copy.
+    /// Gives a node its own copy of a snapshot that it or another node holds, and reads the copy back. A
+    /// lasting error where it differs in any byte from what was chosen: then there is no copy.
     fn stage_snapshot(
         &self,
         node: &NodeName,
         snapshot: &ChosenSnapshot,
     ) -> impl Future<Output = PortResult<()>> + Send;
 
-    /// Makes the data of a member of a node's copy: all of it at once, with the mark that says from which restore it is, or
-    /// nothing. Already so where the data carries the mark; a lasting error where other data is there.
+    /// Creates the data of a member from a node's copy: all of it at once, with the mark that says from which
+    /// restore it is, or nothing. Already so where the data has the mark; a lasting error where other data
+    /// exists.
     fn restore_member(
         &self,
         node: &NodeName,
@@ -445,12 +451,12 @@ pub trait Snapshots {
     ) -> impl Future<Output = PortResult<()>> + Send;
 }
 
-/// All that windlass may touch.
+/// Everything that windlass may act on.
 pub trait Fleet: Nodes + Etcd + Kube + Snapshots + Sync {}
 
 impl<T: Nodes + Etcd + Kube + Snapshots + Sync> Fleet for T {}
 
-/// Where the operator's own copy of the ledger lies.
+/// Where the operator's own copy of the ledger is.
 pub trait LedgerStore: Sync {
     /// The ledger; none if there is none. A ledger that cannot be read is a lasting error, never none.
     ///
@@ -458,25 +464,26 @@ pub trait LedgerStore: Sync {
     /// It exists and cannot be read or understood.
     fn read(&self) -> PortResult<Option<Ledger>>;
 
-    /// Writes it: temporary file, flush, rename, mode 0600. When it returns, it is durable.
+    /// Writes it: temporary file, flush, rename, mode 0600. When it returns, the ledger is stored durably.
     ///
     /// # Errors
-    /// It cannot be made durable; the former one is still whole.
+    /// It cannot be stored durably; the former one is still complete.
     fn commit(&self, ledger: &Ledger) -> PortResult<()>;
 
     /// Deletes it.
     ///
     /// # Errors
-    /// It is there and cannot be deleted.
+    /// It exists and cannot be deleted.
     fn delete(&self) -> PortResult<()>;
 }
 
-/// Who turns desired certificates into keys and certificates.
+/// Issues desired keys and certificates.
 pub trait Minter: Sync {
     /// A new identity for a cluster's keys.
     fn lineage(&self) -> windlass_model::Lineage;
 
-    /// A key, and a certificate of it that is valid from `now`, signed by `issuer` if the desired state names one.
+    /// A key, and a certificate for it that is valid from `now`, signed by `issuer` if the desired state
+    /// names one.
     ///
     /// # Errors
     /// A lasting error if the issuer is missing or cannot sign.
@@ -508,21 +515,21 @@ pub struct Ports<'a, F, L, M, C> {
     pub clock: &'a C,
 }
 
-/// What the engine must know beside plans: where nodes are, what to look at, and secret contents.
+/// What the engine must know besides plans: where nodes are, what to look at, and secret contents.
 #[derive(Clone, Debug, Default)]
 pub struct Assignment {
     /// The nodes of cluster.yml; those of the ledger are added to them.
     pub nodes: BTreeMap<NodeName, LastNode>,
     /// What a look covers.
     pub scope: LookScope,
-    /// The objects in the cluster that are looked at, beside those that windlass noted there.
+    /// The objects in the cluster that are read, besides those that windlass recorded there.
     pub objects: Arc<Vec<ObjectRef>>,
-    /// The secrets that cluster.yml carries.
+    /// The secrets in cluster.yml.
     pub secrets: BTreeMap<windlass_model::SecretName, Secret<String>>,
 }
 
 impl Assignment {
-    /// The digests of the secrets, for the ledger's public face.
+    /// The digests of the secrets, for the public part of the ledger.
     pub fn secret_digests(&self) -> BTreeMap<windlass_model::SecretName, Digest> {
         self.secrets.iter().map(|(name, secret)| (name.clone(), Digest::of(secret.expose()))).collect()
     }

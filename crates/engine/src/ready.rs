@@ -6,20 +6,20 @@ use windlass_model::{NodeName, Plan};
 
 use crate::limits::Limits;
 
-/// The steps that may begin, lowest index first. All operations together cost O(steps + edges), but for
-/// the logarithm of an ordered set.
+/// The steps that may begin, lowest index first. All operations together cost O(steps + edges), times the
+/// logarithm of an ordered set.
 ///
-/// Steps that only wait have a cap of their own: what they wait for may need steps that have not begun, and
-/// those must never stand in line behind them.
+/// Steps that only wait have their own cap: what they wait for may need steps that have not begun, and those
+/// must never queue behind them.
 #[derive(Debug)]
 pub(crate) struct Ready {
-    /// For each step the steps after it.
+    /// The steps after each step.
     after: Vec<Vec<usize>>,
-    /// For each step how many steps before it are not done.
+    /// For each step, how many steps before it are not done.
     waiting: Vec<usize>,
-    /// For each step whether one before it failed.
+    /// For each step, whether one before it failed.
     doomed: Vec<bool>,
-    /// For each step the lane that it runs in; none if it only waits.
+    /// For each step, the lane that it runs in; none if it only waits.
     lane: Vec<Option<usize>>,
     lanes: Vec<Lane>,
     /// For each lane that has a free place and a ready step: the lowest such step, and the lane.
@@ -56,7 +56,7 @@ impl Ready {
             after[edge.before].push(edge.after);
             waiting[edge.after] += 1;
         }
-        // Steps on no node are capped by the cap on all steps alone.
+        // Steps on no node are limited only by the cap on all steps.
         let mut lanes = vec![Lane::with_places(usize::MAX)];
         let mut lane_of: BTreeMap<&NodeName, usize> = BTreeMap::new();
         let lane = plan
@@ -117,7 +117,7 @@ impl Ready {
         }
     }
 
-    /// A step that had begun ended without being done: returns the steps after it, near and far, that were
+    /// A step that had begun ended without being done: returns all steps after it, direct or not, that were
     /// not returned before.
     ///
     /// None of them has begun, and none ever will.
@@ -149,7 +149,7 @@ impl Ready {
         }
     }
 
-    /// Changes the lane of a step and keeps `open` true.
+    /// Changes the lane of a step and keeps `open` correct.
     fn change_lane(&mut self, step: usize, change: impl FnOnce(&mut Lane)) {
         let Some(index) = self.lane[step] else { return change(&mut self.waits) };
         let lane = &mut self.lanes[index];

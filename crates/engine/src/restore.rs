@@ -1,4 +1,4 @@
-//! The steps that bring a snapshot of etcd to a node and make a member's data of it.
+//! The steps that copy a snapshot of etcd to a node and create a member's data from it.
 
 use windlass_model::{ChosenSnapshot, MemberRestore, NodeName};
 

@@ -43,7 +43,8 @@ impl<'a, F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'a, F, L, M, C> {
         self.keys.into_committed()
     }
 
-    /// Carries out an action once. Cut off between any two verbs and begun again, it comes to the same end.
+    /// Carries out an action once. Interrupted between any two verbs and begun again, it reaches the same
+    /// end.
     pub(crate) async fn carry_out(&self, action: &Action) -> Done {
         match action {
             Action::MintCerts { certs } => self.mint_certs(certs).await,
@@ -94,7 +95,7 @@ impl<'a, F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'a, F, L, M, C> {
         }
     }
 
-    /// The last lines of the log of the container that an action concerns; none where it cannot be had.
+    /// The last lines of the log of the container that an action concerns; none where they cannot be read.
     pub(crate) async fn log_of(&self, action: &Action, lines: usize) -> Vec<String> {
         let Some((node, container)) = concerned(action) else { return Vec::new() };
         let mut log = self.ports.fleet.log_tail(node, &container, lines).await.unwrap_or_default();
@@ -117,7 +118,7 @@ impl<'a, F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'a, F, L, M, C> {
     }
 }
 
-/// The container whose log may tell why an action failed.
+/// The container whose log may show why an action failed.
 fn concerned(action: &Action) -> Option<(&NodeName, ContainerName)> {
     match action {
         Action::RunContainer { node, component, .. }

@@ -6,22 +6,22 @@ use windlass_model::{ContainerName, NodeName};
 
 use crate::ports::{PortError, PortResult};
 
-/// Why one attempt at a step did not succeed. No variant carries a secret.
+/// Why one attempt at a step did not succeed. No variant contains a secret.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StepError {
     /// A verb failed.
     #[error("{doing}")]
     Verb { doing: String, source: PortError },
-    /// A container was made and did not start.
+    /// A container was created and did not start.
     #[error("start {container} on {node}")]
     NotStarted { container: ContainerName, node: NodeName, source: PortError },
-    /// What must hold before a disruption did not, for as long as was waited.
+    /// The condition of a disruption was not met for as long as was waited.
     #[error("{guard} (waited {seconds} s)")]
     Unguarded { guard: String, seconds: u64, source: Seen },
-    /// What was waited for did not come.
+    /// What was waited for did not happen.
     #[error("waited {seconds} s in vain for {wanted}")]
     TimeUp { wanted: String, seconds: u32, source: Seen },
-    /// The step cannot be carried out as it stands.
+    /// The step cannot be carried out as it is.
     #[error("{what}")]
     Unfit { what: String },
 }
@@ -46,18 +46,18 @@ impl StepError {
         }
     }
 
-    /// Whether the log of the container may tell more.
+    /// Whether the log of the container may explain it.
     pub(crate) fn is_explained_by_the_log(&self) -> bool {
         match self {
             Self::NotStarted { source, .. } => !matches!(source, PortError::OutOfSight { .. }),
             Self::TimeUp { .. } => true,
-            // Before a start, the log would be that of a container that has nothing to do with it.
+            // Before a start, the log would be that of an unrelated container.
             Self::Verb { .. } | Self::Unguarded { .. } | Self::Unfit { .. } => false,
         }
     }
 
-    /// The error and its causes, outermost first. What a cause repeats of the one before it is left out: a port says
-    /// what it did, and so does the step.
+    /// The error and its causes, outermost first. What a cause repeats from the one before it is left out: a
+    /// port names what it did, and so does the step.
     pub(crate) fn causes(&self) -> Vec<String> {
         let mut outer = self.to_string();
         let mut causes = vec![outer.clone()];
@@ -73,12 +73,12 @@ impl StepError {
     }
 }
 
-/// What the body of a step gives.
+/// The result of the body of a step.
 pub(crate) type Done = Result<(), StepError>;
 
-/// Tells what was being done when a verb failed.
+/// Adds what was being done when a verb failed.
 pub(crate) trait Doing<T> {
-    /// An error becomes a step's error that tells what was being done.
+    /// Turns an error into a step's error that says what was being done.
     fn doing(self, what: impl FnOnce() -> String) -> Result<T, StepError>;
 }
 
@@ -88,7 +88,7 @@ impl<T> Doing<T> for PortResult<T> {
     }
 }
 
-/// Takes an effect that was there already for success: every verb may have happened before.
+/// Counts an effect that existed already as success: every verb may have taken effect before.
 pub(crate) fn accept_already_so(result: PortResult<()>) -> PortResult<()> {
     match result {
         Err(PortError::AlreadySo { .. }) => Ok(()),

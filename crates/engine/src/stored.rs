@@ -1,4 +1,4 @@
-//! What a stored certificate gives: its parts, as files hold them, and what everybody may know of it.
+//! The parts of a stored certificate, as files contain them, and what is public of it.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use windlass_model::{CertFace, CertKind, CertPart, Digest, StoredCert};
 
-/// One part of a certificate, as a file holds it.
+/// One part of a certificate, as a file contains it.
 pub fn part_of(cert: &StoredCert, part: CertPart) -> Cow<'_, str> {
     match part {
         CertPart::Certificate => Cow::Borrowed(&cert.certificate),
@@ -15,7 +15,7 @@ pub fn part_of(cert: &StoredCert, part: CertPart) -> Cow<'_, str> {
     }
 }
 
-/// What everybody may know of a certificate.
+/// What is public of a certificate.
 pub fn face_of(cert: &StoredCert) -> CertFace {
     let StoredCert { desired, certificate, key, issued_at, not_before, not_after, issuer } = cert;
     CertFace {
@@ -32,10 +32,10 @@ pub fn face_of(cert: &StoredCert) -> CertFace {
     }
 }
 
-/// The configuration by which the API server encrypts Secrets, with one key that only the holder of this private
-/// key can make: its digest, which has the 32 bytes that AES-256 takes.
+/// The configuration with which the API server encrypts Secrets, with one key that only the holder of this
+/// private key can compute: its digest, which has the 32 bytes that AES-256 requires.
 ///
-/// What is not encrypted yet is still read, as with RKE 1.
+/// Unencrypted Secrets are still readable, as with RKE 1.
 fn encryption_configuration(private_key: &str) -> String {
     let digest = Digest::of(format!("encryption of Secrets\n{private_key}"));
     let secret = STANDARD.encode(digest.as_bytes());

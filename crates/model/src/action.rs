@@ -1,4 +1,4 @@
-//! What a step does, as data made whole by the planner: whoever carries it out has nothing left to choose.
+//! What a step does, as data completed by the planner: its execution makes no choices.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,144 +17,145 @@ use crate::pod_runtime::PodRuntime;
 use crate::snapshot::{ChosenSnapshot, MemberRestore, RestoreNote};
 use crate::target::LastNode;
 
-/// One thing to do. Every action may already have happened, and then counts as done.
+/// One thing to do. Every action may have been done already, and then counts as done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "do")]
 pub enum Action {
-    /// Makes keys and certificates, in memory only; authorities before what they sign.
+    /// Creates keys and certificates, in memory only; CAs before what they sign.
     MintCerts {
-        /// The certificates to make.
+        /// The certificates to create.
         certs: BTreeMap<CertName, DesiredCert>,
     },
     /// Writes the ledger to the operator's disk.
     CommitLedger {
-        /// What else becomes true in it, beside freshly minted certificates.
+        /// What else becomes true in it, besides freshly issued certificates.
         change: LedgerChange,
     },
-    /// Deletes the ledger from the operator's disk, the cluster being gone.
+    /// Deletes the ledger from the operator's disk after the cluster is removed.
     ForgetLedger,
-    /// Writes the ledger's roots, what can never be made anew, into a Secret of Kubernetes.
+    /// Writes the ledger's roots, which can never be recreated, into a Secret of Kubernetes.
     KeepRoots,
     /// Makes Docker hold an image.
     PullImage {
-        /// Where.
+        /// The node.
         node: NodeName,
-        /// Which.
+        /// The image.
         image: ImageRef,
     },
-    /// Writes files, each whole or not at all.
+    /// Writes files, each completely or not at all.
     WriteFiles {
-        /// Where.
+        /// The node.
         node: NodeName,
         /// The files.
         files: BTreeMap<FilePath, DesiredFile>,
     },
-    /// Loads modules into a node's kernel and sets it, until it boots again: files that it reads then make that last.
+    /// Loads modules into a node's kernel and changes its settings until the next boot; files that it reads
+    /// then keep them.
     SetKernel {
-        /// Where.
+        /// The node.
         node: NodeName,
-        /// What it should have loaded, and how it should be set.
+        /// The modules that it should have loaded, and its settings.
         kernel: DesiredKernel,
     },
-    /// Deletes files and directories with all that is in them.
+    /// Deletes files and directories with all their contents.
     RemovePaths {
-        /// Where.
+        /// The node.
         node: NodeName,
-        /// What.
+        /// The paths.
         paths: BTreeSet<FilePath>,
     },
-    /// Renames a directory to a name beside it that tells what and when it was, keeping all that is in it.
+    /// Renames a directory, with its contents, to a name beside it that says what it was and when.
     MoveAside {
-        /// Where.
+        /// The node.
         node: NodeName,
         /// The directory.
         path: FilePath,
         /// Its new name.
         to: FilePath,
-        /// What must hold at the moment before.
+        /// What must be true immediately before.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         guards: Vec<Guard>,
     },
     /// Gives a node its own copy of a snapshot, and reads the copy back.
     StageSnapshot {
-        /// Where.
+        /// The node.
         node: NodeName,
-        /// Which.
+        /// The snapshot.
         snapshot: ChosenSnapshot,
     },
-    /// Makes the data of a member out of a node's copy of a snapshot, where no data is.
+    /// Creates the data of a member from a node's copy of a snapshot, where there is no data.
     RestoreMember {
-        /// Where.
+        /// The node.
         node: NodeName,
-        /// Of what, and as whom.
+        /// From which snapshot, and as which member.
         restore: Box<MemberRestore>,
     },
-    /// Creates and starts a container that is not there.
+    /// Creates and starts a missing container.
     RunContainer {
-        /// Where.
+        /// The node.
         node: NodeName,
-        /// Which component.
+        /// The component.
         component: Component,
-        /// What it is made of.
+        /// Its spec.
         spec: Arc<ContainerSpec>,
-        /// Arguments appended for the birth of its data; not compared afterwards.
+        /// Arguments appended for the creation of its data; not compared afterwards.
         birth: Vec<Arc<str>>,
     },
-    /// Puts a new container in the place of one that differs.
+    /// Replaces a container that differs by a new one.
     ReplaceContainer {
-        /// Where.
+        /// The node.
         node: NodeName,
-        /// Which component.
+        /// The component.
         component: Component,
-        /// What the new one is made of.
+        /// The spec of the new one.
         spec: Arc<ContainerSpec>,
-        /// Arguments appended for the birth of its data; not compared afterwards.
+        /// Arguments appended for the creation of its data; not compared afterwards.
         birth: Vec<Arc<str>>,
-        /// What must hold at the moment before the old one stops.
+        /// What must be true immediately before the old one stops.
         guards: Vec<Guard>,
     },
     /// Starts a container that is not running.
     StartContainer {
-        /// Where.
+        /// The node.
         node: NodeName,
-        /// Which component.
+        /// The component.
         component: Component,
     },
-    /// Stops and starts a container that runs but does not do its work.
+    /// Stops and starts a container that runs but does not work.
     RestartContainer {
-        /// Where.
+        /// The node.
         node: NodeName,
-        /// Which component.
+        /// The component.
         component: Component,
-        /// Whether it is left alone if it does its work by then.
+        /// Whether it is left alone if it works by then.
         when: RestartWhen,
-        /// What must hold at the moment before it stops.
+        /// What must be true immediately before it stops.
         guards: Vec<Guard>,
     },
     /// Makes a container read its files again.
     ReloadContainer {
-        /// Where.
+        /// The node.
         node: NodeName,
-        /// Which component.
+        /// The component.
         component: Component,
     },
     /// Stops and removes a container.
     RemoveContainer {
-        /// Where.
+        /// The node.
         node: NodeName,
-        /// Which, by name: it may be one that no component has.
+        /// The name of the container, which need not be that of a component.
         container: ContainerName,
-        /// What must hold at the moment before it stops.
+        /// What must be true immediately before it stops.
         guards: Vec<Guard>,
     },
-    /// Removes the containers of all pods of a node, whichever runtime has them, after kubelet is gone.
+    /// Removes the containers of all pods of a node, in every runtime, after kubelet is removed.
     RemovePods {
-        /// Where.
+        /// The node.
         node: NodeName,
-        /// Kubelet's own directory: it has one for each pod there.
+        /// Kubelet's own directory, which has a directory for each pod of the node.
         #[serde(default)]
         kubelet: FilePath,
-        /// The runtime whose pods stay: kubelet goes on with them. The host's network is not touched then.
+        /// The runtime whose pods stay: kubelet keeps running them. The host's network is not touched then.
         #[serde(default)]
         keep: Option<PodRuntime>,
     },
@@ -185,7 +186,7 @@ pub enum Action {
         /// Seconds after which the step fails.
         within_seconds: u32,
     },
-    /// Takes a member out of etcd.
+    /// Removes a member from etcd.
     EtcdMemberRemove {
         /// The member's id.
         id: MemberId,
@@ -193,29 +194,29 @@ pub enum Action {
         peer_url: String,
         /// Nodes whose members can be asked.
         via: Vec<NodeName>,
-        /// What must hold at the moment before.
+        /// What must be true immediately before.
         guards: Vec<Guard>,
     },
-    /// Keeps new pods off a node, and marks that windlass did so.
+    /// Marks a node as unschedulable, and as cordoned by windlass.
     Cordon {
         /// The node.
         node: NodeName,
-        /// What must hold at the moment before.
+        /// What must be true immediately before.
         guards: Vec<Guard>,
     },
-    /// Moves the pods of a node away.
+    /// Evicts the pods of a node.
     Drain {
         /// The node.
         node: NodeName,
-        /// How.
+        /// The options of the drain.
         options: DrainOptions,
     },
-    /// Lets new pods onto a node that windlass cordoned.
+    /// Makes a node that windlass cordoned schedulable again.
     Uncordon {
         /// The node.
         node: NodeName,
     },
-    /// Sets labels and taints of a node object, takes away those no longer desired, and notes which are ours.
+    /// Sets labels and taints of a node object, removes those no longer desired, and records which are ours.
     LabelNode {
         /// The node.
         node: NodeName,
@@ -227,46 +228,47 @@ pub enum Action {
         /// The node.
         node: NodeName,
     },
-    /// Notes objects as windlass' own and applies them, one after the other: the fields that windlass answers for.
+    /// Records objects as windlass' own and applies them one after the other, with the fields that windlass
+    /// manages.
     ApplyObjects {
         /// What they are for.
         addon: AddonKind,
         /// The objects.
         objects: Vec<DesiredObject>,
     },
-    /// Deletes objects that windlass noted as its own, and the note of them.
+    /// Deletes objects that windlass recorded as its own, and their record.
     DeleteObjects {
         /// The objects, in this order.
         objects: Vec<ObjectRef>,
     },
 }
 
-/// On what condition a container is restarted.
+/// The condition for restarting a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RestartWhen {
-    /// It still does not do its work.
+    /// It still does not work.
     StillSick,
-    /// In any case: what it must do again it does at its start only.
+    /// In any case: what it must do again it does only at its start.
     Always,
 }
 
-/// What becomes true in the ledger by a commit.
+/// What becomes true in the ledger through a commit.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LedgerChange {
-    /// Nodes to note, or to note anew.
+    /// Nodes to record, or to record again.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub nodes: BTreeMap<NodeName, LastNode>,
-    /// Nodes to forget.
+    /// Nodes to remove.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub forget: BTreeSet<NodeName>,
-    /// Certificates to forget.
+    /// Certificates to remove.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub forget_certs: BTreeSet<CertName>,
-    /// What the cluster is founded on.
+    /// The founding settings of the cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foundation: Option<Foundation>,
-    /// Whether it becomes true that the cluster has lived.
+    /// Whether the commit records that the cluster has been live.
     pub born: bool,
     /// The restore that begins, or that is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -274,28 +276,28 @@ pub struct LedgerChange {
 }
 
 impl LedgerChange {
-    /// Whether nothing becomes true by it.
+    /// Whether nothing changes.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// What changes of a node object.
+/// The change of a node object.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ObjectChange {
     /// Labels to set.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<Arc<str>, Arc<str>>,
-    /// Labels to take away.
+    /// Labels to remove.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub labels_gone: BTreeSet<Arc<str>>,
     /// Taints to set.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub taints: BTreeSet<Taint>,
-    /// Taints to take away.
+    /// Taints to remove.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub taints_gone: BTreeSet<Taint>,
-    /// All that windlass answers for afterwards.
+    /// All that windlass manages afterwards.
     pub owned: Owned,
 }
 
@@ -303,19 +305,19 @@ pub struct ObjectChange {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Gate {
-    /// This container answers as it should.
+    /// This container is healthy.
     Container {
-        /// Where.
+        /// The node.
         node: NodeName,
-        /// Which component.
+        /// The component.
         component: Component,
     },
-    /// This node's member of etcd is healthy and a majority stands.
+    /// This node's member of etcd is healthy and there is a majority.
     EtcdMember {
         /// The node of the member.
         node: NodeName,
     },
-    /// This node's member of etcd has made a snapshot of its log since its container was created.
+    /// This node's member of etcd has snapshotted its log since its container was created.
     EtcdLogSnapshot {
         /// The node of the member.
         node: NodeName,
@@ -324,7 +326,7 @@ pub enum Gate {
     NodeReady {
         /// The node.
         node: NodeName,
-        /// Whether there must be a network for pods.
+        /// Whether there must be a pod network.
         #[serde(default, skip_serializing_if = "PodNetwork::is_required")]
         network: PodNetwork,
     },
@@ -339,14 +341,15 @@ pub enum Gate {
     },
 }
 
-/// Whether a node must have a network for pods to be counted as ready.
+/// Whether a node must have a pod network to count as ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PodNetwork {
     /// It must.
     #[default]
     Required,
-    /// No node of the cluster has one yet, and windlass brings none: whoever does needs the cluster for it.
+    /// No node of the cluster has one yet, and windlass deploys none: the operator needs the cluster to
+    /// deploy one.
     NotYet,
 }
 
@@ -357,23 +360,25 @@ impl PodNetwork {
     }
 }
 
-/// What must hold at the moment before a disruption; looked at anew then, since the plan is older.
+/// What must be true immediately before a disruption; it is checked again then, since the plan is older.
 ///
-/// A guard that does not hold fails its step and changes nothing.
+/// A guard that is not satisfied fails its step, and nothing changes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Guard {
-    /// A majority of etcd's voters is healthy without this node's member, unless that one is unhealthy itself.
+    /// A majority of etcd's voters is healthy without this node's member, unless that one is unhealthy
+    /// itself.
     ///
-    /// Leadership is moved off the member first. A cluster of one or two voters has no majority to spare and
-    /// is let through: there is no other way to change it.
+    /// Leadership is moved off the member first. A cluster of one or two voters has no majority without one
+    /// and
+    /// is allowed to go on: there is no other way to change it.
     EtcdMajorityWithout {
         /// The node of the member.
         node: NodeName,
         /// Nodes whose members can be asked.
         via: Vec<NodeName>,
     },
-    /// Of the other API servers fewer than `limit` are unavailable, and at least one is healthy, unless this
+    /// Fewer than `limit` of the other API servers are unavailable, and at least one is healthy, unless this
     /// node's own is unhealthy itself.
     ApiServersBeside {
         /// The node.
@@ -383,18 +388,19 @@ pub enum Guard {
         /// How many API servers may be unavailable at once.
         limit: usize,
     },
-    /// Of these nodes fewer than `limit` are unavailable, this node not counted.
+    /// Fewer than `limit` of these nodes are unavailable, not counting this one.
     Window {
         /// The node that is about to be disrupted.
         node: NodeName,
         /// The nodes that share the limit.
         among: Arc<BTreeSet<NodeName>>,
-        /// Those of them that have never been there: without an object they are missed by nobody.
+        /// Those of them that have never existed: without an object they do not count as unavailable.
         new: Arc<BTreeSet<NodeName>>,
         /// How many of them may be unavailable at once.
         limit: usize,
     },
-    /// The member of this node does not work and cannot come back: its own node and the other members say so again.
+    /// The member of this node does not work and cannot recover: its node and the other members confirm it
+    /// again.
     EtcdMemberLost {
         /// The node of the member.
         node: NodeName,
@@ -446,7 +452,7 @@ impl Action {
         }
     }
 
-    /// What is looked at again right before it disturbs something, if it does.
+    /// What is checked again right before it disturbs something, if it does.
     pub fn guards(&self) -> &[Guard] {
         match self {
             Self::ReplaceContainer { guards, .. }
@@ -459,7 +465,7 @@ impl Action {
         }
     }
 
-    /// The same, to be changed.
+    /// The same, mutable.
     pub fn guards_mut(&mut self) -> Option<&mut Vec<Guard>> {
         match self {
             Self::ReplaceContainer { guards, .. }

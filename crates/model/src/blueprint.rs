@@ -1,4 +1,5 @@
-//! The complete desired state: for each node every container, file, label and taint, and what holds for the cluster.
+//! The complete desired state: for each node every container, file, label and taint, and the settings of the
+//! cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -19,7 +20,7 @@ use crate::permission::{Mode, Owner};
 use crate::target::{LastNode, NodeTarget};
 use crate::version::KubernetesVersion;
 
-/// The complete desired state, resolved from cluster.yml and the catalog. No secret is in it.
+/// The complete desired state, resolved from cluster.yml and the catalog. It contains no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blueprint {
     /// The cluster's name.
@@ -28,18 +29,18 @@ pub struct Blueprint {
     pub version: KubernetesVersion,
     /// What every node should be.
     pub nodes: BTreeMap<NodeName, DesiredNode>,
-    /// Where the API servers keep all that they know.
+    /// Where the API servers store their data.
     pub etcd: DesiredEtcd,
     /// Every key and certificate of the cluster.
     pub certs: BTreeMap<CertName, DesiredCert>,
-    /// What no live cluster survives a change of.
+    /// Settings whose change no live cluster survives.
     pub foundation: Foundation,
-    /// How changes roll over live nodes.
+    /// How changes are rolled out to live nodes.
     pub rollout: Rollout,
-    /// Whether members of etcd are waited for to snapshot their logs.
+    /// Whether the plan waits until members of etcd have snapshotted their logs.
     #[serde(default)]
     pub etcd_log: LogSnapshots,
-    /// The objects in the cluster that windlass answers for.
+    /// The objects in the cluster that windlass manages.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub addons: BTreeMap<AddonKind, DesiredAddon>,
     /// Which paths on nodes are windlass' own.
@@ -48,34 +49,34 @@ pub struct Blueprint {
     pub origins: BlueprintOrigins,
 }
 
-/// Whether members of etcd are waited for to snapshot their logs.
+/// Whether the plan waits until members of etcd have snapshotted their logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogSnapshots {
-    /// They do so when etcd thinks it right.
+    /// They do so when etcd decides to.
     #[default]
     Whenever,
     /// Each must do so once before the next link of a chain of upgrades.
     Awaited,
 }
 
-/// Where the API servers keep all that they know.
+/// Where the API servers store their data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DesiredEtcd {
-    /// In an etcd of the cluster's own nodes.
+    /// In an etcd on the cluster's own nodes.
     OfNodes,
-    /// In one that is somebody else's care: its members are never asked and never touched.
+    /// In an external one: its members are never asked and never touched.
     External {
-        /// Where its members are reached, as cluster.yml has it.
+        /// The addresses of its members, as in cluster.yml.
         urls: Vec<String>,
-        /// Under which its keys stand.
+        /// The prefix of its keys.
         prefix: String,
     },
 }
 
 impl DesiredEtcd {
-    /// Whether it is somebody else's care.
+    /// Whether it is external.
     pub fn is_external(&self) -> bool {
         matches!(self, Self::External { .. })
     }
@@ -88,34 +89,34 @@ pub struct BlueprintOrigins {
     pub version: Option<SpecPath>,
     /// The place of `authentication.sans`, or else of the endpoint, which is one of them.
     pub sans: Option<SpecPath>,
-    /// The place of each fact that the cluster is founded on.
+    /// The place of each founding setting of the cluster.
     pub foundation: BTreeMap<Fact, SpecPath>,
 }
 
 /// What one node should be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DesiredNode {
-    /// Where it stands in cluster.yml, such as `nodes[2]`.
+    /// Its place in cluster.yml, such as `nodes[2]`.
     pub origin: SpecPath,
     /// How it is reached, and by which address the components reach each other.
     pub target: NodeTarget,
-    /// What it does.
+    /// Its roles.
     pub roles: Roles,
-    /// What is put before host directories there, where its system asks for another prefix than ordinary machines
-    /// have; see [`Footprints`].
+    /// The prefix of host directories there, where its operating system requires another than ordinary
+    /// machines have; see [`Footprints`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<Prefix>,
     /// The containers that should run there.
     pub containers: BTreeMap<Component, DesiredContainer>,
     /// The files that should be there.
     pub files: BTreeMap<FilePath, DesiredFile>,
-    /// How its kernel should be set.
+    /// How its kernel should be configured.
     pub kernel: Arc<DesiredKernel>,
-    /// Images that pods there need, beside those of the containers.
+    /// Images that its pods need, besides those of the containers.
     pub images: BTreeSet<ImageRef>,
-    /// Labels of its node object that windlass answers for.
+    /// Labels of its node object that windlass manages.
     pub labels: BTreeMap<Arc<str>, Arc<str>>,
-    /// Taints of its node object that windlass answers for.
+    /// Taints of its node object that windlass manages.
     pub taints: BTreeSet<Taint>,
 }
 
@@ -132,7 +133,8 @@ impl DesiredNode {
     }
 }
 
-/// What a node's kernel should have loaded and how it should be set; files of the node make it so as it boots.
+/// The modules that a node's kernel should have loaded and its settings; files of the node restore them at
+/// boot.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DesiredKernel {
     /// Modules, loaded or built in.
@@ -144,9 +146,9 @@ pub struct DesiredKernel {
 /// One container that should run on a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DesiredContainer {
-    /// What it is made of.
+    /// Its spec.
     pub spec: Arc<ContainerSpec>,
-    /// What it does with its arguments.
+    /// How it behaves with its arguments.
     pub conduct: Arc<Conduct>,
     /// Where in cluster.yml its parts come from.
     pub origins: Arc<Origins>,
@@ -155,31 +157,31 @@ pub struct DesiredContainer {
 /// One file that should be on a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DesiredFile {
-    /// What is in it.
+    /// Its content.
     pub content: Content,
     /// Permission bits.
     pub mode: Mode,
-    /// Who owns it.
+    /// Its owner.
     pub owner: Owner,
     /// Where in cluster.yml it comes from, if from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<SpecPath>,
 }
 
-/// What is in a file: plain text, or a reference to what the engine alone holds.
+/// The content of a file: plain text, or a reference to what only the engine has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Content {
-    /// This text, which holds no secret.
+    /// This text, which contains no secret.
     Text(Arc<str>),
-    /// A certificate or key out of the ledger.
+    /// A certificate or key from the ledger.
     Cert {
         /// The certificate.
         cert: CertName,
-        /// Which half of it.
+        /// Which part of it.
         part: CertPart,
     },
-    /// A secret that cluster.yml carries.
+    /// A secret in cluster.yml.
     Secret(SecretName),
     /// A copy of the whole ledger.
     Ledger,
@@ -207,7 +209,7 @@ impl fmt::Display for Taint {
     }
 }
 
-/// How changes roll over live nodes.
+/// How changes are rolled out to live nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rollout {
     /// How many workers may be unavailable at once.
@@ -218,11 +220,11 @@ pub struct Rollout {
     pub drain: DrainOptions,
     /// Whether workers are drained before their kubelet is upgraded.
     pub upgraded: Emptied,
-    /// Whether nodes are drained before they leave.
+    /// Whether nodes are drained before they are removed.
     pub leaving: Emptied,
 }
 
-/// Whether the pods of a node are moved away before it changes.
+/// Whether a node is drained before it changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Emptied {
@@ -238,7 +240,7 @@ pub enum Emptied {
 pub enum Limit {
     /// That many.
     Count(u32),
-    /// That many in a hundred.
+    /// That percentage.
     Percent(u32),
 }
 
@@ -264,16 +266,16 @@ impl fmt::Display for Limit {
     }
 }
 
-/// How a node's pods are moved away, as `kubectl drain` understands it.
+/// How a node is drained, with the options of `kubectl drain`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DrainOptions {
-    /// Also evict pods that no controller will bring back.
+    /// Also evict pods that no controller recreates.
     pub force: bool,
     /// Leave the pods of `DaemonSet`s where they are.
     pub ignore_daemonsets: bool,
-    /// Also evict pods whose local data is lost by it.
+    /// Also evict pods whose local data is lost then.
     pub delete_local_data: bool,
-    /// Seconds given to each pod; each pod's own grace period where absent.
+    /// Seconds for each pod to end; each pod's own grace period where absent.
     pub grace_period_seconds: Option<u32>,
     /// Seconds after which the drain fails.
     pub timeout_seconds: u32,
@@ -285,12 +287,13 @@ impl Blueprint {
         self.nodes.iter().filter(move |(_, node)| node.has(role))
     }
 
-    /// Where each node is and what it does, as a ledger notes it.
+    /// Where each node is and its roles, as a ledger records it.
     pub fn last_nodes(&self) -> BTreeMap<NodeName, LastNode> {
         self.nodes.iter().map(|(name, node)| (name.clone(), node.last())).collect()
     }
 
-    /// The objects in the cluster that a look covers: those desired, and what shows that RKE 1 deployed the same.
+    /// The objects in the cluster that a look reads: the desired ones, and those that show that RKE 1
+    /// deployed the same.
     pub fn looked_at_objects(&self) -> Vec<ObjectRef> {
         let of = |(kind, addon): (&AddonKind, &DesiredAddon)| {
             let objects: Vec<ObjectRef> =
@@ -300,7 +303,7 @@ impl Blueprint {
         self.addons.iter().flat_map(of).collect()
     }
 
-    /// The same cluster with nothing desired: what `remove` converges to.
+    /// The same cluster with nothing desired: the state to which `remove` converges.
     #[must_use]
     pub fn emptied(&self) -> Self {
         let mut empty = self.clone();

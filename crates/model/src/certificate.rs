@@ -1,4 +1,4 @@
-//! Certificates as they are desired: who is named, by whom signed, for what; never the keys themselves.
+//! Desired certificates: subject, issuer, usages; never the keys themselves.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,15 +9,15 @@ use serde::{Deserialize, Serialize};
 use crate::component::Component;
 use crate::names::CertName;
 
-/// How long before it is issued a CA begins to be valid, in seconds; what it signs begins when it does.
+/// How long before it is issued a CA becomes valid, in seconds; what it signs becomes valid when it does.
 ///
-/// Who makes a certificate dates it by a clock of their own. A node whose clock is behind that one refuses it as not yet
-/// valid, after everything was reported as done. So no certificate begins at the moment in which it is made: no operator's
-/// clock is off by as much as this. kubeadm has leaves begin with their CA for the same reason
-/// (<https://github.com/kubernetes/kubernetes/pull/113618>).
+/// A certificate is dated by the clock of the machine that creates it. A node whose clock is behind that one
+/// would refuse it as not yet valid, after everything was reported as done. So no certificate becomes valid
+/// at the moment when it is created: no operator's clock is off by as much as this. kubeadm has leaves begin
+/// with their CA for the same reason (<https://github.com/kubernetes/kubernetes/pull/113618>).
 pub const CA_BACKDATED_SECONDS: u64 = 86_400;
 
-/// How long before it was issued a certificate of earlier releases began to be valid, in seconds.
+/// How long before it was issued a certificate of earlier releases became valid, in seconds.
 pub const BACKDATED_SECONDS: u64 = 300;
 
 /// A certificate with its key, as it should be.
@@ -27,10 +27,10 @@ pub struct DesiredCert {
     pub kind: CertKind,
     /// The subject's common name.
     pub common_name: String,
-    /// The subject's organizations: groups, in Kubernetes' eyes.
+    /// The subject's organizations: for Kubernetes these are groups.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub organizations: Vec<String>,
-    /// Who signs it; absent if it signs itself or is a bare key.
+    /// Its issuer; absent if it is self-signed or a bare key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<CertName>,
     /// What it may be used for.
@@ -39,9 +39,9 @@ pub struct DesiredCert {
     /// The names and addresses that it is valid for.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub sans: BTreeSet<San>,
-    /// Days from its making until it expires.
+    /// Days from its issue until it expires.
     pub valid_days: u32,
-    /// The component that presents it, by which `cert-rotate --service` selects; none for authorities.
+    /// The component that presents it, by which `cert-rotate --service` selects; none for CAs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<Component>,
 }
@@ -50,7 +50,7 @@ pub struct DesiredCert {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CertKind {
-    /// An authority that signs others.
+    /// A CA.
     Authority,
     /// A certificate that a component presents.
     Leaf,
@@ -94,7 +94,7 @@ impl fmt::Display for San {
     }
 }
 
-/// Which half of a certificate with its key.
+/// A part of a certificate with its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CertPart {
@@ -102,6 +102,7 @@ pub enum CertPart {
     Certificate,
     /// The private key, in PEM.
     Key,
-    /// An `EncryptionConfiguration` of Kubernetes whose key is made of the private key: Secrets are encrypted by it.
+    /// An `EncryptionConfiguration` of Kubernetes whose key is derived from the private key: Secrets are
+    /// encrypted with it.
     Encryption,
 }

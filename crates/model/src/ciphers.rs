@@ -1,4 +1,4 @@
-//! By which keys an API server writes and reads what it stores; keys are told apart by digests.
+//! The keys with which an API server writes and reads what it stores; keys are distinguished by digests.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 
-/// The kind of resources that everybody encrypts.
+/// The kind of resource that is always encrypted.
 pub const SECRETS: &str = "secrets";
 
 /// The provider that encrypts nothing.
 const IDENTITY: &str = "identity";
 
-/// For each kind of resources the ways to read it, of which the first one writes; a kind that is not here is plain text.
+/// For each kind of resource the ciphers that can read it, of which the first one writes; a kind that is
+/// missing is plain text.
 ///
 /// Source: <https://kubernetes.io/docs/tasks/administer-cluster/encrypt-data/>, "Understanding the encryption at rest
 /// configuration".
@@ -22,15 +23,16 @@ const IDENTITY: &str = "identity";
 #[serde(transparent)]
 pub struct Ciphers(pub BTreeMap<Arc<str>, Vec<Cipher>>);
 
-/// One way to write and read what is stored.
+/// One cipher with which stored data is written and read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Cipher {
     /// The provider, such as `aescbc`.
     pub provider: Arc<str>,
-    /// The name of the key, or of the KMS plugin; what is stored names it too.
+    /// The name of the key, or of the KMS plugin; stored data names it too.
     #[serde(default)]
     pub name: Arc<str>,
-    /// The digest of the key; absent where there is none, and for the one that windlass makes, which never changes.
+    /// The digest of the key; absent where there is none, and for the key that windlass generates, which
+    /// never changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Digest>,
 }
@@ -55,12 +57,13 @@ impl fmt::Display for Cipher {
 }
 
 impl Ciphers {
-    /// Whether nothing is known of any kind.
+    /// Whether nothing is known of any kind of resource.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The ways for a kind of resources: those that name it, or else all of its group, or else all.
+    /// The ciphers for a kind of resource: those that name it, or else those for its group, or else those for
+    /// all.
     pub fn of(&self, resource: &str) -> Vec<Cipher> {
         let group = resource.split_once('.').map_or("", |(_, group)| group);
         let names = [resource.to_owned(), format!("*.{group}"), "*.*".to_owned()];

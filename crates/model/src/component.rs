@@ -1,4 +1,5 @@
-//! The components of a node: what each is called, where it runs, where it listens, and how it is asked for its health.
+//! The components of a node: the name of each, where it runs, where it listens, and how its health is
+//! checked.
 //!
 //! A new component is a line of [`Component`] with its row in [`Component::nature`], and a recipe in the catalog.
 
@@ -8,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::{ContainerName, Role, Roles};
 
-/// The TCP port at which an API server serves where no flag says otherwise.
+/// The TCP port of an API server where no flag sets another.
 pub const API_SERVER_PORT: u16 = 6443;
-/// The TCP port at which a member of etcd serves clients where no flag says otherwise.
+/// The TCP port at which a member of etcd serves clients where no flag sets another.
 pub const ETCD_CLIENT_PORT: u16 = 2379;
 /// The TCP port at which members of etcd reach each other.
 pub const ETCD_PEER_PORT: u16 = 2380;
@@ -21,7 +22,7 @@ pub const ETCD_PEER_PORT: u16 = 2380;
 pub enum Component {
     /// The member of etcd.
     Etcd,
-    /// The timer that snapshots etcd.
+    /// The periodic snapshots of etcd.
     EtcdRollingSnapshots,
     /// The API server.
     KubeApiserver,
@@ -37,7 +38,7 @@ pub enum Component {
     KubeProxy,
 }
 
-/// What holds for a component in every cluster.
+/// The properties of a component that are the same in every cluster.
 #[derive(Debug)]
 pub struct Nature {
     /// The container's name, which is RKE's name too.
@@ -46,15 +47,16 @@ pub struct Nature {
     pub runs: Runs,
     /// Where it listens.
     pub listens: &'static [Listening],
-    /// How it is asked whether it does its work; none if there is nothing to ask.
+    /// How it is asked whether it works; none if it has no such endpoint.
     pub asked: Option<Asked>,
     /// For how many seconds after its start it counts as starting while it does not answer.
     pub starts_within_seconds: u64,
-    /// How many seconds it is given to end by itself before Docker kills it.
+    /// How many seconds it has to stop by itself before Docker kills it.
     pub stops_within_seconds: u32,
     /// The flag with an address that must be the node's own, without dashes.
     pub own_address: Option<&'static str>,
-    /// Flags, without dashes, that matter when its data is born and never again: whoever starts it gives them.
+    /// Flags, without dashes, that count when its data is created and never again: the step that starts it
+    /// adds them.
     pub birth_flags: &'static [&'static str],
 }
 
@@ -91,57 +93,58 @@ impl Runs {
 /// A TCP port at which a component listens.
 #[derive(Debug)]
 pub struct Listening {
-    /// The flag that says where, without dashes; empty where none does.
+    /// The flag that sets it, without dashes; empty where none does.
     pub flag: &'static str,
     /// The port where the flag is not given; 0 for none.
     pub otherwise: u16,
-    /// The first minor version of Kubernetes 1 in which the component has no such port any more.
+    /// The first minor version of Kubernetes 1 in which the component no longer has this port.
     pub until_minor: Option<u32>,
 }
 
-/// How a component is asked whether it does its work.
+/// How a component is asked whether it works.
 #[derive(Debug)]
 pub struct Asked {
-    /// The flag that says at which port, without dashes; empty where none does.
+    /// The flag that sets the port, without dashes; empty where none does.
     pub flag: &'static str,
     /// The port where the flag is not given.
     pub otherwise: u16,
-    /// The path of the question.
+    /// The path of the request.
     pub path: &'static str,
-    /// How one speaks with it.
+    /// The protocol and credentials.
     pub manner: Manner,
 }
 
-/// How one speaks with a component.
+/// The protocol and credentials for a component's endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Manner {
-    /// In clear.
+    /// Plain HTTP.
     Clear,
-    /// By TLS, with a certificate that it signs for itself: nobody can check that, and nobody needs to on the machine
-    /// itself.
+    /// TLS with a self-signed certificate: it cannot be verified, and on the machine itself it need not be.
     Unchecked,
-    /// As an administrator of Kubernetes.
+    /// TLS, as an administrator of Kubernetes.
     Kube,
-    /// As a client of etcd, at the address that its certificate must name.
+    /// TLS, as a client of etcd, at the address that its certificate must name.
     Etcd,
 }
 
-/// How long most components get to end, as Docker gives by default. All but the API server finish in less.
+/// How long most components have to stop, which is Docker's default. All but the API server finish in less.
 const STOPS: u32 = 10;
-/// How long the API server gets. Asked to end it listens no more, takes its address out of the Service `kubernetes`
-/// and answers what it was asked before; then it waits for watches to end, which they do not, for up to a minute
-/// (`ShutdownTimeout` of k8s.io/apiserver). Scheduler and controller manager beside it give up their leases after ten
-/// seconds without it (`--leader-elect-renew-deadline`), and a new one serves four seconds after its start.
+/// How long the API server has. When it is stopped it no longer listens, removes its address from the Service
+/// `kubernetes` and answers earlier requests; then it waits for watches to end, which they do not, for up to
+/// a minute (`ShutdownTimeout` of k8s.io/apiserver). Scheduler and controller manager beside it give up their
+/// leases after ten seconds without it (`--leader-elect-renew-deadline`), and a new one serves four seconds
+/// after its start.
 const API_SERVER_STOPS: u32 = 3;
-/// How long most components wait for others at their start: for etcd's majority, for an API server, for Docker.
+/// How long most components wait for others at their start: for etcd's majority, for an API server, for
+/// Docker.
 const STARTS: u64 = 60;
 
 const fn at(flag: &'static str, otherwise: u16) -> Listening {
     Listening { flag, otherwise, until_minor: None }
 }
 
-/// An insecure port, open by default until it was taken out in this minor version.
+/// An insecure port, open by default until it was removed in this minor version.
 const fn insecure(flag: &'static str, otherwise: u16, minor: u32) -> Listening {
     Listening { flag, otherwise, until_minor: Some(minor) }
 }
@@ -150,7 +153,7 @@ const fn asked(flag: &'static str, otherwise: u16, path: &'static str, manner: M
     Asked { flag, otherwise, path, manner }
 }
 
-/// What most components are like.
+/// The properties of most components.
 const USUAL: Nature = Nature {
     name: "",
     runs: Runs::Everywhere,
@@ -162,8 +165,10 @@ const USUAL: Nature = Nature {
     birth_flags: &[],
 };
 
-// Sources of the flags and ports: `cmd/*/app/options` and `pkg/cluster/ports/ports.go` of Kubernetes 1.20 to 1.32,
-// `etcd --help` of 3.4. kube-apiserver refuses any insecure port but 0 from 1.20 on; the others were taken out in 1.23
+// Sources of the flags and ports: `cmd/*/app/options` and `pkg/cluster/ports/ports.go` of Kubernetes 1.20 to
+// 1.32,
+// `etcd --help` of 3.4. kube-apiserver refuses any insecure port but 0 from 1.20 on; the others were removed
+// in 1.23
 // (kubernetes#96345).
 
 const ETCD: Nature = Nature {
@@ -209,7 +214,7 @@ const KUBE_SCHEDULER: Nature = Nature {
     ..USUAL
 };
 
-/// Where an API server would listen, by its configuration, which windlass writes.
+/// It listens where an API server would, by its configuration, which windlass writes.
 const NGINX_PROXY: Nature = Nature {
     name: "nginx-proxy",
     runs: Runs::Without(Role::ControlPlane),
@@ -247,7 +252,7 @@ impl Component {
         Self::KubeProxy,
     ];
 
-    /// What holds for it in every cluster.
+    /// The properties that are the same in every cluster.
     pub const fn nature(self) -> &'static Nature {
         match self {
             Self::Etcd => &ETCD,
@@ -266,13 +271,13 @@ impl Component {
         self.nature().name
     }
 
-    /// The component that a container of this name runs, if it is one of ours.
+    /// The component of the container of this name, if it is one of ours.
     pub fn of_container(name: &ContainerName) -> Option<Self> {
         Self::named(name.as_str())
     }
 
-    /// The component that a container of this name runs or is about to run: one that is made beside the old one is
-    /// called `NAME.next` until it takes its place.
+    /// The component that a container of this name runs or is about to run: one that is created beside the
+    /// old one is called `NAME.next` until it replaces it.
     pub fn of_successor_or_container(name: &ContainerName) -> Option<Self> {
         let name = name.as_str();
         Self::named(name.strip_suffix(SUCCESSOR).unwrap_or(name))
@@ -288,13 +293,13 @@ impl Component {
         ContainerName::from(self.as_str())
     }
 
-    /// Whether it belongs to the control plane proper.
+    /// Whether it is part of the control plane proper.
     pub fn is_control_plane(self) -> bool {
         self.nature().runs == Runs::With(Role::ControlPlane)
     }
 }
 
-/// What follows the name of a container in that of its successor.
+/// The suffix of the name of a container's successor.
 pub const SUCCESSOR: &str = ".next";
 
 impl fmt::Display for Component {

@@ -1,8 +1,8 @@
-//! What a container does with the arguments that it has: where it listens, how it is asked, and the settings of it
-//! that others must know.
+//! How a container behaves with its arguments: where it listens, how its health is checked, and those of its
+//! settings that others must know.
 //!
-//! This is the one place where flags are read back, because `extra_args` may put any value in the place of any other:
-//! for a container that is desired once, by the blueprint; for one that is there, from its label.
+//! Flags are read back only here, because `extra_args` may replace any value: for a desired container once,
+//! by the blueprint; for an existing one, from its label.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -17,33 +17,34 @@ use crate::names::FilePath;
 use crate::pod_runtime::PodRuntime;
 use crate::version::KubernetesVersion;
 
-/// What a desired container does with its arguments.
+/// How a desired container behaves with its arguments.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conduct {
-    /// How it is asked whether it does its work; none if there is nothing to ask, or nowhere.
+    /// How it is asked whether it works; none if it cannot be asked.
     pub probe: Option<Probe>,
-    /// The TCP ports at which it listens, each with the flag that says so, without dashes; empty where none does.
+    /// The TCP ports at which it listens, each with the flag that sets it, without dashes; empty where none
+    /// does.
     pub listens: BTreeMap<u16, Arc<str>>,
-    /// The address by which it listens or is known, which must be the node's own.
+    /// The address at which it listens or which it reports, which must be the node's own.
     pub own_address: Option<IpAddr>,
-    /// What others must know of its settings.
+    /// Those of its settings that others must know.
     pub settings: Settings,
 }
 
-/// How a container is asked whether it does its work, on its own node.
+/// How a container is asked, on its own node, whether it works.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probe {
-    /// The host, as the node itself reaches it.
+    /// The host, as reached from the node itself.
     pub host: Arc<str>,
     /// The TCP port.
     pub port: u16,
-    /// The path of the question.
+    /// The path of the request.
     pub path: Arc<str>,
-    /// How one speaks with it.
+    /// The protocol and credentials.
     pub manner: Manner,
 }
 
-/// What others must know of a component's settings.
+/// Those of a component's settings that others must know.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Settings {
@@ -54,26 +55,26 @@ pub enum Settings {
     Etcd {
         /// The directory of the node that holds its data; none if it cannot write there.
         data: Option<FilePath>,
-        /// How many bytes its data may take; none where it is left to etcd, which takes [`ETCD_QUOTA`].
+        /// How many bytes its data may have; none where etcd uses its default, [`ETCD_QUOTA`].
         quota_bytes: Option<u64>,
     },
     /// Of an API server.
     ApiServer {
-        /// Where it reaches etcd.
+        /// The addresses of etcd that it uses.
         etcd_servers: Vec<Arc<str>>,
-        /// Whether Secrets are encrypted by keys that it reads.
+        /// Whether Secrets are encrypted with keys that it reads.
         secrets: SecretsAtRest,
     },
     /// Of kubelet.
     Kubelet {
-        /// What it does where the machine swaps.
+        /// Whether it runs on a machine with swap.
         on_swap: OnSwap,
-        /// What it does with the kernel's settings.
+        /// Whether it sets or only checks the kernel's settings.
         kernel: KernelDefaults,
-        /// What it has pods run by.
+        /// The runtime of its pods.
         #[serde(default)]
         pods: PodRuntime,
-        /// What it does on a machine with cgroup v1.
+        /// Whether it runs on a machine with cgroup v1.
         #[serde(default)]
         cgroup_v1: OnCgroupV1,
     },
@@ -88,22 +89,22 @@ pub enum Settings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecretsAtRest {
-    /// As they are.
+    /// In plain text.
     Plain,
-    /// By these keys.
+    /// With these keys.
     By(Ciphers),
-    /// Encrypted by keys that nobody knows: `extra_args` name a file of somebody else, or an older windlass did not note
-    /// them.
+    /// Encrypted with unknown keys: `extra_args` name a file of somebody else, or an older windlass did not
+    /// record them.
     Encrypted,
 }
 
-/// What kubelet does where the machine swaps.
+/// Whether kubelet runs on a machine with swap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnSwap {
     /// It runs.
     Runs,
-    /// It ends.
+    /// It exits.
     Ends,
 }
 
@@ -111,26 +112,26 @@ pub enum OnSwap {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KernelDefaults {
-    /// It makes them what it needs.
+    /// It sets them as it requires.
     Sets,
-    /// It ends where they are not what it needs.
+    /// It exits where they are not as it requires.
     Checks,
 }
 
-/// What kubelet does on a machine with cgroup v1: from 1.35 on it ends there unless `--fail-cgroupv1=false`
-/// (kubernetes#134298).
+/// Whether kubelet runs on a machine with cgroup v1: from 1.35 on it exits there unless
+/// `--fail-cgroupv1=false` (kubernetes#134298).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnCgroupV1 {
     /// It runs.
     #[default]
     Runs,
-    /// It ends.
+    /// It exits.
     Ends,
 }
 
 impl Conduct {
-    /// What a component does with these arguments, of this version where the spec names none.
+    /// How a component behaves with these arguments, in this version where the spec names none.
     pub fn of(component: Component, spec: &ContainerSpec, version: &KubernetesVersion) -> Self {
         Self {
             probe: Probe::of(component, spec),
@@ -158,22 +159,22 @@ impl Probe {
 }
 
 impl Settings {
-    /// Whether they are of a kubelet that ends where the kernel is not set as it needs.
+    /// Whether they belong to a kubelet that exits where the kernel is not set as it requires.
     pub fn checks_kernel(&self) -> bool {
         matches!(self, Self::Kubelet { kernel: KernelDefaults::Checks, .. })
     }
 
-    /// Whether they are of a kubelet that ends where the machine swaps.
+    /// Whether they belong to a kubelet that exits on a machine with swap.
     pub fn ends_on_swap(&self) -> bool {
         matches!(self, Self::Kubelet { on_swap: OnSwap::Ends, .. })
     }
 
-    /// Whether they are of a kubelet that ends on a machine with cgroup v1.
+    /// Whether they belong to a kubelet that exits on a machine with cgroup v1.
     pub fn ends_on_cgroup_v1(&self) -> bool {
         matches!(self, Self::Kubelet { cgroup_v1: OnCgroupV1::Ends, .. })
     }
 
-    /// What pods run by, where they are of a kubelet.
+    /// The runtime of pods, where they belong to a kubelet.
     pub fn pod_runtime(&self) -> Option<PodRuntime> {
         match self {
             Self::Kubelet { pods, .. } => Some(*pods),
@@ -181,7 +182,7 @@ impl Settings {
         }
     }
 
-    /// How an API server stores Secrets; none where they are of another component.
+    /// How an API server stores Secrets; none where they belong to another component.
     pub fn secrets(&self) -> Option<&SecretsAtRest> {
         match self {
             Self::ApiServer { secrets, .. } => Some(secrets),
@@ -237,8 +238,8 @@ impl Settings {
     }
 }
 
-/// The TCP ports at which a component with these arguments listens, each with the flag that says so, without dashes;
-/// none that is switched off by 0.
+/// The TCP ports at which a component with these arguments listens, each with the flag that sets it, without
+/// dashes; without ports that are switched off by 0.
 pub fn listens(
     component: Component,
     spec: &ContainerSpec,
@@ -266,7 +267,8 @@ fn given<'a>(spec: &'a ContainerSpec, flag: &str) -> Option<&'a str> {
     spec.flag(flag).filter(|_| !flag.is_empty())
 }
 
-/// The port in `6443`, `0.0.0.0:10249`, `[::]:10249`, `https://10.0.0.1:2379/`; where none is in it, the usual one.
+/// The port in `6443`, `0.0.0.0:10249`, `[::]:10249`, `https://10.0.0.1:2379/`; the default where it contains
+/// none.
 fn port_in(value: &str, otherwise: u16) -> u16 {
     let place = place_in(value);
     if let Ok(port) = place.parse() {

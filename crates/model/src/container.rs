@@ -1,4 +1,4 @@
-//! What a container is made of, and in what two containers differ.
+//! The spec of a container, and the differences between two.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,19 +12,19 @@ use crate::names::{FilePath, ImageRef, SpecPath};
 use crate::permission::Owner;
 use crate::version::KubernetesVersion;
 
-/// The canonical description of a container: what its label carries and what drift is found by.
+/// The canonical description of a container, which its label contains and with which drift is found.
 ///
 /// Every container is on the host's network, restarts always, and has its entrypoint replaced by `command`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerSpec {
-    /// The image, as Docker is asked for it.
+    /// The image, in the form that Docker gets.
     pub image: ImageRef,
     /// Program and flags, in the fixed order of the catalog; each flag as `--name=value`.
     pub command: Vec<Arc<str>>,
     /// Environment variables.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<Arc<str>, Arc<str>>,
-    /// Bind mounts as `source:target[:options]`, in the order desired.
+    /// Bind mounts as `source:target[:options]`, in the desired order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub binds: Vec<Arc<str>>,
     /// Whether it sees the host's processes.
@@ -39,15 +39,16 @@ pub struct ContainerSpec {
     /// Files that it reads, and what must happen to it when one changes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub reads: BTreeMap<FilePath, OnChange>,
-    /// By which keys it writes and reads what it stores; of an API server whose keys are windlass' to give.
+    /// The keys with which it writes and reads what it stores; only of an API server whose keys windlass
+    /// configures.
     #[serde(default, skip_serializing_if = "Ciphers::is_empty")]
     pub ciphers: Ciphers,
-    /// The Kubernetes version that the image stands for; absent for etcd and nginx.
+    /// The Kubernetes version of the image; absent for etcd and nginx.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<KubernetesVersion>,
 }
 
-/// Whose processes a container sees.
+/// Which processes a container sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "lowercase")]
 pub enum PidMode {
@@ -58,7 +59,7 @@ pub enum PidMode {
     Host,
 }
 
-/// What a container may do to its host.
+/// What a container may do on its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "lowercase")]
 pub enum Privilege {
@@ -73,7 +74,7 @@ pub enum Privilege {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnChange {
-    /// It reads the file once, at its start: replace it.
+    /// It reads the file only at its start: replace it.
     Replace,
     /// It reads the file again on SIGHUP: reload it.
     Reload,
@@ -87,15 +88,15 @@ impl ContainerSpec {
             .find_map(|argument| argument.strip_prefix("--")?.strip_prefix(name)?.strip_prefix('='))
     }
 
-    /// Whom it runs as, where that is not root and given by numbers.
+    /// The user as whom it runs, where that is not root and given by numbers.
     pub fn owner(&self) -> Option<Owner> {
         let (uid, gid) = self.user.as_deref()?.split_once(':')?;
         let owner = Owner { uid: uid.parse().ok()?, gid: gid.parse().ok()? };
         (owner.uid != 0).then_some(owner)
     }
 
-    /// What a path in the container is on its node, through the deepest mount that it is under; none where nothing can
-    /// be written there.
+    /// The path on its node of a path in the container, through the deepest mount above it; none where
+    /// nothing can be written there.
     pub fn on_node(&self, path: &str) -> Option<FilePath> {
         let path = path.trim_end_matches('/');
         let mounts = self.binds.iter().filter_map(|bind| {
@@ -109,7 +110,7 @@ impl ContainerSpec {
         mounts.max_by_key(|(length, _)| *length)?.1
     }
 
-    /// In what the running container `seen` differs from this desired state; empty if in nothing.
+    /// The differences of the running container `seen` from this desired state; empty if there are none.
     ///
     /// Digests of files are not compared here: a spec names the files, an observation their digests.
     pub fn differences_from(&self, seen: &Self) -> Vec<Difference> {
@@ -155,7 +156,7 @@ impl ContainerSpec {
             (*privilege != seen.privilege, "privilege"),
             (*user != seen.user, "user"),
             (*reads != seen.reads, "files that it reads"),
-            // A container of an older windlass does not say which they are.
+            // A container of an older windlass does not name them.
             (*ciphers != seen.ciphers && !seen.ciphers.is_empty(), "keys that encrypt"),
         ] {
             if differs {
@@ -205,7 +206,7 @@ fn argument_differences(from: &[Arc<str>], to: &[Arc<str>]) -> Vec<Difference> {
     found
 }
 
-/// One thing in which a running container differs from the desired one.
+/// One difference of a running container from the desired one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "of")]
 pub enum Difference {
@@ -232,7 +233,7 @@ pub enum Difference {
         /// What would happen to it.
         is: Change,
     },
-    /// A bind mount too few or too many.
+    /// A bind mount that is missing or superfluous.
     Mount {
         /// The mount as `source:target[:options]`.
         bind: Arc<str>,
@@ -295,10 +296,10 @@ fn quoted(value: &str) -> &str {
     if value.is_empty() { "\"\"" } else { value }
 }
 
-/// Where in cluster.yml the parts of a container's desired state come from.
+/// The places in cluster.yml that determine the parts of a container's desired state.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Origins {
-    /// The place of the version, from which whatever has no place of its own follows.
+    /// The place of the version, which determines everything that has no place of its own.
     pub whole: Option<SpecPath>,
     /// The place of the image.
     pub image: Option<SpecPath>,
@@ -330,7 +331,7 @@ impl fmt::Display for Part {
 }
 
 impl Origins {
-    /// The place in cluster.yml of what differs, if it has one of its own. A file has its place with the file.
+    /// The place in cluster.yml of a difference, if it has its own. A file has its place with the file.
     pub fn of(&self, difference: &Difference) -> Option<&SpecPath> {
         match difference {
             Difference::Image { .. } => self.image.as_ref().or(self.whole.as_ref()),

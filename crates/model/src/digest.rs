@@ -16,7 +16,7 @@ impl Digest {
         Self(Sha256::digest(bytes.as_ref()).into())
     }
 
-    /// The digest that was worked out elsewhere.
+    /// A digest that was computed elsewhere.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -53,7 +53,7 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// The text is no digest: `sha256:` and 64 hexadecimal digits were wanted.
+/// The text is not a digest: `sha256:` and 64 hexadecimal digits were expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no sha256 digest")]
 pub struct NotADigest(pub String);

@@ -1,13 +1,14 @@
-//! How etcd ended that ends again and again, and whether its own log shows that it can never come back.
+//! How an etcd that exits again and again has ended, and whether its own log shows that it can never recover.
 
 use serde::{Deserialize, Serialize};
 
-/// The end of a run of a container, in the words of its log.
+/// The end of a run of a container, from its log.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Ending {
-    /// Whether it can come back.
+    /// Whether it can recover.
     pub outlook: Outlook,
-    /// The line of the log that tells most; without control characters, and not longer than a line of a terminal or two.
+    /// The most informative line of the log; without control characters, and not longer than a line or two of
+    /// a terminal.
     pub said: String,
 }
 
@@ -15,15 +16,15 @@ pub struct Ending {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outlook {
-    /// Nothing says that it cannot: a full disk, a port that is taken and a file that is missing can be repaired.
+    /// Nothing shows that it cannot: a full disk, a port that is taken and a missing file can be repaired.
     Open,
     /// Its peers have removed it from the cluster.
     Removed,
-    /// Its data cannot be read, or has lost what it had promised to keep.
+    /// Its data cannot be read, or lacks what it had acknowledged.
     DataUnusable,
 }
 
-/// What etcd says when it can never come back as the member that it was, in lower case.
+/// What etcd logs when it can never recover as the member that it was, in lower case.
 ///
 /// Sources: `server/etcdserver/errors.go` and `api/rafthttp/http.go` ("the member has been permanently removed"),
 /// `server/etcdserver/bootstrap.go` ("has already been bootstrapped"), `raft/log.go` ("tocommit … is out of range"),
@@ -42,7 +43,7 @@ const SENTENCES: [(&[&str], Outlook); 6] = [
 const KEPT_CHARACTERS: usize = 240;
 
 impl Ending {
-    /// Understands the last lines of the log of one run, the oldest first; none where nothing was said.
+    /// Reads the last lines of the log of one run, the oldest first; none where the log is empty.
     pub fn of_log(lines: &[String]) -> Option<Self> {
         let outlook = |line: &String| {
             let line = line.to_lowercase();
@@ -56,7 +57,7 @@ impl Ending {
         Some(Self { outlook, said: kept(said) })
     }
 
-    /// Whether it can never come back as the member that it was.
+    /// Whether it can never recover as the member that it was.
     pub fn is_final(&self) -> bool {
         match self.outlook {
             Outlook::Open => false,
@@ -65,7 +66,7 @@ impl Ending {
     }
 }
 
-/// The last line in which something goes wrong, else the last of all.
+/// The last line that reports an error, or else the last of all.
 fn telling(lines: &[String]) -> Option<&String> {
     let is_bad = |line: &&String| {
         let line = line.to_lowercase();

@@ -1,4 +1,4 @@
-//! Versions of etcd, as the tags of images tell them.
+//! Versions of etcd, read from the tags of images.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer};
 
-/// A version of etcd as its image's tag tells it, such as `v3.4.15-rancher1`.
+/// A version of etcd as in its image's tag, such as `v3.4.15-rancher1`.
 ///
 /// `-rancherN` marks a rebuild and orders before the plain version, as pre-releases do in semantic versioning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,11 +29,12 @@ impl PartialOrd for EtcdVersion {
 }
 
 impl EtcdVersion {
-    /// The oldest that windlass drives: before 3.4 no member joins as a learner, and `member list` names none
+    /// The oldest that windlass supports: before 3.4 no member joins as a learner, and `member list` shows
+    /// none (<https://etcd.io/docs/v3.4/learning/design-learner/>).
     /// (<https://etcd.io/docs/v3.4/learning/design-learner/>).
     pub const OLDEST: Self = Self { numbers: (3, 4, 0), rebuild: None };
 
-    /// Its major and minor version, by which its flags and the form of its data are known.
+    /// Its major and minor version, which determine its flags and the form of its data.
     pub fn minor(self) -> (u32, u32) {
         (self.numbers.0, self.numbers.1)
     }
@@ -43,7 +44,7 @@ impl EtcdVersion {
         self.numbers
     }
 
-    /// The version in an image's tag, if its tag is one.
+    /// The version in an image's tag, if it is one.
     pub fn of_image(image: &str) -> Option<Self> {
         tag_of(image)?.parse().ok()
     }

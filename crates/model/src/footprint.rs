@@ -1,4 +1,4 @@
-//! Which paths on a node are windlass' own: all it may delete, and all it looks at.
+//! Which paths on a node are windlass' own: it deletes and reads no others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,30 +6,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::{FilePath, Prefix};
 
-/// The footprints of a cluster, one for each prefix that a machine's system may ask for.
+/// The footprints of a cluster, one for each prefix that the operating system of a machine may require.
 ///
-/// Which one is that of a machine is known once its system is known, so a look covers them all.
+/// The footprint of a machine is known once its operating system is known, so a look covers them all.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Footprints {
     /// On an ordinary machine: under the `prefix_path` of cluster.yml.
     pub ordinary: Footprint,
-    /// On machines whose system asks for another prefix; none where cluster.yml sets one for all machines.
+    /// On machines whose operating system requires another prefix; none where cluster.yml sets one for all
+    /// machines.
     pub elsewhere: Vec<Elsewhere>,
 }
 
-/// The footprint on machines with certain systems.
+/// The footprint on machines with certain operating systems.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Elsewhere {
-    /// Words of which the name of the system contains one, as Docker names it.
+    /// Words of which Docker's name for the operating system contains one.
     pub systems: BTreeSet<String>,
-    /// What is put before host directories there.
+    /// The prefix of host directories there.
     pub prefix: Prefix,
     /// The paths there.
     pub footprint: Footprint,
 }
 
 impl Footprints {
-    /// The prefix on a machine with this system; none where it is that of ordinary machines.
+    /// The prefix on a machine with this operating system; none where it is that of ordinary machines.
     pub fn prefix_on(&self, system: &str) -> Option<&Prefix> {
         let is_meant = |other: &&Elsewhere| other.systems.iter().any(|word| system.contains(word.as_str()));
         self.elsewhere.iter().find(is_meant).map(|other| &other.prefix)
@@ -51,7 +52,7 @@ impl Footprints {
         [&self.ordinary].into_iter().chain(self.elsewhere.iter().map(|other| &other.footprint))
     }
 
-    /// Every file that any machine may have, copies of the ledger among them.
+    /// Every file that any machine may have, including copies of the ledger.
     pub fn files(&self) -> BTreeSet<FilePath> {
         self.all().flat_map(|footprint| footprint.files.iter().chain([&footprint.ledger])).cloned().collect()
     }
@@ -67,7 +68,7 @@ impl Footprints {
 pub struct Footprint {
     /// Every file that windlass writes for any role; one that a node's roles do not ask for is removed.
     pub files: BTreeSet<FilePath>,
-    /// Directories with what containers wrote: removed by `remove` only.
+    /// Directories that containers write; only `remove` deletes them.
     pub directories: BTreeMap<FilePath, Holds>,
     /// The data directory of etcd.
     pub etcd_data: FilePath,
@@ -79,7 +80,7 @@ pub struct Footprint {
 }
 
 impl Footprint {
-    /// The directory beside etcd's data into which data of former members is moved; one directory a time.
+    /// The directory beside etcd's data into which data of former members is moved; one directory each time.
     pub fn aside(&self) -> FilePath {
         FilePath::from(format!("{}-aside", self.etcd_data))
     }
@@ -101,13 +102,13 @@ pub enum Holds {
     Configuration,
     /// The data of etcd.
     EtcdData,
-    /// What kubelet and the pods on the node keep.
+    /// The state of kubelet and of the pods on the node.
     PodState,
     /// Network configuration and plugins.
     Network,
     /// Logs.
     Logs,
-    /// Snapshots of etcd: kept by `remove` unless asked otherwise.
+    /// Snapshots of etcd: `remove` keeps them unless asked to delete them.
     Snapshots,
 }
 

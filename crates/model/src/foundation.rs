@@ -1,4 +1,4 @@
-//! What a cluster is founded on.
+//! The founding settings of a cluster.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::FilePath;
 
-/// What a cluster is founded on: no live cluster survives a change of any of it.
+/// The founding settings of a cluster: no live cluster survives a change of any of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Foundation {
     /// The range of Service addresses.
@@ -21,9 +21,9 @@ pub struct Foundation {
     pub etcd_data: EtcdPlace,
 }
 
-/// Where the data of etcd is: on nodes, or in somebody else's etcd.
+/// Where the data of etcd is: on nodes, or in an external etcd.
 ///
-/// Its form in documents is a text, as ledgers have always had it; [`fmt::Display`] writes the same for people.
+/// In documents it is a text, as in all ledgers so far; [`fmt::Display`] writes the same for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum EtcdPlace {
@@ -34,14 +34,14 @@ pub enum EtcdPlace {
         /// The same directory as the container sees it.
         inside: FilePath,
     },
-    /// In an etcd that is not of the cluster's nodes.
+    /// In an external etcd.
     External {
-        /// Under which its keys stand.
+        /// The prefix of its keys.
         prefix: String,
     },
 }
 
-/// How the text of a place begins that is not on the cluster's nodes.
+/// The beginning of the text for a place that is not on the cluster's nodes.
 const EXTERNAL_ETCD: &str = "an external etcd, under ";
 
 impl fmt::Display for EtcdPlace {
@@ -69,7 +69,7 @@ impl From<String> for EtcdPlace {
     }
 }
 
-/// One of the things that a cluster is founded on.
+/// One of the founding settings of a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fact {
@@ -105,12 +105,12 @@ impl fmt::Display for Fact {
 }
 
 impl Foundation {
-    /// Whether the cluster is founded on somebody else's etcd.
+    /// Whether the cluster uses an external etcd.
     pub fn is_on_external_etcd(&self) -> bool {
         matches!(self.etcd_data, EtcdPlace::External { .. })
     }
 
-    /// All of its facts, each with its value as people read it.
+    /// All settings, each with its value in the form for people.
     pub fn facts(&self) -> [(Fact, String); 5] {
         let Self { service_range, pod_range, cluster_domain, service_account_issuer, etcd_data } = self;
         [

@@ -1,4 +1,4 @@
-//! What a machine tells of itself before anything is changed on it: what a preflight judges.
+//! What a machine reports about itself before anything is changed on it: the input of a preflight.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -13,13 +13,13 @@ use crate::names::{FilePath, Role, Roles};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HostReport {
-    /// The name that it gives itself.
+    /// Its own host name.
     pub hostname: String,
-    /// The id that tells it from all others, of which copied machines have the same.
+    /// Its machine id, which copied machines share.
     pub machine_id: String,
     /// Its architecture, such as `x86_64`.
     pub architecture: String,
-    /// The architecture of windlass' own program, which is carried there; empty where nothing is carried.
+    /// The architecture of windlass' own program for it; empty where none is copied there.
     pub program: String,
     /// The release of its kernel.
     pub kernel: String,
@@ -33,11 +33,12 @@ pub struct HostReport {
     pub listening: BTreeSet<u16>,
     /// Whether it swaps.
     pub swap: Swap,
-    /// Those kernel settings that matter to Kubernetes, by their names; one that the kernel does not know is absent.
+    /// The kernel settings that matter to Kubernetes, by their names; one that the kernel does not know is
+    /// absent.
     pub sysctls: BTreeMap<Arc<str>, Arc<str>>,
-    /// Those kernel modules that matter to Kubernetes and are there, loaded or built in.
+    /// The kernel modules that matter to Kubernetes and are present, loaded or built in.
     pub modules: BTreeSet<Arc<str>>,
-    /// Those kernel modules that matter to Kubernetes and can be loaded, but are not.
+    /// The kernel modules that matter to Kubernetes and can be loaded, but are not.
     pub loadable: BTreeSet<Arc<str>>,
     /// Whether its Docker confines containers with `SELinux`.
     pub selinux: Selinux,
@@ -49,13 +50,13 @@ pub struct HostReport {
     pub memory: Option<u64>,
     /// Free bytes on the disks under these directories.
     pub free: BTreeMap<FilePath, u64>,
-    /// Where other nodes will listen and it got no answer, not even a refusal, and why. A machine asks only before
-    /// it is taken into the cluster.
+    /// Addresses of other nodes from which it got no answer, not even a refusal, and the error. A machine
+    /// checks this only before it joins the cluster.
     #[serde(with = "crate::pairs")]
     pub unreached: BTreeMap<Meeting, Arc<str>>,
 }
 
-/// A place where one node must reach another.
+/// An address at which one node must reach another.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Meeting {
     /// The other's address.
@@ -64,8 +65,9 @@ pub struct Meeting {
     pub port: u16,
 }
 
-/// The TCP ports at which a node with these roles must reach one with those: etcd's members each other, API servers
-/// etcd, and everybody else the API servers. RKE 1 asks for the same, and for kubelets, of which there may be thousands.
+/// The TCP ports at which a node with these roles must reach one with those: etcd's members each other, API
+/// servers etcd, and all nodes the API servers. RKE 1 requires the same, and kubelets too, of which there may
+/// be thousands.
 pub fn ports_between(asker: &Roles, other: &Roles) -> BTreeSet<u16> {
     let mut ports = BTreeSet::new();
     let (etcd, control_plane) = (Role::Etcd, Role::ControlPlane);
@@ -82,7 +84,8 @@ pub fn ports_between(asker: &Roles, other: &Roles) -> BTreeSet<u16> {
 }
 
 impl HostReport {
-    /// Free bytes where this path is or would be made: on the disk of the nearest directory that was asked for.
+    /// Free bytes where this path is or would be created: on the disk of the nearest directory whose space
+    /// was reported.
     pub fn free_at(&self, path: &str) -> Option<u64> {
         let holds = |directory: &str| {
             let rest = path.strip_prefix(directory.trim_end_matches('/'));
@@ -93,7 +96,7 @@ impl HostReport {
     }
 }
 
-/// Whether a machine swaps.
+/// Whether a machine uses swap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Swap {
@@ -104,7 +107,7 @@ pub enum Swap {
     On,
 }
 
-/// Whether a host's containerd answers kubelet, by the interface that Kubernetes calls CRI.
+/// Whether a host's containerd serves kubelet through CRI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ContainerdCri {
@@ -123,7 +126,7 @@ pub enum Selinux {
     /// It does not.
     #[default]
     Off,
-    /// It does: what is not privileged cannot read the host's files.
+    /// It does: unprivileged containers cannot read the host's files.
     On,
 }
 

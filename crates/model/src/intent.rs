@@ -1,4 +1,4 @@
-//! What the operator wants of one run.
+//! The operator's intent for one run.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::names::NodeName;
 use crate::snapshot::ChosenSnapshot;
 use crate::time::Timestamp;
 
-/// What the operator wants of one run, each with the state that it desires.
+/// The operator's intent for one run, with its desired state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Intent {
@@ -22,26 +22,26 @@ pub enum Intent {
         /// What cluster.yml says.
         desired: Arc<Blueprint>,
     },
-    /// Certificates are reissued though they are good, and what uses them takes the new ones. Whatever else waits in
-    /// cluster.yml stays waiting.
+    /// Valid certificates are reissued, and what uses them takes the new ones. Everything else in cluster.yml
+    /// keeps waiting.
     Reissue {
         /// What cluster.yml says.
         desired: Arc<Blueprint>,
-        /// Which certificates.
+        /// The reissue.
         reissue: Reissue,
     },
-    /// etcd goes back to a snapshot, and the cluster on it becomes what cluster.yml says.
+    /// etcd is restored from a snapshot, and the cluster on it becomes what cluster.yml says.
     Restore {
         /// What cluster.yml says.
         desired: Arc<Blueprint>,
-        /// Which snapshot, and when it was asked for.
+        /// The snapshot, and when the command began.
         restore: Restore,
     },
-    /// The cluster goes, and leaves nothing behind.
+    /// The cluster is removed completely.
     Dismantle {
         /// The cluster without nodes and certificates.
         desired: Arc<Blueprint>,
-        /// What becomes of the snapshots of etcd.
+        /// Whether the snapshots of etcd are kept.
         snapshots: Snapshots,
     },
 }
@@ -52,12 +52,12 @@ impl Intent {
         Self::Converge { desired }
     }
 
-    /// The cluster of cluster.yml goes.
+    /// The cluster of cluster.yml is removed.
     pub fn dismantle(cluster: &Blueprint, snapshots: Snapshots) -> Self {
         Self::Dismantle { desired: Arc::new(cluster.emptied()), snapshots }
     }
 
-    /// The state that is desired, to be changed.
+    /// The desired state, mutable.
     pub(crate) fn desired_mut(&mut self) -> &mut Arc<Blueprint> {
         match self {
             Self::Converge { desired }
@@ -67,7 +67,7 @@ impl Intent {
         }
     }
 
-    /// The state that is desired.
+    /// The desired state.
     pub fn desired(&self) -> &Arc<Blueprint> {
         match self {
             Self::Converge { desired }
@@ -78,35 +78,37 @@ impl Intent {
     }
 }
 
-/// A snapshot to go back to.
+/// A snapshot to restore.
 ///
-/// The moment is the start of the command: a restore that the ledger notes as done at it or later is this command's, and is
-/// over. One that is under way from the same file is gone on with.
+/// The moment is the start of the command: a restore that the ledger records as done at that moment or later
+/// is this command's,
+/// and is over. An unfinished one from the same file is continued.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Restore {
-    /// The snapshot: read back and found whole before the command asked for this.
+    /// The snapshot: it was read back and found intact before the command asked for this.
     pub snapshot: ChosenSnapshot,
     /// When the command began.
     pub asked_at: Timestamp,
-    /// Former nodes of etcd that are gone for good, as the operator says: nobody can see that they are.
+    /// Former nodes of etcd that are lost according to the operator: windlass cannot verify it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub gone: BTreeSet<NodeName>,
 }
 
-/// Certificates to reissue though they are good: the selected ones that were issued before a moment.
+/// Valid certificates to reissue: the selected ones that were issued before a moment.
 ///
-/// The moment is the start of the command, so each certificate is reissued once, in whichever round, and whether it was
-/// is seen in the ledger: nothing has to be remembered from round to round.
+/// The moment is the start of the command, so each certificate is reissued once, in whichever round, and the
+/// ledger shows whether it was: nothing has to be remembered from round to round.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Reissue {
-    /// Which certificates.
+    /// The certificates.
     pub which: CertSelector,
     /// Those issued at this moment or later have been reissued already.
     pub issued_before: Timestamp,
 }
 
 impl Reissue {
-    /// Whether a certificate is to be reissued, as the ledger has it. One that is not there yet is issued anyway.
+    /// Whether a certificate is to be reissued, by its date in the ledger. One that does not exist yet is
+    /// issued anyway.
     pub fn selects(&self, desired: &DesiredCert, face: Option<&CertFace>) -> bool {
         self.which.selects(desired) && face.is_some_and(|face| face.issued_at() < self.issued_before)
     }
@@ -136,7 +138,7 @@ impl CertSelector {
     }
 }
 
-/// What becomes of the snapshots of etcd when a cluster is removed.
+/// Whether the snapshots of etcd are kept when a cluster is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Snapshots {
@@ -186,7 +188,7 @@ mod tests {
             |issued_at, not_before| reissue.selects(&leaf, Some(&face(&leaf, issued_at, not_before)));
         assert!(selects(Some(999), 699));
         assert!(!selects(Some(1_000), 700), "this command has issued it");
-        // As earlier versions have it.
+        // As in earlier versions.
         assert!(selects(None, 999 - BACKDATED_SECONDS));
         assert!(!selects(None, 1_000 - BACKDATED_SECONDS));
         assert!(!reissue.selects(&leaf, None), "one that is missing is issued anyway");

@@ -1,4 +1,4 @@
-//! What was seen, and when: node by node, and the cluster as etcd and the API server tell it.
+//! What was seen, and when: node by node, and the cluster as etcd and the API server report it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -17,23 +17,23 @@ use crate::objects::ObjectsSeen;
 use crate::permission::{Mode, Owner};
 use crate::time::Timestamp;
 
-/// Everything that was seen in one look. A node out of sight is an entry, never an error.
+/// Everything that was seen in one look. An unreachable node is an entry, never an error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inventory {
     /// When the look was taken.
     pub taken_at: Timestamp,
     /// Every node of cluster.yml and of the ledger.
     pub nodes: BTreeMap<NodeName, NodeSeen>,
-    /// etcd, as its own members tell it.
+    /// etcd, as its own members report it.
     pub etcd: EtcdSeen,
-    /// Kubernetes, as an API server tells it.
+    /// Kubernetes, as an API server reports it.
     pub kube: KubeSeen,
     /// The roots of a ledger that Kubernetes keeps; none if it keeps none, or if no API server answers.
     pub kept: Option<KeptRoots>,
-    /// The objects of add-ons, as an API server tells them.
+    /// The objects of add-ons, as an API server reports them.
     #[serde(default)]
     pub objects: ObjectsSeen,
-    /// The ledger's public face.
+    /// The public part of the ledger.
     pub ledger: LedgerFace,
 }
 
@@ -57,34 +57,34 @@ impl NodeSeen {
     }
 }
 
-/// What one node said of itself.
+/// What one node reported.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct NodeFacts {
     /// What the blueprint must know of the machine.
     pub host: HostFacts,
-    /// What is put before host directories there, where that is another prefix than ordinary machines have.
+    /// The prefix of host directories there, where it is another than ordinary machines have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<Prefix>,
-    /// What a preflight judges of it; none where it is not known.
+    /// The input of a preflight of it; none where it is not known.
     pub report: Option<HostReport>,
-    /// The images that its Docker holds.
+    /// The images on it.
     pub images: BTreeSet<ImageRef>,
-    /// Its containers by name: those that windlass made, and those that hold a name of windlass.
+    /// Its containers by name: those that windlass created, and those that have a name of windlass.
     pub containers: BTreeMap<ContainerName, ContainerSeen>,
-    /// Those files of the footprint that exist.
+    /// The existing files of the footprint.
     pub files: BTreeMap<FilePath, FileSeen>,
-    /// Those directories of the footprint that exist and are not empty, `etcd_data` among them.
+    /// The existing directories of the footprint that are not empty, `etcd_data` among them.
     pub directories: BTreeSet<FilePath>,
     /// Whether the node's own data directory of etcd holds the data of a member.
     pub etcd_data: EtcdData,
-    /// The copy of the ledger that it holds, in the node's own place for it.
+    /// The copy of the ledger on it, in the place for it on this node.
     pub ledger: Option<LedgerCopy>,
     /// Where the log of its member of etcd begins.
     #[serde(default)]
     pub etcd_log: EtcdLogSeen,
 }
 
-/// What the blueprint must know of a machine before it can say what should run there.
+/// What the blueprint must know of a machine to decide what should run there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HostFacts {
@@ -116,38 +116,39 @@ impl Default for HostFacts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EtcdData {
-    /// No write-ahead log is there.
+    /// It contains no write-ahead log.
     #[default]
     Absent,
-    /// A write-ahead log is there.
+    /// It contains a write-ahead log.
     Present,
 }
 
-/// Where the log of a member of etcd begins: with the newest snapshot that the member made of it (`member/snap/*.snap`).
+/// Where the log of a member of etcd begins: with the newest snapshot of it that the member took
+/// (`member/snap/*.snap`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EtcdLogSeen {
-    /// That is not known, or not since its container was created.
+    /// This is unknown, or the member has taken none since its container was created.
     #[default]
     Older,
-    /// The member made a snapshot since its container was created.
+    /// The member has taken a snapshot since its container was created.
     SnapshotSinceCreated,
 }
 
-/// A copy of the ledger on a node, as far as it may be known without reading its keys.
+/// A copy of the ledger on a node, as far as it is known without reading its keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerCopy {
-    /// Which cluster's keys these are.
+    /// The identity of the cluster whose keys these are.
     pub lineage: Lineage,
     /// Its serial.
     pub serial: u64,
 }
 
-/// The roots of a ledger ([`crate::Ledger::roots`]) as Kubernetes keeps them, as far as they may be known without
-/// reading a key.
+/// The roots of a ledger ([`crate::Ledger::roots`]) in Kubernetes, as far as they are known without reading a
+/// key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptRoots {
-    /// Which cluster's keys these are.
+    /// The identity of the cluster whose keys these are.
     pub lineage: Lineage,
     /// The serial of the ledger when they were written.
     pub serial: u64,
@@ -159,53 +160,54 @@ pub struct KeptRoots {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerSeen {
     /// What it really runs with: the label's spec where image, command, mounts and the rest agree with the
-    /// label, else what `inspect` tells.
+    /// label, otherwise what `inspect` reports.
     pub spec: Arc<ContainerSpec>,
-    /// The arguments behind those of the spec that counted only at the birth of its data.
+    /// The arguments after those of the spec that counted only when its data was created.
     pub birth: Vec<Arc<str>>,
     /// Who made it.
     pub maker: Maker,
-    /// The cluster that windlass made it for; none if somebody else made it, or a windlass that did not label that.
+    /// The cluster for which windlass created it; none if somebody else did, or a windlass that did not label
+    /// that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lineage: Option<Lineage>,
-    /// What Docker says of it.
+    /// Its state in Docker.
     pub state: ContainerState,
-    /// What the component itself says.
+    /// What the component itself reports.
     pub health: Health,
     /// The digests of the files that it has loaded.
     pub loaded: Loaded,
-    /// How its last run ended, where it ends again and again and its log was read.
+    /// How its last run ended, where it exits again and again and its log was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ending: Option<Ending>,
 }
 
-/// Who made a container.
+/// The creator of a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Maker {
-    /// windlass: it carries windlass' label.
+    /// windlass: it has windlass' label.
     Windlass,
-    /// windlass, in a label that this version cannot read: of a newer format, or damaged.
+    /// windlass, with a label that this version cannot read: of a newer format, or damaged.
     Unreadable,
-    /// RKE 1: it carries RKE's label.
+    /// RKE 1: it has RKE's label.
     Rke,
     /// Somebody else.
     Other,
 }
 
-/// What Docker says of a container.
+/// The state of a container in Docker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ContainerState {
-    /// Made, never started.
+    /// Created, never started.
     Created,
     /// Runs.
     Running,
-    /// Ends again and again, and is started again and again.
+    /// Exits again and again, and is started again each time.
     Crashing,
-    /// Ended or stopped.
+    /// Exited or stopped.
     Stopped,
-    /// Held by `docker pause`.
+    /// Paused by `docker pause`.
     Paused,
 }
 
@@ -221,22 +223,23 @@ impl fmt::Display for ContainerState {
     }
 }
 
-/// What a component says of itself when it is asked.
+/// What a component reports about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
-    /// It answers as it should.
+    /// It reports that it works.
     Healthy,
     /// It was started moments ago and does not answer yet.
     Starting,
-    /// It answers that it does not work, or nobody answers in its place.
+    /// It reports that it does not work, or nothing listens at its address.
     Unhealthy,
-    /// It could not be asked: it may work or not. Nothing is stopped, restarted, removed or moved because of this.
+    /// It could not be asked: it may work or not. Nothing is stopped, restarted, removed or moved because of
+    /// this.
     Unknown(Unasked),
 }
 
 impl Health {
-    /// Why nobody knows whether it works; none if that is known.
+    /// Why it is unknown whether it works; none if that is known.
     pub fn unasked(self) -> Option<Unasked> {
         match self {
             Self::Unknown(why) => Some(why),
@@ -249,9 +252,9 @@ impl Health {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unasked {
-    /// The question did not get through the connection to the node.
+    /// The request did not get through the connection to the node.
     NoWay,
-    /// Something took the question, and did not answer in time: it may be busy.
+    /// Something accepted the request, and did not answer in time: it may be busy.
     NoAnswer,
     /// The component and windlass do not accept each other's certificates.
     Certificates,
@@ -270,11 +273,11 @@ impl fmt::Display for Unasked {
 /// A file as it was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSeen {
-    /// The digest of what is in it.
+    /// The digest of its content.
     pub digest: Digest,
     /// Permission bits.
     pub mode: Mode,
-    /// Who owns it.
+    /// Its owner.
     pub owner: Owner,
 }
 
@@ -285,7 +288,7 @@ pub enum EtcdSeen {
     /// No member could be asked, or none answered with a majority behind it.
     #[default]
     Silent,
-    /// The members, as a majority agrees on them.
+    /// The members, as a majority lists them.
     Members(Vec<MemberSeen>),
 }
 
@@ -299,10 +302,10 @@ impl EtcdSeen {
     }
 }
 
-/// One member of etcd as the others know it.
+/// One member of etcd as the others list it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberSeen {
-    /// Its id, in hexadecimal as etcdctl shows it.
+    /// Its id, in hexadecimal as in etcdctl.
     pub id: MemberId,
     /// Its name; empty if it has never started.
     pub name: String,
@@ -310,27 +313,27 @@ pub struct MemberSeen {
     pub peer_url: String,
     /// Whether it votes.
     pub vote: Vote,
-    /// Whether it answered as healthy when it was asked.
+    /// Whether it reported healthy when it was asked.
     pub health: Health,
     /// Whether it leads.
     pub leads: bool,
-    /// The alarms that it has raised, and that nobody has disarmed.
+    /// The alarms that it has raised, and that are not disarmed.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub alarms: BTreeSet<Alarm>,
-    /// How many bytes its database takes on the disk, what is free in it included; none where it did not say.
+    /// The size of its database on the disk in bytes, including free pages; none where it was not reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub db_bytes: Option<u64>,
 }
 
-/// An alarm of etcd: one member raises it, and all of them refuse something until somebody disarms it.
+/// An alarm of etcd: one member raises it, and all members refuse some requests until it is disarmed.
 ///
 /// Source: `AlarmType` of `api/etcdserverpb/rpc.proto`, `applierV3Capped` and `applierV3Corrupt` of `server/etcdserver`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Alarm {
-    /// The database has grown to its quota: etcd takes nothing that needs room.
+    /// The database has reached its quota: etcd accepts no request that needs space.
     NoSpace,
-    /// Members hold different data: etcd takes and gives nothing.
+    /// Members hold different data: etcd neither reads nor writes.
     Corrupt,
 }
 
@@ -373,7 +376,7 @@ impl fmt::Debug for MemberId {
 pub enum Vote {
     /// It does.
     Voter,
-    /// It only learns (etcd 3.4 and later: <https://etcd.io/docs/v3.4/learning/design-learner/>).
+    /// It is a learner (etcd 3.4 and later: <https://etcd.io/docs/v3.4/learning/design-learner/>).
     Learner,
 }
 
@@ -403,20 +406,20 @@ impl KubeSeen {
 pub struct NodeObject {
     /// Whether its Ready condition is true.
     pub ready: Readiness,
-    /// Why that condition is not true, in Kubernetes' words; empty if it is, or if nothing is said.
+    /// Why that condition is not true, in Kubernetes' words; empty if it is, or if no reason is given.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub why_not_ready: String,
     /// Whether pods may be scheduled on it.
     pub scheduling: Scheduling,
     /// All its labels.
     pub labels: BTreeMap<Arc<str>, Arc<str>>,
-    /// All its taints but those that Kubernetes sets by itself.
+    /// All its taints except those that Kubernetes sets by itself.
     pub taints: BTreeSet<Taint>,
-    /// Which labels and taints windlass put there, as its annotation on the node tells.
+    /// Which labels and taints windlass put there, according to its annotation on the node.
     pub owned: Owned,
 }
 
-/// The labels and taints of a node object that windlass put there, so that it may take them away again.
+/// The labels and taints of a node object that windlass put there and therefore may remove.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Owned {
     /// Keys of labels.
@@ -431,7 +434,7 @@ pub struct Owned {
 pub enum Readiness {
     /// True.
     Ready,
-    /// False, for want of a network for pods and of nothing else.
+    /// False, only because the pod network is missing.
     LacksNetwork,
     /// False or unknown.
     #[default]
@@ -445,8 +448,8 @@ pub enum Scheduling {
     /// They may.
     #[default]
     Open,
-    /// They may not: windlass cordoned it for an upgrade, and will open it again.
+    /// They may not: windlass cordoned it for an upgrade, and will uncordon it.
     CordonedByWindlass,
-    /// They may not: somebody else cordoned it, and windlass leaves that alone.
+    /// They may not: somebody else cordoned it, and windlass does not change that.
     CordonedByOther,
 }

@@ -1,4 +1,4 @@
-//! The ledger: only what cannot be observed again, and the public face of it that the planner sees.
+//! The ledger: only what cannot be observed again, and the public part of it that the planner sees.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,11 +16,11 @@ use crate::time::Timestamp;
 
 /// The keys and certificates of a cluster and the nodes of the last `up`.
 ///
-/// Its serialised form holds private keys in clear: it is written with mode 0600 and shown to nobody.
+/// Its serialised form contains private keys in clear text: it is written with mode 0600 and never printed.
 /// Its `Debug` shows no key.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
-    /// Which cluster's keys these are; made once, with the first keys.
+    /// The identity of the cluster whose keys these are; created once, with the first keys.
     pub lineage: Lineage,
     /// Grows by one with every commit: of two copies of one lineage the higher is the newer.
     pub serial: u64,
@@ -28,17 +28,17 @@ pub struct Ledger {
     pub certs: BTreeMap<CertName, StoredCert>,
     /// The nodes that windlass has put something on and has not cleaned since.
     pub nodes: BTreeMap<NodeName, LastNode>,
-    /// What the cluster is founded on; absent until it is first brought up.
+    /// The founding settings of the cluster; absent until its first `up`.
     pub foundation: Option<Foundation>,
-    /// Whether etcd has once been healthy: from then on its data must never be started anew.
+    /// Whether etcd has once been healthy: from then on new data must never be created in its place.
     pub born: Birth,
-    /// The last restore of a snapshot, from before it stopped anything.
+    /// The last restore of a snapshot, recorded before it stops anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<RestoreNote>,
 }
 
 impl Ledger {
-    /// A ledger with nothing in it yet.
+    /// An empty ledger.
     pub fn new(lineage: Lineage) -> Self {
         Self {
             lineage,
@@ -51,11 +51,11 @@ impl Ledger {
         }
     }
 
-    /// What of it can never be made anew: authorities, bare keys, the nodes that hold copies or data, and the facts
-    /// of the cluster. Small enough for one object of Kubernetes, however many workers there are.
+    /// Its parts that can never be recreated: CAs, bare keys, the nodes that hold copies or data, and the
+    /// facts of the cluster. Small enough for one object of Kubernetes, however many workers there are.
     #[must_use]
     pub fn roots(&self) -> Self {
-        // A note of a restore is of no use to a cluster that was made of it.
+        // The record of a restore is useless to a cluster that is rebuilt from the roots.
         let Self { lineage, serial, certs, nodes, foundation, born, restore: _ } = self;
         let is_root = |cert: &StoredCert| cert.desired.kind != CertKind::Leaf;
         let holds =
@@ -88,7 +88,7 @@ impl fmt::Debug for Ledger {
     }
 }
 
-/// Whether the cluster has ever lived.
+/// Whether the cluster has ever been live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Birth {
@@ -99,10 +99,10 @@ pub enum Birth {
     Born,
 }
 
-/// A certificate or key as it was made.
+/// A certificate or key as it was issued.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredCert {
-    /// The desired state that it fulfils.
+    /// The desired state for which it was issued.
     #[serde(rename = "wish")]
     pub desired: DesiredCert,
     /// The certificate in PEM, or the public key of a bare pair.
@@ -113,22 +113,22 @@ pub struct StoredCert {
     /// When it was issued; ledgers of earlier versions do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issued_at: Option<Timestamp>,
-    /// When it begins to be valid.
+    /// When it becomes valid.
     pub not_before: Timestamp,
-    /// When it ends to be valid.
+    /// When it expires.
     pub not_after: Timestamp,
-    /// The digest of the issuer's certificate that signed it; absent if nobody else did.
+    /// The digest of the issuer's certificate that signed it; absent if it is self-signed.
     pub issuer: Option<Digest>,
 }
 
-/// What may be known of the ledger by everybody: names, dates and digests, and no key.
+/// The public part of the ledger: names, dates and digests, and no key.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LedgerFace {
-    /// Which cluster's keys these are; absent if there is no ledger yet.
+    /// The identity of the cluster whose keys these are; absent if there is no ledger yet.
     pub lineage: Option<Lineage>,
     /// The serial of the newest copy.
     pub serial: u64,
-    /// The digest of the ledger as a copy of it holds it.
+    /// The digest of the ledger in its copies.
     pub digest: Option<Digest>,
     /// The digest of its roots, whatever its serial.
     pub roots: Option<Digest>,
@@ -136,21 +136,21 @@ pub struct LedgerFace {
     pub certs: BTreeMap<CertName, CertFace>,
     /// The nodes that windlass has put something on and has not cleaned since.
     pub nodes: BTreeMap<NodeName, LastNode>,
-    /// What the cluster is founded on.
+    /// The founding settings of the cluster.
     pub foundation: Option<Foundation>,
-    /// Whether the cluster has ever lived.
+    /// Whether the cluster has ever been live.
     pub born: Birth,
-    /// The last restore of a snapshot, from before it stopped anything.
+    /// The last restore of a snapshot, recorded before it stops anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<RestoreNote>,
-    /// Digests of the secrets that cluster.yml carries.
+    /// Digests of the secrets in cluster.yml.
     pub secrets: BTreeMap<SecretName, Digest>,
     /// Lineages other than this one that were found, and where.
     pub strangers: BTreeMap<Lineage, Vec<NodeName>>,
 }
 
 impl LedgerFace {
-    /// The digest of one half of a certificate.
+    /// The digest of one part of a certificate.
     pub fn digest_of(&self, cert: &CertName, part: CertPart) -> Option<Digest> {
         self.certs.get(cert).and_then(|face| match part {
             CertPart::Certificate => Some(face.certificate),
@@ -160,18 +160,18 @@ impl LedgerFace {
     }
 }
 
-/// What may be known of a certificate by everybody.
+/// What is public of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertFace {
-    /// The desired state that it was made for.
+    /// The desired state for which it was issued.
     #[serde(rename = "wish")]
     pub desired: DesiredCert,
     /// When it was issued; ledgers of earlier versions do not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issued_at: Option<Timestamp>,
-    /// When it begins to be valid.
+    /// When it becomes valid.
     pub not_before: Timestamp,
-    /// When it ends to be valid.
+    /// When it expires.
     pub not_after: Timestamp,
     /// The digest of the issuer's certificate that signed it.
     pub issuer: Option<Digest>,
@@ -179,13 +179,14 @@ pub struct CertFace {
     pub certificate: Digest,
     /// The digest of its key.
     pub key: Digest,
-    /// The digest of the configuration that encrypts by its key; of bare key pairs alone.
+    /// The digest of the configuration that encrypts with its key; only of bare key pairs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Digest>,
 }
 
 impl CertFace {
-    /// When it was issued. Where the ledger does not say, windlass of then had it begin [`BACKDATED_SECONDS`] before.
+    /// When it was issued. Where the ledger does not say, the windlass of that time made it valid from
+    /// [`BACKDATED_SECONDS`] before.
     pub fn issued_at(&self) -> Timestamp {
         self.issued_at.unwrap_or_else(|| self.not_before.plus_seconds(BACKDATED_SECONDS))
     }

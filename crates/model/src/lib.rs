@@ -1,4 +1,4 @@
-//! The shared words of windlass and the documents that its stages hand on.
+//! The shared vocabulary of windlass and the documents that its stages pass on.
 //!
 //! ```text
 //! ClusterSpec ─▶ Blueprint ─┐
@@ -6,7 +6,7 @@
 //!   machines ─▶ Inventory ──┘
 //! ```
 //!
-//! Everything here is plain data: ordered collections, no clock, no files, no secrets but in [`Secret`].
+//! Everything here is plain data: ordered collections, no clock, no files, no secrets except in [`Secret`].
 
 mod action;
 mod blueprint;

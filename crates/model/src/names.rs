@@ -14,7 +14,7 @@ macro_rules! name {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Takes the text as it is; whoever reads it from outside has checked it.
+            /// Takes the text as it is; the code that reads it from outside has checked it.
             pub fn new(text: impl Into<Arc<str>>) -> Self {
                 Self(text.into())
             }
@@ -66,7 +66,7 @@ name! {
     ContainerName
 }
 name! {
-    /// An image with its tag or digest, as Docker is asked for it.
+    /// An image with its tag or digest, in the form that Docker gets.
     ImageRef
 }
 name! {
@@ -74,15 +74,15 @@ name! {
     FilePath
 }
 name! {
-    /// What is put before the paths of host directories, such as `/opt/rke`.
+    /// The prefix of host directories, such as `/opt/rke`.
     Prefix
 }
 name! {
-    /// A certificate's name in the ledger: `kube-ca`, or `kube-node@node-1` for one node's own.
+    /// A certificate's name in the ledger: `kube-ca`, or `kube-node@node-1` for that of a single node.
     CertName
 }
 name! {
-    /// The name of a secret that cluster.yml carries, such as `registry-auth`; its value is never in a document.
+    /// The name of a secret in cluster.yml, such as `registry-auth`; its value is never in a document.
     SecretName
 }
 name! {
@@ -101,7 +101,7 @@ impl Default for FilePath {
 }
 
 impl CertName {
-    /// The name of a certificate that one node alone holds.
+    /// The name of a certificate that only this node has.
     pub fn of_node(base: &str, node: &NodeName) -> Self {
         Self::from(format!("{base}@{node}"))
     }
@@ -111,13 +111,13 @@ impl CertName {
         self.0.split_once('@').map_or(&self.0, |(base, _)| base)
     }
 
-    /// The node that alone holds the certificate, if it is one node's own.
+    /// The only node that has the certificate, if it belongs to one node.
     pub fn node(&self) -> Option<&str> {
         self.0.split_once('@').map(|(_, node)| node)
     }
 }
 
-/// What a node does in the cluster.
+/// A role of a node in the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {

@@ -1,4 +1,4 @@
-//! Objects of Kubernetes that windlass answers for: what is desired of them, and how they were seen.
+//! Objects of Kubernetes that windlass manages: their desired state, and how they were seen.
 
 mod compare;
 
@@ -17,7 +17,7 @@ pub const ADDON_LABEL: &str = "windlass.io/addon";
 /// The annotation of each object that windlass applied: the digest of what was applied.
 pub const APPLIED: &str = "windlass.io/applied";
 
-/// Which object of Kubernetes is meant.
+/// The identity of an object of Kubernetes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ObjectRef {
     /// Group and version: `apps/v1`, or `v1`.
@@ -43,12 +43,12 @@ impl ObjectRef {
         })
     }
 
-    /// The group: empty for what Kubernetes had first.
+    /// The group; empty for the core group.
     pub fn group(&self) -> &str {
         self.api_version.split_once('/').map_or("", |(group, _)| group)
     }
 
-    /// Whether both are one object, perhaps in two versions.
+    /// Whether both are the same object, perhaps in two versions.
     pub fn is_same_object(&self, other: &Self) -> bool {
         (self.group(), &self.kind, &self.namespace, &self.name)
             == (other.group(), &other.kind, &other.namespace, &other.name)
@@ -63,7 +63,7 @@ impl fmt::Display for ObjectRef {
     }
 }
 
-/// What an object is for.
+/// The purpose of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AddonKind {
@@ -85,7 +85,7 @@ impl AddonKind {
         }
     }
 
-    /// The object by which RKE 1 shows that it deployed this: the `ConfigMap` of its manifest.
+    /// The object that shows that RKE 1 deployed this: the `ConfigMap` of its manifest.
     ///
     /// Source: `doAddonDeploy` of RKE's `cluster/addons.go` (`NetworkPluginResourceName`, `CoreDNSAddonResourceName`).
     pub fn rke_marker(self) -> ObjectRef {
@@ -116,7 +116,7 @@ impl fmt::Display for AddonKind {
 /// One add-on as it should be in the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DesiredAddon {
-    /// What it is: `flannel`.
+    /// Its name: `flannel`.
     pub name: String,
     /// Its objects, in the order in which they are applied: what others need comes first.
     pub objects: Vec<DesiredObject>,
@@ -144,12 +144,12 @@ fn images_of(body: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// One object as it should be: the fields that windlass answers for, and no others.
+/// One object as it should be: the fields that windlass manages, and no others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DesiredObject {
     /// Which object.
     pub object: ObjectRef,
-    /// What is applied, with the label of its add-on and the digest of itself.
+    /// What is applied, with the label of its add-on and its own digest.
     pub body: Arc<Value>,
 }
 
@@ -166,30 +166,30 @@ impl DesiredObject {
         Self { object, body: Arc::new(body) }
     }
 
-    /// How the object that was seen differs: fields that windlass answers for and that have another value.
+    /// How the object that was seen differs: fields that windlass manages and that have another value.
     pub fn differences(&self, seen: &Value) -> Vec<FieldDifference> {
         compare::differences(&self.body, seen)
     }
 
-    /// Whether what was applied last is what is desired now: a difference was made by somebody else then.
+    /// Whether what was applied last is what is desired now: then somebody else caused a difference.
     pub fn is_applied(&self, seen: &Value) -> bool {
         let applied = |body: &Value| body["metadata"]["annotations"][APPLIED].as_str().map(str::to_owned);
         applied(seen).is_some() && applied(seen) == applied(&self.body)
     }
 }
 
-/// What was seen of the objects that windlass answers for.
+/// What was seen of the objects that windlass manages.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ObjectsSeen {
-    /// Nobody could be asked.
+    /// No API server answered.
     #[default]
     Unknown,
     /// An API server answered.
     Seen {
-        /// Those that are there, of those that are desired or noted: as Kubernetes has them.
+        /// The existing ones among those that are desired or recorded, as Kubernetes has them.
         objects: Vec<ObjectSeen>,
-        /// Those that windlass noted before it applied them.
+        /// Those that windlass recorded before it applied them.
         noted: Vec<ObjectRef>,
     },
 }
@@ -209,7 +209,7 @@ impl ObjectsSeen {
 pub struct ObjectSeen {
     /// Which object.
     pub object: ObjectRef,
-    /// All of it but `metadata.managedFields`.
+    /// All of it except `metadata.managedFields`.
     pub body: Arc<Value>,
 }
 
@@ -224,14 +224,15 @@ impl ObjectSeen {
         self.body["metadata"]["labels"][ADDON_LABEL].as_str().and_then(AddonKind::of_word)
     }
 
-    /// How its pods stand; none where it has none.
+    /// How many of its pods are ready; none where it has no pods.
     pub fn pods(&self) -> Option<PodsReady> {
         PodsReady::of(&self.body)
     }
 }
 
-/// Whether windlass applied an object: it bears the label of an add-on, or the digest of what was applied. Both come with the
-/// application itself, so an object without them is somebody else's, whatever windlass noted.
+/// Whether windlass applied an object: it has the label of an add-on, or the digest of what was applied. Both
+/// come with the application itself, so an object without them belongs to somebody else, whatever windlass
+/// recorded.
 pub fn is_ours(body: &Value) -> bool {
     let metadata = &body["metadata"];
     metadata["labels"][ADDON_LABEL].is_string() || metadata["annotations"][APPLIED].is_string()
@@ -240,15 +241,15 @@ pub fn is_ours(body: &Value) -> bool {
 /// How many pods of a `DaemonSet` or a Deployment are ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PodsReady {
-    /// So many run what is desired, and are ready.
+    /// How many run what is desired, and are ready.
     pub ready: u64,
-    /// So many should.
+    /// How many should.
     pub of: u64,
 }
 
 impl PodsReady {
-    /// From the status of an object; none where it is of a kind without pods. Nothing is ready where the controller has not
-    /// seen the newest generation yet.
+    /// From the status of an object; none where its kind has no pods. Nothing counts as ready while the
+    /// controller has not seen the newest generation yet.
     ///
     /// Source: `DaemonSetStatus` and `DeploymentStatus` of Kubernetes' `apps/v1`.
     pub fn of(body: &Value) -> Option<Self> {
@@ -298,7 +299,7 @@ mod tests {
         assert_eq!(ready(daemon_set(2, 2, 3, 3)), Some((3, 3, true)));
         assert_eq!(ready(daemon_set(2, 2, 2, 3)), Some((2, 3, false)));
         assert_eq!(ready(daemon_set(3, 2, 3, 3)), Some((0, 3, false)));
-        // A DaemonSet that no controller has looked at yet wants no pod: that is not being ready.
+        // A DaemonSet that no controller has seen yet desires no pod: that is not being ready.
         assert_eq!(ready(json!({"kind": "DaemonSet", "metadata": {}})), Some((0, 1, false)));
         assert_eq!(ready(json!({"kind": "ConfigMap"})), None);
     }

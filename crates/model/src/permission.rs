@@ -1,4 +1,4 @@
-//! Who may do what with a file.
+//! The permissions of a file.
 
 use std::fmt;
 
@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct Mode(pub u32);
 
 impl Mode {
-    /// Its owner alone reads and writes.
+    /// Only its owner reads and writes.
     pub const PRIVATE: Self = Self(0o600);
-    /// Everybody reads, its owner writes.
+    /// Everyone reads, its owner writes.
     pub const PUBLIC: Self = Self(0o644);
 }
 

@@ -29,13 +29,14 @@ pub struct Step {
     pub action: Action,
     /// Why; never empty.
     pub reasons: Vec<Reason>,
-    /// The places in cluster.yml from which it stems; empty if it stems from the world.
+    /// The places in cluster.yml that cause it; empty if the state of the machines does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub origins: Vec<SpecPath>,
 }
 
 impl Step {
-    /// Whether it only serves other steps, or notes what they did: it waits, fetches an image, or keeps the ledger.
+    /// Whether it only serves other steps, or records what they did: it waits, pulls an image, or writes the
+    /// ledger.
     pub fn only_supports(&self) -> bool {
         match &self.action {
             Action::AwaitHealthy { .. }
@@ -75,7 +76,7 @@ impl StepId {
         self.0.split_once('/').map_or(&self.0, |(place, _)| place)
     }
 
-    /// What the step is about there, without the verb.
+    /// The subject of the step, without the verb.
     pub fn subject(&self) -> &str {
         let rest = self.0.split_once('/').map_or(&*self.0, |(_, rest)| rest);
         rest.rsplit_once('/').map_or(rest, |(subject, _)| subject)
@@ -101,7 +102,7 @@ pub struct Edge {
     pub before: usize,
     /// The index of the later step.
     pub after: usize,
-    /// Why.
+    /// The reason.
     pub because: Because,
 }
 
@@ -111,20 +112,20 @@ pub struct Edge {
 pub enum Because {
     /// The later one uses what the earlier one makes.
     Needs,
-    /// What is broken is healed before anything healthy is disturbed.
+    /// What is broken is repaired before anything healthy is disturbed.
     HealFirst,
     /// What the earlier one waits for must be healthy first.
     Gate,
-    /// Members of a quorum, and API servers, are disturbed one at a time.
+    /// Members of etcd, and API servers, are disturbed one at a time.
     OneAtATime,
     /// No more nodes are unavailable at once than the limit allows.
     Window,
-    /// What the earlier one writes must be durable before anything made from it leaves this machine.
+    /// What the earlier one writes must be stored before anything derived from it leaves this machine.
     DurableFirst,
     /// etcd before the control plane, the control plane before the nodes: Kubernetes' version skew policy
     /// (<https://kubernetes.io/releases/version-skew-policy/>).
     Skew,
-    /// What is no longer desired goes when what replaces it works.
+    /// What is no longer desired is removed when its replacement works.
     RemoveLast,
 }
 
@@ -149,7 +150,8 @@ impl Plan {
         self.steps.is_empty()
     }
 
-    /// Whether it says what an earlier plan said, but for the moment in the names under which data is kept aside.
+    /// Whether it is the same as an earlier plan, except for the time in the names under which data is kept
+    /// aside.
     pub fn repeats(&self, earlier: &Self) -> bool {
         let is_same = |(one, other): (&Step, &Step)| {
             one == other
@@ -180,7 +182,7 @@ impl Plan {
         self.steps.iter().find(|step| step.id.as_str() == id)
     }
 
-    /// For each step the steps that it waits for, with the reasons.
+    /// For each step, the steps that it waits for, with the reasons.
     pub fn predecessors(&self) -> Vec<Vec<(usize, Because)>> {
         let mut before = vec![Vec::new(); self.steps.len()];
         for edge in &self.edges {
@@ -189,7 +191,7 @@ impl Plan {
         before
     }
 
-    /// The indexes of all steps, each after those that it waits for; among free ones the order of ids.
+    /// The indexes of all steps, each after those that it waits for; otherwise in the order of ids.
     ///
     /// Returns fewer than all steps if the edges close a cycle.
     pub fn in_order(&self) -> Vec<usize> {

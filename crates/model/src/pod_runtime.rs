@@ -1,39 +1,39 @@
-//! What runs the containers of pods on a node. The components run in Docker in any case.
+//! What runs the containers of pods on a node. The components always run in Docker.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What kubelet has the containers of pods run by.
+/// The runtime that kubelet uses for pods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PodRuntime {
-    /// Docker, which kubelet speaks with itself: before Kubernetes 1.24.
+    /// Docker, which kubelet calls directly: before Kubernetes 1.24.
     #[default]
     Dockershim,
     /// Docker, through cri-dockerd.
     CriDockerd,
     /// The host's containerd, which Docker uses as well.
     Containerd,
-    /// Another one, at an address that cluster.yml gives by `extra_args`.
+    /// Another one, at an address that cluster.yml sets by `extra_args`.
     Other,
 }
 
-/// Where the host's containerd answers, by CRI too unless that is switched off.
+/// The socket of the host's containerd, including CRI unless that is switched off.
 pub const CONTAINERD_SOCKET: &str = "/run/containerd/containerd.sock";
-/// Where the host's containerd is configured.
+/// The configuration file of the host's containerd.
 pub const CONTAINERD_CONFIG: &str = "/etc/containerd/config.toml";
-/// Where cri-dockerd answers, from Kubernetes 1.24 on.
+/// The socket of cri-dockerd, from Kubernetes 1.24 on.
 pub const CRI_DOCKERD_SOCKET: &str = "/var/run/cri-dockerd.sock";
-/// Where cri-dockerd answers before Kubernetes 1.24, as RKE 1 had it.
+/// The socket of cri-dockerd before Kubernetes 1.24, as in RKE 1.
 pub const DOCKERSHIM_SOCKET: &str = "/var/run/dockershim.sock";
 
 impl PodRuntime {
-    /// The runtime behind kubelet's `--container-runtime-endpoint`; none stands for dockershim.
+    /// The runtime behind kubelet's `--container-runtime-endpoint`; without it kubelet uses dockershim.
     pub fn at_endpoint(endpoint: Option<&str>) -> Self {
         let Some(endpoint) = endpoint else { return Self::Dockershim };
         let path = endpoint.strip_prefix("unix://").unwrap_or(endpoint);
-        // `/var/run` is `/run` on every system of today.
+        // `/var/run` is `/run` on every present system.
         let is = |socket: &str| path.trim_start_matches("/var") == socket.trim_start_matches("/var");
         if is(CONTAINERD_SOCKET) {
             Self::Containerd
@@ -44,7 +44,7 @@ impl PodRuntime {
         }
     }
 
-    /// Whether the containers of pods are Docker's.
+    /// Whether Docker runs the containers of pods.
     pub fn is_docker(self) -> bool {
         matches!(self, Self::Dockershim | Self::CriDockerd)
     }

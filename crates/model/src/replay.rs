@@ -1,4 +1,4 @@
-//! All that one planning was made from, as a document: whoever has it can plan the same again.
+//! The complete input of one planning as a document, from which the same can be planned again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,21 +9,21 @@ use crate::container::ContainerSpec;
 use crate::intent::Intent;
 use crate::inventory::{Inventory, NodeSeen};
 
-/// What one planning was made from. No secret is in it: values of environment variables, which may be secret, are
-/// numbered, so that equal ones stay equal and different ones different.
+/// The input of one planning. It contains no secret: values of environment variables, which may be secret,
+/// are numbered, so that equal ones stay equal and different ones different.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replay {
-    /// The name and number of this form.
+    /// The name and number of this format.
     pub schema: ReplaySchema,
     /// The version of windlass that planned.
     pub windlass: String,
-    /// What the run was for, with the desired state.
+    /// The goal of the run, with the desired state.
     pub intent: Intent,
     /// What was seen.
     pub inventory: Inventory,
 }
 
-/// The forms of a [`Replay`]; a reader refuses every other.
+/// The formats of a [`Replay`]; a reader refuses every other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReplaySchema {
     /// The first.
@@ -32,7 +32,7 @@ pub enum ReplaySchema {
 }
 
 impl Replay {
-    /// The document of a planning, made by this version of windlass.
+    /// The document of a planning by this version of windlass.
     pub fn new(windlass: &str, mut intent: Intent, inventory: &Inventory) -> Self {
         let mut inventory = inventory.clone();
         let mut numbers = Numbers::default();
@@ -48,7 +48,7 @@ impl Replay {
     }
 }
 
-/// The values that were hidden so far, in the order of their numbers.
+/// The values hidden so far, in the order of their numbers.
 #[derive(Default)]
 struct Numbers(BTreeMap<Arc<str>, usize>);
 

@@ -1,4 +1,4 @@
-//! What became of each step of a plan, and of the run.
+//! The result of each step of a plan, and of the run.
 
 use std::collections::BTreeMap;
 
@@ -18,32 +18,32 @@ pub struct Report {
 pub enum End {
     /// Everything is as desired.
     Converged,
-    /// Everything is as desired but what findings hold back.
+    /// Everything is as desired except what findings hold.
     Held,
     /// Something was refused; nothing was done in that round.
     Refused,
-    /// Steps failed, and to continue does not help.
+    /// Steps failed, and continuing does not help.
     Failed,
     /// The run was interrupted.
     Interrupted,
-    /// No step failed, and yet the same plan is left.
+    /// No step failed, and yet the same plan remains.
     StoodStill,
 }
 
-/// What became of a step.
+/// The result of a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It is done, or was so already.
+    /// It is done, or was done already.
     Done,
     /// It failed.
     Failed(Failure),
     /// It was not tried because this step failed, was skipped or was left.
     Skipped {
-        /// The step that failed first on the way.
+        /// The first step that failed before it.
         because: StepId,
     },
-    /// It was not begun, or not waited for to its end, because the run was interrupted.
+    /// It did not begin, or its end was not awaited, because the run was interrupted.
     Interrupted,
 }
 
@@ -54,13 +54,13 @@ pub struct Failure {
     pub causes: Vec<String>,
     /// How often it was tried.
     pub attempts: u32,
-    /// The last lines of the container's log, if a container was concerned.
+    /// The last lines of the container's log, if the step concerns a container.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<String>,
 }
 
 impl Report {
-    /// The steps that failed, with how.
+    /// The steps that failed, with their failures.
     pub fn failures(&self) -> impl Iterator<Item = (&StepId, &Failure)> {
         self.outcomes.iter().filter_map(|(id, outcome)| match outcome {
             Outcome::Failed(failure) => Some((id, failure)),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Secret<T>(T);
 
-/// What stands in place of a secret wherever one would be shown.
+/// What is printed instead of a secret.
 pub const HIDDEN: &str = "«secret»";
 
 impl<T> Secret<T> {
@@ -49,7 +49,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Secret<T> {
     }
 }
 
-/// Writes a secret in clear: for `#[serde(serialize_with)]` on documents that are secret as a whole.
+/// Writes a secret in clear text: for `#[serde(serialize_with)]` in documents that are secret as a whole.
 ///
 /// # Errors
 /// Whatever the serializer reports.

@@ -1,4 +1,4 @@
-//! Snapshots of etcd as they are found on nodes, and what is known of each of them.
+//! Snapshots of etcd as they are found on nodes, and what is known of each.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use crate::digest::Digest;
 use crate::names::{FilePath, NodeName};
 use crate::time::Timestamp;
 
-/// What ends the name of a snapshot's file.
+/// The extension of a snapshot's file.
 pub const SNAPSHOT_EXTENSION: &str = ".db";
 
-/// What a snapshot holds, as a reading of the whole file found it; written beside the file as `NAME.json`.
+/// The contents of a snapshot, as found by reading the whole file; written beside the file as `NAME.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotProof {
-    /// The version of this form.
+    /// The version of this format.
     pub format: u32,
     /// The digest of the whole file.
     pub sha256: Digest,
@@ -22,9 +22,9 @@ pub struct SnapshotProof {
     pub bytes: u64,
     /// The revision of etcd that it holds.
     pub revision: u64,
-    /// How many keys live in that revision.
+    /// How many keys exist in that revision.
     pub keys: u64,
-    /// The same by the first two parts of their names, such as `/registry/pods`.
+    /// The same by the first two parts of the keys, such as `/registry/pods`.
     pub keys_by_prefix: BTreeMap<String, u64>,
     /// The version that the members had agreed on, such as `3.5.0`; none where they had not yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -32,21 +32,21 @@ pub struct SnapshotProof {
     /// The names of the members.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<String>,
-    /// The digest of the CA of the cluster from which it was taken; none where nobody noted it then.
+    /// The digest of the CA of the cluster from which it was taken; none where it was not recorded.
     #[serde(default, rename = "ca", skip_serializing_if = "Option::is_none")]
     pub authority: Option<Digest>,
-    /// The member that gave it; none where nobody noted it then.
+    /// The member from which it was taken; none where it was not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// When it was taken; none where nobody noted it then.
+    /// When it was taken; none where it was not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_at: Option<Timestamp>,
-    /// When it was read back last, from the disk: its digest, and every page of its tree.
+    /// When it was last read back from the disk: its digest, and every page of its tree.
     pub checked_at: Timestamp,
 }
 
 impl SnapshotProof {
-    /// The form that this version writes.
+    /// The format that this version writes.
     pub const FORMAT: u32 = 1;
 
     /// The major and minor version of etcd whose data it holds.
@@ -77,16 +77,16 @@ pub struct SnapshotSeen {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SnapshotState {
-    /// It was read back, and is whole.
+    /// It was read back, and is intact.
     Proven(Box<SnapshotProof>),
-    /// Nobody has read it back yet.
+    /// It has not been read back yet.
     Unproven,
     /// It cannot be used, for this reason.
     Damaged(String),
 }
 
 impl SnapshotSeen {
-    /// What a reading of it found, if it is whole.
+    /// What was found when it was read, if it is intact.
     pub fn proof(&self) -> Option<&SnapshotProof> {
         match &self.state {
             SnapshotState::Proven(proof) => Some(proof),
@@ -94,7 +94,7 @@ impl SnapshotSeen {
         }
     }
 
-    /// When it was taken, as far as that is known: else when the file was written.
+    /// When it was taken, if that is known; otherwise when the file was written.
     pub fn taken_at(&self) -> Timestamp {
         self.proof().and_then(|proof| proof.taken_at).unwrap_or(self.written_at)
     }
@@ -119,7 +119,7 @@ pub struct ChosenSnapshot {
     pub taken_at: Timestamp,
     /// The version of etcd that its members had agreed on.
     pub etcd: Option<String>,
-    /// The digest of the CA of its cluster; none where nobody noted it.
+    /// The digest of the CA of its cluster; none where it was not recorded.
     pub authority: Option<Digest>,
 }
 
@@ -129,7 +129,7 @@ impl ChosenSnapshot {
         minor_of(self.etcd.as_deref()?)
     }
 
-    /// Where its copies lie until a member is restored from them: a name that says what is in it.
+    /// Where its copies are until a member is restored from them: a name that says what it contains.
     pub fn staged(&self) -> FilePath {
         let digest = self.sha256.to_string();
         let digits = digest.trim_start_matches("sha256:");
@@ -137,35 +137,35 @@ impl ChosenSnapshot {
     }
 }
 
-/// The directory beside snapshots in which copies for a restore lie.
+/// The directory beside snapshots for the copies of a restore.
 pub const STAGING: &str = ".windlass-restore";
 
-/// The file in restored data that says from which restore it is, below the data directory. etcd reads nothing there that it
-/// does not know.
+/// The file in restored data that says from which restore it is, below the data directory. etcd ignores files
+/// there that it does not know.
 pub const RESTORED_MARK: &str = "member/windlass-restored";
 
-/// What the ledger notes of a restore, from the moment before anything is stopped.
+/// What the ledger records of a restore, from before anything is stopped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoreNote {
     /// The file.
     pub snapshot: String,
     /// Its digest.
     pub sha256: Digest,
-    /// The members that are made of it, as etcd's `--initial-cluster` has them.
+    /// The members that are restored from it, in the form of etcd's `--initial-cluster`.
     pub members: String,
-    /// What tells the new cluster of etcd from every other: its `--initial-cluster-token`.
+    /// What distinguishes the new cluster of etcd from every other: its `--initial-cluster-token`.
     pub token: String,
-    /// When all of it was done; none as long as it is under way.
+    /// When it was finished; none while it is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done_at: Option<Timestamp>,
 }
 
-/// How one member's data is made of a snapshot.
+/// How one member's data is created from a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberRestore {
     /// The snapshot.
     pub snapshot: ChosenSnapshot,
-    /// The image of the etcd that will run, which holds the program that restores.
+    /// The image of the etcd that will run, which contains the program that restores.
     pub image: crate::names::ImageRef,
     /// etcd's data directory.
     pub data: FilePath,
@@ -173,11 +173,12 @@ pub struct MemberRestore {
     pub member: String,
     /// The member's peer address.
     pub peer_url: String,
-    /// All members, as etcd's `--initial-cluster` has them.
+    /// All members, in the form of etcd's `--initial-cluster`.
     pub members: String,
     /// The token of the new cluster.
     pub token: String,
-    /// How far the revision jumps, so that no watcher sees time run backwards; none where that etcd cannot.
+    /// By how much the revision is raised, so that no watcher sees it decrease; none where that etcd cannot
+    /// do it.
     pub bump_revision: Option<u64>,
 }
 

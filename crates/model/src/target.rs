@@ -1,11 +1,11 @@
-//! How a node is reached, and what it did when it was last brought up.
+//! How a node is reached, and its roles when it was last brought up.
 
 use serde::{Deserialize, Serialize};
 
 use crate::component::{ETCD_CLIENT_PORT, ETCD_PEER_PORT};
 use crate::names::{FilePath, Prefix, Roles};
 
-/// How a node is reached. Part of the ledger too, so that a node that left cluster.yml can be cleaned.
+/// How a node is reached. It is in the ledger too, so that a node that left cluster.yml can be cleaned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeTarget {
     /// The address for SSH.
@@ -24,14 +24,14 @@ pub struct NodeTarget {
 }
 
 impl NodeTarget {
-    /// The address by which this node's member of etcd is reached by the other members.
+    /// The address at which other members reach this node's member of etcd.
     ///
-    /// An IPv6 address stands in brackets, as in every URL (RFC 3986, section 3.2.2).
+    /// An IPv6 address is in brackets, as in every URL (RFC 3986, section 3.2.2).
     pub fn peer_url(&self) -> String {
         self.url(ETCD_PEER_PORT)
     }
 
-    /// The address by which clients reach its member of etcd.
+    /// The address at which clients reach its member of etcd.
     pub fn client_url(&self) -> String {
         self.url(ETCD_CLIENT_PORT)
     }
@@ -51,10 +51,10 @@ impl NodeTarget {
 pub struct LastNode {
     /// How it was reached.
     pub target: NodeTarget,
-    /// What it did.
+    /// Its roles.
     pub roles: Roles,
-    /// What was put before host directories there, where that was another prefix than ordinary machines have.
-    /// Ledgers of earlier versions do not say: there the machine's system decides.
+    /// The prefix of host directories there, where it was another than ordinary machines have. Ledgers of
+    /// earlier versions do not say: then the machine's operating system decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<Prefix>,
 }

@@ -23,15 +23,15 @@ impl Timestamp {
         Self(self.0.saturating_add(seconds))
     }
 
-    /// Seconds from `earlier` to this moment; zero if it lies before.
+    /// Seconds from `earlier` to this moment; zero if `earlier` is later.
     pub fn seconds_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
 
     /// Year, month and day in UTC.
     ///
-    /// The civil calendar from a count of days: years are taken to begin in March, so that the leap day
-    /// comes last, and 400 years have 146,097 days.
+    /// The civil calendar from a count of days: years are counted from March, so that the leap day comes
+    /// last, and 400 years have 146,097 days.
     pub fn date(self) -> (u64, u64, u64) {
         let days = self.0 / 86_400 + 719_468;
         let era = days / 146_097;
@@ -61,7 +61,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// The text is no moment since 1970 as in `2025-12-31T23:59:59Z`.
+/// The text is not a moment since 1970 in the form `2025-12-31T23:59:59Z`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no moment as in `2025-12-31T23:59:59Z`")]
 pub struct NotATimestamp(pub String);
@@ -69,7 +69,7 @@ pub struct NotATimestamp(pub String);
 impl FromStr for Timestamp {
     type Err = NotATimestamp;
 
-    /// Takes what [`fmt::Display`] writes, and nothing else.
+    /// Accepts what [`fmt::Display`] writes, and nothing else.
     fn from_str(text: &str) -> Result<Self, NotATimestamp> {
         let wrong = || NotATimestamp(text.to_owned());
         let number = |range: std::ops::Range<usize>| {
@@ -80,7 +80,7 @@ impl FromStr for Timestamp {
         if year < 1_970 || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
             return Err(wrong());
         }
-        // As in `date`, the other way round.
+        // As in `date`, in the other direction.
         let shifted_year = year - u64::from(month <= 2);
         let shifted_month = if month > 2 { month - 3 } else { month + 9 };
         let (era, year_of_era) = (shifted_year / 400, shifted_year % 400);
@@ -88,7 +88,7 @@ impl FromStr for Timestamp {
         let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
         let days = era * 146_097 + day_of_era - 719_468;
         let moment = Self(days * 86_400 + hour * 3_600 + minute * 60 + second);
-        // What is written otherwise, or is no day of the calendar, comes back as another text.
+        // Another spelling, or a day that is not in the calendar, is formatted as another text.
         if moment.to_string() == text { Ok(moment) } else { Err(wrong()) }
     }
 }

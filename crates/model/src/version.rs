@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The version taken where cluster.yml names none: the newest that the lab brings up on real hosts.
+/// The version used where cluster.yml names none: the newest that the lab brings up on real hosts.
 pub const DEFAULT_KUBERNETES: &str = "v1.37.2";
 
 /// A Kubernetes version such as `v1.20.15-rancher2-2`; the suffix is kept but orders only after the numbers.
@@ -13,7 +13,7 @@ pub const DEFAULT_KUBERNETES: &str = "v1.37.2";
 pub struct KubernetesVersion {
     /// The first number.
     pub major: u32,
-    /// The second number: what version skew is counted in.
+    /// The second number, in which version skew is counted.
     pub minor: u32,
     /// The third number.
     pub patch: u32,
@@ -45,7 +45,7 @@ impl fmt::Display for KubernetesVersion {
     }
 }
 
-/// The text is no version of the form `v1.20.2` or `v1.20.15-rancher2-2`.
+/// The text is not a version of the form `v1.20.2` or `v1.20.15-rancher2-2`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no Kubernetes version; the form is `v1.20.2` or `v1.20.15-rancher2-2`")]
 pub struct NotAVersion(pub String);

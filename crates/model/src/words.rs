@@ -1,13 +1,13 @@
-//! Numbers and rows of names as people read them.
+//! Numbers and lists of names as people read them.
 
 use std::fmt::Display;
 
-/// `1 node`, `2 nodes`: for words that take an `s`.
+/// `1 node`, `2 nodes`: for words whose plural has an `s`.
 pub fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
-/// The first of these in a row, and how many there are beside them: `a, b and 3 more`.
+/// The first names of a list, and how many more there are: `a, b and 3 more`.
 pub fn row_of<T: Display>(names: impl IntoIterator<Item = T>, shown: usize) -> String {
     let mut names = names.into_iter();
     let first: Vec<String> = names.by_ref().take(shown).map(|name| name.to_string()).collect();

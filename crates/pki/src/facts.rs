@@ -1,4 +1,5 @@
-//! What is in a certificate: who, by whom, until when, for what; whether a key fits it, whether an issuer signed it.
+//! The contents of a certificate: subject, issuer, dates, usages; whether a key fits it, whether an issuer
+//! signed it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,7 +17,7 @@ use x509_parser::x509::X509Name;
 
 use crate::error::PkiError;
 
-/// What is in a certificate. None of it is secret.
+/// The contents of a certificate. None of it is secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateFacts {
     /// The subject's common name; empty if it has none.
@@ -27,13 +28,13 @@ pub struct CertificateFacts {
     pub issuer: String,
     /// The serial number in hexadecimal digits.
     pub serial: String,
-    /// When it begins to be valid.
+    /// When it becomes valid.
     pub not_before: Timestamp,
-    /// When it ends to be valid.
+    /// When it expires.
     pub not_after: Timestamp,
     /// Whether it may sign others.
     pub is_authority: bool,
-    /// What its key may do, as X.509 calls it; empty if it does not say.
+    /// What its key may do, in X.509's terms; empty if it does not say.
     pub key_usages: BTreeSet<&'static str>,
     /// What it may be presented for; empty if it does not say.
     pub usages: BTreeSet<Usage>,
@@ -112,8 +113,8 @@ impl fmt::Display for CertificateFacts {
     }
 }
 
-/// Whether a private key is that of a certificate. The key may be in PKCS#8, in PKCS#1 or in SEC 1, which is what
-/// `openssl genrsa` and `openssl ecparam` write.
+/// Whether a private key belongs to a certificate. The key may be in PKCS#8, in PKCS#1 or in SEC 1, which is
+/// what `openssl genrsa` and `openssl ecparam` write.
 ///
 /// # Errors
 /// One of them cannot be read.
@@ -154,7 +155,7 @@ fn modulus(der: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// The public point of an `ECPrivateKey` (RFC 5915): the bit string behind the tag 1, where it is given.
+/// The public point of an `ECPrivateKey` (RFC 5915): the bit string after the tag 1, where it is given.
 fn point(der: &[u8]) -> Option<&[u8]> {
     let (_, key) = parse_der(der).ok()?;
     let BerObjectContent::Sequence(items) = key.content else { return None };
@@ -168,13 +169,13 @@ fn point(der: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// A number's bytes without the zeros that a sign bit asks for.
+/// A number's bytes without leading zeros for the sign bit.
 fn without_zeros(number: &[u8]) -> &[u8] {
     &number[number.iter().take_while(|byte| **byte == 0).count()..]
 }
 
-/// Whether `issuer` is an authority, is the one that the certificate names, and its key signed the certificate.
-/// Dates are the caller's concern.
+/// Whether `issuer` is a CA, is the one that the certificate names, and its key signed the certificate. Dates
+/// are up to the caller.
 ///
 /// # Errors
 /// One of them cannot be read.
@@ -227,7 +228,7 @@ fn usages(certificate: &X509Certificate<'_>) -> Result<BTreeSet<Usage>, PkiError
     Ok(server.into_iter().chain(client).collect())
 }
 
-/// Names of other kinds than addresses and host names are left out: no component looks at them.
+/// Names of other kinds than addresses and host names are left out: no component uses them.
 fn sans(certificate: &X509Certificate<'_>) -> Result<BTreeSet<San>, PkiError> {
     let names = certificate
         .subject_alternative_name()

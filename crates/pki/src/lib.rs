@@ -1,4 +1,4 @@
-//! Keys and certificates for real: makes them as they are desired, and reads what is in one.
+//! Real keys and certificates: creates the desired ones, and reads their contents.
 //!
 //! ```text
 //! DesiredCert ─┐

@@ -1,4 +1,4 @@
-//! Makes keys and certificates: the [`Minter`] of real clusters.
+//! Creates keys and certificates: the [`Minter`] of real clusters.
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
@@ -15,10 +15,10 @@ use windlass_model::{
 use crate::error::PkiError;
 use crate::facts::{CertificateFacts, fits};
 
-/// Makes ECDSA P-256 keys and X.509 certificates.
+/// Creates ECDSA P-256 keys and X.509 certificates.
 ///
-/// *Guarantees*: no two certificates have one serial number; each begins with its issuer and none is valid longer; the dates in
-/// the [`StoredCert`] are those in the certificate.
+/// *Guarantees*: no two certificates have the same serial number; each becomes valid with its issuer and none
+/// is valid longer; the dates in the [`StoredCert`] are those in the certificate.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct X509Minter;
 
@@ -39,7 +39,7 @@ impl Minter for X509Minter {
     }
 }
 
-/// The error with its causes, since the port carries text alone.
+/// The error with its causes, since the port passes only text on.
 fn reported(name: &CertName, error: &PkiError) -> String {
     let mut text = format!("{name}: {error}");
     let mut cause = std::error::Error::source(error);
@@ -57,7 +57,7 @@ fn mint(desired: &DesiredCert, issuer: Option<&StoredCert>, now: Timestamp) -> R
     let of_ca = Timestamp(now.0.saturating_sub(CA_BACKDATED_SECONDS));
     let not_before = signer.as_ref().map_or(of_ca, |signer| signer.not_before);
     let desired_end = now.plus_days(desired.valid_days);
-    // Whoever checks a chain checks the issuer's dates too: a later end would be a promise that nobody keeps.
+    // A verifier of a chain checks the issuer's dates too: a later end would have no effect.
     let not_after = signer.as_ref().map_or(desired_end, |signer| desired_end.min(signer.not_after));
     let certificate = match &signer {
         _ if desired.kind == CertKind::KeyPair => key.public_key_pem(),
@@ -80,7 +80,7 @@ fn mint(desired: &DesiredCert, issuer: Option<&StoredCert>, now: Timestamp) -> R
     })
 }
 
-/// Who signs, checked before anything is made.
+/// The issuer, checked before anything is created.
 struct Signer {
     issuer: Issuer<'static, KeyPair>,
     not_before: Timestamp,
@@ -122,7 +122,7 @@ fn signer(
     Ok(Some(Signer { issuer, not_before, not_after, certificate: Digest::of(&given.certificate) }))
 }
 
-/// What a certificate says.
+/// The contents of a certificate.
 fn parameters(
     desired: &DesiredCert,
     not_before: Timestamp,
@@ -137,13 +137,13 @@ fn parameters(
     params.subject_alt_names = desired.sans.iter().map(subject_alt_name).collect::<Result<_, _>>()?;
     match desired.kind {
         CertKind::Authority => {
-            // It signs leaves and no further authorities.
+            // It signs leaves and no further CAs.
             params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
             params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         }
         CertKind::Leaf | CertKind::KeyPair => {
             params.is_ca = IsCa::ExplicitNoCa;
-            // Enciphering a key is what RSA does; with ECDSA both sides only sign.
+            // Key encipherment is for RSA; with ECDSA both sides only sign.
             params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
             params.extended_key_usages = desired.usages.iter().map(|usage| purpose(*usage)).collect();
         }
@@ -163,7 +163,7 @@ fn subject(desired: &DesiredCert) -> Result<DistinguishedName, PkiError> {
     match desired.organizations.as_slice() {
         [] => {}
         [organization] => subject.push(DnType::OrganizationName, organization.as_str()),
-        // rcgen keeps one value a type; a group that is silently lost would be worse than this.
+        // rcgen keeps one value for each type; losing a group silently would be worse than this.
         _ => {
             let what = "a certificate with several organizations cannot be made".to_owned();
             return Err(PkiError::Unfit { what });
@@ -187,8 +187,8 @@ fn date(moment: Timestamp) -> Result<OffsetDateTime, PkiError> {
         .ok_or_else(|| PkiError::Unfit { what: format!("{moment} is no date that a certificate can have") })
 }
 
-/// 126 random bits, positive and always of 16 bytes: whoever signs twice for one name, or lost what it had
-/// signed, still repeats none (RFC 5280 4.1.2.2 wants them unique for each issuer).
+/// 126 random bits, positive and always of 16 bytes: an issuer that signs twice for one name, or has lost
+/// what it had signed, still repeats none (RFC 5280 4.1.2.2 requires them to be unique for each issuer).
 fn serial_number() -> Result<SerialNumber, PkiError> {
     let mut bytes: [u8; 16] = random()?;
     bytes[0] = bytes[0] & 0x7f | 0x40;

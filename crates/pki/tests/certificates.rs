@@ -1,4 +1,5 @@
-//! Every certificate of a whole cluster, frozen as what it says and judged by a verifier that did not make it.
+//! Every certificate of a whole cluster: its contents frozen, and verified by a verifier that did not create
+//! it.
 #![expect(clippy::unwrap_used, reason = "a test ends where a certificate cannot be made or read")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,12 +80,12 @@ fn desired_leaf(issuer: &str) -> DesiredCert {
     }
 }
 
-/// The minter's refusal in words.
+/// The minter's refusal as text.
 fn refusal(desired: &DesiredCert, issuer: Option<&StoredCert>) -> String {
     X509Minter.mint(&"leaf".into(), desired, issuer, NOW).err().unwrap().to_string()
 }
 
-/// Whether the verifier accepts it, with this authority alone as its anchor.
+/// Whether the verifier accepts it, with only this CA as its anchor.
 fn verifies(leaf: &str, authority: &str, usage: KeyUsage, at: Timestamp) -> Result<(), webpki::Error> {
     let leaf = CertificateDer::from_pem_slice(leaf.as_bytes()).unwrap();
     let authority = CertificateDer::from_pem_slice(authority.as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! What etcd says of itself that a person must act on: its alarms, and how full its database is.
+//! Reports what a person must act on in etcd: its alarms, and how full its database is.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use windlass_model::{Alarm, Component, ETCD_QUOTA, Intent, MemberSeen, Note, Set
 use crate::builder::PlanBuilder;
 use crate::context::Context;
 
-/// From how many hundredths of its quota on a database is said to be nearly full.
+/// A database is reported as nearly full from this percentage of its quota on.
 const NEARLY_FULL: u64 = 80;
 
-/// Reports alarms and databases that are nearly full. Nothing is restarted because of either.
+/// Reports alarms and databases that are nearly full. Neither causes a restart.
 pub(crate) fn report(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     match ctx.intent {
         Intent::Converge { .. } | Intent::Restore { .. } | Intent::Reissue { .. } => {}
@@ -35,12 +35,12 @@ pub(crate) fn report(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     }
 }
 
-/// Whether any member has raised an alarm: then none of them says that it is healthy, whichever is asked.
+/// Whether any member has raised an alarm: then no member reports healthy, whichever is asked.
 pub(crate) fn is_raised(ctx: &Context<'_>) -> bool {
     ctx.seen.etcd.members().iter().any(|member| !member.alarms.is_empty())
 }
 
-/// How many bytes the database of a member may take, as its container has it.
+/// How many bytes the database of a member may have, by the arguments of its container.
 fn quota_of(ctx: &Context<'_>, member: &MemberSeen) -> u64 {
     let node = ctx.node_of_peer(&member.peer_url).and_then(|node| ctx.facts(node));
     let etcd = node.and_then(|facts| facts.containers.get(Component::Etcd.as_str()));

@@ -1,14 +1,14 @@
-//! What is known of the API servers, worked out once: which are desired, which leave, which are unreachable, and of which
-//! versions they may be.
+//! What is known of the API servers, computed once: which are desired, which leave, which are unreachable,
+//! and which versions they may have.
 //!
 //! ```text
 //! question                              asked where                     because
-//! one_is_unreachable                    members of etcd that leave      it may still use them
+//! one_is_unreachable                    members that are removed        it may still use them
 //! version_is_unknown                    new containers of a version     it may be older, or newer
 //! oldest_for_kubelets_is_unknown        new kubelets, kube-proxies      a kubelet is never newer than it
 //! why_old                               kubelets that are upgraded      = also when this plan is done
-//! may_be_behind_proxy                   a node that gains one           its nginx-proxy goes for it
-//! one_stays                             what is removed, lists of them  one of cluster.yml works then
+//! may_be_behind_proxy                   a node that gains one           its nginx-proxy is removed
+//! one_stays                             removals, lists of API servers  one of cluster.yml works then
 //! ```
 //!
 //! Source of the rules on versions: <https://kubernetes.io/releases/version-skew-policy/>.
@@ -25,25 +25,25 @@ use crate::ownership::may_live;
 use crate::rules::Rules;
 use crate::site::Changes;
 
-/// What shows the version of a cluster: API servers, and what is never newer than they are.
+/// Components that show the version of a cluster: API servers, and those that are never newer than they are.
 const VERSIONED: [Component; 3] = [Component::KubeApiserver, Component::Kubelet, Component::KubeProxy];
 
-/// What was never newer than any API server when it was started.
+/// Components that were never newer than any API server when they were started.
 const NEVER_NEWER: [Component; 2] = [Component::Kubelet, Component::KubeProxy];
 
-/// All API servers that there are, or may be.
+/// All API servers that exist or may exist.
 #[derive(Debug, Default)]
 pub(crate) struct ApiServers {
     servers: BTreeMap<NodeName, ApiServer>,
-    /// Whether an unreachable one may have any version, by what all reachable components show.
+    /// Whether an unreachable one may have any version, as far as the reachable components show.
     version_is_unknown: bool,
-    /// Whether it may be older than any kubelet that is reachable.
+    /// Whether it may be older than any reachable kubelet.
     oldest_is_unknown: bool,
-    /// Whether Kubernetes is on its way to another minor version, by anything that is reachable.
+    /// Whether any reachable component shows that Kubernetes is being upgraded to another minor version.
     on_the_way: bool,
 }
 
-/// One API server that is there, should be, or may be.
+/// One API server that exists, should exist, or may exist.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself, and none excludes another")]
 struct ApiServer {
@@ -51,11 +51,11 @@ struct ApiServer {
     desired: bool,
     /// Whether its node answers.
     reachable: bool,
-    /// Whether it does its work now.
+    /// Whether it works now.
     works: bool,
     /// Whether it has an older minor version than desired.
     older: bool,
-    /// Whether it is to be replaced by one of another image.
+    /// Whether it is to be replaced by one with another image.
     has_new_image: bool,
 }
 
@@ -64,7 +64,7 @@ struct ApiServer {
 pub(crate) enum Old {
     /// It is unreachable, or its change is held.
     Held,
-    /// It leaves by this plan, after the nodes.
+    /// This plan removes it, after the nodes are changed.
     Leaving,
 }
 
@@ -78,7 +78,7 @@ impl ApiServers {
             let facts = ctx.facts(name);
             let may_be_there = match facts {
                 Some(facts) => facts.containers.contains_key(api.as_str()),
-                // A node that lost the role keeps it in the ledger until its API server is gone.
+                // A node that lost the role keeps it in the ledger until its API server is removed.
                 None => ctx.had(name, Role::ControlPlane),
             };
             if desired || may_be_there {
@@ -114,13 +114,14 @@ impl ApiServers {
         known
     }
 
-    /// Whether a node of cluster.yml is unreachable that is to be a control plane, or was one when last seen.
+    /// Whether a node of cluster.yml is unreachable that should be a control plane, or was one when last
+    /// seen.
     pub(crate) fn one_is_unreachable(&self) -> bool {
         self.servers.values().any(|server| !server.reachable)
     }
 
-    /// Whether a cluster that may live may have unreachable API servers, and nothing reachable shows of which version:
-    /// no API server is brought to another version then.
+    /// Whether a cluster that may be live may have unreachable API servers whose version no reachable
+    /// component shows: then no API server is changed to another version.
     pub(crate) fn version_is_unknown(&self) -> bool {
         self.version_is_unknown
     }
@@ -136,13 +137,13 @@ impl ApiServers {
         self.servers.get(node).is_some_and(|server| server.older)
     }
 
-    /// Whether Kubernetes is on its way to another minor version.
+    /// Whether Kubernetes is being upgraded to another minor version.
     pub(crate) fn on_the_way(&self) -> bool {
         self.on_the_way
     }
 
-    /// Whether a node that gains an API server may be at work by one that nobody can ask: its nginx-proxy would be
-    /// removed for it.
+    /// Whether a node that gains an API server may depend on one that cannot be asked: its own nginx-proxy
+    /// would be removed in exchange.
     pub(crate) fn may_be_behind_proxy(&self, ctx: &Context<'_>, node: &NodeName) -> bool {
         let has_proxy = |facts: &NodeFacts| facts.containers.contains_key(Component::NginxProxy.as_str());
         ctx.rules.hold_while_blind
@@ -151,7 +152,7 @@ impl ApiServers {
             && self.one_is_unreachable()
     }
 
-    /// The same API servers once the control plane has been planned: those that come up or are replaced by it.
+    /// The same API servers after the stage of the control plane, with those that it brings up or replaces.
     pub(crate) fn after<'p, 'a>(
         &'p self,
         rules: Rules,
@@ -162,7 +163,7 @@ impl ApiServers {
     }
 }
 
-/// The API servers as the control plane's part of the plan leaves them.
+/// The API servers after the stage of the control plane.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ApiServersAfter<'p, 'a> {
     known: &'p ApiServers,
@@ -173,8 +174,8 @@ pub(crate) struct ApiServersAfter<'p, 'a> {
 }
 
 impl ApiServersAfter<'_, '_> {
-    /// Why an API server is, or may be, of an older version than this plan's kubelets, also when the control plane has
-    /// been changed; none if each is as new as they are.
+    /// Why an API server has, or may have, an older version than this plan's kubelets even after the control
+    /// plane has been changed; none if each is as new as they are.
     pub(crate) fn why_old(&self) -> Option<Old> {
         if !self.rules.version_order {
             return None;

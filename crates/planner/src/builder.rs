@@ -1,5 +1,5 @@
-//! Builds a plan: steps, the order among them, and findings; an edge that would close a cycle is refused at the line
-//! that adds it, and what a switched-off rule asks for is left out here and nowhere else.
+//! Builds a plan: steps, the order among them, and findings. An edge that would close a cycle is refused at
+//! the line that adds it, and edges and guards of a switched-off rule are left out here and nowhere else.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -19,7 +19,7 @@ use crate::rules::Rules;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct StepHandle(NodeIndex);
 
-/// That nothing was refused: keys are planned only then.
+/// Proof that nothing was refused: keys are planned only with it.
 #[derive(Debug)]
 pub(crate) struct Allowed(());
 
@@ -33,7 +33,7 @@ pub(crate) struct PlanBuilder<'a> {
 }
 
 impl<'a> PlanBuilder<'a> {
-    /// An empty plan, to be built by these rules.
+    /// An empty plan, to be built with these rules.
     pub(crate) fn new(rules: Rules) -> Self {
         Self { rules, graph: Acyclic::default(), findings: Vec::new(), pulls: BTreeMap::new() }
     }
@@ -52,7 +52,7 @@ impl<'a> PlanBuilder<'a> {
         self.step_at(StepId::of(place, subject, &action), action, reasons, origins)
     }
 
-    /// Adds a step at an address of its own: one that does again what another of this plan does, at another moment.
+    /// Adds a step at its own address: one that repeats another step of this plan at a later moment.
     pub(crate) fn step_at(
         &mut self,
         id: StepId,
@@ -69,7 +69,7 @@ impl<'a> PlanBuilder<'a> {
         StepHandle(self.graph.add_node(Step { id, action, reasons, origins }))
     }
 
-    /// The pull of an image onto a node, once however many containers need it.
+    /// The pull of an image onto a node, once for all containers that need it.
     pub(crate) fn pull(&mut self, node: &'a NodeName, image: &ImageRef) -> StepHandle {
         if let Some(&handle) = self.pulls.get(&(node, image.clone())) {
             return handle;
@@ -132,7 +132,7 @@ impl<'a> PlanBuilder<'a> {
         self.find(Weight::Held, about, waiting, origin);
     }
 
-    /// Something desired follows by itself where `follows`, and is held otherwise.
+    /// Defers something desired: announced where it `follows` by itself, held otherwise.
     pub(crate) fn defer(
         &mut self,
         follows: Follows,
@@ -152,17 +152,17 @@ impl<'a> PlanBuilder<'a> {
         self.find(Weight::Notice, about, note, origin);
     }
 
-    /// That nothing was refused so far; none if anything was.
+    /// The proof that nothing was refused so far; none if anything was.
     pub(crate) fn allowed(&self) -> Option<Allowed> {
         let is_refused = self.findings.iter().any(|finding| finding.weight == Weight::Refused);
         (!is_refused).then_some(Allowed(()))
     }
 
-    // The end.
+    // Finishing.
 
     /// The finished plan: steps sorted by their ids, edges by their ends, no edge twice; and the findings.
     ///
-    /// Where nothing is planned, nothing follows by itself: what was announced is held.
+    /// Where nothing is planned, nothing follows by itself: what was announced is held then.
     pub(crate) fn finish(self) -> Planning {
         let mut findings = self.findings;
         let plan = plan_of(self.graph.into_inner());
@@ -180,14 +180,14 @@ impl<'a> PlanBuilder<'a> {
 /// Whether something that is not planned now follows in a later round of the same `up`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Follows {
-    /// What this plan does brings it about.
+    /// This plan's own steps make it possible.
     ByItself,
-    /// A person or the world must act first.
+    /// A person must act first, or something outside must change.
     Not,
 }
 
 impl Follows {
-    /// By itself where this is true.
+    /// By itself where this condition is true.
     pub(crate) fn when(condition: bool) -> Self {
         if condition { Self::ByItself } else { Self::Not }
     }
@@ -200,7 +200,7 @@ fn plan_of(graph: DiGraph<Step, Because>) -> Plan {
         .collect();
     let mut steps: Vec<Option<Step>> =
         graph.into_nodes_edges().0.into_iter().map(|node| Some(node.weight)).collect();
-    // Only their numbers are sorted: a step is large, and there may be ten for each of thousands of nodes.
+    // Only their indexes are sorted: a step is large, and there may be ten for each of thousands of nodes.
     let mut order: Vec<usize> = (0..steps.len()).collect();
     order.sort_by(|one, other| {
         let id = |at: &usize| steps[*at].as_ref().map(|step| &step.id);
@@ -221,7 +221,7 @@ fn plan_of(graph: DiGraph<Step, Because>) -> Plan {
     }
 }
 
-/// Sequences of steps that take something down and bring it up again, so many at once and no more.
+/// Sequences of steps that take something down and bring it up again, with a limit on how many run at once.
 ///
 /// Each sequence waits for the end of the one that began `width` before it.
 #[derive(Debug)]
@@ -232,7 +232,7 @@ pub(crate) struct Lanes {
 }
 
 impl Lanes {
-    /// So many sequences at once, for this reason.
+    /// This many sequences at once, for this reason.
     pub(crate) fn new(width: usize, because: Because) -> Self {
         Self { width: width.max(1), because, ends: Vec::new() }
     }
@@ -245,12 +245,12 @@ impl Lanes {
         self.ends.push(last);
     }
 
-    /// Whether the next sequence begins a lane, with no other before it.
+    /// Whether the next sequence begins a lane, so that no other comes before it.
     pub(crate) fn begins_lane(&self) -> bool {
         self.ends.len() < self.width
     }
 
-    /// The last steps of the sequences that nothing in these lanes comes after.
+    /// The last steps of the sequences that no other sequence follows.
     pub(crate) fn open_ends(&self) -> &[StepHandle] {
         &self.ends[self.ends.len().saturating_sub(self.width)..]
     }

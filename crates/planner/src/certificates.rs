@@ -1,4 +1,4 @@
-//! Which keys and certificates are made by this plan, and why.
+//! Which keys and certificates this plan issues, and why.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,13 +13,14 @@ use crate::context::Context;
 /// A certificate with fewer days left than this is renewed by the next `up`.
 const RENEW_DAYS_BEFORE_EXPIRY: u64 = 30;
 
-/// The certificates that a plan makes, and why.
+/// The certificates that a plan issues, and why.
 pub(crate) type Minted = BTreeMap<CertName, Vec<Reason>>;
 
-/// Where in cluster.yml it stems from that certificates are made; those alone that stem from there.
+/// The places in cluster.yml that cause certificates to be issued; only certificates with such a cause are in
+/// it.
 pub(crate) type Places = BTreeMap<CertName, BTreeSet<SpecPath>>;
 
-/// Every certificate that must be made, with the reasons.
+/// Every certificate that must be issued, with the reasons.
 pub(crate) fn to_mint(ctx: &Context<'_>) -> Minted {
     match ctx.intent {
         Intent::Converge { .. } | Intent::Restore { .. } => missing_or_stale(ctx),
@@ -28,8 +29,8 @@ pub(crate) fn to_mint(ctx: &Context<'_>) -> Minted {
     }
 }
 
-/// Those that were asked for, of unreachable nodes too: what is requested now is not known to be so later, and the node
-/// takes it when it is back.
+/// The requested ones, including those of unreachable nodes: a later run does not know what is requested now,
+/// and the node takes its certificate when it is back.
 fn requested(ctx: &Context<'_>, reissue: &Reissue) -> Minted {
     ctx.desired
         .certs
@@ -39,10 +40,11 @@ fn requested(ctx: &Context<'_>, reissue: &Reissue) -> Minted {
         .collect()
 }
 
-/// Those that are missing, expire, or are not as desired. Those of unreachable nodes wait for them.
+/// Those that are missing, expire, or are not as desired. Those of unreachable nodes wait until these are
+/// back.
 fn missing_or_stale(ctx: &Context<'_>) -> Minted {
     let mut minted = Minted::new();
-    // CAs first: a new CA means a new certificate from it.
+    // CAs first: a new CA means new certificates from it.
     let (authorities, others): (Vec<_>, Vec<_>) =
         ctx.desired.certs.iter().partition(|(_, desired)| desired.issuer.is_none());
     for (name, desired) in authorities.into_iter().chain(others) {
@@ -64,7 +66,7 @@ fn missing_or_stale(ctx: &Context<'_>) -> Minted {
     minted
 }
 
-/// Where in cluster.yml it stems from that a certificate has other names.
+/// The places in cluster.yml that cause a certificate to have other names.
 pub(crate) fn places(ctx: &Context<'_>, minted: &Minted) -> Places {
     let mut places = Places::new();
     for (name, reasons) in minted {
@@ -81,7 +83,8 @@ pub(crate) fn places(ctx: &Context<'_>, minted: &Minted) -> Places {
     places
 }
 
-/// The node of which it is a name or address, if that has changed there or is new; or else where further names are given.
+/// The node that has this name or address, if that has changed there or is new; otherwise the key for
+/// additional names.
 fn place_of(ctx: &Context<'_>, san: &San) -> Option<SpecPath> {
     let names = |name: &NodeName, target: &NodeTarget| {
         [target.address.as_str(), &target.internal_address, name.as_str()].map(San::parse)
@@ -96,7 +99,7 @@ fn place_of(ctx: &Context<'_>, san: &San) -> Option<SpecPath> {
     if let Some((_, node)) = of_node {
         return Some(node.origin.clone());
     }
-    // Those of a node that has left cluster.yml have no place there.
+    // Names of a node that has left cluster.yml have no place there.
     let mut gone = ctx.seen.ledger.nodes.iter().filter(|(name, _)| !ctx.desired.nodes.contains_key(*name));
     if gone.any(|(name, last)| is_of(Some(last), name)) { None } else { ctx.desired.origins.sans.clone() }
 }
@@ -105,7 +108,7 @@ fn is_of_unreachable_node(ctx: &Context<'_>, cert: &CertName) -> bool {
     cert.node().is_some_and(|node| !ctx.is_reachable(&NodeName::from(node)))
 }
 
-/// Why a certificate that is there must be renewed; a CA never is, short of a rotation.
+/// Why an existing certificate must be renewed; a CA never is, except by a rotation.
 fn why_renewed(ctx: &Context<'_>, desired: &DesiredCert, face: &CertFace) -> Vec<Reason> {
     if desired.kind != CertKind::Leaf {
         return vec![];
@@ -117,7 +120,8 @@ fn why_renewed(ctx: &Context<'_>, desired: &DesiredCert, face: &CertFace) -> Vec
     let issuer = desired.issuer.as_ref().and_then(|issuer| ctx.seen.ledger.certs.get(issuer));
     let now = ctx.seen.taken_at;
     let renew_at = now.plus_seconds(RENEW_DAYS_BEFORE_EXPIRY * 86_400);
-    // Where the issuer ends too, a new certificate would end on the same day, and every `up` would make one more.
+    // If the issuer expires first, a new certificate would end on the same day, and every `up` would issue
+    // another.
     let new_end = now.plus_days(desired.valid_days);
     let new_end = issuer.map_or(new_end, |issuer| new_end.min(issuer.not_after));
     if face.not_after <= renew_at && new_end > face.not_after {
@@ -129,7 +133,7 @@ fn why_renewed(ctx: &Context<'_>, desired: &DesiredCert, face: &CertFace) -> Vec
     reasons
 }
 
-/// Notes the CAs that expire soon, or have.
+/// Reports CAs that expire soon or have expired.
 pub(crate) fn note_expiring_authorities(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     let soon = ctx.seen.taken_at.plus_seconds(RENEW_DAYS_BEFORE_EXPIRY * 86_400);
     for (name, desired) in &ctx.desired.certs {

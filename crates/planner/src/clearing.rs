@@ -1,5 +1,5 @@
-//! What takes windlass' things off a node: containers, pods, files; shared by roles that are lost, nodes that have left,
-//! and the end of a cluster.
+//! Removes windlass' things from a node: containers, pods, files. Shared by roles that are lost, nodes that
+//! have left, and the removal of a cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +12,8 @@ use crate::builder::{PlanBuilder, StepHandle};
 use crate::context::Context;
 use crate::ownership::{has_our_data, is_ours};
 
-/// Plans the removal of what an interrupted step has left behind: nothing uses it, but it holds names that other steps
-/// need.
+/// Plans the removal of what an interrupted step has left behind: nothing uses it, but it occupies names that
+/// other steps need.
 pub(crate) fn left_overs<'a>(
     ctx: &Context<'a>,
     build: &mut PlanBuilder<'a>,
@@ -21,7 +21,7 @@ pub(crate) fn left_overs<'a>(
     let mut removals: BTreeMap<&'a NodeName, Vec<StepHandle>> = BTreeMap::new();
     match ctx.intent {
         Intent::Converge { .. } | Intent::Restore { .. } | Intent::Reissue { .. } => {}
-        // They go with everything else.
+        // They are removed with everything else.
         Intent::Dismantle { .. } => return removals,
     }
     for (name, facts) in ctx.all_facts() {
@@ -53,8 +53,8 @@ pub(crate) fn remove_container(
     )
 }
 
-/// Removes the pods of a node and what they left, once kubelet and kube-proxy are gone: kubelet would start them anew,
-/// and kube-proxy write its rules anew.
+/// Removes the pods of a node and their remains, once kubelet and kube-proxy are removed: kubelet would start
+/// the pods again, and kube-proxy would write its rules again.
 pub(crate) fn remove_pods(
     name: &NodeName,
     footprint: &Footprint,
@@ -69,7 +69,7 @@ pub(crate) fn remove_pods(
     pods
 }
 
-/// Removes files and directories, after these steps; none if there are none.
+/// Removes files and directories after these steps; none if the list is empty.
 pub(crate) fn remove_paths(
     name: &NodeName,
     paths: BTreeSet<FilePath>,
@@ -94,7 +94,8 @@ pub(crate) fn has_pod_state(footprint: &Footprint, facts: &NodeFacts) -> bool {
         .any(|(path, holds)| *holds == Holds::PodState && facts.directories.contains(path))
 }
 
-/// What of the footprint exists on a node, but for directories that hold what is kept, and data of another etcd.
+/// Which parts of the footprint exist on a node, except directories that hold what is kept, and data of
+/// another etcd.
 pub(crate) fn traces(
     ctx: &Context<'_>,
     name: &NodeName,
@@ -124,7 +125,7 @@ pub(crate) fn traces(
     directories.into_iter().chain(files).collect()
 }
 
-/// Notes the containers on a node that is cleared which hold a name of a component and are somebody else's.
+/// Reports containers on a cleared node that have the name of a component and belong to somebody else.
 pub(crate) fn note_foreign_containers(
     ctx: &Context<'_>,
     name: &NodeName,

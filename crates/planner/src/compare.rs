@@ -1,4 +1,4 @@
-//! What is to be done about one desired container or one desired file, from what was seen of it.
+//! Decides what is to be done about one desired container or file, from what was seen of it.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -14,47 +14,47 @@ use crate::ledger::Keys;
 /// What is to be done about a desired container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
-    /// It is as desired and does its work.
+    /// It is as desired and works.
     Good,
     /// It is as desired, and was started moments ago.
     Settling,
-    /// It is as desired but for files that it can read again while it runs.
+    /// It is as desired except for files that it can read again while it runs.
     Reload {
         /// Which files.
         reasons: Vec<Reason>,
-        /// Where in cluster.yml that stems from.
+        /// The places in cluster.yml that cause this.
         origins: Vec<SpecPath>,
-        /// Whether it does its work all the same.
+        /// Whether it works all the same.
         works: bool,
     },
     /// It is not there.
     Absent,
     /// It is as desired but does not run.
     Down(Vec<Reason>),
-    /// It runs as desired and does not do its work.
+    /// It runs as desired and does not work.
     Sick(Vec<Reason>),
-    /// It runs as desired and cannot do its work while what it depends on does not: nothing is wrong with it.
+    /// It runs as desired and cannot work while what it depends on does not: nothing is wrong with it.
     Waiting,
-    /// It runs as desired, and nobody could ask it whether it does its work.
+    /// It runs as desired, and it could not be asked whether it works.
     Unasked(Unasked),
     /// It is not as desired.
     Differs {
-        /// In what.
+        /// The differences.
         reasons: Vec<Reason>,
-        /// Where in cluster.yml that stems from.
+        /// The places in cluster.yml that cause this.
         origins: Vec<SpecPath>,
-        /// Whether it does its work all the same, or may.
+        /// Whether it works all the same, or may.
         works: bool,
     },
 }
 
 impl Condition {
-    /// Whether the container runs and does its work now.
+    /// Whether the container runs and works now.
     pub(crate) fn works(&self) -> bool {
         matches!(self, Self::Good | Self::Reload { works: true, .. } | Self::Differs { works: true, .. })
     }
 
-    /// Whether the container is replaced by one of another image.
+    /// Whether the container is replaced by one with another image.
     pub(crate) fn has_new_image(&self) -> bool {
         let is_image =
             |reason: &Reason| matches!(reason, Reason::Differs { difference: Difference::Image { .. } });
@@ -62,16 +62,16 @@ impl Condition {
     }
 }
 
-/// The contents that files will have when this plan's certificates are made.
+/// The contents that files will have after this plan's certificates are issued.
 #[derive(Debug)]
 pub(crate) struct Contents<'a> {
     seen: &'a Inventory,
     keys: &'a Keys,
-    /// The texts met last and their digests: nodes share most of their texts.
+    /// The most recent texts and their digests: nodes share most of their texts.
     texts: RefCell<Vec<(Arc<str>, Digest)>>,
 }
 
-/// How many texts are remembered: those that nodes share, and those of one node's own.
+/// How many texts are remembered: those that nodes share, and those of a single node.
 const REMEMBERED_TEXTS: usize = 16;
 
 /// A desired file beside what was seen of it.
@@ -89,9 +89,9 @@ pub(crate) struct FileLook<'a> {
 pub(crate) enum Expected {
     /// It has this digest.
     Digest(Digest),
-    /// This plan makes it anew.
+    /// This plan reissues it.
     Renewed,
-    /// It cannot be known now: a certificate that is not there and not made either.
+    /// It cannot be known now: a certificate that does not exist and is not issued either.
     Unknown,
 }
 
@@ -203,7 +203,8 @@ fn condition(
     }
 }
 
-/// What somebody else made is replaced, whatever it looks like: nobody knows what it has read at its start.
+/// A container that somebody else made is replaced, whatever it looks like: it is unknown which files it has
+/// read at its start.
 fn made_by_other(
     desired: &DesiredContainer,
     seen: &ContainerSeen,
@@ -227,15 +228,15 @@ fn made_by_other(
     }
 }
 
-/// Whether a container works, or may: one that does not answer in time is not taken down as if it were of no use. One that
-/// shows a certificate which nobody accepts is of none to its clients either.
+/// Whether a container works, or may work: one that does not answer in time is not taken down as if it were
+/// useless. One that presents a certificate which nobody accepts is useless to its clients as well.
 fn may_work(seen: &ContainerSeen) -> bool {
     let may = matches!(seen.health, Health::Healthy | Health::Unknown(Unasked::NoWay | Unasked::NoAnswer));
     seen.state == ContainerState::Running && may
 }
 
-/// The files that the container has loaded in another form than they will have: those for which it must
-/// be replaced, and those that it can read again.
+/// The files whose loaded form differs from what they will contain: those for which the container must be
+/// replaced, and those that it can read again.
 fn stale_files(
     desired: &DesiredContainer,
     files: &[FileLook<'_>],
@@ -285,7 +286,8 @@ fn not_running(seen: &ContainerSeen) -> Option<Reason> {
     (seen.state != ContainerState::Running).then_some(Reason::NotRunning { state: seen.state })
 }
 
-/// Where in cluster.yml the differences stem from: the place of each, or that of the version where it moves.
+/// The places in cluster.yml that cause the differences: the place of each, or that of the version where it
+/// changes.
 fn origins_of(
     desired: &DesiredContainer,
     seen: &ContainerSpec,

@@ -27,12 +27,12 @@ pub(crate) struct Conditions<'c, 'a> {
 struct OfNode<'a> {
     /// In the order of components.
     containers: Vec<(Component, Condition)>,
-    /// The copy of the ledger aside.
+    /// Without the copy of the ledger.
     files: Vec<DifferingFile<'a>>,
 }
 
 impl<'c, 'a> Conditions<'c, 'a> {
-    /// Compares everything, once it is known which certificates this plan makes.
+    /// Compares everything, once it is known which certificates this plan issues.
     pub(crate) fn of(ctx: &'c Context<'a>, keys: &Keys) -> Self {
         let contents = Contents::new(ctx.seen, keys);
         let nodes = ctx
@@ -48,7 +48,7 @@ impl<'c, 'a> Conditions<'c, 'a> {
                     });
                 }
                 if is_healthy_member(ctx, node.name) {
-                    // Its peers have asked it, or windlass has a moment later.
+                    // Its peers have received an answer from it, or windlass has a moment later.
                     amend(&mut containers, Component::Etcd, |etcd| {
                         let is_ill = matches!(etcd, Condition::Settling)
                             || *etcd == Condition::Sick(vec![Reason::Unhealthy]);
@@ -71,7 +71,7 @@ impl<'c, 'a> Conditions<'c, 'a> {
         find(&self.nodes[self.sight.index_of(node)?].containers, component)
     }
 
-    /// Holds what nobody could ask whether it works.
+    /// Holds containers that could not be asked whether they work.
     pub(crate) fn hold_unasked(&self, ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
         for (node, conditions) in ctx.reachable().zip(&self.nodes) {
             for (component, condition) in &conditions.containers {
@@ -98,7 +98,7 @@ impl<'c, 'a> Conditions<'c, 'a> {
         self.of_container(node, component).is_some_and(Condition::has_new_image)
     }
 
-    /// Whether the node does its work for pods now: all its containers work, its object is ready and open.
+    /// Whether the node can run pods now: all its containers work, its object is ready and schedulable.
     pub(crate) fn is_available(&self, node: &NodeName) -> bool {
         let works = |component| self.of_container(node, component).is_none_or(Condition::works);
         works(Component::Kubelet)
@@ -109,7 +109,7 @@ impl<'c, 'a> Conditions<'c, 'a> {
             })
     }
 
-    /// Whether Kubernetes moves to another version by this plan.
+    /// Whether this plan changes the version of Kubernetes.
     pub(crate) fn kubernetes_moves(&self) -> bool {
         self.nodes.iter().any(|node| {
             find(&node.containers, Component::KubeApiserver).is_some_and(Condition::has_new_image)
@@ -128,7 +128,7 @@ fn is_healthy_member(ctx: &Context<'_>, node: &NodeName) -> bool {
     members.any(|member| Some(&member.peer_url) == peer_url.as_ref() && member.health == Health::Healthy)
 }
 
-/// Puts another condition in the place of a component's, if `other` gives one.
+/// Replaces the condition of a component if `other` returns one.
 fn amend(
     conditions: &mut [(Component, Condition)],
     component: Component,
@@ -140,14 +140,14 @@ fn amend(
     }
 }
 
-/// What runs and cannot work because something else does not is left alone: a restart would not help. It does help what
-/// is paused.
+/// What runs and cannot work because something else does not is left alone: a restart would not help. It does
+/// help a paused container.
 fn excuse_dependents(ctx: &Context<'_>, conditions: &mut [(Component, Condition)]) {
     let paused = Reason::NotRunning { state: ContainerState::Paused };
     let waits = |condition: &Condition| {
         let is_excused = match condition {
             Condition::Sick(reasons) => !reasons.contains(&paused),
-            // It waits for an answer itself.
+            // It is itself waiting for an answer.
             Condition::Unasked(why) => *why == Unasked::NoAnswer,
             _ => false,
         };

@@ -1,4 +1,5 @@
-//! What a plan is made from, read-only: the desired state, what was seen, the intent, and what follows from these alone.
+//! The read-only input of a plan: the desired state, what was seen, the intent, and what follows from these
+//! alone.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,14 +14,14 @@ use crate::builder::PlanBuilder;
 use crate::rules::Rules;
 use crate::sight::{Sight, Sighted};
 
-/// What a plan is made from. Nothing in it changes while the plan is made.
+/// The input of a plan. Nothing in it changes while the plan is made.
 #[derive(Debug)]
 pub(crate) struct Context<'a> {
     pub(crate) rules: Rules,
     pub(crate) desired: &'a Blueprint,
     pub(crate) seen: &'a Inventory,
     pub(crate) intent: &'a Intent,
-    /// By which this cluster's things are known; none before its first `up`.
+    /// Identifies what belongs to this cluster; none before its first `up`.
     pub(crate) lineage: Option<Lineage>,
     /// Nodes on which nothing may be planned: for the plan they are unreachable.
     unfit: &'a BTreeSet<NodeName>,
@@ -28,12 +29,12 @@ pub(crate) struct Context<'a> {
     pub(crate) sight: Sight<'a>,
     /// All desired workers: those that share the limit of unavailable nodes.
     pub(crate) workers: Arc<BTreeSet<NodeName>>,
-    /// Those of them that have never been of use, as far as anybody can know.
+    /// Those of them that have never worked, as far as can be known.
     pub(crate) new_workers: Arc<BTreeSet<NodeName>>,
 }
 
 impl<'a> Context<'a> {
-    /// Joins what is desired with what was seen; the nodes in `unfit` count as unreachable.
+    /// Joins the desired state with what was seen; the nodes in `unfit` count as unreachable.
     pub(crate) fn new(
         rules: Rules,
         desired: &'a Blueprint,
@@ -56,7 +57,7 @@ impl<'a> Context<'a> {
         context
     }
 
-    /// The workers that Kubernetes does not know and has never known, as far as anybody can know.
+    /// The workers that Kubernetes does not know and has never known, as far as can be known.
     fn workers_never_seen(&self) -> BTreeSet<NodeName> {
         let is_new = |name: &NodeName| match &self.seen.kube {
             KubeSeen::Nodes(objects) if objects.contains_key(name) => false,
@@ -74,7 +75,7 @@ impl<'a> Context<'a> {
     pub(crate) fn facts(&self, node: &NodeName) -> Option<&'a NodeFacts> {
         match self.sight.of(node) {
             Some(node) => Some(node.facts),
-            // It may not be desired any more.
+            // It may no longer be desired.
             None if self.unfit.contains(node) => None,
             None => self.seen.nodes.get(node)?.facts(),
         }
@@ -123,14 +124,14 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Where a desired node stands in cluster.yml.
+    /// The place of a desired node in cluster.yml.
     pub(crate) fn origin(&self, node: &NodeName) -> Option<SpecPath> {
         self.desired.nodes.get(node).map(|node| node.origin.clone())
     }
 
     // The cluster.
 
-    /// Whether etcd has no majority. Nobody asks one that is not of the cluster's nodes: it is never called silent.
+    /// Whether etcd has no majority. An external etcd is never asked, so it never counts as silent.
     pub(crate) fn etcd_is_silent(&self) -> bool {
         self.seen.etcd == EtcdSeen::Silent && !self.desired.etcd.is_external()
     }
@@ -140,18 +141,18 @@ impl<'a> Context<'a> {
         matches!(self.seen.kube, KubeSeen::Nodes(_))
     }
 
-    /// Whether it is known which objects of add-ons are there.
+    /// Whether it is known which objects of add-ons exist.
     pub(crate) fn knows_objects(&self) -> bool {
         self.seen.objects != ObjectsSeen::Unknown
     }
 
-    /// Whether windlass brings a network for pods.
+    /// Whether windlass deploys a pod network.
     pub(crate) fn brings_network(&self) -> bool {
         self.desired.addons.contains_key(&AddonKind::Network)
     }
 
-    /// Whether some node has a network for pods, or may have: one that is ready shows it, and a cluster that lives and is silent
-    /// may have had one.
+    /// Whether some node has a pod network, or may have one: a ready node shows it, and a live cluster that
+    /// does not answer may have had one.
     pub(crate) fn has_pod_network(&self) -> bool {
         match &self.seen.kube {
             KubeSeen::Nodes(objects) => objects.values().any(|object| object.ready == Readiness::Ready),
@@ -159,7 +160,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Notes which nodes lack nothing but a network for pods.
+    /// Reports which nodes lack only a pod network.
     pub(crate) fn note_missing_network(&self, build: &mut PlanBuilder<'_>) {
         if self.brings_network() {
             return;
@@ -172,7 +173,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Whether the cluster is seen to live: etcd answers, or an API server does.
+    /// Whether the cluster is seen to be live: etcd or an API server answers.
     pub(crate) fn is_seen_to_live(&self) -> bool {
         self.seen.etcd != EtcdSeen::Silent || (self.desired.etcd.is_external() && self.kube_answers())
     }
@@ -194,7 +195,7 @@ impl<'a> Context<'a> {
     }
 }
 
-/// Why a node that was looked for is unreachable; none if it answers.
+/// Why a node that was contacted is unreachable; none if it answers.
 pub(crate) fn why_unreachable(seen: Option<&NodeSeen>) -> Option<String> {
     match seen {
         Some(NodeSeen::InSight(_)) => None,
@@ -203,8 +204,8 @@ pub(crate) fn why_unreachable(seen: Option<&NodeSeen>) -> Option<String> {
     }
 }
 
-/// The lineage of this cluster: that of its ledger. Where a cluster without ledger is to be removed, the one that is on
-/// all its containers.
+/// The lineage of this cluster: that of its ledger. Where a cluster without ledger is to be removed, it is
+/// the one on all its containers.
 fn lineage_of(seen: &Inventory, intent: &Intent) -> Option<Lineage> {
     let ledger = &seen.ledger;
     match intent {

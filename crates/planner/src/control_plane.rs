@@ -1,4 +1,4 @@
-//! API server, controller manager and scheduler: brought up all at once, changed one node after another.
+//! API server, controller manager and scheduler: started all at once, changed one node after another.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::etcd::Etcd;
 use crate::site::{Changes, Site, await_container};
 
-/// The components of a control-plane node, the API server first: the others talk to it alone.
+/// The components of a control-plane node, the API server first: the others connect only to it.
 const COMPONENTS: [Component; 3] =
     [Component::KubeApiserver, Component::KubeControllerManager, Component::KubeScheduler];
 
@@ -23,7 +23,7 @@ const COMPONENTS: [Component; 3] =
 pub(crate) struct ControlPlane<'a> {
     /// The wait for each API server that this plan brings up or disturbs.
     pub(crate) up: BTreeMap<&'a NodeName, StepHandle>,
-    /// The waits for what it brings up: nothing healthy is disturbed before.
+    /// The waits for what it starts: nothing healthy is disturbed before them.
     pub(crate) heals: Vec<StepHandle>,
     /// The ends of its disturbances: the nodes wait for them.
     pub(crate) ends: Vec<StepHandle>,
@@ -86,7 +86,7 @@ pub(crate) fn plan<'a>(
     stage.control_plane
 }
 
-/// The stage at work: what it was handed, and what it makes.
+/// The running stage: its inputs and what it produces.
 struct Stage<'s, 'c, 'a> {
     site: &'s Site<'c, 'a>,
     api_servers: &'s ApiServers,
@@ -100,7 +100,7 @@ impl<'a> Stage<'_, '_, 'a> {
         build.hold(about, waiting, self.site.ctx.origin(name));
     }
 
-    /// What only comes up waits for nothing but what it uses.
+    /// What only has to be started waits for nothing but what it uses.
     fn bring_up(
         &mut self,
         name: &'a NodeName,
@@ -136,7 +136,7 @@ impl<'a> Stage<'_, '_, 'a> {
         }
     }
 
-    /// Whether a cluster that has lived has no etcd, and this plan brings none up: an API server could only wait.
+    /// Whether a cluster that was live has no etcd, and this plan starts none: an API server could only wait.
     fn etcd_is_lost(&self) -> bool {
         let ctx = self.site.ctx;
         ctx.etcd_is_silent() && ctx.seen.ledger.born == Birth::Born && self.etcd.heals.is_empty()
@@ -163,7 +163,7 @@ impl<'a> Stage<'_, '_, 'a> {
         }
     }
 
-    /// Whether a container that runs will work by itself, or once what this plan brings up works.
+    /// Whether a running container will work by itself, or once what this plan starts works.
     fn settles(&self, name: &NodeName, component: Component, build: &mut PlanBuilder<'a>) -> bool {
         let is_api_server = component == Component::KubeApiserver;
         let will_work = if is_api_server {
@@ -183,12 +183,12 @@ impl<'a> Stage<'_, '_, 'a> {
         }
     }
 
-    /// On a node that becomes a control plane, nginx-proxy holds the API server's port: it goes first.
+    /// On a node that becomes a control plane, nginx-proxy holds the API server's port: it is removed first.
     fn free_port(&mut self, name: &'a NodeName, build: &mut PlanBuilder<'a>) -> Option<StepHandle> {
         let ctx = self.site.ctx;
         let proxy = Component::NginxProxy;
         ctx.facts(name)?.containers.get(proxy.as_str())?;
-        // Where no API server answers, the node is not available, and nobody could know.
+        // Where no API server answers, the node is not available, and the guard could not be checked.
         let guards = self.site.window_guard(name).into_iter().filter(|_| ctx.kube_answers()).collect();
         let image = &ctx.desired.nodes[name].containers[&Component::KubeApiserver].spec.image;
         let pull = self.site.image(name, image, build);
@@ -199,7 +199,7 @@ impl<'a> Stage<'_, '_, 'a> {
             vec![Reason::Unwanted],
             vec![ctx.desired.nodes[name].origin.clone()],
         );
-        // The node is without an API server in between: nothing else may keep it waiting.
+        // The node is without an API server in between: nothing else may delay it.
         let files = self.site.files.written.get(name).copied();
         build.after_all(remove, pull.into_iter().chain(files), Because::Needs);
         build.after_all(remove, self.etcd.heals.iter().copied(), Because::HealFirst);
@@ -223,11 +223,11 @@ impl<'a> Stage<'_, '_, 'a> {
         })
     }
 
-    /// What takes something down goes node by node, what is broken first.
+    /// Disturbs containers node by node, broken ones first.
     fn roll(&mut self, mut disturbed: Vec<Disturbance<'a>>, gaining: &Lanes, build: &mut PlanBuilder<'a>) {
         let ctx = self.site.ctx;
         let total = ctx.with_role(Role::ControlPlane).count();
-        // Whatever the limit allows, one API server stays.
+        // Whatever the limit allows, one API server keeps running.
         let limit = ctx.desired.rollout.max_unavailable_controlplane.of(total).min(total.saturating_sub(1));
         let unreachable =
             ctx.with_role(Role::ControlPlane).filter(|(name, _)| !ctx.is_reachable(name)).count();
@@ -263,9 +263,9 @@ impl<'a> Stage<'_, '_, 'a> {
         unreachable: usize,
     ) -> Option<WaitsFor> {
         let ctx = self.site.ctx;
-        // Without etcd no API server works: whether one is sick by itself cannot be known.
+        // Without etcd no API server works: whether one has a fault of its own cannot be known.
         let blames_etcd = ctx.etcd_is_silent() && ctx.rules.heal_first && self.etcd.heals.is_empty();
-        // An unreachable one may be of a still older version, and API servers differ by one at most:
+        // An unreachable one may have a still older version, and API servers may differ by one at most:
         // <https://kubernetes.io/releases/version-skew-policy/#kube-apiserver>.
         let may_skip = node.is_older && unreachable > 0 && ctx.rules.version_order;
         let loses_etcd =
@@ -281,7 +281,7 @@ impl<'a> Stage<'_, '_, 'a> {
         })
     }
 
-    /// Changes one node: API server, wait, then the two that talk to it, wait.
+    /// Changes one node: API server, wait, then the two that connect to it, wait.
     fn disturb(
         &mut self,
         name: &'a NodeName,
@@ -308,7 +308,8 @@ impl<'a> Stage<'_, '_, 'a> {
     }
 }
 
-/// Whether an API server that knows the members of cluster.yml alone finds one that works, or will by this plan.
+/// Whether an API server that knows only the members of cluster.yml finds one that works, now or after this
+/// plan.
 fn a_desired_member_works(ctx: &Context<'_>, etcd: &Etcd<'_>) -> bool {
     let EtcdSeen::Members(members) = &ctx.seen.etcd else { return true };
     let works = |node: &DesiredNode| {

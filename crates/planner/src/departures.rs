@@ -1,4 +1,4 @@
-//! Nodes that have left cluster.yml: drained, cleared, and forgotten.
+//! Nodes that have left cluster.yml are drained, cleared, and removed from the ledger.
 
 use windlass_model::{
     Action, Because, Component, Emptied, EtcdSeen, Guard, Holds, LastNode, NodeName, Note, Readiness, Reason,
@@ -16,7 +16,7 @@ use crate::ledger::Conclusion;
 use crate::ownership::{has_our_data, has_ours};
 use crate::replacements::{Before, members_follow, what_replaces_an_api_server, why_api_servers_stay};
 
-/// The components of a node, in the order in which they are removed from it; etcd is cleared apart.
+/// The components of a node, in the order in which they are removed; etcd is cleared separately.
 const COMPONENTS: [Component; 7] = [
     Component::Kubelet,
     Component::KubeProxy,
@@ -27,7 +27,7 @@ const COMPONENTS: [Component; 7] = [
     Component::KubeApiserver,
 ];
 
-/// Plans that a node which has left cluster.yml is cleared, and that the ledger forgets it.
+/// Plans that a node which has left cluster.yml is cleared and then removed from the ledger.
 pub(crate) fn plan<'a>(
     before: Before<'_, '_, 'a>,
     name: &'a NodeName,
@@ -66,7 +66,7 @@ pub(crate) fn plan<'a>(
         done.push(step);
     }
     let cleared = clear_member(ctx, before.left, name, &Reason::NodeLeft, build);
-    // Its member is out before the node is forgotten.
+    // Its member is removed from etcd before the node is removed from the ledger.
     done.extend(cleared.map(|cleared| cleared.last).or(before.left.get(name).copied()));
     let footprint = ctx.desired.footprints.under(facts.prefix.as_ref());
     if kubelet != emptied || has_pod_state(footprint, facts) {
@@ -88,7 +88,7 @@ pub(crate) fn plan<'a>(
     conclusion.after.extend(done);
 }
 
-/// Why a node is not cleared now, and whether it is in a later round.
+/// Why a node is not cleared now, and whether a later round does it.
 fn why_kept(before: Before<'_, '_, '_>, name: &NodeName, last: &LastNode) -> Option<(Follows, WaitsFor)> {
     let ctx = before.given.site.ctx;
     let peer_url = ctx.peer_url(name);
@@ -105,13 +105,13 @@ fn why_kept(before: Before<'_, '_, '_>, name: &NodeName, last: &LastNode) -> Opt
     }
 }
 
-/// Moves the pods of a node that leaves away, if cluster.yml has nodes drained. Returns the drain.
+/// Drains a node that is to be removed, if cluster.yml has nodes drained. Returns the drain.
 fn empty_of_pods(ctx: &Context<'_>, name: &NodeName, build: &mut PlanBuilder<'_>) -> Option<StepHandle> {
     match ctx.desired.rollout.leaving {
         Emptied::Drained => {}
         Emptied::AsItIs => return None,
     }
-    // Nobody waits for the pods of a node that is dead.
+    // A dead node is not drained: its pods would never end.
     let object = ctx.object(name).filter(|object| object.ready == Readiness::Ready)?;
     let cordon_by = (object.scheduling == Scheduling::Open).then(Vec::new);
     Some(drain::plan(ctx, name, cordon_by, &[Reason::NodeLeft], &[], build).last)
@@ -119,7 +119,7 @@ fn empty_of_pods(ctx: &Context<'_>, name: &NodeName, build: &mut PlanBuilder<'_>
 
 fn unreachable(ctx: &Context<'_>, name: &NodeName, build: &mut PlanBuilder<'_>) {
     build.note(Subject::Node(name.clone()), Note::FormerNodeUnreachable, None);
-    // A kubelet that still runs would only register again.
+    // A kubelet that still runs would only register the node again.
     if ctx.object(name).is_some_and(|object| object.ready != Readiness::Ready) {
         delete_object(name, build);
     }

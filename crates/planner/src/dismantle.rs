@@ -1,4 +1,4 @@
-//! The end of a cluster: everything goes, all nodes at once, and the ledger last.
+//! Removes a cluster: all nodes at once, and the ledger last.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ struct Cleared {
     etcd: Option<StepHandle>,
 }
 
-/// Of how many nodes the cluster is removed now.
+/// From how many nodes the cluster is removed now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reached {
     All,
@@ -66,7 +66,7 @@ pub(crate) fn plan<'a>(ctx: &Context<'a>, snapshots: Snapshots, build: &mut Plan
         }
     }
     for member in members {
-        // An API server that is asked to end waits for etcd, to say there that it is gone.
+        // An API server that is stopped waits for etcd, in order to record there that it is gone.
         build.after_all(member, api_servers.iter().copied(), Because::RemoveLast);
     }
     note_what_is_kept(ctx, kept, build);
@@ -87,7 +87,7 @@ fn note_what_is_kept(ctx: &Context<'_>, kept: &[Holds], build: &mut PlanBuilder<
     }
 }
 
-/// What is on a node that bears nothing of this cluster, and would be looked for there by whoever has run `remove`.
+/// What is on a node that belongs to others, though the operator who runs `remove` may look for it there.
 fn not_ours(ctx: &Context<'_>, name: &NodeName, facts: &NodeFacts) -> Foreign {
     let mut found = found_on(ctx, name, facts);
     let footprint = ctx.desired.footprints.under(facts.prefix.as_ref());
@@ -145,7 +145,7 @@ fn clear_node(
     Cleared { all: removed, api_server, etcd }
 }
 
-/// The ledger goes when nothing is left that would need it.
+/// The ledger is deleted when nothing is left that needs it.
 fn forget(
     ctx: &Context<'_>,
     cleared: &BTreeSet<NodeName>,

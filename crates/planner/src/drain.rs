@@ -1,11 +1,11 @@
-//! A node's pods are moved away: cordon, then drain, as cluster.yml has it.
+//! Empties a node of pods: cordon, then drain, with the settings of cluster.yml.
 
 use windlass_model::{Action, Because, Guard, NodeName, Reason, SpecPath};
 
 use crate::builder::{PlanBuilder, StepHandle};
 use crate::context::Context;
 
-/// The first and the last step by which a node is emptied.
+/// The first and the last step that empty a node.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Drained {
     pub(crate) first: StepHandle,

@@ -1,6 +1,7 @@
-//! Secrets stay readable: what API servers have written, those that are desired can read.
+//! Keeps Secrets readable: the desired API servers can read what the present ones have written.
 //!
-//! By which keys an API server writes and reads stands on its label, so it is known of each that runs or has run.
+//! The label of an API server names the keys with which it writes and reads, so they are known of each that
+//! runs or has run.
 //!
 //! ```text
 //! running    a, identity      writes a                      desired    must read a, or is refused
@@ -20,7 +21,7 @@ use crate::context::Context;
 
 const API: Component = Component::KubeApiserver;
 
-/// Refuses what makes stored Secrets unreadable; announces which keys leave.
+/// Refuses what makes stored Secrets unreadable; reports which keys are removed.
 pub(crate) fn check(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     if ctx.seen.ledger.born == Birth::Expected {
         return;
@@ -65,7 +66,7 @@ pub(crate) fn check(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     }
 }
 
-/// How the API servers store Secrets that are there, running or not.
+/// How the existing API servers store Secrets, whether they run or not.
 fn running<'a>(ctx: &Context<'a>) -> Vec<(&'a NodeName, SecretsAtRest)> {
     ctx.all_facts()
         .filter_map(|(name, facts)| {
@@ -81,7 +82,7 @@ fn desired(ctx: &Context<'_>) -> Option<SecretsAtRest> {
     servers.find_map(|(_, node)| Settings::of(API, &node.containers.get(&API)?.spec).secrets().cloned())
 }
 
-/// Whether encryption by a key that windlass makes begins with this run.
+/// Whether this run begins encryption with a key that windlass generates.
 fn begins_with_own_key(ctx: &Context<'_>) -> bool {
     let ledger = &ctx.seen.ledger.certs;
     let certs = ctx.desired.certs.iter();
@@ -97,7 +98,7 @@ fn known(secrets: &SecretsAtRest) -> Option<Ciphers> {
     }
 }
 
-/// The keys of one kind of resources, as API servers have them and as they should.
+/// The keys of one kind of resource, as API servers have them and as they should have them.
 struct Change<'c> {
     resource: Arc<str>,
     to: &'c Ciphers,
@@ -109,7 +110,7 @@ impl Change<'_> {
         self.known.iter().map(|(name, ciphers)| (*name, ciphers.of(&self.resource)))
     }
 
-    /// What an API server writes is read by none any more.
+    /// No desired API server can read any more what an API server writes.
     fn lost(&self) -> Option<Refusal> {
         let to = self.to.of(&self.resource);
         let lost: BTreeSet<Cipher> = self
@@ -128,9 +129,9 @@ impl Change<'_> {
         }
     }
 
-    /// What the first new API server would write, others cannot read until they are replaced.
+    /// What the first new API server writes, others cannot read until they are replaced.
     ///
-    /// Only where encryption goes on: to begin with it, no order avoids that.
+    /// Only where encryption is changed, not begun: no order avoids it at the beginning.
     fn too_new(&self, ctx: &Context<'_>) -> Option<Refusal> {
         let writes = self.to.of(&self.resource).into_iter().next()?;
         let has_begun = self.from().any(|(_, from)| from.first() == Some(&writes));
@@ -153,7 +154,7 @@ impl Change<'_> {
         (!nodes.is_empty()).then_some(refusal)
     }
 
-    /// Keys that only read, and no longer do.
+    /// Keys that were used only to read, and are removed.
     fn leaving(&self) -> Option<Note> {
         let to = self.to.of(&self.resource);
         let from: BTreeSet<Cipher> = self.from().flat_map(|(_, from)| from).collect();

@@ -1,5 +1,5 @@
-//! Files on nodes: written before the containers that read them; lists of API servers, and files that change hands
-//! with etcd, at their own moment.
+//! Files on nodes: written before the containers that read them. Lists of API servers, and files whose owner
+//! changes with etcd, are written at a moment of their own.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,15 +20,16 @@ pub(crate) type Differing = (BTreeMap<FilePath, DesiredFile>, Vec<Reason>);
 /// The files that are written, and those that wait for their moment.
 #[derive(Debug, Default)]
 pub(crate) struct Files<'a> {
-    /// The write of all files of a node that wait for nothing.
+    /// The write of all files of a node that do not have to wait.
     pub(crate) written: BTreeMap<&'a NodeName, StepHandle>,
-    /// Lists of API servers that are there and change: they wait until what is new in them works.
+    /// Existing lists of API servers that change: they wait until the new API servers in them work.
     pub(crate) late: BTreeMap<&'a NodeName, Differing>,
-    /// Files that go over to another user with etcd: they wait for the moment right before it is replaced.
+    /// Files that are given to another user together with etcd: they wait for the moment right before it is
+    /// replaced.
     pub(crate) handed: BTreeMap<&'a NodeName, Differing>,
 }
 
-/// Plans one write a node, of all files that differ there and wait for nothing.
+/// Plans one write for each node, of all files that differ there and do not have to wait.
 pub(crate) fn plan<'a>(
     ctx: &Context<'a>,
     conditions: &Conditions<'_, 'a>,
@@ -67,7 +68,7 @@ pub(crate) fn plan<'a>(
     planned
 }
 
-/// Plans the write of these files, after the keys in them are durable.
+/// Plans the write of these files, after the keys in them are stored.
 pub(crate) fn write(
     keys: &Keys,
     node: &NodeName,

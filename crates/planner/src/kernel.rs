@@ -10,11 +10,13 @@ use crate::context::Context;
 use crate::files::Files;
 use crate::ledger::Keys;
 
-/// Plans that each reachable kernel becomes as desired, after the files by which it stays so. Returns the steps that a
+/// Plans that each reachable kernel becomes as desired, after the files that keep it so. Returns the steps
+/// that a
 /// node's kubelet needs.
 ///
-/// A kubelet that would end without it waits for it. Nothing else does: what a machine does not let anybody set must
-/// not keep it from whatever it can be without.
+/// A kubelet that would exit without it waits for it. Nothing else does: a setting that a machine does not
+/// allow must
+/// not prevent what works without it.
 pub(crate) fn plan<'a>(
     ctx: &Context<'a>,
     keys: &Keys,
@@ -47,16 +49,17 @@ pub(crate) fn plan<'a>(
     needed
 }
 
-/// Whether kubelet ends where the kernel is not set as it wants.
+/// Whether kubelet exits where the kernel's settings are not those that it requires.
 fn kubelet_only_checks(node: &DesiredNode) -> bool {
     let kubelet = node.containers.get(&Component::Kubelet);
     kubelet.is_some_and(|kubelet| kubelet.conduct.settings.checks_kernel())
 }
 
-/// What the settings begin with that a module of the desired state brings.
+/// The prefix of settings that a module of the desired state provides.
 pub(crate) const BROUGHT_BY_MODULES: &str = "net.bridge.";
 
-/// In what a kernel differs that can be set: what it does not know, and no module would bring, cannot.
+/// The differences of a kernel that can be set: not those of a setting that it does not know and no module
+/// would provide.
 fn differences(desired: &DesiredKernel, seen: &HostReport) -> Vec<Reason> {
     let modules = desired
         .modules
@@ -70,7 +73,7 @@ fn differences(desired: &DesiredKernel, seen: &HostReport) -> Vec<Reason> {
     modules.chain(settings).collect()
 }
 
-/// The part of a desired state that this kernel can do.
+/// The part of a desired state that this kernel supports.
 fn feasible(desired: &DesiredKernel, seen: &HostReport) -> DesiredKernel {
     let modules: BTreeSet<Arc<str>> = desired.modules.intersection(&seen.loadable).cloned().collect();
     let comes = |name: &str| name.starts_with(BROUGHT_BY_MODULES) && !modules.is_empty();

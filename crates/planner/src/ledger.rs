@@ -1,5 +1,5 @@
-//! The ledger: committed before anything made from it is used, copied to control planes, kept in Kubernetes, concluded
-//! last.
+//! The ledger: committed before anything derived from it is used, copied to control planes, kept in
+//! Kubernetes, concluded last.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,33 +16,33 @@ use crate::ownership::has_our_data;
 
 /// What the ledger learns when the cluster's etcd is there for the first time.
 
-/// What is made, committed and copied before everything else.
+/// What is issued, committed and copied before everything else.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
-    /// The certificates that this plan makes, and why.
+    /// The certificates that this plan issues, and why.
     pub(crate) minted: Minted,
-    /// Where in cluster.yml it stems from that some of them are made.
+    /// The places in cluster.yml that cause some of them to be issued.
     places: Places,
     /// The commit of the ledger before anything else.
     pub(crate) commit: Option<StepHandle>,
     /// The copies on control-plane nodes.
     pub(crate) copies: Vec<StepHandle>,
-    /// Whether this plan makes keys that can never be made again: CAs and bare key pairs.
+    /// Whether this plan creates keys that can never be recreated: CAs and bare key pairs.
     makes_roots: bool,
     /// Whether the commit changes what Kubernetes keeps of the ledger.
     roots_change: bool,
-    /// Whether no reachable node holds a copy of the ledger yet, while the cluster has not begun to live.
+    /// Whether no reachable node holds a copy of the ledger yet, while the cluster is not live yet.
     no_copy_yet: bool,
 }
 
-/// What becomes true in the ledger only by this plan.
+/// What becomes true in the ledger only through this plan.
 #[derive(Debug, Default)]
 pub(crate) struct Conclusion {
     pub(crate) change: LedgerChange,
     pub(crate) after: Vec<StepHandle>,
 }
 
-/// Plans what is minted, the commit of the ledger, and its copies on control-plane nodes.
+/// Plans which certificates are issued, the commit of the ledger, and its copies on control-plane nodes.
 pub(crate) fn plan(ctx: &Context<'_>, _: Allowed, build: &mut PlanBuilder<'_>) -> Keys {
     let minted = certificates::to_mint(ctx);
     let change = change_before_all(ctx);
@@ -63,7 +63,7 @@ pub(crate) fn plan(ctx: &Context<'_>, _: Allowed, build: &mut PlanBuilder<'_>) -
 }
 
 impl Keys {
-    /// Where in cluster.yml the content of a file stems from, if from there.
+    /// The places in cluster.yml that cause the content of a file, if there are any.
     pub(crate) fn places_of<'k>(&'k self, file: &'k DesiredFile) -> impl Iterator<Item = &'k SpecPath> {
         let of_cert = match &file.content {
             Content::Cert { cert, .. } => self.places.get(cert),
@@ -72,16 +72,17 @@ impl Keys {
         file.origin.iter().chain(of_cert.into_iter().flatten())
     }
 
-    /// The copies that must be on control planes before a file is on any node: as long as no node holds a copy,
-    /// whatever is made from the keys waits for the first ones.
+    /// The copies that must be on control planes before a file is on any node: as long as no node holds a
+    /// copy, everything derived from the keys waits for the first ones.
     pub(crate) fn copies_before_any(&self) -> &[StepHandle] {
         if self.no_copy_yet { &self.copies } else { &[] }
     }
 
-    /// The same before a file in which something is that this plan makes.
+    /// The same before a file that contains something that this plan issues.
     ///
-    /// Leaves can be made again; CAs and the service-account key cannot, so these are on every control-plane node
-    /// before anything made from them is on any.
+    /// Leaves can be reissued; CAs and the service-account key cannot, so these are on every control-plane
+    /// node
+    /// before anything derived from them is on any.
     pub(crate) fn copies_before_minted(&self) -> &[StepHandle] {
         if self.makes_roots { &self.copies } else { self.copies_before_any() }
     }
@@ -113,8 +114,8 @@ fn commit(
     commit
 }
 
-/// Whether a cluster would begin to live by keys that no control-plane node holds: one lost disk would then
-/// be the loss of all keys.
+/// Whether a cluster would become live with keys that no control-plane node holds: the loss of one disk would
+/// then be the loss of all keys.
 pub(crate) fn is_without_copy(ctx: &Context<'_>, keys: &Keys, build: &mut PlanBuilder<'_>) -> bool {
     match ctx.intent {
         Intent::Converge { .. } | Intent::Restore { .. } => {}
@@ -131,8 +132,8 @@ pub(crate) fn is_without_copy(ctx: &Context<'_>, keys: &Keys, build: &mut PlanBu
     true
 }
 
-/// What must be in the ledger before anything is put on a node: where the nodes are, and what the cluster
-/// is founded on.
+/// What must be in the ledger before anything is put on a node: where the nodes are, and the founding
+/// settings of the cluster.
 fn change_before_all(ctx: &Context<'_>) -> LedgerChange {
     match ctx.intent {
         Intent::Converge { .. } | Intent::Restore { .. } => {}
@@ -164,7 +165,7 @@ fn change_before_all(ctx: &Context<'_>) -> LedgerChange {
     change
 }
 
-/// A node as cluster.yml has it, with the roles that it has lost and of which something is still there.
+/// A node as cluster.yml has it, with the roles that it has lost and of which something still exists.
 pub(crate) fn as_it_still_is(
     ctx: &Context<'_>,
     name: &NodeName,
@@ -175,15 +176,15 @@ pub(crate) fn as_it_still_is(
     if still_serves_the_api(ctx, name, facts) {
         last.roles.insert(Role::ControlPlane);
     }
-    // Nothing else tells whose the data is.
+    // Nothing else shows who owns the data.
     if ctx.had(name, Role::Etcd) && has_our_data(ctx, name, facts) {
         last.roles.insert(Role::Etcd);
     }
     last
 }
 
-/// Whether the API server of a node that is no control plane any more still has to go: until then the ledger says
-/// what it was, so that it is reckoned with where the node becomes unreachable.
+/// Whether the API server of a former control-plane node still has to be removed: until then the ledger keeps
+/// its role, so that it is considered if the node becomes unreachable.
 fn still_serves_the_api(ctx: &Context<'_>, name: &NodeName, facts: &NodeFacts) -> bool {
     ctx.had(name, Role::ControlPlane) && facts.containers.contains_key(Component::KubeApiserver.as_str())
 }
@@ -227,7 +228,7 @@ fn copy_of(
     (Action::WriteFiles { node: node.clone(), files }, vec![reason])
 }
 
-/// The ledger's note that the cluster lives, after these waits.
+/// The ledger's note that the cluster is live, after these waits.
 pub(crate) fn note_birth(
     keys: &Keys,
     waits: &[StepHandle],
@@ -254,7 +255,8 @@ pub(crate) fn note_birth_of_etcd(
     note_birth(keys, waits, LedgerNews::EtcdBorn, build)
 }
 
-/// Plans the ledger's last commit: what only became true by this plan; then what Kubernetes keeps, and the copies.
+/// Plans the ledger's last commit: what became true only through this plan; then what Kubernetes keeps, and
+/// the copies.
 pub(crate) fn conclude(
     ctx: &Context<'_>,
     keys: &Keys,
@@ -300,9 +302,9 @@ enum Roots {
     Change,
 }
 
-/// Plans that Kubernetes keeps the ledger's roots, behind the `last` commit and as soon as it answers.
+/// Plans that Kubernetes keeps the ledger's roots, after the `last` commit and as soon as it answers.
 ///
-/// A newer ledger of this cluster is never overwritten, nor is that of another.
+/// A newer ledger of this cluster is never overwritten, nor is that of another cluster.
 fn keep_roots(
     ctx: &Context<'_>,
     last: Option<StepHandle>,

@@ -1,4 +1,4 @@
-//! Compares a desired state with an Inventory: steps, order, findings; and audits what it made.
+//! Compares a desired state with an Inventory: steps, order, findings; and audits the result.
 //!
 //! Pure and synchronous: equal inputs give equal plans, to the byte.
 //!
@@ -8,8 +8,8 @@
 //! conclude ◀── removals ◀── etcd::leave ◀── node_objects ◀── rolling ◀── nodes ◀── objects ◀── control_plane ◀── etcd
 //! ```
 //!
-//! Each stage is handed what the stages before it have made, and returns what it makes itself; so their order is that of
-//! the types.
+//! Each stage gets what the stages before it have returned, and returns its own result; so the types fix
+//! their order.
 
 mod alarms;
 mod api_servers;
@@ -58,15 +58,17 @@ use crate::conditions::Conditions;
 use crate::context::Context;
 use crate::site::Site;
 
-/// What is to be done to make the cluster that was seen the cluster that is desired.
+/// What is to be done to turn the cluster that was seen into the desired cluster.
 ///
-/// Never fails because of the world: what cannot be done now is announced, held or refused by a finding.
+/// Never fails because of the state of the world: what cannot be done now is announced, held or refused by a
+/// finding.
 pub fn plan(intent: &Intent, seen: &Inventory) -> Planning {
     plan_by(Rules::ALL, intent, seen)
 }
 
-/// The desired machines on which this cluster has never had anything and which are another cluster's, as findings that hold
-/// them. Whoever leaves them out of what is desired keeps their addresses out of certificates and lists too.
+/// The desired machines on which this cluster has never had anything and which belong to another cluster, as
+/// findings that hold them. A caller that leaves them out of the desired state keeps their addresses out of
+/// certificates and lists too.
 pub fn strangers(intent: &Intent, seen: &Inventory) -> Vec<Finding> {
     match intent {
         Intent::Converge { .. } | Intent::Restore { .. } | Intent::Reissue { .. } => {}
@@ -76,7 +78,7 @@ pub fn strangers(intent: &Intent, seen: &Inventory) -> Vec<Finding> {
     preflight::of_other_clusters(&Context::new(Rules::ALL, intent.desired(), seen, intent, &none))
 }
 
-/// [`plan`] with some of its rules switched off: for the tests that show what each rule is good for.
+/// [`plan`] with some of its rules switched off: for the tests that prove each rule necessary.
 #[doc(hidden)]
 pub fn plan_by(rules: Rules, intent: &Intent, seen: &Inventory) -> Planning {
     let desired = &match intent {
@@ -89,14 +91,14 @@ pub fn plan_by(rules: Rules, intent: &Intent, seen: &Inventory) -> Planning {
     let all = BTreeSet::new();
     let ctx = Context::new(rules, desired, seen, intent, &all);
     let strangers = preflight::strangers(&ctx, &mut build);
-    // What is on them says nothing of this cluster.
+    // What is on them says nothing about this cluster.
     let ctx = Context::new(rules, desired, seen, intent, &strangers);
     if let Some((restore, note)) = restore::before_all(&ctx) {
         return restore::plan(&ctx, restore, note, build);
     }
     let mut unfit = preflight::check(&ctx, &mut build);
     unfit.extend(strangers.iter().cloned());
-    // All of it is said together: why nodes are unreachable may be what is to be repaired.
+    // All of it is reported together: the reason why nodes are unreachable may be what is to be repaired.
     restore::refuse_unfinished(&ctx, &mut build);
     let Some(allowed) = refusals::check(&ctx, &mut build) else { return build.finish() };
     let ctx = Context::new(rules, desired, seen, intent, &unfit);

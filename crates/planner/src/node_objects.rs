@@ -11,7 +11,8 @@ use crate::builder::{Follows, PlanBuilder};
 use crate::context::Context;
 use crate::nodes::Nodes;
 
-/// Plans one patch a node whose object differs; `comes_back` says whether Kubernetes answers after this plan.
+/// Plans one patch for each node whose object differs; `comes_back` says whether Kubernetes answers after
+/// this plan.
 pub(crate) fn plan(ctx: &Context<'_>, comes_back: Follows, nodes: &Nodes<'_>, build: &mut PlanBuilder<'_>) {
     match ctx.intent {
         Intent::Converge { .. } | Intent::Restore { .. } => {}
@@ -24,7 +25,7 @@ pub(crate) fn plan(ctx: &Context<'_>, comes_back: Follows, nodes: &Nodes<'_>, bu
         let registers = ready.is_some() && (ctx.kube_answers() || ctx.seen.ledger.born == Birth::Expected);
         let object = match node.object {
             Some(object) => object,
-            // It will register, as its kubelet comes up by this plan.
+            // It will register, as this plan starts its kubelet.
             None if registers => &blank,
             None => continue,
         };
@@ -41,7 +42,8 @@ pub(crate) fn plan(ctx: &Context<'_>, comes_back: Follows, nodes: &Nodes<'_>, bu
     }
 }
 
-/// Nobody sees the objects of a living cluster where no API server answers: what is to be done about them follows.
+/// The objects of a live cluster are unknown where no API server answers: what is to be done about them
+/// follows.
 fn announce(ctx: &Context<'_>, comes_back: Follows, build: &mut PlanBuilder<'_>) {
     let is_hidden = !ctx.kube_answers() && ctx.seen.ledger.born == Birth::Born;
     if is_hidden && comes_back == Follows::ByItself {
@@ -91,7 +93,8 @@ fn difference(desired: &DesiredNode, object: &NodeObject) -> Option<(ObjectChang
     Some((ObjectChange { labels, labels_gone, taints, taints_gone, owned }, reasons))
 }
 
-/// The node in cluster.yml, whose roles decide on most of it; or its keys, where labels and taints of its own change.
+/// The node in cluster.yml, whose roles determine most of it; or its keys, where its own labels and taints
+/// change.
 fn origins(desired: &DesiredNode, change: &ObjectChange) -> Vec<SpecPath> {
     let is_own = |key: &str| !key.starts_with("node-role.kubernetes.io/");
     let labels = change.labels.keys().any(|key| is_own(key)).then_some("labels");

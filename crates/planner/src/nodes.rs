@@ -16,20 +16,20 @@ use crate::etcd::Etcd;
 use crate::files;
 use crate::site::{Changes, Site, await_container, await_ready};
 
-/// The components of a node, in the order in which they are changed: the way to the API first.
+/// The components of a node, in the order in which they are changed: the connection to the API first.
 pub(crate) const COMPONENTS: [Component; 3] =
     [Component::NginxProxy, Component::Kubelet, Component::KubeProxy];
 
 /// What a plan does with the nodes.
 #[derive(Debug, Default)]
 pub(crate) struct Nodes<'a> {
-    /// The last step that this plan makes for a node to be up again.
+    /// The last step of this plan that brings a node up again.
     pub(crate) ready: BTreeMap<&'a NodeName, StepHandle>,
     /// The ends of its disturbances.
     pub(crate) ends: Vec<StepHandle>,
     /// The waits for nginx-proxies that read a new list of API servers.
     pub(crate) reloads: Vec<StepHandle>,
-    /// The waits for what it brings up.
+    /// The waits for what it starts.
     pub(crate) heals: Vec<StepHandle>,
     /// The writes of changed lists of API servers.
     pub(crate) proxy_files: BTreeMap<&'a NodeName, StepHandle>,
@@ -37,11 +37,11 @@ pub(crate) struct Nodes<'a> {
     pub(crate) changed: Changes<'a>,
 }
 
-/// The nodes with what they lack brought up, before anything of them is replaced or restarted.
+/// The nodes after what they lack has been started, before anything of them is replaced or restarted.
 #[derive(Debug)]
 pub(crate) struct BroughtUp<'a>(pub(crate) Nodes<'a>);
 
-/// What the stage of the nodes is handed.
+/// The inputs of the stage of the nodes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Given<'s, 'c, 'a> {
     pub(crate) site: &'s Site<'c, 'a>,
@@ -49,11 +49,11 @@ pub(crate) struct Given<'s, 'c, 'a> {
     pub(crate) api_servers: ApiServersAfter<'s, 'a>,
     pub(crate) etcd: &'s Etcd<'a>,
     pub(crate) control_plane: &'s ControlPlane<'a>,
-    /// The step that brings the network for pods, without which no node becomes ready.
+    /// The step that deploys the pod network, without which no node becomes ready.
     pub(crate) network: Option<StepHandle>,
 }
 
-/// Brings up what is absent or down on the nodes, and has lists of API servers read again.
+/// Starts what is absent or down on the nodes, and has lists of API servers read again.
 pub(crate) fn bring_up<'a>(given: Given<'_, '_, 'a>, build: &mut PlanBuilder<'a>) -> BroughtUp<'a> {
     let mut nodes = Nodes::default();
     write_proxy_files(given, &mut nodes, build);
@@ -75,7 +75,7 @@ pub(crate) fn is_disturbed(site: &Site<'_, '_>, node: &NodeName) -> bool {
     COMPONENTS.into_iter().any(|component| site.conditions.is_disturbed(node, component))
 }
 
-/// Plans the writes of changed lists of API servers, when those that are new in them work.
+/// Plans the writes of changed lists of API servers, when the new API servers in them work.
 fn write_proxy_files<'a>(given: Given<'_, '_, 'a>, nodes: &mut Nodes<'a>, build: &mut PlanBuilder<'a>) {
     if !may_forget_api_servers(given) {
         return;
@@ -92,7 +92,7 @@ fn may_forget_api_servers(given: Given<'_, '_, '_>) -> bool {
     !given.site.ctx.rules.remove_last || given.api_servers.one_stays()
 }
 
-/// Why no kubelet or kube-proxy is started anew: an API server stays older, or may be.
+/// Why no new kubelet or kube-proxy is started: an API server stays older, or may be.
 fn why_nothing_new_starts(given: Given<'_, '_, '_>) -> Option<(Follows, WaitsFor)> {
     let old = given.api_servers.why_old().filter(|_| given.known.on_the_way());
     match old {
@@ -104,12 +104,12 @@ fn why_nothing_new_starts(given: Given<'_, '_, '_>) -> Option<(Follows, WaitsFor
     }
 }
 
-/// An old API server that leaves does so by this plan.
+/// This plan removes an old API server that leaves.
 pub(crate) fn follows(old: Old) -> Follows {
     Follows::when(old == Old::Leaving)
 }
 
-/// Brings up what is absent or down, and waits for the node to be ready. Returns the last wait.
+/// Starts what is absent or down, and waits for the node to be ready. Returns the last wait.
 fn bring_up_node<'a>(
     given: Given<'_, '_, 'a>,
     nodes: &mut Nodes<'a>,
@@ -122,7 +122,7 @@ fn bring_up_node<'a>(
     let mut held = false;
     for component in COMPONENTS {
         if component == Component::NginxProxy && port_is_taken(site.ctx, name) {
-            // The node is losing its control plane: the removal brings the proxy up.
+            // The node is losing its control plane: the removal starts the proxy.
             held = true;
             continue;
         }
@@ -145,7 +145,7 @@ fn bring_up_node<'a>(
     let ready = await_ready(site.ctx, name, reason, build);
     build.after_all(ready, waits, Because::Needs);
     build.after_all(ready, given.network, Because::Needs);
-    // Ready is what an API server says.
+    // Readiness is what an API server reports.
     match control_plane.up.get(name) {
         Some(&own) => build.after(ready, own, Because::Needs),
         None if desired.has(Role::ControlPlane) => {}
@@ -155,7 +155,7 @@ fn bring_up_node<'a>(
     Some(ready)
 }
 
-/// Brings up one component of a node, if it is down. Returns the wait for it.
+/// Starts one component of a node, if it is down. Returns the wait for it.
 fn bring_up_component<'a>(
     given: Given<'_, '_, 'a>,
     nodes: &Nodes<'a>,
@@ -211,11 +211,11 @@ pub(crate) fn needs_proxy_files(
     }
 }
 
-/// Whether a node is not ready; where nobody knows, whether it cannot be yet.
+/// Whether a node is not ready; where that is unknown, whether it cannot be ready yet.
 fn is_not_ready(ctx: &Context<'_>, name: &NodeName) -> bool {
     match ctx.intent {
         Intent::Converge { .. } | Intent::Restore { .. } => {}
-        // What was not ready before is nothing to wait for.
+        // A node that was not ready before is not waited for.
         Intent::Reissue { .. } | Intent::Dismantle { .. } => return false,
     }
     if ctx.kube_answers() {
@@ -269,7 +269,7 @@ fn reload_proxy<'a>(
     nodes.reloads.push(await_container(name, component, Some(reload), build));
 }
 
-/// Opens the nodes that an earlier run cordoned and that have nothing left to be done.
+/// Uncordons the nodes that an earlier run cordoned and that have nothing left to be done.
 pub(crate) fn open_left_cordoned<'a>(site: &Site<'_, 'a>, nodes: &Nodes<'a>, build: &mut PlanBuilder<'a>) {
     match site.ctx.intent {
         Intent::Converge { .. } | Intent::Restore { .. } => {}
@@ -288,7 +288,7 @@ pub(crate) fn open_left_cordoned<'a>(site: &Site<'_, 'a>, nodes: &Nodes<'a>, bui
     }
 }
 
-/// Opens a node for pods.
+/// Uncordons a node.
 pub(crate) fn uncordon(name: &NodeName, reason: Reason, build: &mut PlanBuilder<'_>) -> StepHandle {
     build.step(name, "node", Action::Uncordon { node: name.clone() }, vec![reason], vec![])
 }

@@ -1,4 +1,5 @@
-//! The objects of add-ons: applied before nodes are waited for, their pods awaited after, and what is no longer desired deleted.
+//! The objects of add-ons: applied before nodes are waited for, their pods awaited after, and deleted when no
+//! longer desired.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use crate::context::Context;
 use crate::control_plane::ControlPlane;
 use crate::nodes::Nodes;
 
-/// For how long pods of an add-on are waited for: their images may have to be pulled.
+/// How long the plan waits for pods of an add-on: their images may have to be pulled.
 const PODS_WITHIN_SECONDS: u32 = 300;
 /// How many differing fields of an object are named as reasons.
 const FIELDS_NAMED: usize = 3;
@@ -21,12 +22,12 @@ const FIELDS_NAMED: usize = 3;
 #[derive(Debug, Default)]
 pub(crate) struct Applied {
     steps: BTreeMap<AddonKind, StepHandle>,
-    /// Add-ons about which something is held: nothing of them is applied, awaited or deleted.
+    /// Add-ons about which something is held: none of their objects is applied, awaited or deleted.
     held: Vec<AddonKind>,
 }
 
 impl Applied {
-    /// The step without which no node becomes ready, if the network is applied by this plan.
+    /// The step without which no node becomes ready, if this plan applies the network.
     pub(crate) fn network(&self) -> Option<StepHandle> {
         self.steps.get(&AddonKind::Network).copied()
     }
@@ -65,7 +66,8 @@ pub(crate) fn apply<'a>(
     applied
 }
 
-/// Nobody sees the objects of a living cluster where no API server answers: what is to be done about them follows.
+/// The objects of a live cluster are unknown where no API server answers: what is to be done about them
+/// follows.
 fn announce(ctx: &Context<'_>, control_plane: &ControlPlane<'_>, build: &mut PlanBuilder<'_>) {
     let follows = Follows::when(!control_plane.up.is_empty());
     let is_hidden = ctx.seen.ledger.born == Birth::Born && !ctx.desired.addons.is_empty();
@@ -74,7 +76,7 @@ fn announce(ctx: &Context<'_>, control_plane: &ControlPlane<'_>, build: &mut Pla
     }
 }
 
-/// Why nothing of an add-on is applied: its names are taken, or its place is.
+/// Why nothing of an add-on is applied: others have its names, or its function.
 fn why_held(ctx: &Context<'_>, kind: AddonKind, addon: &DesiredAddon) -> Option<Waiting> {
     let ObjectsSeen::Seen { objects: _, noted } = &ctx.seen.objects else { return None };
     let is_noted = |object: &ObjectRef| noted.iter().any(|noted| noted.is_same_object(object));
@@ -134,11 +136,11 @@ fn differences(ctx: &Context<'_>, desired: &DesiredObject) -> Vec<ObjectDifferen
             if is_applied { ObjectDifference::Drifted { field } } else { ObjectDifference::Changed { field } }
         })
         .collect();
-    // What cluster.yml no longer asks for is a field that only the last application tells of.
+    // A field that cluster.yml no longer sets is known only from the last application.
     if found.is_empty() && !is_applied { vec![ObjectDifference::Unmarked] } else { found }
 }
 
-/// Waits for the pods of what was applied, and of what is there and not whole.
+/// Waits for the pods of what was applied, and of existing workloads that miss pods.
 pub(crate) fn await_pods<'a>(
     ctx: &Context<'a>,
     applied: &Applied,
@@ -175,18 +177,18 @@ pub(crate) fn await_pods<'a>(
         let wait = build.step("cluster", kind, action, reasons, vec![]);
         build.after_all(wait, step, Because::Needs);
         build.after_all(wait, nodes.ready.values().copied(), Because::Needs);
-        // Names are of use to pods that reach each other.
+        // DNS is useful only to pods that reach each other.
         build.after_all(wait, applied.network(), Because::Needs);
     }
 }
 
-/// Whether pods of the node can be ready when this plan is done.
+/// Whether pods of the node can be ready after this plan.
 fn will_be_ready(ctx: &Context<'_>, nodes: &Nodes<'_>, name: &windlass_model::NodeName) -> bool {
     nodes.ready.contains_key(name)
         || (ctx.is_reachable(name) && ctx.object(name).is_some_and(|object| object.ready == Readiness::Ready))
 }
 
-/// The pods that are missing, beside those on nodes that are not ready and those of what is not there yet.
+/// The missing pods, except those on nodes that are not ready and those of what does not exist yet.
 fn not_whole(ctx: &Context<'_>, desired: &DesiredObject, may_miss: usize) -> Option<Reason> {
     let pods = ctx.seen.objects.get(&desired.object)?.pods()?;
     let may_miss = if &*desired.object.kind == "DaemonSet" { may_miss as u64 } else { 0 };
@@ -194,7 +196,7 @@ fn not_whole(ctx: &Context<'_>, desired: &DesiredObject, may_miss: usize) -> Opt
     (pods.ready + may_miss < pods.of).then(|| Reason::Object { object: desired.object.clone(), how })
 }
 
-/// Deletes what windlass applied and cluster.yml no longer asks for, when all else is done.
+/// Deletes what windlass applied and cluster.yml no longer asks for, after everything else.
 pub(crate) fn delete_unwanted<'a>(ctx: &Context<'a>, applied: &Applied, build: &mut PlanBuilder<'a>) {
     match ctx.intent {
         Intent::Converge { .. } | Intent::Restore { .. } => {}
@@ -205,11 +207,12 @@ pub(crate) fn delete_unwanted<'a>(ctx: &Context<'a>, applied: &Applied, build: &
     let mut unwanted: Vec<&ObjectRef> = noted
         .iter()
         .filter(|noted| !desired().any(|desired| desired.object.is_same_object(noted)))
-        // A note is written before the object, and outlives it: somebody else may have made one in its place.
+        // A note is written before the object, and outlives it: somebody else may have created another one of
+        // that name.
         .filter(|noted| ctx.seen.objects.get(noted).is_none_or(ObjectSeen::is_ours))
         .collect();
     if !ctx.desired.addons.contains_key(&AddonKind::Network) {
-        // What says of no other add-on that it is of it, may be of the network.
+        // An object that is not marked as part of another add-on may be part of the network.
         let carries = |object: &ObjectRef| {
             ctx.seen
                 .objects
@@ -239,7 +242,7 @@ pub(crate) fn delete_unwanted<'a>(ctx: &Context<'a>, applied: &Applied, build: &
     build.after_all(step, applied.steps.values().copied(), Because::RemoveLast);
 }
 
-/// What uses others goes before them.
+/// An object that uses others is deleted before them.
 fn rank(object: &ObjectRef) -> usize {
     const LAST: [&str; 6] =
         ["ClusterRoleBinding", "RoleBinding", "ClusterRole", "Role", "ConfigMap", "ServiceAccount"];

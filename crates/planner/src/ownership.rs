@@ -1,16 +1,16 @@
-//! Whose a thing on a node is: of this cluster or of somebody else, by what it bears and by what the ledger says.
+//! Whether a thing on a node belongs to this cluster or to somebody else, by its labels and by the ledger.
 //!
-//! A name alone says nothing: people call containers `etcd` too, and a typing error in an address leads to a machine of
-//! another cluster.
+//! A name alone proves nothing: others call containers `etcd` too, and a typing error in an address leads to
+//! a machine of another cluster.
 //!
 //! ```text
 //! container  windlass' label, this lineage          ours
 //!            windlass' label, no lineage (old)      ours on a node of the ledger
 //!            windlass' label, another lineage       another cluster's
 //!            RKE's label                            RKE's
-//!            no label                               ours if it stands where the ledger says that ours stood, and uses
-//!                                                   this cluster's places: somebody has made it again by hand
-//! data       of etcd                                ours where the ledger says that a member was, or one of ours is
+//!            no label                               ours if the ledger says that ours was there, and it
+//!                                                   uses this cluster's directories: recreated by hand
+//! data       of etcd                                ours if the ledger says so, or a member of ours is there
 //! ```
 
 use windlass_model::{
@@ -31,7 +31,7 @@ fn bears_our_label(ctx: &Context<'_>, node: &NodeName, seen: &ContainerSeen) -> 
         (Some(lineage), Some(own)) => lineage == own,
         (Some(_), None) => false,
         (None, Some(_)) if ctx.seen.ledger.lineage.is_some() => ctx.last(node).is_some(),
-        // The cluster of a lost ledger is removed.
+        // A cluster whose ledger is lost is removed.
         (None, _) => true,
     }
 }
@@ -47,11 +47,11 @@ pub(crate) fn is_ours(
     if !ctx.rules.own_only {
         return seen.maker == Maker::Windlass || component.is_some();
     }
-    // An image that somebody committed of a container of ours hands its labels on, but not its name.
+    // An image that somebody committed from a container of ours inherits its labels, but not its name.
     let Some(component) = component else { return false };
     match seen.maker {
         Maker::Windlass => bears_our_label(ctx, node, seen),
-        // Nobody touches it: as long as there is one, everything is refused.
+        // It is not touched: as long as there is one, everything is refused.
         Maker::Unreadable => ctx.last(node).is_some() || ctx.seen.ledger.lineage.is_none(),
         Maker::Rke => false,
         Maker::Other => stands_for_ours(ctx, node, component, &seen.spec),
@@ -64,7 +64,8 @@ pub(crate) fn has_ours(ctx: &Context<'_>, node: &NodeName, facts: &NodeFacts, co
     facts.containers.get(&name).is_some_and(|seen| is_ours(ctx, node, &name, seen))
 }
 
-/// Whether a container without label stands where the ledger says that one of ours stood, and uses this cluster's places.
+/// Whether a container without label is where the ledger says that one of ours was, and uses this cluster's
+/// directories.
 fn stands_for_ours(ctx: &Context<'_>, node: &NodeName, component: Component, spec: &ContainerSpec) -> bool {
     let role = component.nature().runs.role();
     let Some(last) = ctx.last(node).filter(|last| role.is_none_or(|role| last.roles.contains(&role))) else {
@@ -73,7 +74,7 @@ fn stands_for_ours(ctx: &Context<'_>, node: &NodeName, component: Component, spe
     uses(ctx.desired.footprints.under(last.prefix.as_ref()), spec)
 }
 
-/// Whether a container mounts a place of the footprint, or names a file in it.
+/// Whether a container mounts a directory of the footprint, or names a file in it.
 fn uses(footprint: &Footprint, spec: &ContainerSpec) -> bool {
     let is_own = |path: &str| {
         let path = path.trim_end_matches('/');
@@ -96,12 +97,12 @@ pub(crate) fn is_known(ctx: &Context<'_>, node: &NodeName, facts: &NodeFacts) ->
         })
 }
 
-/// Whether the data of etcd on a node is of a member of this cluster.
+/// Whether the data of etcd on a node belongs to a member of this cluster.
 pub(crate) fn has_our_data(ctx: &Context<'_>, node: &NodeName, facts: &NodeFacts) -> bool {
     facts.etcd_data == EtcdData::Present && (!ctx.rules.own_only || may_have_our_data(ctx, node, facts))
 }
 
-/// Whether there has been a member of this cluster on a node, and nobody else's is in its place.
+/// Whether a member of this cluster was on a node, and nobody else's has replaced it.
 fn may_have_our_data(ctx: &Context<'_>, node: &NodeName, facts: &NodeFacts) -> bool {
     let is_there = facts.containers.contains_key(Component::Etcd.as_str());
     has_ours(ctx, node, facts, Component::Etcd) || (!is_there && ctx.had(node, Role::Etcd))
@@ -115,16 +116,17 @@ pub(crate) fn may_hold_a_member(ctx: &Context<'_>, node: &NodeName) -> bool {
     }
 }
 
-/// Whether the cluster may live, though the ledger does not know yet that it was born, as the run was interrupted that
-/// would have noted it.
+/// Whether the cluster may be live, though the ledger does not say so yet, because the run that would have
+/// recorded it was interrupted.
 pub(crate) fn may_live(ctx: &Context<'_>) -> bool {
     ctx.seen.ledger.born == Birth::Born
         || ctx.is_seen_to_live()
         || ctx.all_facts().any(|(name, facts)| has_our_data(ctx, name, facts))
 }
 
-/// What keeps this cluster's things from a desired node: it is another cluster's, or somebody else's things are where this
-/// cluster's must be. Only a cluster that has a lineage can tell; before, the same is refused as a whole.
+/// What keeps this cluster from using a desired node: it belongs to another cluster, or somebody else's
+/// things are where this cluster's must be. Only a cluster that has a lineage can decide this; before, the
+/// same is refused as a whole.
 pub(crate) fn in_the_way(ctx: &Context<'_>, node: &Sighted<'_>) -> Option<(Stranger, Foreign)> {
     ctx.lineage.as_ref()?;
     let Sighted { name, desired, facts, .. } = *node;
@@ -141,14 +143,14 @@ pub(crate) fn in_the_way(ctx: &Context<'_>, node: &Sighted<'_>) -> Option<(Stran
     }
     if is_known {
         found.files.clear();
-        // What is left then says whose they are.
+        // The rest then shows whose it is.
         found.made_by = made_by(ctx, facts, &found);
     }
     let stranger = if is_known { Stranger::Things } else { Stranger::Machine };
     (!found.is_empty()).then_some((stranger, found))
 }
 
-/// What is not this cluster's.
+/// What does not belong to this cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stranger {
     /// The whole machine: this cluster has never had anything on it.
@@ -157,7 +159,7 @@ pub(crate) enum Stranger {
     Things,
 }
 
-/// All that was found on a node and is not this cluster's.
+/// Everything that was found on a node and does not belong to this cluster.
 pub(crate) fn found_on(ctx: &Context<'_>, node: &NodeName, facts: &NodeFacts) -> Foreign {
     let containers = facts.containers.iter().filter(|(name, seen)| {
         Component::of_successor_or_container(name).is_some() && !is_ours(ctx, node, name, seen)
@@ -178,7 +180,7 @@ pub(crate) fn found_on(ctx: &Context<'_>, node: &NodeName, facts: &NodeFacts) ->
     found
 }
 
-/// Who made what was found, as far as any of it tells.
+/// Who made what was found, as far as any of it shows.
 fn made_by(ctx: &Context<'_>, facts: &NodeFacts, found: &Foreign) -> MadeBy {
     let seen = || found.containers.iter().filter_map(|name| facts.containers.get(name));
     let of_copy = facts

@@ -1,12 +1,12 @@
-//! The containers of pods change their runtime: the node is emptied, kubelet goes, what is left of its pods goes, and kubelet
-//! comes up with the other runtime.
+//! Changes the runtime of a node's pods: the node is drained, kubelet and the remains of its pods are
+//! removed, and kubelet is started with the other runtime.
 //!
 //! ```text
 //! cordon ─▶ drain ─▶ kubelet/remove ─▶ pods/remove ─▶ kubelet/run ─▶ await ─▶ uncordon
 //! ```
 //!
-//! A run that is interrupted in between leaves a node without kubelet, and whoever brings kubelet up there removes the pods of every
-//! other runtime first: they would keep ports and addresses.
+//! A run that is interrupted in between leaves a node without kubelet; the step that starts kubelet there
+//! first removes the pods of every other runtime, which would keep ports and addresses.
 
 use windlass_model::{Action, Because, Component, Guard, NodeName, PodRuntime, Reason, Settings};
 
@@ -27,7 +27,7 @@ impl<'a> Site<'_, 'a> {
         (!is_same).then_some((from, to))
     }
 
-    /// Takes kubelet and its pods away and runs it with the other runtime. Returns the first and the last step.
+    /// Removes kubelet and its pods and runs it with the other runtime. Returns the first and the last step.
     pub(crate) fn change_runtime(
         &self,
         node: &'a NodeName,
@@ -54,7 +54,7 @@ impl<'a> Site<'_, 'a> {
             vec![reason],
             desired.origins.of_flag("container-runtime-endpoint").cloned().into_iter().collect(),
         );
-        // All that the new one needs is there before the old one goes.
+        // Everything that the new one needs is on the node before the old one is removed.
         let image = self.image(node, &desired.spec.image, build);
         self.needs_ground(gone, node, image, build);
         self.needs_kernel(gone, node, kubelet, build);

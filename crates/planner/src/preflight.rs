@@ -1,4 +1,4 @@
-//! What must be so on the machines before anything is changed on them: judged from their own reports.
+//! What must be true of the machines before anything is changed on them: judged from their own reports.
 //!
 //! ```text
 //! reports ─┬─▶ node by node     ports, disk, swap, architecture, addresses, Docker …   (machine.rs)
@@ -10,8 +10,9 @@
 //!   finding: refused a first start that could not have a majority: nothing is planned at all
 //! ```
 //!
-//! A node on which windlass has made nothing yet is judged strictly. On one that already works only that holds which
-//! keeps a container from being made: a live node is not taken out of the plan for what it has lived with so far.
+//! A node on which windlass has made nothing yet is judged strictly. A node that already works is held only
+//! by what prevents a container from being created: a live node is not taken out of the plan for something
+//! that it has worked with so far.
 
 mod examined;
 mod machine;
@@ -30,7 +31,8 @@ use crate::context::{Context, why_unreachable};
 use crate::ownership::{Stranger, in_the_way};
 use crate::sight::Sighted;
 
-/// Holds desired nodes that are another cluster's, or on which somebody else's things are where this cluster's must be.
+/// Holds desired nodes that belong to another cluster, or where somebody else's things are in this cluster's
+/// places.
 pub(crate) fn strangers(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) -> BTreeSet<NodeName> {
     match ctx.intent {
         Intent::Converge { .. } | Intent::Restore { .. } | Intent::Reissue { .. } if ctx.rules.own_only => {}
@@ -55,7 +57,7 @@ pub(crate) fn strangers(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) -> BTree
     strangers
 }
 
-/// The desired machines that are another cluster's, each with the finding that says so.
+/// The desired machines that belong to another cluster, each with the finding that says so.
 pub(crate) fn of_other_clusters(ctx: &Context<'_>) -> Vec<Finding> {
     let finding = |node: &Sighted<'_>| match in_the_way(ctx, node)? {
         (Stranger::Machine, found) => Some(Finding {
@@ -69,7 +71,7 @@ pub(crate) fn of_other_clusters(ctx: &Context<'_>) -> Vec<Finding> {
     ctx.reachable().filter_map(finding).collect()
 }
 
-/// Judges all machines that reported about themselves, and says which nodes are unreachable. Returns the nodes on which
+/// Judges all machines that sent a report, and says which nodes are unreachable. Returns the nodes on which
 /// nothing may be planned.
 pub(crate) fn check(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) -> BTreeSet<NodeName> {
     let mut unfit = BTreeSet::new();
@@ -103,7 +105,7 @@ pub(crate) fn check(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) -> BTreeSet<
     unfit
 }
 
-/// Members of etcd are given the list of all others at their first start: without a majority they would only wait.
+/// Members of etcd get the list of all others at their first start: without a majority they would only wait.
 fn first_start_without_majority(ctx: &Context<'_>, unfit: &BTreeSet<NodeName>, build: &mut PlanBuilder<'_>) {
     if unfit.is_empty() || ctx.seen.ledger.born == Birth::Born || ctx.seen.etcd != EtcdSeen::Silent {
         return;
@@ -116,7 +118,7 @@ fn first_start_without_majority(ctx: &Context<'_>, unfit: &BTreeSet<NodeName>, b
     }
 }
 
-/// Nothing is planned on unreachable nodes, and nothing else changes because they are away.
+/// Nothing is planned on unreachable nodes, and nothing else changes because they are unreachable.
 fn report_unreachable(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     for (name, node) in &ctx.desired.nodes {
         if let Some(error) = why_unreachable(ctx.seen.nodes.get(name)) {

@@ -1,4 +1,4 @@
-//! What no plan may do: when one of these holds, nothing is planned at all, and the finding says what to do.
+//! What no plan may do: if one of these is true, nothing is planned at all, and the finding says what to do.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::encryption;
 use crate::etcd::external::{lives_in_external_etcd, refuse_another};
 use crate::ownership::{self, may_live};
 
-/// Refuses what the world and the desired state allow no plan for; none if anything was refused.
+/// Refuses what was seen or desired and makes any plan impossible; none if anything was refused.
 pub(crate) fn check(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) -> Option<Allowed> {
     refuse(ctx, build);
     build.allowed()
@@ -24,7 +24,7 @@ fn refuse(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     match ctx.intent {
         Intent::Converge { .. } | Intent::Restore { .. } | Intent::Reissue { .. } if ctx.rules.refuse => {}
         Intent::Converge { .. } | Intent::Restore { .. } | Intent::Reissue { .. } => return,
-        // What is to be removed need not be sound, but it must be known.
+        // A cluster that is to be removed need not be sound, but it must be known.
         Intent::Dismantle { .. } => {
             unreadable_containers(ctx, build);
             return;
@@ -41,21 +41,21 @@ fn refuse(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     if let Some(refusal) = version_jump(ctx) {
         build.refuse(Subject::Cluster, refusal, ctx.desired.origins.version.clone());
     } else {
-        // The image of etcd follows the version where cluster.yml names none: one cause is said once.
+        // The image of etcd follows the version where cluster.yml names none: one cause is reported once.
         etcd_jumps(ctx, build);
     }
     lost_data(ctx, build);
 }
 
-/// The same before etcd is restored: what it holds, and where, is no matter then.
+/// The same before etcd is restored: what it holds, and where, does not matter then.
 pub(crate) fn check_for_restore(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     unreadable_containers(ctx, build);
     two_lineages(ctx, build);
     lost_keys(ctx, build);
 }
 
-/// A container whose label a newer windlass wrote is neither replaced nor removed by this one: it does not know what the
-/// container is, nor what else there may be on the nodes.
+/// This windlass neither replaces nor removes a container whose label a newer one wrote: it does not know
+/// what the container is, nor what else may be on the nodes.
 fn unreadable_containers(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     let containers: Vec<(NodeName, ContainerName)> = ctx
         .all_facts()
@@ -68,8 +68,8 @@ fn unreadable_containers(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     }
 }
 
-/// Two clusters' keys are never mixed. A machine of another cluster is held by itself; here it is one of this cluster's
-/// own, or nobody knows which cluster is meant.
+/// The keys of two clusters are never mixed. A machine of another cluster is held elsewhere; here it is one
+/// of this cluster's own, or it is unknown which cluster is meant.
 fn two_lineages(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     for (lineage, nodes) in &ctx.seen.ledger.strangers {
         let nodes: Vec<NodeName> = nodes.iter().filter(|node| ctx.is_reachable(node)).cloned().collect();
@@ -82,7 +82,7 @@ fn two_lineages(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     }
 }
 
-/// A cluster that lives has keys: without them none is ever made again.
+/// A live cluster has keys: if they are lost, they are never recreated.
 fn lost_keys(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     if ctx.seen.ledger.lineage.is_some() {
         return;
@@ -102,7 +102,7 @@ fn lost_keys(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
         build.refuse(Subject::Cluster, refusal, None);
         return;
     }
-    // Where etcd is elsewhere, its members may be on the same machines.
+    // Where etcd is external, its members may be on the same machines.
     let keeps_data =
         |facts: &NodeFacts| facts.etcd_data == EtcdData::Present && !ctx.desired.etcd.is_external();
     let with_data = ctx.all_facts().filter(|(_, facts)| keeps_data(facts));
@@ -145,7 +145,7 @@ fn other_tools_cluster(ctx: &Context<'_>) -> Option<Refusal> {
     })
 }
 
-/// Whether windlass made what is here for a cluster: it only joins one that has its keys.
+/// Whether windlass created what is here for a cluster: only its keys allow joining it.
 fn is_of_a_cluster(facts: &NodeFacts) -> bool {
     facts.containers.iter().any(|(container, seen)| {
         matches!(seen.maker, Maker::Windlass | Maker::Unreadable)
@@ -153,7 +153,7 @@ fn is_of_a_cluster(facts: &NodeFacts) -> bool {
     })
 }
 
-/// What the cluster was founded on stays as it is.
+/// The founding settings of the cluster stay as they are.
 fn new_foundation(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     let desired = &ctx.desired.foundation;
     let Some(was) = ctx.seen.ledger.foundation.as_ref().filter(|_| may_live(ctx)) else { return };
@@ -191,7 +191,7 @@ fn prefixes<'p>(from: &'p EtcdPlace, to: &'p EtcdPlace) -> Option<(&'p str, &'p 
     (inside == other && was != is).then(|| Some((before(was)?, before(is)?)))?
 }
 
-/// A machine has one name in a living cluster.
+/// A machine keeps its name in a live cluster.
 fn renamed_machines(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     let nodes = ctx.seen.ledger.nodes.iter();
     for (former, last) in nodes.filter(|(name, _)| !ctx.desired.nodes.contains_key(*name)) {
@@ -205,7 +205,7 @@ fn renamed_machines(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     }
 }
 
-/// A member of etcd has one address in a living cluster.
+/// A member of etcd keeps its address in a live cluster.
 fn moved_members(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     if ctx.seen.ledger.born != Birth::Born {
         return;
@@ -220,8 +220,8 @@ fn moved_members(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     }
 }
 
-/// Kubernetes goes one minor version at a time, never back, and nowhere unless cluster.yml names a version: the default
-/// is another one with every windlass.
+/// Kubernetes is upgraded one minor version at a time, never back, and only when cluster.yml names a version:
+/// the default differs between releases of windlass.
 ///
 /// Source: <https://kubernetes.io/releases/version-skew-policy/>, "Supported component upgrade order".
 fn version_jump(ctx: &Context<'_>) -> Option<Refusal> {
@@ -248,8 +248,8 @@ fn version_jump(ctx: &Context<'_>) -> Option<Refusal> {
     }
 }
 
-/// etcd goes one minor version at a time, and never back: a member ends that is older than the version on which all have
-/// agreed ("cluster cannot be downgraded").
+/// etcd is upgraded one minor version at a time, and never back: a member exits that is older than the
+/// version on which all have agreed ("cluster cannot be downgraded").
 ///
 /// Source: <https://etcd.io/docs/v3.5/upgrades/upgrade_3_5/>, "Upgrade requirements", and `IsValidVersionChange` of
 /// `server/etcdserver/api/membership/downgrade.go`.
@@ -281,7 +281,7 @@ fn etcd_jumps(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     build.refuse(Subject::Etcd, refusal, desired.origins.image.clone());
 }
 
-/// A cluster that has lived and whose data is gone is never started anew.
+/// A cluster that was live and whose data is lost is never created again.
 fn lost_data(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     let ledger = &ctx.seen.ledger;
     let was_external = ledger.foundation.as_ref().is_some_and(Foundation::is_on_external_etcd);

@@ -1,7 +1,7 @@
 //! The desired state of a run that only reissues certificates: the cluster as it is.
 //!
-//! Whatever else waits in cluster.yml (another version, another argument, a node that comes or goes) stays waiting: it is
-//! no part of what this run desires.
+//! Whatever else waits in cluster.yml (another version, another argument, a node that comes or goes) keeps
+//! waiting: this run does not desire it.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ pub(crate) fn as_it_is(desired: &Blueprint, seen: &Inventory) -> Blueprint {
     if let Some(foundation) = &ledger.foundation {
         cluster.foundation = foundation.clone();
     }
-    // Nothing is upgraded, so nothing is older than this.
+    // Nothing is upgraded, so nothing is older than this version.
     let api_servers = seen
         .nodes
         .values()
@@ -45,7 +45,7 @@ pub(crate) fn as_it_is(desired: &Blueprint, seen: &Inventory) -> Blueprint {
     cluster
 }
 
-/// The containers that windlass made there, of the very specs that they have.
+/// The containers that windlass created there, with the specs that they have.
 fn keep_what_is_there(node: &mut DesiredNode, facts: &NodeFacts) {
     let desired = std::mem::take(&mut node.containers);
     let is_ours = |seen: &&ContainerSeen| seen.maker == Maker::Windlass;
@@ -59,8 +59,8 @@ fn keep_what_is_there(node: &mut DesiredNode, facts: &NodeFacts) {
     node.containers = kept;
 }
 
-/// Holds what goes on with a certificate that is reissued: a container that windlass did not make is not replaced by this
-/// run, and nothing says what it has read.
+/// Holds containers that keep using a certificate that is reissued: this run does not replace a container
+/// that windlass did not create, and it is unknown which files that has read.
 pub(crate) fn hold_old_certificates(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     let (desired, reissue) = match ctx.intent {
         Intent::Reissue { desired, reissue } => (desired, reissue),

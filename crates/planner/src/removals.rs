@@ -1,4 +1,4 @@
-//! What is no longer desired goes last: the components and files of roles that nodes have lost.
+//! What is no longer desired is removed last: the components and files of roles that nodes have lost.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ use crate::replacements::{Before, members_follow, what_replaces_an_api_server, w
 use crate::sight::Sighted;
 use crate::site::{Changes, await_container, await_ready};
 
-/// Plans all removals: what replaces them is up by then. Returns what becomes true in the ledger by them.
+/// Plans all removals: their replacements are up by then. Returns what becomes true in the ledger by them.
 pub(crate) fn plan<'a>(before: Before<'_, '_, 'a>, build: &mut PlanBuilder<'a>) -> Conclusion {
     let ctx = before.given.site.ctx;
     let mut conclusion = Conclusion::default();
@@ -54,7 +54,7 @@ struct OfNode<'s, 'c, 'a> {
     before: Before<'s, 'c, 'a>,
     node: Sighted<'a>,
     removed: Changes<'a>,
-    /// The wait for the node that these removals bring about.
+    /// The wait for the node that these removals cause.
     ready: Option<StepHandle>,
 }
 
@@ -113,7 +113,7 @@ impl<'a> OfNode<'_, '_, 'a> {
         }
     }
 
-    /// The ledger forgets a role when nothing of it is left on the node.
+    /// The ledger drops a role when nothing of it is left on the node.
     fn lost_role(&self, role: Role, gone: StepHandle, conclusion: &mut Conclusion) {
         let Sighted { name, desired, facts, .. } = self.node;
         let last = conclusion.change.nodes.entry(name.clone());
@@ -169,7 +169,7 @@ impl<'a> OfNode<'_, '_, 'a> {
         }
     }
 
-    /// The port is free: the node's own way to the other API servers comes up.
+    /// The port is free: nginx-proxy, the node's connection to the other API servers, is started.
     fn bring_up_proxy(
         &mut self,
         gone: Option<StepHandle>,
@@ -202,7 +202,7 @@ impl<'a> OfNode<'_, '_, 'a> {
         Some(ready)
     }
 
-    /// Files of ours that the node's roles do not need, once no container there reads them.
+    /// Files of ours that the node's roles do not need, removed once no container there reads them.
     fn unwanted_files(&self, build: &mut PlanBuilder<'a>) {
         let Before { given: Given { site, etcd, control_plane, .. }, nodes, .. } = self.before;
         let Sighted { name, desired, facts, .. } = self.node;
@@ -241,7 +241,7 @@ impl<'a> OfNode<'_, '_, 'a> {
     }
 }
 
-/// Whether a node's member is out of etcd by now, or leaves by this plan.
+/// Whether a node's member has been removed from etcd, or this plan removes it.
 fn may_clear_member(ctx: &Context<'_>, left: &Left<'_>, name: &NodeName) -> bool {
     match &ctx.seen.etcd {
         EtcdSeen::Silent => false,

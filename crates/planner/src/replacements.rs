@@ -15,8 +15,9 @@ pub(crate) struct Before<'s, 'c, 'a> {
     pub(crate) left: &'s Left<'a>,
 }
 
-/// Why no API server goes, and whether that follows by itself: those that stay are not as desired, nor become so by this
-/// plan, or none of them works; or a node is at work and unreachable, and nobody can tell its nginx-proxy of another one.
+/// Why no API server is removed, and whether the removal follows by itself: those that stay are not as
+/// desired even after this plan, or none of them works; or a node in use is unreachable, and its nginx-proxy
+/// cannot be given another address.
 pub(crate) fn why_api_servers_stay(before: Before<'_, '_, '_>) -> Option<WaitsFor> {
     let Given { site, api_servers, control_plane, .. } = before.given;
     let ctx = site.ctx;
@@ -33,13 +34,14 @@ pub(crate) fn why_api_servers_stay(before: Before<'_, '_, '_>) -> Option<WaitsFo
     Some(WaitsFor::WorkerReachable(unseen.clone()))
 }
 
-/// The waits for all that takes the place of an API server that goes.
+/// The waits for everything that replaces an API server that is removed.
 pub(crate) fn what_replaces_an_api_server(before: Before<'_, '_, '_>) -> Vec<StepHandle> {
     let Before { given: Given { control_plane, .. }, nodes, .. } = before;
     control_plane.ends.iter().chain(&control_plane.heals).chain(&nodes.reloads).copied().collect()
 }
 
-/// Whether members of etcd that are held now leave in a later round: when etcd has a majority again by this plan.
+/// Whether members of etcd that are held now are removed in a later round: when this plan gives etcd a
+/// majority again.
 pub(crate) fn members_follow(before: Before<'_, '_, '_>) -> Follows {
     let Given { site, etcd, .. } = before.given;
     Follows::when(site.ctx.etcd_is_silent() && !etcd.heals.is_empty())

@@ -1,15 +1,16 @@
-//! etcd goes back to a snapshot: everything that stops, moves data aside and makes new data, up to the point from which
-//! the ordinary stages go on.
+//! Restores etcd from a snapshot: everything that stops, moves data aside and creates new data, up to the
+//! point where the ordinary stages continue.
 //!
 //! ```text
 //! note in the ledger ─▶ a checked copy on every member's node
-//!     ─▶ API servers, controller managers, schedulers go ─▶ etcd goes ─▶ data is moved aside
-//!     ─▶ every member's data is made of its copy, with a token that no other cluster has
+//!     ─▶ API servers, controller managers, schedulers are removed ─▶ etcd is removed ─▶ data is moved aside
+//!     ─▶ every member's data is created from its copy, with a token that no other cluster has
 //! ```
 //!
-//! Nothing stops before every node has its copy, read back; no data is made before all former data is aside. So at no
-//! moment are there two clusters, and a run that is killed in between goes on by the same command. Restored data carries
-//! a mark with the token ([`RESTORED_MARK`]): how far it went is seen, not remembered.
+//! Nothing is stopped before every node has its verified copy; no data is created before all former data has
+//! been moved aside. So there are never two clusters, and a run that is killed in between is continued by the
+//! same command. Restored data carries a mark with the token ([`RESTORED_MARK`]): progress is seen on the
+//! nodes, not remembered.
 
 use windlass_model::{
     Action, Because, CertPart, Component, Digest, EtcdData, EtcdVersion, FilePath, Intent, LedgerChange,
@@ -26,21 +27,22 @@ use crate::ledger::{self, Conclusion};
 use crate::ownership::{has_our_data, has_ours};
 use crate::refusals;
 
-/// How far the revision jumps where etcd can do that: further than any watcher has seen, as upstream recommends.
+/// By how much the revision is raised where etcd supports that: further than any watcher has seen, as
+/// upstream recommends.
 ///
 /// Source: <https://etcd.io/docs/v3.5/op-guide/recovery/>, "Restoring with revision bump".
 const BUMP_REVISION: u64 = 1_000_000_000;
-/// The first version that can: the flag came back to 3.5 with this patch release.
+/// The first version that supports it: the flag came back to 3.5 with this patch release.
 const BUMPS_FROM: (u32, u32, u32) = (3, 5, 10);
-/// The certificate by which a snapshot is known to be of this cluster: it lives as long as the cluster.
+/// The certificate that shows that a snapshot belongs to this cluster: it lives as long as the cluster.
 const AUTHORITY: &str = "kube-etcd-ca";
 
-/// The components that end before etcd does: all that keep what they have read of it.
+/// The components that are stopped before etcd: those that keep what they have read from it.
 const CONTROL_PLANE: [Component; 3] =
     [Component::KubeApiserver, Component::KubeControllerManager, Component::KubeScheduler];
 
-/// The restore that is to be carried out before the ordinary stages; none where none is asked for, where it is over, or
-/// where all data is made already.
+/// The restore that is to be done before the ordinary stages; none where none is requested, where it is over,
+/// or where all data exists already.
 pub(crate) fn before_all<'a>(ctx: &Context<'a>) -> Option<(&'a Restore, RestoreNote)> {
     let Intent::Restore { restore, .. } = ctx.intent else { return None };
     let note = note_of(ctx, restore)?;
@@ -66,7 +68,8 @@ fn note_of(ctx: &Context<'_>, restore: &Restore) -> Option<RestoreNote> {
     }))
 }
 
-/// Whether the data of all members in sight is made of the snapshot. It is made only after all former data is aside.
+/// Whether the data of all reachable members was created from the snapshot. It is created only after all
+/// former data has been moved aside.
 fn is_formed(ctx: &Context<'_>, note: &RestoreNote) -> bool {
     let mut seen = ctx.with_role(Role::Etcd).filter_map(|(name, _)| ctx.facts(name)).peekable();
     seen.peek().is_some() && seen.all(|facts| is_restored(ctx, facts, note))
@@ -78,14 +81,14 @@ fn is_restored(ctx: &Context<'_>, facts: &NodeFacts, note: &RestoreNote) -> bool
     facts.etcd_data == EtcdData::Present && mark.is_some_and(|mark| mark.digest == Digest::of(&note.token))
 }
 
-/// Whether a node holds data of a member, or what is left of it: a log may be lost alone.
+/// Whether a node holds data of a member, or remains of it: the log alone may be lost.
 fn holds_something(ctx: &Context<'_>, name: &NodeName, facts: &NodeFacts) -> bool {
     let data = &ctx.desired.footprints.under(facts.prefix.as_ref()).etcd_data;
     let is_left = || ctx.had(name, Role::Etcd) && facts.directories.contains(data);
     has_our_data(ctx, name, facts) || is_left()
 }
 
-/// Any other command waits until a restore that was begun is over: its members hold data of two times.
+/// Any other command waits until an unfinished restore is over: its members hold data of two different times.
 pub(crate) fn refuse_unfinished(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     match ctx.intent {
         Intent::Converge { .. } | Intent::Restore { .. } | Intent::Reissue { .. } if ctx.rules.refuse => {}
@@ -104,7 +107,7 @@ pub(crate) fn refuse_unfinished(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) 
     }
 }
 
-/// A restore whose data is all made is over when the control plane is up on it.
+/// A restore whose data is complete is over when the control plane works with it.
 pub(crate) fn conclude(ctx: &Context<'_>, control_plane: &ControlPlane<'_>, conclusion: &mut Conclusion) {
     match ctx.intent {
         Intent::Converge { .. } | Intent::Restore { .. } => {}
@@ -119,7 +122,7 @@ pub(crate) fn conclude(ctx: &Context<'_>, control_plane: &ControlPlane<'_>, conc
     conclusion.after.extend(up);
 }
 
-/// Plans all that comes before the ordinary stages.
+/// Plans everything that comes before the ordinary stages.
 pub(crate) fn plan<'a>(
     ctx: &Context<'a>,
     restore: &'a Restore,
@@ -201,7 +204,7 @@ fn refuse(ctx: &Context<'_>, restore: &Restore, build: &mut PlanBuilder<'_>) {
     }
 }
 
-/// The flag by which etcd keeps its data, or its log, elsewhere than in the directory of the footprint.
+/// The flag by which etcd keeps its data, or its log, outside the directory of the footprint.
 fn data_elsewhere(spec: &windlass_model::ContainerSpec, data: &FilePath) -> Option<String> {
     if let Some(log) = spec.flag("wal-dir") {
         return Some(format!("--wal-dir={log}"));
@@ -225,14 +228,15 @@ struct Stage<'c, 'a> {
 }
 
 impl<'a> Stage<'_, 'a> {
-    /// The members whose data is not made yet.
+    /// The members whose data does not exist yet.
     fn unformed(&self) -> Vec<(&'a NodeName, &'a NodeFacts)> {
         let (ctx, note) = (self.ctx, &self.note);
         let seen = ctx.with_role(Role::Etcd).filter_map(|(name, _)| Some((name, ctx.facts(name)?)));
         seen.filter(|(_, facts)| !is_restored(ctx, facts, note)).collect()
     }
 
-    /// The ledger says that a restore is under way, and where its members are, before anything else happens.
+    /// The ledger records that a restore is under way, and where its members are, before anything else
+    /// happens.
     fn note_in_ledger(&mut self) -> Option<StepHandle> {
         let ctx = self.ctx;
         let mut change = LedgerChange::default();
@@ -252,7 +256,7 @@ impl<'a> Stage<'_, 'a> {
         Some(self.build.step("cluster", "ledger", action, vec![self.reason.clone()], vec![]))
     }
 
-    /// A copy on each node, and the image that makes data of it.
+    /// A copy on each node, and the image that creates data from it.
     fn copies(&mut self, noted: Option<StepHandle>) -> Vec<StepHandle> {
         let mut ready = Vec::new();
         for (name, facts) in self.unformed() {
@@ -280,13 +284,13 @@ impl<'a> Stage<'_, 'a> {
     fn stop_etcd(&mut self, copies: &[StepHandle], control_plane: &[StepHandle]) -> Vec<StepHandle> {
         let stopped = self.stop(Component::Etcd, copies);
         for step in &stopped {
-            // An API server that is asked to end waits for etcd, to say there that it is gone.
+            // An API server that is stopped waits for etcd, in order to record there that it is gone.
             self.build.after_all(*step, control_plane.iter().copied(), Because::Gate);
         }
         stopped
     }
 
-    /// Removes a component from every node in sight that has it.
+    /// Removes a component from every reachable node that has it.
     fn stop(&mut self, component: Component, copies: &[StepHandle]) -> Vec<StepHandle> {
         let ctx = self.ctx;
         let holders: Vec<&'a NodeName> = ctx
@@ -304,7 +308,7 @@ impl<'a> Stage<'_, 'a> {
         stopped
     }
 
-    /// All data that is not of this restore goes aside, also that of nodes which are to have no member.
+    /// All data that is not of this restore is moved aside, also that of nodes which are to have no member.
     fn move_aside(&mut self, copies: &[StepHandle], etcd: &[StepHandle]) -> Vec<StepHandle> {
         let (ctx, note) = (self.ctx, self.note.clone());
         let holders: Vec<(&'a NodeName, &'a NodeFacts)> = ctx

@@ -1,5 +1,5 @@
-//! Live nodes are changed within the limit of unavailable nodes, and drained before an upgrade where cluster.yml wants
-//! it: what is broken first, then kind by kind.
+//! Live nodes are changed within the limit of unavailable nodes, and drained before an upgrade where
+//! cluster.yml says so: broken ones first, then group by group.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ use crate::site::{await_container, await_ready};
 /// Which nodes share a rolling window, in the order in which they roll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Group {
-    /// Whatever does not work: nothing is lost by changing it.
+    /// Nodes that do not work: nothing is lost by changing them.
     Broken,
     /// Nodes with a control plane.
     ControlPlane,
@@ -51,7 +51,7 @@ struct Room {
     cordoned: Vec<NodeName>,
     /// Other workers that are unreachable, and not changed by this plan.
     unreachable: Vec<NodeName>,
-    /// How many may be.
+    /// How many may be unavailable.
     limit: usize,
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn roll<'a>(
         let members: Vec<&'a NodeName> =
             rolling.iter().filter(|(of, _)| *of == group).map(|(_, name)| *name).collect();
         let ends = roll_group(given, &mut nodes, group, &members, room, &before, build);
-        // Where what is broken need not be repaired first, it is not waited for.
+        // Where broken nodes need not be repaired first, they are not waited for.
         if !ends.is_empty() && (group != Group::Broken || site.ctx.rules.heal_first) {
             before = ends;
         }
@@ -154,7 +154,7 @@ fn hold(
 }
 
 impl Room {
-    /// How many workers are unavailable and stay so.
+    /// How many workers are unavailable and will be after this plan.
     fn away(&self) -> usize {
         self.cordoned.len() + self.unreachable.len()
     }
@@ -173,7 +173,7 @@ fn why_no_room(room: &Room) -> WaitsFor {
     }
 }
 
-/// Why a node must wait for API servers: none answers, or it would get a newer kubelet than they are.
+/// Why a node must wait for API servers: none answers, or its new kubelet would be newer than they are.
 fn why_wait_for_the_api(given: Given<'_, '_, '_>, name: &NodeName) -> Option<(Follows, WaitsFor)> {
     let site = given.site;
     let works = site.condition(name, Component::Kubelet).is_some_and(Condition::works);
@@ -189,7 +189,8 @@ fn why_wait_for_the_api(given: Given<'_, '_, '_>, name: &NodeName) -> Option<(Fo
     Some((follows(old), WaitsFor::ApiServersUpgraded))
 }
 
-/// What is left beside the workers that are unavailable and stay so, whatever this plan does.
+/// How much of the limit is left beside the workers that are unavailable and stay so, whatever this plan
+/// does.
 fn room_beside(given: Given<'_, '_, '_>, rolling: &[(Group, &NodeName)]) -> Room {
     let ctx = given.site.ctx;
     let rolls: BTreeSet<&NodeName> = rolling.iter().map(|(_, name)| *name).collect();
@@ -210,7 +211,7 @@ fn room_beside(given: Given<'_, '_, '_>, rolling: &[(Group, &NodeName)]) -> Room
     Room { cordoned, unreachable, limit }
 }
 
-/// Whether nothing healthy of this group may be disturbed because nobody can see the consequences.
+/// Whether nothing healthy of this group may be disturbed because the consequences cannot be seen.
 fn is_blind_to(given: Given<'_, '_, '_>, group: Group) -> bool {
     let ctx = given.site.ctx;
     let away = || {
@@ -228,7 +229,7 @@ fn is_blind_to(given: Given<'_, '_, '_>, group: Group) -> bool {
     is_blind && ctx.rules.hold_while_blind
 }
 
-/// Changes one node: cordon and drain if it is upgraded so, one container after another, ready, uncordon.
+/// Changes one node: cordon and drain if cluster.yml says so, one container after another, ready, uncordon.
 fn disturb_node<'a>(
     given: Given<'_, '_, 'a>,
     nodes: &mut Nodes<'a>,
@@ -296,7 +297,7 @@ fn disturb_node<'a>(
     Some((first, last))
 }
 
-/// The image, and whatever else the new kubelet needs, is there before the node is emptied or touched.
+/// The image, and whatever else the new kubelet needs, is present before the node is drained or touched.
 fn is_ready_before<'a>(
     given: Given<'_, '_, 'a>,
     name: &'a NodeName,
@@ -311,7 +312,7 @@ fn is_ready_before<'a>(
     build.after_all(first, ground.copied(), Because::Needs);
 }
 
-/// Whether the node's pods are moved away before it is changed: for a new kubelet, if cluster.yml wants it.
+/// Whether the node is drained before it is changed: for a new kubelet, if cluster.yml says so.
 fn drains(given: Given<'_, '_, '_>, name: &NodeName) -> bool {
     let site = given.site;
     site.ctx.desired.rollout.upgraded == Emptied::Drained

@@ -1,31 +1,31 @@
-//! The planner's rules as switches: all on, but for the tests that prove each of them needed.
+//! The planner's rules as switches: all on, except in the tests that prove each of them necessary.
 
 use windlass_model::{Because, Guard};
 
-/// Which rules hold. [`Rules::ALL`] is what windlass plans with; a test switches one off and sees the
-/// simulated world break.
+/// Which rules apply. windlass plans with [`Rules::ALL`]; a test switches one off and sees the simulated
+/// cluster break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one independent switch")]
 pub struct Rules {
-    /// What is broken is healed before anything healthy is disturbed.
+    /// What is broken is repaired before anything healthy is disturbed.
     pub heal_first: bool,
-    /// Nothing healthy of a kind is disturbed while a node of that kind is out of sight.
+    /// Nothing healthy of a kind is disturbed while a node of that kind is unreachable.
     pub hold_while_blind: bool,
     /// Members of etcd and API servers are disturbed one after another, each gated on the health of the last.
     pub one_at_a_time: bool,
     /// No more nodes are unavailable at once than cluster.yml allows.
     pub window: bool,
-    /// Keys are on this machine's disk, and new authorities on the control-plane nodes, before they are used.
+    /// Keys are on this machine's disk, and new CAs on the control-plane nodes, before they are used.
     pub durable_first: bool,
-    /// What no live cluster survives is refused: lost keys, two lineages, a majority gone, a founding fact
-    /// changed, a version skipped.
+    /// A change that no live cluster survives is refused: lost keys, two lineages, a majority lost, a
+    /// founding setting changed, a version skipped.
     pub refuse: bool,
-    /// What is no longer desired goes when what replaces it works.
+    /// What is no longer desired is removed when its replacement works.
     pub remove_last: bool,
-    /// A member of etcd is taken out only while a majority stands without it.
+    /// A member of etcd is removed only while there is a majority without it.
     pub majority_stands: bool,
-    /// etcd goes before the control plane, and the control plane before the nodes: no kubelet is newer than an API
-    /// server.
+    /// etcd is changed before the control plane, and the control plane before the nodes: no kubelet is newer
+    /// than an API server.
     pub version_order: bool,
     /// A node that somebody else cordoned stays cordoned.
     pub respect_cordons: bool,
@@ -33,12 +33,12 @@ pub struct Rules {
     pub preflight: bool,
     /// Only what this cluster made is stopped, replaced, moved or deleted.
     pub own_only: bool,
-    /// A member is looked at again before it is taken out of etcd, and before its data is moved.
+    /// A member is looked at again before it is removed from etcd, and before its data is moved.
     pub look_again: bool,
 }
 
 impl Rules {
-    /// All rules hold.
+    /// All rules apply.
     pub const ALL: Self = Self {
         heal_first: true,
         hold_while_blind: true,
@@ -55,7 +55,7 @@ impl Rules {
         look_again: true,
     };
 
-    /// Whether the rule holds that orders steps for this reason. What a step uses always comes first.
+    /// Whether the rule applies that orders steps for this reason. What a step uses always comes first.
     pub(crate) fn order_by(self, because: Because) -> bool {
         match because {
             Because::Needs | Because::Gate => true,
@@ -68,7 +68,7 @@ impl Rules {
         }
     }
 
-    /// Whether the rule holds that looks again by this guard.
+    /// Whether the rule applies that checks again by this guard.
     pub(crate) fn ask_for(self, guard: &Guard) -> bool {
         match guard {
             Guard::EtcdMajorityWithout { .. } => self.one_at_a_time && self.majority_stands,

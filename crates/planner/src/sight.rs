@@ -1,4 +1,4 @@
-//! The desired nodes that are reachable, side by side with what was seen of them, joined once for all subjects.
+//! The desired nodes that are reachable, together with what was seen of them, joined once for all subjects.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -18,13 +18,13 @@ pub(crate) struct Sighted<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Sight<'a> {
     nodes: Vec<Sighted<'a>>,
-    /// Where the last search ended: subjects go from node to node in order, so that the next one mostly ends
-    /// there too, or one further. With thousands of nodes a search by names costs more than what it is for.
+    /// Where the last search ended: subjects go from node to node in order, so the next search mostly ends
+    /// there or one further. With thousands of nodes a search by name costs more than the work on the node.
     last: Cell<usize>,
 }
 
 impl<'a> Sight<'a> {
-    /// Joins what is desired with what was seen, but for the nodes in `unfit`.
+    /// Joins the desired state with what was seen, without the nodes in `unfit`.
     pub(crate) fn new(desired: &'a Blueprint, seen: &'a Inventory, unfit: &BTreeSet<NodeName>) -> Self {
         let mut looks = seen.nodes.iter().peekable();
         let nodes = desired
@@ -45,7 +45,7 @@ impl<'a> Sight<'a> {
         self.nodes.iter()
     }
 
-    /// The place of the node of this name among all, if it is desired and reachable.
+    /// The index of the node of this name, if it is desired and reachable.
     pub(crate) fn index_of(&self, name: &NodeName) -> Option<usize> {
         let last = self.last.get();
         let near = [last, last + 1].into_iter().find(|&at| {

@@ -1,4 +1,5 @@
-//! What every step on a container stands on, and the steps that bring one up, replace or restart it, and wait for it.
+//! What every step on a container depends on, and the steps that start, replace or restart one and wait for
+//! it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ const READY_WITHIN_SECONDS: u32 = 300;
 /// The steps that replace, restart or remove a container of a node.
 pub(crate) type Changes<'a> = BTreeMap<(&'a NodeName, Component), StepHandle>;
 
-/// What steps on containers stand on: what is known, and what is made ready before any of them.
+/// What steps on containers depend on: what is known, and what is prepared before any of them.
 #[derive(Debug)]
 pub(crate) struct Site<'c, 'a> {
     pub(crate) ctx: &'c Context<'a>,
@@ -35,7 +36,7 @@ pub(crate) struct Site<'c, 'a> {
     pub(crate) files: &'c Files<'a>,
     /// The steps that set the kernel of a node whose kubelet needs it.
     pub(crate) kernels: &'c BTreeMap<&'a NodeName, StepHandle>,
-    /// The removals of left-overs, which hold names that other steps need.
+    /// The removals of left-overs, which occupy names that other steps need.
     pub(crate) left_overs: &'c BTreeMap<&'a NodeName, Vec<StepHandle>>,
 }
 
@@ -56,7 +57,7 @@ impl<'a> Site<'_, 'a> {
         (!is_there).then(|| build.pull(node, image))
     }
 
-    /// Makes a step that puts a container up wait for its files, its image and its name.
+    /// Makes a step that creates a container wait for its files, its image and its name.
     pub(crate) fn needs_ground(
         &self,
         step: StepHandle,
@@ -70,7 +71,7 @@ impl<'a> Site<'_, 'a> {
         build.after_all(step, left_overs.copied(), Because::Needs);
     }
 
-    /// Makes a kubelet that only checks the kernel wait until it is as it wants.
+    /// Makes a kubelet that only checks the kernel wait until the kernel is as it requires.
     pub(crate) fn needs_kernel(
         &self,
         step: StepHandle,
@@ -83,8 +84,8 @@ impl<'a> Site<'_, 'a> {
         }
     }
 
-    /// Runs or starts a desired container that is absent or down: takes nothing away, so it waits for nothing
-    /// but what it uses.
+    /// Runs or starts a desired container that is absent or down: this takes nothing down, so it waits only
+    /// for what it uses.
     pub(crate) fn bring_up(
         &self,
         node: &'a NodeName,
@@ -111,8 +112,8 @@ impl<'a> Site<'_, 'a> {
         Some(step)
     }
 
-    /// The node in cluster.yml where it, or its roles, are new there; a container that is missing elsewhere was taken
-    /// away on the machine.
+    /// The node in cluster.yml where the node, or its roles, are new there; a container that is missing
+    /// elsewhere was removed on the machine.
     fn place_of_new(&self, node: &NodeName, component: Component) -> Vec<SpecPath> {
         let had_it = self.ctx.last(node).is_some_and(|last| component.nature().runs.on(&last.roles));
         self.ctx.origin(node).into_iter().filter(|_| !had_it).collect()
@@ -175,7 +176,7 @@ impl<'a> Site<'_, 'a> {
         })
     }
 
-    /// Enough API servers beside this one, as a guard, if there should be others.
+    /// A guard that enough other API servers work, if there should be others.
     pub(crate) fn api_guard(&self, node: &NodeName) -> Option<Guard> {
         let others: Vec<NodeName> = self
             .ctx
@@ -212,9 +213,9 @@ pub(crate) fn await_container(
     wait
 }
 
-/// Waits for the node's object to be there and ready.
+/// Waits for the node's object to exist and be ready.
 ///
-/// Where no node has a network for pods, to lack only that is ready enough: windlass brings none.
+/// Where no node has a pod network, a node that lacks only that is ready enough: windlass deploys none.
 pub(crate) fn await_ready(
     ctx: &Context<'_>,
     node: &NodeName,

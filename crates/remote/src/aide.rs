@@ -1,11 +1,12 @@
-//! Runs windlass' own program on a node for one request, in a container that goes as soon as it has answered.
+//! Runs windlass' own program on a node for one request, in a container that is removed as soon as it has
+//! answered.
 //!
 //! ```text
-//! create ─▶ attach ─▶ start ─▶ request on stdin ─▶ answer on stdout ─▶ it ends, and Docker removes it
+//! create ─▶ attach ─▶ start ─▶ request on stdin ─▶ answer on stdout ─▶ it exits, and Docker removes it
 //! ```
 //!
-//! When windlass dies, stdin ends, the program with it, and Docker removes the container all the same. Only one that
-//! was never started stays; the next run that changes anything removes it.
+//! If windlass dies, stdin is closed, the program exits, and Docker removes the container all the same. Only
+//! a container that was never started stays; the next run that changes anything removes it.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -29,16 +30,16 @@ use crate::labels;
 use crate::link::Link;
 use crate::trouble::{Trouble, chain, lasting, passing};
 
-/// How long Docker may take to make, attach or start the container.
+/// How long Docker may take to create, attach to or start the container.
 const DOCKER_WITHIN: Duration = Duration::from_secs(30);
-/// How long the program may take with a request.
+/// How long the program may take for a request.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
-/// The same with one that reads or writes a whole snapshot of etcd: 8 GB at 10 MB a second, and twice.
+/// The same for a request that reads or writes a whole snapshot of etcd: 8 GB at 10 MB a second, twice.
 const SNAPSHOT_WITHIN: Duration = Duration::from_secs(1_800);
-/// How much of its complaints is read.
+/// How much of its error output is read.
 const LONGEST_COMPLAINT: usize = 2_000;
 
-/// What came of a request.
+/// The result of a request.
 #[derive(Debug)]
 pub(crate) enum Asking {
     /// The program answered.
@@ -89,7 +90,7 @@ async fn start_and_ask(
         .map_err(|trouble| failed("start", trouble))?;
     let talk = async {
         let mut input = attached.input;
-        // It may answer, and end, without having read everything.
+        // It may answer and exit without having read everything.
         let sent = send(&mut input, document).await;
         let mut output = attached.output;
         let (mut answer, mut complaint) = (Vec::new(), Vec::new());
@@ -122,7 +123,8 @@ async fn send(input: &mut Pin<Box<dyn AsyncWrite + Send>>, document: &[u8]) -> s
     input.flush().await
 }
 
-/// Whether a whole document is there: the rest is Docker taking the container down, which nobody must wait for.
+/// Whether the document is complete: what follows is Docker removing the container, which need not be
+/// awaited.
 fn is_whole(answer: &[u8]) -> bool {
     let Some((length, rest)) = answer.split_first_chunk() else { return false };
     rest.len() >= u32::from_be_bytes(*length) as usize
@@ -149,7 +151,7 @@ fn verb(request: &Request) -> &'static str {
     }
 }
 
-/// How long the program may take: where it depends on the size of etcd's data, longer.
+/// How long the program may take: longer where it depends on the size of etcd's data.
 fn answer_within(request: &Request) -> Duration {
     match request {
         Request::VerifySnapshot { .. }
@@ -163,7 +165,7 @@ fn answer_within(request: &Request) -> Duration {
 }
 
 fn body(image: &ImageRef, request: &Request, run: &str) -> ContainerCreateBody {
-    // What is mounted where, or in the kernel, matters only to those; they need the host's own space of mounts, and all
+    // Only these concern the mounts or the kernel; they need the host's own mount namespace, and all
     // privileges.
     let in_host = match request {
         Request::Look { .. }
@@ -185,7 +187,7 @@ fn body(image: &ImageRef, request: &Request, run: &str) -> ContainerCreateBody {
         | Request::CleanNetwork
         | Request::Unmount { .. } => true,
     };
-    // Settings of the network are those of the network that one is in.
+    // Settings of the network are those of the container's network namespace.
     let in_network =
         matches!(request, Request::CleanNetwork | Request::SetKernel { .. } | Request::SaveSnapshot(_));
     let host = HostConfig {
@@ -193,12 +195,12 @@ fn body(image: &ImageRef, request: &Request, run: &str) -> ContainerCreateBody {
         network_mode: Some(if in_network { "host" } else { "none" }.to_owned()),
         log_config: Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None }),
         ipc_mode: Some("none".to_owned()),
-        // Where Docker maps users, root in the container must be root all the same.
+        // Where Docker maps users, root in the container must be root on the host all the same.
         userns_mode: Some("host".to_owned()),
         privileged: in_host.then_some(true),
         pid_mode: in_host.then(|| "host".to_owned()),
         binds: (!in_host).then(|| vec![format!("/:{HOST}:rslave")]),
-        // SELinux keeps a confined container from the host's files.
+        // SELinux denies a confined container access to the host's files.
         security_opt: Some(vec!["label=disable".to_owned()]),
         ..HostConfig::default()
     };
@@ -218,7 +220,7 @@ fn body(image: &ImageRef, request: &Request, run: &str) -> ContainerCreateBody {
     }
 }
 
-/// An answer to another question than was asked, or the program's own complaint.
+/// An answer to another request than was sent, or the program's own error.
 pub(crate) fn strange(link: &Link, answer: &Answer) -> PortError {
     match answer {
         Answer::Failed(why) => lasting(format!("{}: {why}", link.node)),

@@ -1,4 +1,4 @@
-//! The time of day, and moments as Docker writes them.
+//! The time of day, and times as Docker writes them.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,7 +16,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A moment in RFC 3339, in whatever zone; none before 1970, and where it is none.
+/// A moment in RFC 3339, in any zone; none before 1970, and none for other texts.
 pub(crate) fn parse(text: &str) -> Option<Timestamp> {
     let number = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
@@ -31,7 +31,7 @@ pub(crate) fn parse(text: &str) -> Option<Timestamp> {
         }
         _ => return None,
     };
-    // Years are taken to begin in March, so that the leap day comes last.
+    // Years are counted from March, so that the leap day comes last.
     let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
     let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1 - 719_468;
     u64::try_from(days * 86_400 + hour * 3_600 + minute * 60 + second - offset).ok().map(Timestamp)

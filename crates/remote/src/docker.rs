@@ -1,4 +1,4 @@
-//! The verbs on containers and images, each one call or a few.
+//! The verbs on containers and images, each of them one call or a few.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -27,16 +27,16 @@ use crate::render::create_body;
 use crate::seen::{Known, inspected};
 use crate::trouble::{Trouble, already, lasting};
 
-/// How long a question may take.
+/// How long a query may take.
 pub(crate) const ASK_WITHIN: Duration = Duration::from_secs(20);
-/// How long making, starting, renaming or removing may take.
+/// How long a creation, start, renaming or removal may take.
 const ACT_WITHIN: Duration = Duration::from_secs(60);
-/// How long a pull may stand still.
+/// How long a pull may make no progress.
 const PULL_STANDS_STILL: Duration = Duration::from_secs(300);
-/// How long a pull may take at all.
+/// How long a pull may take in all.
 const PULL_WITHIN: Duration = Duration::from_secs(3_600);
 
-/// What Docker knows of a container; none if there is none.
+/// The inspection of a container; none if it does not exist.
 pub(crate) async fn inspect(link: &Link, name: &ContainerName) -> PortResult<Option<Known>> {
     let call = link.docker.inspect_container(name.as_str(), None::<InspectContainerOptions>);
     match link.call(ASK_WITHIN, call).await {
@@ -86,7 +86,7 @@ pub(crate) async fn stop(link: &Link, name: &ContainerName) -> PortResult<()> {
     link.call(ACT_WITHIN, call).await.map_err(|trouble| trouble.of(&link.node, &format!("stop {name}")))
 }
 
-/// How long a container is given to end by itself before it is killed; where it runs no component, as Docker does by
+/// How long a container has to stop by itself before it is killed; for one that runs no component, Docker's
 /// default.
 fn grace_seconds(name: &ContainerName) -> i32 {
     let grace = Component::of_container(name).map(|component| component.nature().stops_within_seconds);
@@ -117,13 +117,13 @@ pub(crate) async fn remove(link: &Link, name: &ContainerName) -> PortResult<()> 
     }
 }
 
-/// Makes a container read its files again, and notes in it what they were.
+/// Makes a container read its files again, and records in it their digests.
 pub(crate) async fn reload(link: &Link, name: &ContainerName) -> PortResult<()> {
     let Some(known) = inspect(link, name).await? else {
         return Err(lasting(format!("no such container: {name} on {}", link.node)));
     };
-    // What it will read, before it reads: if the files change in between, the note tells of the older ones, and the
-    // next look asks for another reload.
+    // The digests are taken before the reload: if the files change in between, the record has the older ones,
+    // and the next look asks for another reload.
     let mut read = reloaded(link, name, &known).await?.unwrap_or_default();
     for (path, _) in known.spec.reads.iter().filter(|(_, change)| **change == OnChange::Reload) {
         if let Some(inner) = inside(&known.spec, path)
@@ -139,7 +139,7 @@ pub(crate) async fn reload(link: &Link, name: &ContainerName) -> PortResult<()> 
     note_reloaded(link, name, &read).await
 }
 
-/// What a container has loaded: its label, and over it what a reload has read since.
+/// What a container has loaded: its label, updated by what a reload has read since.
 pub(crate) async fn loaded(link: &Link, name: &ContainerName, known: &Known) -> PortResult<Loaded> {
     let mut loaded = known.loaded.clone();
     if let Some(read) = reloaded(link, name, known).await? {
@@ -148,7 +148,7 @@ pub(crate) async fn loaded(link: &Link, name: &ContainerName, known: &Known) -> 
     Ok(loaded)
 }
 
-/// What the note in a container tells; none if it was never reloaded.
+/// The record in a container; none if it was never reloaded.
 async fn reloaded(link: &Link, name: &ContainerName, known: &Known) -> PortResult<Option<Loaded>> {
     if !known.spec.reads.values().any(|change| *change == OnChange::Reload) {
         return Ok(None);
@@ -174,7 +174,7 @@ async fn note_reloaded(link: &Link, name: &ContainerName, read: &Loaded) -> Port
         .map_err(|trouble| trouble.of(&link.node, &format!("note what {name} has read")))
 }
 
-/// A file as a container sees it; none if it has none there.
+/// A file as a container sees it; none if it does not exist there.
 async fn file_in(link: &Link, name: &ContainerName, path: &str) -> PortResult<Option<Vec<u8>>> {
     let options = DownloadFromContainerOptionsBuilder::new().path(path).build();
     let stream = link.docker.download_from_container(name.as_str(), Some(options));
@@ -194,7 +194,7 @@ async fn file_in(link: &Link, name: &ContainerName, path: &str) -> PortResult<Op
     Ok(std::io::Read::read_to_end(&mut entry, &mut content).is_ok().then_some(content))
 }
 
-/// Where a container sees a path of the host, through its deepest mount.
+/// The path in a container of a path of the host, through its deepest mount.
 fn inside(spec: &ContainerSpec, path: &FilePath) -> Option<String> {
     spec.binds
         .iter()
@@ -209,10 +209,10 @@ fn inside(spec: &ContainerSpec, path: &FilePath) -> Option<String> {
         .map(|(_, path)| path)
 }
 
-/// How many lines of a run of etcd are read: a panic ends with a stack of calls.
+/// How many lines of a run of etcd are read: a panic ends with a stack trace.
 const LINES_OF_A_RUN: usize = 200;
 
-/// How the last run of etcd ended, if it ends again and again; none where that is not known.
+/// How the last run of etcd ended, if it exits again and again; none where that is unknown.
 pub(crate) async fn ending(link: &Link, name: &ContainerName, state: ContainerState) -> Option<Ending> {
     let is_etcd = Component::of_container(name) == Some(Component::Etcd);
     if !is_etcd || state != ContainerState::Crashing {
@@ -220,7 +220,7 @@ pub(crate) async fn ending(link: &Link, name: &ContainerName, state: ContainerSt
     }
     let call = link.docker.inspect_container(name.as_str(), None::<InspectContainerOptions>);
     let started = link.call(ASK_WITHIN, call).await.ok()?.state?.started_at?;
-    // What an earlier run said may have been repaired since.
+    // The cause of an earlier end may have been repaired since.
     let since = crate::clock::parse(&started)?.0;
     Ending::of_log(&log_since(link, name, LINES_OF_A_RUN, since).await.ok()?)
 }
@@ -256,7 +256,7 @@ async fn log_since(link: &Link, name: &ContainerName, lines: usize, since: u64) 
     Ok(all.iter().skip(all.len().saturating_sub(lines)).map(ToString::to_string).collect())
 }
 
-/// Makes Docker hold an image.
+/// Pulls an image.
 pub(crate) async fn pull(link: &Link, image: &ImageRef, auth: Option<&Secret<String>>) -> PortResult<()> {
     if link.call(ASK_WITHIN, link.docker.inspect_image(image.as_str())).await.is_ok() {
         return already(format!("{image} is there"));
@@ -314,7 +314,7 @@ struct Auth {
     auth: String,
 }
 
-/// The credentials of the registry that an image comes from.
+/// The credentials for the registry of an image.
 fn credentials(config: &Secret<String>, image: &str) -> Option<DockerCredentials> {
     let DockerConfig { auths } = serde_json::from_str(config.expose()).ok()?;
     let registry = registry(image);
@@ -333,7 +333,7 @@ fn credentials(config: &Secret<String>, image: &str) -> Option<DockerCredentials
     })
 }
 
-/// The host of the registry in an image's name; Docker Hub where it names none.
+/// The host of the registry in an image's name; Docker Hub's where it has none.
 fn registry(image: &str) -> &str {
     match image.split_once('/') {
         Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => {
@@ -347,7 +347,7 @@ fn registry(image: &str) -> &str {
     }
 }
 
-/// All names under which an image may be asked for that Docker lists under this one.
+/// All names that refer to an image which Docker lists under this one.
 pub(crate) fn names_of(listed: &str) -> BTreeSet<ImageRef> {
     let mut names = BTreeSet::from([ImageRef::from(listed)]);
     let has_host =

@@ -1,7 +1,7 @@
-//! etcd, asked by its JSON gateway on the client port of a member, through the connection of that member's node.
+//! etcd through its JSON gateway on the client port of a member, over the connection to that member's node.
 //!
-//! The gateway is part of etcd and on by default (<https://etcd.io/docs/v3.4/dev-guide/api_grpc_gateway/>). Numbers of
-//! 64 bits are texts in it.
+//! The gateway is part of etcd and on by default (<https://etcd.io/docs/v3.4/dev-guide/api_grpc_gateway/>).
+//! It writes 64-bit numbers as strings.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ use crate::trouble::{already, lasting, passing};
 
 /// The port at which members serve clients.
 const CLIENTS: u16 = 2379;
-/// How long a member may take to tell whether it is well: with a majority behind it, it takes no time.
+/// How long a member may take to report its health: with a majority behind it, it answers at once.
 const HEALTH_WITHIN: Duration = Duration::from_secs(3);
 /// How long a change of the membership may take.
 const CHANGE_WITHIN: Duration = Duration::from_secs(15);
@@ -43,11 +43,11 @@ impl Member {
         https::ask(&self.near, &self.speech, call, within).await
     }
 
-    /// Whether it is well: the answer comes after a read that a majority has agreed to.
+    /// Whether it is healthy: the answer comes after a read that a majority has confirmed.
     async fn health(&self) -> Health {
         match self.plain_health().await {
-            // With an alarm every member says that it is ill, and has its majority all the same: the list of alarms goes through
-            // the log that a majority writes.
+            // With an alarm every member reports unhealthy, although it has a majority: the list of alarms
+            // goes through the log, which a majority writes.
             Health::Unhealthy if self.alarms().await.is_ok_and(|alarms| !alarms.is_empty()) => {
                 Health::Healthy
             }
@@ -55,7 +55,7 @@ impl Member {
         }
     }
 
-    /// The alarms that nobody has disarmed.
+    /// The alarms that are not disarmed.
     async fn alarms(&self) -> PortResult<Vec<ListedAlarm>> {
         let reply: AlarmReply = self.post("/v3/maintenance/alarm", &json!({}), HEALTH_WITHIN).await?;
         Ok(reply.alarms)
@@ -117,7 +117,7 @@ struct ListReply {
     members: Vec<ListedMember>,
 }
 
-/// A member as the list tells it; what is empty is left out of the JSON.
+/// A member as the list describes it; the JSON leaves out empty fields.
 #[derive(Deserialize)]
 struct ListedMember {
     #[serde(rename = "ID")]
@@ -185,7 +185,7 @@ struct Header {
 #[derive(Deserialize)]
 struct Done {}
 
-/// What etcd's words mean (`api/v3rpc/rpctypes/error.go`).
+/// The meaning of etcd's error messages (`api/v3rpc/rpctypes/error.go`).
 fn meaning(message: &str) -> PortError {
     let what = format!("etcd: {}", message.trim_start_matches("etcdserver: "));
     let says = |words: &str| message.contains(words);
@@ -203,7 +203,7 @@ fn meaning(message: &str) -> PortError {
     if lasts.iter().any(|words| says(words)) {
         return PortError::Lasting { what };
     }
-    // A leader lost, a request timed out, a server stopping: all of it passes.
+    // A lost leader, a request that timed out, a server that stops: all of it passes.
     PortError::Passing { what }
 }
 
@@ -270,14 +270,14 @@ impl Etcd for RemoteFleet {
         let (Some(next), Some((leader, _))) = (healthy, self.member_for(&member, own, &keys).await) else {
             return Ok(());
         };
-        // Only the leader itself hands over.
+        // Only the leader itself can transfer leadership.
         let body = json!({ "targetID": next.id.0.to_string() });
         leader.post::<Done>("/v3/maintenance/transfer-leadership", &body, CHANGE_WITHIN).await.map(|_| ())
     }
 }
 
 async fn list(member: &Member) -> PortResult<Vec<ListedMember>> {
-    // A member that has fallen behind tells what it remembers, unless it has to ask its leader first.
+    // A member that has fallen behind answers from its own state, unless it has to ask its leader first.
     let path = "/v3/cluster/member/list";
     let reply: PortResult<ListReply> =
         member.post(path, &json!({ "linearizable": true }), HEALTH_WITHIN).await;
@@ -291,8 +291,8 @@ async fn list(member: &Member) -> PortResult<Vec<ListedMember>> {
 }
 
 impl RemoteFleet {
-    /// The first member that answers with a majority behind it; all are asked at once, since some may take long to
-    /// say nothing.
+    /// The first member that answers with a majority behind it; all are asked at once, since some may take
+    /// long to fail.
     async fn answering(&self, via: &[NodeName], keys: &Keys) -> Option<Member> {
         let mut asked: FuturesUnordered<_> = via
             .iter()
@@ -322,7 +322,8 @@ impl RemoteFleet {
         member_through(link, &host, CLIENTS, keys).await
     }
 
-    /// A way to a listed member: over its own node where that is connected, else through the one that answers.
+    /// A connection to a listed member: over its own node where that is connected, otherwise through the one
+    /// that answers.
     async fn member_for(
         &self,
         answering: &Member,
@@ -359,7 +360,7 @@ impl RemoteFleet {
             }
         };
         let led = |status: &StatusReply| !status.leader.is_empty() && status.leader != "0";
-        // A learner serves no reads: it is well if it follows a leader.
+        // A learner serves no reads: it counts as healthy if it follows a leader.
         let follows = listed.is_learner && status.as_ref().is_some_and(led);
         let health = if follows { Health::Healthy } else { health };
         Ok(MemberSeen {
@@ -375,7 +376,7 @@ impl RemoteFleet {
     }
 }
 
-/// From where a member is asked.
+/// The node from which a member is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
     /// Through the connection to its own node.
@@ -384,7 +385,8 @@ enum Asked {
     ByAPeer,
 }
 
-/// A member that does not answer on its own node may be busy. One that a peer does not reach is of no use to its peers.
+/// A member that does not answer on its own node may be busy. One that a peer cannot reach is useless to its
+/// peers.
 fn as_seen(from: Asked, health: Health) -> Health {
     match (from, health) {
         (Asked::ByAPeer, Health::Unknown(Unasked::NoAnswer | Unasked::NoWay)) => Health::Unhealthy,

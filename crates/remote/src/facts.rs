@@ -1,4 +1,4 @@
-//! What an unprivileged user of a node can tell: a script that only reads, and what it says.
+//! What an unprivileged user of a node can see: a script that only reads, and the parser of its output.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -8,12 +8,12 @@ use windlass_model::{Digest, FilePath, FileSeen, Mode, Owner};
 
 use crate::link::quoted;
 
-/// What is known of files and directories without being root.
+/// What can be known of files and directories without being root.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Unprivileged {
     pub(crate) files: BTreeMap<FilePath, FileSeen>,
     pub(crate) directories: BTreeSet<FilePath>,
-    /// Of these nothing is known, or not all.
+    /// Of these nothing is known, or not everything.
     pub(crate) hidden: BTreeSet<FilePath>,
 }
 
@@ -23,7 +23,7 @@ impl Unprivileged {
         self.hidden.is_empty()
     }
 
-    /// The data directories of etcd that may hold data: what is not known is taken for data.
+    /// The data directories of etcd that may hold data: an unknown one counts as one with data.
     pub(crate) fn etcd_data(&self, scope: &LookScope) -> BTreeSet<FilePath> {
         let may_hold = |data: &&FilePath| {
             let wal = wal(data);
@@ -38,8 +38,9 @@ pub(crate) fn wal(etcd_data: &FilePath) -> FilePath {
     FilePath::from(format!("{etcd_data}/member/wal"))
 }
 
-/// A script that tells of the files and directories of a scope. One line each: `f MODE UID GID DIGEST PATH` of a
-/// file, `d PATH` of a directory that is not empty, `h PATH` of what is hidden; nothing of what is not there.
+/// A script that reports the files and directories of a scope. One line each: `f MODE UID GID DIGEST PATH`
+/// for a file, `d PATH` for a directory that is not empty, `h PATH` for what is hidden; no line for what does
+/// not exist.
 pub(crate) fn script(scope: &LookScope) -> String {
     let mut script = String::from(
         r#"near() { p=$1; while [ ! -e "$p" ]; do p=${p%/*}; [ -n "$p" ] || p=/; done
@@ -63,7 +64,7 @@ if [ -r "$1" ]; then [ -z "$(ls -A "$1")" ] || echo "d $1"; else echo "h $1"; fi
     script
 }
 
-/// Understands what the script says.
+/// Parses the output of the script.
 pub(crate) fn reported(text: &str) -> Unprivileged {
     let mut seen = Unprivileged::default();
     for line in text.lines() {

@@ -1,4 +1,4 @@
-//! The fleet: which machines there are, the connections to them, and what has been asked of them.
+//! The fleet: the machines, the connections to them, and the number of requests to each.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,14 +18,16 @@ use crate::room::Room;
 use crate::settings::Settings;
 use crate::trouble::lasting;
 
-/// For how long, at least and at most, nobody tries again to reach a machine that was not reached. In between it is
-/// as long as the last try took: who asks again at once gets the same, and waits for nothing.
+/// For how long, at least and at most, a machine that was not reached is not tried again. Within these limits
+/// it is as long as the last attempt took: a caller that asks again at once gets the same error without
+/// waiting.
 const REST: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(15));
 
 /// The machines, reached over SSH.
 ///
-/// *Guarantees*: one connection a machine, made when it is first needed and again after it broke. Every verb is
-/// bounded in time. [`RemoteFleet::close`] ends all ssh processes; if windlass is killed, they end by themselves.
+/// *Guarantees*: one connection for each machine, made when it is first needed and again after it broke.
+/// Every verb is bounded in time. [`RemoteFleet::close`] ends all ssh processes; if windlass is killed, they
+/// end by themselves.
 #[derive(Debug)]
 pub struct RemoteFleet {
     pub(crate) settings: Settings,
@@ -35,7 +37,7 @@ pub struct RemoteFleet {
     bastion_connections: Arc<Counts>,
     keys: Mutex<Option<Arc<Keys>>>,
     pub(crate) image: OnceCell<Arc<NodeImage>>,
-    /// Whether its API servers are too old for the newer version of evictions, as one of them has said.
+    /// Whether its API servers are too old for the newer version of evictions, as one of them has answered.
     pub(crate) old_evictions: AtomicBool,
     /// The control-plane node that answered last.
     pub(crate) last_api: Mutex<Option<NodeName>>,
@@ -48,7 +50,7 @@ pub(crate) struct Machine {
     pub(crate) last: LastNode,
     counts: Arc<Counts>,
     connection: tokio::sync::Mutex<Connection>,
-    /// Whether it is known to hold the image with this very program.
+    /// Whether it is known to have the image with this very program.
     pub(crate) has_image: AtomicBool,
     pub(crate) loading: tokio::sync::Mutex<()>,
 }
@@ -56,7 +58,7 @@ pub(crate) struct Machine {
 #[derive(Debug, Default)]
 struct Connection {
     link: Option<Arc<Link>>,
-    /// Until when nobody tries again, and why.
+    /// Until when the machine is not tried again, and the error.
     failed: Option<(Instant, PortError)>,
 }
 
@@ -68,7 +70,7 @@ impl Machine {
     }
 }
 
-/// What has been asked of a machine.
+/// How often a machine was asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct MachineStats {
     /// SSH connections made.
@@ -81,7 +83,7 @@ pub struct MachineStats {
     pub probes: u64,
 }
 
-/// What has been asked of all machines.
+/// How often all machines were asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Stats {
     /// By node.
@@ -91,10 +93,10 @@ pub struct Stats {
 }
 
 impl RemoteFleet {
-    /// A fleet without machines. Reaches for nothing but a directory of its own.
+    /// A fleet without machines. Creates a directory of its own and contacts nothing.
     ///
     /// # Errors
-    /// That directory cannot be made.
+    /// That directory cannot be created.
     pub fn new(settings: Settings) -> std::io::Result<Self> {
         Ok(Self {
             settings,
@@ -109,7 +111,7 @@ impl RemoteFleet {
         })
     }
 
-    /// What has been asked of the machines so far.
+    /// How often the machines were asked so far.
     pub fn stats(&self) -> Stats {
         let load = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let stats = |counts: &Counts| MachineStats {
@@ -123,7 +125,7 @@ impl RemoteFleet {
         Stats { nodes: nodes.collect(), bastion_connections: load(&self.bastion_connections.connections) }
     }
 
-    /// Ends all connections. A verb that is under way may still end well, or tell of a lost connection.
+    /// Closes all connections. A verb that is running may still succeed, or report a lost connection.
     pub async fn close(&self) {
         let machines = std::mem::take(&mut *locked(&self.machines));
         let closing = machines.into_values().map(|machine| async move {
@@ -142,7 +144,7 @@ impl RemoteFleet {
         match machines.get(node) {
             Some(known) if known.last == *last => {}
             known => {
-                // Where it is reached as before, the connection stays.
+                // Where it is reached as before, the connection is kept.
                 let (counts, connection) = match known {
                     Some(known) if known.last.target == last.target => {
                         let taken = known.connection.try_lock().map(|mut it| std::mem::take(&mut *it));
@@ -173,7 +175,7 @@ impl RemoteFleet {
         locked(&self.keys).clone()
     }
 
-    /// The keys, where nothing goes without them.
+    /// The keys; an error where there are none yet.
     pub(crate) fn needed_keys(&self) -> PortResult<Arc<Keys>> {
         self.keys().ok_or_else(|| lasting("nobody has handed over the keys of etcd and Kubernetes"))
     }
@@ -192,7 +194,7 @@ impl RemoteFleet {
         locked(&self.machines).values().filter(has_api).cloned().collect()
     }
 
-    /// The machine that is known by this internal address.
+    /// The machine with this internal address.
     pub(crate) fn machine_at(&self, host: &str) -> Option<Arc<Machine>> {
         let bare = |host: &str| host.trim_matches(['[', ']']).to_owned();
         let is_there = |machine: &&Arc<Machine>| bare(&machine.last.target.internal_address) == bare(host);
@@ -203,7 +205,7 @@ impl RemoteFleet {
         self.link_of(&*self.machine(node)?).await
     }
 
-    /// The connection to a machine; a new one, if there is none that works.
+    /// The connection to a machine; a new one if none works.
     pub(crate) async fn link_of(&self, machine: &Machine) -> PortResult<Arc<Link>> {
         let mut connection = machine.connection.lock().await;
         if let Some(link) = connection.link.as_ref().filter(|link| link.is_alive()) {
@@ -285,7 +287,7 @@ impl RemoteFleet {
     }
 }
 
-/// Every change behind these locks is a single assignment, so a panic elsewhere leaves them whole.
+/// Every change under these locks is a single assignment, so a panic elsewhere leaves them complete.
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

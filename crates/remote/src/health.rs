@@ -1,4 +1,4 @@
-//! Whether a component does its work: asked of itself, on its own machine.
+//! Whether a component works: it is asked on its own machine.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use crate::https::{self, Call, Reply, Silence, Speech};
 use crate::keys::Keys;
 use crate::link::{Counts, Far, Link};
 
-/// How long a component may take to answer. Whether one works that takes longer is not known.
+/// How long a component may take to answer. Whether a slower one works is unknown.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
-/// The name that every API server's certificate carries.
+/// The name in every API server's certificate.
 const API_NAME: &str = "kubernetes";
 
 /// Asks once.
@@ -37,17 +37,17 @@ pub(crate) async fn ask(link: &Link, probe: &Probe, keys: Option<&Keys>) -> Heal
     judge(https::ask(&near, &speech, Call::get(path), ANSWER_WITHIN).await, asker)
 }
 
-/// Whether the one who asks shows a certificate where one is asked for.
+/// Whether the client presents a certificate where one is requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asker {
     Known,
     Anonymous,
 }
 
-/// Without keys all that is seen is that somebody answers; a ledger brings the keys for a better look.
+/// Without keys only an answer of any kind can be seen; with a ledger there are keys for a better check.
 fn judge(reply: Result<Reply, Silence>, asker: Asker) -> Health {
     match (reply, asker) {
-        // etcd tells in its answer; some versions with a status beside it.
+        // etcd reports its health in its answer; some versions in the status as well.
         (Ok(Reply { status: 200, body, .. }), _) => {
             let is_well = !String::from_utf8_lossy(&body).contains(r#""health":"false""#);
             if is_well { Health::Healthy } else { Health::Unhealthy }
@@ -61,7 +61,7 @@ fn judge(reply: Result<Reply, Silence>, asker: Asker) -> Health {
     }
 }
 
-/// A name, or an address, as a certificate carries it.
+/// A name, or an address, in the form of certificates.
 pub(crate) fn server_name(name: &str) -> ServerName<'static> {
     ServerName::try_from(name.to_owned())
         .unwrap_or_else(|_| ServerName::try_from(API_NAME).expect("a word of letters is a host name"))

@@ -1,4 +1,4 @@
-//! One HTTP request over a forward, in clear or over TLS with the cluster's own authorities and keys.
+//! One HTTP request over a forward, in clear text or over TLS with the cluster's own CAs and keys.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -51,12 +51,12 @@ impl<'a> Call<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
-    /// The header `Api-Version`, by which Docker tells the newest version that it speaks.
+    /// The header `Api-Version`: the newest version that Docker speaks.
     pub(crate) api_version: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
-/// How one talks to a server.
+/// The protocol for a server.
 #[derive(Clone, Debug)]
 pub(crate) enum Speech {
     Clear,
@@ -66,11 +66,11 @@ pub(crate) enum Speech {
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Silence {
-    /// Nobody answers.
+    /// Nothing answers.
     Nobody(String),
-    /// Somebody answers, and will not talk with these keys.
+    /// A server answers, and refuses these keys.
     Refused(String),
-    /// There was no answer, good or bad, within the time for it.
+    /// There was no complete answer in time.
     Late(String),
 }
 
@@ -82,7 +82,7 @@ impl std::fmt::Display for Silence {
     }
 }
 
-/// Asks once, through the local socket of a forward.
+/// Sends one request through the local socket of a forward.
 pub(crate) async fn ask(
     near: &Path,
     speech: &Speech,
@@ -144,12 +144,12 @@ where
     tokio::pin!(exchange);
     tokio::select! {
         reply = &mut exchange => reply,
-        // The connection has ended: what it brought is there, or why it did not.
+        // The connection has ended: either the answer is there, or an error.
         _ = connection => exchange.await,
     }
 }
 
-/// A client that trusts one authority, and shows a certificate.
+/// A client that trusts one CA, and presents a certificate.
 pub(crate) fn client(authority: &str, own: Option<(&str, &str)>) -> Result<Arc<ClientConfig>, String> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(authority.as_bytes()) {
@@ -169,7 +169,7 @@ pub(crate) fn client(authority: &str, own: Option<(&str, &str)>) -> Result<Arc<C
     Ok(Arc::new(config))
 }
 
-/// A client that believes everybody: only for asking a component on its own machine whether it is well.
+/// A client that trusts any server: only for asking a component on its own machine whether it is healthy.
 pub(crate) fn credulous() -> Arc<ClientConfig> {
     let provider = provider();
     let config = ClientConfig::builder_with_provider(provider.clone())

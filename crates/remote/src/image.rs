@@ -1,4 +1,5 @@
-//! The image `windlass/node`: nothing but this very program, made as a stream, so that it is never whole in memory.
+//! The image `windlass/node`: only this very program, written as a stream, so that it is never in memory as a
+//! whole.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -11,10 +12,10 @@ use windlass_sidecar::{HOST, PROGRAM};
 
 use crate::labels;
 
-/// Where the program is in the image: on the path that Docker gives to images that name none.
+/// Where the program is in the image: on the path that Docker sets for images without one.
 const DIRECTORY: &str = "bin";
 
-/// Why the program cannot be carried onto nodes.
+/// Why the program cannot be copied to nodes.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
     /// It cannot be read.
@@ -22,7 +23,7 @@ pub enum ImageError {
     Unreadable {
         /// The program.
         path: PathBuf,
-        /// Why.
+        /// The error.
         source: io::Error,
     },
     /// It needs libraries that nodes may lack.
@@ -33,11 +34,11 @@ pub enum ImageError {
     },
 }
 
-/// The image, ready to be written as often as there are nodes.
+/// The image, which can be written as often as there are nodes.
 #[derive(Clone, Debug)]
 pub(crate) struct NodeImage {
     program: PathBuf,
-    /// The digest of the program, by which a node tells whether it has this very one.
+    /// The digest of the program, by which a node is known to have this very one.
     pub(crate) digest: Digest,
     config: String,
     layer_size: u64,
@@ -85,7 +86,7 @@ impl NodeImage {
         }]);
         let mut archive = Builder::new(to);
         let header = header("layer.tar", *layer_size, 0o644, EntryType::Regular)?;
-        // The header first, then the layer straight from the file, then the padding that a tar wants.
+        // The header first, then the layer straight from the file, then the padding that tar requires.
         archive.get_mut().write_all(header.as_bytes())?;
         let mut counted = Counted { to: archive.get_mut(), written: 0 };
         write_layer(program, &mut counted)?;
@@ -109,7 +110,7 @@ fn architecture() -> &'static str {
     }
 }
 
-/// The one layer: the program, and the directory at which it sees the host.
+/// The only layer: the program, and the directory at which it sees the host.
 fn write_layer(program: &Path, to: impl Write) -> io::Result<()> {
     let mut layer = Builder::new(to);
     for directory in [DIRECTORY, HOST.trim_start_matches('/')] {
@@ -128,7 +129,7 @@ fn append<W: Write>(archive: &mut Builder<W>, name: &str, content: &[u8]) -> io:
     archive.append(&header, content)
 }
 
-/// A header without anything that differs from one run to the next.
+/// A header without anything that differs between runs.
 fn header(path: &str, size: u64, mode: u32, kind: EntryType) -> io::Result<Header> {
     let mut header = Header::new_ustar();
     header.set_path(path)?;
@@ -142,7 +143,7 @@ fn header(path: &str, size: u64, mode: u32, kind: EntryType) -> io::Result<Heade
     Ok(header)
 }
 
-/// Whether a program names a loader that must be there when it starts: a segment of type `PT_INTERP` (elf(5)).
+/// Whether a program names a loader that must exist when it starts: a segment of type `PT_INTERP` (elf(5)).
 fn is_dynamic(file: &mut File) -> io::Result<bool> {
     const INTERPRETER: u32 = 3;
     let mut head = [0; 64];

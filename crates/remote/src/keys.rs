@@ -1,4 +1,4 @@
-//! What of the ledger opens etcd and Kubernetes, made ready for use.
+//! The credentials for etcd and Kubernetes from the ledger, as ready clients.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use windlass_model::{Ledger, StoredCert, Timestamp};
 
 use crate::https::client;
 
-/// The names in the ledger of what this needs.
+/// The names in the ledger of the required certificates.
 const KUBE_CA: &str = "kube-ca";
 const ETCD_CA: &str = "kube-etcd-ca";
 const ADMIN: &str = "kube-admin";
-/// Certificates that members of etcd take from a client, by their names without the node.
+/// Certificates that members of etcd accept from a client, by their names without the node.
 const ETCD_CLIENTS: [&str; 2] = ["kube-apiserver-etcd-client", "kube-etcd"];
 
-/// Ready clients; each is absent if the ledger lacks what it needs, or cannot be used.
+/// Ready clients; each is absent if the ledger lacks what it needs, or it cannot be used.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Keys {
     pub(crate) kube: Option<Arc<ClientConfig>>,
@@ -23,7 +23,7 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// Those of a ledger, at this moment.
+    /// Those of a ledger, at this time.
     pub(crate) fn of(ledger: &Ledger, now: Timestamp) -> Self {
         let certificate = |name: &str| ledger.certs.get(name);
         let ready = |authority: &str, own: Option<&StoredCert>| {
@@ -34,8 +34,8 @@ impl Keys {
     }
 }
 
-/// The certificate that is shown to members: one that is valid, and of those the one that stays so longest. That of a node out of
-/// sight is not renewed, and members refuse it once it has ended.
+/// The certificate that is presented to members: the valid one that is valid longest. That of an unreachable
+/// node is not renewed, and members refuse it once it has expired.
 fn client_of_etcd(ledger: &Ledger, now: Timestamp) -> Option<&StoredCert> {
     let is_valid = |cert: &StoredCert| cert.not_before <= now && now < cert.not_after;
     let rank = |base: &str| ETCD_CLIENTS.iter().position(|known| *known == base);

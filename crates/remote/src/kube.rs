@@ -1,4 +1,4 @@
-//! Kubernetes, asked through whichever API server answers, over the connection of its own node.
+//! Kubernetes through any API server that answers, over the connection to its own node.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
@@ -25,7 +25,7 @@ use crate::link::{Counts, Far};
 use crate::trouble::{lasting, passing};
 
 const NAME: &str = "kubernetes";
-/// How long an API server may take.
+/// How long an API server may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 /// How long to wait before the next API server is asked the same.
 const HURRY_AFTER: Duration = Duration::from_secs(2);
@@ -36,18 +36,18 @@ const TRIES: usize = 5;
 
 /// Which labels and taints of a node object are windlass', as JSON.
 const OWNED: &str = "windlass.io/owned";
-/// Where Kubernetes keeps the ledger's roots.
+/// The object with the ledger's roots in Kubernetes.
 const KEPT_NAMESPACE: &str = "kube-system";
 const KEPT_NAME: &str = "windlass-ledger";
 const SECRETS_PATH: &str = "/api/v1/namespaces/kube-system/secrets";
 const KEPT_PATH: &str = "/api/v1/namespaces/kube-system/secrets/windlass-ledger";
-/// What is kept there, without a key.
+/// The annotation of that object that describes them without a key.
 const KEPT: &str = "windlass.io/kept";
-/// On a node that windlass has cordoned.
+/// The annotation of a node that windlass has cordoned.
 const CORDONED: &str = "windlass.io/cordoned";
-/// Taints with keys that begin so are Kubernetes' own.
+/// Taints whose keys begin with these are Kubernetes' own.
 const OWN_TAINTS: [&str; 2] = ["node.kubernetes.io/", "node.cloudprovider.kubernetes.io/"];
-/// On a pod that kubelet made from a file: nobody can evict it.
+/// The annotation of a pod that kubelet created from a file: it cannot be evicted.
 const MIRROR: &str = "kubernetes.io/config.mirror";
 
 #[derive(Deserialize)]
@@ -151,7 +151,7 @@ fn taint(entry: &Map<String, Value>) -> Option<Taint> {
     (!is_own).then(|| Taint { key: key.into(), value: text("value").into(), effect: text("effect").into() })
 }
 
-/// Whether kubelet names the network of pods as the only thing that it lacks: several reasons stand in brackets.
+/// Whether kubelet names the pod network as the only thing that it lacks: several reasons are in brackets.
 ///
 /// Source: `runtimeErrorsFn` in `pkg/kubelet/runtime.go` and `ReadyCondition` in `pkg/kubelet/nodestatus/setters.go`.
 fn lacks_network(why: &str) -> bool {
@@ -192,7 +192,7 @@ impl NodeReply {
         }
     }
 
-    /// The one patch that makes a change so, if nobody else changes the object meanwhile.
+    /// The single patch that makes a change, if nobody else changes the object meanwhile.
     fn patch(&self, change: &ObjectChange) -> Value {
         let ObjectChange { labels, labels_gone, taints, taints_gone, owned } = change;
         let gone = labels_gone.iter().map(|key| (key.to_string(), Value::Null));
@@ -225,7 +225,7 @@ impl NodeReply {
 }
 
 impl PodReply {
-    /// As a drain must know it; none if there is nothing to move.
+    /// As a drain must know it; none if there is nothing to evict.
     fn seen(self) -> Option<PodSeen> {
         let Self { metadata, spec, status } = self;
         let has_ended = ["Succeeded", "Failed"].contains(&status.phase.as_str());
@@ -264,7 +264,7 @@ impl Kube for RemoteFleet {
 
     async fn cordon(&self, node: &NodeName) -> PortResult<()> {
         self.change_node(node, |reply| {
-            // What somebody else has cordoned is not windlass' to open again.
+            // windlass must not uncordon what somebody else has cordoned.
             if reply.spec.unschedulable {
                 return None;
             }
@@ -316,7 +316,7 @@ impl Kube for RemoteFleet {
             match reply.status {
                 200 | 201 | 404 => return Ok(Eviction::Granted),
                 429 => return Ok(Eviction::Blocked),
-                // Before Kubernetes 1.22 nobody knows the newer version.
+                // Before Kubernetes 1.22 the newer version does not exist.
                 400 if !is_old => self.old_evictions.store(true, Ordering::Relaxed),
                 _ => return Err(refused(&format!("evict {namespace}/{name}"), &reply)),
             }
@@ -328,7 +328,7 @@ impl Kube for RemoteFleet {
     }
 
     async fn kept_roots(&self) -> PortResult<Option<KeptRoots>> {
-        // The metadata alone: no key travels for a look.
+        // Only the metadata: a look transfers no key.
         let call = || {
             Call::get(KEPT_PATH)
                 .accepting("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json")
@@ -393,7 +393,7 @@ impl Kube for RemoteFleet {
     }
 }
 
-/// What the object that keeps a ledger's roots says of them; none if its note cannot be understood.
+/// The description of the ledger's roots on the object that keeps them; none if it cannot be parsed.
 fn kept_in(metadata: &Meta) -> Option<KeptRoots> {
     serde_json::from_str(metadata.annotations.get(KEPT)?).ok()
 }
@@ -402,7 +402,7 @@ fn node_path(node: &NodeName) -> String {
     format!("/api/v1/nodes/{node}")
 }
 
-/// What the API server's refusal means.
+/// The meaning of an API server's refusal.
 pub(crate) fn refused(what: &str, Reply { status, body, .. }: &Reply) -> PortError {
     let reported = serde_json::from_slice::<StatusReply>(body).map(|reply| reply.message).unwrap_or_default();
     let reported = if reported.is_empty() { format!("HTTP status {status}") } else { reported };
@@ -425,7 +425,7 @@ impl RemoteFleet {
         }
     }
 
-    /// Changes a node object by one patch of what it is now; anew if somebody else was faster.
+    /// Changes a node object by one patch of its present state; again if somebody else changed it first.
     async fn change_node(
         &self,
         node: &NodeName,
@@ -479,7 +479,7 @@ impl RemoteFleet {
         let speech = Speech::Tls(config, server_name(NAME));
         let mut machines = self.control_planes();
         let last = locked(&self.last_api).clone();
-        // Those that are connected before those that may take long to say nothing.
+        // Connected ones come before those that may take long to fail.
         machines.sort_by_key(|machine| (Some(&machine.name) != last.as_ref(), machine.connected().is_none()));
         let mut causes = Vec::new();
         let mut asked = FuturesUnordered::new();

@@ -1,4 +1,4 @@
-//! Containers for single requests that runs which were interrupted left behind.
+//! Containers for single requests that interrupted runs left behind.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,11 +13,11 @@ use crate::seen::{Listed, listed};
 
 /// How long the removal of one container may take.
 const REMOVE_WITHIN: Duration = Duration::from_secs(60);
-/// From what age on a container that answers one request is a left-over of a run that was cut off, where nobody can
-/// tell whether that run lives: it may be one of another machine.
+/// The age from which on a container for a single request counts as a left-over of an interrupted run, where
+/// it is unknown whether that run is still alive: it may be one of another machine.
 const LEFT_OVER_SECONDS: u64 = 120;
 
-/// Removes the containers for single requests that runs which were cut off left.
+/// Removes the containers for single requests that interrupted runs left behind.
 pub(crate) async fn remove_left_overs(link: &Link) -> PortResult<()> {
     let filters = HashMap::from([("label", vec![labels::TRANSIENT])]);
     let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
@@ -30,7 +30,8 @@ pub(crate) async fn remove_left_overs(link: &Link) -> PortResult<()> {
     Ok(())
 }
 
-/// Removes those of them that are in a list. How old they are is reckoned by Docker's own clock; those of this run are none.
+/// Removes those of them that are in a list. Their age is measured by Docker's own clock; those of this run
+/// are not removed.
 pub(crate) async fn remove_left_overs_of(link: &Link, lines: &[Listed]) {
     let others: Vec<(&String, &String, i64)> = lines
         .iter()
@@ -49,7 +50,7 @@ pub(crate) async fn remove_left_overs_of(link: &Link, lines: &[Listed]) {
         let is_old = now.is_some_and(|now| now.0.saturating_sub(created) > LEFT_OVER_SECONDS);
         if link.has_died(run) || is_old {
             let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-            // Docker or another run may remove it at the same moment.
+            // Docker or another run may remove it at the same time.
             let _ = link.call(REMOVE_WITHIN, link.docker.remove_container(id, Some(options))).await;
         }
     }

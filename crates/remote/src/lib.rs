@@ -1,4 +1,4 @@
-//! The real fleet: one OpenSSH connection a node, and everything through it.
+//! The real fleet: one OpenSSH connection for each node, and everything through it.
 //!
 //! ```text
 //! RemoteFleet ─ Machine ─ Link ─┬─ ssh, one process ─┬─ forward ─▶ Docker's socket      bollard

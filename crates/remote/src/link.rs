@@ -21,18 +21,18 @@ use crate::master::Started;
 use crate::room::Room;
 use crate::trouble::{Trouble, lasting};
 
-/// How long the running ssh process may take to do what it is asked to.
+/// How long the running ssh process may take for a request.
 const CONTROL_WITHIN: Duration = Duration::from_secs(10);
 /// How long a command on the node may take.
 const COMMAND_WITHIN: Duration = Duration::from_secs(20);
-/// A port at which nobody listens: the service of that name is from 1988 (RFC 1078).
+/// A port at which nothing listens: the service of that name is from 1988 (RFC 1078).
 const NOBODYS_PORT: u16 = 1;
-/// How long sshd may take to say that nobody listens at a port of its own machine.
+/// How long sshd may take to report that nothing listens at a port of its own machine.
 const REFUSED_WITHIN: Duration = Duration::from_secs(1);
-/// bollard's own bound, above every bound that is given here to a call.
+/// bollard's own limit, above every limit that is set here for a call.
 const DOCKER_SECONDS: u64 = 3_600;
 
-/// What has been asked of a node so far.
+/// How often a node was asked so far.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) connections: AtomicU64,
@@ -47,7 +47,7 @@ impl Counts {
     }
 }
 
-/// A connection that works, or worked moments ago.
+/// A connection that works, or worked a moment ago.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) node: NodeName,
@@ -58,7 +58,7 @@ pub(crate) struct Link {
     run_name: String,
     forwards: tokio::sync::Mutex<BTreeMap<Far, PathBuf>>,
     is_alive: Arc<AtomicBool>,
-    /// Lets go of the ssh process with the link.
+    /// Releases the ssh process with the link.
     _hold: Hold,
 }
 
@@ -69,7 +69,7 @@ enum Kind {
     Tcp,
 }
 
-/// A place on the node, or as the node sees it.
+/// An address on the node, or one that the node can reach.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Far {
     /// A socket of its own.
@@ -79,7 +79,7 @@ pub(crate) enum Far {
 }
 
 impl Link {
-    /// Takes over a running ssh process by its control socket, and reaches for Docker through it.
+    /// Takes over a running ssh process by its control socket, and connects to Docker through it.
     pub(crate) async fn new(
         node: &NodeName,
         started: &Started,
@@ -125,11 +125,12 @@ impl Link {
         if started.was_refused_to_forward() { Err(link.forwards_no(Kind::Tcp)) } else { Ok(link) }
     }
 
-    /// Connects to a port at which nobody listens: sshd answers at once, that nobody does or that it does not forward.
+    /// Connects to a port at which nothing listens: sshd answers at once, either so or that it does not
+    /// forward.
     async fn try_a_port(&self) {
         let Ok(near) = self.forward(&Far::Port("127.0.0.1".to_owned(), NOBODYS_PORT)).await else { return };
         let talk = async { UnixStream::connect(near).await?.read(&mut [0]).await };
-        // However it ends: the log of ssh has what is to be known.
+        // Whatever the result: the log of ssh has the answer.
         let _ = timeout(REFUSED_WITHIN, talk).await;
     }
 
@@ -146,7 +147,7 @@ impl Link {
         PortError::OutOfSight { node: self.node.clone(), cause }
     }
 
-    /// The name by which the node knows this run.
+    /// The name of this run on the node.
     pub(crate) fn run_name(&self) -> &str {
         &self.run_name
     }
@@ -174,7 +175,7 @@ impl Link {
         }
     }
 
-    /// A local socket behind which is that place.
+    /// A local socket that is connected to that address.
     pub(crate) async fn forward(&self, far: &Far) -> PortResult<PathBuf> {
         let mut forwards = self.forwards.lock().await;
         if let Some(near) = forwards.get(far) {
@@ -187,7 +188,7 @@ impl Link {
         Ok(near)
     }
 
-    /// Runs a script of the shell as the user, and returns what it writes.
+    /// Runs a shell script as the user, and returns its output.
     pub(crate) async fn run(&self, script: &str) -> PortResult<String> {
         Counts::count(&self.counts.commands);
         let failed =
@@ -201,7 +202,7 @@ impl Link {
         }
     }
 
-    /// Ends the ssh process, once the last who uses it has let go.
+    /// Ends the ssh process once its last user has released it.
     pub(crate) async fn close(&self) {
         stop(self.session.control_socket()).await;
     }
@@ -238,7 +239,7 @@ impl Link {
     }
 }
 
-/// The task that holds on to an ssh process; dropped, it lets go.
+/// The task that keeps an ssh process; when it is dropped, the process is released.
 #[derive(Debug)]
 struct Hold(AbortHandle);
 
@@ -248,10 +249,10 @@ impl Drop for Hold {
     }
 }
 
-/// Tells an ssh process to end, once the last who uses it has let go.
+/// Asks an ssh process to end once its last user has released it.
 pub(crate) async fn stop(control: &Path) {
     let session = Session::resume_mux(control.into(), None);
-    // Should it fail, the process ends by itself a little later.
+    // If this fails, the process ends by itself a little later.
     let _ = timeout(CONTROL_WITHIN, session.close()).await;
 }
 
@@ -270,8 +271,8 @@ async fn open_forward(session: &Session, room: &Room, far: &Far) -> Result<PathB
     }
 }
 
-/// The newest version of its API that Docker speaks, as the answer to a ping tells it. To be asked for its own version it
-/// would run other programs first.
+/// The newest version of its API that Docker speaks, from its answer to a ping. To report its own version,
+/// Docker would first run other programs.
 async fn spoken_version(near: &Path) -> Result<ClientVersion, Trouble> {
     let asked = https::ask(near, &Speech::Clear, Call::get("/_ping"), COMMAND_WITHIN);
     let Reply { status, api_version, body } = match timeout(CONTROL_WITHIN, asked).await {
@@ -284,7 +285,7 @@ async fn spoken_version(near: &Path) -> Result<ClientVersion, Trouble> {
     });
     match version {
         Some(version) if status == 200 => Ok(version),
-        // The header is there from Docker 1.13 on (https://github.com/moby/moby/pull/27745).
+        // The header exists from Docker 1.13 on (https://github.com/moby/moby/pull/27745).
         None if status == 200 => Err(Trouble::Refused {
             status,
             message: "it does not say which version of its API it speaks, as every Docker from 1.13 on does"
@@ -296,7 +297,7 @@ async fn spoken_version(near: &Path) -> Result<ClientVersion, Trouble> {
     }
 }
 
-/// Holds on to the ssh process, so that it does not think itself unused, and notes when it ends.
+/// Keeps the ssh process, so that it does not count as unused, and records when it ends.
 async fn watch(control: &Path, is_alive: Arc<AtomicBool>) -> std::io::Result<Hold> {
     let mut held = UnixStream::connect(control).await?;
     let task = tokio::spawn(async move {
@@ -307,7 +308,7 @@ async fn watch(control: &Path, is_alive: Arc<AtomicBool>) -> std::io::Result<Hol
     Ok(Hold(task.abort_handle()))
 }
 
-/// A text as one word of the shell.
+/// A text as one word for the shell.
 pub(crate) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }

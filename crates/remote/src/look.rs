@@ -47,7 +47,7 @@ impl RemoteFleet {
         let info = async {
             link.call(ASK_WITHIN, link.docker.info()).await.map_err(failed("ask Docker about itself"))
         };
-        // Which containers there are decides how the files are looked at.
+        // The containers determine how the files are read.
         let containers_and_files = async {
             let lines: Vec<Listed> = containers.await?.into_iter().map(listed).collect();
             let files = self.files_of(machine, link, &lines, scope, traces).await?;
@@ -109,7 +109,7 @@ impl RemoteFleet {
         })
     }
 
-    /// One container, with its health asked now.
+    /// One container, with its health checked now.
     pub(crate) async fn look_at_container(
         &self,
         machine: &Machine,
@@ -140,7 +140,7 @@ impl RemoteFleet {
                     None => return Ok(None),
                 },
             };
-            // The note of a reload is asked for only where the label alone would ask for another.
+            // The record of a reload is read only where the label alone would require another.
             let is_stale = known.spec.reads.iter().any(|(path, change)| {
                 *change == OnChange::Reload
                     && files.get(path).map(|file| &file.digest) != known.loaded.get(path)
@@ -182,7 +182,7 @@ impl RemoteFleet {
         }
     }
 
-    /// What is known of a node's files, by root if that leaves no trace, or may.
+    /// What is known of a node's files, as root where `traces` allows it or it leaves none.
     async fn files_of(
         &self,
         machine: &Machine,
@@ -219,7 +219,7 @@ impl RemoteFleet {
     }
 }
 
-/// Where etcd's data may be: which place is meant, the machine's system decides.
+/// Where etcd's data may be: the machine's operating system determines which place counts.
 pub(crate) fn data_directories(scope: &LookScope) -> BTreeSet<FilePath> {
     absolute(scope.footprints.all().map(|footprint| &footprint.etcd_data))
 }
@@ -229,7 +229,7 @@ pub(crate) fn ledgers(scope: &LookScope) -> BTreeSet<FilePath> {
     absolute(scope.footprints.all().map(|footprint| &footprint.ledger))
 }
 
-/// A scope without footprints names no places.
+/// A scope without footprints has no places.
 fn absolute<'a>(paths: impl Iterator<Item = &'a FilePath>) -> BTreeSet<FilePath> {
     paths.filter(|path| path.as_str().starts_with('/')).cloned().collect()
 }
@@ -247,7 +247,7 @@ struct Files {
 }
 
 impl Files {
-    /// What an unprivileged user sees; what is hidden from him is taken for filled.
+    /// What an unprivileged user sees; a hidden directory counts as filled.
     fn partly(seen: Unprivileged, scope: &LookScope) -> Self {
         let etcd_data = seen.etcd_data(scope);
         let Unprivileged { files, directories, hidden } = seen;

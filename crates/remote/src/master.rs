@@ -1,4 +1,5 @@
-//! One ssh process a machine, which everything shares: how it is started, and what its complaints mean.
+//! One ssh process for each machine, shared by everything: how it is started, and what its error messages
+//! mean.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,15 +12,14 @@ use tokio::time::timeout;
 use crate::room::Room;
 use crate::settings::{Access, Agent, HostKeys, KeySource};
 
-/// How long a machine may take to accept the connection and to greet.
+/// How long a machine may take to accept the connection and send its greeting.
 const CONNECT_SECONDS: u32 = 10;
 /// How long all of it may take, logging in included.
 const START_WITHIN: Duration = Duration::from_secs(25);
-/// Unanswered for so long, and so often, a machine is taken for gone.
+/// A machine that does not answer for so long, and so often, counts as gone.
 const ALIVE_SECONDS: u32 = 5;
 const ALIVE_TIMES: u32 = 3;
-/// After how long without anybody using it the process ends by itself: that is what becomes of it when windlass
-/// is killed.
+/// After how long without use the process ends by itself: it does when windlass is killed.
 const IDLE_SECONDS: u32 = 15;
 
 /// A machine to connect to.
@@ -40,13 +40,13 @@ pub(crate) struct Destination<'a> {
 pub(crate) struct Started {
     /// Its control socket.
     pub(crate) control: PathBuf,
-    /// Where it writes what it complains about.
+    /// Where it writes its error messages.
     pub(crate) log: PathBuf,
 }
 
 impl Started {
-    /// Whether sshd has refused to forward anything so far, by its settings. Only the log says so: what sshd
-    /// refuses looks to a client like a place where nobody listens.
+    /// Whether sshd has so far refused to forward anything, because of its settings. Only the log says so:
+    /// for a client, what sshd refuses looks like an address where nothing listens.
     ///
     /// Source: `reason2txt` in `channels.c` of OpenSSH.
     pub(crate) fn was_refused_to_forward(&self) -> bool {
@@ -55,7 +55,7 @@ impl Started {
     }
 }
 
-/// Connects, and returns the process; else what a person should know.
+/// Connects, and returns the process; otherwise an explanation for a person.
 pub(crate) async fn start(destination: &Destination<'_>, room: &Room) -> Result<Started, String> {
     let socket = room.path("s");
     let log = room.path("log");
@@ -95,7 +95,7 @@ fn arguments(destination: &Destination<'_>, keys: &Keys, socket: &Path, log: &Pa
     let Destination { address, port, user, access, through, host_keys, known_hosts } = destination;
     let mut arguments: Vec<OsString> = Vec::new();
     let mut add = |argument: &dyn AsRef<std::ffi::OsStr>| arguments.push(argument.as_ref().to_owned());
-    // Nobody's own configuration: the same cluster.yml does the same everywhere.
+    // No configuration of the user: the same cluster.yml does the same everywhere.
     add(&"-F");
     add(&"none");
     add(&"-E");
@@ -149,12 +149,12 @@ fn arguments(destination: &Destination<'_>, keys: &Keys, socket: &Path, log: &Pa
     arguments
 }
 
-/// A path as ssh wants it in an option: in quotes, and without its placeholders.
+/// A path in the form of ssh's options: in quotes, and without its placeholders.
 fn quoted(path: &Path) -> String {
     format!("\"{}\"", path.display().to_string().replace('%', "%%"))
 }
 
-/// What ssh's complaint means for a person; the last line of it as it is, where nobody knows better.
+/// The meaning of ssh's error message for a person; its last line as it is where the meaning is unknown.
 fn meaning(reported: &str, destination: &Destination<'_>) -> String {
     let Destination { address, port, user, .. } = destination;
     let place = format!("{address}:{port}");

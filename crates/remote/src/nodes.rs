@@ -1,4 +1,4 @@
-//! The machines as the engine's port wants them.
+//! The machines, as the engine's port requires them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
@@ -29,16 +29,17 @@ use crate::left_overs::remove_left_overs;
 use crate::link::Link;
 use crate::trouble::{already, lasting};
 
-/// How long the image may be on its way.
+/// How long the transfer of the image may take.
 const LOAD_WITHIN: Duration = Duration::from_secs(600);
 /// How long the removal of one container of a pod may take.
 const REMOVE_WITHIN: Duration = Duration::from_secs(60);
-/// How often the image is tried to be removed while a container of it ends, and how long it waits in between.
+/// How often the removal of the image is tried while a container of it ends, and how long it waits in
+/// between.
 const REMOVALS: u32 = 20;
 const BETWEEN_REMOVALS: Duration = Duration::from_millis(100);
-/// How many parts of the image wait for the network at most.
+/// The most parts of the image that wait for the network.
 const PARTS: usize = 4;
-/// What kubelet mounts is below these, under whatever prefix.
+/// kubelet's mounts are below these, under any prefix.
 const KUBELET: &str = "/var/lib/kubelet";
 
 impl Nodes for RemoteFleet {
@@ -168,7 +169,7 @@ impl Nodes for RemoteFleet {
 }
 
 impl RemoteFleet {
-    /// Asks for something to be done, and takes nothing but its being done for an answer.
+    /// Sends a request, and accepts only its success as an answer.
     pub(crate) async fn have_done(&self, node: &NodeName, request: Request) -> PortResult<()> {
         let machine = self.machine(node)?;
         let link = self.link_of(&machine).await?;
@@ -178,7 +179,7 @@ impl RemoteFleet {
         }
     }
 
-    /// Asks the program on a node, and brings it there first if need be.
+    /// Sends a request to the program on a node, and copies it there first if needed.
     pub(crate) async fn ask(&self, machine: &Machine, link: &Link, request: Request) -> PortResult<Answer> {
         if !machine.has_image.load(Ordering::Relaxed) {
             accept(self.carry_image(machine, link).await)?;
@@ -198,9 +199,10 @@ impl RemoteFleet {
         }
     }
 
-    /// Removes the image of windlass' own program from every machine that is connected and runs nothing of it.
+    /// Removes the image of windlass' own program from every machine that is connected and runs no container
+    /// of it.
     ///
-    /// *Assumes* that no verb is under way. What cannot be removed stays; nothing depends on it.
+    /// *Assumes* that no verb is running. What cannot be removed stays; nothing depends on it.
     pub async fn remove_images(&self) {
         let removals = self.machines().into_iter().map(|machine| async move {
             let Some(link) = machine.connected() else { return };
@@ -209,7 +211,7 @@ impl RemoteFleet {
             for _ in 0..REMOVALS {
                 let call = link.docker.remove_image(name, None::<RemoveImageOptions>, None);
                 match link.call(ASK_WITHIN, call).await {
-                    // The container of the last request may still be on its way out.
+                    // The container of the last request may still be ending.
                     Err(trouble) if trouble.is(409) => tokio::time::sleep(BETWEEN_REMOVALS).await,
                     _ => break,
                 }
@@ -218,7 +220,7 @@ impl RemoteFleet {
         join_all(removals).await;
     }
 
-    /// Brings the image with this very program onto a node, and clears away what runs that were cut off left.
+    /// Copies the image with this very program to a node, and removes what interrupted runs left behind.
     async fn carry_image(&self, machine: &Machine, link: &Link) -> PortResult<()> {
         let _one_at_a_time = machine.loading.lock().await;
         if machine.has_image.load(Ordering::Relaxed) {
@@ -258,13 +260,13 @@ fn accept(result: PortResult<()>) -> PortResult<()> {
     }
 }
 
-/// Streams the image to Docker, a few parts of it in memory at a time.
+/// Streams the image to Docker, with a few parts of it in memory at a time.
 async fn load(link: &Link, image: Arc<NodeImage>) -> PortResult<()> {
     let (sender, receiver) = mpsc::channel(PARTS);
     let writing = tokio::task::spawn_blocking(move || {
         let mut writer = std::io::BufWriter::with_capacity(256 << 10, Parts(sender));
         let written = image.write(&mut writer).and_then(|()| writer.flush());
-        // Nobody reads on once Docker has refused: it is Docker's word that counts then.
+        // Docker stops reading once it has refused: then Docker's error counts.
         written.err().filter(|error| error.kind() != std::io::ErrorKind::BrokenPipe)
     });
     let parts = futures_util::stream::unfold(receiver, |mut receiver| async move {
@@ -293,7 +295,7 @@ impl Write for Parts {
     }
 }
 
-/// Removes all containers that kubelet made: each carries a label of its pod.
+/// Removes all containers that kubelet created: each has a label of its pod.
 async fn remove_pods(link: &Link) -> PortResult<()> {
     let filters = HashMap::from([("label", vec!["io.kubernetes.pod.uid"])]);
     let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();

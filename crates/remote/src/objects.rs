@@ -1,4 +1,4 @@
-//! Objects of add-ons in Kubernetes: noted, applied on the server's side, read and deleted.
+//! Objects of add-ons in Kubernetes: recorded, applied on the server's side, read and deleted.
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use hyper::Method;
@@ -12,15 +12,15 @@ use crate::https::{Call, Reply};
 use crate::kube::{refused, understood};
 use crate::trouble::lasting;
 
-/// Who windlass is among those that answer for fields of objects.
+/// windlass' name among the managers of fields.
 const FIELD_MANAGER: &str = "windlass";
-/// Where windlass notes which objects it applied: one key for each.
+/// Where windlass records which objects it applied: one key for each.
 const NOTE_PATH: &str = "/api/v1/namespaces/kube-system/configmaps/windlass-objects";
 const NOTES_PATH: &str = "/api/v1/namespaces/kube-system/configmaps";
-/// How many objects are asked for at once.
+/// How many objects are requested at once.
 const AT_ONCE: usize = 8;
-/// Whose fields are taken over: people with kubectl, whose changes are drift, and RKE's jobs, which call kubectl. Kubernetes
-/// calls what was there before the first application `before-first-apply`.
+/// Managers whose fields are taken over: kubectl, whose changes are drift, and RKE's jobs, which call
+/// kubectl. Kubernetes calls the state before the first application `before-first-apply`.
 const NOBODY: [&str; 3] = ["kubectl", "rke", "before-first-apply"];
 
 #[derive(Deserialize, Default)]
@@ -100,7 +100,7 @@ impl RemoteFleet {
                 }
                 Ok(Some(ObjectSeen { object, body: body.into() }))
             }
-            // Where nobody knows its kind it is not there either.
+            // Where its kind is unknown, the object does not exist either.
             404 => Ok(None),
             _ => Err(refused(&format!("ask for {object}"), &reply)),
         }
@@ -131,7 +131,7 @@ impl RemoteFleet {
         }
     }
 
-    /// Server-side apply, without force at first: whoever else answers for a field of ours is named.
+    /// Server-side apply, at first without force: another manager of one of our fields is named.
     ///
     /// Source: <https://kubernetes.io/docs/reference/using-api/server-side-apply/>.
     pub(crate) async fn apply(&self, desired: &DesiredObject) -> PortResult<()> {
@@ -165,7 +165,7 @@ impl RemoteFleet {
         self.api(|| Call { method: Method::PATCH, body: body(), ..Call::get(&path) }).await
     }
 
-    /// Looks at it again, and deletes that very object and no later one of its name.
+    /// Reads it again, and deletes that very object and no later one of its name.
     pub(crate) async fn delete(&self, object: &ObjectRef) -> PortResult<()> {
         let Some(seen) = self.object_seen(object.clone()).await?.filter(ObjectSeen::is_ours) else {
             return Ok(());
@@ -193,7 +193,7 @@ fn applied(desired: &DesiredObject, reply: &Reply) -> PortResult<()> {
     }
 }
 
-/// Who answers for which fields, by the API server's refusal: `conflict with "helm" using apps/v1`.
+/// Which manager owns which fields, from the API server's refusal: `conflict with "helm" using apps/v1`.
 fn owners_in(reply: &Reply) -> Vec<(String, String)> {
     let conflict: Conflict = serde_json::from_slice(&reply.body).unwrap_or_default();
     conflict
@@ -205,12 +205,12 @@ fn owners_in(reply: &Reply) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Keys of a `ConfigMap` may not hold what names of objects may.
+/// Keys of a `ConfigMap` may not contain all characters of object names.
 fn note_key(object: &ObjectRef) -> String {
     Digest::of(object.to_string().as_bytes()).short()
 }
 
-/// Where the API server has an object.
+/// The path of an object in the API.
 pub(crate) fn path_of(object: &ObjectRef) -> String {
     let ObjectRef { api_version, kind, namespace, name } = object;
     let root = if api_version.contains('/') { "apis" } else { "api" };

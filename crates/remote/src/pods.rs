@@ -1,4 +1,5 @@
-//! What the pods of an object wait for: the node, the cause in Kubernetes' words, the last warning, the end of the log.
+//! Why the pods of an object are not ready: the node, the cause in Kubernetes' words, the last warning, the
+//! end of the log.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -10,7 +11,7 @@ use crate::https::Call;
 use crate::kube::{refused, understood};
 use crate::objects::path_of;
 
-/// How many lines of a log are asked for.
+/// How many lines of a log are read.
 const LOG_LINES: usize = 3;
 
 #[derive(Deserialize)]
@@ -101,7 +102,7 @@ fn restarts(pod: &Value) -> u64 {
     containers(pod).filter_map(|container| container["restartCount"].as_u64()).sum()
 }
 
-/// The first container's reason to wait, or why no node takes the pod.
+/// The first container's reason to wait, or why the pod is not scheduled.
 fn state_of(pod: &Value) -> Option<String> {
     let waiting = containers(pod)
         .filter_map(|container| {
@@ -111,7 +112,7 @@ fn state_of(pod: &Value) -> Option<String> {
             let is_of_image = reason.contains("Image");
             Some(if is_of_image { format!("{reason} {image}") } else { reason.to_owned() })
         })
-        // Those that wait for the one that has the fault say no more than that.
+        // Containers that only wait for the failing one give no better reason.
         .min_by_key(|reason| ["PodInitializing", "ContainerCreating"].contains(&reason.as_str()));
     let conditions = pod["status"]["conditions"].as_array();
     let unscheduled = || {

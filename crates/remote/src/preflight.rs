@@ -1,4 +1,4 @@
-//! What a preflight must know of a machine, found by one script that any user may run and that changes nothing.
+//! The input of a preflight of a machine, read by one script that any user may run and that changes nothing.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -12,12 +12,16 @@ use windlass_model::{ContainerdCri, FilePath, HostReport, Meeting, NodeName, Sel
 
 use crate::link::{Link, quoted};
 
-/// One line a fact: a word, a blank, and the rest. As few processes as can be: it runs at every look.
+/// One line for each fact: a word, a blank, and the rest. It uses as few processes as possible, since it runs
+/// at every look.
 ///
-/// What listens, `ss` is asked for, as the files tell of every connection that a machine may have; it is not everywhere.
+/// Listening ports are read from `ss`, since the files list every connection of the machine; but not every
+/// machine has `ss`.
 ///
-/// A module is loadable where the kernel takes any, the machine is none that lives in a user namespace or lacks
-/// `CAP_SYS_MODULE` (16) from its first process on, and modprobe would insert it, and not do something else in its place.
+/// A module is loadable where the kernel accepts any, the machine is not one that runs in a user namespace or
+/// lacks
+/// `CAP_SYS_MODULE` (16) from its first process on, and modprobe would insert it, and not do something else
+/// instead.
 const SCRIPT: &str = r#"
 export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
 one() { [ -r "$2" ] && read -r v < "$2" && echo "$1 $v"; }
@@ -49,12 +53,12 @@ else echo "containerd serves"; fi
 stat -f -c 'free %a %S %n' "$@" 2> /dev/null
 "#;
 
-/// The time, first and last: halfway between them is halfway of the whole, however long it takes.
+/// The time, first and last: its middle is the middle of the whole script, however long that takes.
 const CLOCK: &str = "
 date '+clock %s.%N'
 ";
 
-/// Tells of a place that cannot be reached. Who is refused has reached it: nobody listens there yet.
+/// Reports an address that cannot be reached. A refused connection has reached it: nothing listens there yet.
 const MEET: &str = r#"
 meet() {
   o=$(timeout 2 bash -c "< /dev/tcp/$1/$2" 2>&1); s=$?
@@ -84,14 +88,14 @@ const MODULES: [&str; 14] = [
     "ip_vs",
 ];
 
-/// Directories under which much is written.
+/// Directories where much is written.
 const DIRECTORIES: [&str; 6] =
     ["/", "/var/lib", "/var/lib/docker", "/var/lib/etcd", "/var/lib/kubelet", "/opt"];
 
-/// What the script tells of a machine, with the time that was as it ended.
+/// The script's report about a machine, with the time of its end.
 pub(crate) struct Reported {
     text: String,
-    /// Between the beginning and the end, in milliseconds by this machine's clock.
+    /// The middle between its beginning and end, in milliseconds by this machine's clock.
     when: u64,
 }
 
@@ -151,17 +155,18 @@ impl Reported {
         FilePath::from(if is_resolved { "/run/systemd/resolve/resolv.conf" } else { "/etc/resolv.conf" })
     }
 
-    /// What a preflight judges, together with what Docker says of itself.
+    /// The input of a preflight, together with what Docker reports about itself.
     pub(crate) fn report(&self, info: &SystemInfo) -> HostReport {
         report(&self.text, info, self.when)
     }
 }
 
-/// Understands what the script and Docker say; `now` is this machine's clock in milliseconds.
+/// Parses the output of the script and Docker's report; `now` is this machine's clock in milliseconds.
 fn report(reported: &str, info: &SystemInfo, now: u64) -> HostReport {
     let mut report = HostReport {
         docker: info.server_version.clone().unwrap_or_default(),
-        // As `uname -m` would say it (https://github.com/moby/moby/blob/v20.10.24/pkg/platform/architecture_unix.go).
+        // As `uname -m` prints it
+        // (https://github.com/moby/moby/blob/v20.10.24/pkg/platform/architecture_unix.go).
         architecture: info.architecture.clone().unwrap_or_default(),
         memory: info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()),
         program: std::env::consts::ARCH.to_owned(),
@@ -199,14 +204,14 @@ fn has_selinux(info: &SystemInfo) -> bool {
     options.flat_map(|option| option.split(',')).any(|option| option == "name=selinux")
 }
 
-/// `ADDRESS PORT CAUSE`: a place that was not reached.
+/// `ADDRESS PORT CAUSE`: an address that was not reached.
 fn unreached(rest: &str) -> Option<(Meeting, Arc<str>)> {
     let mut words = rest.splitn(3, ' ');
     let (address, port) = (words.next()?.to_owned(), words.next()?.parse().ok()?);
     Some((Meeting { address, port }, Arc::from(words.next()?)))
 }
 
-/// Lines of other programs: addresses, and what files of the kernel say.
+/// Lines of other programs: addresses, and the contents of kernel files.
 fn understand_foreign(line: &str, report: &mut HostReport) {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words.as_slice() {
@@ -251,7 +256,7 @@ fn milliseconds_of(text: &str) -> Option<i64> {
     Some(seconds.parse::<i64>().ok()? * 1_000 + thousandths)
 }
 
-/// An address that others may use: not the machine's own loop, nor one of a link alone.
+/// An address that others may use: neither loopback nor link-local.
 fn address(text: &str) -> Option<IpAddr> {
     let address: IpAddr = text.parse().ok()?;
     let is_of_link = match address {
@@ -352,7 +357,7 @@ clock 1700000062.123456789
 
     #[test]
     fn who_is_refused_has_reached_the_other_and_who_finds_no_way_has_not() {
-        // Nobody listens at port 1; no connection goes to the address of everybody.
+        // Nothing listens at port 1; no connection to the broadcast address is possible.
         let script = format!("{MEET}meet 127.0.0.1 1 & meet 255.255.255.255 2380 & wait");
         let output = Command::new("sh").arg("-c").arg(script).output().unwrap();
         let reported = report(&String::from_utf8(output.stdout).unwrap(), &SystemInfo::default(), 0);

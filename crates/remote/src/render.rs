@@ -1,4 +1,4 @@
-//! A container as Docker is asked for it.
+//! The request with which Docker creates a container.
 
 use std::sync::Arc;
 
@@ -9,17 +9,17 @@ use bollard::models::{
 use windlass_engine::{NewContainer, labels_of};
 use windlass_model::{ContainerSpec, FilePath, PidMode, Privilege};
 
-/// What lies below a node's configuration. Docker makes a missing source of a mount an empty directory, which is
-/// never right there: such a mount is asked for in the way that lets it refuse.
+/// The directory of a node's configuration. Docker creates a missing source of a mount as an empty directory,
+/// which is never right there: such a mount is requested in the form that Docker refuses then.
 const CONFIGURATION: &str = "/etc/kubernetes";
 
-/// How large a file of a container's log becomes, and how many of them are kept. Docker's own default has no limit, and
-/// etcd stops where logs have filled the disk.
+/// The size of a file of a container's log, and how many of them are kept. Docker's own default has no limit,
+/// and etcd stops where logs have filled the disk.
 const LOG_FILES: [(&str, &str); 2] = [("max-size", "50m"), ("max-file", "3")];
-/// How willing the kernel is to end a process where memory runs out: that of components goes after every pod's, which is
-/// -997 at least (`guaranteedOOMScoreAdj` of `pkg/kubelet/qos/policy.go` in Kubernetes).
+/// The kernel's preference for ending a process where memory runs out: components come after every pod, whose
+/// value is at least -997 (`guaranteedOOMScoreAdj` of `pkg/kubelet/qos/policy.go` in Kubernetes).
 const OOM_SCORE: i64 = -998;
-/// How many files a component may have open. Docker 29 hands on 1024 where containerd says so
+/// How many files a component may have open. Docker 29 passes on 1024 where containerd is configured so
 /// (<https://github.com/moby/moby/issues/51485>), and etcd and API servers have one for each watch.
 const OPEN_FILES: i64 = 1_048_576;
 
@@ -78,10 +78,11 @@ pub(crate) fn create_body(new: &NewContainer) -> ContainerCreateBody {
     }
 }
 
-/// Where a container has the file without which it does not start. It reads it never: that it can be mounted is all.
+/// The path in a container of the file without which it does not start. The container never reads it; it only
+/// has to be mountable.
 pub(crate) const BESIDE_DATA_INSIDE: &str = "/windlass/beside-data";
 
-/// The mount of that file, in the form that Docker refuses at a start where its source is missing.
+/// The mount of that file, in the form that Docker refuses at a start if its source is missing.
 fn mount_beside_data(path: &FilePath) -> Mount {
     Mount {
         target: Some(BESIDE_DATA_INSIDE.to_owned()),
@@ -92,7 +93,8 @@ fn mount_beside_data(path: &FilePath) -> Mount {
     }
 }
 
-/// The mount in the form that fails where its source is missing, if it concerns configuration and can be said so.
+/// The mount in the form that fails if its source is missing, if it concerns configuration and that form can
+/// express it.
 fn strict_mount(bind: &Arc<str>, spec: &ContainerSpec) -> Option<Mount> {
     let mut parts = bind.splitn(3, ':');
     let (source, target, options) = (parts.next()?, parts.next()?, parts.next().unwrap_or_default());
@@ -113,7 +115,7 @@ fn strict_mount(bind: &Arc<str>, spec: &ContainerSpec) -> Option<Mount> {
         match option {
             "ro" => mount.read_only = Some(true),
             "rw" => mount.read_only = Some(false),
-            // Relabelling for SELinux, say, cannot be said in this form.
+            // Relabelling for SELinux, for example, cannot be expressed in this form.
             other => {
                 let propagation = propagation(other)?;
                 mount.bind_options =

@@ -1,4 +1,4 @@
-//! The private directory of one run: control sockets, forwards and inline keys. Gone when the run is.
+//! The private directory of one run: control sockets, forwards and inline keys. It is deleted with the run.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -9,25 +9,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::fs::{FlockOperation, flock};
 use windlass_model::Secret;
 
-/// What the names of these directories begin with.
+/// The prefix of the names of these directories.
 const PREFIX: &str = "windlass-";
-/// The file that a run holds locked for as long as it lives.
+/// The file that a run keeps locked for as long as it lives.
 const LOCK: &str = "lock";
-/// The longest path of a directory that leaves room for the name of a socket: those end at 107 bytes, and ssh
-/// adds 17 while it makes one.
+/// The longest path of a directory that leaves room for the name of a socket: those are limited to 107 bytes,
+/// and ssh adds 17 while it creates one.
 const LONGEST: usize = 70;
 
 /// The directory of this run.
 #[derive(Debug)]
 pub(crate) struct Room {
     path: PathBuf,
-    /// Held locked: by it another run knows that this one lives.
+    /// Kept locked: it shows other runs that this one is alive.
     _lock: File,
     made: AtomicU64,
 }
 
 impl Room {
-    /// Makes one, and clears away those of runs that have died.
+    /// Creates one, and removes those of dead runs.
     pub(crate) fn new() -> io::Result<Self> {
         let parent = parent();
         clear_dead(&parent);
@@ -44,19 +44,19 @@ impl Room {
         }
     }
 
-    /// The name by which nodes know this run: who runs it on which machine, and the directory there.
+    /// The name of this run on nodes: who runs it on which machine, and the directory there.
     pub(crate) fn run(&self) -> String {
         format!("{}:{}", own_name(), self.path.display())
     }
 
-    /// Whether a run of this name was one of this user on this machine, and has died. Of anybody else's nobody knows: their
-    /// directories may be elsewhere, and are closed to this user.
+    /// Whether a run of this name was one of this user on this machine, and has died. For other runs this is
+    /// unknown: their directories may be elsewhere, and this user may not read them.
     pub(crate) fn has_died(&self, run: &str) -> bool {
         let Some(path) = run.strip_prefix(&own_name()).and_then(|rest| rest.strip_prefix(':')) else {
             return false;
         };
         let path = Path::new(path);
-        // Those of the dead were cleared away when this run began, or will have let go of their lock.
+        // Those of dead runs were removed when this run began, or have released their lock since.
         path.parent() == self.path.parent()
             && match File::open(path.join(LOCK)) {
                 Ok(lock) => flock(&lock, FlockOperation::NonBlockingLockShared).is_ok(),
@@ -64,19 +64,19 @@ impl Room {
             }
     }
 
-    /// A path in it that nothing has yet.
+    /// An unused path in it.
     pub(crate) fn path(&self, kind: &str) -> PathBuf {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         self.path.join(format!("{kind}{number}"))
     }
 
-    /// A file in it that nobody else may read.
+    /// A file in it that only this user may read.
     pub(crate) fn keep(&self, content: &Secret<String>) -> io::Result<PathBuf> {
         let path = self.path("key");
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         file.write_all(content.expose().as_bytes())?;
         if !content.expose().ends_with('\n') {
-            // ssh takes a key without its last line break for damaged.
+            // ssh considers a key without its last line break damaged.
             file.write_all(b"\n")?;
         }
         Ok(path)
@@ -85,12 +85,12 @@ impl Room {
 
 impl Drop for Room {
     fn drop(&mut self) {
-        // Should it fail, the next run clears it away.
+        // If this fails, the next run removes it.
         let _ = fs::remove_dir_all(&self.path);
     }
 }
 
-/// The machine as it was booted, the view of files that this process has there, and the user: two containers may share a
+/// The boot of the machine, the mount namespace of this process, and the user: two containers may share a
 /// host's name, and no directory.
 fn own_name() -> String {
     let read = |path: &str| fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
@@ -105,8 +105,8 @@ fn parent() -> PathBuf {
     if temporary.as_os_str().len() > LONGEST { PathBuf::from("/tmp") } else { temporary }
 }
 
-/// Removes the directories of this user's runs that nobody holds locked any more. Their ssh processes end by
-/// themselves: each does when nobody has used it for a while.
+/// Removes the directories of this user's runs that are no longer locked. Their ssh processes end by
+/// themselves when they have not been used for a while.
 fn clear_dead(parent: &Path) {
     let own = rustix::process::geteuid().as_raw();
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {

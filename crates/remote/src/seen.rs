@@ -1,4 +1,5 @@
-//! Containers as Docker tells of them, understood: the label is believed only where all else agrees with it.
+//! Parses Docker's description of containers: the label is believed only where everything else agrees with
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use windlass_model::{
 use crate::labels;
 use crate::render::BESIDE_DATA_INSIDE;
 
-/// A container, as far as Docker alone can tell of it.
+/// A container, as far as Docker alone describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
     pub(crate) id: String,
@@ -26,7 +27,7 @@ pub(crate) struct Known {
     pub(crate) lineage: Option<Lineage>,
     pub(crate) state: ContainerState,
     pub(crate) loaded: Loaded,
-    /// For how many seconds it has run, as a list tells it; an inspection tells when it began.
+    /// How long it has run, in seconds as from a list; an inspection has the time of its start.
     pub(crate) since: Since,
     /// When it was created, in seconds since 1970.
     pub(crate) created: u64,
@@ -44,24 +45,24 @@ pub(crate) enum Since {
 /// One line of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Listed {
-    /// It is no business of windlass.
+    /// It does not concern windlass.
     Foreign,
-    /// All of it is known.
+    /// Everything about it is known.
     Known(ContainerName, Known),
-    /// It must be inspected: it holds one of our names without our label, or disagrees with its label.
+    /// It must be inspected: it has one of our names without our label, or differs from its label.
     Unclear(ContainerName),
-    /// One that answers a single request, of this run or one that was cut off.
+    /// One for a single request, of this run or of an interrupted one.
     Transient {
         /// Its id.
         id: String,
-        /// The run that it belongs to.
+        /// Its run.
         run: String,
         /// When it was created, in seconds since 1970.
         created: i64,
     },
 }
 
-/// Understands one line of a list.
+/// Parses one line of a list.
 pub(crate) fn listed(line: ContainerSummary) -> Listed {
     let ContainerSummary { id, names, image, command, created, labels, state, status, mounts, .. } = line;
     let (id, labels) = (id.unwrap_or_default(), labels.unwrap_or_default());
@@ -101,12 +102,12 @@ pub(crate) fn listed(line: ContainerSummary) -> Listed {
     )
 }
 
-/// Whether the name is one of a component, or of one that is about to take its place.
+/// Whether the name is that of a component, or of its successor.
 fn holds_our_name(name: &ContainerName) -> bool {
     Component::of_successor_or_container(name).is_some()
 }
 
-/// Program and arguments as Docker's list shows them: those with a blank in quotes.
+/// Program and arguments as Docker's list shows them: those that contain a blank are quoted.
 fn shown_command(command: &[Arc<str>], birth: &[Arc<str>]) -> String {
     let mut words = command.iter().chain(birth);
     let mut text = words.next().map(ToString::to_string).unwrap_or_default();
@@ -139,7 +140,7 @@ fn trimmed(path: &str) -> String {
     if short.is_empty() { "/".to_owned() } else { short.to_owned() }
 }
 
-/// Understands an inspection.
+/// Parses an inspection.
 pub(crate) fn inspected(seen: &ContainerInspectResponse) -> Known {
     let labels = seen.config.as_ref().and_then(|config| config.labels.clone()).unwrap_or_default();
     let state = seen.state.clone().unwrap_or_default();
@@ -156,7 +157,7 @@ pub(crate) fn inspected(seen: &ContainerInspectResponse) -> Known {
     let really = real_spec(seen);
     let unlabelled = |maker| {
         let mut spec = really.spec.clone();
-        // An image, or Docker where the image has none, gives every container a search path.
+        // An image, or Docker where the image has none, sets a search path for every container.
         spec.env.remove("PATH");
         let spec = Arc::new(spec);
         Known {
@@ -188,8 +189,8 @@ struct Real {
 }
 
 impl Real {
-    /// The label's spec with all in it that is not so put right. What Docker adds by itself, such as the variables
-    /// of an image, is no difference.
+    /// The label's spec, with every part corrected that differs in reality. What Docker adds by itself, such
+    /// as the variables of an image, is no difference.
     fn measured_by(self, label: ContainerSpec, birth: Vec<Arc<str>>) -> (Vec<Arc<str>>, ContainerSpec) {
         let Self { mut spec } = self;
         let whole: Vec<Arc<str>> = label.command.iter().chain(&birth).cloned().collect();
@@ -228,7 +229,7 @@ fn real_spec(seen: &ContainerInspectResponse) -> Real {
         .map(|(name, value)| (Arc::from(name), Arc::from(value)))
         .collect();
     let mounts = host.mounts.unwrap_or_default().into_iter();
-    // That one is of no concern to what runs.
+    // That one has no effect on what runs.
     let mounts =
         mounts.filter(|mount| mount.target.as_deref() != Some(BESIDE_DATA_INSIDE)).filter_map(|mount| {
             let mut bind = format!("{}:{}", mount.source?, mount.target?);
@@ -263,7 +264,7 @@ fn real_spec(seen: &ContainerInspectResponse) -> Real {
     }
 }
 
-/// A bind with its options in order and without `rw`, which is what it is anyway.
+/// A bind with its options sorted and without `rw`, which is the default.
 fn canonical(bind: &str) -> String {
     let mut parts = bind.splitn(3, ':');
     let (source, target) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
@@ -274,8 +275,8 @@ fn canonical(bind: &str) -> String {
 }
 
 impl Since {
-    /// Whether the container began less than so many seconds before `now`, which is Docker's own clock in seconds
-    /// since 1970.
+    /// Whether the container started less than so many seconds before `now`, which is Docker's own clock in
+    /// seconds since 1970.
     pub(crate) fn is_within(&self, seconds: u64, now: u64) -> bool {
         match self {
             Self::Words(words) => up_for(words).is_some_and(|up| up < seconds),
@@ -286,7 +287,7 @@ impl Since {
     }
 }
 
-/// The seconds in Docker's `Up 3 seconds`; none where it tells of minutes or more.
+/// The seconds in Docker's `Up 3 seconds`; none where it says minutes or more.
 fn up_for(words: &str) -> Option<u64> {
     let rest = words.strip_prefix("Up ")?;
     if rest.starts_with("Less than a second") {

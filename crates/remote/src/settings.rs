@@ -1,26 +1,26 @@
-//! How nodes are reached: keys, the bastion, host keys, and what windlass carries onto them.
+//! How nodes are reached: keys, the bastion, host keys, and the program that windlass copies to them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use windlass_model::{ImageRef, NodeName, Secret};
 
-/// Everything that the fleet is given once.
+/// The settings that the fleet gets once.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// How strictly host keys are checked. They are always checked.
     pub host_keys: HostKeys,
     /// The file of known host keys; ssh's own where absent.
     pub known_hosts: Option<PathBuf>,
-    /// What opens each node of cluster.yml.
+    /// The credentials of each node of cluster.yml.
     pub access: BTreeMap<NodeName, Access>,
-    /// What opens every other node, such as those that only the ledger knows.
+    /// The credentials of every other node, such as those that only the ledger has.
     pub common_access: Access,
     /// The machine through which all nodes are reached.
     pub bastion: Option<Bastion>,
-    /// Credentials of registries, as Docker's own configuration file holds them.
+    /// Credentials of registries, in the form of Docker's own configuration file.
     pub registry_auth: Option<Secret<String>>,
-    /// The image that windlass makes of itself for what must run on nodes.
+    /// The image that windlass creates of itself for what must run on nodes.
     pub node_image: ImageRef,
     /// The program of that image: one static file.
     pub program: PathBuf,
@@ -29,21 +29,21 @@ pub struct Settings {
 /// How strictly host keys are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum HostKeys {
-    /// A host that nobody knows is noted down; one whose key has changed is refused.
+    /// The key of an unknown host is recorded; a changed key is refused.
     #[default]
     AcceptNew,
-    /// Only hosts that are known already are talked to.
+    /// Only known hosts are connected to.
     KnownOnly,
 }
 
-/// What opens a machine.
+/// The credentials of a machine.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Access {
     /// The private key; ssh's own defaults where absent.
     pub key: Option<KeySource>,
     /// The certificate of that key.
     pub certificate: Option<KeySource>,
-    /// Whether the agent may be asked.
+    /// Whether the agent may be used.
     pub agent: Agent,
 }
 
@@ -56,10 +56,10 @@ pub enum KeySource {
     Inline(Secret<String>),
 }
 
-/// Whether the ssh agent may be asked.
+/// Whether the ssh agent may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Agent {
-    /// It may, beside the default keys, where no key is named.
+    /// It may, besides the default keys, where no key is named.
     #[default]
     WithoutKey,
     /// It may in any case.
@@ -69,12 +69,12 @@ pub enum Agent {
 /// The machine through which all nodes are reached, by one connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bastion {
-    /// Where it is.
+    /// Its address.
     pub address: String,
     /// The port of its sshd.
     pub port: u16,
     /// Who to log in as.
     pub user: String,
-    /// What opens it.
+    /// Its credentials.
     pub access: Access,
 }

@@ -1,5 +1,5 @@
-//! Snapshots of etcd on real nodes: asked for through windlass' own program there, carried from node to node through
-//! this machine without lying on its disk, and made into data by etcd's own program.
+//! Snapshots of etcd on real nodes: requested from windlass' own program there, copied from node to node
+//! through this machine without being stored on its disk, and restored into data by etcd's own program.
 //!
 //! ```text
 //! node-1 ── tar of the file, by Docker's archive API ──▶ windlass ── the same stream ──▶ node-2 ─▶ read back there
@@ -27,17 +27,18 @@ use crate::labels;
 use crate::link::Link;
 use crate::trouble::{Trouble, already, lasting};
 
-/// How long a snapshot may be on its way: 8 GB, the most that etcd's own documents advise, at 3 MB a second.
+/// How long the transfer of a snapshot may take: 8 GB, the most that etcd's own documents advise, at 3 MB a
+/// second.
 const CARRY_WITHIN: Duration = Duration::from_secs(3_000);
-/// How long etcd's own program may take to make data of one.
+/// How long etcd's own program may take to create data from one.
 const RESTORE_WITHIN: Duration = Duration::from_secs(1_800);
-/// How many parts of a snapshot wait for the network at most.
+/// The most parts of a snapshot that wait for the network.
 const PARTS: usize = 4;
-/// How many of the last lines of a program that failed are said.
+/// How many of the last lines of a failed program are reported.
 const LAST_LINES: usize = 5;
-/// Where containers see the directory with snapshots.
+/// The path in containers of the directory with snapshots.
 const SHELF: &str = "/snapshots";
-/// Where etcd's program sees etcd's data directory.
+/// The path in etcd's program of etcd's data directory.
 const DATA: &str = "/data";
 
 impl Snapshots for RemoteFleet {
@@ -122,7 +123,7 @@ impl RemoteFleet {
         }
     }
 
-    /// Carries a snapshot to where copies for a restore arrive.
+    /// Copies a snapshot to where copies for a restore arrive.
     async fn carry(&self, node: &NodeName, snapshot: &ChosenSnapshot) -> PortResult<()> {
         let (from, to) = (self.link(&snapshot.node).await?, self.link(node).await?);
         let image = self.settings.node_image.to_string();
@@ -142,7 +143,7 @@ impl RemoteFleet {
     }
 }
 
-/// Streams a file out of one container into the other, a few parts of it in memory at a time.
+/// Streams a file from one container into the other, with a few parts of it in memory at a time.
 async fn pipe(source: &Transient<'_>, target: &Transient<'_>, name: &str) -> PortResult<()> {
     let (sender, receiver) = mpsc::channel(PARTS);
     let read = async {
@@ -170,13 +171,14 @@ async fn pipe(source: &Transient<'_>, target: &Transient<'_>, name: &str) -> Por
     written.map_err(|trouble| trouble.of(&target.link.node, &format!("write {name}")))
 }
 
-/// Has etcd's own program make data of a node's copy, beside where it is to be.
+/// Has etcd's own program create data from a node's copy, in a directory beside the final place.
 async fn form(link: &Link, restore: &MemberRestore) -> PortResult<()> {
     let MemberRestore { snapshot, image, data, member, peer_url, members, token, bump_revision } = restore;
     let directory = &snapshot.directory;
     let staged = snapshot.staged();
     let seen = staged.as_str().replacen(directory.as_str(), SHELF, 1);
-    // The flags came to 3.5.10 with etcdutl, which alone restores from 3.6 on; before, etcdctl does.
+    // The flags came to 3.5.10 with etcdutl, which is the only program that restores from 3.6 on; before,
+    // etcdctl does.
     let program = if bump_revision.is_some() { "etcdutl" } else { "etcdctl" };
     let mut command = vec![
         "snapshot".to_owned(),
@@ -202,7 +204,7 @@ async fn form(link: &Link, restore: &MemberRestore) -> PortResult<()> {
     formed
 }
 
-/// A container that is there for one task, and that this run removes.
+/// A container for one task, which this run removes.
 struct Transient<'l> {
     link: &'l Link,
     name: String,
@@ -218,7 +220,7 @@ impl<'l> Transient<'l> {
         Ok(Self { link, name })
     }
 
-    /// Runs it to its end; an error with its last words where it does not succeed.
+    /// Runs it to its end; an error with its last lines if it does not succeed.
     async fn run(&self) -> PortResult<()> {
         let Self { link, name } = self;
         let failed = |what: &str, trouble: Trouble| trouble.of(&link.node, &format!("{what} {name}"));
@@ -249,7 +251,7 @@ impl<'l> Transient<'l> {
 
     async fn remove(&self) {
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-        // What stays is a left-over like others: the next run that changes anything removes it.
+        // If it stays, it is a left-over like others: the next run that changes anything removes it.
         let _ =
             self.link.call(ASK_WITHIN, self.link.docker.remove_container(&self.name, Some(options))).await;
     }
@@ -259,10 +261,10 @@ fn body(link: &Link, image: String, binds: Vec<String>) -> ContainerCreateBody {
     let host = HostConfig {
         network_mode: Some("none".to_owned()),
         log_config: Some(HostConfigLogConfig { typ: Some("json-file".to_owned()), config: None }),
-        // Where Docker maps users, root in the container must be root all the same.
+        // Where Docker maps users, root in the container must be root on the host all the same.
         userns_mode: Some("host".to_owned()),
         binds: Some(binds),
-        // SELinux keeps a confined container from the host's files.
+        // SELinux denies a confined container access to the host's files.
         security_opt: Some(vec!["label=disable".to_owned()]),
         ..HostConfig::default()
     };

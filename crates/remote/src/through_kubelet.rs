@@ -1,8 +1,8 @@
-//! Looks at a node's files as root through kubelet's container, which has all rights on its host: nothing is started
-//! for it, as a container of windlass' own would have to be.
+//! Reads a node's files as root through kubelet's container, which has all rights on its host: nothing has to
+//! be started, as a container of windlass' own would have to be.
 //!
-//! One script of the host's own shell tells everything. It must tell what [`windlass_sidecar`] would, or nothing: then
-//! that is asked instead.
+//! One script for the host's own shell reports everything. It must report what [`windlass_sidecar`] would, or
+//! nothing: then that is used instead.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -25,11 +25,12 @@ use crate::seen::Listed;
 
 /// How long the script may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// Enters the host's space of mounts by its first process, and runs the host's own shell there: an image of kubelet need
-/// have none. In a container with processes of its own that would be the container's space, so only one with the host's
-/// processes is asked.
+/// Enters the host's mount namespace through its first process, and runs the host's own shell there: an image
+/// of kubelet need not have one. In a container with a process namespace of its own that would be the
+/// container's mount namespace, so only a container with the host's processes is used.
 const ENTER: [&str; 6] = ["nsenter", "--target=1", "--mount", "--", "/bin/sh", "-c"];
-/// Tells of files, directories and the ledger; what it cannot tell as it should, ends it.
+/// Reports files, directories and the ledger; the script exits at anything that it cannot report as it
+/// should.
 const FUNCTIONS: &str = r#"export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 filled() { for e in "$1"/* "$1"/.[!.]* "$1"/..?*; do { [ -e "$e" ] || [ -L "$e" ]; } && return; done; false; }
 dir() { ! filled "$2" || printf '%s %s\n' "$1" "$2"; }
@@ -50,16 +51,16 @@ printf 'k %s %s %s\n' "$l" "$s" "$1";;
 esac; }
 set --
 "#;
-/// Behind the list of files: those that are there, all at once.
+/// After the list of files: the existing ones, all at once.
 const FILES: &str = r#"do [ ! -f "$f" ] || set -- "$@" "$f"; done
 [ $# = 0 ] || { stat -L -c 'm %a %u %g %n' -- "$@" && sha256sum -- "$@"; } || exit 1
 "#;
-/// Behind a data directory of etcd.
+/// After a data directory of etcd.
 const LOG: &str = "/member/wal";
 /// The last line, without which nothing is believed.
 const END: &str = "end\n";
 
-/// What root sees; none if this node has no kubelet that could show it, or it did not tell all.
+/// What root sees; none if this node has no kubelet that could show it, or the report is incomplete.
 pub(crate) async fn look(link: &Link, lines: &[Listed], scope: &LookScope) -> Option<Seen> {
     let name = Component::Kubelet.container();
     let may_see_all = lines.iter().any(|line| match line {
@@ -125,7 +126,7 @@ fn script(scope: &LookScope) -> String {
     script
 }
 
-/// Understands all that the script says, or nothing.
+/// Parses the whole output of the script, or nothing.
 fn reported(text: &str) -> Option<Seen> {
     let text = text.strip_suffix(END)?;
     let mut seen = Seen::default();
@@ -153,7 +154,7 @@ fn reported(text: &str) -> Option<Seen> {
                 let (path, copy) = ledger_of_format_1(rest)?;
                 seen.ledgers.insert(path, copy);
             }
-            // `DIGEST  PATH`, with a second blank where the text of a file is meant, an asterisk where its bytes are.
+            // `DIGEST  PATH`, with a second blank for a file read as text, an asterisk for one read as bytes.
             digits => {
                 let path = rest.get(1..)?;
                 let digest: Digest = format!("sha256:{digits}").parse().ok()?;
@@ -218,7 +219,7 @@ mod tests {
             fs::set_permissions(self.path(name).as_str(), fs::Permissions::from_mode(mode)).unwrap();
         }
 
-        /// An ordinary place and another.
+        /// An ordinary footprint and another.
         fn footprints(&self) -> Arc<Footprints> {
             let at = |etcd: &str, ledger: &str| Footprint {
                 etcd_data: self.path(etcd),
@@ -310,7 +311,7 @@ mod tests {
         let host = Host::new();
         let scope = host.scope(&[], &[]);
         let whole = encode(&Ledger::new(Lineage::from("blue"))).expose().clone();
-        // But for the last line break, which JSON does not need.
+        // Except the last line break, which JSON does not need.
         for length in 0..whole.len() - 1 {
             host.file("ledger.json", &whole[..length], 0o600);
             assert_eq!(by_script(&scope), None, "{length} bytes");

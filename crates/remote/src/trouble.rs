@@ -1,4 +1,4 @@
-//! What went wrong on the way to Docker, and what it means to the engine.
+//! Errors of calls to Docker, and their meaning for the engine.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(crate) enum Trouble {
     Refused {
         /// The status of its answer.
         status: u16,
-        /// Its words.
+        /// Its message.
         message: String,
     },
     /// Docker did not answer, or the connection broke.
@@ -28,7 +28,7 @@ impl From<Error> for Trouble {
             Error::DockerResponseServerError { status_code, message } => {
                 Self::Refused { status: status_code, message }
             }
-            // An error in the middle of a pull or a load: Docker's words again.
+            // An error in the middle of a pull or a load: again Docker's message.
             Error::DockerStreamError { error } => Self::Refused { status: 500, message: error },
             other => Self::Lost(chain(&other)),
         }
@@ -49,7 +49,7 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Words of Docker and of registries after which another try may go well.
+/// Parts of messages of Docker and of registries after which another attempt may succeed.
 const PASSING: [&str; 12] = [
     "connection refused",
     "connection reset",
@@ -66,7 +66,7 @@ const PASSING: [&str; 12] = [
 ];
 
 impl Trouble {
-    /// What it means, where nothing of it is expected.
+    /// The error for the engine, where no particular error is expected.
     pub(crate) fn of(self, node: &NodeName, what: &str) -> PortError {
         match self {
             Self::Refused { status, message } => {
@@ -81,7 +81,7 @@ impl Trouble {
         }
     }
 
-    /// Whether Docker answered so.
+    /// Whether this is the status of Docker's answer.
     pub(crate) fn is(&self, wanted: u16) -> bool {
         matches!(self, Self::Refused { status, .. } if *status == wanted)
     }
@@ -92,17 +92,17 @@ impl Trouble {
     }
 }
 
-/// The effect was there already.
+/// The effect existed already.
 pub(crate) fn already<T>(what: impl Into<String>) -> Result<T, PortError> {
     Err(PortError::AlreadySo { what: what.into() })
 }
 
-/// Trying again would not help.
+/// Another attempt would not help.
 pub(crate) fn lasting(what: impl Into<String>) -> PortError {
     PortError::Lasting { what: what.into() }
 }
 
-/// Trying again may help.
+/// Another attempt may help.
 pub(crate) fn passing(what: impl Into<String>) -> PortError {
     PortError::Passing { what: what.into() }
 }

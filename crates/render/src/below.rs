@@ -1,4 +1,4 @@
-//! What stands below a step: what it does in particular, what it waits for, and where it stems from.
+//! The lines below a step: what it does in particular, what it waits for, and what causes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,15 +8,15 @@ use crate::group::{Group, Places, room};
 use crate::names::{Room, names, some};
 use crate::page::{Detail, Page, is_a_mere_node};
 
-/// So many of the things that a step waits for are named.
+/// How many of the things that a step waits for are named.
 const WAITS_SHOWN: usize = 3;
-/// The order of a roll is given for so many nodes.
+/// The order of a roll is given for up to this many nodes.
 const ROLL_SHOWN: usize = 6;
-/// So many paths that are deleted are named.
+/// How many deleted paths are named.
 const PATHS_SHOWN: usize = 3;
-/// So many kinds of certificates are named.
+/// How many kinds of certificates are named.
 const CERTS_SHOWN: usize = 8;
-/// So many places in cluster.yml are named.
+/// How many places in cluster.yml are named.
 const ORIGINS_SHOWN: usize = 2;
 
 /// What an action does beyond its subject and verb.
@@ -94,7 +94,7 @@ pub(crate) fn waits(plan: &Plan, group: &Group<'_>, detail: Detail) -> Vec<Strin
                 at.iter().map(String::as_str).partition(|node| rolls && nodes.contains(node));
             rolled |= !inside.is_empty();
             if *here || !outside.is_empty() {
-                // Where some wait at their own node, all that is said is what they wait for.
+                // Where some wait on their own node, only what they wait for is named.
                 let at_own = || with_article(words);
                 parts.push(if *here { at_own() } else { at_places(words, &outside, room(detail)) });
             }
@@ -125,7 +125,7 @@ fn at_places(words: &str, at: &[&str], room: Room) -> String {
     }
 }
 
-/// Components are called by their names; everything else has an article.
+/// Components are called by their names; other subjects get an article.
 fn with_article(words: &str) -> String {
     let things = ["certificates", "files", "kernel", "ledger", "node", "pods"];
     let is_thing = words.split(' ').next().is_some_and(|word| things.contains(&word));
@@ -142,9 +142,9 @@ fn roll(plan: &Plan, group: &Group<'_>, because: Because) -> String {
         (because == Because::Window).then(|| window(&same_nodes)).flatten()
     });
     let depths: BTreeSet<usize> = group.steps.iter().map(|(depth, _)| *depth).collect();
-    // Steps each of which comes after another one are one at a time, whatever the limit is.
+    // Steps each of which comes after another one run one at a time, whatever the limit is.
     let in_a_row = depths.len() == steps.len();
-    // Some of the room may be taken by nodes that are away: the edges have what is left.
+    // Unavailable nodes may use up part of the limit: the edges have the rest.
     let limit = limit.map(|limit| limit.min(lanes(plan, group, because)));
     match (limit, because) {
         (Some(limit @ 2..), _) => return format!("at most {limit} at once"),
@@ -158,7 +158,7 @@ fn roll(plan: &Plan, group: &Group<'_>, because: Because) -> String {
     format!("one at a time: {}", order.join(", then "))
 }
 
-/// How many nodes of a roll are under way at once at most, as the edges between them have it.
+/// How many nodes of a roll are changed at once at most, by the edges between them.
 fn lanes(plan: &Plan, group: &Group<'_>, because: Because) -> usize {
     let nodes = group.nodes(plan);
     let place = |index: usize| plan.steps[index].id.place();
@@ -169,7 +169,7 @@ fn lanes(plan: &Plan, group: &Group<'_>, because: Because) -> usize {
             before.entry(later).or_default().insert(earlier);
         }
     }
-    // Who waits has more steps before it than whom it waits for.
+    // A step that waits has more steps before it than the one that it waits for.
     let mut order: Vec<(usize, &str)> =
         group.steps.iter().map(|(depth, index)| (*depth, place(*index))).collect();
     order.sort_unstable();
@@ -186,7 +186,7 @@ fn lanes(plan: &Plan, group: &Group<'_>, because: Because) -> usize {
     at_once.into_values().max().unwrap_or(1)
 }
 
-/// How many of these may be disturbed at once, as their guards have it.
+/// How many of these may be disturbed at once, by their guards.
 pub(crate) fn at_once(steps: &[&Step]) -> Option<usize> {
     let guards = steps.iter().flat_map(|step| step.action.guards());
     guards
@@ -211,7 +211,7 @@ fn window(steps: &[&Step]) -> Option<usize> {
         .min()
 }
 
-/// Where in cluster.yml the steps stem from.
+/// The places in cluster.yml that cause the steps.
 pub(crate) fn origins(plan: &Plan, group: &Group<'_>, page: &Page<'_>, detail: Detail) -> Option<String> {
     let everything = detail == Detail::Everything;
     let mut paths = Vec::new();
@@ -235,13 +235,13 @@ pub(crate) fn origins(plan: &Plan, group: &Group<'_>, page: &Page<'_>, detail: D
     (!texts.is_empty()).then(|| texts.join(", "))
 }
 
-/// Whether it is worth saying where a step stems from: not for the mere presence of a node.
+/// Whether the cause of a step is worth a line: not the mere presence of a node.
 fn shows_its_origin(step: &Step) -> bool {
     step.reasons.iter().any(|reason| match reason {
         Reason::Missing
         | Reason::ImageNeeded { .. }
         | Reason::FirstStart
-        // The step that writes the file says where that comes from.
+        // The step that writes the file names its cause.
         | Reason::Differs { difference: Difference::File { .. } } => false,
         Reason::FileDiffers { how, .. } => *how == FileDifference::Content,
         _ => true,

@@ -1,4 +1,4 @@
-//! What was refused, held, announced or noticed, each with what to do.
+//! What was refused, held, announced or reported, each with what to do.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use crate::layout::wrap;
 use crate::names::{Room, addresses};
 use crate::page::{Detail, Page, is_a_mere_node};
 
-/// The nodes of one finding take at most so many columns.
+/// The nodes of one finding take at most this many columns.
 const NODES_WIDTH: usize = 80;
 
 /// A section for each weight; equal findings on many nodes are one. Empty if there are none.
@@ -61,7 +61,7 @@ fn lines(
     let room = if detail == Detail::Everything { Room::All } else { Room::Columns(NODES_WIDTH) };
     let about: Vec<String> = alike.iter().map(|finding| finding.about.to_string()).collect();
     let subjects = addresses(about.iter().map(String::as_str), room).join(", ");
-    // A text in brackets says more of the subject.
+    // A text in brackets continues the subject.
     let colon = if what.starts_with('(') { "" } else { ":" };
     let mut lines = wrap(&format!("{subjects}{colon} {what}"), "  · ", REST, page.width);
     if let Some(origin) = alike.first().and_then(|finding| finding.origin.as_ref())

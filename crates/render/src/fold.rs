@@ -17,7 +17,7 @@ pub(crate) struct Line {
     pub(crate) subject: String,
     pub(crate) verb: &'static str,
     pub(crate) reasons: Vec<String>,
-    /// What it does in particular, what it waits for, and where in cluster.yml it stems from.
+    /// What it does in particular, what it waits for, and the places in cluster.yml that cause it.
     pub(crate) below: Vec<String>,
 }
 
@@ -60,12 +60,12 @@ fn groups(plan: &Plan, detail: Detail) -> Vec<Group<'_>> {
     for group in &mut groups {
         group.steps.sort_unstable();
     }
-    // The earliest moment, and then the order of ids.
+    // By the earliest time, and then in the order of ids.
     groups.sort_by_key(|group| group.steps.first().copied());
     groups
 }
 
-/// What a step waits for on its own node: a kubelet that waits for a drain is no equal of one that does not.
+/// What a step waits for on its own node: a kubelet that waits for a drain does not equal one that does not.
 fn own_gates(plan: &Plan, step: &Step, before: &[(usize, Because)]) -> BTreeSet<String> {
     before
         .iter()
@@ -88,7 +88,7 @@ fn depths(plan: &Plan, before: &[Vec<(usize, Because)>]) -> Vec<usize> {
 fn add_waits(after: &mut After, plan: &Plan, step: &Step, before: &[(usize, Because)], detail: Detail) {
     for (earlier, because) in before {
         let is_shown = match because {
-            // What a step is made from is plain from the order of the lines.
+            // The inputs of a step are plain from the order of the lines.
             Because::Needs => detail == Detail::Everything,
             Because::Gate => detail != Detail::Brief,
             _ => true,

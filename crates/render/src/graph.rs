@@ -1,4 +1,4 @@
-//! A plan as a picture: steps, their order and the reasons of it, for Graphviz and for Mermaid.
+//! A plan as a picture: steps, their order and its reasons, for Graphviz and for Mermaid.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -78,7 +78,7 @@ impl Picture {
         Self { boxes, arrows }
     }
 
-    /// Each arrow with its reasons; that something is needed goes without saying.
+    /// Each arrow with its reasons; that something is needed is not written.
     fn arrows(&self) -> impl Iterator<Item = (usize, usize, String)> {
         self.arrows.iter().map(|((from, to), because)| {
             let reasons: Vec<String> = because

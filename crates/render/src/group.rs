@@ -7,10 +7,10 @@ use windlass_model::{Because, Plan, Step};
 use crate::names::Room;
 use crate::page::Detail;
 
-/// A list of nodes in a line takes at most so many columns.
+/// A list of nodes in a line takes at most this many columns.
 const NAMES_WIDTH: usize = 32;
 
-/// Steps that differ in nothing but their node, what they wait for and where they stem from.
+/// Steps that differ only in their node, what they wait for and what causes them.
 #[derive(Debug)]
 pub(crate) struct Group<'a> {
     /// The indexes of the steps, each with how many steps must be done one after another before it.
@@ -21,7 +21,7 @@ pub(crate) struct Group<'a> {
     pub(crate) after: After,
 }
 
-/// What steps wait for, by the reason and by what must be so.
+/// What steps wait for, by the reason and by the condition.
 pub(crate) type After = BTreeMap<Because, BTreeMap<String, Places>>;
 
 /// Where something is waited for.

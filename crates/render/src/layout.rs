@@ -3,10 +3,10 @@
 /// The width where there is no terminal.
 pub const USUAL_WIDTH: usize = 100;
 
-/// No text is made for less than this.
+/// No text is formatted for less than this.
 const LEAST_WIDTH: usize = 60;
 
-/// What stands below a step or finding begins here.
+/// The indentation of the lines below a step or finding.
 pub(crate) const BELOW: &str = "      ";
 
 /// How many columns a text may take.
@@ -14,7 +14,7 @@ pub(crate) const BELOW: &str = "      ";
 pub struct Width(usize);
 
 impl Width {
-    /// So many columns; 60 where it would be fewer.
+    /// This many columns; 60 where it would be fewer.
     pub fn columns(columns: usize) -> Self {
         Self(columns.max(LEAST_WIDTH))
     }
@@ -33,7 +33,7 @@ impl Default for Width {
 
 /// Breaks a text between words, so that the first line begins with `first` and every other one with `rest`.
 ///
-/// Nothing is lost: a word that is longer than a line is broken too, behind a comma or slash if there is one.
+/// Nothing is lost: a word that is longer than a line is broken too, after a comma or slash if there is one.
 pub(crate) fn wrap(text: &str, first: &str, rest: &str, width: Width) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = first.to_owned();
@@ -62,7 +62,7 @@ pub(crate) fn wrap(text: &str, first: &str, rest: &str, width: Width) -> Vec<Str
     lines
 }
 
-/// The byte at which a long word is broken, so that at most so many columns stand before it.
+/// The byte at which a long word is broken, so that at most this many columns are before it.
 fn break_of(word: &str, columns: usize) -> usize {
     let end = word.char_indices().nth(columns.max(1)).map_or(word.len(), |(at, _)| at);
     // A break very early would only add a line.
@@ -70,12 +70,12 @@ fn break_of(word: &str, columns: usize) -> usize {
     behind(',').or_else(|| behind('/')).unwrap_or(end)
 }
 
-/// How many columns a text takes: all that is printed here has one column a character.
+/// How many columns a text takes: everything that is printed here has one column for each character.
 pub(crate) fn columns(text: &str) -> usize {
     text.chars().count()
 }
 
-/// Takes the middle out of a text that is longer than this.
+/// Removes the middle of a text that is longer than this.
 pub(crate) fn cut(text: &str, limit: usize) -> String {
     let count = columns(text);
     if count <= limit {

@@ -6,14 +6,14 @@
 //!   Replaced: kubelet on node-1…node-3 (one at a time).  summary: what the plan means
 //!
 //!   ~ kubelet on node-1…node-3  replace  --max-pods …    steps, folded; below each what it waits for, and
-//!       one at a time: node-1, node-2, node-3            where in cluster.yml it stems from
+//!       one at a time: node-1, node-2, node-3            where in cluster.yml its cause is
 //!
 //! held: …                                                findings by weight
 //!
 //! 3 steps on 3 nodes, 6 waits                            counts
 //! ```
 //!
-//! No line is wider than the [`Width`] that the caller asks for. The command line and the scenarios use this same
+//! No line is wider than the [`Width`] that the caller sets. The command line and the scenarios use this same
 //! text.
 
 mod below;

@@ -1,4 +1,4 @@
-//! Many names of nodes in few words.
+//! Shortens lists of node names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,15 +6,15 @@ use windlass_model::counted;
 
 use crate::layout::columns;
 
-/// So many nodes in a row are a range.
+/// From this many consecutive nodes on, they are written as a range.
 const RANGE_FROM: usize = 3;
 
 /// How long a list of names may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Room {
-    /// As long as it must be.
+    /// As long as needed.
     All,
-    /// So many columns; beyond that the nodes are counted.
+    /// This many columns; beyond that the nodes are counted.
     Columns(usize),
 }
 
@@ -28,14 +28,14 @@ pub fn names<'a>(nodes: impl IntoIterator<Item = &'a str>, room: Room) -> String
     }
 }
 
-/// Addresses such as `node-1/etcd` or `node-1/etcd/replace`: those that differ in their node only become one,
+/// Addresses such as `node-1/etcd` or `node-1/etcd/replace`: those that differ only in their node become one,
 /// `etcd on node-1…node-3`.
 pub fn addresses<'a>(addresses: impl IntoIterator<Item = &'a str>, room: Room) -> Vec<String> {
     let mut order: Vec<&str> = Vec::new();
     let mut places: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for address in addresses {
         let (place, rest) = match address.split_once('/') {
-            // What is of the cluster is on no node.
+            // Addresses of the cluster have no node.
             Some(("cluster", _)) => (address, address),
             Some(parts) => parts,
             None => (address, ""),
@@ -63,7 +63,7 @@ pub(crate) fn some(texts: &[String], shown: usize) -> String {
     format!("{}, {} more", texts[..shown].join(", "), texts.len() - shown)
 }
 
-/// A name as what comes before its number, and the number.
+/// A name as the part before its number, and the number.
 fn parts(name: &str) -> Option<(&str, u64)> {
     let digits = name.len() - name.trim_end_matches(|character: char| character.is_ascii_digit()).len();
     let (stem, number) = name.split_at(name.len() - digits);

@@ -1,4 +1,4 @@
-//! How much is shown, how wide and in which colours, and where in cluster.yml a path leads.
+//! How much is shown, how wide and in which colours, and the positions of paths in cluster.yml.
 
 use windlass_model::SpecPath;
 
@@ -10,18 +10,18 @@ use crate::paint::Paint;
 pub enum Detail {
     /// Only findings and counts.
     Counts,
-    /// As folded, and below a step only the order that rules and limits impose.
+    /// As folded, but below a step only the order that rules and limits impose.
     Brief,
     /// Equal steps on many nodes in one line.
     Folded,
-    /// Every step on a line of its own, with all reasons, waits, paths and guards.
+    /// Every step on its own line, with all reasons, waits, paths and guards.
     Everything,
 }
 
-/// What every text here needs to know of its reader and of cluster.yml.
+/// What every text here needs to know of the reader and of cluster.yml.
 #[derive(Clone, Copy)]
 pub struct Page<'a> {
-    /// The line and column of a path of cluster.yml, both from one; none where the file leads nowhere.
+    /// The line and column of a path of cluster.yml, both from one; none where the file does not contain it.
     pub places: &'a dyn Fn(&SpecPath) -> Option<(u32, u32)>,
     /// The name of that file.
     pub file: &'a str,
@@ -62,7 +62,7 @@ impl std::fmt::Debug for Page<'_> {
     }
 }
 
-/// Whether a path leads to a node as a whole: its name says as much.
+/// Whether a path is that of a node as a whole: its name says as much.
 pub(crate) fn is_a_mere_node(path: &SpecPath) -> bool {
     path.as_str().starts_with("nodes[") && path.as_str().ends_with(']')
 }

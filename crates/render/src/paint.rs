@@ -1,4 +1,4 @@
-//! Colours, which nothing depends on: every line says the same without them.
+//! Colours, on which nothing depends: every line says the same without them.
 
 use std::fmt::Display;
 
@@ -25,17 +25,17 @@ impl Paint {
         }
     }
 
-    /// What went wrong.
+    /// A failure.
     pub fn bad(self, text: impl Display) -> String {
         self.with("31;1", text)
     }
 
-    /// What catches the eye.
+    /// Emphasis.
     pub fn strong(self, text: impl Display) -> String {
         self.with("1", text)
     }
 
-    /// What may be passed over.
+    /// A detail that may be skipped.
     pub fn faint(self, text: impl Display) -> String {
         self.with("2", text)
     }

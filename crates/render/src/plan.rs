@@ -1,4 +1,4 @@
-//! A plan: what it means, its steps as a table, its findings and its counts.
+//! A plan: its meaning, its steps as a table, its findings and its counts.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use crate::paint::Paint;
 use crate::summary::summary;
 use crate::words::{counts, held};
 
-/// What stands right of the subject's column has at least so many columns.
+/// What is to the right of the subject's column has at least this many columns.
 const RIGHT_OF_SUBJECT: usize = 40;
 
 /// How many nodes were looked at.
@@ -32,10 +32,10 @@ impl Sight {
     }
 }
 
-/// All that the text of a plan needs.
+/// The input of the text of a plan.
 #[derive(Debug)]
 pub struct PlanView<'a> {
-    /// `plan`, or what else stands at the head of it.
+    /// `plan`, or another heading.
     pub head: &'a str,
     /// The name of the cluster.
     pub cluster: &'a str,
@@ -45,7 +45,7 @@ pub struct PlanView<'a> {
     pub sight: Sight,
     /// How much of the steps is shown.
     pub detail: Detail,
-    /// What is so where nothing is to be done: `the cluster is as cluster.yml says`.
+    /// What is true where nothing is to be done: `the cluster is as cluster.yml says`.
     pub goal: &'a str,
     /// Where the text goes.
     pub page: Page<'a>,

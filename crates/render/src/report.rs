@@ -1,4 +1,4 @@
-//! What became of a run: the failures with all that helps to understand them, and a last line.
+//! The result of a run: the failures with everything that explains them, and a last line.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,17 +12,17 @@ use crate::names::{Room, addresses, some};
 use crate::page::{Detail, Page};
 use crate::words::{counts, held, reasons};
 
-/// So many failures are shown in full.
+/// How many failures are shown in full.
 const FAILURES_SHOWN: usize = 10;
-/// So many of the steps that were skipped are named.
+/// How many of the skipped steps are named.
 const SKIPPED_SHOWN: usize = 4;
 
-/// All that the text of a run's result needs.
+/// The input of the text of a run's result.
 #[derive(Debug)]
 pub struct RunView<'a> {
     /// The command, as it would be typed again.
     pub command: &'a str,
-    /// What is so at a good end: `the cluster is as cluster.yml says`.
+    /// What is true at a good end: `the cluster is as cluster.yml says`.
     pub goal: &'a str,
     /// How the run ended.
     pub end: End,
@@ -30,9 +30,9 @@ pub struct RunView<'a> {
     pub planning: &'a Planning,
     /// The plans of all rounds.
     pub plans: &'a [Plan],
-    /// What became of them.
+    /// Their results.
     pub reports: &'a [Report],
-    /// How long it took; left away if nobody wants to know.
+    /// How long it took; none if it is not to be shown.
     pub elapsed: Option<Duration>,
     /// Where the text goes.
     pub page: Page<'a>,
@@ -177,7 +177,7 @@ mod tests {
     use crate::layout::Width;
     use crate::paint::Paint;
 
-    /// The result of a run of one round over so many nodes, all of which were to be uncordoned.
+    /// The result of a run of one round over this many nodes, all of which were to be uncordoned.
     fn text(end: End, nodes: usize, outcome: impl Fn(usize) -> Outcome) -> String {
         let steps: Vec<Step> = (1..=nodes)
             .map(|number| {

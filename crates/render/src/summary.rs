@@ -1,4 +1,5 @@
-//! What a plan means, in a few words: what is replaced, restarted, drained or deleted, and who joins or leaves.
+//! The meaning of a plan in a few words: what is replaced, restarted, drained or deleted, and which nodes
+//! join or leave.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +9,7 @@ use crate::below::at_once;
 use crate::layout::{Width, wrap};
 use crate::names::{Room, names};
 
-/// A list of nodes takes at most so many columns.
+/// A list of nodes takes at most this many columns.
 const NODES_WIDTH: usize = 40;
 /// A summary is short where it would take more lines than these.
 const MOST_LINES: usize = 2;
@@ -111,12 +112,12 @@ fn nodes<'a>(nodes: impl IntoIterator<Item = &'a str>) -> String {
     names(nodes, Room::Columns(NODES_WIDTH))
 }
 
-/// The nodes of the steps that are so.
+/// The nodes of the steps that satisfy a condition.
 fn at(plan: &Plan, is_so: impl Fn(&Step) -> bool) -> String {
     nodes(plan.steps.iter().filter(|step| is_so(step)).map(|step| step.id.place()))
 }
 
-/// Nodes whose first kubelet is started: the ledger notes them in the same plan.
+/// Nodes whose first kubelet is started: the ledger records them in the same plan.
 fn joining(plan: &Plan) -> BTreeSet<&str> {
     let noted: BTreeSet<&str> = plan
         .steps
@@ -167,9 +168,9 @@ fn components(plan: &Plan, fullness: Fullness, concerned: impl Fn(&Step) -> Opti
     texts.join("; ")
 }
 
-/// ` (one at a time)`; empty where nothing limits how many.
+/// ` (one at a time)`; empty where there is no limit.
 fn pace(plan: &Plan, steps: &[&Step]) -> String {
-    // A drained node is guarded where it is cordoned.
+    // The guards of a drained node are on its cordon.
     let cordons: Vec<&Step> = plan
         .steps
         .iter()

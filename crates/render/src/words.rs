@@ -8,14 +8,14 @@ use crate::layout::{columns, cut};
 use crate::page::Detail;
 use windlass_model::counted;
 
-/// Of one kind of reason so many are given one by one.
+/// How many reasons of one kind are given one by one.
 const OF_A_KIND: usize = 3;
-/// All reasons of a folded step take at most so many columns, about two lines.
+/// All reasons of a folded step take at most this many columns, about two lines.
 const REASONS_WIDTH: usize = 160;
-/// One reason of a folded step takes at most so many.
+/// One reason of a folded step takes at most this many.
 const REASON_WIDTH: usize = 140;
 
-/// Whether a step is a wait that only belongs to a change before it: not worth a line of its own.
+/// Whether a step is a wait that only belongs to a change before it: it gets no line of its own.
 pub(crate) fn is_mere_wait(step: &Step) -> bool {
     step.action.only_waits() && step.reasons.iter().all(|reason| *reason == Reason::Disturbed)
 }
@@ -25,7 +25,7 @@ pub fn changes(plan: &Plan) -> bool {
     plan.steps.iter().any(|step| !step.action.only_waits())
 }
 
-/// What is so when a step is done, without the place: `etcd is healthy`, `files are written`.
+/// What is true after a step, without the place: `etcd is healthy`, `files are written`.
 pub(crate) fn done_words(step: &Step) -> String {
     let done = match &step.action {
         Action::AwaitHealthy { gate, .. } => {
@@ -67,7 +67,7 @@ pub(crate) fn done_words(step: &Step) -> String {
     format!("{subject} {is} {done}")
 }
 
-/// The reasons of a step; many of one kind are counted, unless everything is wanted.
+/// The reasons of a step; many of one kind are counted, unless everything is to be shown.
 pub(crate) fn reasons(reasons: &[Reason], detail: Detail) -> Vec<String> {
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
     for reason in reasons {
@@ -132,7 +132,7 @@ fn counted_files(count: usize, how: FileDifference) -> String {
     }
 }
 
-/// The size of a plan and of what was found, in one line: `9 steps on 3 nodes, 1 node held`.
+/// The size of a plan and its findings, in one line: `9 steps on 3 nodes, 1 node held`.
 pub fn counts(planning: &Planning) -> String {
     let Planning { plan, findings } = planning;
     let work: Vec<&Step> = plan.steps.iter().filter(|step| !step.action.only_waits()).collect();

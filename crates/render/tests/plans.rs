@@ -1,4 +1,4 @@
-//! Plans as text: what they mean, how equal steps fold, what stands below a step, and how wide the lines are.
+//! Plans as text: their meaning, how equal steps fold, the lines below a step, and how wide the lines are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -45,7 +45,7 @@ fn max_pods(from: &str, to: &str) -> Reason {
     Reason::Differs { difference }
 }
 
-/// Kubelets replaced on so many nodes, of which so many may be unavailable at once.
+/// Kubelets replaced on `count` nodes, of which `limit` may be unavailable at once.
 fn kubelets(count: usize, limit: usize, reason: &Reason) -> Plan {
     let among: Arc<BTreeSet<NodeName>> = Arc::new((1..=count).map(node).collect());
     let mut plan = Plan::default();

@@ -1,5 +1,5 @@
-//! Moves what is in a directory aside, by renaming alone: no byte is copied, so it takes no room, and no time that grows with
-//! what is moved.
+//! Moves the contents of a directory aside by renaming only: no byte is copied, so it needs no disk space,
+//! and no time that grows with their size.
 //!
 //! ```text
 //! an ordinary directory     /var/lib/etcd           ─▶ /var/lib/etcd-aside/7
@@ -7,7 +7,7 @@
 //! a link to /ssd/etcd       /ssd/etcd/member        ─▶ /ssd/etcd/aside/7/member         and a link where it was to be
 //! ```
 //!
-//! A disk cannot be renamed, and a link must go on naming the disk that somebody chose.
+//! A disk cannot be renamed, and a link must keep naming the disk that somebody chose.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,11 +21,11 @@ use crate::fault::{At, Fault};
 use crate::look::is_absent;
 use crate::put::{make_directory, sync_directory};
 
-/// The directory within a disk of its own into which data is moved. etcd only warns of what it does not know there
-/// (`identifyDataDirOrDie` of `server/etcdmain/etcd.go`).
+/// The directory within a disk of its own into which data is moved. etcd only warns of files that it does not
+/// know there (`identifyDataDirOrDie` of `server/etcdmain/etcd.go`).
 const INSIDE: &str = "aside";
 
-/// Moves a directory, or all that is in it, aside; what is not there is moved already.
+/// Moves a directory, or all its contents, aside; a missing one has been moved already.
 pub(crate) fn move_aside(path: &FilePath, to: &FilePath) -> Result<(), Fault> {
     set_aside(Path::new(path.as_str()), Path::new(to.as_str()), &mounts()?)
 }
@@ -36,7 +36,7 @@ fn set_aside(from: &Path, to: &Path, mounts: &BTreeSet<PathBuf>) -> Result<(), F
         metadata => metadata.at(from.display())?.is_symlink(),
     };
     let real = match fs::canonicalize(from) {
-        // A link to what is not there.
+        // A link to something that does not exist.
         Err(error) if is_absent(&error) => return Ok(()),
         real => real.at(from.display())?,
     };
@@ -56,14 +56,14 @@ fn set_aside(from: &Path, to: &Path, mounts: &BTreeSet<PathBuf>) -> Result<(), F
     sync_directory(parent).at(parent.display())
 }
 
-/// Moves all that is in a directory into one beneath it, and leaves a link under the name that was given. Cut off, the next
-/// run moves the rest.
+/// Moves the contents of a directory into one below it, and creates a link under the given name. If this is
+/// interrupted, the next run moves the rest.
 fn set_contents_aside(real: &Path, to: &Path) -> Result<(), Fault> {
     let kept = real.join(INSIDE).join(to.file_name().unwrap_or_default());
     let mut entries = Vec::new();
     for entry in fs::read_dir(real).at(real.display())? {
         let name = entry.at(real.display())?.file_name();
-        // What a file system puts there itself is nobody's data.
+        // What a file system puts there itself belongs to nobody.
         if name != INSIDE && name != "lost+found" {
             entries.push(name);
         }

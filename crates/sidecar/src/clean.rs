@@ -12,11 +12,11 @@ use windlass_model::FilePath;
 use crate::fault::{At, Fault};
 use crate::look::is_absent;
 
-/// Where the kernel tells what is mounted.
+/// Where the kernel lists the mounts.
 const MOUNTS: &str = "/proc/self/mountinfo";
 
-/// Deletes files, and directories with all that is in them. A disk that is named, or holds what is named, stays mounted: what
-/// is named is deleted there by itself.
+/// Deletes files, and directories with all their contents. A disk that is a named path, or contains one,
+/// stays mounted: only what is named is deleted there.
 pub(crate) fn remove(paths: &BTreeSet<FilePath>) -> Result<(), Fault> {
     let mounts = mounts()?;
     let mut targets = BTreeSet::new();
@@ -39,8 +39,8 @@ pub(crate) fn remove(paths: &BTreeSet<FilePath>) -> Result<(), Fault> {
     paths.iter().try_for_each(|path| remove_all(Path::new(path.as_str()), &mounts))
 }
 
-/// Deletes what a path names. A link that somebody put there for a directory elsewhere stays, as a disk of its own does, and
-/// that directory is emptied: what was written through the link lies there.
+/// Deletes a path. A link that somebody put there to a directory elsewhere stays, as a separate disk does,
+/// and that directory is emptied: it has what was written through the link.
 fn remove_all(path: &Path, mounts: &BTreeSet<PathBuf>) -> Result<(), Fault> {
     let metadata = match fs::symlink_metadata(path) {
         Err(error) if is_absent(&error) => return Ok(()),
@@ -61,7 +61,7 @@ fn remove_all(path: &Path, mounts: &BTreeSet<PathBuf>) -> Result<(), Fault> {
     remove_one(&real, mounts)
 }
 
-/// Deletes all that is in a directory but for what is mounted there, with the directories that lead to it.
+/// Deletes all contents of a directory except what is mounted there and the directories that lead to it.
 fn empty(directory: &Path, mounts: &BTreeSet<PathBuf>) -> Result<(), Fault> {
     for entry in fs::read_dir(directory).at(directory.display())? {
         remove_one(&entry.at(directory.display())?.path(), mounts)?;
@@ -86,13 +86,13 @@ fn remove_one(path: &Path, mounts: &BTreeSet<PathBuf>) -> Result<(), Fault> {
     fs::remove_dir_all(path).at(path.display())
 }
 
-/// Unmounts whatever is mounted below, the deepest and the last first.
+/// Unmounts everything that is mounted below, the deepest and the last first.
 pub(crate) fn unmount(below: &BTreeSet<FilePath>) -> Result<(), Fault> {
     let is_below = |mount: &Path| {
         let text = mount.to_string_lossy();
         below.iter().any(|end| text.contains(&format!("{end}/")))
     };
-    // Something may be mounted over something: each pass takes one layer off.
+    // Mounts may be stacked: each pass removes one layer.
     loop {
         let mounts: Vec<PathBuf> = mounts()?.into_iter().filter(|mount| is_below(mount)).collect();
         if mounts.is_empty() {
@@ -101,11 +101,11 @@ pub(crate) fn unmount(below: &BTreeSet<FilePath>) -> Result<(), Fault> {
         for mount in mounts.iter().rev() {
             let plain = unmount_at(mount, UnmountFlags::NOFOLLOW);
             let gone = match plain {
-                // In use: it goes when its last user does, and is out of the tree at once.
+                // In use: it is removed with its last user, and leaves the tree at once.
                 Err(rustix::io::Errno::BUSY) => {
                     unmount_at(mount, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW)
                 }
-                // A mount below went with the one above it.
+                // A mount below was removed with the one above it.
                 Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => Ok(()),
                 other => other,
             };
@@ -114,13 +114,13 @@ pub(crate) fn unmount(below: &BTreeSet<FilePath>) -> Result<(), Fault> {
     }
 }
 
-/// The places at which something is mounted.
+/// The mount points.
 pub(crate) fn mounts() -> Result<BTreeSet<PathBuf>, Fault> {
     let text = fs::read(MOUNTS).at(MOUNTS)?;
     Ok(text.split(|byte| *byte == b'\n').filter_map(mount_point).collect())
 }
 
-/// The fifth field of a line, in which blanks and the like are written in octal (proc(5)).
+/// The fifth field of a line, in which blanks and similar characters are written in octal (proc(5)).
 fn mount_point(line: &[u8]) -> Option<PathBuf> {
     let field = line.split(|byte| *byte == b' ').nth(4)?;
     let mut path = Vec::with_capacity(field.len());
@@ -154,7 +154,7 @@ mod tests {
         for path in ["etcd/data/member", "etcd/wal/wal_dir", "etcd/old", "other/x"] {
             fs::create_dir_all(at(path)).unwrap();
         }
-        // Two disks within one directory; one of them holds the place that is named.
+        // Two disks within one directory; one of them contains the named path.
         let mounts = BTreeSet::from([at("etcd/data"), at("etcd/wal")]);
         for named in ["etcd", "etcd/data", "etcd/wal/wal_dir"] {
             remove_all(&at(named), &mounts).unwrap();

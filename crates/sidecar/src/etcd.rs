@@ -1,6 +1,6 @@
-//! As much of etcd's gRPC as a snapshot takes, by etcd's own `rpc.proto`.
+//! The part of etcd's gRPC that a snapshot needs, following etcd's own `rpc.proto`.
 //!
-//! The messages are written out: what generates them wants `protoc` on every machine that builds windlass.
+//! The messages are written by hand: their generator needs `protoc` on every machine that builds windlass.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tonic_prost::ProstCodec;
 
 /// A member on the same machine answers at once, or not at all.
 const CONNECT: Duration = Duration::from_secs(10);
-/// How often a silent connection is asked whether it lives, and for how long.
+/// How often a silent connection is checked, and for how long.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]
@@ -27,7 +27,7 @@ pub(crate) struct SnapshotResponse {
     pub(crate) blob: Vec<u8>,
 }
 
-/// How members are reached: the files are read anew each time, since certificates are renewed.
+/// How members are reached: the files are read again each time, since certificates are renewed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Access {
     /// URLs of members, asked in this order until one answers.
@@ -43,10 +43,10 @@ pub(crate) enum EtcdError {
     /// A file that the connection needs cannot be read.
     #[error("`{}` cannot be read", path.display())]
     Unreadable { path: PathBuf, source: std::io::Error },
-    /// The URL is none, or the files hold no certificates.
+    /// The URL is invalid, or the files contain no certificates.
     #[error("{endpoint} cannot be spoken to")]
     Unfit { endpoint: String, source: tonic::transport::Error },
-    /// Nobody answers there, or not whom the certificates say.
+    /// Nothing answers there, or not the server that the certificates require.
     #[error("{endpoint} does not answer")]
     Unreached { endpoint: String, source: tonic::transport::Error },
     /// The member refuses.

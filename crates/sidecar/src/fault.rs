@@ -1,29 +1,29 @@
-//! What goes wrong on a node, and with which path.
+//! Errors on a node, with the path that they concern.
 
 use std::io;
 
-/// What went wrong, and with which path.
+/// An error, with the path that it concerns.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
-    /// The system refused.
+    /// The system call failed.
     #[error("{path}: {source}")]
     Path {
-        /// With what.
+        /// The path.
         path: String,
-        /// Why.
+        /// The error.
         source: io::Error,
     },
     /// It would do harm.
     #[error("{path}: {why}")]
     Refused {
-        /// With what.
+        /// The path.
         path: String,
-        /// Why.
+        /// The reason.
         why: String,
     },
 }
 
-/// Names the path that an error of the system is about.
+/// Adds the path to an error of the system.
 pub(crate) trait At<T> {
     /// The error with its path.
     fn at(self, path: impl std::fmt::Display) -> Result<T, Fault>;

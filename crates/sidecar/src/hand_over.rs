@@ -1,4 +1,4 @@
-//! Hands a directory over to a user: the directory, closed to all others, and whatever lies in it.
+//! Gives a directory to a user: the directory, closed to all others, and all its contents.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -13,15 +13,17 @@ use windlass_model::{FilePath, Owner};
 use crate::fault::{At, Fault};
 use crate::put::make_directory;
 
-/// The mode of a directory that is one user's alone. etcd warns of any other.
+/// The mode of a directory that only its owner may enter. etcd warns of any other.
 const MODE: Mode = Mode::RWXU;
 
-/// Makes the directory if it is not there, and gives it and all that lies in it to the owner.
+/// Creates the directory if it is missing, and gives it and all its contents to the owner.
 ///
-/// *Guarantees*: what is so already is left alone, and what a run that was cut off has left undone, the next one does.
-/// Nothing outside of the directory is touched: no link is followed, and the walk goes by open directories, so that
-/// nobody leads it elsewhere by putting a link in the place of a directory meanwhile. The path of the directory
-/// itself may lead through links: they are root's own.
+/// *Guarantees*: what is as desired already is left alone, and the next run does what an interrupted one has
+/// not done.
+/// Nothing outside of the directory is touched: no link is followed, and the walk uses open directories, so
+/// that
+/// nobody can redirect it by replacing a directory with a link meanwhile. The path of the directory
+/// itself may contain links: they are root's own.
 ///
 /// *Fails when* somebody else's file system is mounted in it.
 pub(crate) fn hand_over(directory: &FilePath, owner: Owner) -> Result<(), Fault> {
@@ -38,21 +40,22 @@ pub(crate) fn hand_over(directory: &FilePath, owner: Owner) -> Result<(), Fault>
     if changed || !heir.owns(&there) {
         let (user, group) = heir.ids();
         fchown(&top, Some(user), Some(group)).at(directory)?;
-        // File systems keep such changes in their order: when the last is durable, so are those before it. Else a loss
-        // of power might give files back to root, and Docker alone would start the container again.
+        // File systems keep such changes in their order: when the last is durable, so are those before it.
+        // Otherwise a loss of power might give files back to root, and Docker alone would start the container
+        // again.
         fsync(&top).at(directory)?;
     }
     Ok(())
 }
 
-/// To whom all goes that lies on this device.
+/// The user who gets everything on this device.
 struct Heir {
     owner: Owner,
     device: u64,
 }
 
 impl Heir {
-    /// Takes all that lies in a directory; tells whether any of it was somebody else's.
+    /// Gives all contents of a directory to the owner; returns whether any of it belonged to somebody else.
     fn take_contents(&self, directory: &OwnedFd, path: &Path) -> Result<bool, Fault> {
         let mut changed = false;
         for entry in Dir::read_from(directory).at(path.display())? {
@@ -63,7 +66,7 @@ impl Heir {
             }
             let path = path.join(&*name.to_string_lossy());
             let there = match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-                // It went meanwhile.
+                // It was deleted meanwhile.
                 Err(Errno::NOENT) => continue,
                 there => there.at(path.display())?,
             };
@@ -86,8 +89,8 @@ impl Heir {
         Ok(changed)
     }
 
-    /// A file system of its own is not handed over with what it is mounted in: it may be somebody's data. Where it
-    /// belongs to the owner already, it was meant to be there.
+    /// A mounted file system is not given away with the directory: it may be somebody's data. If it belongs
+    /// to the owner already, it was meant to be there.
     fn check_mount(&self, there: &Stat, path: &Path) -> Result<(), Fault> {
         if self.owns(there) {
             return Ok(());

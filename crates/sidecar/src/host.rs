@@ -1,4 +1,4 @@
-//! The host's own programs, run from within its own space of mounts.
+//! The host's own programs, run in its own mount namespace.
 
 use std::io::{self, Write};
 use std::process::{Command, Output, Stdio};

@@ -1,4 +1,4 @@
-//! Loads modules into the host's kernel and sets it; what is so already is left alone.
+//! Loads modules into the host's kernel and changes its settings; what is as desired already is left alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -8,12 +8,12 @@ use std::sync::Arc;
 use crate::fault::{At, Fault};
 use crate::host::run;
 
-/// Where the kernel tells of its modules, loaded and built in.
+/// Where the kernel lists its modules, loaded and built in.
 const MODULES: &str = "/sys/module";
-/// Where the kernel is set.
+/// The files of the kernel's settings.
 const SETTINGS: &str = "/proc/sys";
 
-/// Loads the modules, which bring settings of their own, and then sets the kernel.
+/// Loads the modules, which provide settings of their own, and then changes the settings.
 pub(crate) fn set(modules: &BTreeSet<Arc<str>>, sysctls: &BTreeMap<Arc<str>, Arc<str>>) -> Result<(), Fault> {
     modules.iter().try_for_each(|module| load(module))?;
     sysctls.iter().try_for_each(|(name, value)| set_one(Path::new(SETTINGS), name, value))
@@ -24,7 +24,7 @@ fn load(module: &str) -> Result<(), Fault> {
         return Ok(());
     }
     let loaded = run("modprobe", &[module], None).at(format!("the kernel module {module}"))?;
-    // One that is built in without anything to set has no directory, and modprobe is content with it.
+    // One that is built in and has no settings has no directory, and modprobe succeeds for it.
     loaded.map(drop).ok_or_else(|| Fault::Refused {
         path: format!("the kernel module {module}"),
         why: "it is not loaded, and the host has no modprobe".to_owned(),
@@ -41,7 +41,7 @@ fn place(settings: &Path, name: &str) -> PathBuf {
     settings.join(name.replace('.', "/"))
 }
 
-/// A setting of several values shows tabs between them, and takes blanks.
+/// A setting of several values is read with tabs between them, and may be written with blanks.
 fn words(value: &str) -> impl Iterator<Item = &str> {
     value.split_whitespace()
 }

@@ -1,4 +1,4 @@
-//! What runs on a node: the binary of windlass again, in the image `windlass/node`.
+//! The program on a node: the binary of windlass again, in the image `windlass/node`.
 //!
 //! ```text
 //! windlass-node serve --at-host    one request on stdin, one answer on stdout: files, looks, cleaning
@@ -27,7 +27,7 @@ use std::process::ExitCode;
 pub use serve::{AT_HOST, HOST, IN_HOST, answer};
 pub use snapshots::{ONCE, ROLLING};
 
-/// The name of the program in the image: the binary of windlass knows by it that it runs on a node.
+/// The name of the program in the image, by which the binary of windlass knows that it runs on a node.
 pub const PROGRAM: &str = "windlass-node";
 /// The verb that answers one request.
 pub const SERVE: &str = "serve";
@@ -35,7 +35,7 @@ pub const SERVE: &str = "serve";
 /// The exit code for a verb that this version does not know, as in sysexits.
 const USAGE: u8 = 64;
 
-/// Runs the program; the arguments are those behind its name.
+/// Runs the program; the arguments are those after its name.
 pub fn run(arguments: &[OsString]) -> ExitCode {
     match arguments.split_first() {
         Some((verb, rest)) if verb == SERVE => serve::serve(rest),

@@ -1,4 +1,4 @@
-//! Looks at files and directories, and changes nothing, not even a time of access.
+//! Reads files and directories, and changes nothing, not even a time of access.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -13,7 +13,7 @@ use windlass_model::{Digest, FilePath, Lineage, Mode, Owner};
 use crate::fault::{At, Fault};
 use crate::protocol::{Bytes, Seen, SeenFile};
 
-/// Looks once.
+/// Takes one look.
 pub(crate) fn look(
     files: &BTreeSet<FilePath>,
     directories: &BTreeSet<FilePath>,
@@ -69,12 +69,12 @@ fn newest_snapshot(directory: &Path) -> io::Result<Option<u64>> {
     Ok(newest)
 }
 
-/// What is in a file.
+/// The content of a file.
 pub(crate) fn content(path: &FilePath) -> Result<Option<Bytes>, Fault> {
     Ok(read(path)?.map(|(_, content)| Bytes(content)))
 }
 
-/// A file with what is in it; none if there is none at this path, or something that is no file.
+/// A file with its content; none if nothing exists at this path, or something that is not a file.
 pub(crate) fn read(path: &FilePath) -> Result<Option<(SeenFile, Vec<u8>)>, Fault> {
     let Some(mut file) = open(Path::new(path.as_str())).at(path)? else { return Ok(None) };
     let metadata = file.metadata().at(path)?;
@@ -93,11 +93,11 @@ pub(crate) fn read(path: &FilePath) -> Result<Option<(SeenFile, Vec<u8>)>, Fault
 
 fn open(path: &Path) -> io::Result<Option<File>> {
     let flags = |flags: OFlags| i32::try_from(flags.bits()).unwrap_or(0);
-    // A pipe in the place of a file must not hold up the look.
+    // A pipe instead of a file must not block the look.
     let quiet = OFlags::NOATIME | OFlags::NONBLOCK;
     let mut opened = OpenOptions::new().read(true).custom_flags(flags(quiet)).open(path);
     if matches!(&opened, Err(error) if error.kind() == io::ErrorKind::PermissionDenied) {
-        // Only an owner may ask for NOATIME.
+        // Only an owner may use NOATIME.
         opened = OpenOptions::new().read(true).custom_flags(flags(OFlags::NONBLOCK)).open(path);
     }
     match opened {
@@ -115,7 +115,7 @@ fn is_filled(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Whether there is nothing of the kind at the path: nothing at all, or something else on the way.
+/// Whether nothing of the kind exists at the path: nothing at all, or something else on the way.
 pub(crate) fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
@@ -131,7 +131,7 @@ struct Face {
     serial: u64,
 }
 
-/// Whose ledger it is, as far as may be known without its keys; none if it cannot be understood.
+/// Whose ledger it is, as far as is known without its keys; none if it cannot be parsed.
 fn copy(content: &[u8]) -> Option<(Lineage, u64)> {
     let Envelope { ledger: Face { lineage, serial } } = serde_json::from_slice(content).ok()?;
     Some((lineage, serial))

@@ -1,22 +1,24 @@
-//! Takes away what Kubernetes and its network plugins have put into the host's network, by the host's own programs.
+//! Removes what Kubernetes and its network plugins have added to the host's network, with the host's own
+//! programs.
 //!
-//! Rules are read, those of Kubernetes left out, and the rest put back in one go: what others have put there, Docker
-//! above all, stays as it is. A host without a program has nothing that it could have made.
+//! The rules are read, those of Kubernetes left out, and the rest written back at once: the rules of others,
+//! above all Docker's, stay as they are. A host without such a program has no such rules.
 
 use std::io;
 
 use crate::fault::{At, Fault};
 use crate::host::run;
 
-/// Each keeps rules of its own: those of the older kernel interface and of the newer, for both versions of IP.
+/// Each program manages rules of its own: of the older kernel interface and of the newer, for both versions
+/// of IP.
 const TABLES: [&str; 4] = ["iptables-legacy", "iptables-nft", "ip6tables-legacy", "ip6tables-nft"];
-/// What the names of chains begin with that Kubernetes and its plugins make.
+/// The prefixes of the names of chains that Kubernetes and its plugins create.
 const CHAINS: [&str; 4] = ["KUBE-", "CNI-", "cali-", "FLANNEL-"];
-/// The interfaces of network plugins and of kube-proxy: whole names, or beginnings that end with a star.
+/// The interfaces of network plugins and of kube-proxy: whole names, or prefixes that end with a star.
 const INTERFACES: [&str; 7] =
     ["cni0", "flannel.1", "kube-ipvs0", "nodelocaldns", "vxlan.calico", "cali*", "weave"];
 
-/// Takes all of it away.
+/// Removes all of it.
 pub(crate) fn clean() -> Result<(), Fault> {
     TABLES.iter().try_for_each(|tables| clean_rules(tables).at(tables))?;
     clean_interfaces().at("ip")
@@ -29,7 +31,7 @@ fn clean_rules(tables: &str) -> io::Result<()> {
     run(&format!("{tables}-restore"), &[], Some(rest.as_bytes())).map(|_| ())
 }
 
-/// The rules without those of Kubernetes; none if there are none of those.
+/// The rules without those of Kubernetes; none if there are no such rules.
 fn without_ours(rules: &str) -> Option<String> {
     let is_ours = |line: &str| {
         let names = |chain: &str| CHAINS.iter().any(|begin| chain.starts_with(begin));

@@ -1,7 +1,7 @@
-//! Stops and removes the pods that containerd runs, by the interface that kubelet uses (CRI,
+//! Stops and removes the pods that containerd runs, through the interface that kubelet uses (CRI,
 //! `k8s.io/cri-api/pkg/apis/runtime/v1/api.proto`).
 //!
-//! The messages are written out, as in `etcd.rs`, with the few fields that are needed.
+//! The messages are written by hand, as in `etcd.rs`, with the few fields that are needed.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -18,8 +18,8 @@ use crate::fault::{At, Fault};
 
 /// A runtime on the same machine answers at once, or not at all.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long a pod may take to end: containerd kills its processes at once (`StopPodSandbox` is forcible) and takes its
-/// network down by the plugins.
+/// How long a pod may take to stop: containerd kills its processes at once (`StopPodSandbox` is forcible) and
+/// removes its network with the plugins.
 const STOP: Duration = Duration::from_secs(40);
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]
@@ -68,7 +68,7 @@ pub(crate) fn remove(kubelet: &FilePath) -> Result<(), Fault> {
     runtime.block_on(remove_from(&format!("unix://{CONTAINERD_SOCKET}"), &pods_of(kubelet)?))
 }
 
-/// The ids of the pods that a kubelet keeps a directory for.
+/// The ids of the pods of which a kubelet has a directory.
 fn pods_of(kubelet: &FilePath) -> Result<BTreeSet<String>, Fault> {
     let directory = format!("{kubelet}/pods");
     match std::fs::read_dir(&directory) {
@@ -87,12 +87,12 @@ async fn remove_from(endpoint: &str, ours: &BTreeSet<String>) -> Result<(), Faul
         .map_err(io::Error::other)
         .at(CONTAINERD_SOCKET)?
         .connect_timeout(CONNECT);
-    // Where nobody listens, what it ran does not run.
+    // Where nothing listens, its containers do not run.
     let Ok(channel) = endpoint.connect().await else { return Ok(()) };
     let listed: ListPodSandboxResponse =
         match call(&channel, "ListPodSandbox", ListPodSandboxRequest {}, CONNECT).await {
             Ok(listed) => listed,
-            // Its CRI is switched off, so kubelet has had no pod run by it.
+            // Its CRI is switched off, so it has run no pod of kubelet.
             Err(status) if status.code() == Code::Unimplemented => return Ok(()),
             Err(status) => return fault(refused("list its pods", &status)),
         };
@@ -110,7 +110,7 @@ async fn remove_from(endpoint: &str, ours: &BTreeSet<String>) -> Result<(), Faul
     first.or_else(fault)
 }
 
-/// Stops a pod and removes it; one that is gone is removed.
+/// Stops a pod and removes it; a missing one has been removed.
 async fn remove_pod(channel: &Channel, pod: PodSandbox) -> io::Result<()> {
     let metadata = pod.metadata.unwrap_or_default();
     for (method, what) in [("StopPodSandbox", "stop"), ("RemovePodSandbox", "remove")] {

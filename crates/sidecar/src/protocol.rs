@@ -1,7 +1,8 @@
-//! What windlass asks of its program on a node, and what that answers: one document each way.
+//! The requests of windlass to its program on a node, and the answers: one document in each direction.
 //!
-//! A document is a length of four bytes, most significant first, and so many bytes of JSON. Nothing else is on the
-//! two streams, and nothing of a request is in an argument, an environment or a log: it may hold keys.
+//! A document is a length of four bytes, most significant first, and so many bytes of JSON. Nothing else is
+//! on the two streams, and nothing of a request is in an argument, an environment or a log: it may contain
+//! keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
@@ -13,18 +14,18 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use windlass_model::{ChosenSnapshot, Digest, FilePath, Lineage, Mode, Owner, SnapshotSeen};
 
-/// The version of these documents: two programs talk only if they agree on it.
+/// The version of these documents: two programs communicate only if it is the same.
 pub const PROTOCOL: u32 = 4;
 
 /// The longest document that is read, so that a stray stream does not fill the memory.
 const LONGEST: u32 = 256 << 20;
 
-/// What is asked, with the version of the question.
+/// The request, with the version of the documents.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
-    /// [`PROTOCOL`] of who asks.
+    /// [`PROTOCOL`] of the client.
     pub protocol: u32,
-    /// The question.
+    /// The request.
     pub request: Request,
 }
 
@@ -42,72 +43,74 @@ pub enum Holder {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
-    /// Tells of files and directories. Changes nothing.
+    /// Reports files and directories. Changes nothing.
     Look {
-        /// Files whose digest, mode and owner are wanted.
+        /// Files whose digest, mode and owner are requested.
         files: BTreeSet<FilePath>,
-        /// Directories of which is wanted whether they exist and are not empty.
+        /// Directories of which is requested whether they exist and are not empty.
         directories: BTreeSet<FilePath>,
-        /// Where etcd's data may be: a data directory for each prefix that a system may ask for.
+        /// Where etcd's data may be: a data directory for each prefix that an operating system may require.
         etcd_data: BTreeSet<FilePath>,
         /// Where a copy of the ledger may be.
         ledgers: BTreeSet<FilePath>,
     },
-    /// Writes files in order, each whole or not at all; one that is as desired already is left alone.
+    /// Writes files in order, each completely or not at all; one that is as desired already is left alone.
     Put {
         /// The files.
         files: Vec<FileToPut>,
     },
-    /// Loads modules into the kernel, by the host's own programs, and sets it.
+    /// Loads modules into the kernel, with the host's own programs, and changes its settings.
     SetKernel {
         /// The modules.
         modules: BTreeSet<Arc<str>>,
         /// The settings by their names.
         sysctls: BTreeMap<Arc<str>, Arc<str>>,
     },
-    /// Tells what is in a file. Changes nothing.
+    /// Returns the content of a file. Changes nothing.
     Read {
-        /// Which.
+        /// The path.
         path: FilePath,
     },
-    /// Deletes files and directories with all that is in them, but nothing that is mounted there.
+    /// Deletes files and directories with all their contents, but nothing that is mounted there.
     Remove {
-        /// What.
+        /// The paths.
         paths: BTreeSet<FilePath>,
     },
-    /// Renames a directory, unless it is not there.
+    /// Renames a directory, unless it is missing.
     Move {
         /// The directory.
         path: FilePath,
         /// Its new name.
         to: FilePath,
     },
-    /// Gives a directory, closed to all others, and all that lies in it to a user; makes it where it is not there.
+    /// Gives a directory, closed to all others, with all its contents to a user; creates it if it is missing.
     HandOver {
         /// The directory.
         directory: FilePath,
-        /// To whom.
+        /// The new owner.
         owner: Owner,
     },
-    /// Stops and removes the pods that kubelet had containerd run. A host without containerd, or one whose containerd does not
-    /// run pods, has none.
+    /// Stops and removes the pods that kubelet had containerd run. A host without containerd, or one whose
+    /// containerd runs no pods, has none.
     RemovePods {
-        /// Kubelet's own directory: only pods that it has there are removed, whoever else uses containerd.
+        /// Kubelet's own directory: only pods with a directory there are removed, whatever else uses
+        /// containerd.
         kubelet: FilePath,
     },
-    /// Takes away what Kubernetes has put into the host's network: rules and interfaces.
+    /// Removes what Kubernetes has added to the host's network: rules and interfaces.
     CleanNetwork,
-    /// Unmounts whatever is mounted below directories of this name, such as `/var/lib/kubelet`, under any prefix.
+    /// Unmounts everything that is mounted below directories of this name, such as `/var/lib/kubelet`, under
+    /// any prefix.
     Unmount {
         /// The end of the directories' names.
         below: BTreeSet<FilePath>,
     },
-    /// Tells of the snapshots in a directory, as the notes beside them say. Changes nothing.
+    /// Lists the snapshots in a directory, with what the metadata beside them says. Changes nothing.
     ListSnapshots {
         /// The directory.
         directory: FilePath,
     },
-    /// Reads a snapshot back, and notes beside it what was found.
+    /// Reads a snapshot back, and writes the result into its metadata.
     VerifySnapshot {
         /// The directory.
         directory: FilePath,
@@ -116,14 +119,14 @@ pub enum Request {
     },
     /// Takes a snapshot of the member on this node, and reads it back.
     SaveSnapshot(Taking),
-    /// Deletes a snapshot, and the note beside it.
+    /// Deletes a snapshot and its metadata.
     DeleteSnapshot {
         /// The directory.
         directory: FilePath,
         /// The name of the file.
         name: String,
     },
-    /// Reads this node's copy of a snapshot back; what is something else goes.
+    /// Reads back this node's copy of a snapshot; a copy of anything else is deleted.
     HoldCopy {
         /// The snapshot.
         snapshot: ChosenSnapshot,
@@ -135,18 +138,20 @@ pub enum Request {
         /// The snapshot.
         snapshot: ChosenSnapshot,
     },
-    /// Tells whether a member's data is of this restore; else makes way for it, unless other data is there.
+    /// Reports whether a member's data is of this restore; otherwise prepares its directory, unless other
+    /// data is there.
     PrepareMember {
         /// etcd's data directory.
         data: FilePath,
-        /// What tells this restore from others.
+        /// The token of this restore.
         token: String,
     },
-    /// Puts what was formed in the place of the data, with a mark, and removes this node's copy of the snapshot.
+    /// Turns the created data into the member's data, with a mark, and removes this node's copy of the
+    /// snapshot.
     AdoptMember {
         /// etcd's data directory.
         data: FilePath,
-        /// What tells this restore from others.
+        /// The token of this restore.
         token: String,
         /// This node's copy of the snapshot.
         staged: FilePath,
@@ -170,19 +175,19 @@ pub struct Taking {
     pub key: FilePath,
 }
 
-/// The directory below etcd's own in which data is formed before it is there under its name.
+/// The directory below etcd's own in which data is created before it gets its name.
 pub const FORMING: &str = "windlass-restoring";
 
 /// A file to be written.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileToPut {
-    /// Where.
+    /// Its path.
     pub path: FilePath,
-    /// What is in it.
+    /// Its content.
     pub content: Bytes,
     /// Permission bits.
     pub mode: Mode,
-    /// Who owns it.
+    /// Its owner.
     pub owner: Owner,
 }
 
@@ -219,34 +224,34 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
-/// What is answered.
+/// The answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// What was seen.
     Seen(Seen),
-    /// What is in the file; none if there is no such file.
+    /// The content of the file; none if there is no such file.
     Content(Option<Bytes>),
     /// Snapshots.
     Snapshots(Vec<SnapshotSeen>),
-    /// Whether it is there.
+    /// Whether the copy or the data is there.
     Held(bool),
-    /// It is done, or was so before.
+    /// It is done, or was done already.
     Done,
-    /// It is not done, or in part: trying again would not help.
+    /// It is not done, or only in part: another attempt would not help.
     Failed(String),
 }
 
 /// What was seen of files and directories.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
-    /// Those files that exist.
+    /// The existing files.
     pub files: BTreeMap<FilePath, SeenFile>,
-    /// Those directories that exist and are not empty.
+    /// The existing directories that are not empty.
     pub directories: BTreeSet<FilePath>,
-    /// Those data directories of etcd that hold a write-ahead log.
+    /// The data directories of etcd that contain a write-ahead log.
     pub etcd_data: BTreeSet<FilePath>,
-    /// The copies of a ledger that were found: whose each is, and which serial.
+    /// The copies of a ledger that were found: the lineage and serial of each.
     pub ledgers: BTreeMap<FilePath, (Lineage, u64)>,
     /// When the newest snapshot of a member's log was written, by its data directory: seconds since 1970.
     pub etcd_snapshots: BTreeMap<FilePath, u64>,
@@ -255,11 +260,11 @@ pub struct Seen {
 /// A file as it was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeenFile {
-    /// The digest of what is in it.
+    /// The digest of its content.
     pub digest: Digest,
     /// Permission bits.
     pub mode: Mode,
-    /// Who owns it.
+    /// Its owner.
     pub owner: Owner,
 }
 
@@ -278,7 +283,7 @@ pub fn encode<T: Serialize>(document: &T) -> io::Result<Vec<u8>> {
 /// Reads a document.
 ///
 /// # Errors
-/// The stream ends too early, or what it holds is no such document.
+/// The stream ends too early, or contains no such document.
 pub fn read<T: DeserializeOwned>(mut from: impl Read) -> io::Result<T> {
     let mut length = [0; 4];
     from.read_exact(&mut length)?;

@@ -1,4 +1,4 @@
-//! Writes files so that each is there whole or not at all, whenever the power goes.
+//! Writes files so that each is complete or missing, even after a loss of power.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -11,7 +11,7 @@ use crate::fault::{At, Fault};
 use crate::look;
 use crate::protocol::{FileToPut, SeenFile};
 
-/// What follows the name of a file while it is written. A left-over of a run that was cut off is written over.
+/// The suffix of a file while it is written. A left-over of an interrupted run is overwritten.
 const UNFINISHED: &str = ".windlass-new";
 
 /// Writes files in order. One that is as desired already keeps its time of change.
@@ -33,7 +33,7 @@ fn put_one(file: &FileToPut) -> Result<(), Fault> {
     let unfinished = directory.join(format!("{}{UNFINISHED}", name.to_string_lossy()));
     let written = write(&unfinished, file).and_then(|()| fs::rename(&unfinished, target));
     if written.is_err() {
-        // What is left of a key must not lie about; should this fail too, the next try writes over it.
+        // What is left of a key must not stay; if this fails too, the next attempt overwrites it.
         let _ = fs::remove_file(&unfinished);
     }
     written.at(path)?;
@@ -45,7 +45,7 @@ fn write(unfinished: &Path, file: &FileToPut) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    // Nobody else may open it before it has its mode and owner.
+    // No other user may open it before it has its mode and owner.
     let mut unfinished = OpenOptions::new().write(true).create_new(true).mode(0o600).open(unfinished)?;
     unfinished.write_all(&file.content.0)?;
     fchown(&unfinished, Some(file.owner.uid), Some(file.owner.gid))?;
@@ -53,7 +53,7 @@ fn write(unfinished: &Path, file: &FileToPut) -> io::Result<()> {
     unfinished.sync_all()
 }
 
-/// Makes a directory and those above it, and makes sure that they outlast a loss of power.
+/// Creates a directory and its parents, and makes sure that they survive a loss of power.
 pub(crate) fn make_directory(directory: &Path) -> io::Result<()> {
     if directory.is_dir() {
         return Ok(());
@@ -68,8 +68,8 @@ pub(crate) fn make_directory(directory: &Path) -> io::Result<()> {
     directory.parent().map_or(Ok(()), sync_directory)
 }
 
-/// The mode of a directory that is made for a file. etcd makes its own `member` for itself alone, and warns of any other
-/// (`CheckDirPermission` in etcd's `client/pkg/fileutil`).
+/// The mode of a directory that is created for a file. etcd creates its own `member` for itself only, and
+/// warns of any other mode (`CheckDirPermission` in etcd's `client/pkg/fileutil`).
 fn mode_of(directory: &Path) -> u32 {
     if directory.ends_with("member") { 0o700 } else { 0o755 }
 }

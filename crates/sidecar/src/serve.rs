@@ -1,4 +1,4 @@
-//! Answers one request: reads it, does it on the host, and writes what came of it.
+//! Answers one request: reads it, carries it out on the host, and writes the result.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -12,11 +12,12 @@ use crate::protocol::{Answer, Asked, PROTOCOL, Request, read, write};
 use crate::snapshots::shelf;
 use crate::{aside, clean, hand_over, kernel, look, network, pods, put};
 
-/// Where the container sees the host's files.
+/// The path in the container of the host's files.
 pub const HOST: &str = "/host";
 /// Works on the host's files as they are mounted at [`HOST`].
 pub const AT_HOST: &str = "--at-host";
-/// Works in the host's own space of mounts, so that it can unmount: needs its processes and all privileges.
+/// Works in the host's own mount namespace, so that it can unmount: it needs the host's processes and all
+/// privileges.
 pub const IN_HOST: &str = "--in-host";
 
 /// Serves the request on stdin.
@@ -48,7 +49,7 @@ fn answer_to(entered: io::Result<()>, from: impl Read, to: impl Write) -> io::Re
     write(to, &answer)
 }
 
-/// Does what is asked, on the files that this process sees.
+/// Carries out a request on the files that this process sees.
 pub fn answer(asked: Asked) -> Answer {
     if asked.protocol != PROTOCOL {
         return Answer::Failed(format!("it speaks version {PROTOCOL}, and was asked in {}", asked.protocol));

@@ -1,4 +1,4 @@
-//! Snapshots of etcd, taken on the node itself: rolling ones by a timer, and one on request.
+//! Snapshots of etcd, taken on the node itself: periodic ones, and one on request.
 //!
 //! ```text
 //! moments_in the directory ─▶ due? ─▶ take, read back ─▶ expired ─▶ removed
@@ -6,9 +6,10 @@
 //!          └───── a while ◀────┘
 //! ```
 //!
-//! *Guarantees*: a file under its name is whole, checked and durable; a note beside it says what is in it. When the next one is due is read off the
-//! files that are there, so a process that is started anew every minute takes no more of them. Nothing is
-//! removed but the timer's own snapshots, and none of them before a newer one is there.
+//! *Guarantees*: a file under its name is complete, checked and durable; the metadata beside it describes its
+//! contents. When the next one is due is derived from the existing files, so a process that is restarted
+//! every minute takes no more of them. Only the process' own periodic snapshots are removed, and none of them
+//! before a newer one exists.
 
 mod arguments;
 mod draft;
@@ -34,7 +35,7 @@ use self::draft::Draft;
 use self::journal::{log, now, reported};
 use self::take::{TakeError, Taken, take};
 
-/// The verb that takes snapshots by a timer until it is asked to stop.
+/// The verb that takes snapshots periodically until it is asked to stop.
 pub const ROLLING: &str = "snapshots";
 /// The verb that takes one snapshot.
 pub const ONCE: &str = "snapshot";
@@ -45,7 +46,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 const RETRY_FIRST: Duration = Duration::from_secs(5);
 /// The longest wait after a failure.
 const RETRY_MOST: Duration = Duration::from_secs(300);
-/// How long one on request waits for another that is being taken.
+/// How long a snapshot on request waits for another that is being taken.
 const WAIT_FOR_OTHER: Duration = Duration::from_secs(120);
 
 /// Carries out `windlass-node snapshots`; ends with the first SIGTERM or SIGINT.
@@ -56,7 +57,7 @@ pub(crate) fn run_rolling(arguments: &[OsString]) -> ExitCode {
             take_rolling(&rolling).await;
             ExitCode::FAILURE
         })
-        // To be stopped is how it ends.
+        // A signal is the normal end.
         .unwrap_or(ExitCode::SUCCESS),
     }
 }
@@ -74,14 +75,15 @@ fn refuse(wrong: &Wrong) -> ExitCode {
     ExitCode::from(crate::USAGE)
 }
 
-/// What the work comes to; none if a signal came before. The work is dropped then, and cleans up after itself.
+/// The result of the work; none if a signal came before. The work is dropped then, and cleans up after
+/// itself.
 fn until_stopped(work: impl Future<Output = ExitCode>) -> Option<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime needs a few file descriptors, which every process has");
     runtime.block_on(async {
-        // As the first process of a container it has no handlers but its own.
+        // As the first process of a container it has no default handlers.
         let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be listened for");
         let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be listened for");
         tokio::select! {
@@ -92,11 +94,11 @@ fn until_stopped(work: impl Future<Output = ExitCode>) -> Option<ExitCode> {
     })
 }
 
-/// Takes snapshots for ever.
+/// Takes snapshots forever.
 async fn take_rolling(rolling: &Rolling) {
     let Rolling { target, every, keep } = rolling;
     let directory = &target.directory;
-    // What a process that was killed has left would lie there until the next snapshot.
+    // What a killed process has left would stay until the next snapshot.
     drop(Draft::begin(directory));
     log(&format!("a snapshot every {} s into `{}`, {keep} kept", every.as_secs(), directory.display()));
     let mut failures = 0;
@@ -156,7 +158,7 @@ async fn take_logged(target: &arguments::Target, name: &str) -> Result<(), TakeE
 
 /// How long until the next snapshot is due; none if it is.
 ///
-/// Snapshots of the future, from before a clock was set back, tell nothing of the last one.
+/// Snapshots of the future, from before a clock was set back, say nothing about the last one.
 fn wait_until_due(moments: &[Timestamp], now: Timestamp, every: Duration) -> Option<Duration> {
     let last = moments.iter().rfind(|moment| **moment <= now)?;
     let due = last.plus_seconds(every.as_secs());
@@ -167,7 +169,7 @@ fn wait_after(failures: u32) -> Duration {
     RETRY_FIRST.saturating_mul(2_u32.saturating_pow(failures)).min(RETRY_MOST)
 }
 
-/// Removes the timer's oldest snapshots, one of which has just been taken.
+/// Removes the oldest periodic snapshots; one has just been taken.
 fn remove_expired(directory: &Path, keep: usize) {
     let moments = match name::moments_in(directory) {
         Ok(moments) => moments,
@@ -180,12 +182,12 @@ fn remove_expired(directory: &Path, keep: usize) {
             Ok(()) => log(&format!("removed `{name}`: {keep} newer ones are kept")),
             Err(error) => log(&format!("`{name}` cannot be removed: {error}")),
         }
-        // A note of what is gone is of no use; the next snapshot of this name overwrites it.
+        // Metadata of a deleted file is useless; the next snapshot of this name overwrites it.
         let _ = std::fs::remove_file(proof::note_of(&path));
     }
 }
 
-/// All but the `keep` latest; those of the future, from before a clock was set back, are older than any other.
+/// All but the `keep` latest; those of the future, from before a clock was set back, count as the oldest.
 fn expired(moments: &[Timestamp], now: Timestamp, keep: usize) -> Vec<Timestamp> {
     let (past, future): (Vec<Timestamp>, Vec<Timestamp>) = moments.iter().partition(|moment| **moment <= now);
     let by_age: Vec<Timestamp> = future.into_iter().chain(past).collect();

@@ -1,4 +1,4 @@
-//! The program on a node, asked as windlass asks it, on a directory of its own.
+//! The program on a node, with the requests of windlass, on a directory of its own.
 
 #![expect(clippy::unwrap_used, reason = "all of it is test; a helper of tests may panic as they do")]
 
@@ -179,14 +179,14 @@ fn hand_over(host: &Host, name: &str, owner: Owner) -> Answer {
     ask(Request::HandOver { directory: host.path(name), owner })
 }
 
-/// Owner, permission bits and time of change of what is at a path itself.
+/// Owner, permission bits and time of change of a path itself.
 fn state(host: &Host, name: &str) -> (Owner, u32, (i64, i64)) {
     let metadata = fs::symlink_metadata(host.path(name).as_str()).unwrap();
     let owner = Owner { uid: metadata.uid(), gid: metadata.gid() };
     (owner, metadata.mode() & 0o7777, (metadata.ctime(), metadata.ctime_nsec()))
 }
 
-/// Who tests may hand something over to: root to anybody, others to themselves.
+/// The user to whom tests may give files: root may give them to anybody, others only to themselves.
 fn heir(host: &Host) -> Owner {
     let own = host.owner();
     if own.uid == 0 { Owner { uid: 52_034, gid: 52_035 } } else { own }
@@ -217,7 +217,7 @@ fn all_that_lies_in_a_directory_is_handed_over_with_it_and_nothing_beside_it() {
     symlink("nowhere", host.path("etcd/dangling").as_str()).unwrap();
     fs::set_permissions(host.path("etcd").as_str(), fs::Permissions::from_mode(0o755)).unwrap();
     let outside = (state(&host, "outside"), state(&host, "outside/key"));
-    // An earlier run was cut off behind this file.
+    // An earlier run was interrupted after this file.
     lchown(host.path("etcd/member/wal/1.tmp").as_str(), Some(heir.uid), Some(heir.gid)).unwrap();
 
     assert_eq!(hand_over(&host, "etcd", heir), Answer::Done);

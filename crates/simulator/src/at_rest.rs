@@ -1,4 +1,5 @@
-//! What an `EncryptionConfiguration` makes of an API server: by which keys it writes and reads Secrets.
+//! The effect of an `EncryptionConfiguration` on an API server: the keys with which it writes and reads
+//! Secrets.
 //!
 //! An API server writes with the first provider of its configuration and reads with all of them; without one it writes
 //! and reads plain text: <https://kubernetes.io/docs/tasks/administer-cluster/encrypt-data/>.
@@ -10,7 +11,7 @@ use serde_yaml::Value;
 /// Plain text, as a provider.
 const IDENTITY: &str = "identity";
 
-/// How an API server stores Secrets: every way in which it reads them; it writes by the first.
+/// How an API server stores Secrets: all ciphers with which it reads them; it writes with the first.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub(crate) enum AtRest {
     #[default]
@@ -19,10 +20,10 @@ pub(crate) enum AtRest {
 }
 
 impl AtRest {
-    /// What an `EncryptionConfiguration` says of Secrets.
+    /// What an `EncryptionConfiguration` sets for Secrets.
     ///
     /// # Errors
-    /// The API server would end with it.
+    /// The API server would exit with it.
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         let bad = |what: &str| format!("error while parsing encryption provider configuration: {what}");
         let document: Value = serde_yaml::from_str(text).map_err(|error| bad(&error.to_string()))?;
@@ -59,7 +60,7 @@ impl AtRest {
         }
     }
 
-    /// Whether it reads what was written so.
+    /// Whether it reads what was written with this cipher.
     pub(crate) fn reads(&self, way: &str) -> bool {
         match self {
             Self::Plain => way == IDENTITY,
@@ -68,7 +69,7 @@ impl AtRest {
     }
 }
 
-/// A way by its provider and the name of its key, without the key.
+/// A cipher by its provider and the name of its key, without the key.
 pub(crate) fn named(way: &str) -> String {
     way.splitn(3, ':').take(2).collect::<Vec<_>>().join(" ")
 }

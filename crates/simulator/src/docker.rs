@@ -1,4 +1,4 @@
-//! Docker on a machine: containers, images, and what a container becomes as it starts.
+//! Docker on a machine: containers, images, and the effects of a container's start.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,17 +22,17 @@ pub(crate) struct Container {
     /// Older containers have lower numbers.
     #[serde(default)]
     pub(crate) number: u64,
-    /// The component that it runs; it keeps it through a rename.
+    /// Its component; a rename does not change it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) kind: Option<Component>,
     /// What it really runs with.
     pub(crate) spec: Arc<ContainerSpec>,
-    /// Who made it.
+    /// Its creator.
     pub(crate) maker: Maker,
     /// The cluster on its label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) lineage: Option<Lineage>,
-    /// Whether it is none of windlass' business.
+    /// Whether it does not concern windlass.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) foreign: bool,
     /// Arguments beyond the spec.
@@ -55,7 +55,7 @@ pub(crate) struct Container {
     /// From when its process can answer.
     #[serde(default)]
     pub(crate) ready_at: u64,
-    /// What etcd made of its data and its arguments.
+    /// How etcd starts with its data and its arguments.
     #[serde(default, skip_serializing_if = "Boot::is_pending")]
     pub(crate) boot: Boot,
     #[serde(skip)]
@@ -72,11 +72,11 @@ pub(crate) enum Phase {
     Paused,
 }
 
-/// What lies below a machine's configuration: the one place where a missing mount source is an error and not
-/// silently made as an empty directory owned by root, which is what Docker does.
+/// The directory of a machine's configuration: the only place where a missing mount source is an error and is
+/// not silently created as an empty directory owned by root, which is what Docker does.
 const CONFIGURATION: &str = "/etc/kubernetes";
 
-/// How long a container counts as starting when it does not answer yet.
+/// How long a container counts as starting while it does not answer yet.
 const GRACE: u64 = 10_000;
 
 /// How long a component takes until it can answer, in milliseconds.
@@ -88,7 +88,7 @@ fn startup(kind: Option<Component>) -> u64 {
     }
 }
 
-/// Why Docker takes no container of this spec.
+/// Why Docker refuses a container of this spec.
 ///
 /// Sources: `volume/mounts` and `daemon/volumes.go`, `opts.ValidateEnv` of moby/moby.
 fn refuse(spec: &ContainerSpec) -> Option<String> {
@@ -107,7 +107,8 @@ fn refuse(spec: &ContainerSpec) -> Option<String> {
     nameless.map(|name| format!("invalid environment variable: {name}="))
 }
 
-/// Whether Docker takes a text for the name of an image: a registry, then small letters between slashes, then a tag.
+/// Whether Docker accepts a text as the name of an image: a registry, then small letters between slashes,
+/// then a tag.
 fn is_reference(image: &str) -> bool {
     let name = image.split('@').next().unwrap_or(image);
     let (name, tag) = match name.rsplit_once(':') {
@@ -131,11 +132,11 @@ impl Container {
         self.phase == Phase::Running
     }
 
-    /// What `look` tells of its arguments: the spec of its label, or what `inspect` tells.
+    /// What `look` reports of its arguments: the spec of its label, or what `inspect` reports.
     fn shown(&self) -> Arc<ContainerSpec> {
         match self.maker {
             Maker::Windlass => self.spec.clone(),
-            // `inspect` knows nothing of the files that a process reads, nor of Kubernetes versions.
+            // `inspect` knows neither the files that a process reads nor Kubernetes versions.
             Maker::Other | Maker::Rke | Maker::Unreadable => {
                 let mut spec = ContainerSpec::clone(&self.spec);
                 spec.command.extend(self.birth.iter().cloned());
@@ -147,7 +148,8 @@ impl Container {
         }
     }
 
-    /// The digests of those files of its spec that its process has loaded; before it first starts, its label's.
+    /// The digests of those files of its spec that its process has loaded; before its first start, those of
+    /// its label.
     fn seen_loaded(&self) -> Loaded {
         if self.maker != Maker::Windlass {
             return Loaded::new();
@@ -183,7 +185,7 @@ impl World {
         }
     }
 
-    /// Makes Docker hold an image.
+    /// Pulls an image.
     pub(crate) fn pull(&mut self, machine: usize, image: &ImageRef) -> PortResult<()> {
         self.docker_answers(machine)?;
         let node = &mut self.nodes[machine];
@@ -203,8 +205,9 @@ impl World {
         Ok(())
     }
 
-    /// Creates a container. Docker refuses a name in use and an image that is not there; a mount source that is
-    /// not there it would create as a directory, which for configuration is always wrong, so this one refuses.
+    /// Creates a container. Docker refuses a name in use and an image that is not on the machine; a missing
+    /// mount source it would create as a directory, which for configuration is always wrong, so this one
+    /// refuses.
     pub(crate) fn create(
         &mut self,
         machine: usize,
@@ -358,7 +361,7 @@ impl World {
     }
 
     /// SIGHUP: files are read again. A file that is itself the source of a mount keeps its old content in the
-    /// container: the mount holds the inode, and an atomic write makes another one.
+    /// container: the mount keeps the inode, and an atomic write creates another one.
     pub(crate) fn reload(&mut self, machine: usize, name: &ContainerName) -> PortResult<()> {
         self.docker_answers(machine)?;
         let files = self.nodes[machine].files.clone();
@@ -381,7 +384,7 @@ impl World {
         Ok(())
     }
 
-    /// Removes the containers of all pods; kubelet, while it runs, makes them anew.
+    /// Removes the containers of all pods; a running kubelet creates them again.
     pub(crate) fn remove_pods(&mut self, machine: usize, keep: Option<PodRuntime>) -> PortResult<()> {
         self.docker_answers(machine)?;
         let node = &mut self.nodes[machine];
@@ -393,10 +396,11 @@ impl World {
         Ok(())
     }
 
-    /// The process of a container begins: it reads its files, and Docker makes the directories that it mounts.
+    /// The process of a container begins: it reads its files, and Docker creates the directories that it
+    /// mounts.
     pub(crate) fn begin_process(&mut self, machine: usize, name: &ContainerName) {
         let now = self.now;
-        // A bind mount without a source ends the start, and Docker does not try again until somebody asks for it.
+        // A bind mount without a source fails the start, and Docker does not try again until asked.
         let is_missing = self.nodes[machine].missing_beside(name).is_some();
         let node = &mut self.nodes[machine];
         let slow = u64::from(node.slowness.max(1));
@@ -413,8 +417,8 @@ impl World {
         self.touch();
     }
 
-    /// All containers that have ever been started start: restart `always` does not ask whether one was stopped
-    /// before Docker stopped. One that was only created stays so (`HasBeenStartedBefore` in Docker's daemon).
+    /// All containers that have ever been started start: restart `always` does so even if one was stopped
+    /// before Docker stopped. One that was only created does not (`HasBeenStartedBefore` in Docker's daemon).
     pub(crate) fn start_all(&mut self, machine: usize) {
         let started = |container: &Container| container.phase != Phase::Created;
         let containers = &self.nodes[machine].containers;
@@ -428,7 +432,7 @@ impl World {
         }
     }
 
-    /// Works out anew what processes are whose files or arguments have changed.
+    /// Computes the processes again whose files or arguments have changed.
     pub(crate) fn understand(&mut self, machine: usize) {
         let node = &mut self.nodes[machine];
         let addresses = [node.address.as_str(), node.internal_address.as_str()];
@@ -444,7 +448,7 @@ impl World {
         }
     }
 
-    /// A process that ends again and again reads its files again and again.
+    /// A process that exits again and again reads its files each time.
     pub(crate) fn crashed_read_again(&mut self, machine: usize) {
         let now = self.now;
         let node = &mut self.nodes[machine];
@@ -468,8 +472,8 @@ impl World {
         self.etcd_reads_its_key_again(machine);
     }
 
-    /// etcd reads its key anew at each handshake: whoever starts after it was locked out finds no way to it.
-    /// Source: `GetCertificate` in etcd's `pkg/transport/listener.go`.
+    /// etcd reads its key again at each handshake: a component that starts after etcd has lost access to its
+    /// key cannot connect to it. Source: `GetCertificate` in etcd's `pkg/transport/listener.go`.
     fn etcd_reads_its_key_again(&mut self, machine: usize) {
         let node = &mut self.nodes[machine];
         let is_locked_out = node.containers.values().any(|container| {
@@ -487,7 +491,7 @@ impl World {
         }
     }
 
-    /// Running containers write to the directories that they mount; deleted under them, they come back.
+    /// Running containers write to the directories that they mount; if these are deleted, they come back.
     pub(crate) fn running_make_directories_again(&mut self, machine: usize) {
         let node = &mut self.nodes[machine];
         let mut made: Vec<FilePath> = Vec::new();
@@ -498,7 +502,8 @@ impl World {
                     let root = FilePath::from(root);
                     node.kubelet_root = Some(root.clone());
                     made.push(root);
-                    // What network plugins have in /etc/cni and /opt/cni is the user's: none is simulated.
+                    // The contents of /etc/cni and /opt/cni, from network plugins, belong to the user: they
+                    // are not simulated.
                     let ends = ["/var/lib/cni", "/var/log/pods", "/var/log/containers"];
                     made.extend(
                         sources(&container.spec)
@@ -533,7 +538,7 @@ impl World {
         Ok(std::iter::once(why).take(lines).collect())
     }
 
-    /// Why a container does not do its work, if it knows.
+    /// Why a container does not work, if it knows.
     fn complaint(&self, machine: usize, container: &Container) -> Option<String> {
         let program = container.program.as_ref()?;
         if self.port_is_taken(machine, container) {
@@ -548,12 +553,12 @@ impl World {
         (!self.is_in_date(program)).then(|| "x509: certificate has expired or is not yet valid".to_owned())
     }
 
-    /// Whether somebody else, or an older container that runs, holds the same port or the same data.
+    /// Whether another process, or an older running container, has the same port or the same data.
     pub(crate) fn port_is_taken(&self, machine: usize, container: &Container) -> bool {
         self.nodes[machine].is_ousted(container) || self.nodes[machine].keeps_port_from(container)
     }
 
-    /// A container as a look tells it.
+    /// A container as a look reports it.
     pub(crate) fn seen(&self, machine: usize, container: &Container) -> ContainerSeen {
         let (state, health) = self.status(machine, container);
         ContainerSeen {
@@ -568,7 +573,7 @@ impl World {
         }
     }
 
-    /// What the log of etcd tells while it ends again and again.
+    /// What the log of etcd says while it exits again and again.
     fn ending(&self, machine: usize, container: &Container, state: ContainerState) -> Option<Ending> {
         let reads = container.kind == Some(Component::Etcd) && state == ContainerState::Crashing;
         let said = reads.then(|| self.complaint(machine, container)).flatten()?;
@@ -589,7 +594,7 @@ impl World {
             return (ContainerState::Crashing, Health::Unhealthy);
         }
         let is_late = container.kind.is_some_and(|kind| self.is_busy(machine, kind));
-        // windlass checks what these two show, and they what it shows.
+        // windlass verifies the certificates of these two, and they verify its own.
         let checks = matches!(container.kind, Some(Component::Etcd | Component::KubeApiserver));
         let is_past = container.program.as_ref().is_some_and(|program| !self.is_in_date(program));
         let health = if is_late {
@@ -652,8 +657,8 @@ impl Node {
         })
     }
 
-    /// Whether an older container runs that holds the same port: one of the same component, or, on port 6443,
-    /// the other one of API server and nginx-proxy.
+    /// Whether an older running container has the same port: one of the same component, or, on port 6443, API
+    /// server or nginx-proxy.
     fn is_ousted(&self, container: &Container) -> bool {
         let port = |kind| match kind {
             Some(Component::NginxProxy) => Some(Component::KubeApiserver),
@@ -671,7 +676,7 @@ pub(crate) fn images(names: &[&str]) -> std::collections::BTreeSet<ImageRef> {
     names.iter().copied().map(ImageRef::from).collect()
 }
 
-/// Whether an error tells that the effect was there already.
+/// Whether an error says that the effect existed already.
 pub(crate) fn is_already_so<T>(result: &PortResult<T>) -> bool {
     matches!(result, Err(PortError::AlreadySo { .. }))
 }

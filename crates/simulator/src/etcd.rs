@@ -1,4 +1,4 @@
-//! etcd: data directories, members, majorities, leaders, and with what etcd does not start.
+//! etcd: data directories, members, majorities, leaders, and the conditions under which etcd does not start.
 //!
 //! The rules are those of etcd 3.4 and 3.5 (`server/etcdserver/server.go`, `bootstrap.go`,
 //! `api/membership/cluster.go`), stricter where etcd would go on and corrupt its data.
@@ -20,33 +20,34 @@ use crate::process::{EtcdWork, Program, Tls, Work, host_of};
 use crate::view::{ClusterView, Standing};
 use crate::world::{Node, World, passing};
 
-/// One cluster of etcd, as its majority agrees on it, with the objects of Kubernetes that it keeps.
+/// One cluster of etcd, in the state on which its majority agrees, with the objects of Kubernetes that it
+/// stores.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Cluster {
     pub(crate) members: BTreeMap<MemberId, Member>,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) removed: BTreeSet<MemberId>,
-    /// Whether a majority has ever stood.
+    /// Whether it has ever had a majority.
     pub(crate) lived: bool,
     /// Whether windlass has been asked to remove it, and has begun to.
     pub(crate) dismantled: bool,
-    /// Whether one with the same founders had lived before and nothing of it was left.
+    /// Whether one with the same founders was live before and nothing of it was left.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) reborn: bool,
     #[serde(skip_serializing_if = "Seat::is_usual")]
     pub(crate) seat: Seat,
-    /// The minor version on which the members have agreed: that of the oldest, once all were there together.
+    /// The minor version on which the members have agreed: that of the oldest, once all were connected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) version: Option<(u32, u32)>,
     pub(crate) leader: Option<MemberId>,
     /// The alarms that members have raised.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) alarms: BTreeMap<MemberId, BTreeSet<Alarm>>,
-    /// How large the database of each member is.
+    /// The size of each member's database.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) db_bytes: Option<u64>,
-    /// Until when nobody leads, after a leader was lost.
+    /// Until when there is no leader, after a leader was lost.
     pub(crate) election_until: u64,
     pub(crate) kube: KubeState,
 }
@@ -57,7 +58,7 @@ pub(crate) struct Cluster {
 pub(crate) enum Seat {
     #[default]
     OnMachines,
-    /// On none of the machines: the whole of it is up or down.
+    /// On none of the machines: it is up or down as a whole.
     Elsewhere,
 }
 
@@ -68,11 +69,11 @@ impl Seat {
     }
 }
 
-/// A member as the others know it.
+/// A member as the others list it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Member {
-    /// Empty until it has joined, unless it founded the cluster.
+    /// Empty until it has joined, unless it is a founder of the cluster.
     #[serde(default)]
     pub(crate) name: String,
     pub(crate) peer_url: String,
@@ -96,21 +97,21 @@ pub(crate) struct MemberData {
     pub(crate) member: MemberId,
     /// The directory in which it was written.
     pub(crate) home: FilePath,
-    /// Whether it was begun anew by a member that had data before.
+    /// Whether it was created again by a member that had data before.
     #[serde(default)]
     pub(crate) blank: bool,
 }
 
-/// What a starting etcd made of its data and arguments.
+/// The state of an etcd process after its start, from its data and arguments.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Boot {
-    /// Not looked at yet.
+    /// Not computed yet.
     #[default]
     Pending,
     /// It takes part as this member.
     Member { cluster: u64, id: MemberId },
-    /// It ended; Docker starts it again.
+    /// It exited; Docker starts it again.
     Crash { why: String, again_at: u64 },
 }
 
@@ -120,25 +121,25 @@ impl Boot {
     }
 }
 
-/// How long an election takes after a leader was lost: five heartbeats are missed, then votes are cast. RKE runs
-/// etcd with an election timeout of 5,000 ms.
+/// How long an election takes after a leader was lost: five heartbeats are missed, then votes are cast. RKE
+/// runs etcd with an election timeout of 5,000 ms.
 pub(crate) const ELECTION: u64 = 5_000;
 /// How long a learner takes to catch up.
 pub(crate) const CATCH_UP: u64 = 2_000;
-/// For how long all voters must have been connected before etcd lets a member in (`HealthInterval`).
+/// For how long all voters must have been connected before etcd accepts a new member (`HealthInterval`).
 pub(crate) const HEALTH_INTERVAL: u64 = 5_000;
-/// After how long Docker starts a process again that ended: it waits longer each time, up to a minute.
+/// After how long Docker restarts a process that exited: the delay grows each time, up to a minute.
 fn restart_delay(crashing_for: u64) -> u64 {
     (crashing_for / 2).clamp(1_000, 60_000)
 }
 
-/// A number out of texts; 63 bits, so that any YAML reader keeps it.
+/// A number derived from texts; 63 bits, so that any YAML reader keeps it.
 pub(crate) fn id_of(parts: &[&str]) -> u64 {
     let digest = Digest::of(parts.join("\n")).to_string();
     u64::from_str_radix(&digest["sha256:".len()..][..16], 16).unwrap_or_default() >> 1
 }
 
-/// The cluster whose keys stand under this prefix in the etcd that is on none of the machines.
+/// The cluster whose keys have this prefix in the external etcd.
 pub(crate) fn external_cluster(prefix: &str) -> u64 {
     id_of(&["external", prefix])
 }
@@ -186,8 +187,8 @@ impl Node {
     }
 }
 
-/// A member that is older than the version of the cluster ends; one that skips a minor version corrupts what the others
-/// write (`MustDetectDowngrade` and `isCompatibleWithCluster` of `server/etcdserver`).
+/// A member that is older than the version of the cluster exits; one that skips a minor version corrupts what
+/// the others write (`MustDetectDowngrade` and `isCompatibleWithCluster` of `server/etcdserver`).
 fn check_version(own: Option<(u32, u32)>, agreed: Option<(u32, u32)>) -> Result<(), String> {
     let (Some(own), Some(agreed)) = (own, agreed) else { return Ok(()) };
     let shown = |(major, minor): (u32, u32)| format!("{major}.{minor}");
@@ -207,7 +208,7 @@ fn check_version(own: Option<(u32, u32)>, agreed: Option<(u32, u32)>) -> Result<
     Ok(())
 }
 
-/// Whether two members believe each other, both ways: each dials the other.
+/// Whether two members accept each other's certificates, in both directions: each dials the other.
 fn trust_each_other(one: &EtcdWork, other: &EtcdWork) -> bool {
     let dials = |from: &EtcdWork, to: &EtcdWork| {
         to.peer.believes(from.peer.cert.as_ref(), Usage::ClientAuth)
@@ -216,7 +217,8 @@ fn trust_each_other(one: &EtcdWork, other: &EtcdWork) -> bool {
     dials(one, other) && dials(other, one)
 }
 
-/// Whether a client reaches a member's client port by the name `host`, and both believe each other.
+/// Whether a client reaches a member's client port under the name `host`, and both accept each other's
+/// certificates.
 pub(crate) fn client_may_talk(client: &Tls, member: &EtcdWork, host: &str) -> bool {
     let named = client.trust.is_none()
         || host == "127.0.0.1"
@@ -227,21 +229,22 @@ pub(crate) fn client_may_talk(client: &Tls, member: &EtcdWork, host: &str) -> bo
 }
 
 impl World {
-    /// Whether etcd of a machine could not read its key any more when this component of another one was started.
+    /// Whether etcd of a machine had lost access to its key when this component of another machine was
+    /// started.
     pub(crate) fn is_locked_out_for(&self, machine: usize, other: usize, component: Component) -> bool {
         self.nodes[machine].etcd_locked_out.is_some_and(|since| {
             self.nodes[other].running(component).is_some_and(|container| container.since > since)
         })
     }
 
-    /// The etcd process of a machine, if it is one that could serve at this moment.
+    /// The etcd process of a machine, if it could serve now.
     pub(crate) fn etcd_work(&self, machine: usize) -> Option<(&EtcdWork, &Boot, u64)> {
         let container = self.nodes[machine].running(Component::Etcd)?;
         let Work::Etcd(work) = &container.program.as_ref()?.work else { return None };
         Some((work, &container.boot, container.ready_at))
     }
 
-    /// Lets every etcd process boot that has to, and works out majorities, until nothing changes any more.
+    /// Starts every etcd process that is due, and computes majorities, until nothing changes any more.
     pub(crate) fn settle_etcd(&mut self, until: &mut u64) -> BTreeMap<u64, ClusterView> {
         // Each turn at least one process goes from crashed to member, so there are few.
         loop {
@@ -263,7 +266,7 @@ impl World {
         }
     }
 
-    /// Clusters come to life in the external etcd as soon as an API server works there.
+    /// Clusters become live in the external etcd as soon as an API server works there.
     pub(crate) fn guests_settle(&mut self) {
         let served: BTreeSet<u64> = self.view.nodes.iter().filter_map(|node| node.api).collect();
         for id in served {
@@ -273,7 +276,7 @@ impl World {
             let begins = match self.clusters.get_mut(&id) {
                 None => true,
                 Some(cluster) => {
-                    // What was left there by a cluster that was removed is taken on by the next one.
+                    // The next cluster adopts what a removed cluster has left there.
                     cluster.dismantled &= !cluster.is_elsewhere() || self.run.rules.dismantling;
                     false
                 }
@@ -291,7 +294,7 @@ impl World {
         }
     }
 
-    /// Boots the etcd process of a machine if it has just begun or begins again; whether anything changed.
+    /// Starts the etcd process of a machine if it has just begun or is restarted; whether anything changed.
     fn boot_etcd(&mut self, machine: usize, views: &BTreeMap<u64, ClusterView>, until: &mut u64) -> bool {
         if self.nodes[machine].power == crate::world::Power::Off {
             return false;
@@ -305,7 +308,7 @@ impl World {
         }
         match &container.boot {
             Boot::Member { cluster, id } => {
-                // A member that is taken out ends itself.
+                // A removed member exits by itself.
                 if self.clusters.get(cluster).is_some_and(|cluster| cluster.members.contains_key(id)) {
                     return false;
                 }
@@ -332,7 +335,7 @@ impl World {
         if let Some(container) =
             self.nodes[machine].containers.values_mut().find(|container| container.number == number)
         {
-            // What began again needs its start-up time again.
+            // A restarted process needs its start-up time again.
             if matches!(before, Boot::Crash { .. }) && matches!(boot, Boot::Member { .. }) {
                 container.ready_at = now + 2_000;
             }
@@ -341,7 +344,8 @@ impl World {
         changed || founded
     }
 
-    /// As whom a starting etcd takes part, or why it ends. The flag tells whether a cluster came into being.
+    /// The member as which a starting etcd takes part, or why it exits. The flag says whether a cluster was
+    /// created.
     fn boot(
         &mut self,
         machine: usize,
@@ -351,7 +355,8 @@ impl World {
         if let Some(said) = &self.nodes[machine].etcd_ends {
             return Err(said.clone());
         }
-        // What Docker makes, and what etcd as root has left, is root's alone: etcd closes its directories to others.
+        // What Docker creates, and what etcd as root has left, belongs to root only: etcd closes its
+        // directories to others.
         let owner = self.nodes[machine].etcd_owners.get(&work.data).copied().unwrap_or_default();
         if work.user.uid != 0 && work.user != owner {
             return Err(format!("cannot access data directory: open {}: permission denied", work.data));
@@ -379,7 +384,7 @@ impl World {
         )
     }
 
-    /// With data, arguments for the birth are not looked at: the process is the member that its data says.
+    /// With data, arguments for its creation are ignored: the process is the member that its data says.
     fn boot_with_data(&self, machine: usize, data: &MemberData) -> Result<(u64, MemberId), String> {
         let Some(cluster) = self.clusters.get(&data.cluster) else {
             return Err("cluster of the data is unknown".to_owned());
@@ -407,7 +412,7 @@ impl World {
         let urls: Vec<&str> = work.initial_cluster.iter().map(|(_, url)| url.as_str()).collect();
         let founded = cluster_id(&urls, &work.token);
         let own = founder_id(&work.peer_url, &work.token);
-        // It asks the peers first whether a cluster lives that has it already (`isMemberBootstrapped`).
+        // It asks the peers first whether a live cluster has it already (`isMemberBootstrapped`).
         if let Some(live) = self.remembered_cluster(machine, work) {
             let cluster = &self.clusters[&live];
             if let Some((id, member)) = cluster.by_url(&work.peer_url) {
@@ -423,7 +428,7 @@ impl World {
         let mut data = self.nodes.iter().flat_map(|node| node.etcd_data.values());
         let is_new = data.all(|there| there.cluster != founded);
         if is_new {
-            // Nobody remembers anything: the cluster begins from nothing, even if one with this id has lived.
+            // No peer remembers anything: the cluster begins empty, even if one with this id was live.
             let reborn = self.clusters.get(&founded).is_some_and(|former| former.lived && !former.dismantled);
             let members = work.initial_cluster.iter().map(|(name, url)| {
                 let member = Member {
@@ -466,7 +471,7 @@ impl World {
         let Some((id, member)) = cluster.by_url(&work.peer_url) else {
             return Err("error validating peerURLs: unmatched member".to_owned());
         };
-        // etcd would start and, having forgotten its votes, could break what the others agreed on.
+        // etcd would start and, without its former votes, could violate what the others agreed on.
         if member.had_data {
             return Err(format!("member {id} had data and has lost it"));
         }
@@ -475,8 +480,8 @@ impl World {
 
     /// The cluster that any process at the peer addresses of `--initial-cluster` belongs to.
     ///
-    /// It tells of its members out of its own memory, whether it sees a majority or not: the handler of
-    /// `/members` asks nobody (`peerMembersHandler` of etcd's `etcdhttp`).
+    /// The process answers from its own memory, with or without a majority: the handler of
+    /// `/members` asks no other member (`peerMembersHandler` of etcd's `etcdhttp`).
     fn remembered_cluster(&self, machine: usize, work: &EtcdWork) -> Option<u64> {
         work.initial_cluster.iter().filter(|(_, url)| *url != work.peer_url).find_map(|(_, url)| {
             let other = self.machine_at(machine, host_of(url))?;
@@ -507,7 +512,7 @@ impl World {
         })
     }
 
-    /// Who of a cluster is up, whether a majority stands, and who leads.
+    /// Which members of a cluster are up, whether there is a majority, and which member leads.
     fn poll(&mut self, id: u64, until: &mut u64) -> ClusterView {
         let now = self.now;
         let up: Vec<(MemberId, usize, Arc<Program>)> = (0..self.nodes.len())
@@ -532,7 +537,7 @@ impl World {
         let votes =
             |member: &MemberId| cluster.members.get(member).is_some_and(|member| member.vote == Vote::Voter);
         let majority = cluster.voters() / 2 + 1;
-        // A leader needs a majority around it; raft asks for no more than such a star.
+        // A leader needs a majority connected to it; raft requires no more than such a star.
         let candidates: Vec<MemberId> = up
             .iter()
             .filter(|one| votes(&one.0))
@@ -584,14 +589,14 @@ impl World {
         if let Some(cluster) = self.clusters.get_mut(&id)
             && view.serving.len() == cluster.members.len()
         {
-            // It only ever rises.
+            // It never decreases.
             cluster.version = cluster.version.max(oldest);
         }
         self.note(id, &view, election_until, &names);
         view
     }
 
-    /// Writes down what a cluster agrees on now.
+    /// Records the state on which a cluster agrees now.
     fn note(&mut self, id: u64, view: &ClusterView, election_until: u64, names: &[(MemberId, String)]) {
         let now = self.now;
         let Some(cluster) = self.clusters.get_mut(&id) else { return };
@@ -629,7 +634,7 @@ impl World {
         self.judge_rebirth(id, view);
     }
 
-    /// A cluster that has lived goes on only with what it remembers.
+    /// A cluster that was live may continue only with the data that it has stored.
     fn judge_rebirth(&mut self, id: u64, view: &ClusterView) {
         let cluster = &self.clusters[&id];
         if view.leader.is_none() || !cluster.lived || cluster.dismantled || self.run.reborn.contains(&id) {
@@ -661,7 +666,7 @@ impl World {
         })
     }
 
-    /// What a member says of itself: through the connection of its own machine, where there is one.
+    /// What a member reports about itself: through the connection of its own machine, where there is one.
     fn health_of_member(&self, id: MemberId, view: &ClusterView) -> Health {
         match view.serving.get(&id) {
             Some(machine) if !self.is_busy(*machine, Component::Etcd) => Health::Healthy,

@@ -24,10 +24,10 @@ pub enum Fault {
     Fails {
         /// Whether it takes effect.
         when: When,
-        /// With what kind of error.
+        /// The kind of error.
         how: How,
     },
-    /// The operator's machine dies: the run ends here, and its verbs in flight take no effect.
+    /// The operator's machine dies: the run ends here, and its running verbs take no effect.
     OperatorDies {
         /// Whether the verb takes effect.
         when: When,
@@ -45,11 +45,11 @@ pub enum Fault {
         /// The machine.
         node: NodeName,
     },
-    /// windlass does not reach a machine; those among themselves do.
+    /// windlass does not reach a machine; the machines reach each other.
     Unreachable {
         /// The machine.
         node: NodeName,
-        /// For how many seconds; for ever where absent.
+        /// For how many seconds; permanently where absent.
         #[serde(default)]
         seconds: Option<u64>,
     },
@@ -57,11 +57,11 @@ pub enum Fault {
     Partitioned {
         /// The machine.
         node: NodeName,
-        /// For how many seconds; for ever where absent.
+        /// For how many seconds; permanently where absent.
         #[serde(default)]
         seconds: Option<u64>,
     },
-    /// Everything works again between windlass, the machine and the others.
+    /// All connections between windlass, the machine and the others work again.
     Reconnected {
         /// The machine.
         node: NodeName,
@@ -78,13 +78,13 @@ pub enum Fault {
         /// How many times.
         factor: u32,
     },
-    /// A component does its work, and answers windlass' questions too late: it or its disk is busy.
+    /// A component works, and answers windlass' requests too late: it or its disk is busy.
     Busy {
         /// The machine.
         node: NodeName,
         /// The component.
         component: Component,
-        /// For how many seconds; for ever where absent.
+        /// For how many seconds; permanently where absent.
         #[serde(default)]
         seconds: Option<u64>,
     },
@@ -92,36 +92,36 @@ pub enum Fault {
     DiskFull {
         /// The machine.
         node: NodeName,
-        /// For how many seconds; for ever where absent.
+        /// For how many seconds; permanently where absent.
         #[serde(default)]
         seconds: Option<u64>,
     },
     /// No image can be pulled.
     RegistryDown {
-        /// For how many seconds; for ever where absent.
+        /// For how many seconds; permanently where absent.
         #[serde(default)]
         seconds: Option<u64>,
     },
-    /// The etcd that is on none of the machines answers nobody.
+    /// The external etcd does not answer.
     ExternalEtcdDown {
-        /// For how many seconds; for ever where absent.
+        /// For how many seconds; permanently where absent.
         #[serde(default)]
         seconds: Option<u64>,
     },
     /// It answers again.
     ExternalEtcdUp,
-    /// Days pass in a moment.
+    /// Days pass at once.
     DaysPass {
         /// How many.
         days: u32,
     },
     /// The operator's copy of the ledger is lost.
     LedgerLost,
-    /// The operator's copy of the ledger is again what it was before the last commit.
+    /// The operator's copy of the ledger is reset to its state before the last commit.
     LedgerAged,
-    /// The clock of the operator's machine is so many seconds ahead of the nodes'.
+    /// The clock of the operator's machine is this many seconds ahead of the nodes'.
     OperatorClock {
-        /// How many; behind where negative.
+        /// How many; negative where it is behind.
         ahead_seconds: i64,
     },
     /// The users' disruption budget blocks every eviction from now on.
@@ -142,11 +142,11 @@ pub enum When {
     After,
 }
 
-/// With what kind of error a verb fails.
+/// The kind of error with which a verb fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum How {
-    /// One that may be gone at the next try.
+    /// One that may be gone at the next attempt.
     Passing,
     /// One that stays.
     Lasting,
@@ -171,7 +171,7 @@ impl FaultSchedule {
         Self { at_verb: BTreeMap::from([(verb, fault)]) }
     }
 
-    /// One fault more.
+    /// Adds a fault.
     #[must_use]
     pub fn and(mut self, verb: u64, fault: Fault) -> Self {
         self.at_verb.insert(verb, fault);
@@ -179,7 +179,7 @@ impl FaultSchedule {
     }
 }
 
-/// Something that happens by itself at a moment to come.
+/// A future event that happens by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Later {
@@ -203,7 +203,7 @@ pub(crate) enum Happening {
 const DOCKER_RESTART: u64 = 2_000;
 
 impl World {
-    /// Something that was announced happens.
+    /// A future event happens.
     pub(crate) fn happen(&mut self, what: Happening) {
         self.run.last_blow = Some(self.now);
         let machine = |world: &Self, node: &NodeName| world.index.get(node).copied();
@@ -350,7 +350,7 @@ impl World {
         self.machine_of(node).map_or_else(|| node.clone(), |machine| self.nodes[machine].name.0.clone())
     }
 
-    /// Its containers end; those that restart always start when it is back, stopped by hand or not.
+    /// Its containers stop; those with restart `always` start when it is back, stopped by hand or not.
     fn docker_restarts(&mut self, node: &NodeName) {
         let Some(machine) = self.machine_of(node) else { return };
         let at = self.now + DOCKER_RESTART;
@@ -366,7 +366,7 @@ impl World {
         self.later.push(Later { at, what });
     }
 
-    /// Somebody does something by hand now. What is not there cannot be meddled with, and nothing happens.
+    /// Somebody does something by hand now. If its object does not exist, nothing happens.
     pub fn meddle(&mut self, mischief: &Mischief) {
         self.settle(self.now);
         self.run.last_blow = Some(self.now);
@@ -521,7 +521,7 @@ impl World {
                 self.files_changed(node);
             }
             Mischief::ForeignData { node, path } => self.on(node, |machine| {
-                // Of a cluster that is elsewhere.
+                // Of an external cluster.
                 let (cluster, member) = (u64::MAX, MemberId(u64::MAX));
                 let data = MemberData { cluster, member, home: path.clone(), blank: false };
                 machine.etcd_data.insert(path.clone(), data);
@@ -537,7 +537,7 @@ impl World {
                 self.restart_etcd_process(node);
             }
             Mischief::MemberAdded { node, peer_url } => {
-                // Refused, it changes nothing, as by hand.
+                // If it is refused, it changes nothing, as by hand.
                 let _ = self.add_learner(std::slice::from_ref(node), peer_url);
             }
             _ => {}
@@ -639,7 +639,7 @@ impl World {
         self.restart_etcd_process(node);
     }
 
-    /// The process of etcd ends, and Docker starts it again.
+    /// The process of etcd exits, and Docker starts it again.
     fn restart_etcd_process(&mut self, node: &NodeName) {
         let Some(machine) = self.machine_of(node) else { return };
         let running: Vec<ContainerName> = self.nodes[machine]
@@ -656,7 +656,7 @@ impl World {
     }
 }
 
-/// Puts an argument in the place of the one of the same flag, or at the end.
+/// Replaces the argument of the same flag by this one, or appends it.
 fn edit(spec: &mut ContainerSpec, argument: &str) {
     let flag = argument.split('=').next().unwrap_or(argument);
     let same = |there: &&mut Arc<str>| there.split('=').next() == Some(flag);

@@ -1,4 +1,4 @@
-//! A world in a file: all of it, or in short only the machines.
+//! A world in a file: all of it, or in the short form only the machines.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::world::{Format, World};
 /// The text describes no world.
 #[derive(Debug, thiserror::Error)]
 pub enum NotAWorld {
-    /// It is no YAML, or has other keys than a world.
+    /// It is not YAML, or has other keys than a world.
     #[error("the text describes no world")]
     Unreadable(#[source] serde_yaml::Error),
     /// A newer program wrote it.
@@ -23,7 +23,7 @@ pub enum NotAWorld {
     Twice(String),
 }
 
-/// The short form: so many bare machines.
+/// The short form: this many bare machines.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Bare {
@@ -32,7 +32,7 @@ struct Bare {
     seed: u64,
 }
 
-/// What is known of a file before its form is. Files of before forms had numbers name none.
+/// What is read of a file before its format is known. Files from before formats had numbers name none.
 #[derive(Deserialize)]
 struct Envelope {
     #[serde(default = "first")]
@@ -44,11 +44,11 @@ fn first() -> u64 {
 }
 
 impl World {
-    /// The world that a text describes: `bare: 3`, or `nodes:` with name and address of each, or all that
-    /// [`World::to_yaml`] writes.
+    /// The world that a text describes: `bare: 3`, or `nodes:` with name and address of each, or everything
+    /// that [`World::to_yaml`] writes.
     ///
     /// # Errors
-    /// The text is none of these, or of a newer form.
+    /// The text is none of these, or of a newer format.
     pub fn from_yaml(text: &str) -> Result<Self, NotAWorld> {
         if let Ok(Bare { bare, seed }) = serde_yaml::from_str(text) {
             return Ok(Self::bare(bare).seeded(seed));
@@ -79,10 +79,11 @@ impl World {
         Ok(world)
     }
 
-    /// All of the world that lasts, private keys in clear among it; without story, rules and violations.
+    /// Everything persistent of the world, including private keys in clear text; without story, rules and
+    /// violations.
     ///
     /// # Errors
-    /// Never, as far as is known: the types all have a form in YAML.
+    /// Never, as far as is known: all types have a YAML form.
     pub fn to_yaml(&self) -> Result<String, NotAWorld> {
         serde_yaml::to_string(self).map_err(NotAWorld::Unreadable)
     }

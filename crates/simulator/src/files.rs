@@ -26,7 +26,7 @@ impl FileState {
         Self { content: content.into(), digest: Digest::of(content), mode, owner }
     }
 
-    /// What is in it as text; empty if it is none.
+    /// Its content as text; empty if it is not text.
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.content).unwrap_or_default()
     }
@@ -79,19 +79,19 @@ impl From<FileState> for FileText {
     }
 }
 
-/// Whether `path` is `directory` or lies in it.
+/// Whether `path` is `directory` or below it.
 pub(crate) fn is_under(path: &str, directory: &str) -> bool {
     let directory = directory.trim_end_matches('/');
     path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// `path` with `from` at its beginning exchanged for `to`.
+/// `path` with its prefix `from` replaced by `to`.
 fn moved(path: &FilePath, from: &FilePath, to: &FilePath) -> FilePath {
     let rest = &path.as_str()[from.as_str().trim_end_matches('/').len()..];
     FilePath::from(format!("{}{rest}", to.as_str().trim_end_matches('/')))
 }
 
-/// The copy of a ledger as far as may be known of it: its first two fields, in YAML or JSON.
+/// The description of a ledger's copy: its first two fields, in YAML or JSON.
 pub(crate) fn ledger_copy(file: &FileState) -> Option<LedgerCopy> {
     let text = file.text();
     let value_of = |key: &str| {
@@ -110,7 +110,7 @@ impl Node {
     /// Whether anything is at this path or below it.
     pub(crate) fn holds_anything_under(&self, path: &str) -> bool {
         let from = path.trim_end_matches('/');
-        // What is in a directory sorts behind its name and a slash; other names may stand between the two.
+        // What is in a directory sorts after its name and a slash; other names may be between the two.
         let inside = format!("{from}/");
         let next = self.files.range::<str, _>((Bound::Included(inside.as_str()), Bound::Unbounded)).next();
         self.files.contains_key(from)
@@ -121,7 +121,7 @@ impl Node {
 }
 
 impl Node {
-    /// Takes away the disk that is mounted at a directory, with all that is on it.
+    /// Unmounts the disk at a directory, with everything on it.
     pub(crate) fn unmount(&mut self, path: &FilePath) {
         let below = |other: &FilePath| is_under(other.as_str(), path.as_str());
         let (files, rest) = take(&mut self.files).into_iter().partition(|(file, _)| below(file));
@@ -135,7 +135,7 @@ impl Node {
         self.unmounted.insert(path.clone(), OffDisk { files, directories, etcd_data, etcd_owners });
     }
 
-    /// Mounts it again; what is there by now is hidden below it.
+    /// Mounts it again; what is in the directory by now is hidden below it.
     pub(crate) fn mount(&mut self, path: &FilePath) {
         let Some(off) = self.unmounted.remove(path) else { return };
         self.unmount(path);
@@ -148,7 +148,7 @@ impl Node {
 }
 
 impl World {
-    /// Writes files in order; each is there whole or not at all.
+    /// Writes files in order, each completely or not at all.
     pub(crate) fn put_files(
         &mut self,
         machine: usize,
@@ -159,7 +159,7 @@ impl World {
             return Err(lasting(format!("{}: no space left on device", node.name)));
         }
         for (path, file) in files {
-            // A file cannot be written where a directory is.
+            // A file cannot replace a directory.
             if node.directories.contains(path) {
                 return Err(lasting(format!("{path} is a directory")));
             }
@@ -181,7 +181,7 @@ impl World {
         Ok(())
     }
 
-    /// Loads modules and sets the kernel.
+    /// Loads modules and changes the kernel's settings.
     pub(crate) fn set_kernel(&mut self, machine: usize, kernel: &DesiredKernel) -> PortResult<()> {
         let node = &mut self.nodes[machine];
         let set = node.machine.set_kernel(kernel).map_err(|what| lasting(format!("{}: {what}", node.name)));
@@ -190,7 +190,7 @@ impl World {
         set
     }
 
-    /// Deletes files and directories; what is not there is no error.
+    /// Deletes files and directories; a missing one is no error.
     pub(crate) fn remove_paths(&mut self, machine: usize, paths: &BTreeSet<FilePath>) -> PortResult<()> {
         for path in paths {
             let node = &mut self.nodes[machine];
@@ -211,7 +211,7 @@ impl World {
         Ok(())
     }
 
-    /// Renames a directory; nothing to do if it is not there.
+    /// Renames a directory; nothing happens if it does not exist.
     pub(crate) fn move_aside(&mut self, machine: usize, path: &FilePath, to: &FilePath) -> PortResult<()> {
         let node = &mut self.nodes[machine];
         if !node.holds_anything_under(path.as_str()) {
@@ -235,7 +235,7 @@ impl World {
                 node.etcd_data.insert(moved(&data, path, to), state);
             }
         }
-        // In its place comes one that Docker makes.
+        // Docker creates a new one in its place.
         node.etcd_owners.retain(|data, _| !below(data));
         self.running_make_directories_again(machine);
         self.crashed_read_again(machine);

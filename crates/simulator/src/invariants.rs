@@ -1,4 +1,4 @@
-//! What windlass must never do, looked at in the moment of every verb.
+//! What windlass must never do, checked at every verb.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,9 +21,9 @@ use crate::world::World;
 pub struct Violation {
     /// When, in milliseconds of the world.
     pub at: u64,
-    /// By which verb of the run.
+    /// The verb of the run.
     pub verb: u64,
-    /// Which rule it broke.
+    /// The broken rule.
     pub kind: ViolationKind,
     /// What happened.
     pub what: String,
@@ -43,11 +43,12 @@ impl std::fmt::Display for Violation {
 pub enum ViolationKind {
     /// A verb took the majority from a cluster of more than two voters.
     Quorum,
-    /// A verb took the leader from a cluster of more than two voters, which answers nobody until it has elected.
+    /// A verb took the leader from a cluster of more than two voters, which does not answer until it has
+    /// elected another.
     Stall,
-    /// The data of a member was removed or forgotten.
+    /// The data of a member was removed or abandoned.
     DataLoss,
-    /// Two clusters of etcd lived in one world.
+    /// Two clusters of etcd were live in one world.
     Split,
     /// A verb made more workers unavailable than the limit allows.
     Window,
@@ -55,9 +56,9 @@ pub enum ViolationKind {
     ApiServers,
     /// A component was started that is too new for the API servers.
     Skew,
-    /// A member of etcd was taken out that works and is desired.
+    /// A member of etcd was removed that works and is desired.
     Member,
-    /// A node was opened that somebody else had cordoned.
+    /// A node was uncordoned that somebody else had cordoned.
     CordonMark,
     /// A pod was evicted that the options of the drain protect.
     Drain,
@@ -65,20 +66,20 @@ pub enum ViolationKind {
     Dishonest,
     /// A key left the operator's machine before it was on its disk.
     DurableFirst,
-    /// A kubelet was started with another runtime while containers of pods ran by the former one: they keep ports and
-    /// addresses, and nobody ends them any more.
+    /// A kubelet was started with another runtime while containers of pods ran with the former one: they keep
+    /// ports and addresses, and nothing stops them any more.
     PodsOfTwoRuntimes,
-    /// An API server serves that cannot read Secrets which are stored.
+    /// An API server serves that cannot read stored Secrets.
     Unreadable,
-    /// Something was stopped, moved or deleted that windlass did not make for this cluster.
+    /// Something was stopped, moved or deleted that windlass did not create for this cluster.
     Foreign,
     /// Something was stopped for a restore before every member's node had a copy of the snapshot that reads back.
     Unproven,
-    /// An authority or service-account key was made anew although a cluster lives by the present one.
+    /// A CA or service-account key was recreated although a live cluster uses the present one.
     NewAuthority,
 }
 
-/// What a verb is about to do.
+/// The effect of a verb that is about to run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Deed<'a> {
     /// Asks a machine.
@@ -160,7 +161,7 @@ pub(crate) enum Deed<'a> {
 }
 
 impl Deed<'_> {
-    /// Whether it only asks.
+    /// Whether it only reads.
     pub(crate) fn is_a_question(&self) -> bool {
         matches!(self, Self::Ask | Self::AskApi)
     }
@@ -175,7 +176,7 @@ impl Deed<'_> {
         matches!(self, Self::Mint { .. } | Self::Commit { .. } | Self::DeleteLedger)
     }
 
-    /// Whether it goes to etcd or to an API server, for which one needs keys.
+    /// Whether it goes to etcd or to an API server, for which keys are needed.
     pub(crate) fn is_on_an_api(&self) -> bool {
         !self.is_on_a_machine() && !self.is_local()
     }
@@ -219,14 +220,15 @@ impl Deed<'_> {
     }
 }
 
-/// For how long after a fault windlass could not have seen it, in milliseconds.
+/// For how long after a fault windlass could not have noticed it, in milliseconds.
 const FRESH: u64 = 2_000;
 
-/// For how long after a fault the API still tells of a ready node: `--node-monitor-grace-period`, and a little.
+/// For how long after a fault the API still reports a node as ready: `--node-monitor-grace-period`, and a
+/// little.
 const UNSEEN_BY_THE_API: u64 = 45_000;
 
 impl World {
-    /// Notes that windlass broke a rule.
+    /// Records that windlass broke a rule.
     pub(crate) fn violate(&mut self, kind: ViolationKind, what: String) {
         let violation =
             Violation { at: self.now, verb: self.run.verbs, kind, what, story: self.run.story.tail(12) };
@@ -294,11 +296,11 @@ impl World {
         result
     }
 
-    /// Data of members goes only when the cluster goes; from then on another one may be founded.
+    /// Data of members is removed only with the cluster; from then on another one may be created.
     fn judge_data(&mut self, deed: &Deed<'_>, endangered: Vec<(u64, String)>) {
         let dismantling = self.run.rules.dismantling;
         if self.run.rules.restoring && matches!(deed, Deed::MoveAside { .. }) {
-            // It is kept, and comes back by hand.
+            // It is kept, and can be restored by hand.
             self.judge_superseded();
             return;
         }
@@ -311,7 +313,7 @@ impl World {
         if dismantling && matches!(deed, Deed::DeleteLedger) {
             self.clusters.values_mut().for_each(|cluster| cluster.dismantled = true);
         }
-        // Of one whose etcd is elsewhere nothing is left to go but the containers.
+        // Of a cluster with an external etcd, only the containers are left to be removed.
         if dismantling && matches!(deed, Deed::Remove { .. }) {
             let external = self.clusters.values_mut().filter(|cluster| cluster.is_elsewhere());
             external.for_each(|cluster| cluster.dismantled = true);
@@ -322,12 +324,12 @@ impl World {
         self.view.clusters.iter().filter_map(|(id, view)| Some((*id, view.leader?))).collect()
     }
 
-    /// A cluster of one or two voters has no majority to spare: there is no other way to change it.
+    /// A cluster of one or two voters has no majority without one: there is no other way to change it.
     fn judge_quorum(&mut self, before: &Marks, leaders: &[(u64, MemberId)]) {
         for (id, (voters, since)) in &before.quorate {
             let now = self.view.clusters.get(id);
             let standing = now.map_or(Standing::Broken, |view| view.standing);
-            // One that has formed just now was not there when a guard looked.
+            // A majority that has just formed did not exist when a guard checked.
             let has_stood = since.is_some_and(|since| self.now >= since + FRESH);
             if *voters <= 2 || !has_stood {
                 continue;
@@ -342,8 +344,8 @@ impl World {
         }
     }
 
-    /// What a verb does to a worker it does to its own machine: that proxies lose their API servers is a matter of
-    /// etcd and of these.
+    /// A verb affects only the worker on its own machine: proxies that lose their API servers are judged by
+    /// the rules for etcd and API servers.
     fn judge_window(&mut self, before: &Marks, machine: Option<usize>) {
         if before.serving_apis.is_empty() || self.view.marks.serving_apis.is_empty() {
             return;
@@ -357,7 +359,7 @@ impl World {
         }
     }
 
-    /// What is to be said if a verb takes a member out that works and is desired.
+    /// The violation if a verb removes a member that works and is desired.
     fn needed_member(&self, deed: &Deed<'_>) -> Option<String> {
         let Deed::RemoveMember { id } = deed else { return None };
         let machine = self.view.clusters.values().find_map(|cluster| cluster.serving.get(id))?;
@@ -371,7 +373,7 @@ impl World {
         if !before.etcd_serves || !marks.etcd_serves {
             return;
         }
-        // What has come to serve just now did not when a guard looked.
+        // A member that has just begun to serve did not when a guard checked.
         let has_stood = |since: &u64| self.now >= since + FRESH;
         let mut taken = marks.unavailable_apis.difference(&before.unavailable_apis);
         let limit = self.run.rules.max_unavailable_controlplane;
@@ -400,7 +402,7 @@ impl World {
         names.join(", ")
     }
 
-    /// What a verb is about to take from members that still belong to a cluster that has lived.
+    /// The data that a verb is about to take from members that still belong to a cluster that was live.
     fn data_in_danger(&self, machine: usize, deed: &Deed<'_>) -> Vec<(u64, String)> {
         let is_hit = |path: &FilePath| match deed {
             Deed::RemovePaths { paths } => paths.iter().any(|gone| is_under(path.as_str(), gone.as_str())),
@@ -426,7 +428,7 @@ impl World {
             .collect()
     }
 
-    /// What a verb is about to take from others: their containers, or what they keep in files.
+    /// What a verb is about to take from others: their containers, or their files.
     fn foreign_in_danger(&self, machine: usize, deed: &Deed<'_>) -> Option<String> {
         let node = &self.nodes[machine];
         let container = match deed {
@@ -449,7 +451,7 @@ impl World {
         container.or_else(hit).map(|what| format!("{what} on {} is none of this cluster's", node.name))
     }
 
-    /// The keys that a verb carries to a machine although the operator's disk does not hold them yet.
+    /// The keys that a verb carries to a machine although the operator's disk does not have them yet.
     fn undurable(&self, deed: &Deed<'_>) -> Vec<String> {
         let committed = self.shelf.highest_serial();
         if let Deed::KeepRoots { kept } = deed
@@ -478,7 +480,7 @@ impl World {
             .collect()
     }
 
-    /// An authority that a living cluster trusts is never made anew, nor is the key that signs its tokens.
+    /// A CA that a live cluster trusts is never recreated, nor is the key that signs its tokens.
     pub(crate) fn judge_new_authority(&mut self, name: &CertName) {
         let lives = self.clusters.values().any(|cluster| cluster.lived && !cluster.dismantled);
         if lives && self.keys.has_durable(name) {
@@ -487,7 +489,7 @@ impl World {
     }
 
     fn is_under_a_step(&self, verb: &Verb<'_>) -> bool {
-        // A ledger that a node holds is only brought back: nothing becomes true by it.
+        // A ledger that a node holds is only recovered: nothing becomes true by it.
         matches!(verb.deed, Deed::Commit { ledger } if self.is_brought_back(ledger))
             || self.run.active.values().any(|action| self.permits(action, verb))
     }
@@ -495,7 +497,7 @@ impl World {
     fn permits(&self, action: &Action, verb: &Verb<'_>) -> bool {
         let here = action.node() == verb.node;
         let runs = |component: &Component, name: &ContainerName| {
-            // A successor is made under a name of its own and takes the place of the old one later.
+            // A successor is created under a name of its own and replaces the old one later.
             let base = name.as_str().strip_suffix(".next").unwrap_or(name.as_str());
             base == component.as_str() || self.has_component(verb.node, name, *component)
         };

@@ -1,4 +1,4 @@
-//! Kubernetes: node objects, heart-beats, pods with their disruption budget, and what an API server refuses.
+//! Kubernetes: node objects, heartbeats, pods with their disruption budget, and what an API server refuses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,24 +23,24 @@ pub(crate) struct KubeState {
     pub(crate) nodes: BTreeMap<NodeName, NodeState>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) pods: BTreeMap<String, Pod>,
-    /// When objects were deleted: kubelet registers anew at its next heart-beat only.
+    /// When objects were deleted: kubelet registers again only at its next heartbeat.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) deleted: BTreeMap<NodeName, u64>,
     /// The roots of a ledger that the cluster keeps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) kept: Option<KeptRoots>,
-    /// By which keys Secrets are stored, and since when.
+    /// The keys with which Secrets are stored, and since when.
     #[serde(skip_serializing_if = "is_plain")]
     pub(crate) stored: BTreeMap<String, u64>,
     /// The objects of add-ons.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) objects: Vec<Stored>,
-    /// Those that windlass notes as its own.
+    /// Those that windlass records as its own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) noted: Vec<ObjectRef>,
     /// Grows with every change.
     pub(crate) revision: u64,
-    /// Whether the users have made their pods.
+    /// Whether the users have created their pods.
     pub(crate) users: Users,
 }
 
@@ -55,7 +55,7 @@ pub(crate) struct NodeState {
     pub(crate) last_heartbeat: u64,
 }
 
-/// Whether users have come: some seconds after the first node that takes pods.
+/// Whether users have come: some seconds after the first schedulable node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Users {
@@ -65,7 +65,7 @@ pub(crate) enum Users {
     Here,
 }
 
-/// Who keeps pods off a node.
+/// Who cordoned a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Cordon {
@@ -87,7 +87,7 @@ pub(crate) struct Pod {
     pub(crate) ready_at: u64,
 }
 
-/// Who brings a pod back.
+/// What recreates a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Controller {
@@ -99,17 +99,17 @@ pub(crate) enum Controller {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Workload {
-    /// Pods that a controller brings back elsewhere; all stand under one disruption budget.
+    /// Pods that a controller recreates on another node; all are under one disruption budget.
     pub replicas: u32,
     /// How many of them must be ready at any time.
     pub min_available: u32,
     /// Whether a `DaemonSet` has a pod on every node.
     pub daemonset: bool,
-    /// Pods that nobody brings back.
+    /// Pods that nothing recreates.
     pub bare: u32,
-    /// Whether the replicas keep data in an `emptyDir`.
+    /// Whether the replicas have data in an `emptyDir`.
     pub local_data: bool,
-    /// Whether the budget blocks every eviction, for ever.
+    /// Whether the budget blocks every eviction permanently.
     pub blocked: bool,
 }
 
@@ -119,9 +119,9 @@ impl Workload {
     }
 }
 
-/// `--node-monitor-grace-period` as RKE sets it: a node is `NotReady` so long after its last heart-beat.
+/// `--node-monitor-grace-period` as RKE sets it: a node is `NotReady` this long after its last heartbeat.
 const GRACE_PERIOD: u64 = 40_000;
-/// How often kubelet tells of itself.
+/// How often kubelet sends a heartbeat.
 const HEARTBEAT: u64 = 10_000;
 /// How long after the first node the users come.
 const USERS_COME: u64 = 10_000;
@@ -133,7 +133,7 @@ const LONGEST_LABEL: usize = 63;
 const POD_START: u64 = 3_000;
 
 impl World {
-    /// Kubelets that have been connected until now have sent heart-beats until now.
+    /// Kubelets that have been connected until now have sent heartbeats until now.
     pub(crate) fn heartbeats(&mut self) {
         let now = self.now;
         for node in &self.view.nodes {
@@ -145,13 +145,13 @@ impl World {
         }
     }
 
-    /// Kubelets register, pods find nodes.
+    /// Kubelets register, pods are scheduled.
     pub(crate) fn settle_kube(&mut self, until: &mut u64) {
         for machine in 0..self.nodes.len() {
             self.register(machine, until);
         }
         self.settle_networks(until);
-        // A node that is silent is reported to be so at a certain moment.
+        // A node that is silent is reported as such from a certain time on.
         let silent = self.clusters.values().flat_map(|cluster| cluster.kube.nodes.values());
         for object in silent {
             let reported_at = object.last_heartbeat + GRACE_PERIOD;
@@ -183,7 +183,7 @@ impl World {
             object.last_heartbeat = now;
             return;
         }
-        // A kubelet that runs while its object is deleted makes it again at a heart-beat, a fresh one at once.
+        // A kubelet that runs while its object is deleted creates it again at a heartbeat, a new one at once.
         if let Some(deleted) = kube.deleted.get(&name)
             && since <= *deleted
             && deleted + HEARTBEAT > now
@@ -192,7 +192,7 @@ impl World {
             return;
         }
         let text = |text: &str| Arc::<str>::from(text);
-        // The label of its name would be no label, and the API server takes no Node with it.
+        // The label with its name would be invalid, and the API server refuses a Node with it.
         if name.as_str().len() > LONGEST_LABEL {
             return;
         }
@@ -296,7 +296,7 @@ impl World {
         connected || object.last_heartbeat + GRACE_PERIOD > self.now
     }
 
-    /// Since when an API server tells that this machine is not ready, if one does.
+    /// Since when an API server reports that this machine is not ready, if one does.
     pub(crate) fn dark_since(&self, machine: usize) -> Option<u64> {
         let name = self.kubelet_name(machine);
         self.view.nodes.iter().filter_map(|node| node.api).find_map(|id| {
@@ -305,7 +305,7 @@ impl World {
         })
     }
 
-    /// Whether any cluster keeps pods off this machine.
+    /// Whether this machine is cordoned in any cluster.
     pub(crate) fn is_cordoned(&self, machine: usize) -> bool {
         let name = self.kubelet_name(machine);
         self.clusters.values().any(|cluster| {
@@ -322,7 +322,7 @@ impl World {
             .all(|pod| pod.node.as_ref().is_none_or(|there| there == node))
     }
 
-    /// Under which name the kubelet of a machine registers.
+    /// The name under which the kubelet of a machine registers.
     pub(crate) fn kubelet_name(&self, machine: usize) -> NodeName {
         let node = &self.nodes[machine];
         let kubelet = node.containers.values().find(|container| container.kind == Some(Component::Kubelet));
@@ -448,7 +448,7 @@ impl World {
         Ok(pods)
     }
 
-    /// A pod goes if its disruption budget allows it. The pod of a `DaemonSet` is back at once.
+    /// A pod is evicted if its disruption budget allows it. The pod of a `DaemonSet` is back at once.
     pub(crate) fn evict(&mut self, pod: &PodSeen, options: &DrainOptions) -> PortResult<Eviction> {
         let (now, workload) = (self.now, self.workload);
         let (id, kube) = self.kube()?;
@@ -539,7 +539,8 @@ impl World {
     }
 }
 
-/// Whether two taints have one key and one effect (`validateNodeTaints` of Kubernetes' `core/validation`).
+/// Whether two taints have the same key and the same effect (`validateNodeTaints` of Kubernetes'
+/// `core/validation`).
 fn has_equal_taints<'t>(taints: impl IntoIterator<Item = &'t Taint>) -> bool {
     let mut seen = BTreeSet::new();
     taints.into_iter().any(|taint| !seen.insert((&taint.key, &taint.effect)))

@@ -1,4 +1,4 @@
-//! The operator's copy of the ledger, in memory, so that it can be lost and can grow old.
+//! The operator's copy of the ledger, in memory, so that it can be lost and reset to an older state.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::ports::SimFleet;
 use crate::story::Object;
 use crate::world::World;
 
-/// The operator's disk, as far as the ledger goes.
+/// The part of the operator's disk with the ledger.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Shelf {
@@ -19,7 +19,7 @@ pub(crate) struct Shelf {
     /// Earlier states, oldest first.
     #[serde(skip)]
     former: Vec<Arc<Ledger>>,
-    /// The highest serial that was ever made durable.
+    /// The highest serial that was ever stored.
     highest: u64,
 }
 
@@ -36,7 +36,7 @@ impl Shelf {
         self.present = None;
     }
 
-    /// The copy is again what it was before the last commit, as from a backup.
+    /// The copy is reset to its state before the last commit, as from a backup.
     pub(crate) fn age(&mut self) {
         if let Some(former) = self.former.pop() {
             self.present = Some(former);
@@ -61,8 +61,8 @@ impl World {
         self.shelf.present.as_deref()
     }
 
-    /// Whether a machine holds a copy of this very ledger, so that writing it to the operator's disk only brings
-    /// it back.
+    /// Whether a machine holds a copy of this very ledger, so that writing it to the operator's disk only
+    /// recovers it.
     pub(crate) fn is_brought_back(&self, ledger: &Ledger) -> bool {
         let copies = |path: &FilePath| {
             let files = self.nodes.iter().filter_map(|node| node.files.get(path));

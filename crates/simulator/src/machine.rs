@@ -1,4 +1,5 @@
-//! What a machine is beside what runs on it: what it tells a preflight, and what it lets processes do.
+//! The properties of a machine apart from what runs on it: what it reports to a preflight, and what it allows
+//! processes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -14,39 +15,40 @@ use windlass_model::{
 use crate::docker::Container;
 use crate::world::{Disk, Node};
 
-/// The facts of one machine; a sound one where nothing else is said.
+/// The facts of one machine; a good one by default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[expect(clippy::struct_field_names, reason = "the name that everybody knows it by")]
 pub(crate) struct Machine {
     /// The machine's name in the world where absent.
     pub(crate) hostname: Option<String>,
-    /// One of its own where absent.
+    /// A unique one where absent.
     pub(crate) machine_id: Option<String>,
     pub(crate) architecture: String,
     pub(crate) docker: String,
     pub(crate) clock_ahead_seconds: i64,
-    /// Addresses beside those by which it is reached.
+    /// Addresses besides those at which it is reached.
     pub(crate) addresses: BTreeSet<IpAddr>,
-    /// Whether it has the addresses by which it is reached; not behind a router that translates them.
+    /// Whether it has the addresses at which it is reached; not behind a router that translates them.
     pub(crate) has_own_addresses: bool,
-    /// Ports at which somebody listens who has nothing to do with Docker.
+    /// Ports at which processes listen that have nothing to do with Docker.
     pub(crate) listening: BTreeSet<u16>,
     pub(crate) swap: Swap,
     pub(crate) sysctls: BTreeMap<Arc<str>, Arc<str>>,
     pub(crate) modules: BTreeSet<Arc<str>>,
     /// Modules that are not loaded and can be.
     pub(crate) loadable: BTreeSet<Arc<str>>,
-    /// Whether it lets nobody load any, although they are there.
+    /// Whether it refuses to load any, although they exist.
     pub(crate) refuses_modules: bool,
-    /// The settings that it booted with, of those that have changed since; none where a module brought the setting.
+    /// The settings with which it booted, of those that have changed since; none where a module provided the
+    /// setting.
     pub(crate) booted_with: BTreeMap<Arc<str>, Option<Arc<str>>>,
     /// The modules that it has loaded since it booted.
     pub(crate) loaded: BTreeSet<Arc<str>>,
     pub(crate) selinux: Selinux,
     pub(crate) cgroup: Option<u8>,
     pub(crate) containerd: ContainerdCri,
-    /// Whether somebody has brought a network for pods.
+    /// Whether somebody has deployed a pod network.
     pub(crate) pod_network: bool,
     pub(crate) memory: Option<u64>,
     pub(crate) free: BTreeMap<FilePath, u64>,
@@ -109,7 +111,7 @@ const SETTINGS_OF_MODULES: [(&str, &str); 2] = [
     ("net.bridge.bridge-nf-call-ip6tables", "br_netfilter"),
 ];
 
-/// The architecture of simulated machines, and of the windlass that is carried there.
+/// The architecture of simulated machines, and of the windlass that is copied there.
 const ARCHITECTURE: &str = "x86_64";
 
 impl Machine {
@@ -117,7 +119,7 @@ impl Machine {
         *self == Self::default()
     }
 
-    /// Why kubelet does not start here, if the machine is what keeps it.
+    /// Why kubelet does not start here, if the machine is the reason.
     pub(crate) fn keeps_from_starting(
         &self,
         kind: Option<Component>,
@@ -156,7 +158,7 @@ impl Machine {
         Some(format!("invalid kernel flag: {name}, expected value: {wanted}"))
     }
 
-    /// What kubelets of later versions ask for.
+    /// What kubelets of later versions require.
     fn keeps_kubelet_from_starting(&self, spec: &ContainerSpec) -> Option<String> {
         let at_least = |minor| spec.version.as_ref().is_some_and(|version| version.at_least(1, minor));
         // Source: kubernetes#134298.
@@ -175,7 +177,7 @@ impl Machine {
         None
     }
 
-    /// Loads modules and sets the kernel; an error in words where it has no such module or setting.
+    /// Loads modules and changes settings; an error in words where there is no such module or setting.
     pub(crate) fn set_kernel(&mut self, kernel: &DesiredKernel) -> Result<(), String> {
         for module in &kernel.modules {
             if self.modules.contains(module) {
@@ -206,7 +208,7 @@ impl Machine {
         Ok(())
     }
 
-    /// What was only set in the running kernel is gone.
+    /// What was only set in the running kernel is lost.
     fn boot(&mut self) {
         for module in std::mem::take(&mut self.loaded) {
             self.modules.remove(&module);
@@ -221,7 +223,7 @@ impl Machine {
     }
 }
 
-/// The same facts with one set to a value in YAML; none if there is no such fact, or no such value.
+/// The same facts with one set to a value in YAML; none if there is no such fact, or the value does not fit.
 fn with<T: Serialize + DeserializeOwned>(facts: &T, fact: &str, value: &str) -> Option<T> {
     let mut facts = serde_yaml::to_value(facts).ok()?;
     let place = facts.as_mapping_mut()?.get_mut(fact)?;
@@ -230,7 +232,7 @@ fn with<T: Serialize + DeserializeOwned>(facts: &T, fact: &str, value: &str) -> 
 }
 
 impl Node {
-    /// Sets one fact of the machine, or of its Docker, to a value in YAML: the architecture is one of both.
+    /// Sets one fact of the machine, or of its Docker, to a value in YAML: the architecture belongs to both.
     pub(crate) fn set_fact(&mut self, fact: &str, value: &str) {
         if let Some(machine) = with(&self.machine, fact, value) {
             self.machine = machine;
@@ -241,7 +243,7 @@ impl Node {
         self.defend_ports();
     }
 
-    /// Boots: the kernel forgets what was set, and the system sets it as its files say.
+    /// Boots: the kernel loses what was set, and the system sets it as its files say.
     pub(crate) fn boot_kernel(&mut self) {
         self.machine.boot();
         let read = |path: &str| {
@@ -251,14 +253,14 @@ impl Node {
         let modules = read("/etc/modules-load.d/windlass.conf").map(Arc::from).collect();
         let settings = read("/etc/sysctl.d/90-windlass.conf").filter_map(|line| line.split_once('='));
         let sysctls = settings.map(|(name, value)| (name.trim().into(), value.trim().into())).collect();
-        // One line that does not hold keeps no other from holding.
+        // A line that fails does not affect the others.
         let _ = self.machine.set_kernel(&DesiredKernel { modules, sysctls: BTreeMap::new() });
         for one in sysctls_one_by_one(sysctls) {
             let _ = self.machine.set_kernel(&one);
         }
     }
 
-    /// What it tells a preflight.
+    /// What it reports to a preflight.
     pub(crate) fn report(&self) -> HostReport {
         let Machine {
             hostname,
@@ -318,13 +320,13 @@ impl Node {
         }
     }
 
-    /// Whether somebody who is no container of the world has a port that this one needs.
+    /// Whether a process outside the world's containers has a port that this one needs.
     pub(crate) fn keeps_port_from(&self, container: &Container) -> bool {
         let taken = &self.machine.listening;
         !taken.is_empty() && ports_of(container).any(|port| taken.contains(&port))
     }
 
-    /// Takes away from others what they cannot have: ports at which containers listen already.
+    /// Removes ports from other processes at which containers listen already.
     pub(crate) fn defend_ports(&mut self) {
         let held: BTreeSet<u16> =
             self.containers.values().filter(|container| listens(container)).flat_map(ports_of).collect();
@@ -341,7 +343,7 @@ fn listens(container: &Container) -> bool {
     container.runs() && container.program.as_ref().is_some_and(|program| program.crash.is_none())
 }
 
-/// Where a component listens, as its program has it.
+/// The ports of a component, as its program has them.
 fn ports_of(container: &Container) -> impl Iterator<Item = u16> {
     let flag = |name: &str, otherwise: u16| {
         container.spec.flag(name).map_or(otherwise, |value| value.parse().unwrap_or(otherwise))

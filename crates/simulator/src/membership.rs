@@ -1,4 +1,4 @@
-//! What changes who is a member of etcd and who leads it, and what etcd refuses of that.
+//! Changes of etcd's membership and leader, and which of them etcd refuses.
 
 use windlass_engine::PortResult;
 use windlass_model::{MemberId, NodeName, Vote};
@@ -7,8 +7,8 @@ use crate::etcd::{CATCH_UP, HEALTH_INTERVAL, Member, id_of};
 use crate::world::{World, already, lasting, passing};
 
 impl World {
-    /// `mayAddMember` with strict reconfiguration checks: nobody is let in while a voter is not connected, and
-    /// has been for five seconds; and there is one learner at most (`ErrTooManyLearners`).
+    /// `mayAddMember` with strict reconfiguration checks: no member is accepted while a voter is not
+    /// connected, and has been for five seconds; and there is one learner at most (`ErrTooManyLearners`).
     pub(crate) fn add_learner(&mut self, via: &[NodeName], peer_url: &str) -> PortResult<()> {
         let id = self.answering(via)?;
         let now = self.now;
@@ -62,7 +62,7 @@ impl World {
         Ok(())
     }
 
-    /// `mayRemoveMember`: the rest must have a majority of started members, and, unless the one that goes is
+    /// `mayRemoveMember`: the rest must have a majority of started members, and, unless the removed one is
     /// down anyway, a majority of connected ones.
     pub(crate) fn remove_member(&mut self, via: &[NodeName], member: MemberId) -> PortResult<()> {
         let id = self.answering(via)?;

@@ -13,7 +13,7 @@ use windlass_model::{
 use crate::ports::SimFleet;
 use crate::world::{World, lasting};
 
-/// A key or certificate that has been made.
+/// A key or certificate that has been issued.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Known {
     pub(crate) name: CertName,
@@ -26,7 +26,7 @@ impl std::fmt::Debug for Known {
     }
 }
 
-/// All that has ever been made, by digest.
+/// Everything that has ever been issued, by digest.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Keys {
@@ -35,7 +35,7 @@ pub(crate) struct Keys {
     by_certificate: BTreeMap<Digest, (usize, Digest)>,
     #[serde(skip)]
     by_key: BTreeMap<Digest, (usize, Digest)>,
-    /// Digests of those certificates that the operator's disk holds or has held.
+    /// Digests of those certificates that are or were on the operator's disk.
     #[serde(skip)]
     durable: BTreeSet<Digest>,
 }
@@ -45,7 +45,7 @@ impl Keys {
         self.all.is_empty()
     }
 
-    /// Makes the indexes anew after the list was read from a file; whatever stood in a file is durable.
+    /// Rebuilds the indexes after the list was read from a file; everything in a file is stored durably.
     pub(crate) fn revive(&mut self) {
         for known in std::mem::take(&mut self.all) {
             let digest = self.learn(&known.name, &known.cert);
@@ -53,7 +53,7 @@ impl Keys {
         }
     }
 
-    /// Takes note of a certificate, if it is new, and gives its digest.
+    /// Records a certificate, if it is new, and returns its digest.
     pub(crate) fn learn(&mut self, name: &CertName, cert: &StoredCert) -> Digest {
         let certificate = Digest::of(&cert.certificate);
         if !self.by_certificate.contains_key(&certificate) {
@@ -80,7 +80,7 @@ impl Keys {
         self.durable.insert(certificate);
     }
 
-    /// The name of the key or certificate with this digest, if it was made and is on no disk yet.
+    /// The name of the key or certificate with this digest, if it was issued and is on no disk yet.
     pub(crate) fn not_durable(&self, digest: &Digest) -> Option<&CertName> {
         let (index, certificate) = match (self.by_certificate.get(digest), self.by_key.get(digest)) {
             (Some((index, _)), _) => (*index, *digest),
@@ -90,14 +90,14 @@ impl Keys {
         (!self.durable.contains(&certificate)).then(|| &self.all[index].name)
     }
 
-    /// Whether one of this name has been made and written to the operator's disk.
+    /// Whether one of this name has been issued and written to the operator's disk.
     pub(crate) fn has_durable(&self, name: &CertName) -> bool {
         self.by_certificate
             .iter()
             .any(|(digest, (index, _))| self.all[*index].name == *name && self.durable.contains(digest))
     }
 
-    /// From when until when a certificate is good: its own dates, and no longer than its issuer.
+    /// From when until when a certificate is valid: its own dates, and no longer than its issuer.
     pub(crate) fn validity(&self, cert: &StoredCert) -> (Timestamp, Timestamp) {
         let issuer = cert.issuer.as_ref().and_then(|digest| self.certificate(digest));
         let until = issuer.map_or(cert.not_after, |(known, _)| known.cert.not_after.min(cert.not_after));
@@ -105,14 +105,14 @@ impl Keys {
     }
 }
 
-/// Makes keys and certificates that are readable text, unique, and the same for the same seed and order.
+/// Creates keys and certificates that are readable text, unique, and the same for the same seed and order.
 #[derive(Clone, Debug)]
 pub struct SymbolicMinter {
     fleet: SimFleet,
 }
 
 impl SymbolicMinter {
-    /// A minter whose certificates this world understands.
+    /// A minter whose certificates this world can read.
     pub fn new(fleet: &SimFleet) -> Self {
         Self { fleet: fleet.clone() }
     }
@@ -164,11 +164,11 @@ impl World {
         };
         self.minted += 1;
         let (seed, serial) = (self.seed, self.minted);
-        // What an issuer has signed is no older than it is.
+        // What an issuer has signed is no older than the issuer.
         let not_before =
             given.map_or(Timestamp(now.0.saturating_sub(CA_BACKDATED_SECONDS)), |ca| ca.not_before);
         let not_after = match given {
-            // Nobody would believe it for longer.
+            // No verifier would accept it for longer.
             Some(issuer) => now.plus_days(desired.valid_days).min(issuer.not_after),
             None => now.plus_days(desired.valid_days),
         };

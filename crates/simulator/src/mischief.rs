@@ -14,7 +14,7 @@ pub enum Mischief {
         /// The directory.
         path: FilePath,
     },
-    /// The disk is mounted there again, over what is there by now.
+    /// The disk is mounted there again, over what is in the directory by now.
     DiskMounted {
         /// The machine.
         node: NodeName,
@@ -61,16 +61,16 @@ pub enum Mischief {
         /// The container.
         container: ContainerName,
     },
-    /// Made anew with the same label and another argument.
+    /// Recreated with the same label and another argument.
     ContainerEdited {
         /// The machine.
         node: NodeName,
         /// The container.
         container: ContainerName,
-        /// The argument, which takes the place of one of the same flag.
+        /// The argument, which replaces one of the same flag.
         argument: String,
     },
-    /// Made anew by somebody who leaves no label.
+    /// Recreated by somebody without a label.
     ContainerRecreated {
         /// The machine.
         node: NodeName,
@@ -90,7 +90,7 @@ pub enum Mischief {
         node: NodeName,
         /// The container.
         container: ContainerName,
-        /// The lineage of that cluster of windlass; RKE 1 made it where there is none.
+        /// The lineage of that cluster of windlass; RKE 1 created it where there is none.
         #[serde(default)]
         lineage: Option<Lineage>,
     },
@@ -101,7 +101,8 @@ pub enum Mischief {
         /// The directory.
         path: FilePath,
     },
-    /// A stopped copy of a container under another name, with windlass' label: what a cut-off run leaves.
+    /// A stopped copy of a container under another name, with windlass' label: a left-over of an interrupted
+    /// run.
     ContainerLeftOver {
         /// The machine.
         node: NodeName,
@@ -130,7 +131,7 @@ pub enum Mischief {
         node: NodeName,
         /// The file.
         path: FilePath,
-        /// What is in it now.
+        /// Its new content.
         text: String,
     },
     /// `chmod`
@@ -149,14 +150,14 @@ pub enum Mischief {
         /// The directory.
         path: FilePath,
     },
-    /// A fact of the machine changes: `clock_ahead_seconds`, `swap`, `listening` … Ports that a container has stay
-    /// its own.
+    /// A fact of the machine changes: `clock_ahead_seconds`, `swap`, `listening` … Ports that a container has
+    /// stay its own.
     MachineChanged {
         /// The machine.
         node: NodeName,
-        /// Which.
+        /// The fact.
         fact: String,
-        /// The new value, in YAML; what is no value of it changes nothing.
+        /// The new value, in YAML; an invalid value changes nothing.
         value: String,
     },
     /// The data of a member is lost, and its process ends.
@@ -164,11 +165,11 @@ pub enum Mischief {
         /// The machine.
         node: NodeName,
     },
-    /// Something keeps etcd from running: it ends, and says this each time that Docker starts it again.
+    /// Something keeps etcd from running: it exits with this message each time that Docker starts it again.
     EtcdEnds {
         /// The machine.
         node: NodeName,
-        /// What it says.
+        /// The message.
         said: String,
     },
     /// Nothing keeps it from running any more, and somebody starts it again.
@@ -176,11 +177,11 @@ pub enum Mischief {
         /// The machine.
         node: NodeName,
     },
-    /// `etcdctl member add --learner` with this address of its peer.
+    /// `etcdctl member add --learner` with this peer address.
     MemberAdded {
         /// The machine whose member is asked.
         node: NodeName,
-        /// Where the new member will be.
+        /// The peer address of the new member.
         peer_url: String,
     },
     /// `kubectl cordon`
@@ -199,7 +200,7 @@ pub enum Mischief {
         node: NodeName,
         /// The label.
         key: String,
-        /// Its value; the label goes where absent.
+        /// Its value; the label is removed where absent.
         #[serde(default)]
         value: Option<String>,
     },
@@ -226,19 +227,19 @@ pub enum Mischief {
         object: ObjectRef,
         /// The field, as a JSON pointer.
         pointer: String,
-        /// Its new value, in JSON; what is none changes nothing.
+        /// Its new value, in JSON; an invalid one changes nothing.
         value: String,
     },
-    /// Somebody else answers for the fields of an object from now on.
+    /// Another manager owns the fields of an object from now on.
     ObjectOwned {
         /// The object.
         object: ObjectRef,
         /// Their field manager.
         owner: String,
     },
-    /// Somebody makes an object.
+    /// Somebody creates an object.
     ObjectMade {
-        /// All of it, in JSON; what is none changes nothing.
+        /// All of it, in JSON; an invalid text changes nothing.
         body: String,
         /// Their field manager.
         owner: String,
@@ -247,7 +248,7 @@ pub enum Mischief {
     PodsBroken {
         /// The object.
         object: ObjectRef,
-        /// Why not; they do where absent.
+        /// The reason; they become ready where absent.
         #[serde(default)]
         why: Option<String>,
     },

@@ -1,4 +1,5 @@
-//! Objects of add-ons: an API server's store with owners of fields, the pods of what runs pods, and the network that they bring.
+//! Objects of add-ons: an API server's store with field managers, the pods of workloads, and the network that
+//! they provide.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -16,13 +17,13 @@ use crate::world::{World, lasting};
 pub(crate) struct Stored {
     pub(crate) object: ObjectRef,
     pub(crate) body: Value,
-    /// What windlass applied last: a field that it leaves out the next time goes.
+    /// What windlass applied last: a field that the next application leaves out is removed.
     #[serde(default)]
     applied: Value,
-    /// Who else answers for all of its fields; none where nobody does.
+    /// The other manager of all its fields; none where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     owner: Option<String>,
-    /// What keeps its pods from being ready; none where nothing does.
+    /// Why its pods do not become ready; none where they do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     broken: Option<String>,
     created_at: u64,
@@ -35,7 +36,7 @@ const OBSERVED_AFTER: u64 = 1_000;
 const PODS_START: u64 = 3_000;
 /// Namespaces that every cluster has.
 const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
-/// Whose fields windlass may take over, as it says itself.
+/// The managers whose fields windlass may take over, according to its own list.
 const NOBODY: [&str; 3] = ["kubectl", "rke", "before-first-apply"];
 
 impl Stored {
@@ -48,7 +49,7 @@ impl Stored {
             && self.body["metadata"]["labels"][ADDON_LABEL] == json!(AddonKind::Network.as_str())
     }
 
-    /// Changes the body; the controller sees a new generation where the wish changed.
+    /// Changes the body; the controller sees a new generation where the desired state changed.
     fn change(&mut self, now: u64, change: impl FnOnce(&mut Value)) -> bool {
         let before = self.body.clone();
         change(&mut self.body);
@@ -160,7 +161,7 @@ impl World {
         Ok(())
     }
 
-    /// What windlass may delete: what bears its marks.
+    /// What windlass may delete: objects with its marks.
     pub(crate) fn delete_own_object(&mut self, object: &ObjectRef) -> PortResult<()> {
         let (_, kube) = self.kube()?;
         if kube.find(object).is_some_and(|stored| is_ours(&stored.body)) {
@@ -187,7 +188,7 @@ impl World {
         Ok(stored.broken.iter().map(|why| format!("{name}-x on a node: {why}")).collect())
     }
 
-    /// The object as an API server shows it at this moment.
+    /// The object as an API server returns it now.
     fn with_status(&self, id: u64, stored: &Stored) -> Value {
         let mut body = stored.body.clone();
         if !stored.has_pods() {
@@ -227,7 +228,7 @@ impl World {
         body
     }
 
-    /// The pods of a network that have started have written its configuration onto their nodes; it stays there.
+    /// The started pods of a network have written its configuration to their nodes; it stays there.
     pub(crate) fn settle_networks(&mut self, until: &mut u64) {
         for machine in 0..self.nodes.len() {
             if self.nodes[machine].machine.pod_network
@@ -278,7 +279,7 @@ impl World {
         });
     }
 
-    /// Somebody else answers for its fields from now on.
+    /// Another manager owns its fields from now on.
     pub(crate) fn own_object(&mut self, object: &ObjectRef, owner: &str) {
         self.by_hand_on(object, |stored, _| stored.owner = Some(owner.to_owned()));
     }
@@ -291,7 +292,7 @@ impl World {
         });
     }
 
-    /// Somebody else makes an object.
+    /// Somebody else creates an object.
     pub(crate) fn make_object(&mut self, body: &Value, owner: &str) {
         let now = self.now;
         let Some(object) = ObjectRef::of(body) else { return };
@@ -312,7 +313,7 @@ impl World {
     }
 }
 
-/// Which pods a controller takes for its own is settled for good.
+/// Which pods belong to a controller cannot be changed.
 ///
 /// Source: `ValidateDaemonSetUpdate` and `ValidateDeploymentUpdate` of Kubernetes' `pkg/apis/apps/validation`.
 fn refuse_immutable(stored: &Stored, desired: &DesiredObject) -> PortResult<()> {
@@ -336,7 +337,7 @@ fn is_selected(
     selector.iter().all(|(key, value)| labels.get(key.as_str()).map(|it| &**it) == value.as_str())
 }
 
-/// Takes away what was applied before and is not any more.
+/// Removes what was applied before and no longer is.
 fn forget(live: &mut Value, former: &Value, now: &Value) {
     let (Some(fields), Value::Object(former)) = (live.as_object_mut(), former) else { return };
     for (name, former) in former {
@@ -348,7 +349,7 @@ fn forget(live: &mut Value, former: &Value, now: &Value) {
     }
 }
 
-/// Makes the fields of `live` those of `desired`, and leaves others as they are; lists are one value.
+/// Sets the fields of `live` to those of `desired`, and leaves others as they are; a list is one value.
 fn merge(live: &mut Value, desired: &Value) {
     match (live, desired) {
         (Value::Object(live), Value::Object(desired)) => {

@@ -25,7 +25,7 @@ use crate::world::{World, lasting};
 
 /// A handle on a world behind the ports of the engine; clones are handles on the same world.
 ///
-/// *Assumes* a runtime of one thread with paused time, as [`run`] makes it.
+/// *Assumes* a single-threaded runtime with paused time, as [`run`] creates it.
 #[derive(Clone, Debug)]
 pub struct SimFleet {
     shared: Arc<Shared>,
@@ -37,10 +37,11 @@ struct Shared {
     died: Notify,
 }
 
-/// After how long nothing is on its way any more when the operator's machine has died: longer than any verb takes.
+/// After how long no verb is running any more when the operator's machine has died: longer than any verb
+/// takes.
 const LAST_ARRIVAL: Duration = Duration::from_secs(10);
 
-/// Runs a future on a runtime of one thread whose time passes only while everybody waits.
+/// Runs a future on a single-threaded runtime whose time passes only while every task waits.
 pub fn run<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -64,7 +65,7 @@ impl SimFleet {
         self.with(|world| world.begin_run(rules, schedule));
     }
 
-    /// Looks at or changes the world, at this moment of the run.
+    /// Reads or changes the world, at this time of the run.
     pub fn with<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
         let mut world = self.lock();
         world.catch_up();
@@ -76,8 +77,8 @@ impl SimFleet {
         self.with(|world| world.clone())
     }
 
-    /// Waits until the operator's machine has died and what was on its way has arrived or is lost: whoever drives
-    /// the run drops it then. Until then the run must go on being polled, as `tokio::select!` does.
+    /// Waits until the operator's machine has died and its running verbs have taken effect or are lost: the
+    /// caller of the run drops it then. Until then the run must be polled, as `tokio::select!` does.
     pub async fn died(&self) {
         loop {
             let notified = self.shared.died.notified();
@@ -139,8 +140,8 @@ impl SimFleet {
         self.verb(Verb { node, word, object, deed }, effect).await
     }
 
-    /// A verb on the operator's own machine: it takes no time, and if the machine dies, it reports an error that
-    /// nobody will hear.
+    /// A verb on the operator's own machine: it takes no time, and if the machine dies, it returns an error
+    /// that nobody receives.
     pub(crate) fn on_operators_machine<T>(
         &self,
         word: &'static str,
@@ -441,7 +442,7 @@ impl Kube for SimFleet {
     }
 }
 
-/// Hears which steps have begun, so that the world knows under which step a change falls.
+/// Records which steps have begun, so that the world knows to which step a change belongs.
 impl Listener for SimFleet {
     fn hear(&self, event: Event<'_>) {
         match event {

@@ -1,4 +1,4 @@
-//! What a process makes of its arguments and of the files that it has read at its start.
+//! A process: the effect of its arguments and of the files that it has read at its start.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,16 +9,16 @@ use crate::at_rest::AtRest;
 use crate::files::FileState;
 use crate::minter::Keys;
 
-/// What a process is after its start: everything that no later change of a file alters.
+/// What a process is after its start: everything that a later change of a file does not alter.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Program {
-    /// Why it ends as soon as it has begun, if it does.
+    /// Why it exits right after its start, if it does.
     pub(crate) crash: Option<String>,
-    /// Why it runs but cannot do its work, if so.
+    /// Why it runs but cannot work, if so.
     pub(crate) fault: Option<String>,
-    /// When all certificates that it presents have begun to be valid.
+    /// When all certificates that it presents have become valid.
     pub(crate) from: Timestamp,
-    /// When the first of them ends to be valid.
+    /// When the first of them expires.
     pub(crate) until: Option<Timestamp>,
     /// What it does.
     pub(crate) work: Work,
@@ -37,7 +37,7 @@ pub(crate) enum Work {
     Client(ClientWork),
 }
 
-/// The two sides of a TLS endpoint: what it presents, and whom it believes. Absent where no TLS is configured.
+/// The two sides of a TLS endpoint: what it presents, and whom it trusts. Absent where no TLS is configured.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tls {
     pub(crate) cert: Option<Presented>,
@@ -54,10 +54,10 @@ pub(crate) struct Presented {
 pub(crate) struct EtcdWork {
     pub(crate) name: String,
     pub(crate) peer_url: String,
-    /// Its minor version, if the tag of its image tells it.
+    /// Its minor version, if the tag of its image names it.
     pub(crate) version: Option<(u32, u32)>,
     pub(crate) data: FilePath,
-    /// Whom it runs as.
+    /// The user as whom it runs.
     pub(crate) user: Owner,
     pub(crate) initial_cluster: Vec<(String, String)>,
     pub(crate) token: String,
@@ -71,7 +71,7 @@ pub(crate) struct ApiWork {
     pub(crate) etcd_servers: Vec<String>,
     pub(crate) etcd_prefix: String,
     pub(crate) etcd: Tls,
-    /// Whether what it shows to etcd, and believes of it, is somebody else's.
+    /// Whether what it presents to etcd, and what it trusts, belongs to somebody else.
     pub(crate) is_a_guest: bool,
     pub(crate) serving: Tls,
     /// How it stores Secrets.
@@ -90,7 +90,7 @@ pub(crate) struct ClientWork {
 }
 
 impl Tls {
-    /// Whether a peer that presents this certificate is believed, for this use.
+    /// Whether a peer that presents this certificate is accepted, for this use.
     pub(crate) fn believes(&self, peer: Option<&Presented>, usage: Usage) -> bool {
         let Some(trust) = &self.trust else { return true };
         peer.is_some_and(|Presented { cert }| {
@@ -107,7 +107,7 @@ impl Presented {
     }
 }
 
-/// The host of `https://host:port/…` or `host:port`; brackets of an IPv6 address are taken off.
+/// The host of `https://host:port/…` or `host:port`; the brackets of an IPv6 address are removed.
 pub(crate) fn host_of(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let rest = rest.split('/').next().unwrap_or(rest);
@@ -117,7 +117,8 @@ pub(crate) fn host_of(url: &str) -> &str {
     rest.rsplit_once(':').map_or(rest, |(host, _)| host)
 }
 
-/// Which component a container runs: by its name, which may have a suffix such as `.next`, or else by its program.
+/// The component of a container: by its name, which may have a suffix such as `.next`, or else by its
+/// program.
 pub(crate) fn kind_of(name: &str, spec: &ContainerSpec) -> Option<Component> {
     let base = name.split_once('.').map_or(name, |(base, _)| base);
     Component::named(base).or_else(|| {
@@ -129,14 +130,14 @@ pub(crate) fn kind_of(name: &str, spec: &ContainerSpec) -> Option<Component> {
     })
 }
 
-/// Whom a container runs as.
+/// The user as whom a container runs.
 pub(crate) fn user_of(spec: &ContainerSpec) -> Owner {
     let Some(user) = spec.user.as_deref() else { return Owner::default() };
     let (uid, gid) = user.split_once(':').unwrap_or((user, "0"));
     Owner { uid: uid.parse().unwrap_or(0), gid: gid.parse().unwrap_or(0) }
 }
 
-/// The path on the machine that a path in the container stands for; none if no mount covers it.
+/// The path on the machine of a path in the container; none if no mount covers it.
 pub(crate) fn path_on_machine(spec: &ContainerSpec, path: &str) -> Option<FilePath> {
     let path = path.trim_end_matches('/');
     spec.binds
@@ -229,7 +230,7 @@ impl Start<'_> {
         paths
     }
 
-    /// What becomes of the process, given what it has loaded.
+    /// What the process does after it has loaded these files.
     pub(crate) fn run(&self, loaded: &LoadedFiles, keys: &Keys) -> Program {
         let mut program = Program::default();
         match self.work(loaded, keys, &mut program) {
@@ -255,7 +256,7 @@ impl Start<'_> {
         }
     }
 
-    /// Every file that it must read is there, and it may read it as the user that it runs as.
+    /// Every file that it must read exists, and it may read it as its user.
     fn check_files(&self, loaded: &LoadedFiles) -> Result<(), String> {
         let Owner { uid, gid } = self.user();
         for path in self.spec.reads.keys() {
@@ -278,7 +279,8 @@ impl Start<'_> {
         user_of(self.spec)
     }
 
-    /// The certificate at `cert` if the key at `key` is its own; the program's life is bounded by its validity.
+    /// The certificate at `cert` if the key at `key` belongs to it; the program's life is limited by its
+    /// validity.
     fn pair(
         &self,
         (cert, key): (&str, &str),
@@ -316,7 +318,7 @@ impl Start<'_> {
         }
     }
 
-    /// Whether a pair, and the authority beside it, are PEM texts that windlass has not made.
+    /// Whether a pair, and the CA beside it, are PEM texts that windlass has not created.
     fn has_foreign_pair(
         &self,
         (cert, key): (&str, &str),
@@ -420,8 +422,8 @@ impl Start<'_> {
         Ok(work)
     }
 
-    /// The keys of service accounts must be keys: the public half where tokens are verified, the private one where
-    /// they are signed. An API server reads a private elliptic key in PKCS#8 for signing alone
+    /// The keys of service accounts must be keys: the public part where tokens are verified, the private one
+    /// where they are signed. An API server reads a private elliptic key in PKCS#8 only for signing
     /// (`ParsePublicKeysPEM` in `client-go/util/keyutil`).
     fn check_service_account(&self, loaded: &LoadedFiles, keys: &Keys) -> Result<(), String> {
         let digest = |flag| Some(self.file(self.flag(flag)?, loaded)?.digest);

@@ -1,4 +1,4 @@
-//! One run of windlass over the world: its rules, its faults, its verbs one after another.
+//! One run of windlass in the world: its rules, its faults, its verbs one after another.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::invariants::{Deed, Violation};
 use crate::story::{End, Object, Story};
 use crate::world::{World, lasting};
 
-/// What the blueprint allows windlass to do to live nodes, as the invariants need it.
+/// What the blueprint allows windlass to do to live nodes, in the form that the invariants need.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct RolloutRules {
     /// The nodes that are to be workers.
@@ -25,16 +25,17 @@ pub struct RolloutRules {
     pub max_unavailable_worker: usize,
     /// How many API servers may be unavailable at once.
     pub max_unavailable_controlplane: usize,
-    /// Whether the cluster is to be removed: then availability is no aim.
+    /// Whether the cluster is to be removed: then availability does not matter.
     pub dismantling: bool,
-    /// Whether etcd goes back to a snapshot: then it stops, and the API servers with it, once every member's node is ready.
+    /// Whether etcd is restored from a snapshot: then it stops, and the API servers with it, once every
+    /// member's node is ready.
     pub restoring: bool,
-    /// Whether every change must lie under a step that has begun; needs [`crate::SimFleet`] as a listener.
+    /// Whether every change must belong to a step that has begun; needs [`crate::SimFleet`] as a listener.
     pub honest: bool,
 }
 
 impl RolloutRules {
-    /// The rules of this blueprint, with every change under a step.
+    /// The rules of this blueprint, with every change in a step.
     pub fn of(blueprint: &Blueprint) -> Self {
         let with = |role| blueprint.with_role(role).map(|(name, _)| name.clone()).collect::<BTreeSet<_>>();
         let (workers, controlplanes) = (with(Role::Worker), with(Role::ControlPlane));
@@ -53,7 +54,7 @@ impl RolloutRules {
         }
     }
 
-    /// The rules of a run that brings etcd of this blueprint back to a snapshot.
+    /// The rules of a run that restores etcd of this blueprint from a snapshot.
     pub fn restore(blueprint: &Blueprint) -> Self {
         Self { restoring: true, ..Self::of(blueprint) }
     }
@@ -64,13 +65,13 @@ impl RolloutRules {
     }
 }
 
-/// What is known of the present run; no part of the world that lasts.
+/// The state of the present run; it is not stored with the world.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Run {
     pub(crate) rules: RolloutRules,
     pub(crate) schedule: FaultSchedule,
     pub(crate) enrolled: BTreeMap<NodeName, Option<usize>>,
-    /// Whether windlass has handed over the keys of etcd and Kubernetes.
+    /// Whether windlass has passed on the keys of etcd and Kubernetes.
     pub(crate) entrusted: bool,
     pub(crate) verbs: u64,
     pub(crate) story: Story,
@@ -78,9 +79,9 @@ pub(crate) struct Run {
     pub(crate) active: BTreeMap<StepId, Action>,
     pub(crate) operator: Operator,
     pub(crate) last_blow: Option<u64>,
-    /// Since when the worker is reported not to be ready that became so last.
+    /// The last time at which a worker began to be reported as not ready.
     pub(crate) last_darkening: Option<u64>,
-    /// Where copies of the ledger may be, as looks have named it.
+    /// Where copies of the ledger may be, by the scopes of looks.
     pub(crate) ledger_paths: BTreeSet<FilePath>,
     pub(crate) workers_seen: BTreeSet<usize>,
     pub(crate) apis_seen: BTreeSet<usize>,
@@ -110,15 +111,15 @@ pub(crate) struct Verb<'a> {
     pub(crate) deed: Deed<'a>,
 }
 
-/// How a verb came out.
+/// The result of a verb.
 pub(crate) enum Outcome<T> {
     Returned(PortResult<T>),
-    /// Nobody is left to hear of it.
+    /// Nobody is left to receive it.
     OperatorDied,
 }
 
 impl World {
-    /// Begins a run: verbs and faults are counted from one again, nothing is enrolled, the story goes on.
+    /// Begins a run: verbs and faults are counted from one again, no node is enrolled, the story continues.
     pub fn begin_run(&mut self, rules: RolloutRules, schedule: FaultSchedule) {
         let run = &mut self.run;
         run.rules = rules;
@@ -141,17 +142,17 @@ impl World {
         self.settle(self.now);
     }
 
-    /// The story so far: one line a verb, with time, number, node, verb, object and what came of it.
+    /// The story so far: one line for each verb, with time, number, node, verb, object and result.
     pub fn story(&self) -> String {
         self.run.story.to_string()
     }
 
-    /// Forgets the story so far.
+    /// Clears the story so far.
     pub fn clear_story(&mut self) {
         self.run.story.clear();
     }
 
-    /// What windlass did that it must not do.
+    /// What windlass did and must not do.
     pub fn violations(&self) -> &[Violation] {
         &self.run.violations
     }
@@ -166,7 +167,7 @@ impl World {
         self.run.operator == Operator::Dead
     }
 
-    /// A step begins: its changes are honest from now on.
+    /// A step begins: its changes are allowed from now on.
     pub fn step_begins(&mut self, step: &Step) {
         self.run.story.step(self.now, &step.id, None);
         self.run.active.insert(step.id.clone(), step.action.clone());
@@ -178,7 +179,7 @@ impl World {
         self.run.active.remove(&step.id);
     }
 
-    /// Takes time with nobody doing anything.
+    /// Lets time pass without any action.
     pub fn wait(&mut self, seconds: u64) {
         self.settle(self.now + seconds * 1_000);
         self.run.anchor = None;
@@ -188,7 +189,7 @@ impl World {
     pub(crate) fn catch_up(&mut self) {
         let Ok(runtime) = runtime::Handle::try_current().map(|handle| handle.id()) else { return };
         let instant = Instant::now();
-        // Clocks of two runtimes have nothing to do with each other.
+        // Clocks of two runtimes are unrelated.
         let (_, anchor, at) = match self.run.anchor {
             Some(known @ (id, ..)) if id == runtime => known,
             _ => *self.run.anchor.insert((runtime, instant, self.now)),
@@ -197,7 +198,8 @@ impl World {
         self.settle(at.saturating_add(passed).max(self.now));
     }
 
-    /// A verb is asked for: its number, and how long it takes in milliseconds; nothing if nobody is alive to ask.
+    /// A verb begins: its number, and how long it takes in milliseconds; none if the operator's machine is
+    /// dead.
     pub(crate) fn begin_verb(&mut self, verb: &Verb<'_>) -> Option<(u64, u64)> {
         self.catch_up();
         if self.run.operator == Operator::Dead {
@@ -246,7 +248,7 @@ impl World {
         Some((number, (usual / 2 + spread(self.seed, number) % usual.max(1)).max(1)))
     }
 
-    /// The moment of a verb has come: faults strike, it takes effect, and the invariants are looked at.
+    /// The time of a verb has come: faults strike, it takes effect, and the invariants are checked.
     pub(crate) fn finish_verb<T>(
         &mut self,
         number: u64,
@@ -255,7 +257,7 @@ impl World {
     ) -> Outcome<T> {
         self.catch_up();
         if self.run.operator == Operator::Dead {
-            // What was on its way when the operator's machine died arrives or is lost: of every two one.
+            // What was running when the operator's machine died takes effect or is lost: one of every two.
             let arrives = verb.deed.is_remote() && spread(self.seed, number).is_multiple_of(2);
             if arrives && self.reach(&verb).and_then(|()| self.do_under_watch(&verb, effect)).is_ok() {
                 self.tell(number, verb, End::Arrived);
@@ -303,7 +305,7 @@ impl World {
         Outcome::OperatorDied
     }
 
-    /// Whether windlass has the keys, or reaches the machine, of a verb.
+    /// Whether windlass has the keys, or reaches the machine, for a verb.
     fn reach(&self, verb: &Verb<'_>) -> PortResult<()> {
         if verb.deed.is_on_an_api() && !self.run.entrusted {
             return Err(lasting("nobody has handed over the keys of etcd and Kubernetes"));

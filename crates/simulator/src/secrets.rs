@@ -1,4 +1,4 @@
-//! Secrets in etcd: by which keys they are stored, and whether every API server that serves can read them.
+//! Secrets in etcd: the keys with which they are stored, and whether every serving API server can read them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,8 +21,8 @@ struct Serving {
 impl World {
     /// Every API server that serves stores Secrets, and must read those of the others.
     ///
-    /// One without any encryption that has run since before the first key cannot read what the others write while
-    /// encryption is switched on: no order of replacements avoids that, so it is no violation.
+    /// One without any encryption that has run since before the first key cannot read what the others write
+    /// while encryption is switched on: no order of replacements avoids that, so it is no violation.
     pub(crate) fn settle_secrets(&mut self) {
         let serving = self.serving();
         let now = self.now;

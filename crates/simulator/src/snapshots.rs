@@ -1,4 +1,5 @@
-//! Snapshots of etcd on simulated machines: what a cluster kept at a moment, and members whose data is made of it.
+//! Snapshots of etcd on simulated machines: what a cluster stored at a time, and members whose data is
+//! restored from it.
 
 use serde::{Deserialize, Serialize};
 use windlass_engine::{PortResult, SnapshotWanted, Snapshots};
@@ -19,19 +20,19 @@ use crate::world::{Disk, World, already, lasting};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SnapshotFile {
-    /// What its cluster kept.
+    /// What its cluster stored.
     kube: KubeState,
     revision: u64,
     taken_at: Timestamp,
     /// The version that its members had agreed on.
     etcd: Option<(u32, u32)>,
-    /// The CA of its cluster, as the note beside it tells; none without a note.
+    /// The CA of its cluster, from its metadata; none without metadata.
     authority: Option<Digest>,
     #[serde(default)]
     condition: Condition,
 }
 
-/// Whether a file is what it was when it was written.
+/// Whether a file is still as it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Condition {
@@ -41,10 +42,10 @@ enum Condition {
     Truncated,
 }
 
-/// How a file is spoilt, in tests.
+/// How a file is damaged, in tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spoilt {
-    /// Some bytes of it are others.
+    /// Some of its bytes are changed.
     Corrupt,
     /// Its end is missing.
     Truncated,
@@ -52,12 +53,12 @@ pub enum Spoilt {
     Foreign,
     /// A newer etcd wrote it.
     TooNew,
-    /// Nothing says of which cluster it is.
+    /// Its cluster is unknown.
     Unnoted,
 }
 
 impl SnapshotFile {
-    /// The digest of its bytes: of all that differs from one file to another.
+    /// The digest of its bytes: of everything in which files differ.
     fn digest(&self) -> Digest {
         Digest::of(format!("{} {} {:?}", self.revision, self.taken_at, self.condition))
     }
@@ -96,7 +97,7 @@ fn path_of(directory: &FilePath, name: &str) -> FilePath {
 }
 
 impl World {
-    /// Spoils a snapshot, wherever it is.
+    /// Damages a snapshot, wherever it is.
     pub fn spoil_snapshots(&mut self, name: &str, how: Spoilt) {
         let is_meant = |path: &FilePath| path.as_str().ends_with(name);
         let files = self.nodes.iter_mut().flat_map(|node| node.snapshots.iter_mut());
@@ -111,7 +112,7 @@ impl World {
         }
     }
 
-    /// How many clusters of etcd live, or could by what is on the machines.
+    /// How many clusters of etcd are live, or could be with what is on the machines.
     pub fn living_clusters(&self) -> usize {
         self.clusters.iter().filter(|(id, cluster)| cluster.lived && self.could_live(**id)).count()
     }
@@ -127,7 +128,7 @@ impl World {
         cluster.members.keys().filter(|member| at_home(member)).count() * 2 > cluster.voters()
     }
 
-    /// Clusters whose data is aside, or lost, live no more: another one may take their place.
+    /// Clusters whose data was moved aside or lost are no longer live: another one may replace them.
     pub(crate) fn judge_superseded(&mut self) {
         for id in self.clusters.keys().copied().collect::<Vec<_>>() {
             let is_dead = !self.could_live(id);
@@ -137,7 +138,7 @@ impl World {
         }
     }
 
-    /// Whether a machine holds a sound copy for a restore, or data that was made of one.
+    /// Whether a machine has an intact copy for a restore, or data that was restored from one.
     fn is_ready_for_restore(&self, machine: usize) -> bool {
         let node = &self.nodes[machine];
         let staging = format!("/{}/", windlass_model::STAGING);
@@ -148,7 +149,7 @@ impl World {
             || node.files.keys().any(|file| file.as_str().ends_with(RESTORED_MARK))
     }
 
-    /// What is stopped in a run that restores although not every member's node has a sound copy.
+    /// What is stopped in a run that restores although not every member's node has an intact copy.
     pub(crate) fn stopped_too_early(&self, verb: &crate::run::Verb<'_>) -> Option<String> {
         if !self.run.rules.restoring {
             return None;
@@ -283,7 +284,7 @@ impl World {
     }
 }
 
-/// A member as a restored database has it: it has a name, and has never been heard of.
+/// A member as in a restored database: it has a name, and has never been connected.
 fn restored(name: &str, peer_url: &str) -> Member {
     Member {
         name: name.to_owned(),

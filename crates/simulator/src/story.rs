@@ -1,4 +1,4 @@
-//! The log of a run, which prints as a story: one line a verb.
+//! The log of a run, which prints as a story: one line for each verb.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ enum Line {
     Note { at: u64, text: String },
 }
 
-/// What a verb was about; made of shared texts, so that telling costs nothing.
+/// The object of a verb; made of shared texts, so that recording costs nothing.
 #[derive(Clone, Debug)]
 pub(crate) enum Object {
     Nothing,
@@ -36,10 +36,10 @@ pub(crate) enum Object {
 pub(crate) enum End {
     Well,
     Badly(PortError),
-    /// It took effect, and windlass was given an error.
+    /// It took effect, and windlass received an error.
     Denied(PortError),
     OperatorDied,
-    /// It took effect when nobody was left to hear of it.
+    /// It took effect when nobody was left to receive the result.
     Arrived,
 }
 

@@ -10,7 +10,7 @@ use crate::invariants::ViolationKind;
 use crate::world::World;
 
 impl World {
-    /// Looks at a kubelet that was started beside pods of another runtime.
+    /// Checks a kubelet that was started beside pods of another runtime.
     pub(crate) fn judge_runtimes(&mut self, machine: usize, name: &ContainerName) {
         let node = &self.nodes[machine];
         let Some(kubelet) = node.containers.get(name).filter(|one| one.kind == Some(Component::Kubelet))
@@ -28,7 +28,7 @@ impl World {
         }
     }
 
-    /// Looks at what was started on a machine beside the API servers that serve.
+    /// Checks what was started on a machine against the API servers that serve.
     pub(crate) fn judge_versions(&mut self, machine: usize, name: &ContainerName) {
         let version_of = |machine: usize, name: &str| -> Option<KubernetesVersion> {
             self.nodes[machine].containers.get(name)?.spec.version.clone()
@@ -37,11 +37,11 @@ impl World {
         let (Some(kind), Some(started)) = (kind, version_of(machine, name.as_str())) else { return };
         let api = Component::KubeApiserver.as_str();
         let beside: BTreeSet<usize> = match kind {
-            // It may talk with any of them, or is one of them.
+            // It may connect to any of them, or is one of them.
             Component::Kubelet | Component::KubeProxy | Component::KubeApiserver => {
                 self.view.marks.serving_apis.keys().copied().collect()
             }
-            // It talks with that of its own node.
+            // It connects to that of its own node.
             Component::KubeControllerManager | Component::KubeScheduler => [machine].into(),
             Component::Etcd | Component::EtcdRollingSnapshots | Component::NginxProxy => return,
         };
@@ -67,8 +67,8 @@ impl World {
         }
     }
 
-    /// Whether a control plane was taken out of cluster.yml and is out of sight: nobody is led to it any more, and
-    /// windlass cannot even know that it serves.
+    /// Whether a control plane was removed from cluster.yml and is unreachable: no node connects to it any
+    /// more, and windlass cannot even know that it serves.
     fn is_given_up(&self, machine: usize) -> bool {
         let is_desired =
             self.run.rules.controlplanes.iter().any(|node| self.machine_of(node) == Some(machine));

@@ -1,4 +1,4 @@
-//! The world: machines with what is on them, the clusters that live there, and the time that passes.
+//! The world: machines with what is on them, their clusters, and the time that passes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,18 +21,18 @@ use crate::run::Run;
 use crate::snapshots::SnapshotFile;
 use crate::view::View;
 
-/// A fleet of machines in memory, with everything that is on them.
+/// A fleet of machines in memory, with everything on them.
 ///
-/// *Guarantees*: the same world, rules, faults and order of verbs give the same story. Health is never stored:
-/// it is worked out of what is there and of the time.
+/// *Guarantees*: the same world, rules, faults and order of verbs give the same story. Health is never
+/// stored: it is computed from the state and the time.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct World {
-    /// The number of the form in which a file holds it.
+    /// The number of its format in a file.
     pub(crate) format: Format,
-    /// Drives the spread of latencies and the serials of certificates.
+    /// Determines the spread of latencies and the serials of certificates.
     pub(crate) seed: u64,
-    /// The time of day at which the world's clock stood at zero.
+    /// The time of day at the zero of the world's clock.
     pub(crate) start: Start,
     /// Milliseconds since then.
     pub(crate) now: u64,
@@ -45,10 +45,10 @@ pub struct World {
     pub(crate) shelf: Shelf,
     #[serde(skip_serializing_if = "Service::is_up")]
     pub(crate) registry: Service,
-    /// The etcd that is on none of the machines.
+    /// The external etcd.
     #[serde(skip_serializing_if = "Service::is_up")]
     pub(crate) external_etcd: Service,
-    /// What is going to happen by itself.
+    /// Future events that happen by themselves.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) later: Vec<Later>,
     /// What users run, once there are nodes for it.
@@ -69,14 +69,14 @@ pub struct World {
     pub(crate) view: View,
 }
 
-/// The number of the form in which a file holds a world: what is written is the newest, what names none the first.
+/// The number of a world's format in a file: the newest is written, a file without a number has the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Format(pub(crate) u64);
 
 impl Format {
-    /// The newest form. A form that an older program would misread has another number; [`World::from_yaml`] reads
-    /// every form up to this one.
+    /// The newest format. A format that an older program would read wrongly has another number;
+    /// [`World::from_yaml`] reads every format up to this one.
     pub(crate) const NEWEST: Self = Self(1);
 }
 
@@ -104,7 +104,7 @@ impl Default for Start {
 pub(crate) struct Node {
     pub(crate) name: NodeNameOrEmpty,
     pub(crate) address: String,
-    /// The address by which components reach it; `address` where empty.
+    /// The address at which components reach it; `address` where empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) internal_address: String,
     #[serde(skip_serializing_if = "is_usual")]
@@ -122,7 +122,7 @@ pub(crate) struct Node {
     /// While Docker restarts: when it is back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) docker_back_at: Option<u64>,
-    /// By what the start-up times of processes are multiplied; zero counts as one.
+    /// The factor of the start-up times of processes; zero counts as one.
     #[serde(skip_serializing_if = "is_usual")]
     pub(crate) slowness: u32,
     #[serde(skip_serializing_if = "is_usual")]
@@ -134,42 +134,42 @@ pub(crate) struct Node {
     /// Directories in which processes have left something.
     #[serde(skip_serializing_if = "is_usual")]
     pub(crate) directories: BTreeSet<FilePath>,
-    /// The data of members of etcd, by the directory that holds it.
+    /// The data of members of etcd, by its directory.
     #[serde(skip_serializing_if = "is_usual_map")]
     pub(crate) etcd_data: BTreeMap<FilePath, MemberData>,
     /// Snapshots of etcd, and copies of them for a restore.
     #[serde(skip_serializing_if = "is_usual_map")]
     pub(crate) snapshots: BTreeMap<FilePath, SnapshotFile>,
-    /// Whose the directories for data of etcd are that are not root's.
+    /// The owners of the directories for data of etcd that do not belong to root.
     #[serde(skip_serializing_if = "is_usual_map")]
     pub(crate) etcd_owners: BTreeMap<FilePath, Owner>,
-    /// Files and directories that others keep here, and that are none of windlass' business.
+    /// Files and directories of others here, which do not concern windlass.
     #[serde(skip_serializing_if = "is_usual")]
     pub(crate) foreign: BTreeSet<FilePath>,
-    /// Since when etcd runs here as somebody who may not read its key any more.
+    /// Since when etcd runs here as a user who may not read its key any more.
     #[serde(skip)]
     pub(crate) etcd_locked_out: Option<u64>,
-    /// What etcd says as it ends again and again, where something keeps it from running.
+    /// The message with which etcd exits again and again, where something keeps it from running.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) etcd_ends: Option<String>,
-    /// What is on disks that are not mounted.
+    /// The contents of disks that are not mounted.
     #[serde(skip_serializing_if = "is_usual_map")]
     pub(crate) unmounted: BTreeMap<FilePath, OffDisk>,
-    /// Components that do their work and answer windlass' questions too late, and until when.
+    /// Components that work and answer windlass' requests too late, and until when.
     #[serde(skip_serializing_if = "is_usual_map")]
     pub(crate) busy: BTreeMap<Component, u64>,
-    /// Whether containers of pods are there.
+    /// Whether there are containers of pods.
     #[serde(skip_serializing_if = "is_usual")]
     pub(crate) pod_containers: bool,
-    /// Which runtime has them.
+    /// Their runtime.
     #[serde(skip_serializing_if = "is_usual")]
     pub(crate) pod_runtime: PodRuntime,
-    /// Where kubelet keeps its state.
+    /// The directory with kubelet's state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) kubelet_root: Option<FilePath>,
 }
 
-/// What is on a disk that is not mounted.
+/// The contents of a disk that is not mounted.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct OffDisk {
@@ -179,7 +179,7 @@ pub(crate) struct OffDisk {
     pub(crate) etcd_owners: BTreeMap<FilePath, Owner>,
 }
 
-/// A machine's name; empty until the short form of a world file is made whole.
+/// A machine's name; empty until the short form of a world file is completed.
 pub(crate) type NodeNameOrEmpty = Name;
 
 /// A node's name with a default.
@@ -232,7 +232,7 @@ pub(crate) enum Disk {
     Full,
 }
 
-/// Whether a service of the outer world answers.
+/// Whether a service outside of the machines answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Service {
@@ -248,23 +248,23 @@ impl Service {
     }
 }
 
-/// How long verbs take, in milliseconds; each is spread by half of itself either way.
+/// How long verbs take, in milliseconds; each varies by half of that in both directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pace {
-    /// A question to a machine, etcd or an API server.
+    /// A query to a machine, etcd or an API server.
     pub question: u64,
-    /// A change by Docker, but for `stop`.
+    /// A change by Docker, except `stop`.
     pub docker: u64,
     /// Stopping a container.
     pub stop: u64,
-    /// Pulling an image that is not there.
+    /// Pulling an image that is not on the machine.
     pub pull: u64,
     /// Writing or deleting files.
     pub files: u64,
     /// A change of etcd's membership or of an object of Kubernetes.
     pub api: u64,
-    /// Finding out that a machine does not answer.
+    /// Detecting that a machine does not answer.
     pub out_of_sight: u64,
 }
 
@@ -288,17 +288,17 @@ fn is_usual_map<K, V>(map: &BTreeMap<K, V>) -> bool {
     map.is_empty()
 }
 
-/// Trying again would not help.
+/// Another attempt would not help.
 pub(crate) fn lasting(what: impl Into<String>) -> PortError {
     PortError::Lasting { what: what.into() }
 }
 
-/// The next try may succeed.
+/// The next attempt may succeed.
 pub(crate) fn passing(what: impl Into<String>) -> PortError {
     PortError::Passing { what: what.into() }
 }
 
-/// The effect was there.
+/// The effect existed already.
 pub(crate) fn already(what: impl Into<String>) -> PortError {
     PortError::AlreadySo { what: what.into() }
 }
@@ -314,7 +314,7 @@ impl World {
         world
     }
 
-    /// One machine more, with Docker and nothing else.
+    /// Adds a machine with Docker and nothing else.
     #[must_use]
     pub fn machine(mut self, name: &str, address: &str) -> Self {
         self.nodes.push(Node {
@@ -378,7 +378,7 @@ impl World {
         self.start.0.plus_seconds(self.now / 1_000)
     }
 
-    /// Makes whole what is not written to a file: indexes, and what processes are.
+    /// Computes what is not written to a file: indexes, and the processes.
     pub(crate) fn revive(&mut self) {
         self.index =
             self.nodes.iter().enumerate().map(|(index, node)| (node.name.0.clone(), index)).collect();
@@ -388,7 +388,7 @@ impl World {
         self.touch();
     }
 
-    /// The machine that a node of cluster.yml is: by the address at which it was enrolled, else by its name.
+    /// The machine of a node of cluster.yml: by the address at which it was enrolled, else by its name.
     pub(crate) fn machine_of(&self, node: &NodeName) -> Option<usize> {
         self.run.enrolled.get(node).copied().flatten().or_else(|| self.index.get(node).copied())
     }
@@ -414,7 +414,7 @@ impl World {
         node.power == Power::On && node.ssh == Link::Open
     }
 
-    /// Something has changed: what follows from it must be worked out anew.
+    /// Something has changed: its consequences must be computed again.
     pub(crate) fn touch(&mut self) {
         self.view.stale = true;
     }
@@ -432,8 +432,8 @@ impl World {
         self.pass(to);
     }
 
-    /// What follows is worked out at each moment at which something changes by itself, not only at the last one:
-    /// from the moment that a member connects, say, counts for how long it has been connected.
+    /// The consequences are computed at each time at which something changes by itself, not only at the last
+    /// one: for example, how long a member has been connected depends on when it connected.
     fn pass(&mut self, to: u64) {
         if self.view.stale {
             self.refresh();
@@ -445,7 +445,7 @@ impl World {
         self.now = self.now.max(to);
     }
 
-    /// Everything that a look tells of a machine.
+    /// Everything that a look reports about a machine.
     pub(crate) fn facts(
         &mut self,
         machine: usize,
@@ -454,7 +454,7 @@ impl World {
     ) -> NodeFacts {
         self.run.ledger_paths.extend(scope.footprints.all().map(|footprint| footprint.ledger.clone()));
         let node = &self.nodes[machine];
-        // Only what lies at the places that this machine's system has is found.
+        // Only what is in the places for this machine's operating system is found.
         let prefix = scope.prefix_on(&node.host.operating_system);
         let own = scope.footprints.under(prefix);
         let cut_off = |place: &Meeting| {
@@ -468,7 +468,7 @@ impl World {
             BTreeMap::new()
         };
         let seen = |file: &FileState| FileSeen { digest: file.digest, mode: file.mode, owner: file.owner };
-        // The smaller of the two sets is walked: a scope names every file that any role may have.
+        // The smaller of the two sets is iterated: a scope names every file that any role may have.
         let files = node
             .files
             .iter()
@@ -506,7 +506,7 @@ impl World {
         }
     }
 
-    /// What a machine tells of itself; clocks are compared with the operator's.
+    /// What a machine reports about itself; clocks are compared with the operator's.
     fn report_of(&self, node: &Node, unreached: BTreeMap<Meeting, std::sync::Arc<str>>) -> HostReport {
         let report = node.report();
         let clock_ahead_seconds = report.clock_ahead_seconds - self.operator_ahead_seconds;
@@ -518,8 +518,8 @@ impl World {
         Timestamp(self.time().0.saturating_add_signed(self.operator_ahead_seconds))
     }
 
-    /// Where the log of the machine's member begins: one that snapshots its log early does so half a minute after its start,
-    /// as Kubernetes writes more than an entry a second.
+    /// Where the log of the machine's member begins: one that snapshots its log early does so half a minute
+    /// after its start, as Kubernetes writes more than one entry a second.
     fn etcd_log(&self, node: &Node) -> EtcdLogSeen {
         const HALF_A_MINUTE: u64 = 30_000;
         let is_past = node.containers.values().any(|container| {
@@ -535,13 +535,14 @@ impl World {
         if is_past { EtcdLogSeen::SnapshotSinceCreated } else { EtcdLogSeen::Older }
     }
 
-    /// What is on the machines, line by line, but for pulled images and snapshots; and what lives on them.
+    /// What is on the machines, line by line, except pulled images and snapshots; and which clusters are live
+    /// on them.
     ///
-    /// Two worlds with equal fingerprints are equal to whoever uses the machines.
+    /// Two worlds with equal fingerprints are equal for anybody who uses the machines.
     pub fn fingerprint(&self) -> Fingerprint {
         let of_node = |node: &Node| {
             let containers = node.containers.keys().map(|name| format!("container {name}"));
-            // What lies in data that was moved aside belongs to it.
+            // The contents of data that was moved aside belong to it.
             let is_aside = |file: &FilePath| {
                 let mut aside = node.etcd_data.iter().filter(|(path, data)| **path != data.home);
                 aside.any(|(path, _)| crate::files::is_under(file.as_str(), path.as_str()))

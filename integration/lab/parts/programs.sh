@@ -13,12 +13,12 @@ need_go() {
     [ "$(go env GOTOOLCHAIN)" != local ] || fail "Go is ${has#go}: install $go_needed or later from https://go.dev/dl"
 }
 
-# program_set NAME-VERSION: the directory with the programs of a set, below `bin`.
+# program_set NAME-VERSION: the directory of a set, with its programs in `bin`.
 program_set() {
   echo "$cache/$1-$(digest_of "$lab/programs/$1/go.mod" "$lab/programs/$1/go.sum" "$(declare -f "$(builder_of "$1")")")"
 }
 
-# builder_of NAME-VERSION: flannel alone has parts in C.
+# builder_of NAME-VERSION: only flannel has parts in C.
 builder_of() {
   case $1 in
   flannel-*) echo build_with_c ;;

@@ -1,5 +1,5 @@
-//! How long `windlass up` takes on real hosts, beside the floor in the same run, and what a look costs. Nothing fails
-//! for being slow: the numbers are for people to read, on a machine that does nothing else.
+//! How long `windlass up` takes on real hosts, beside the floor in the same run, and what a look costs.
+//! Nothing fails for being slow: the numbers are for people to read, from a machine that does nothing else.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command that tells people what it found")]
 
 use std::collections::BTreeMap;
@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use windlass_integration::lab::{Cluster, Images, Lab, LabError, LabShape, Windlass};
 
-/// How often floor and `up` are run, in turn, each on fresh hosts, where the first argument does not say.
+/// How often floor and `up` are run, in turn, each on fresh hosts, if there is no first argument.
 const ROUNDS: usize = 3;
 /// How often a run that does nothing is repeated.
 const REPEATS: usize = 5;
-/// The ends of steps that tell where the time of an `up` goes, each by the last that ends so.
+/// Ends of steps that divide the time of an `up`, each by the last step that ends so.
 const MILESTONES: [&str; 6] = [
     "files/write",
     "etcd/run",
@@ -27,7 +27,7 @@ struct Reported {
     took: Duration,
     /// When the last step of each milestone was done, in seconds since the beginning.
     milestones: BTreeMap<&'static str, f64>,
-    /// The most calls of Docker, and the most SSH connections, that any node was asked for.
+    /// The most calls of Docker, and the most SSH connections, of any node.
     docker_calls: u64,
     ssh_connections: u64,
     /// The peak of memory in megabytes.
@@ -110,7 +110,7 @@ fn fold(up: &Reported, floor: Duration) -> f64 {
     up.took.as_secs_f64() / floor.as_secs_f64()
 }
 
-/// Runs windlass to its end, which must be good.
+/// Runs windlass to its end, which must be a success.
 fn run(windlass: &Windlass, arguments: &[&str]) -> Result<Reported, LabError> {
     let begins = Instant::now();
     let ran = windlass.run(arguments.iter().copied())?;
@@ -131,7 +131,7 @@ fn run(windlass: &Windlass, arguments: &[&str]) -> Result<Reported, LabError> {
 }
 
 impl Reported {
-    /// Takes what a line of the standard error tells: the end of a step, or a line of `--stats`.
+    /// Reads a line of the standard error: the end of a step, or a line of `--stats`.
     fn read(&mut self, line: &str) {
         let words: Vec<&str> = line.split_whitespace().collect();
         if let [at, "done", step, ..] = words[..]

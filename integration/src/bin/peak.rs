@@ -1,7 +1,8 @@
-//! Goes from text to plan once and tells the most memory this process ever held: `peak CASE NODES`.
+//! Goes from text to plan once and prints the peak memory of this process: `peak CASE NODES`.
 //!
-//! One process a case, since the mark of the most memory never sinks. What was seen is counted too: whoever plans
-//! holds it. The second number tells what of the whole was there before the measured work began.
+//! One process for each case, since the peak never decreases. The inventory is counted too, since the
+//! planner's caller holds it. The second number is the part of the whole that existed before the measured
+//! work began.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command that tells people what it found")]
 
 use std::process::ExitCode;
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The most memory held in all, and before the measured work, in KiB.
+/// The peak memory in all, and before the measured work, in KiB.
 fn measured() -> Result<(u64, u64), String> {
     let usage = "usage: peak first_bring_up|nothing_to_do NODES";
     let mut words = std::env::args().skip(1);

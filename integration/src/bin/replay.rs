@@ -1,4 +1,4 @@
-//! Plans again what `windlass plan --save-replay` has kept: for the one who reads a bug report.
+//! Plans again what `windlass plan --save-replay` has stored: for readers of a bug report.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command that tells people what it found")]
 
 use std::process::ExitCode;

@@ -7,20 +7,20 @@ use super::{Era, Lab, LabError, Registry, Versions, Windlass};
 /// All three roles, for shapes where each node does everything.
 pub const ALL_ROLES: [&str; 3] = ["controlplane", "etcd", "worker"];
 
-/// Where the nodes get the component images from.
+/// The source of the component images on the nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Images {
     /// The lab's registry, with its credentials in cluster.yml.
     FromRegistry,
-    /// They have them: [`super::LabShape::with_images_loaded`].
+    /// The nodes have them: [`super::LabShape::with_images_loaded`].
     Loaded,
 }
 
-/// A cluster.yml that fits a lab, to be edited before it is written.
+/// A cluster.yml for a lab, to be edited before it is written.
 ///
-/// It holds what this kind of host asks for and a real one does not: kube-proxy must leave the machine's own
-/// connection tracking alone, kubelet must not mind the machine's swap, nor evict pods and remove images because the
-/// disk that all hosts share is nine tenths full, and the network for pods is the lab's.
+/// It contains settings that this kind of host needs and a real one does not: kube-proxy must not change the
+/// machine's own connection tracking; kubelet must accept the machine's swap, and must not evict pods and
+/// remove images because the disk that all hosts share is nine tenths full; and the pod network is the lab's.
 #[derive(Clone, Debug)]
 pub struct Cluster {
     document: Value,
@@ -88,7 +88,7 @@ services:
         cluster.set_images(lab.era().images(lab.versions()), &registry);
         if lab.era() == Era::Today {
             cluster.set("windlass.pod_runtime", "containerd");
-            // The machine may have cgroup v1, which kubelet refuses from 1.35 on unless it is asked not to.
+            // The machine may have cgroup v1, which kubelet refuses from 1.35 on unless configured otherwise.
             cluster.set("services.kubelet.extra_args.fail-cgroupv1", "false");
         }
         if images == Images::FromRegistry {
@@ -103,7 +103,8 @@ services:
         }
     }
 
-    /// With a network for pods and the names of Services that windlass brings, in place of the lab's own; from the registry.
+    /// With a pod network and `CoreDNS` that windlass deploys, instead of the lab's own network; from the
+    /// registry.
     pub fn with_network_and_names(&mut self, lab: &Lab) -> &mut Self {
         self.set_images(lab.era().network_images(), &format!("{}/", lab.registry().host));
         // The hosts' own name server is on their loopback, which in a pod is the pod itself.
@@ -117,8 +118,8 @@ services:
         self.set("kubernetes_version", versions.kubernetes.as_str())
     }
 
-    /// Sets what is at a path of keys and numbers: `services.kubelet.extra_args.max-pods`, `nodes.0.role`. Keys
-    /// that are not there on the way are made.
+    /// Sets the value at a path of keys and numbers: `services.kubelet.extra_args.max-pods`, `nodes.0.role`.
+    /// Missing keys of the path are created.
     ///
     /// # Panics
     /// The path leads through a list that has no such entry, or through a plain value.
@@ -141,7 +142,7 @@ services:
         self
     }
 
-    /// Takes the key at the end of a path away, as if it had not been written.
+    /// Removes the key at the end of a path, as if it had not been written.
     pub fn remove(&mut self, path: &str) -> &mut Self {
         let (before, last) = path.rsplit_once('.').unwrap_or(("", path));
         let mut place = Some(&mut self.document);
@@ -171,10 +172,10 @@ services:
         self
     }
 
-    /// The text of it.
+    /// Its text.
     ///
     /// # Panics
-    /// Never: what is a YAML value can be written.
+    /// Never: every YAML value can be written.
     pub fn text(&self) -> String {
         serde_yaml::to_string(&self.document).expect("a YAML value can be written")
     }
@@ -182,7 +183,7 @@ services:
     /// Writes it where `windlass` looks for it.
     ///
     /// # Errors
-    /// The directory is gone.
+    /// The directory does not exist any more.
     pub fn write(&self, windlass: &Windlass) -> Result<(), LabError> {
         let path = windlass.cluster_yml();
         std::fs::write(&path, self.text()).map_err(|source| LabError::File { path, source })

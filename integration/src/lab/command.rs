@@ -1,4 +1,4 @@
-//! Programs run with a bound on their time, and with all that they said kept.
+//! Programs run with a time limit, whose whole output is kept.
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::LabError;
 
-/// What a program that ended left behind.
+/// The result of a program.
 #[derive(Clone, Debug)]
 pub struct Ran {
     /// The exit code; none if a signal ended it.
@@ -37,7 +37,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// The program with these arguments; a minute is given to it.
+    /// The program with these arguments; its time limit is a minute.
     pub fn new<I>(program: &str, arguments: I) -> Self
     where
         I: IntoIterator,
@@ -52,14 +52,14 @@ impl Run {
         Self { command, shown, input: Vec::new(), limit: Duration::from_secs(60) }
     }
 
-    /// Gives it this long.
+    /// Sets the time limit.
     #[must_use]
     pub fn within(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
     }
 
-    /// Gives it this to read on stdin.
+    /// Sets its stdin.
     #[must_use]
     pub fn with_input(mut self, input: impl Into<Vec<u8>>) -> Self {
         self.input = input.into();
@@ -73,7 +73,7 @@ impl Run {
         self
     }
 
-    /// Starts it and leaves it running, with stdout and stderr in pipes.
+    /// Starts it without waiting for it, with stdout and stderr in pipes.
     ///
     /// # Errors
     /// It cannot be started.
@@ -86,7 +86,7 @@ impl Run {
             .map_err(|source| LabError::NotStarted { command: self.shown, source })
     }
 
-    /// Runs it to its end, whatever that is.
+    /// Runs it to its end, whether it succeeds or not.
     ///
     /// # Errors
     /// It cannot be started, or its time is over: then it is killed.
@@ -103,7 +103,7 @@ impl Run {
         let input = self.input;
         let feeding = thread::spawn(move || {
             if let Some(stdin) = &mut stdin {
-                // Who ends without reading all of it tells so by its exit code.
+                // A program that exits without reading all of it says so by its exit code.
                 let _ = stdin.write_all(&input);
             }
         });
@@ -111,7 +111,7 @@ impl Run {
         let stderr = drain(child.stderr.take());
         let status = wait(&mut child, began + self.limit);
         let Some(status) = status else {
-            // What it started may hold the pipes open still, so nobody waits for the readers here.
+            // Its children may still keep the pipes open, so the readers are not awaited here.
             let _ = child.kill();
             let _ = child.wait();
             return Err(LabError::TimeOver { command: self.shown, limit: self.limit });
@@ -125,10 +125,10 @@ impl Run {
         })
     }
 
-    /// Runs it and gives its stdout.
+    /// Runs it and returns its stdout.
     ///
     /// # Errors
-    /// As [`Run::ran`], or it ended with another exit code than 0.
+    /// As [`Run::ran`], or it exited with another code than 0.
     pub fn output(self) -> Result<String, LabError> {
         let shown = self.shown.clone();
         let ran = self.ran()?;
@@ -150,7 +150,8 @@ fn drain(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
     })
 }
 
-/// The end of a process, if it comes before the deadline. std can wait for ever or not at all, hence the short naps.
+/// The end of a process, if it comes before the deadline. std can only wait without limit or not at all,
+/// hence the short sleeps.
 fn wait(child: &mut Child, deadline: Instant) -> Option<ExitStatus> {
     loop {
         if let Ok(Some(status)) = child.try_wait() {
@@ -163,10 +164,10 @@ fn wait(child: &mut Child, deadline: Instant) -> Option<ExitStatus> {
     }
 }
 
-/// Asks again and again, until the answer is yes or the time is over.
+/// Asks repeatedly until the answer is yes or the time is over.
 ///
 /// # Errors
-/// The time is over; the error tells what was awaited and the last answer.
+/// The time is over; the error says what was awaited and the last answer.
 pub fn await_that(
     what: &str,
     limit: Duration,

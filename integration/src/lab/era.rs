@@ -1,8 +1,8 @@
-//! Of which time a lab's hosts are, and which images it has for them.
+//! The era of a lab's hosts, and the images for it.
 
 use serde::Deserialize;
 
-/// Hosts of today, or of RKE 1's middle years: `integration/lab/eras`.
+/// Present hosts, or hosts of RKE 1's middle years: `integration/lab/eras`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Era {
@@ -30,7 +30,8 @@ impl Era {
         }
     }
 
-    /// The images of a network for pods and of the names of Services, by their keys in `system_images`; the era of dockershim has none.
+    /// The images of a pod network and of `CoreDNS`, by their keys in `system_images`; the era of dockershim
+    /// has none.
     pub fn network_images(self) -> Vec<(&'static str, String)> {
         let images = [
             ("flannel", "lab/flannel:v0.28.10"),

@@ -1,13 +1,13 @@
-//! What can befall a host: power, network, disk, Docker, ports, and what preflight looks at.
+//! What can happen to a host: power, network, disk, Docker, ports, and what preflight checks.
 
 use super::node::quoted;
 use super::{LabError, Node, Run, docker};
 
-/// What is dropped for a host without a network: all that comes in or goes out, forwarded or its own.
+/// What is dropped for a host without a network: everything that comes in or goes out, forwarded or its own.
 const CUT: [&str; 2] = ["PREROUTING -i eth0 -j DROP", "POSTROUTING -o eth0 -j DROP"];
 
 impl Node {
-    /// Off at once, as when the power goes.
+    /// Switches it off at once, as in a power failure.
     ///
     /// # Errors
     /// Docker refuses; it may be off already.
@@ -15,7 +15,8 @@ impl Node {
         docker(["kill", &self.container])
     }
 
-    /// On again: it boots, and Docker starts what restarts always. See [`Node::await_answering`].
+    /// Switches it on again: it boots, and Docker starts the containers with restart `always`. See
+    /// [`Node::await_answering`].
     ///
     /// # Errors
     /// Docker refuses.
@@ -25,8 +26,8 @@ impl Node {
 
     /// Shuts down in order and boots; it returns while the host boots.
     ///
-    /// `/run` is empty afterwards and mounts are gone, as on any host. `boot_id` and uptime are the machine's own
-    /// and stay.
+    /// `/run` is empty afterwards and mounts are gone, as on any host. `boot_id` and uptime are the machine's
+    /// own and stay the same.
     ///
     /// # Errors
     /// Docker refuses.
@@ -34,7 +35,7 @@ impl Node {
         docker(["restart", "--time", "20", &self.container])
     }
 
-    /// All its processes stand still: connections stay open, and nobody answers.
+    /// Freezes all its processes: connections stay open, and nothing answers.
     ///
     /// # Errors
     /// Docker refuses.
@@ -42,7 +43,7 @@ impl Node {
         docker(["pause", &self.container])
     }
 
-    /// They go on.
+    /// The processes continue.
     ///
     /// # Errors
     /// Docker refuses.
@@ -50,7 +51,8 @@ impl Node {
         docker(["unpause", &self.container])
     }
 
-    /// Takes it off the network while it runs on. Packets are dropped, so whoever calls it waits and is not refused.
+    /// Disconnects it from the network while it runs on. Packets are dropped, so callers wait and are not
+    /// refused.
     ///
     /// # Errors
     /// The host does not run.
@@ -59,16 +61,16 @@ impl Node {
         self.root(&rules.join(" && ")).map(|_| ())
     }
 
-    /// Puts it back on the network. A reboot does so as well.
+    /// Connects it to the network again. A reboot does so as well.
     ///
     /// # Errors
-    /// The host does not run, or was not cut off.
+    /// The host does not run, or was not disconnected.
     pub fn reconnect(&self) -> Result<(), LabError> {
         let rules = CUT.map(|rule| format!("iptables -w -t mangle -D {rule}"));
         self.root(&rules.join(" && ")).map(|_| ())
     }
 
-    /// Packets from this address are dropped: the two cannot talk, others can with both.
+    /// Drops packets from this address: the two cannot communicate, others can with both.
     ///
     /// # Errors
     /// The host does not run.
@@ -76,10 +78,10 @@ impl Node {
         self.root(&format!("iptables -w -t mangle -I PREROUTING -s {} -j DROP", other.address)).map(|_| ())
     }
 
-    /// The two talk again.
+    /// The two can communicate again.
     ///
     /// # Errors
-    /// The host does not run, or was not cut off from the other.
+    /// The host does not run, or was not disconnected from the other.
     pub fn reconnect_to(&self, other: &Self) -> Result<(), LabError> {
         self.root(&format!("iptables -w -t mangle -D PREROUTING -s {} -j DROP", other.address)).map(|_| ())
     }
@@ -92,7 +94,7 @@ impl Node {
         self.root(&format!("iptables -w -I INPUT -i eth0 -p tcp --dport {port} -j REJECT")).map(|_| ())
     }
 
-    /// Lets them through again.
+    /// Accepts these connections again.
     ///
     /// # Errors
     /// The host does not run, or the port was not blocked.
@@ -100,7 +102,8 @@ impl Node {
         self.root(&format!("iptables -w -D INPUT -i eth0 -p tcp --dport {port} -j REJECT")).map(|_| ())
     }
 
-    /// Fills its disk until so many bytes are free. Only in a lab with a disk: [`super::LabShape::with_disk`].
+    /// Fills its disk until only this many bytes are free. Only in a lab with a disk:
+    /// [`super::LabShape::with_disk`].
     ///
     /// # Errors
     /// The host has no disk of its own, or less is free already.
@@ -114,7 +117,7 @@ impl Node {
         self.root(&command).map(|_| ())
     }
 
-    /// Takes what [`Node::fill_disk`] put there away.
+    /// Removes what [`Node::fill_disk`] wrote.
     ///
     /// # Errors
     /// The host does not run.
@@ -122,10 +125,10 @@ impl Node {
         self.remove_path("/var/lib/lab/disk/ballast")
     }
 
-    /// Stops its Docker, and the containers with it; it stays so until [`Node::start_docker`] or a reboot.
+    /// Stops its Docker, and the containers with it; it stays down until [`Node::start_docker`] or a reboot.
     ///
     /// # Errors
-    /// It does not end within 30 s.
+    /// It does not stop within 30 s.
     pub fn stop_docker(&self) -> Result<(), LabError> {
         self.root("lab-engine stop").map(|_| ())
     }
@@ -146,10 +149,10 @@ impl Node {
         self.root("lab-engine kill").map(|_| ())
     }
 
-    /// A process that is none of the cluster's listens on this TCP port.
+    /// A process that does not belong to the cluster listens on this TCP port.
     ///
     /// # Errors
-    /// Somebody else has the port.
+    /// Another process has the port.
     pub fn take_port(&self, port: u16) -> Result<(), LabError> {
         docker(["exec", "--detach", &self.container, "nc", "-l", "-k", "-p", &port.to_string()])?;
         super::await_that(&format!("port {port} is taken"), std::time::Duration::from_secs(5), || {
@@ -160,7 +163,7 @@ impl Node {
         .map(|_| ())
     }
 
-    /// It listens no more.
+    /// It no longer listens.
     ///
     /// # Errors
     /// It did not listen.
@@ -168,10 +171,11 @@ impl Node {
         self.root(&format!("pkill -f '^nc -l -k -p {port}$'")).map(|_| ())
     }
 
-    /// Every command that is run over SSH sees a clock that is so many seconds off.
+    /// Every command that is run over SSH sees a clock that is off by this many seconds.
     ///
-    /// The clock itself is the machine's, which a lab must not touch: containers, Docker's answers and certificates
-    /// go by the true time. So this shows that a skew is *found* by whoever asks the host, and no more.
+    /// The clock itself is the machine's, which a lab must not change: containers, Docker's answers and
+    /// certificates use the true time. So this only shows that a skew is *found* by a client that asks the
+    /// host.
     ///
     /// # Errors
     /// sshd cannot be configured.
@@ -191,7 +195,7 @@ impl Node {
         self.reload_sshd()
     }
 
-    /// Lets nobody log in by a key that the lab knows; [`Node::let_in`] undoes it.
+    /// Denies login with the lab's keys; [`Node::let_in`] undoes it.
     ///
     /// # Errors
     /// The host does not run.
@@ -199,16 +203,16 @@ impl Node {
         self.root("for home in ops visitor; do mv /home/$home/.ssh /home/$home/.ssh-away; done").map(|_| ())
     }
 
-    /// Lets the lab's key in again. A reboot does so as well.
+    /// Accepts the lab's key again. A reboot does so as well.
     ///
     /// # Errors
-    /// The host does not run, or nobody was shut out.
+    /// The host does not run, or login was not denied.
     pub fn let_in(&self) -> Result<(), LabError> {
         self.root("for home in ops visitor; do rm -rf /home/$home/.ssh; mv /home/$home/.ssh-away /home/$home/.ssh; done")
             .map(|_| ())
     }
 
-    /// Gives it another host key, as a host has that was installed anew at the same address.
+    /// Gives it another host key, as of a host that was installed again at the same address.
     ///
     /// # Errors
     /// The host does not run.
@@ -219,7 +223,7 @@ impl Node {
         self.reload_sshd()
     }
 
-    /// Gives it this host name, until it reboots. Docker tells the name it had when Docker started.
+    /// Sets its host name until it reboots. Docker reports the name from when Docker started.
     ///
     /// # Errors
     /// The host does not run.
@@ -229,7 +233,7 @@ impl Node {
         self.start_docker()
     }
 
-    /// Gives it this machine id: two hosts made from one image have the same.
+    /// Sets its machine id: two hosts made from one image have the same.
     ///
     /// # Errors
     /// The host does not run.
@@ -245,8 +249,8 @@ impl Node {
         self.root(&format!("echo {} > /proc/sys/{}", quoted(value), name.replace('.', "/"))).map(|_| ())
     }
 
-    /// Whoever reads this file on the host reads this text, until it reboots: `/proc/swaps`, say, of a machine with
-    /// swap. Containers, which have a `/proc` of their own, see the true one.
+    /// Processes on the host that read this file get this text, until it reboots: for example `/proc/swaps`
+    /// of a machine with swap. Containers, which have a `/proc` of their own, see the true one.
     ///
     /// # Errors
     /// There is no such file.
@@ -259,15 +263,15 @@ impl Node {
             .map(|_| ())
     }
 
-    /// The true file is read again.
+    /// Processes read the true file again.
     ///
     /// # Errors
-    /// Nothing was pretended.
+    /// No text was substituted.
     pub fn restore_file(&self, path: &str) -> Result<(), LabError> {
         self.root(&format!("umount {}", quoted(path))).map(|_| ())
     }
 
-    /// Puts the network for pods in place again, which a test took away.
+    /// Restores the pod network that a test removed.
     ///
     /// # Errors
     /// The host does not run.
@@ -275,12 +279,12 @@ impl Node {
         self.root("lab-network").map(|_| ())
     }
 
-    /// Makes sshd read its configuration anew, and waits until it answers.
+    /// Makes sshd read its configuration again, and waits until it answers.
     ///
     /// # Errors
     /// The host does not run, or its configuration is wrong.
     pub fn reload_sshd(&self) -> Result<(), LabError> {
-        // sshd reads its configuration anew, by starting itself anew, on this signal.
+        // On this signal sshd restarts itself and reads its configuration again.
         self.root("pkill -HUP -o -x sshd")?;
         Run::new(
             "docker",

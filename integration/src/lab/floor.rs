@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Kubectl, Lab, LabError, Run};
 
-/// When the floor script was how far, from its start.
+/// When the floor script reached which point, from its start.
 #[derive(Clone, Copy, Debug)]
 pub struct Floor {
     /// Keys and certificates were made.
@@ -19,7 +19,7 @@ pub struct Floor {
 }
 
 impl Lab {
-    /// Makes a cluster of all nodes, each with all roles, as fast as a fixed script can.
+    /// Creates a cluster of all nodes, each with all roles, as fast as a fixed script can.
     ///
     /// # Errors
     /// The images are not loaded, or the nodes are not Ready in time.
@@ -36,12 +36,12 @@ impl Lab {
         Ok(Floor { keys: at("keys")?, started: at("started")?, api: at("api")?, ready: at("ready")? })
     }
 
-    /// The kubeconfig of the cluster that [`Lab::run_floor`] made.
+    /// The kubeconfig of the cluster that [`Lab::run_floor`] created.
     pub fn floor_kubeconfig(&self) -> PathBuf {
         self.described.directory.join("floor.kubeconfig")
     }
 
-    /// `kubectl` against it.
+    /// `kubectl` with it.
     pub fn floor_kubectl(&self) -> Kubectl {
         Kubectl::new(self, &self.floor_kubeconfig())
     }

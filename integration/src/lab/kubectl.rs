@@ -29,7 +29,7 @@ impl Kubectl {
         self
     }
 
-    /// A run that may be given input or more time.
+    /// A run with an adjustable stdin and time limit.
     pub fn to<'a>(&'a self, arguments: impl IntoIterator<Item = &'a str>) -> Run {
         let mut own = vec!["--kubeconfig".to_owned(), self.kubeconfig.to_string_lossy().into_owned()];
         own.push("--request-timeout=10s".to_owned());
@@ -83,8 +83,8 @@ impl Kubectl {
         Ok(nodes["items"].as_array().into_iter().flatten().filter(is_ready).map(name).collect())
     }
 
-    /// Waits until every node of these has renewed its lease after this moment: its kubelet runs and reaches the API,
-    /// which a condition that nobody has refreshed yet does not show.
+    /// Waits until each of these nodes has renewed its lease after this moment: then its kubelet runs and
+    /// reaches the API, which an old condition does not show.
     ///
     /// # Errors
     /// They have not in time.
@@ -95,7 +95,7 @@ impl Kubectl {
         limit: Duration,
     ) -> Result<Duration, LabError> {
         let seconds = after.duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs());
-        // `2026-01-31T12:00:00`, which both begin with.
+        // `2026-01-31T12:00:00`, the common beginning of both forms.
         let moment = Timestamp(seconds).to_string().trim_end_matches('Z').to_owned();
         await_that(&format!("{nodes:?} have renewed their leases after {moment}"), limit, || {
             let leases = self.json(["get", "leases", "--namespace", "kube-node-lease"])?;
@@ -114,7 +114,7 @@ impl Kubectl {
         })
     }
 
-    /// Waits until so many nodes are Ready; how long that took.
+    /// Waits until this many nodes are Ready; returns how long that took.
     ///
     /// # Errors
     /// They are not in time.

@@ -1,8 +1,8 @@
 //! A lab of real hosts: containers with sshd and dockerd, and what a test does to them.
 //!
-//! The hosts are made by `integration/lab/hosts`; `docs/guides/lab.md` tells what they are. A lab belongs to the
-//! process that started it: it is taken down when its [`Lab`] is dropped, and where the process was killed, by the
-//! next lab that starts.
+//! `integration/lab/hosts` creates the hosts; `docs/guides/lab.md` describes them. A lab belongs to the
+//! process that started it: it is taken down when its [`Lab`] is dropped, and where the process was killed,
+//! by the next lab that starts.
 //!
 //! ```no_run
 //! use windlass_integration::lab::{Cluster, Lab, LabError, LabShape, Windlass};
@@ -55,25 +55,25 @@ pub use stops::Stops;
 pub use web::{await_web, start_web};
 pub use windlass::Windlass;
 
-/// Why a lab could not do what was asked of it.
+/// Why a lab could not do what was requested.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
-    /// A program is not there, or may not be run.
+    /// A program does not exist, or may not be run.
     #[error("`{command}` cannot be started")]
     NotStarted {
         /// The program and its arguments.
         command: String,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// A program ended with another exit code than 0.
+    /// A program exited with another code than 0.
     #[error("`{command}` ended with {code:?}: {stderr}")]
     Failed {
         /// The program and its arguments.
         command: String,
         /// The exit code; none if a signal ended it.
         code: Option<i32>,
-        /// What it said of it.
+        /// Its stderr.
         stderr: String,
     },
     /// A program took too long and was killed.
@@ -81,10 +81,10 @@ pub enum LabError {
     TimeOver {
         /// The program and its arguments.
         command: String,
-        /// What it was given.
+        /// Its time limit.
         limit: Duration,
     },
-    /// A condition did not come true.
+    /// A condition did not become true.
     #[error("waited {limit:?} for this in vain: {what}; at last: {last}")]
     NotReached {
         /// The condition.
@@ -99,10 +99,10 @@ pub enum LabError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// Something did not answer in the form it has.
+    /// An answer does not have the expected form.
     #[error("{what} is not understood: {why}")]
     NotUnderstood {
         /// What was read.
@@ -112,7 +112,7 @@ pub enum LabError {
     },
 }
 
-/// What hosts a lab has.
+/// The hosts of a lab.
 #[derive(Clone, Debug)]
 pub struct LabShape {
     nodes: usize,
@@ -123,14 +123,14 @@ pub struct LabShape {
     company: Company,
 }
 
-/// Whether other labs of this process may be at work meanwhile.
+/// Whether other labs of this process may run at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Company {
     Welcome,
     None,
 }
 
-/// What images the nodes hold from the beginning.
+/// The images on the nodes from the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum NodeImages {
     None,
@@ -138,7 +138,7 @@ enum NodeImages {
 }
 
 impl LabShape {
-    /// So many hosts, without images, with the network for pods in place.
+    /// This many hosts, without images, with the pod network in place.
     pub fn nodes(nodes: usize) -> Self {
         Self {
             nodes,
@@ -150,7 +150,7 @@ impl LabShape {
         }
     }
 
-    /// Hosts of another time.
+    /// Hosts of another era.
     #[must_use]
     pub fn of_era(mut self, era: Era) -> Self {
         self.era = era;
@@ -171,7 +171,7 @@ impl LabShape {
         self
     }
 
-    /// No other lab of this process is at work meanwhile: what is shown is how soon something answers.
+    /// No other lab of this process runs at the same time: the test measures how soon something answers.
     #[must_use]
     pub fn undisturbed(mut self) -> Self {
         self.company = Company::None;
@@ -186,16 +186,16 @@ impl LabShape {
     }
 }
 
-/// Hosts that run, with a registry beside them. Dropping it takes them down.
+/// Running hosts, with a registry beside them. Dropping it takes them down.
 #[derive(Debug)]
 pub struct Lab {
     shape: LabShape,
     described: Described,
-    /// Given up when the hosts are down.
+    /// Released when the hosts are down.
     _turn: Turn,
 }
 
-/// Holds this machine for labs that do not mind each other, or for one alone.
+/// Shares this machine among labs that tolerate each other, or reserves it for one.
 static MACHINE: RwLock<()> = RwLock::new(());
 
 /// One lab's share of the machine.
@@ -215,11 +215,11 @@ impl Turn {
     }
 }
 
-/// What `hosts up` tells of a lab.
+/// `hosts up`'s description of a lab.
 #[derive(Debug, Deserialize)]
 struct Described {
     name: String,
-    /// Where what belongs to the lab is kept.
+    /// The directory of the lab's files.
     directory: PathBuf,
     balancer: String,
     user: String,
@@ -238,9 +238,9 @@ struct Described {
 pub struct Registry {
     /// The container, on the machine's own Docker.
     pub container: String,
-    /// How nodes name it: `registry.lab:5000`.
+    /// Its name on nodes: `registry.lab:5000`.
     pub host: String,
-    /// Who may pull.
+    /// The user who may pull.
     pub user: String,
     password_file: PathBuf,
 }
@@ -249,12 +249,12 @@ impl Registry {
     /// The password of [`Registry::user`].
     ///
     /// # Errors
-    /// The lab's file of it is gone.
+    /// The lab's file with it does not exist any more.
     pub fn password(&self) -> Result<String, LabError> {
         read(&self.password_file)
     }
 
-    /// Stops it: nodes find nobody at its address.
+    /// Stops it: nothing listens at its address then.
     ///
     /// # Errors
     /// Docker refuses.
@@ -274,13 +274,13 @@ impl Registry {
 static STARTED: AtomicU32 = AtomicU32::new(0);
 
 impl Lab {
-    /// Starts hosts and waits until they answer SSH and Docker. The first ever on a machine builds all that a lab
-    /// is made of, which takes a quarter of an hour; afterwards it takes seconds.
+    /// Starts hosts and waits until they answer SSH and Docker. The first lab on a machine builds everything
+    /// that labs need, which takes a quarter of an hour; later it takes seconds.
     ///
     /// With `WINDLASS_LAB_KEEP` in the environment the lab stays when it is dropped: `hosts down NAME` takes it.
     ///
     /// # Errors
-    /// The hosts cannot be made; what there is of them is taken down.
+    /// The hosts cannot be created; those that exist are taken down.
     pub fn start(shape: &LabShape) -> Result<Self, LabError> {
         let turn = Turn::take(shape.company);
         let own = std::process::id();
@@ -289,7 +289,7 @@ impl Lab {
             Ok(described) => Ok(Self { shape: shape.clone(), described, _turn: turn }),
             Err(error) => {
                 if !is_kept() {
-                    // The first error is the one worth telling.
+                    // The first error is the informative one.
                     let _ = hosts(["down", &name]);
                 }
                 Err(error)
@@ -315,20 +315,20 @@ impl Lab {
         &self.described.nodes
     }
 
-    /// Of which time its hosts are.
+    /// The era of its hosts.
     pub fn era(&self) -> Era {
         self.described.era
     }
 
-    /// The versions that its registry holds, the newest.
+    /// The newest versions in its registry.
     pub fn versions(&self) -> &Versions {
         &self.described.versions
     }
 
-    /// The versions of the link before, from which an upgrade begins.
+    /// The versions of the previous link, from which an upgrade begins.
     ///
     /// # Panics
-    /// The lab is of an era that has one version alone.
+    /// The lab's era has only one version.
     pub fn earlier_versions(&self) -> &Versions {
         self.described.earlier.as_ref().expect("the lab of today has two versions")
     }
@@ -347,7 +347,7 @@ impl Lab {
         &self.described.registry
     }
 
-    /// Who logs in: a member of the group `docker` who cannot become root.
+    /// The user who logs in: a member of the group `docker` who cannot become root.
     pub fn user(&self) -> &str {
         &self.described.user
     }
@@ -362,10 +362,10 @@ impl Lab {
         &self.described.kubectl
     }
 
-    /// Further nodes beside those that run; their numbers follow.
+    /// Adds nodes to those that run; their numbers follow.
     ///
     /// # Errors
-    /// They cannot be made.
+    /// They cannot be created.
     pub fn add_nodes(&mut self, count: usize) -> Result<(), LabError> {
         let first = self.nodes().iter().map(|node| node.number).max().unwrap_or(0) + 1;
         let shape = LabShape { nodes: count, ..self.shape.clone() };
@@ -373,7 +373,7 @@ impl Lab {
         Ok(())
     }
 
-    /// Removes this node's container and all its data: a host that burnt down.
+    /// Removes this node's container and all its data: a destroyed host.
     ///
     /// # Errors
     /// Docker refuses.
@@ -383,7 +383,8 @@ impl Lab {
         Ok(())
     }
 
-    /// Starts nginx as a load balancer of the lab's network, with this configuration, and gives its address.
+    /// Starts nginx as a load balancer in the lab's network, with this configuration, and returns its
+    /// address.
     ///
     /// # Errors
     /// It cannot be started, or one runs already.
@@ -425,7 +426,7 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         if !is_kept() {
-            // Nobody can hear of it here; what is left over is swept by the next lab that starts.
+            // An error cannot be reported here; the next lab that starts removes what is left over.
             let _ = hosts(["down", self.name()]);
         }
     }

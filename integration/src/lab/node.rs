@@ -1,4 +1,4 @@
-//! One host of a lab: commands on it, as its user over SSH and as root by the lab's own hand.
+//! One host of a lab: commands on it, as its user over SSH and as root through the lab's Docker.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub struct Node {
     pub number: usize,
     /// Its host name: `node-1`.
     pub name: String,
-    /// Its address, which it keeps.
+    /// Its address, which does not change.
     pub address: String,
     pub(super) container: String,
     #[serde(skip)]
@@ -29,10 +29,10 @@ impl Node {
         ssh_key.clone_into(&mut self.ssh_key);
     }
 
-    /// A command of its shell, run as the user over SSH, whatever comes of it.
+    /// A command of its shell, run as the user over SSH, whether it succeeds or not.
     ///
     /// # Errors
-    /// `ssh` is not there, or the host does not answer within the time of [`Run`].
+    /// `ssh` does not exist, or the host does not answer within the time of [`Run`].
     pub fn ssh(&self, command: &str) -> Result<Ran, LabError> {
         let destination = format!("{}@{}", self.user, self.address);
         let key = self.ssh_key.to_string_lossy();
@@ -68,7 +68,7 @@ impl Node {
         self.as_root(command).output()
     }
 
-    /// The same, to be given more time or something to read.
+    /// The same with an adjustable time limit and stdin.
     pub fn as_root(&self, command: &str) -> Run {
         Run::new("docker", ["exec", "--interactive", &self.container, "sh", "-c", command])
     }
@@ -82,7 +82,7 @@ impl Node {
         Run::new("docker", own.into_iter().chain(arguments)).within(Duration::from_secs(300)).output()
     }
 
-    /// What a file holds.
+    /// The content of a file.
     ///
     /// # Errors
     /// There is no such file.
@@ -90,7 +90,7 @@ impl Node {
         self.root(&format!("cat {}", quoted(path)))
     }
 
-    /// Writes a file in place, as a careless hand does; mode and owner stay where it exists.
+    /// Writes a file in place, without a rename; mode and owner of an existing file stay.
     ///
     /// # Errors
     /// It cannot be written.
@@ -98,7 +98,7 @@ impl Node {
         self.as_root(&format!("cat > {}", quoted(path))).with_input(text).output().map(|_| ())
     }
 
-    /// Removes a file or a directory with all that is in it.
+    /// Removes a file or a directory with all its contents.
     ///
     /// # Errors
     /// It cannot be removed.
@@ -106,7 +106,7 @@ impl Node {
         self.root(&format!("rm -rf {}", quoted(path))).map(|_| ())
     }
 
-    /// Whether something is at this path.
+    /// Whether something exists at this path.
     ///
     /// # Errors
     /// The host does not run.
@@ -125,7 +125,7 @@ impl Node {
     }
 }
 
-/// A word that the shell takes as it stands.
+/// A word that the shell does not change.
 pub(super) fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }

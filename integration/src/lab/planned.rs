@@ -1,10 +1,10 @@
-//! What `windlass plan` says it would do.
+//! What `windlass plan` would do, by its output.
 
 use serde_json::Value;
 
 use super::{LabError, Windlass};
 
-/// A plan as `plan --detailed-exitcode --output json` tells it.
+/// A plan as `plan --detailed-exitcode --output json` prints it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Planned {
     /// The exit code: 0 where nothing is to be done, 2 where something is.
@@ -12,7 +12,7 @@ pub struct Planned {
     /// What would be changed and why, in order: `node-1/etcd/replace: --v=2 → --v=4`. Steps that only wait are left
     /// out.
     pub changes: Vec<String>,
-    /// What the planner noticed, held back or refused.
+    /// What the planner reported, held or refused.
     pub findings: Vec<Value>,
 }
 
@@ -20,7 +20,7 @@ impl Windlass {
     /// Plans, and changes nothing.
     ///
     /// # Errors
-    /// There is no plan: cluster.yml is wrong, say.
+    /// There is no plan, for example because cluster.yml is wrong.
     pub fn planned(&self) -> Result<Planned, LabError> {
         let ran = self.run(["plan", "--detailed-exitcode", "--output", "json"])?;
         let document: Value = serde_json::from_str(&ran.stdout).map_err(|error| LabError::NotUnderstood {

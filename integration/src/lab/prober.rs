@@ -1,5 +1,5 @@
-//! A client that asks the API server twenty times a second as Kubernetes' own clients do, and remembers when it got no
-//! answer.
+//! A client that asks the API server twenty times a second as Kubernetes' own clients do, and records when it
+//! got no answer.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -20,27 +20,27 @@ use super::LabError;
 
 /// Twenty a second.
 const PERIOD: Duration = Duration::from_millis(50);
-/// No answer within this is none: what Kubernetes' own clients give a TLS handshake (`TLSHandshakeTimeout` of
-/// client-go). kube-apiserver listens two to three seconds before it serves, so whoever is sent to one that starts
-/// waits so long; nobody listening is refused, and seen, at once.
+/// The time limit of an answer: what Kubernetes' own clients give a TLS handshake (`TLSHandshakeTimeout` of
+/// client-go). kube-apiserver listens two to three seconds before it serves, so a client of a starting one
+/// waits that long; where nothing listens, the connection is refused, and recorded, at once.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often a request is repeated, and what a server that names no time is given.
+/// How often a request is repeated, and the delay where the server names no time.
 ///
 /// Source: `maxRetries` and `IsNextRetry` in `rest/with_retry.go` of client-go.
 const REPEATS: usize = 10;
 const PAUSE: Duration = Duration::from_secs(1);
-/// What is asked for. The answer comes out of etcd.
+/// The requested object. The answer comes from etcd.
 const PATH: &str = "/api/v1/namespaces/default";
 
-/// What a prober has seen.
+/// What a prober has recorded.
 #[derive(Clone, Debug, Default)]
 pub struct Probed {
     /// Requests that were answered with 200.
     pub answered: usize,
-    /// The others: seconds after the prober's start, and what came instead.
+    /// The others: seconds after the prober's start, and the error.
     pub failures: Vec<(f64, String)>,
-    /// Requests that had to be repeated, whatever became of them: seconds after the prober's start, and what came first;
-    /// `cut: ` is before it where the connection ended.
+    /// Requests that had to be repeated, whether they then succeeded or not: seconds after the prober's
+    /// start, and the first error; `cut: ` is before it where the connection ended.
     pub repeated: Vec<(f64, String)>,
     /// The slowest answer.
     pub slowest: Duration,
@@ -49,9 +49,9 @@ pub struct Probed {
 /// A prober that runs until it is stopped.
 ///
 /// Each request is a connection of its own, with the certificate of the kubeconfig and the server's name
-/// `kubernetes` checked, so that an API server which is gone, hung or presents a wrong certificate is seen at once.
-/// A late answer delays no other request. What client-go repeats by itself is repeated: a read whose connection ended
-/// before an answer began, and one to which the server said `Retry-After`.
+/// `kubernetes` checked, so that an API server which is gone, hung or presents a wrong certificate is noticed
+/// at once. A late answer delays no other request. What client-go repeats by itself is repeated: a read whose
+/// connection ended before an answer began, and one to which the server answered `Retry-After`.
 #[derive(Debug)]
 pub struct ApiProber {
     seen: Arc<Mutex<Probed>>,
@@ -63,7 +63,7 @@ impl ApiProber {
     /// Asks at this address (`172.30.0.14:6443`) with the first user of a kubeconfig.
     ///
     /// # Errors
-    /// The kubeconfig or the address is not understood.
+    /// The kubeconfig or the address is invalid.
     pub fn start(address: &str, kubeconfig: &Path) -> Result<Self, LabError> {
         let address: SocketAddr = address.parse().map_err(|error| LabError::NotUnderstood {
             what: address.to_owned(),
@@ -79,12 +79,12 @@ impl ApiProber {
         Ok(Self { seen, ends, pacer: Some(pacer) })
     }
 
-    /// What was seen so far.
+    /// What was recorded so far.
     pub fn so_far(&self) -> Probed {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Ends it, when the last request is answered or given up.
+    /// Stops it, when the last request is answered or has failed.
     pub fn stop(mut self) -> Probed {
         self.end();
         self.so_far()
@@ -134,10 +134,10 @@ fn pace(address: SocketAddr, client: &Arc<ClientConfig>, seen: &Arc<Mutex<Probed
     }
 }
 
-/// Why a request has no answer that counts, and what client-go does then.
+/// Why a request has no valid answer, and what client-go does then.
 struct Unanswered {
     why: String,
-    /// It asks again after this time; without one it gives up.
+    /// It asks again after this time; it gives up where there is none.
     again: Option<Duration>,
 }
 
@@ -190,18 +190,19 @@ fn ask(address: SocketAddr, client: Arc<ClientConfig>) -> Result<(), Unanswered>
         return Ok(());
     }
     let mut rest = Vec::new();
-    // What came until the connection ended says why, however it ended.
+    // What was received until the connection ended says why, however it ended.
     let _ = stream.take(4_096).read_to_end(&mut rest);
     Err(refused(&String::from_utf8_lossy(&head), &String::from_utf8_lossy(&rest)))
 }
 
-/// Whether the connection ended, and not the time: `IsConnectionReset` and `IsProbableEOF` of apimachinery's `util/net`.
+/// Whether the connection ended rather than the time: `IsConnectionReset` and `IsProbableEOF` of
+/// apimachinery's `util/net`.
 fn is_cut(error: &std::io::Error) -> bool {
     use ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
-/// What an answer other than 200 means: `HTTP/1.1 503`, and what came after that.
+/// The meaning of an answer other than 200: `HTTP/1.1 503`, and what followed it.
 ///
 /// Source: `isRetryableAfter` of client-go's `rest/with_retry.go`: 429 and 5xx with the header `Retry-After`.
 fn refused(status: &str, rest: &str) -> Unanswered {
@@ -217,7 +218,7 @@ fn refused(status: &str, rest: &str) -> Unanswered {
     }
 }
 
-/// A client that trusts the CA of a kubeconfig and shows its first user's certificate.
+/// A client that trusts the CA of a kubeconfig and presents its first user's certificate.
 fn client_of(kubeconfig: &Path) -> Result<ClientConfig, LabError> {
     let wrong = |why: String| LabError::NotUnderstood { what: kubeconfig.display().to_string(), why };
     let text = super::read(kubeconfig)?;

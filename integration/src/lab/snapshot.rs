@@ -1,4 +1,4 @@
-//! What is on a host at one moment, to be compared with another: its containers and its files.
+//! The containers and files on a host at one moment, to be compared with those at another.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,12 +7,12 @@ use serde_json::Value;
 use super::node::quoted;
 use super::{LabError, Node};
 
-/// A container as the node's Docker tells it. Equal at two moments if nothing happened to it in between.
+/// A container as the node's Docker describes it. Equal at two moments if nothing happened to it in between.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerSeen {
-    /// Its id: another one after it was created anew.
+    /// Its id: another one after it was recreated.
     pub id: String,
-    /// Its image as it was named.
+    /// The name of its image.
     pub image: String,
     /// `running`, `exited` …
     pub state: String,
@@ -20,7 +20,7 @@ pub struct ContainerSeen {
     pub created: String,
     /// When it last started.
     pub started: String,
-    /// How often Docker started it again by itself.
+    /// How often Docker restarted it by itself.
     pub restarts: u64,
     /// Its restart policy: `always`, `no` …
     pub restart_policy: String,
@@ -32,20 +32,20 @@ pub struct ContainerSeen {
     pub labels: BTreeMap<String, String>,
 }
 
-/// A file as its directory tells it.
+/// A file as its directory describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileSeen {
     /// When its content last changed, in seconds with nine digits after the point.
     pub modified: String,
-    /// When anything of it last changed, its mode too.
+    /// When anything of it last changed, including its mode.
     pub changed: String,
     /// Its mode in octal digits.
     pub mode: String,
     /// User and group.
     pub owner: String,
-    /// Bytes in it.
+    /// Its size in bytes.
     pub size: u64,
-    /// Its place on the disk: another one after it was replaced.
+    /// Its inode: another one after it was replaced.
     pub inode: u64,
 }
 
@@ -55,7 +55,7 @@ impl Node {
     /// # Errors
     /// Its Docker does not answer.
     pub fn containers(&self) -> Result<BTreeMap<String, ContainerSeen>, LabError> {
-        // A pod's container may go between the two calls: what is gone then is left out.
+        // A pod's container may be removed between the two calls: then it is left out.
         let text = self
             .as_root(
                 "all=$(docker ps -aq) && [ -z \"$all\" ] && echo '[]' || docker inspect $all 2>/dev/null",
@@ -69,7 +69,7 @@ impl Node {
         Ok(seen.iter().map(|container| (name_of(container), container_seen(container))).collect())
     }
 
-    /// The containers of components alone: those that kubelet did not make for pods.
+    /// Only the containers of components: those that kubelet did not create for pods.
     ///
     /// # Errors
     /// Its Docker does not answer.
@@ -79,7 +79,8 @@ impl Node {
         Ok(containers)
     }
 
-    /// The ids of the containers of pods that run there, whichever runtime has them: kubelet never starts one again, it makes
+    /// The ids of the running containers of pods, in any runtime: kubelet never restarts one, it creates
+    /// another.
     /// another.
     ///
     /// # Errors
@@ -92,7 +93,7 @@ impl Node {
         Ok(text.lines().map(str::to_owned).collect())
     }
 
-    /// All files below a directory by path; none if it is not there.
+    /// All files below a directory by path; none if it does not exist.
     ///
     /// # Errors
     /// The host does not run.

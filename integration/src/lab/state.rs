@@ -1,10 +1,10 @@
-//! All that windlass keeps on the hosts of a lab at one moment, and what became different since.
+//! Everything that windlass keeps on the hosts of a lab at one moment, and what has changed since.
 
 use std::collections::BTreeMap;
 
 use super::{ContainerSeen, FileSeen, Lab, LabError, Node};
 
-/// Where windlass writes on a node, etcd's data and snapshots apart.
+/// The directories on a node that windlass writes, except etcd's data and snapshots.
 const KEPT: [&str; 2] = ["/etc/kubernetes", "/var/lib/kubelet/config.json"];
 
 /// The components of which one leads, by a lease in Kubernetes.
@@ -18,7 +18,7 @@ pub struct LabState {
 }
 
 impl Lab {
-    /// What is on the nodes now. Pods are not in it: they come and go by themselves.
+    /// What is on the nodes now. Pods are not in it: they change by themselves.
     ///
     /// # Errors
     /// A node or its Docker does not answer.
@@ -61,10 +61,11 @@ impl LabState {
         &self.files
     }
 
-    /// What is not as it was, in order: `node-1 etcd created`, `node-1 etcd restarted`, `node-1 /etc/… written`.
+    /// What has changed, in order: `node-1 etcd created`, `node-1 etcd restarted`, `node-1 /etc/… written`.
     ///
-    /// Who leads by a lease ends when it cannot renew it, as where the machine is busy or the API server beside it is
-    /// replaced, and Docker starts it again: that is Kubernetes' way, and not reported.
+    /// A component that leads by a lease exits when it cannot renew it, as where the machine is busy or the
+    /// API server beside it is replaced, and Docker restarts it: that is Kubernetes' normal behaviour, and
+    /// not reported.
     pub fn since(&self, before: &Self) -> Vec<String> {
         let mut reported = differences(&before.containers, &self.containers, |name, old, new| {
             let leads = LED_BY_LEASE.iter().any(|component| name.ends_with(component));

@@ -1,4 +1,4 @@
-//! What a server that stops may cut, as opposed to everything else that a client notices.
+//! Which requests a stopping server may interrupt, as opposed to all other failures that a client notices.
 
 use super::Probed;
 
@@ -12,8 +12,8 @@ pub struct Stops {
 }
 
 impl Stops {
-    /// What these stops do not explain, as seconds after the prober's start with what came in place of an answer:
-    /// requests without one, and those that had to be repeated at more moments than servers stopped.
+    /// The failures that these stops do not explain, as seconds after the prober's start with the error:
+    /// requests without an answer, and those that had to be repeated at more moments than servers stopped.
     pub fn unexplained(self, seen: &Probed) -> Vec<(f64, String)> {
         let within = |list: &[(f64, String)], is_cut: fn(&str) -> bool, stops: usize| {
             let at = list.iter().filter(|(_, why)| is_cut(why)).map(|(at, _)| *at);
@@ -27,9 +27,10 @@ impl Stops {
     }
 }
 
-/// How many moments these are, in seconds: all that a server cuts, from the signal to end until it has ended.
+/// How many moments these are, in seconds: one includes everything from a server's signal to stop until its
+/// end.
 fn moments(mut at: Vec<f64>) -> usize {
-    /// A little more than an API server is given to end.
+    /// A little more than the time that an API server has to stop.
     const ONE_MOMENT: f64 = 4.0;
     at.sort_by(f64::total_cmp);
     let mut moments = 0;
@@ -42,8 +43,8 @@ fn moments(mut at: Vec<f64>) -> usize {
     moments
 }
 
-/// Whether it is an answer that only a member of etcd gives rise to which ends or hands over its lead while a request
-/// is on its way through it: kube-apiserver 1.20 asks no other member then.
+/// Whether it is an answer that is caused only by a member of etcd that stops or transfers leadership while
+/// it handles a request: kube-apiserver 1.20 asks no other member then.
 ///
 /// Source: `stopServers` of etcd's `embed/etcd.go` drains nothing where TLS is on
 /// (<https://github.com/etcd-io/etcd/issues/8916>); docs/decisions/0034-requests-on-a-member-that-stops.md.
@@ -56,8 +57,9 @@ fn is_cut_by_etcd(failure: &str) -> bool {
     failure.starts_with("answer: HTTP/1.1 500 ") && texts.iter().any(|text| failure.contains(text))
 }
 
-/// Whether an API server that stops gave no answer: the kernel had taken the connection in for it before it closed its port, it
-/// ended before it had read the request, or it said that it ends. Kubernetes' own clients repeat all three.
+/// Whether an API server that stops gave no answer: the kernel had accepted the connection for it before it
+/// closed its port, it exited before it had read the request, or it reported that it stops. Kubernetes' own
+/// clients repeat all three.
 ///
 /// See docs/decisions/0052-what-a-stopping-api-server-cuts.md.
 fn is_cut_by_server(failure: &str) -> bool {

@@ -8,7 +8,7 @@ use super::{Images, Kubectl, Lab, LabError, Node, await_that};
 /// The Service's address.
 const SERVICE: &str = "10.43.0.80";
 
-/// A web server on every node, those of the control plane too, that answers with its pod's name.
+/// A web server on every node, including the control plane, that answers with its pod's name.
 const MANIFEST: &str = "
 apiVersion: apps/v1
 kind: DaemonSet
@@ -45,7 +45,8 @@ pub fn start_web(lab: &Lab, kubectl: &Kubectl, images: Images) -> Result<(), Lab
     kubectl.apply(&MANIFEST.replace("IMAGE", &image).replace("SERVICE", SERVICE)).map(|_| ())
 }
 
-/// Asks the Service from a node until so many pods have answered: pods run, and Services reach over all nodes.
+/// Asks the Service from a node until this many pods have answered: then pods run, and Services reach all
+/// nodes.
 ///
 /// # Errors
 /// They do not within two minutes.

@@ -1,4 +1,4 @@
-//! The `windlass` program, run in a directory and a home of its own.
+//! The `windlass` program, run in a directory and a home directory of its own.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -20,7 +20,7 @@ impl Windlass {
     /// (`cargo build -p windlass`).
     ///
     /// # Errors
-    /// There is no program, or no directory can be made.
+    /// There is no program, or no directory can be created.
     pub fn new(lab: &Lab) -> Result<Self, LabError> {
         let program = program()?;
         let directory = tempfile::Builder::new()
@@ -33,12 +33,12 @@ impl Windlass {
         Ok(own)
     }
 
-    /// Where it puts what lives no longer than a run.
+    /// The directory of its temporary files.
     pub fn temporary(&self) -> PathBuf {
         self.directory().join("tmp")
     }
 
-    /// The directory it runs in, which is its home too: `known_hosts` of a lab go nowhere else.
+    /// The directory in which it runs, which is its home directory too: no other `known_hosts` is used.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
@@ -58,7 +58,7 @@ impl Windlass {
         Kubectl::new(lab, &self.kubeconfig())
     }
 
-    /// Runs it to its end, whatever that is; ten minutes are given to it.
+    /// Runs it to its end, whether it succeeds or not; its time limit is ten minutes.
     ///
     /// # Errors
     /// It cannot be started or does not end.
@@ -69,7 +69,7 @@ impl Windlass {
     /// Runs it to its end, which must be a success; its stdout.
     ///
     /// # Errors
-    /// As [`Windlass::run`], or it ended with another exit code than 0: then the error tells all that it said.
+    /// As [`Windlass::run`], or it exited with another code than 0: then the error contains its whole output.
     pub fn succeeds<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Result<String, LabError> {
         let arguments: Vec<&str> = arguments.into_iter().collect();
         let ran = self.run(arguments.iter().copied())?;
@@ -83,14 +83,14 @@ impl Windlass {
         })
     }
 
-    /// A run that may be given more time, input or environment.
+    /// A run with an adjustable time limit, stdin and environment.
     pub fn to<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Run {
         Run::new(&self.program.to_string_lossy(), arguments)
             .within(Duration::from_secs(600))
             .with(|command| self.place(command))
     }
 
-    /// Starts it and leaves it running, to be killed.
+    /// Starts it without waiting for it, to be killed.
     ///
     /// # Errors
     /// It cannot be started.
@@ -99,12 +99,12 @@ impl Windlass {
     }
 
     fn place(&self, command: &mut Command) {
-        // ssh asks the user database for its home, not the environment: hosts of another lab, with other keys, have
-        // the same addresses.
+        // ssh finds its home directory in the user database, not in the environment: hosts of another lab,
+        // with other keys, have the same addresses.
         command
             .current_dir(self.directory())
             .env("HOME", self.directory())
-            // So what it leaves of itself can be distinguished from what others leave.
+            // So its left-overs can be distinguished from those of others.
             .env("TMPDIR", self.temporary())
             .env("WINDLASS_SSH_KNOWN_HOSTS", self.directory().join("known_hosts"))
             .env_remove("SSH_AUTH_SOCK");

@@ -8,13 +8,13 @@ use crate::draft::{Draft, DraftNode, address};
 /// A change of cluster.yml.
 #[derive(Clone, Debug)]
 pub(super) enum Edit {
-    /// A value at a path; what is not there on the way is made.
+    /// A value at a path; missing parts of the path are created.
     Set(Vec<Part>, Value),
-    /// A value goes.
+    /// A value is removed.
     Remove(Vec<Part>),
-    /// A node more.
+    /// A node is added.
     AddNode { name: String, roles: Vec<String> },
-    /// A node goes.
+    /// A node is removed.
     RemoveNode(String),
     /// Another version, with the image of it.
     Upgrade(String),
@@ -58,10 +58,10 @@ impl Edit {
         }
     }
 
-    /// Makes the edit.
+    /// Carries out the edit.
     ///
     /// # Errors
-    /// The path leads through something that has no such part.
+    /// The path contains a part that does not exist.
     pub(super) fn apply(&self, file: &mut Value) -> Result<(), String> {
         match self {
             Self::Set(path, value) => {
@@ -103,7 +103,7 @@ impl Edit {
     }
 }
 
-/// A cluster.yml of nodes in groups, with all else usual.
+/// A cluster.yml of nodes in groups, with everything else as usual.
 pub(super) fn sized(groups: &[(usize, Vec<String>)]) -> String {
     let mut nodes = Vec::new();
     for (count, roles) in groups {

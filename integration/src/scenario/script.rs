@@ -1,4 +1,4 @@
-//! The language of scenarios: a text becomes commands, each with the line on which it stands.
+//! The language of scenarios: a text becomes commands, each with its line.
 
 use std::collections::BTreeSet;
 
@@ -13,18 +13,18 @@ use super::text::{cut, number};
 /// One command of a scenario.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
-    /// Where it stands, from one.
+    /// Its line, from one.
     pub(super) number: usize,
     /// Its text, without the block.
     pub(super) text: String,
-    /// What it says.
+    /// Its meaning.
     pub(super) command: Command,
 }
 
-/// What a line says.
+/// The meaning of a line.
 #[derive(Clone, Debug)]
 pub(super) enum Command {
-    /// So many machines.
+    /// This many machines.
     Bare(usize),
     /// What the users run.
     Users(Workload),
@@ -36,7 +36,7 @@ pub(super) enum Command {
     Edit(Edit),
     /// Look and plan.
     Plan(Run),
-    /// Look, plan and act until nothing is left.
+    /// Look, plan and act until nothing is left to do.
     Up(Run),
     /// Something happens now.
     Strike(Fault),
@@ -46,7 +46,8 @@ pub(super) enum Command {
     Wait(u64),
     /// Show what windlass sees.
     Observe,
-    /// Show the verbs of the last run that contain one of these words; all that change something if none is given.
+    /// Show the verbs of the last run that contain one of these words; all that change something if none is
+    /// given.
     Story(Vec<String>),
     /// Planning again gives nothing.
     ExpectRests,
@@ -98,7 +99,7 @@ pub(super) enum Moment {
 /// Reads a scenario.
 ///
 /// # Errors
-/// A line is not understood; the text names it.
+/// A line is invalid; the text names it.
 pub(super) fn read(text: &str) -> Result<Vec<Line>, String> {
     let mut lines = Vec::new();
     let mut rest = text.lines().enumerate();
@@ -208,7 +209,7 @@ fn rotation(which: &str) -> Result<Goal, String> {
             .collect();
         CertSelector::Services(services?)
     };
-    // The moment is that at which the command begins.
+    // The moment is when the command begins.
     Ok(Goal::Reissue(Reissue { which: reissue, ..Reissue::default() }))
 }
 

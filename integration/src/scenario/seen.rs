@@ -1,4 +1,4 @@
-//! How an inventory is shown in a scenario: nodes that look alike as one.
+//! How a scenario shows an inventory: equal nodes as one.
 
 use std::fmt::Write as _;
 

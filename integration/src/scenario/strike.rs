@@ -1,4 +1,5 @@
-//! What happens to a world, as people say it: commands they would type, and what breaks by itself.
+//! What happens to a world, in the words of people: commands that they would type, and faults that happen by
+//! themselves.
 
 use windlass_model::{Alarm, Component, FilePath, Mode, NodeName, ObjectRef, Taint};
 use windlass_simulator::{Fault, How, Mischief, When};
@@ -8,7 +9,7 @@ use super::text::{cut, number};
 /// Reads what happens.
 ///
 /// # Errors
-/// It is not understood.
+/// It is invalid.
 pub(super) fn read(said: &str, block: Option<String>) -> Result<Fault, String> {
     let (first, rest) = cut(said);
     match first {

@@ -1,4 +1,4 @@
-//! Hosts are reached in every way that cluster.yml can say, and their own keys are checked.
+//! Hosts are reached in every way that cluster.yml supports, and their own keys are checked.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,12 +21,12 @@ fn hosts_are_reached_in_every_way_that_cluster_yml_can_say() -> Outcome {
     hosts_behind_a_bastion_are_reached_through_it(&lab, &windlass)
 }
 
-/// The first host alone.
+/// The first host only.
 fn one_host(lab: &Lab) -> Cluster {
     Cluster::of(lab, Images::Loaded, [(1, &ALL_ROLES[..])])
 }
 
-/// What `plan` says of nodes that it does not reach; none where it plans for all of them.
+/// What `plan` says about nodes that it does not reach; none where it plans for all of them.
 fn away(run: Run) -> Result<Vec<String>, LabError> {
     let ran = run.ran()?;
     let document: Value = serde_json::from_str(&ran.stdout).map_err(|error| LabError::NotUnderstood {
@@ -100,7 +100,7 @@ fn keys_of_every_kind_open_a_host(lab: &Lab, windlass: &Windlass) -> Outcome {
     Ok(())
 }
 
-/// A key that no host knows, and a certificate of it by an authority that this host trusts.
+/// A key that no host knows, and a certificate of it by a CA that this host trusts.
 fn certified_key(directory: &Path, node: &Node, user: &str) -> Result<(PathBuf, PathBuf), LabError> {
     let (authority, key) = (directory.join("authority"), directory.join("certified"));
     for path in [&authority, &key] {
@@ -140,7 +140,7 @@ impl Agent {
         Ok(agent)
     }
 
-    /// The same run, which can reach this agent.
+    /// The same run, with access to this agent.
     fn reached_by(&self, run: Run) -> Run {
         run.with(|command| {
             command.env("SSH_AUTH_SOCK", &self.socket);
@@ -150,13 +150,13 @@ impl Agent {
 
 impl Drop for Agent {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited by itself.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// The first host stands before the others, which let nobody else in.
+/// The first host is the bastion of the others, which accept connections only from it.
 fn hosts_behind_a_bastion_are_reached_through_it(lab: &Lab, windlass: &Windlass) -> Outcome {
     let bastion = lab.node(1);
     let mut cluster = Cluster::of(lab, Images::Loaded, [(2, &ALL_ROLES[..]), (3, &["worker"][..])]);

@@ -1,4 +1,5 @@
-//! A network for pods and the names of Services come with the cluster, are repaired, and go nowhere by themselves.
+//! A pod network and `CoreDNS` are deployed with the cluster, are repaired, and are not removed by
+//! themselves.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ type Outcome = Result<(), LabError>;
 fn a_network_and_names_come_with_the_cluster_and_are_repaired() -> Outcome {
     let lab = Lab::start(&LabShape::nodes(3))?;
     for node in lab.nodes() {
-        // The lab's own network goes: nodes are not ready before another one comes.
+        // The lab's own network is removed: nodes are not ready before another one is deployed.
         node.root(
             "rm -f /etc/cni/net.d/*; ip link del cni0 2>/dev/null; \
              for net in $(seq 30); do ip route del 10.42.$net.0/24 2>/dev/null; done; true",
@@ -41,7 +42,7 @@ fn a_network_and_names_come_with_the_cluster_and_are_repaired() -> Outcome {
     what_is_no_longer_asked_for_goes(&windlass, &kubectl, &mut cluster)
 }
 
-/// All of the names goes but for the Service, which somebody else made again; the network stays.
+/// All of `CoreDNS` is removed except the Service, which somebody else has created again; the network stays.
 fn what_is_no_longer_asked_for_goes(
     windlass: &Windlass,
     kubectl: &Kubectl,
@@ -72,7 +73,7 @@ fn what_is_no_longer_asked_for_goes(
     Ok(())
 }
 
-/// Every pod of the workload asks for the Service by its name, and is answered.
+/// Every pod of the workload resolves the Service's name and gets an answer.
 fn names_are_resolved(kubectl: &Kubectl) -> Outcome {
     let pods = kubectl.json(["get", "pods", "--selector", "app=web"])?;
     for pod in pods["items"].as_array().into_iter().flatten() {
@@ -85,7 +86,7 @@ fn names_are_resolved(kubectl: &Kubectl) -> Outcome {
     Ok(())
 }
 
-/// What somebody deletes or edits is shown as that and repaired; what was never ours stays.
+/// What somebody deletes or edits is shown as drift and repaired; what was never ours stays.
 fn drift_is_repaired(windlass: &Windlass, kubectl: &Kubectl) -> Outcome {
     kubectl.run(["--namespace", "kube-system", "delete", "configmap", "coredns"])?;
     let patch = r#"{"spec":{"template":{"spec":{"priorityClassName":"system-cluster-critical"}}}}"#;
@@ -122,7 +123,7 @@ fn a_changed_key_changes_its_objects(windlass: &Windlass, cluster: &mut Cluster)
     Ok(())
 }
 
-/// Where another field manager answers for a field that is to change, it is named, and nothing is forced.
+/// Where another field manager owns a field that is to change, it is named, and nothing is forced.
 fn a_field_of_somebody_else_is_left(
     windlass: &Windlass,
     kubectl: &Kubectl,

@@ -1,4 +1,4 @@
-//! A cluster outlives the loss of any control plane, and hosts that boot come back to it with no command given.
+//! A cluster survives the loss of any control plane, and hosts that boot rejoin it without any command.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime};
@@ -26,7 +26,7 @@ fn any_control_plane_may_die_and_every_host_may_boot() -> Outcome {
     for number in 1..=3 {
         outlives(&lab, &windlass, number)?;
     }
-    // Each control plane has booted by now, after its power went. Workers shut down in order.
+    // Each control plane has booted by now, after its power failed. Workers shut down in order.
     for node in &lab.nodes()[3..] {
         let began = SystemTime::now();
         node.reboot()?;
@@ -47,7 +47,7 @@ fn contexts(lab: &Lab, windlass: &Windlass) -> Result<Vec<String>, LabError> {
     Ok(contexts)
 }
 
-/// One control plane's power goes, and comes back.
+/// One control plane loses its power, and gets it back.
 fn outlives(lab: &Lab, windlass: &Windlass, number: usize) -> Outcome {
     let (node, others) = (lab.node(number), (1..=5).filter(|other| *other != number));
     let others: Vec<&Node> = others.map(|other| lab.node(other)).collect();
@@ -58,7 +58,7 @@ fn outlives(lab: &Lab, windlass: &Windlass, number: usize) -> Outcome {
     let dies = probing.elapsed();
     node.power_off()?;
 
-    // Through the common endpoint, and through the contexts of those that live.
+    // Through the common endpoint, and through the contexts of the others.
     let common = windlass.kubectl(lab);
     await_that("an API server is ready at the common endpoint", Duration::from_secs(20), || {
         Ok(common.run(["get", "--raw", "/readyz"])? == "ok")
@@ -81,8 +81,8 @@ fn outlives(lab: &Lab, windlass: &Windlass, number: usize) -> Outcome {
         "without {}: {} answers, the slowest after {:.1?}; refused in the moment of its death: {:?}",
         node.name, probed.answered, probed.slowest, probed.failures
     );
-    // What was on its way to the API server or to the leader of etcd that died is lost, and asked again by Kubernetes'
-    // own clients. The rest have elected another before long.
+    // Requests that the dead API server or leader of etcd was handling are lost, and Kubernetes' own clients
+    // repeat them. The rest have elected another leader soon.
     let moment = dies.as_secs_f64() - 1.0..dies.as_secs_f64() + 5.0;
     let later: Vec<_> = probed.failures.iter().filter(|(at, _)| !moment.contains(at)).collect();
     assert_eq!(later, Vec::<&(f64, String)>::new(), "through a worker's nginx-proxy");
@@ -92,13 +92,13 @@ fn outlives(lab: &Lab, windlass: &Windlass, number: usize) -> Outcome {
     comes_back(lab, windlass, &[node], began)
 }
 
-/// The containers of pods that run on some nodes, by node: others after one was started anew.
+/// The containers of pods that run on some nodes, by node: others if one was recreated.
 fn pods_of(nodes: &[&Node]) -> Result<BTreeMap<String, BTreeSet<String>>, LabError> {
     nodes.iter().map(|node| Ok((node.name.clone(), node.pod_containers()?))).collect()
 }
 
-/// Waits until these nodes, which boot, are part of the cluster again: kubelets are heard of, pods answer, and there is
-/// nothing that `windlass` would do.
+/// Waits until these nodes, which boot, are part of the cluster again: kubelets send heartbeats, pods answer,
+/// and `windlass` has nothing to do.
 fn comes_back(lab: &Lab, windlass: &Windlass, nodes: &[&Node], began: SystemTime) -> Outcome {
     let kubectl = windlass.kubectl(lab);
     let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();

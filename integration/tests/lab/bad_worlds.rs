@@ -1,8 +1,9 @@
-//! What is wrong with hosts is reported with host and remedy before anything is changed, and the other hosts go on.
+//! Faults of hosts are reported with host and remedy before anything is changed, and the other hosts go on.
 //!
-//! Real here: keys, users and groups, Docker's service, ports, full disks, names and ids of hosts, the registry and
-//! its credentials. Not real: a clock, which all hosts share with this machine; what is shifted is the time that
-//! commands over SSH see, which is where windlass looks. And swap: the host's own list of it is another text.
+//! Real here: keys, users and groups, Docker's service, ports, full disks, names and ids of hosts, the
+//! registry and its credentials. Not real: a clock, which all hosts share with this machine; only the time
+//! that commands over SSH see is shifted, which is where windlass looks. And swap: the host's own list of it
+//! is replaced by another text.
 
 use std::fs;
 
@@ -36,7 +37,7 @@ fn cluster_of(lab: &Lab) -> Cluster {
     Cluster::of(lab, Images::FromRegistry, roles)
 }
 
-/// One line a finding: kind, subject, what is the matter, and what to do.
+/// One line for each finding: weight, subject, cause, and what to do.
 fn reported(findings: &[Value]) -> Vec<String> {
     let text = |finding: &Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
     let line = |finding: &Value| {
@@ -46,12 +47,12 @@ fn reported(findings: &[Value]) -> Vec<String> {
     findings.iter().map(line).collect()
 }
 
-/// A text without its line breaks: what is printed is wrapped.
+/// A text without its line breaks, since output is wrapped.
 fn on_one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// What `plan` finds wrong; that it changed nothing on any host.
+/// What `plan` finds wrong; checks that it changed nothing on any host.
 fn planned(lab: &Lab, windlass: &Windlass, before: &LabState) -> Result<Vec<String>, LabError> {
     let planned = windlass.planned()?;
     assert_eq!(lab.state()?.since(before), Vec::<String>::new(), "a plan changes nothing");
@@ -106,7 +107,7 @@ fn bare_hosts_tell_everything_together(lab: &Lab, windlass: &Windlass, cluster: 
         node.pretend_file("/proc/swaps", "Filename Type Size Used Priority\n")?;
     }
     second.take_port(10250)?;
-    // What takes the rest away takes a little itself.
+    // The command that fills the rest needs a little itself.
     third.fill_disk((100 << 20) + (1 << 19))?;
     let swap = "Filename Type Size Used Priority\n/dev/sdb1 partition 1048572 0 -2\n";
     third.restore_file("/proc/swaps")?;
@@ -165,7 +166,7 @@ fn two_hosts_look_alike(lab: &Lab, windlass: &Windlass) -> Outcome {
     Ok(())
 }
 
-/// Two of three hosts are held: the third is a cluster all the same, and on the two is nothing.
+/// Two of three hosts are held: the third becomes a cluster all the same, and nothing is on the two.
 fn the_sound_host_becomes_a_cluster(lab: &Lab, windlass: &Windlass) -> Outcome {
     eprintln!("up with a port taken and a clock off by a minute");
     lab.node(2).take_port(6443)?;
@@ -199,7 +200,7 @@ fn the_others_join_when_they_are_mended(lab: &Lab, windlass: &Windlass) -> Outco
     assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
     assert_eq!(windlass.kubectl(lab).ready_nodes()?, ["node-1", "node-2", "node-3"]);
     let touched = lab.state()?.since(&before);
-    // The copy of the ledger tells of the nodes.
+    // The copy of the ledger lists the nodes.
     let of_first = touched.iter().filter(|name| name.starts_with("node-1 ") && !name.contains("ledger.json"));
     assert_eq!(of_first.collect::<Vec<_>>(), Vec::<&String>::new());
     Ok(())
@@ -209,8 +210,8 @@ fn forwards(node: &Node) -> Result<bool, LabError> {
     Ok(node.read_file("/proc/sys/net/ipv4/ip_forward")?.trim() == "1")
 }
 
-/// A setting of the kernel that somebody changes is shown as exactly that, and the host's own programs can set it when
-/// it boots.
+/// A kernel setting that somebody changes is shown as such, and the host's own programs can set it when it
+/// boots.
 fn a_kernel_is_set_again(lab: &Lab, windlass: &Windlass) -> Outcome {
     eprintln!("forwarding switched off on a live host");
     let node = lab.node(2);
@@ -227,7 +228,7 @@ fn a_kernel_is_set_again(lab: &Lab, windlass: &Windlass) -> Outcome {
     Ok(())
 }
 
-/// An image that cannot be had: the registry is down, does not know it, or does not know us.
+/// An image that cannot be pulled: the registry is down, does not have it, or refuses the credentials.
 fn no_image_stops_nothing(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster) -> Outcome {
     let image = format!("{}/{}", lab.registry().host, lab.image("kube_scheduler"));
     let other = format!("{image}-other");
@@ -240,7 +241,8 @@ fn no_image_stops_nothing(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster)
         for words in words {
             assert!(said.contains(words), "{case}: `{words}` is not in: {said}");
         }
-        // The credentials that kubelet pulls with are a file of cluster.yml's desired state too, and may be written anew.
+        // The credentials with which kubelet pulls are a file of cluster.yml's desired state too, and may be
+        // written again.
         let mut touched = lab.state()?.since(&before);
         touched.retain(|name| !name.contains("/var/lib/kubelet/config.json"));
         assert_eq!(touched, Vec::<String>::new(), "{case}: nothing is stopped before its image is there");
@@ -266,7 +268,7 @@ fn no_image_stops_nothing(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster)
     Ok(())
 }
 
-/// A live host whose Docker is stopped waits, one whose clock goes wrong does not; the others are changed.
+/// A live host whose Docker is stopped is held, one whose clock goes wrong is not; the others are changed.
 fn live_hosts_go_on(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster) -> Outcome {
     eprintln!("a live host's clock is off by a minute");
     lab.node(2).shift_session_clock(-60)?;

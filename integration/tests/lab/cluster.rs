@@ -1,4 +1,5 @@
-//! Five bare hosts become a highly available cluster, which rests, and is repaired as planned.
+//! Five bare hosts become a highly available cluster that needs no further change, and is repaired as
+//! planned.
 
 pub(crate) mod snapshots;
 
@@ -58,7 +59,7 @@ fn comes_up(lab: &Lab, windlass: &Windlass) -> Outcome {
     }
     assert_eq!(secrets_in_sight(lab, &state)?, Vec::<String>::new());
 
-    // A worker's kubelet and kube-proxy know the API at its own nginx-proxy only.
+    // A worker's kubelet and kube-proxy reach the API only through its own nginx-proxy.
     for number in [4, 5] {
         for user in ["kube-node", "kube-proxy"] {
             let kubeconfig =
@@ -79,7 +80,7 @@ fn comes_up(lab: &Lab, windlass: &Windlass) -> Outcome {
     Ok(())
 }
 
-/// Where the registry's password or a private key stands in something that everybody on a node may look at.
+/// Where the registry's password or a private key is in something that every user of a node may read.
 fn secrets_in_sight(lab: &Lab, state: &LabState) -> Result<Vec<String>, LabError> {
     let password = lab.registry().password()?;
     let is_secret = |text: &str| text.contains(password.trim()) || text.contains("PRIVATE KEY");
@@ -87,7 +88,7 @@ fn secrets_in_sight(lab: &Lab, state: &LabState) -> Result<Vec<String>, LabError
         let labels = container.labels.values();
         container.command.iter().chain(&container.environment).chain(labels).any(|text| is_secret(text))
     });
-    // A file that others may read holds certificates and addresses, never a key.
+    // A file that others may read contains certificates and addresses, never a key.
     let open = state.files().iter().filter(|(_, file)| !file.mode.ends_with("00"));
     let mut reported: Vec<String> = containers.map(|(name, _)| name.clone()).collect();
     for (name, _) in open {
@@ -126,7 +127,7 @@ fn rests(lab: &Lab, windlass: &Windlass) -> Outcome {
     Ok(())
 }
 
-/// Something that went wrong on one node, what `plan` must say of it, and what `up` may touch.
+/// A fault on one node, what `plan` must say about it, and what `up` may touch.
 struct Breakage<'a> {
     node: &'a Node,
     by: &'a str,
@@ -202,8 +203,8 @@ fn is_repaired(lab: &Lab, windlass: &Windlass) -> Outcome {
     windlass.kubectl(lab).await_ready_nodes(5, Duration::from_secs(60)).map(|_| ())
 }
 
-/// The data of a member is not there, as after a boot without its disk: etcd does not start, and nothing takes its place before
-/// somebody says that the data is lost.
+/// The data of a member is missing, as after a boot without its disk: etcd does not start, and nothing
+/// replaces it before somebody confirms that the data is lost.
 fn waits_for_its_disk(node: &Node, windlass: &Windlass) -> Outcome {
     node.root("docker stop -t 5 etcd && mv /var/lib/etcd/member /root/disk")?;
     let refused = node.root("docker start etcd 2>&1 || true")?;
@@ -237,7 +238,7 @@ fn are_repaired(lab: &Lab, windlass: &Windlass, breakages: &[Breakage<'_>]) -> O
         node.root(by)?;
     }
     let broken = lab.state()?;
-    // Docker starts again what fails, and looks at it anew each time: what is planned comes to rest.
+    // Docker restarts what fails, and its state changes each time: the plan becomes stable after a while.
     let planned = || {
         let mut planned = windlass.planned()?;
         planned.changes.sort();
@@ -253,7 +254,7 @@ fn are_repaired(lab: &Lab, windlass: &Windlass, breakages: &[Breakage<'_>]) -> O
     windlass.succeeds(["up"])?;
     let repaired = lab.state()?;
     assert_eq!(repaired.since(&broken), touched);
-    // What was not broken was never touched, and what was is as it had been.
+    // What was not broken was never touched, and what was is as before.
     let names = |state: &LabState| -> Vec<String> {
         state.containers().keys().chain(state.files().keys()).cloned().collect()
     };

@@ -40,7 +40,7 @@ fn hosts_become_a_cluster_whose_pods_docker_runs_and_are_left_without_them() -> 
     Ok(())
 }
 
-/// A change of each component of the nodes, and reissued certificates, leave pods where they are.
+/// A change of each component of the nodes, and reissued certificates, do not affect pods.
 fn rolls_on(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster) -> Outcome {
     let worker = lab.node(4);
     let pods = worker.pod_containers()?;

@@ -1,4 +1,4 @@
-//! etcd runs as a user of its own, whose its data are from the moment that it starts so.
+//! etcd runs as a user of its own, who owns its data from the moment when it starts so.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::cluster::snapshots::snapshots;
 type Outcome = Result<(), LabError>;
 
 const DATA: &str = "/var/lib/etcd";
-/// Whom RKE's guide for hardened clusters has etcd run as.
+/// The user as whom RKE's guide for hardened clusters runs etcd.
 const USER: u32 = 52_034;
 
 #[test]
@@ -91,7 +91,7 @@ fn user_of_etcd(node: &Node) -> Result<String, LabError> {
     Ok(format!("{}:{}", number("Uid:").unwrap_or_default(), number("Gid:").unwrap_or_default()))
 }
 
-/// The process runs as the user, and its data are that user's alone.
+/// The process runs as the user, and only that user may read its data.
 fn is_its_own(node: &Node) -> Outcome {
     assert_eq!(user_of_etcd(node)?, format!("{USER}:{USER}"), "{}", node.name);
     assert_eq!(node.root(&format!("stat -c '%u:%g %a' {DATA}"))?.trim(), format!("{USER}:{USER} 700"));

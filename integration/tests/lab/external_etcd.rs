@@ -1,4 +1,5 @@
-//! A cluster keeps its state in an etcd that somebody else runs, and leaves that alone when it goes.
+//! A cluster stores its data in an etcd that somebody else runs, and does not touch it when the cluster is
+//! removed.
 
 use std::time::Duration;
 
@@ -51,14 +52,14 @@ fn a_cluster_lives_in_an_external_etcd_and_leaves_it_as_it_is() -> Outcome {
     Ok(())
 }
 
-/// A certificate with its key, and who has signed it.
+/// A certificate with its key, and its issuer.
 struct Keys {
     authority: String,
     certificate: String,
     key: String,
 }
 
-/// One member, with TLS and certificates of its own authority, run by the node's Docker.
+/// One member, with TLS and certificates of its own CA, run by the node's Docker.
 struct ExternalEtcd<'a> {
     node: &'a Node,
     client: Keys,
@@ -106,7 +107,7 @@ impl<'a> ExternalEtcd<'a> {
                     --key=/keys/client-key.pem";
         let endpoint = format!("--endpoints={}", self.url());
         let mut answer = None;
-        // On a busy host a container's exec is now and then refused before anything is run in it.
+        // On a busy host Docker sometimes refuses an exec before anything runs in the container.
         await_that("an exec into the external etcd is started", Duration::from_secs(10), || {
             let words = exec.split_whitespace().chain([endpoint.as_str()]).chain(arguments.iter().copied());
             let asked = self.node.docker(words);
@@ -117,7 +118,7 @@ impl<'a> ExternalEtcd<'a> {
         answer.expect("it was asked once at least")
     }
 
-    /// Its container, as it was made and started.
+    /// Its container, as it was created and started.
     fn container(&self) -> Result<String, LabError> {
         self.node.docker(["inspect", "--format", "{{.Id}} {{.State.StartedAt}}", "external-etcd"])
     }

@@ -1,7 +1,7 @@
-//! The lab keeps what it promises: hosts that answer, lose what hosts lose, and leave nothing behind.
+//! The lab works as described: hosts answer, lose what real hosts lose, and leave nothing behind.
 //!
-//! It needs root or a Docker engine, and builds the lab where that is missing; so it runs by `integration/lab/test`
-//! and not with the other tests.
+//! It needs root or a Docker engine, and builds the lab where that is missing; so `integration/lab/test` runs
+//! it, not the run of all other tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -174,7 +174,7 @@ fn seeded_nodes_hold_the_images_and_share_nothing() -> Outcome {
     all.sort();
     let all = all.join("\n");
     assert_eq!(said(lab.node(1), images)?, all);
-    // What one node does to its images, no other sees.
+    // Changes of one node's images are not visible on others.
     lab.node(1).root("docker rmi -f $(docker images -q)")?;
     lab.add_nodes(1)?;
     assert_eq!(said(lab.node(2), images)?, all);

@@ -1,4 +1,5 @@
-//! `up` is killed at any moment, a host is away, all of it is removed: nothing is lost and nothing stays behind.
+//! `up` is killed at any moment, a host is unreachable, the cluster is removed: nothing is lost and nothing
+//! stays behind.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,11 +12,12 @@ use windlass_integration::lab::{
 
 type Outcome = Result<(), LabError>;
 
-/// How often `up` is killed on bare hosts, and then at work on a cluster that lives.
+/// How often `up` is killed on bare hosts, and then on a live cluster.
 const KILLS: [u64; 2] = [8, 12];
-/// How many seconds a run is given at most. The next one goes on where it was killed, so that all of the work is reached.
+/// How many seconds a run has at most. The next one continues where it was killed, so that all of the work is
+/// reached.
 const LATEST: f64 = 12.0;
-/// After how many kills at work there is something new to do.
+/// After how many kills on a live cluster there is something new to do.
 const NEWS: u64 = 4;
 
 #[test]
@@ -91,7 +93,7 @@ fn is_killed_and_ends_whole(lab: &Lab, windlass: &Windlass, cluster: &mut Cluste
     leaves_nothing_with_the_operator(windlass)
 }
 
-/// Something to do for every component, so that whatever is interrupted has begun.
+/// A change for every component, so that whatever is interrupted has begun.
 fn has_news(windlass: &Windlass, cluster: &mut Cluster, round: u64) -> Outcome {
     for (service, argument, value) in [
         ("kube-api", "event-ttl", format!("{round}h")),
@@ -104,11 +106,11 @@ fn has_news(windlass: &Windlass, cluster: &mut Cluster, round: u64) -> Outcome {
     cluster.set("authentication.sans", vec![format!("round-{round}.example.org")]).write(windlass)
 }
 
-/// What became of a run that was to be killed.
+/// The result of a run that was to be killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Killed {
     AtWork,
-    /// It had ended by itself.
+    /// It had exited by itself.
     TooLate,
 }
 
@@ -118,7 +120,7 @@ fn killed(windlass: &Windlass, rng: &mut Rng, round: u64) -> Result<Killed, LabE
     let began = Instant::now();
     let mut child = windlass.spawn(["up"])?;
     let ended = await_that("it ends", moment, || Ok(child.try_wait().is_ok_and(|status| status.is_some())));
-    // One that has ended cannot be killed, which is no fault.
+    // One that has exited cannot be killed, which is no fault.
     let _ = child.kill();
     let _ = child.wait();
     let killed = if ended.is_ok() { Killed::TooLate } else { Killed::AtWork };
@@ -126,7 +128,7 @@ fn killed(windlass: &Windlass, rng: &mut Rng, round: u64) -> Result<Killed, LabE
     Ok(killed)
 }
 
-/// Writes something into the cluster, by whichever API server answers.
+/// Writes an object into the cluster, through any API server that answers.
 fn keep(lab: &Lab, windlass: &Windlass, round: u64) -> Outcome {
     let name = format!("round-{round}");
     let manifest =
@@ -138,8 +140,8 @@ fn keep(lab: &Lab, windlass: &Windlass, round: u64) -> Outcome {
     .map(|_| ())
 }
 
-/// No process and no file of its runs is left on the operator's machine; ssh that served a run which was killed ends
-/// by itself a quarter of a minute after the last command that it carried, which may have to end first.
+/// No process and no file of its runs is left on the operator's machine; the ssh of a killed run exits by
+/// itself a quarter of a minute after the last command that it carried, which may have to end first.
 fn leaves_nothing_with_the_operator(windlass: &Windlass) -> Outcome {
     let directory = windlass.directory().to_string_lossy().into_owned();
     let left = || Run::new("pgrep", ["-af", "--", &directory]).ran();
@@ -159,7 +161,7 @@ fn names_in(directory: &std::path::Path) -> Vec<String> {
 }
 
 fn goes_on_without_a_host(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster) -> Outcome {
-    // One worker that is away is as many as may be, by default: then the others wait for it.
+    // By default one worker may be unavailable: an unreachable one then makes the others wait.
     cluster.set("upgrade_strategy.max_unavailable_worker", "2");
     cluster.set("services.kubeproxy.extra_args.v", "4").write(windlass)?;
     let before = lab.state()?;
@@ -188,7 +190,7 @@ fn goes_on_without_a_host(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster)
     Ok(())
 }
 
-/// What a cluster leaves on a host, if anything.
+/// What a removed cluster leaves on a host, if anything.
 #[derive(Debug, PartialEq, Eq)]
 struct Traces {
     containers: Vec<String>,
@@ -206,7 +208,7 @@ impl Traces {
         };
         Ok(Self {
             containers: node.containers()?.into_keys().collect(),
-            // What is mounted where a cluster keeps its data is the host's own, and empty.
+            // A mount point where a cluster keeps its data is the host's own, and empty.
             files: lines(
                 "find /etc/kubernetes /etc/sysctl.d /etc/modules-load.d /var/lib/etcd* /var/lib/kubelet /var/lib/cni /var/log/pods /var/log/containers \
                  /var/log/kube-audit /etc/cni /opt/cni /opt/rke -mindepth 1 2>/dev/null \

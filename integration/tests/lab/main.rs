@@ -1,7 +1,7 @@
-//! The binary on real hosts: what is claimed of windlass, each claim on a lab of its own.
+//! The binary on real hosts: what is claimed of windlass, each claim in a lab of its own.
 //!
-//! One program for all of them, so that two labs may be at work at once: much of what a test does is to wait for leases,
-//! boots and elections. The last one by name wants the machine for itself: it fails where an answer takes ten seconds.
+//! One program for all of them, so that two labs may run at once: a test mostly waits for leases, boots and
+//! elections. The last one by name needs the machine for itself: it fails where an answer takes ten seconds.
 #![expect(clippy::print_stderr, reason = "a test of minutes tells how far it is")]
 
 mod access;

@@ -1,4 +1,5 @@
-//! All data of etcd is deleted on all three members, and a snapshot brings the cluster back; a spoilt one stops nothing.
+//! All data of etcd is deleted on all three members, and a snapshot restores the cluster; a damaged one stops
+//! nothing.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ type Outcome = Result<(), LabError>;
 
 const SNAPSHOTS: &str = "/opt/rke/etcd-snapshots";
 const DATA: &str = "/var/lib/etcd";
-/// How many `ConfigMap`s are there when the snapshot is taken.
+/// How many `ConfigMap`s exist when the snapshot is taken.
 const KEYS: usize = 300;
 
 #[test]

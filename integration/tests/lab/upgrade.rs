@@ -1,4 +1,5 @@
-//! From the version before to today's under load: etcd and Kubernetes, node by node, and nobody notices.
+//! From the previous version to the present one under load: etcd and Kubernetes, node by node, and no client
+//! notices.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -27,7 +28,8 @@ fn a_cluster_is_upgraded_under_load_and_no_pod_is_restarted() -> Outcome {
     let pods = all_pods(&lab)?;
     assert_eq!(versions(&lab, &windlass)?, BTreeSet::from([earlier.kubernetes]));
 
-    // etcd 3.7 cannot read what 3.5 wrote into a member's log: members snapshot their logs first, as a link of its own.
+    // etcd 3.7 cannot read what 3.5 wrote into a member's log: members first snapshot their logs, as a link
+    // of its own.
     cluster.set_versions(&lab, lab.versions()).write(&windlass)?;
     let planned = windlass.planned()?;
     let follows: Vec<&str> = planned
@@ -82,7 +84,7 @@ fn all_pods(lab: &Lab) -> Result<BTreeSet<String>, LabError> {
     })
 }
 
-/// The versions that API servers' clients are told of kubelets.
+/// The versions of kubelets that API servers report to clients.
 fn versions(lab: &Lab, windlass: &Windlass) -> Result<BTreeSet<String>, LabError> {
     let nodes = windlass.kubectl(lab).json(["get", "nodes"])?;
     let version = |node: &serde_json::Value| {

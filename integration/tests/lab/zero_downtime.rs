@@ -1,5 +1,5 @@
-//! Arguments and certificates change while the cluster works: what they concern is replaced, one control plane at a time,
-//! and the API answers throughout.
+//! Arguments and certificates change while the cluster works: the components that they concern are replaced,
+//! one control plane at a time, and the API answers throughout.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ fn arguments_and_certificates_change_and_the_api_answers_throughout() -> Outcome
 }
 
 fn each_component_changes_alone(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster) -> Outcome {
-    // An argument of each component that does not keep it from working, with the nodes that run it.
+    // An argument of each component that does not prevent it from working, with the nodes that run it.
     let edits: [(&str, &str, &str, &str, &[usize]); 6] = [
         ("kube-scheduler", "scheduler", "v", "3", &[1, 2, 3]),
         ("kube-controller-manager", "kube-controller", "v", "3", &[1, 2, 3]),
@@ -62,8 +62,8 @@ fn each_component_changes_alone(lab: &Lab, windlass: &Windlass, cluster: &mut Cl
     Ok(())
 }
 
-/// Does this while the API is asked twenty times a second, and must answer each time; but a server that stops may make
-/// clients repeat what is on its way to it at that moment (`Stops`).
+/// Does this while the API is asked twenty times a second, and must answer each time; but a stopping server
+/// may make clients repeat requests that it is handling at that moment (`Stops`).
 fn answering(
     what: &str,
     through: &str,
@@ -84,9 +84,9 @@ fn answering(
     Ok(())
 }
 
-/// Each control plane's container was created after the one before had started.
+/// Each control plane's container was created after the previous one had started.
 fn assert_one_after_another(state: &LabState, component: &str) {
-    // Workers may change together, as far as cluster.yml lets them.
+    // Workers may change together, within the limit of cluster.yml.
     let mut spans: Vec<_> = (1..=3)
         .map(|number| &state.containers()[&format!("node-{number} {component}")])
         .map(|container| (&container.created, &container.started))
@@ -134,7 +134,7 @@ fn a_load_balancer_is_put_in_front(lab: &Lab, windlass: &Windlass, cluster: &mut
     Ok(())
 }
 
-/// The components that were created anew, on whatever nodes.
+/// The components that were recreated, on any node.
 fn created(after: &LabState, before: &LabState) -> Vec<String> {
     let changes = after.since(before);
     let created = changes.iter().filter_map(|change| change.strip_suffix(" created"));
@@ -143,7 +143,7 @@ fn created(after: &LabState, before: &LabState) -> Vec<String> {
     names.into_iter().collect()
 }
 
-/// The certificates that were written anew, on whatever nodes.
+/// The certificates that were rewritten, on any node.
 fn renewed(after: &LabState, before: &LabState) -> BTreeSet<String> {
     let changes = after.since(before);
     let written = changes.iter().filter_map(|change| change.strip_suffix(".pem written"));
@@ -173,7 +173,7 @@ fn certificates_are_made_anew(lab: &Lab, windlass: &Windlass) -> Outcome {
         .keys()
         .filter_map(|path| path.rsplit_once('/')?.1.strip_suffix(".pem").map(str::to_owned))
         .collect();
-    // Authorities, and what signs the tokens of service accounts, are no leaves.
+    // CAs, and the key that signs the tokens of service accounts, are no leaves.
     let stay: BTreeSet<String> = certificates.difference(&renewed(&all, &one)).cloned().collect();
     assert_eq!(
         stay.into_iter().collect::<Vec<_>>(),

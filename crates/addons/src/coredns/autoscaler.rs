@@ -24,8 +24,9 @@ pub(super) fn objects(wanted: &Wanted<'_>, image: &str) -> Vec<Value> {
     if wanted.has_roles() {
         bodies.extend(roles(ROLE, NAME, &rules()));
     }
-    // It makes its configuration itself by its default, and does not look at the default again. So where cluster.yml has
-    // parameters, the configuration is windlass'; where it has none, it may be changed by hand.
+    // By default it creates its configuration itself, and does not read the default again. So where
+    // cluster.yml has parameters, windlass writes the configuration; where it has none, it may be changed by
+    // hand.
     if dns.linear_autoscaler_params.is_some() {
         bodies.push(config_map(NAME, &BTreeMap::from([("linear", linear(dns))])));
     }
@@ -33,7 +34,8 @@ pub(super) fn objects(wanted: &Wanted<'_>, image: &str) -> Vec<Value> {
     bodies
 }
 
-/// RKE 1's parameters, each but for what cluster.yml says of it; in its order, so that its pods are those desired.
+/// RKE 1's parameters, each replaced by the value of cluster.yml if there is one; in RKE 1's order, so that
+/// its pods are as desired.
 fn linear(dns: &DnsSpec) -> String {
     let default = |number: u32| Some(json!(number));
     let parameters = [
@@ -47,14 +49,14 @@ fn linear(dns: &DnsSpec) -> String {
         .into_iter()
         .filter_map(|(key, name, default)| {
             let value = given(dns, key).cloned().or(default)?;
-            // Zero is silence, as in RKE 1.
+            // Zero means unset, as in RKE 1.
             (value.as_f64() != Some(0.0)).then(|| format!("\"{name}\":{value}"))
         })
         .collect();
     format!("{{{}}}", parameters.join(","))
 }
 
-/// Reports what the autoscaler refuses, and would end with.
+/// Reports parameters that the autoscaler refuses, and with which it would exit.
 ///
 /// Source: `pkg/autoscaler/controller/linearcontroller` of
 /// <https://github.com/kubernetes-sigs/cluster-proportional-autoscaler>.
@@ -140,7 +142,7 @@ fn container(wanted: &Wanted<'_>, image: &str) -> Value {
         ],
         "resources": {"requests": {"cpu": "20m", "memory": "10Mi"}},
     });
-    // RKE 1 asks it from its 1.8 on, which it had with Kubernetes 1.19.
+    // RKE 1 uses it from its 1.8 on, which it had with Kubernetes 1.19.
     if wanted.version.at_least(1, 19) {
         container["readinessProbe"] = json!({"httpGet": probe});
         container["livenessProbe"] = json!({

@@ -1,4 +1,4 @@
-//! The Corefile: what `CoreDNS` answers itself, and whom it asks for the rest.
+//! The Corefile: what `CoreDNS` answers itself, and which servers it asks for the rest.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -7,7 +7,7 @@ use windlass_spec::DnsSpec;
 
 use crate::problem::Problems;
 
-/// What the plugin `forward` takes at most: <https://coredns.io/plugins/forward/>.
+/// The most servers that the plugin `forward` accepts: <https://coredns.io/plugins/forward/>.
 const MOST_SERVERS: usize = 15;
 
 /// The zones of addresses where cluster.yml names no ranges.
@@ -47,7 +47,7 @@ pub(super) fn corefile(dns: &DnsSpec, domain: &str, ready: Option<&str>) -> Stri
     text
 }
 
-/// Reports what `CoreDNS` would not start with.
+/// Reports settings with which `CoreDNS` would not start.
 pub(super) fn check(dns: &DnsSpec, problems: &mut Problems) {
     servers(&dns.upstream_nameservers, "dns.upstreamnameservers", problems);
     for (index, range) in dns.reverse_cidrs.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! flannel's pods: one on each node, of RKE 1's images or of those that flannel publishes.
+//! flannel's pods: one on each node, with RKE 1's images or those that flannel publishes.
 
 use serde_json::{Value, json};
 use windlass_model::{Digest, KubernetesVersion, tag_of};
@@ -11,17 +11,18 @@ use crate::{Wanted, strategy};
 /// The annotation of its pods that a changed configuration changes, so that they are replaced.
 const RELOAD: &str = "windlass.io/reload";
 
-/// Who puts the plugin and its configuration onto the node.
+/// What installs the plugin and its configuration on the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Installer {
-    /// A script that also brings `bridge`, `host-local`, `loopback` and `portmap`, and stays beside flannel.
+    /// A script that also installs `bridge`, `host-local`, `loopback` and `portmap`, and keeps running beside
+    /// flannel.
     OfRke,
     /// Two containers before flannel: one copies its plugin, one its configuration.
     OfFlannel,
 }
 
 impl Installer {
-    /// By the name of the image; one that is neither's is taken for that which the version has by default.
+    /// By the name of the image; an image that is neither's counts as the default of the version.
     fn of(image: &str, version: &KubernetesVersion) -> Self {
         let name = image.rsplit('/').next().unwrap_or_default();
         let name = name.split([':', '@']).next().unwrap_or_default();
@@ -34,14 +35,15 @@ impl Installer {
     }
 }
 
-/// What flannel's own image holds from a release on. An image without a number is taken for an old one.
+/// The features that flannel's own image has from a release on. An image without a number counts as an old
+/// one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Release(u32, u32, u32);
 
 impl Release {
     /// Has a program that writes the configuration at once: <https://github.com/flannel-io/flannel/pull/2466>.
     const INSTALLS: Self = Self(0, 28, 6);
-    /// Answers whether it is ready: <https://github.com/flannel-io/flannel/pull/2523>.
+    /// Has a readiness endpoint: <https://github.com/flannel-io/flannel/pull/2523>.
     const ANSWERS: Self = Self(0, 28, 9);
 
     fn of(image: &str) -> Self {
@@ -127,11 +129,11 @@ fn flanneld(installer: Installer, image: &str, settings: &Settings) -> Value {
         ],
     });
     if installer == Installer::OfRke {
-        // The type that Rancher's SELinux policy lets into the network; without SELinux nobody looks at it.
+        // The type that Rancher's SELinux policy allows to use the network; without SELinux it has no effect.
         container["securityContext"]["seLinuxOptions"] = json!({"type": "rke_network_t"});
     }
     if Release::of(image) >= Release::ANSWERS {
-        // On the loopback interface alone, since the pod has the node's network.
+        // Only on the loopback interface, since the pod has the node's network.
         arguments.extend(["--healthz-ip=127.0.0.1".to_owned(), "--healthz-port=8081".to_owned()]);
         let probe = |path: &str| json!({"host": "127.0.0.1", "path": path, "port": 8081});
         container["livenessProbe"] =

@@ -12,12 +12,12 @@ pub(super) struct Settings {
     pub(super) backend: Backend,
     /// The arguments that choose the interface between the nodes.
     pub(super) interfaces: Vec<String>,
-    /// The largest packet of pods; none for what flannel works out.
+    /// The largest packet of pods; none where flannel computes it.
     pub(super) mtu: Option<u32>,
     pub(super) priority_class: String,
 }
 
-/// How packets get from node to node.
+/// How packets are sent from node to node.
 #[derive(Debug)]
 pub(super) struct Backend {
     word: String,
@@ -25,7 +25,8 @@ pub(super) struct Backend {
     vni: Option<u32>,
 }
 
-/// The ways that flannel knows. Source: `backend.Register` under <https://github.com/flannel-io/flannel/tree/v0.28.9/pkg/backend>.
+/// The backends that flannel has. Source: `backend.Register` under
+/// <https://github.com/flannel-io/flannel/tree/v0.28.9/pkg/backend>.
 const BACKENDS: [&str; 9] =
     ["vxlan", "host-gw", "wireguard", "ipip", "ipsec", "udp", "alloc", "extension", "tencent-vpc"];
 
@@ -35,7 +36,7 @@ const VNI: &str = "flannel_backend_vni";
 
 impl Settings {
     pub(super) fn read(network: &NetworkSpec, problems: &mut Problems) -> Self {
-        // RKE 1 takes the section of the provider where the option is absent.
+        // RKE 1 uses the section of the provider where the option is absent.
         let interface = option(&network.options, "flannel_iface").or(network.flannel_iface.as_deref());
         Self {
             backend: Backend::read(network, problems),
@@ -95,7 +96,7 @@ impl Backend {
     }
 }
 
-/// A number that is silent where it is zero, as it was in RKE 1.
+/// A number that counts as unset where it is zero, as in RKE 1.
 fn number(network: &NetworkSpec, key: &str, last: u32, problems: &mut Problems) -> Option<u32> {
     let text = option(&network.options, key)?;
     let number = text.trim().parse::<u32>().ok().filter(|number| *number <= last);
@@ -114,7 +115,8 @@ fn place(option: &str) -> String {
     format!("network.options.{option}")
 }
 
-/// Names and addresses as they are, the first that a node has counts; anything else is a regular expression.
+/// Names and addresses as they are, of which the first that a node has is used; anything else is a regular
+/// expression.
 ///
 /// Source: `--iface` and `--iface-regex` in <https://github.com/flannel-io/flannel/blob/v0.28.9/Documentation/configuration.md>.
 fn interface_arguments(text: &str) -> Vec<String> {

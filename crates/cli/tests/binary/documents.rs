@@ -1,4 +1,4 @@
-//! The documents say what the binary does.
+//! The documents describe what the binary does.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! `validate`, `config` and `schema`: what they say of a file, and that they touch nothing.
+//! `validate`, `config` and `schema`: what they report about a file, and that they change nothing.
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -45,7 +45,7 @@ fn a_file_is_validated_without_a_machine() {
     lab.compare("validate.out");
 }
 
-/// A machine on which Kubernetes of today runs.
+/// A machine that runs a recent Kubernetes.
 const TODAY: &str = "\
 nodes:
 - {name: node-1, address: 10.0.0.1, machine: {cgroup: 2}, host: {cgroup_driver: systemd}}
@@ -59,7 +59,7 @@ fn a_file_is_made_of_answers_and_can_be_planned_from() {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let mode = std::fs::metadata(lab.path("cluster.yml")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777 & !0o640, 0, "{mode:o}");
-    // It is never written over.
+    // It is never overwritten.
     assert_eq!(answered(&lab, &["config"], answers).status.code(), Some(1));
     assert_eq!(answered(&lab, &["config", "--print"], "").status.code(), Some(64));
     lab.note("validate");

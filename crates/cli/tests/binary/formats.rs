@@ -1,4 +1,4 @@
-//! What earlier versions wrote is read by this one, which changes nothing because of itself.
+//! This version reads what earlier versions wrote, and changes nothing because of it.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -33,7 +33,7 @@ fn nothing_is_to_be_done_on_a_cluster_of_version_1() {
     let document: Value = serde_json::from_slice(&document.stdout).unwrap();
     assert_eq!(document["steps"], Value::Array(vec![]), "{said}");
     assert_eq!(document["findings"], Value::Array(vec![]), "{said}");
-    // Neither is anything the way to one change and back.
+    // Nor is there a difference after a change and its reversal.
     for value in ["251", "250"] {
         let config = sample("cluster.yml").replace("max-pods: 250", &format!("max-pods: {value}"));
         std::fs::write(lab.path("cluster.yml"), config).unwrap();
@@ -108,7 +108,7 @@ fn documents_have_all_that_version_1_has() {
         let (mut old, mut new) = (BTreeSet::new(), BTreeSet::new());
         fields(&sample, "", &mut old);
         fields(&document, "", &mut new);
-        // A place that is nowhere in the file is null, as the page of JSON output says.
+        // A place that is not in the file is null, as the page of JSON output says.
         let is_null = |field: &String| {
             let path = field.rsplit_once(' ').map_or(field.as_str(), |(path, _)| path);
             path.match_indices('.')

@@ -1,4 +1,4 @@
-//! What programs read, and that no secret is in anything that windlass says.
+//! What programs read, and that nothing that windlass prints contains a secret.
 
 use crate::lab::Lab;
 use serde_json::{Value, json};
@@ -142,7 +142,7 @@ services:
     looks(&lab);
     assert_eq!(check(&lab, &["up", "--output", "json"]), Some(0));
     assert_eq!(check(&lab, &["cert-rotate", "--output", "json", "--verbose"]), Some(0));
-    // A mistake beside a secret shows the line of the mistake.
+    // A mistake beside a secret is shown with its line.
     lab.edit("cluster.yml", "password: hunter23}", "password: hunter2, urk: x, is_default: perhaps}");
     assert_eq!(check(&lab, &["plan"]), Some(64));
     assert_eq!(check(&lab, &["plan", "--output", "json"]), Some(64));

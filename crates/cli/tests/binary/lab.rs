@@ -11,7 +11,7 @@ pub(crate) struct Lab {
     transcript: String,
 }
 
-/// Three nodes that do everything.
+/// Three nodes with all roles.
 pub(crate) const THREE_NODES: &str = "\
 cluster_name: demo
 kubernetes_version: v1.20.2
@@ -30,7 +30,7 @@ monitoring: {provider: none}
 ";
 
 impl Lab {
-    /// An empty directory, which goes with the lab.
+    /// An empty directory, which is deleted with the lab.
     pub(crate) fn new(test: &str) -> Self {
         let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(test);
         let _ = fs::remove_dir_all(&directory);
@@ -43,7 +43,7 @@ impl Lab {
         Self::new(test).with("cluster.yml", THREE_NODES).with("world.yml", "bare: 3\n")
     }
 
-    /// One file more.
+    /// Adds a file.
     pub(crate) fn with(self, name: &str, text: &str) -> Self {
         fs::write(self.path(name), text).unwrap();
         self
@@ -57,7 +57,7 @@ impl Lab {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
-    /// Puts a text in the place of another in a file, where it stands once.
+    /// Replaces a text in a file that contains it once.
     pub(crate) fn edit(&mut self, name: &str, from: &str, to: &str) {
         let text = self.read(name);
         assert_eq!(text.matches(from).count(), 1, "`{from}` in {name}");
@@ -65,7 +65,7 @@ impl Lab {
         let _ = writeln!(self.transcript, "# edit {name}: {} → {}\n", from.trim(), to.trim());
     }
 
-    /// Runs the binary without noting it down.
+    /// Runs the binary without recording it.
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_windlass"))
             .args(arguments)
@@ -77,7 +77,7 @@ impl Lab {
             .unwrap()
     }
 
-    /// Runs the binary and notes down all that it said.
+    /// Runs the binary and records everything that it printed.
     pub(crate) fn note(&mut self, arguments: &str) -> Output {
         let output = self.run(&arguments.split_whitespace().collect::<Vec<_>>());
         let _ = writeln!(self.transcript, "$ windlass {arguments}");
@@ -101,7 +101,7 @@ impl Lab {
         names
     }
 
-    /// Compares the transcript with the frozen one; `UPDATE=1` freezes it anew.
+    /// Compares the transcript with the frozen one; `UPDATE=1` freezes it again.
     pub(crate) fn compare(self, name: &str) {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/frozen").join(name);
         compare_file(&path, self.transcript.trim_end());
@@ -139,7 +139,7 @@ fn first_difference(frozen: &str, text: &str) -> Option<String> {
     }
 }
 
-/// Numbers of seconds and milliseconds change with every change of the simulated pace: `12.3s` becomes `…s`.
+/// Numbers of seconds and milliseconds vary with the simulated pace: `12.3s` becomes `…s`.
 fn without_times(line: &str) -> String {
     let line = match line.split_once("\"milliseconds\": ") {
         Some((before, _)) => format!("{before}\"milliseconds\": …,"),
@@ -168,6 +168,6 @@ fn without_times(line: &str) -> String {
             at += step;
         }
     }
-    // Progress begins with a time in a column of its own.
+    // Progress begins with a time in its own column.
     if text.trim_start().starts_with("…s") { format!("  {}", text.trim_start()) } else { text }
 }

@@ -1,4 +1,4 @@
-//! The real binary on simulated machines: what it says, writes and ends with.
+//! The real binary on simulated machines: what it prints and writes, and its exit codes.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should fail where it stands")]
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::lab::{Lab, compare_file};
 
-/// One node of each role; what a role needs is what its node is given.
+/// One node of each role, so that a node shows what its role needs.
 const CLUSTER: &str = "\
 kubernetes_version: v1.20.2
 nodes:
@@ -42,7 +42,7 @@ fn files_and_containers_are_reported_as_a_plan_has_them() {
     compare_file(&page, text.trim_end());
 }
 
-/// A row a container: its roles, whether it shares the node's network or more, and what it mounts.
+/// One row for each container: its roles, whether it shares the node's network or more, and what it mounts.
 fn containers(steps: &[Value]) -> String {
     let mut rows: BTreeMap<&str, (BTreeSet<&str>, BTreeSet<&str>)> = BTreeMap::new();
     for (node, action) in of_kind(steps, "run_container") {
@@ -58,7 +58,7 @@ fn containers(steps: &[Value]) -> String {
     table
 }
 
-/// A row a file: its roles and permission bits.
+/// One row for each file: its roles and permission bits.
 fn files(steps: &[Value]) -> String {
     let mut rows: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
     for (node, action) in of_kind(steps, "write_files") {
@@ -82,6 +82,6 @@ fn of_kind<'a>(steps: &'a [Value], kind: &'a str) -> impl Iterator<Item = (&'a s
 }
 
 fn joined(roles: &BTreeSet<&str>) -> String {
-    // A node is named for its one role; names of nodes are in lower case.
+    // A node is named after its only role; names of nodes are in lower case.
     roles.iter().map(|role| role.to_uppercase()).collect::<Vec<_>>().join(" ")
 }

@@ -1,4 +1,4 @@
-//! The binary from the first `plan` to `remove`, on simulated machines, with all that it says.
+//! The binary from the first `plan` to `remove`, on simulated machines, with everything that it prints.
 
 use std::fmt::Write as _;
 

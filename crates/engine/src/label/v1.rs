@@ -1,6 +1,6 @@
 //! Format 1 of the label with a container's spec.
 //!
-//! This is a form on the wire: it changes by optional fields only, whatever becomes of [`ContainerSpec`].
+//! This is a stored form: only optional fields are added, whatever happens to [`ContainerSpec`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

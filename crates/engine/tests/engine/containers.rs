@@ -1,4 +1,4 @@
-//! Replacing a container, whole and cut off anywhere.
+//! Replacing a container, complete and interrupted anywhere.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -54,7 +54,7 @@ async fn a_replacement_that_cannot_be_made_leaves_the_old_one_running() {
     assert_frozen("replace_cannot", &(fake.take_log() + "\n" + &reported(&done) + &shown(&fake)));
 }
 
-/// Cuts a run off at every verb, before and after its effect, and runs what a planner would plan next.
+/// Interrupts a run at every verb, before and after its effect, and runs what a planner would plan next.
 async fn cut_everywhere(world: World, plan: &Plan, again: impl Fn(&Fake) -> Plan, end: &str) {
     let whole = Fake::new().with(world.clone());
     whole.execute(plan, &assignment(3), &Limits::default()).await;

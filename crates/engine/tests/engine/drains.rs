@@ -1,4 +1,4 @@
-//! Moving pods off a node.
+//! Draining a node.
 
 use std::collections::BTreeMap;
 

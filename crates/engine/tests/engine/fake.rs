@@ -1,4 +1,4 @@
-//! A fleet, a ledger store, a minter and a clock in one: in memory, scripted, and writing down every verb.
+//! A fleet, a ledger store, a minter and a clock in one: in memory, scripted, recording every verb.
 
 mod cluster;
 
@@ -21,12 +21,12 @@ use windlass_model::{
     Scheduling, Secret, StoredCert, Timestamp, Vote,
 };
 
-/// A moment to which everything is dated.
+/// The time of everything.
 pub(crate) const NOW: Timestamp = Timestamp(1_700_000_000);
 /// Where nodes keep their copy of the ledger.
 pub(crate) const COPY: &str = "/etc/kubernetes/windlass/ledger.json";
 
-/// What a verb meets instead of success.
+/// What happens to a verb instead of success.
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
     /// It fails without effect.
@@ -44,7 +44,7 @@ pub(crate) enum Fault {
 pub(crate) struct World {
     /// Containers by node and name.
     pub(crate) containers: BTreeMap<(String, String), ContainerSeen>,
-    /// Arguments for the birth of a container's data.
+    /// Arguments for the creation of a container's data.
     pub(crate) births: BTreeMap<(String, String), Vec<Arc<str>>>,
     /// Files by node and path.
     pub(crate) files: BTreeMap<(String, String), Vec<u8>>,
@@ -62,7 +62,7 @@ pub(crate) struct World {
     pub(crate) pods: BTreeMap<String, BTreeMap<PodSeen, Evicted>>,
     /// The operator's ledger.
     pub(crate) ledger: Option<Ledger>,
-    /// The serial of the ledger whose keys were handed over last.
+    /// The serial of the ledger whose keys were set last.
     pub(crate) entrusted: Option<u64>,
     /// Nodes that were enrolled.
     pub(crate) enrolled: BTreeMap<NodeName, LastNode>,
@@ -73,9 +73,9 @@ pub(crate) struct World {
 pub(crate) enum Evicted {
     /// It is gone at once.
     Goes,
-    /// It ends, and takes its time.
+    /// It ends after some time.
     Ends,
-    /// A budget keeps it for so many more tries.
+    /// A budget blocks it for this many more attempts.
     Blocked(u32),
 }
 
@@ -85,7 +85,7 @@ pub(crate) struct Fake {
     world: Mutex<World>,
     log: Mutex<Vec<String>>,
     faults: Mutex<Vec<(String, u32, Fault)>>,
-    /// The verb, counted from zero, that meets this fault whatever it is.
+    /// The verb, counted from zero, that fails in this way whatever it is.
     cut: Mutex<Option<(usize, Fault)>>,
     verbs: Mutex<usize>,
     busy: Mutex<Busy>,
@@ -116,7 +116,7 @@ impl Fake {
         }
     }
 
-    /// Every verb takes so long.
+    /// Every verb takes this long.
     pub(crate) fn slow(mut self, takes: Duration) -> Self {
         self.takes = takes;
         self
@@ -128,17 +128,17 @@ impl Fake {
         self
     }
 
-    /// The world, to be looked at or changed.
+    /// The world, to be read or changed.
     pub(crate) fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap()
     }
 
-    /// The next `times` verbs that are written down as `verb` meet this.
+    /// The next `times` verbs that are recorded as `verb` fail in this way.
     pub(crate) fn fault(&self, verb: &str, times: u32, fault: Fault) {
         self.faults.lock().unwrap().push((verb.to_owned(), times, fault));
     }
 
-    /// The verb of this number meets this.
+    /// The verb of this number fails in this way.
     pub(crate) fn cut(&self, verb: usize, fault: Fault) {
         *self.cut.lock().unwrap() = Some((verb, fault));
     }
@@ -154,13 +154,13 @@ impl Fake {
         (busy.most_on_a_node, busy.most_in_all)
     }
 
-    /// Everything that was written down, and forgets it.
+    /// Everything that was recorded, and clears the record.
     pub(crate) fn take_log(&self) -> String {
         let lines = std::mem::take(&mut *self.log.lock().unwrap());
         lines.into_iter().fold(String::new(), |text, line| text + &line + "\n")
     }
 
-    /// Carries out a plan with the ledger that the store holds.
+    /// Carries out a plan with the ledger in the store.
     pub(crate) async fn execute(&self, plan: &Plan, assignment: &Assignment, limits: &Limits) -> Execution {
         self.execute_until(plan, assignment, limits, &Interrupt::default()).await
     }
@@ -177,7 +177,7 @@ impl Fake {
         windlass_engine::execute(plan, ledger, &self.ports(), assignment, limits, self, interrupt).await
     }
 
-    /// Itself, as everything that the engine works with.
+    /// Itself, as all ports of the engine.
     pub(crate) fn ports(&self) -> Ports<'_, Self, Self, Self, Self> {
         Ports { fleet: self, ledger: self, minter: self, clock: self }
     }
@@ -237,7 +237,7 @@ impl Fake {
         busy.most_in_all = busy.most_in_all.max(all);
     }
 
-    /// A verb on a container that must be there.
+    /// A verb on a container that must exist.
     async fn on_container<T>(
         &self,
         node: &NodeName,
@@ -266,7 +266,7 @@ pub(crate) fn lasting(what: &str) -> PortError {
     PortError::Lasting { what: what.to_owned() }
 }
 
-/// An effect that was there already.
+/// An effect that existed already.
 pub(crate) fn already(what: &str) -> PortError {
     PortError::AlreadySo { what: what.to_owned() }
 }
@@ -321,7 +321,7 @@ pub(crate) fn voters(healths: &[Health]) -> Vec<MemberSeen> {
     members
 }
 
-/// A node object that is ready and open.
+/// A node object that is ready and schedulable.
 pub(crate) fn ready_object() -> NodeObject {
     NodeObject { ready: Readiness::Ready, ..NodeObject::default() }
 }
@@ -336,7 +336,7 @@ pub(crate) fn assert_frozen(name: &str, text: &str) {
     assert_eq!(text, frozen, "differs from {path}");
 }
 
-/// What became of every step, a line each, with causes and logs.
+/// The result of every step, a line each, with causes and logs.
 pub(crate) fn reported(execution: &Execution) -> String {
     let mut text = String::new();
     for (id, outcome) in &execution.report.outcomes {

@@ -1,4 +1,4 @@
-//! What must hold before a disruption.
+//! What must be true before a disruption.
 
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ async fn a_silent_etcd_lets_through_what_does_not_run_or_stands_alone() {
     let crashing = with_members(Vec::new());
     let key = ("node-1".to_owned(), "etcd".to_owned());
     crashing.world().containers.get_mut(&key).unwrap().state = ContainerState::Crashing;
-    // Docker has no qualms about removing what crashes, once it is stopped.
+    // Docker removes a crashing container without complaint, once it is stopped.
     assert!(replaced(&crashing, vec![majority_without(1)]).await);
     let alone = Guard::EtcdMajorityWithout { node: node(1), via: vec![node(1)] };
     assert!(replaced(&with_members(Vec::new()), vec![alone]).await);
@@ -160,7 +160,7 @@ async fn no_more_nodes_are_unavailable_than_the_limit_allows() {
 async fn guards_at_once_ask_once_but_a_cordon_makes_them_ask_anew() {
     let fake = with_members(voters(&[Healthy, Healthy, Healthy]));
     let cordon = |number| Action::Cordon { node: node(number), guards: vec![window(number, 1)] };
-    // The plan leaves out that the second waits for the first: the guard keeps the limit all the same.
+    // The plan does not make the second wait for the first: the guard keeps the limit all the same.
     let steps =
         vec![("1", cordon(1)), ("2", cordon(2)), ("3", Action::Uncordon { node: node(1) }), ("4", cordon(3))];
     let done = fake
@@ -169,7 +169,7 @@ async fn guards_at_once_ask_once_but_a_cordon_makes_them_ask_anew() {
     assert_frozen("windows", &(fake.take_log() + "\n" + &reported(&done)));
 }
 
-/// etcd on `node-1` as it ends again and again and says this; the fake has no data of it.
+/// etcd on `node-1` that exits again and again with this log; the fake has no data of it.
 fn ends_saying(fake: &Fake, said: &str) {
     let key = ("node-1".to_owned(), "etcd".to_owned());
     let mut world = fake.world();

@@ -8,7 +8,7 @@ use windlass_engine::{Interrupt, Limits};
 use crate::fake::{Fake, assert_frozen, assignment, reported};
 use crate::plans::{plan, pull, wait};
 
-/// `a` and `b` run, `c` waits, `d` comes after `a`; interrupted so many seconds apart, or before all.
+/// `a` and `b` run, `c` waits, `d` comes after `a`; interrupted this many seconds apart, or before all.
 async fn interrupted_at(seconds: &[f64]) -> String {
     let fake = Fake::new().slow(Duration::from_secs(10));
     let steps = vec![("a", pull(1, "a")), ("b", pull(2, "b")), ("c", wait(3, 600)), ("d", pull(1, "d"))];

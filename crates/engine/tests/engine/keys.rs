@@ -1,4 +1,4 @@
-//! Keys are durable before they are anywhere else.
+//! Keys are stored before they are used anywhere.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ fn cert(name: &str, part: CertPart) -> Content {
 }
 
 fn mint() -> Action {
-    // In the order of names the authority would come last.
+    // In the order of names the CA would come last.
     let certs = desired(&[("a-leaf", Some("z-ca")), ("b-leaf", Some("old-ca")), ("z-ca", None)]);
     Action::MintCerts { certs }
 }

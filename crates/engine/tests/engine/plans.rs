@@ -112,7 +112,7 @@ pub(crate) fn nodes(numbers: impl IntoIterator<Item = u8>) -> BTreeSet<NodeName>
     numbers.into_iter().map(node).collect()
 }
 
-/// Wishes by name and issuer.
+/// Desired certificates by name and issuer.
 pub(crate) fn desired(of: &[(&str, Option<&str>)]) -> BTreeMap<CertName, DesiredCert> {
     of.iter()
         .map(|(name, issuer)| {

@@ -46,7 +46,7 @@ fn reported(fake: &Fake, observation: &PortResult<Observation>) -> String {
 #[tokio::test(start_paused = true)]
 async fn a_missing_ledger_is_brought_back_and_its_nodes_are_looked_at() {
     let fake = Fake::new();
-    // node-1 leads to node-3, and node-3 holds a still newer one.
+    // node-1's copy names node-3, and node-3 has a still newer one.
     put_copy(&fake, 1, &ledger("blue", 4, &[1, 3]));
     put_copy(&fake, 2, &ledger("blue", 3, &[1]));
     put_copy(&fake, 3, &ledger("blue", 5, &[1, 3, 4]));

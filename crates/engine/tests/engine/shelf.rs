@@ -1,4 +1,4 @@
-//! The fake's snapshots: it has none, and does what is asked with those of others.
+//! The fake's snapshots: it has none, and accepts requests about those of others.
 
 use windlass_engine::{PortResult, SnapshotWanted, Snapshots};
 use windlass_model::{ChosenSnapshot, FilePath, MemberRestore, NodeName, SnapshotSeen};

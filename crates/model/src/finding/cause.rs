@@ -1,4 +1,4 @@
-//! The causes of findings, each a word with the fields that a person or a program would ask for next.
+//! The causes of findings: each is a word, with the fields that a person or a program would ask for next.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -17,27 +17,27 @@ use crate::objects::ObjectRef;
 use crate::time::Timestamp;
 use crate::version::KubernetesVersion;
 
-/// What keeps the next link of a chain of upgrades from being begun.
+/// What prevents the next link of a chain of upgrades from beginning.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChainWaits {
     /// A node is unreachable.
     Unreachable {
-        /// Which.
+        /// The node.
         node: NodeName,
     },
     /// A component is of an earlier link.
     Older {
-        /// On which node.
+        /// The node.
         node: NodeName,
-        /// Which.
+        /// The component.
         component: Component,
         /// Its version.
         version: KubernetesVersion,
     },
     /// A node is not ready.
     NotReady {
-        /// Which.
+        /// The node.
         node: NodeName,
     },
     /// A member of etcd is unhealthy.
@@ -49,17 +49,17 @@ pub enum ChainWaits {
     KubernetesSilent,
 }
 
-/// What is the matter. In JSON `cause` is a word, and the fields stand beside it.
+/// The cause. In JSON `cause` is a word, with the fields beside it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Cause {
-    /// What no plan may do.
+    /// Why a plan is refused.
     Refusal(Refusal),
     /// What is desired and not planned.
     Waiting(Waiting),
-    /// A machine that is not as it must be, or not as it should be.
+    /// A machine that is not as it must or should be.
     Machine(MachineFault),
-    /// What is worth knowing.
+    /// Information.
     Note(Note),
 }
 
@@ -93,20 +93,20 @@ impl From<Note> for Cause {
 pub enum Refusal {
     /// etcd cannot be restored, or was restored in part.
     Restore {
-        /// Why.
+        /// The reason.
         #[serde(flatten)]
         refused: RestoreRefused,
     },
-    /// A newer windlass labelled these containers in a form that this one does not read.
+    /// A newer windlass labelled these containers in a form that this one cannot read.
     UnreadableContainers {
-        /// Where, and which.
+        /// The nodes and containers.
         containers: Vec<(NodeName, ContainerName)>,
     },
     /// Nodes hold the ledger of another cluster.
     OtherLineage {
-        /// Which nodes.
+        /// The nodes.
         nodes: Vec<NodeName>,
-        /// Whose keys they hold.
+        /// The lineage of the keys that they hold.
         lineage: Lineage,
         /// This cluster's; none if it has no ledger.
         own: Option<Lineage>,
@@ -120,19 +120,19 @@ pub enum Refusal {
     CustomEncryptionDropped,
     /// What API servers write is encrypted with keys that no provider of cluster.yml has.
     EncryptionKeyLost {
-        /// The kind of resources.
+        /// The kind of resource.
         resource: Arc<str>,
-        /// The keys by which API servers write.
+        /// The keys with which API servers write.
         keys: Vec<String>,
     },
     /// API servers write plain text, and no provider of cluster.yml reads it.
     PlainTextUnread {
-        /// The kind of resources.
+        /// The kind of resource.
         resource: Arc<str>,
     },
     /// The first provider of cluster.yml is one that not all API servers can read yet.
     EncryptionKeyTooNew {
-        /// The kind of resources.
+        /// The kind of resource.
         resource: Arc<str>,
         /// The key of that provider.
         key: String,
@@ -141,21 +141,21 @@ pub enum Refusal {
     },
     /// A cluster exists on these nodes, and its ledger was not found.
     LedgerLost {
-        /// Which nodes.
+        /// The nodes.
         nodes: Vec<NodeName>,
     },
-    /// Data of etcd is on these nodes, nothing tells whose it is, and there is no ledger.
+    /// Data of etcd is on these nodes, it is unknown whose it is, and there is no ledger.
     DataOfSomebody {
-        /// Which nodes.
+        /// The nodes.
         nodes: Vec<NodeName>,
     },
-    /// What another tool made for a cluster is on the nodes, and there is no ledger.
+    /// Things that another tool created for a cluster are on the nodes, and there is no ledger.
     OtherToolsCluster {
-        /// Which tool.
+        /// The tool.
         made_by: MadeBy,
-        /// Where, and which containers.
+        /// The nodes and containers.
         containers: Vec<(NodeName, ContainerName)>,
-        /// Where, and which files.
+        /// The nodes and files.
         files: Vec<(NodeName, FilePath)>,
     },
     /// Too few nodes of a role are reachable to know whether a cluster exists.
@@ -167,25 +167,25 @@ pub enum Refusal {
         /// Of how many.
         total: usize,
     },
-    /// A founding fact of a living cluster changed.
+    /// A founding setting of a live cluster changed.
     FoundationChanged {
-        /// Which.
+        /// The fact.
         fact: Fact,
-        /// What the cluster was founded on.
+        /// The value with which the cluster was created.
         from: String,
         /// What cluster.yml says.
         to: String,
-        /// Whether etcd moves to or from one that is not of the cluster's nodes.
+        /// Whether etcd moves between the cluster's nodes and an external one.
         moves_etcd: bool,
     },
     /// The prefix of all host directories changed.
     PrefixChanged {
-        /// What the cluster was founded on; empty for none.
+        /// The prefix with which the cluster was created; empty for none.
         from: String,
         /// What cluster.yml says; empty for none.
         to: String,
     },
-    /// A node is a machine that the cluster knows by another name.
+    /// A node is a machine that the cluster knows under another name.
     NodeRenamed {
         /// That name.
         former: NodeName,
@@ -199,26 +199,26 @@ pub enum Refusal {
     },
     /// The desired version is older than a running one.
     VersionBack {
-        /// The newest that runs.
+        /// The newest running one.
         from: KubernetesVersion,
         /// The desired one.
         to: KubernetesVersion,
     },
-    /// cluster.yml names no version, and the default is not what runs.
+    /// cluster.yml names no version, and the default is not the running one.
     VersionNotNamed {
-        /// The newest that runs.
+        /// The newest running one.
         runs: KubernetesVersion,
         /// The default.
         default: KubernetesVersion,
     },
     /// The desired version skips a minor version.
     VersionSkipped {
-        /// The oldest that runs.
+        /// The oldest running one.
         from: KubernetesVersion,
         /// The desired one.
         to: KubernetesVersion,
     },
-    /// A link of the chain of upgrades cannot be what cluster.yml asks for.
+    /// A link of the chain of upgrades does not support what cluster.yml asks for.
     LinkImpossible {
         /// Its version of Kubernetes.
         kubernetes: KubernetesVersion,
@@ -239,7 +239,7 @@ pub enum Refusal {
         /// The desired image.
         to: ImageRef,
     },
-    /// The data of every member of etcd is gone.
+    /// The data of every member of etcd is lost.
     EtcdDataLost {
         /// The nodes of the members.
         nodes: Vec<NodeName>,
@@ -249,26 +249,26 @@ pub enum Refusal {
         /// The addresses that they use.
         servers: String,
     },
-    /// Fewer nodes can be used than etcd's first start needs.
+    /// Fewer nodes are usable than etcd's first start needs.
     FirstStartWithoutMajority {
-        /// How many can be used.
+        /// How many are usable.
         usable: usize,
         /// Of how many.
         total: usize,
     },
 }
 
-/// What is desired and not planned, for now or until a person acts.
+/// Something desired that is not planned, for now or until a person acts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "cause")]
 pub enum Waiting {
-    /// The cluster on an etcd that is restored first.
+    /// The rest of the cluster, while etcd is restored first.
     AfterRestore,
     /// A later link of the chain of upgrades.
     Link {
         /// Its version of Kubernetes.
         kubernetes: KubernetesVersion,
-        /// Its version of etcd; none where etcd is none of the cluster's nodes.
+        /// Its version of etcd; none where etcd is external.
         etcd: Option<String>,
         /// The images that come with it.
         images: BTreeSet<ImageRef>,
@@ -276,7 +276,7 @@ pub enum Waiting {
         ends: BTreeSet<String>,
         /// The flags that begin with it.
         begins: BTreeSet<String>,
-        /// What keeps it from being begun.
+        /// What prevents it from beginning.
         waits: Option<ChainWaits>,
     },
     /// A node does not answer.
@@ -291,61 +291,62 @@ pub enum Waiting {
         /// Why it does not answer.
         error: String,
     },
-    /// A node on which nothing bears the lineage of the cluster that is to be removed.
+    /// A node where nothing has the lineage of the cluster that is to be removed.
     NotThisClusters {
         /// What is there.
         found: Foreign,
     },
     /// A node has left cluster.yml and is not cleared yet.
     FormerNodeKept {
-        /// What that waits for.
+        /// What its removal waits for.
         waits_for: WaitsFor,
     },
     /// The containers of a node are not replaced or restarted.
     NodeUnchanged {
-        /// What that waits for.
+        /// What it waits for.
         waits_for: WaitsFor,
     },
     /// A container is missing and is not started.
     NotStarted {
-        /// What that waits for.
+        /// What it waits for.
         waits_for: WaitsFor,
     },
-    /// A container runs and cannot do its work.
+    /// A container runs and cannot work.
     CannotWork {
-        /// What that waits for.
+        /// What it waits for.
         waits_for: WaitsFor,
     },
     /// The control plane of a node is not replaced or restarted.
     ControlPlaneUnchanged {
-        /// What that waits for.
+        /// What it waits for.
         waits_for: WaitsFor,
     },
     /// The control plane of a node that lost the role is not removed.
     ControlPlaneKept {
-        /// What that waits for.
+        /// What it waits for.
         waits_for: WaitsFor,
     },
-    /// nginx-proxy keeps its list of API servers: none of the new list works.
+    /// nginx-proxy keeps its list of API servers, because none of the new list works.
     ProxyListKept,
-    /// A container that windlass did not make keeps the certificate that it has read, though that is reissued.
+    /// A container that windlass did not create keeps the certificate that it has read, though that is
+    /// reissued.
     OldCertificateKept,
-    /// No API server answers: nobody knows which nodes are registered, and with which labels and taints.
+    /// No API server answers: it is unknown which nodes are registered, and with which labels and taints.
     NodeObjectsUnknown,
-    /// No API server answers: nobody knows which objects of add-ons are there.
+    /// No API server answers: it is unknown which objects of add-ons exist.
     ObjectsUnknown,
-    /// Nodes have a network for pods that windlass did not bring: no other one is put beside it.
+    /// Nodes have a pod network that windlass did not deploy: no other one is deployed beside it.
     OtherNetworkKept,
-    /// The network that windlass brought is no longer asked for, and pods use it.
+    /// The network that windlass deployed is no longer asked for, and pods use it.
     NetworkKept,
     /// Objects with the names of an add-on belong to somebody else.
     ObjectsOfOthers {
-        /// Which.
+        /// The objects.
         objects: Vec<ObjectRef>,
     },
     /// The cluster does not start: its keys would be on the operator's machine only.
     KeysWithoutCopy,
-    /// etcd does not start for the first time: most of its nodes are unreachable.
+    /// etcd does not start for the first time, because most of its nodes are unreachable.
     FirstStartUnreachable,
     /// etcd has begun its first start with other members.
     FirstStartInterrupted {
@@ -357,14 +358,14 @@ pub enum Waiting {
         /// Unreachable nodes that had a member, and may hold its data.
         holders: Vec<NodeName>,
     },
-    /// A member that runs is not changed while others are down.
+    /// A running member is not changed while others are down.
     MemberUnchanged,
-    /// A member ends again and again, and nothing shows that it cannot come back.
+    /// A member exits again and again, and nothing shows that it cannot recover.
     UnexplainedCrashes {
-        /// What its log says; none where it says nothing.
+        /// What its log says; none where it is empty.
         said: Option<String>,
     },
-    /// Nobody knows whether a container does its work, so it is left as it is.
+    /// It is unknown whether a container works, so it is left as it is.
     HealthUnknown {
         /// Why it could not be asked.
         why: Unasked,
@@ -381,45 +382,45 @@ pub enum Waiting {
         /// The directory.
         path: FilePath,
     },
-    /// A member runs, is not healthy, and none of its data was found.
+    /// A member runs and is unhealthy, and none of its data was found.
     MemberDataUnseen {
-        /// Where its data was looked for.
+        /// The path where its data was expected.
         path: FilePath,
     },
-    /// Healthy members are not changed, and none joins or leaves.
+    /// Healthy members are not changed, and none is added or removed.
     MembersUnchanged,
     /// A member is not removed: the others would have no majority.
     MemberNeeded,
-    /// Members that are to leave stay: API servers may still use them.
+    /// Members that are to be removed stay: API servers may still use them.
     MembersInUse,
-    /// etcd stays on a node that lost the role: its member has not left.
+    /// etcd stays on a node that lost the role: its member has not been removed.
     EtcdKept,
 }
 
-/// What is worth knowing; nothing waits for it.
+/// Information; nothing waits for it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "cause")]
 pub enum Note {
     /// A node has left cluster.yml and does not answer.
     FormerNodeUnreachable,
-    /// A container with the name of a component was made by somebody else.
+    /// Somebody else made a container with the name of a component.
     ForeignContainer,
-    /// Data of an etcd that was none of this cluster's.
+    /// Data of an etcd that did not belong to this cluster.
     ForeignData {
-        /// Where.
+        /// Its path.
         path: FilePath,
     },
     /// Data of a former member is kept.
     FormerDataKept {
-        /// Where.
+        /// Its path.
         path: String,
     },
-    /// API servers run and do not answer, and the etcd that they use is not of the cluster's nodes.
+    /// API servers run and do not answer, and the etcd that they use is external.
     ExternalEtcdSuspected {
         /// Its addresses.
         urls: Vec<String>,
     },
-    /// What the cluster stored stays in the etcd that is not of its nodes.
+    /// The data of the cluster stays in the external etcd.
     ExternalEtcdDataKept {
         /// Its addresses.
         urls: Vec<String>,
@@ -428,14 +429,14 @@ pub enum Note {
     },
     /// API servers no longer read what was written with these keys.
     EncryptionKeyLeaves {
-        /// The kind of resources.
+        /// The kind of resource.
         resource: Arc<str>,
         /// The keys.
         keys: Vec<String>,
     },
-    /// Nodes lack only a network for pods.
+    /// Nodes lack only a pod network.
     NetworkMissing {
-        /// Which.
+        /// The nodes.
         nodes: Vec<NodeName>,
     },
     /// The clock of the operator's machine differs from that of the nodes, which agree with each other.
@@ -443,26 +444,26 @@ pub enum Note {
         /// Seconds that it is ahead; behind where negative.
         ahead_seconds: i64,
     },
-    /// The database of etcd has almost grown to its quota.
+    /// The database of etcd is close to its quota.
     EtcdNearlyFull {
-        /// How many bytes the largest takes.
+        /// How many bytes the largest has.
         bytes: u64,
-        /// How many it may take.
+        /// How many it may have.
         quota: u64,
     },
     /// Snapshots stay on the nodes.
     SnapshotsKept {
-        /// Where.
+        /// Their path.
         path: FilePath,
     },
-    /// A CA expires soon, or has.
+    /// A CA expires soon, or has expired.
     CaExpires {
-        /// When.
+        /// Its expiry.
         on: Timestamp,
     },
     /// Kubernetes holds a ledger that is not overwritten.
     LedgerInKubernetesKept {
-        /// Which.
+        /// The ledger that is kept.
         kept: KeptByKubernetes,
     },
 }
@@ -483,9 +484,9 @@ pub enum KeptByKubernetes {
 pub enum WaitsFor {
     /// etcd has a majority.
     EtcdMajority,
-    /// etcd has a majority; this node's data may be needed for it.
+    /// etcd has a majority, for which this node's data may be needed.
     EtcdMajorityWithThisData,
-    /// The member of the node has left etcd.
+    /// The member of the node has been removed from etcd.
     MemberLeft,
     /// A member on a node of cluster.yml works: the API server would know no other.
     DesiredMember,
@@ -499,15 +500,16 @@ pub enum WaitsFor {
     ApiServersUpgraded,
     /// The other API servers are as desired.
     ApiServersAsDesired,
-    /// An API server of unknown version is reachable: it may be older.
+    /// An API server of unknown version, which may be older, is reachable.
     ApiServersOfUnknownVersion,
-    /// An API server to which nginx-proxy of the node leads is reachable.
+    /// An API server that nginx-proxy of the node may use is reachable.
     ApiServerBehindProxy,
     /// Every control-plane node is reachable.
     ControlPlanesReachable,
     /// Every node of its kind is reachable.
     NodesReachable,
-    /// A worker that is ready and unreachable is reachable: its nginx-proxy may know no other API server.
+    /// A worker that is ready and unreachable becomes reachable: its nginx-proxy may know no other API
+    /// server.
     WorkerReachable(NodeName),
     /// Enough workers are available.
     AvailableWorkers {
@@ -517,7 +519,7 @@ pub enum WaitsFor {
         cordoned: Vec<NodeName>,
         /// Those among them that do not answer.
         unreachable: Vec<NodeName>,
-        /// How many may be.
+        /// How many may be unavailable.
         limit: usize,
     },
 }
@@ -526,24 +528,24 @@ pub enum WaitsFor {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "cause")]
 pub enum MachineFault {
-    /// It has what was made for another cluster.
+    /// It has things that were created for another cluster.
     OfAnotherCluster {
-        /// What.
+        /// What was found.
         found: Foreign,
     },
     /// Somebody else's containers have the names that this cluster's need.
     NamesTaken {
-        /// Which.
+        /// What was found.
         found: Foreign,
     },
-    /// windlass' program is made for another architecture.
+    /// windlass' program is built for another architecture.
     Architecture {
         /// The machine's.
         machine: String,
         /// The program's.
         program: String,
     },
-    /// Something else listens at ports that a component needs.
+    /// Another process listens at ports that a component needs.
     PortsTaken {
         /// The ports.
         ports: BTreeSet<u16>,
@@ -568,7 +570,7 @@ pub enum MachineFault {
     },
     /// Swap is on.
     SwapOn,
-    /// Too little room for images.
+    /// Too little disk space for images.
     NoRoomForImages {
         /// Docker's directory.
         path: FilePath,
@@ -577,7 +579,7 @@ pub enum MachineFault {
         /// Needed bytes.
         needed: u64,
     },
-    /// Too little room for etcd.
+    /// Too little disk space for etcd.
     NoRoomForEtcd {
         /// etcd's directory.
         path: String,
@@ -586,7 +588,7 @@ pub enum MachineFault {
         /// Needed bytes.
         needed: u64,
     },
-    /// Less room than etcd's data may grow to.
+    /// Less disk space than etcd's data may need.
     LittleRoomForEtcd {
         /// etcd's directory.
         path: String,
@@ -611,9 +613,9 @@ pub enum MachineFault {
     },
     /// The kernel lacks settings.
     SettingsUnknown {
-        /// Which.
+        /// The settings.
         settings: Vec<Arc<str>>,
-        /// The modules that would bring them.
+        /// The modules that would provide them.
         modules: Vec<Arc<str>>,
     },
     /// cgroup v2, with a Kubernetes that supports it only in part.
@@ -628,14 +630,14 @@ pub enum MachineFault {
     },
     /// No control groups.
     NoCgroups,
-    /// Pods are to be run by containerd, and it does not serve kubelet.
+    /// containerd is to run pods, and it does not serve kubelet.
     Containerd {
         /// What it does instead.
         serves: ContainerdCri,
     },
     /// Docker confines containers with `SELinux`.
     Selinux {
-        /// Components that could not read what is on the machine.
+        /// Components that could not read their files on the machine.
         components: Vec<Component>,
     },
     /// Little memory.
@@ -651,7 +653,7 @@ pub enum MachineFault {
     ClockOff {
         /// Seconds that it is ahead.
         ahead_seconds: i64,
-        /// Of what.
+        /// Compared with which clock.
         of: ClockOf,
     },
     /// It is the same machine as another node.
@@ -679,7 +681,7 @@ pub enum MachineFault {
         address: String,
         /// The TCP ports.
         ports: BTreeSet<u16>,
-        /// What they saw.
+        /// Their error.
         error: String,
     },
     /// It does not reach another node.
@@ -690,7 +692,7 @@ pub enum MachineFault {
         address: String,
         /// The TCP ports.
         ports: BTreeSet<u16>,
-        /// What it saw.
+        /// Its error.
         error: String,
     },
 }

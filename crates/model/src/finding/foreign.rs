@@ -1,4 +1,4 @@
-//! What was found on a node that this cluster did not make: as data, and in words.
+//! What was found on a node and was not created by this cluster: as data, and in words.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::words::{named, row};
 use crate::names::{ContainerName, FilePath, Lineage, NodeName};
 
-/// What was found on a node that this cluster did not make.
+/// What was found on a node and was not created by this cluster.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Foreign {
-    /// Who made it, as far as it tells.
+    /// Who made it, as far as is known.
     pub made_by: MadeBy,
     /// Containers.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -23,7 +23,7 @@ pub struct Foreign {
     pub etcd_data: Option<FilePath>,
 }
 
-/// Who made something that this cluster did not make.
+/// The owner of something that this cluster did not create.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MadeBy {
@@ -33,18 +33,18 @@ pub enum MadeBy {
     SomeCluster,
     /// RKE 1.
     Rke,
-    /// kubeadm, or a tool that works by it.
+    /// kubeadm, or a tool that uses it.
     Kubeadm,
     /// K3s.
     K3s,
     /// RKE 2.
     Rke2,
-    /// Nobody knows.
+    /// Unknown.
     Somebody,
 }
 
 impl MadeBy {
-    /// The files by which other tools tell that a machine is of a cluster of theirs.
+    /// Files that show that a machine belongs to a cluster of another tool.
     ///
     /// Sources: `cmd/kubeadm/app/constants/constants.go` of Kubernetes; "server" and "agent" of
     /// <https://docs.k3s.io/cli> and <https://docs.rke2.io/reference/server_config>.
@@ -58,7 +58,7 @@ impl MadeBy {
         ("/var/lib/rancher/rke2/agent/kubelet.kubeconfig", Self::Rke2),
     ];
 
-    /// That a cluster of this tool is on nodes where none of windlass is.
+    /// That a cluster of this tool is on nodes where there is none of windlass.
     pub(super) fn cluster(
         &self,
         containers: &[(NodeName, ContainerName)],
@@ -86,7 +86,7 @@ impl MadeBy {
         )
     }
 
-    /// How this tool takes a machine out of a cluster of its own.
+    /// The command with which this tool removes a machine from its own cluster.
     fn own_way_out(&self) -> &'static str {
         match self {
             Self::Cluster(_) | Self::SomeCluster => {
@@ -114,7 +114,7 @@ impl Foreign {
         self.containers.is_empty() && self.files.is_empty() && self.etcd_data.is_none()
     }
 
-    /// What was found, in words that follow those for a machine.
+    /// What was found, as the end of a sentence about a machine.
     pub(super) fn what(&self) -> String {
         let found = self.found();
         match &self.made_by {

@@ -1,9 +1,9 @@
-//! What the planner noticed, announces, holds back or refuses: a weight, a subject and a cause, each as data.
+//! What the planner reports, announces, holds or refuses: a weight, a subject and a cause, each as data.
 //!
 //! ```text
-//! weight   refused · held · next · notice      what becomes of it
-//! about    cluster · etcd · node-1/kubelet …   where
-//! cause    a word and its fields               why; [`words`] and [`remedies`] alone turn it into text
+//! weight   refused · held · next · notice      the consequence
+//! about    cluster · etcd · node-1/kubelet …   the subject
+//! cause    a word and its fields               the reason; only [`words`] and [`remedies`] turn it into text
 //! ```
 
 mod cause;
@@ -30,26 +30,26 @@ use crate::plan::{Plan, Step};
 use crate::reason::Reason;
 use crate::version::KubernetesVersion;
 
-/// A plan together with what was noticed while making it.
+/// A plan together with the findings that came with it.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Planning {
     /// What is to be done.
     pub plan: Plan,
-    /// What was noticed, announced, held back or refused; sorted.
+    /// What was reported, announced, held or refused; sorted.
     pub findings: Vec<Finding>,
 }
 
-/// Something that the planner noticed.
+/// Something that the planner found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Finding {
-    /// What becomes of it.
+    /// Its consequence.
     pub weight: Weight,
-    /// What it is about.
+    /// Its subject.
     pub about: Subject,
-    /// What the matter is.
+    /// Its cause.
     #[serde(flatten)]
     pub cause: Cause,
-    /// The place in cluster.yml, if it stems from there.
+    /// The place in cluster.yml that causes it, if there is one.
     pub origin: Option<SpecPath>,
 }
 
@@ -59,7 +59,7 @@ pub struct Finding {
 pub enum Weight {
     /// Nothing at all is done until a person changes cluster.yml or the hosts.
     Refused,
-    /// Something desired is not planned: it waits for a person or for the world.
+    /// Something desired is not planned: a person must act first, or something outside must change.
     Held,
     /// Something desired is not in this plan: this same `up` does it by itself in a later round.
     Next,
@@ -78,7 +78,7 @@ impl fmt::Display for Weight {
     }
 }
 
-/// What a finding is about.
+/// The subject of a finding.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
@@ -94,7 +94,7 @@ pub enum Subject {
     Etcd,
     /// The snapshots of etcd.
     Snapshots,
-    /// What follows when etcd is restored: everything.
+    /// Everything that follows the restore of etcd.
     Restored,
     /// The objects of the nodes in Kubernetes.
     NodeObjects,
@@ -138,7 +138,7 @@ impl Subject {
         }
     }
 
-    /// Whether a step is on this subject.
+    /// Whether a step concerns this subject.
     pub fn covers(&self, step: &Step) -> bool {
         let (place, subject) = (step.id.place(), step.id.subject());
         match self {
@@ -168,7 +168,8 @@ impl Subject {
     }
 }
 
-/// Whether a step of this kind may follow from another version of Kubernetes and etcd. Nothing goes, and nothing is moved.
+/// Whether a step of this kind may follow from another version of Kubernetes and etcd. Such steps remove and
+/// move nothing.
 fn comes_with_a_version(action: &Action) -> bool {
     match action {
         Action::CommitLedger { .. }
@@ -247,12 +248,12 @@ impl Finding {
         self.node().filter(|_| holds_all)
     }
 
-    /// What is the matter, in one line.
+    /// The cause in words, on one line.
     pub fn what(&self) -> String {
         words::what(&self.cause)
     }
 
-    /// What it waits for, or what to do about it, in one line.
+    /// What it waits for, or what to do about it, on one line.
     pub fn help(&self) -> String {
         remedies::help(self)
     }

@@ -11,10 +11,10 @@ use crate::names::{ImageRef, NodeName};
 use crate::pod_runtime::CONTAINERD_CONFIG;
 use crate::words::counted;
 
-/// How a snapshot is restored.
+/// How to restore a snapshot.
 const RESTORE: &str = "restore a snapshot (`windlass etcd snapshot restore NAME`)";
 
-// How keys that encrypt Secrets are changed without losing any.
+// How to change keys that encrypt Secrets without losing any.
 const OWN_KEY_STAYS: &str = "they would become unreadable: keep `secrets_encryption_config: {enabled: true}` without \
                              `custom_config`; turning encryption off is not supported yet";
 const PLAIN_TEXT_FIRST: &str = "they would become unreadable: keep `custom_config` and put `identity: {}` first in its providers; run `windlass \
@@ -304,7 +304,7 @@ fn chain_waits(waits: &ChainWaits) -> String {
     }
 }
 
-/// What something waits for; where it follows by itself, without the advice to a person.
+/// What something waits for; without the advice to a person where it follows by itself.
 fn waits(waits_for: &WaitsFor, weight: Weight) -> String {
     let held = weight != Weight::Next;
     match waits_for {

@@ -10,12 +10,12 @@ use crate::names::NodeName;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "why")]
 pub enum RestoreRefused {
-    /// A restore was begun and not finished: the members hold data of two times.
+    /// A restore is unfinished: the members hold data of two different times.
     Unfinished {
-        /// The snapshot of it.
+        /// Its snapshot.
         snapshot: String,
     },
-    /// The etcd is not of the cluster's nodes.
+    /// The etcd is external.
     ExternalEtcd,
     /// The snapshot was taken from a cluster with another CA.
     OtherCluster {
@@ -24,7 +24,7 @@ pub enum RestoreRefused {
         /// The digest of this cluster's CA.
         own: Digest,
     },
-    /// Nothing says from which cluster the snapshot was taken.
+    /// It is unknown from which cluster the snapshot was taken.
     UnknownCluster {
         /// The snapshot.
         snapshot: String,
@@ -36,19 +36,19 @@ pub enum RestoreRefused {
         /// The version that cluster.yml asks for.
         desired: String,
     },
-    /// etcd's data is at a place of its own, where windlass does not put any.
+    /// etcd's data is in a directory where windlass does not put any.
     DataElsewhere {
-        /// On which node.
+        /// The node.
         node: NodeName,
-        /// What says so.
+        /// The flag that sets it.
         flag: String,
     },
-    /// Nodes that are to have members cannot be reached.
+    /// Nodes that are to have members are unreachable.
     Unreachable {
-        /// Which.
+        /// The nodes.
         nodes: Vec<NodeName>,
     },
-    /// Former members may go on without the nodes in sight.
+    /// Former members may keep running without the reachable nodes.
     MajorityElsewhere {
         /// Their nodes.
         nodes: Vec<NodeName>,

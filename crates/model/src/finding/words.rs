@@ -1,4 +1,4 @@
-//! What the matter is, in words: the one place that turns a cause into text.
+//! The cause of a finding in words: the only place that turns a cause into text.
 
 use std::fmt::Display;
 
@@ -15,7 +15,7 @@ const KIBIBYTE: u64 = 1 << 10;
 const MEBIBYTE: u64 = KIBIBYTE << 10;
 const GIBIBYTE: u64 = MEBIBYTE << 10;
 
-/// What is the matter.
+/// The cause in words.
 pub(super) fn what(cause: &Cause) -> String {
     match cause {
         Cause::Refusal(refusal) => refused(refusal),
@@ -341,7 +341,7 @@ fn machine(fault: &MachineFault) -> String {
     }
 }
 
-/// A kind of resources as a person writes it.
+/// A kind of resource as a person writes it.
 fn kind_of(resource: &str) -> &str {
     if resource == SECRETS { "Secrets" } else { resource }
 }
@@ -357,7 +357,7 @@ pub(super) fn named<T: Display>(names: &[T]) -> String {
 
 /// Bytes as a person reads them.
 fn size(bytes: u64) -> String {
-    // Tenths of a gibibyte, or whole mebibytes: nobody asks for more.
+    // Tenths of a gibibyte, or whole mebibytes, are precise enough.
     if bytes >= GIBIBYTE {
         format!("{}.{} GiB", bytes / GIBIBYTE, bytes % GIBIBYTE * 10 / GIBIBYTE)
     } else {
@@ -365,7 +365,7 @@ fn size(bytes: u64) -> String {
     }
 }
 
-/// Names in a row: `a`, `a and b`, `a, b and c`.
+/// A list of names: `a`, `a and b`, `a, b and c`.
 pub(super) fn row<T: Display>(names: impl IntoIterator<Item = T>) -> String {
     let names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
     match names.split_last() {

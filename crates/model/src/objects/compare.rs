@@ -1,4 +1,4 @@
-//! Field by field: what windlass answers for against what Kubernetes has.
+//! Compares, field by field, what windlass manages with what Kubernetes has.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,14 +8,14 @@ use serde_json::Value;
 
 use super::APPLIED;
 
-/// A field that has another value than desired.
+/// A field whose value differs from the desired one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FieldDifference {
-    /// The way to it: `spec.template.spec.containers[kube-flannel].image`.
+    /// Its path: `spec.template.spec.containers[kube-flannel].image`.
     pub path: String,
-    /// What it is, on one line; none where it is not there.
+    /// Its value on one line; none where it is missing.
     pub from: Option<String>,
-    /// What it should be, on one line.
+    /// The desired value on one line.
     pub to: String,
 }
 
@@ -30,8 +30,8 @@ impl fmt::Display for FieldDifference {
 
 /// The fields that identify the elements of a list, as Kubernetes merges them.
 ///
-/// Source: `x-kubernetes-list-map-keys` of Kubernetes' `OpenAPI` schema of `apps/v1` and `v1`. A list whose elements have
-/// none of them is one value.
+/// Source: `x-kubernetes-list-map-keys` of Kubernetes' `OpenAPI` schema of `apps/v1` and `v1`. A list whose
+/// elements have none of them is one value.
 const KEYS: [&[&str]; 6] = [
     &["containerPort", "protocol"],
     &["port", "protocol"],
@@ -73,7 +73,7 @@ fn compare(path: &str, desired: &Value, seen: Option<&Value>, found: &mut Vec<Fi
     }
 }
 
-/// The fields that tell the elements of a list apart; none where they are compared as one value.
+/// The fields that identify the elements of a list; none where they are compared as one value.
 fn keys_of(items: &[Value]) -> Option<&'static [&'static str]> {
     if items.is_empty() || !items.iter().all(Value::is_object) {
         return None;
@@ -90,7 +90,7 @@ fn has_same_keys(keys: &[&str], one: &Value, other: &Value) -> bool {
     keys.iter().all(|key| key_of(one, key) == key_of(other, key))
 }
 
-/// The value of a key; a protocol that is not said is TCP.
+/// The value of a key; a protocol that is not given is TCP.
 fn key_of(item: &Value, key: &str) -> String {
     match item.get(key) {
         None if key == "protocol" => "\"TCP\"".to_owned(),
@@ -98,7 +98,8 @@ fn key_of(item: &Value, key: &str) -> String {
     }
 }
 
-/// Whether both say the same: an API server leaves out what is nothing, and writes quantities its own way.
+/// Whether both have the same meaning: an API server leaves out empty values, and writes quantities in its
+/// own form.
 fn is_same(path: &str, desired: &Value, seen: Option<&Value>) -> bool {
     let seen = seen.unwrap_or(&Value::Null);
     if desired == seen || (is_nothing(desired) && is_nothing(seen)) {
@@ -131,7 +132,7 @@ fn is_nothing(value: &Value) -> bool {
     }
 }
 
-/// A quantity in thousandths: `100m` and `0.1` are one.
+/// A quantity in thousandths: `100m` and `0.1` are equal.
 ///
 /// Source: <https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>.
 fn quantity(value: &Value) -> Option<i128> {
@@ -169,7 +170,7 @@ fn quantity(value: &Value) -> Option<i128> {
     }
 }
 
-/// The value on one line, cut where it is long.
+/// The value on one line, shortened where it is long.
 fn one_line(value: &Value) -> String {
     const LONGEST: usize = 60;
     let text = match value {

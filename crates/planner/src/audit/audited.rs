@@ -1,4 +1,4 @@
-//! What all rules of the audit are handed.
+//! The data that all rules of the audit get.
 
 use windlass_model::{Blueprint, Inventory, Planning};
 

@@ -1,4 +1,4 @@
-//! Whether a plan that removes a cluster removes all of it, and nothing that is kept.
+//! Whether a plan that removes a cluster removes all of it, and nothing that is to be kept.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,8 @@ use windlass_model::{Action, Component, ContainerName, Holds, Maker, NodeName, S
 use super::audited::{Audited, Ordered};
 use super::fault::Fault;
 
-/// Nothing is made; every container of windlass goes from every node that is not held; snapshots stay where they are to.
+/// Nothing is created; every container of windlass is removed from every node that is not held; snapshots
+/// that are to be kept are not touched.
 pub(super) fn check(audited: &Audited<'_>, snapshots: Snapshots, faults: &mut Vec<Fault>) {
     let mut removed: BTreeSet<(&NodeName, &ContainerName)> = BTreeSet::new();
     let kept: Vec<_> = audited
@@ -45,7 +46,7 @@ pub(super) fn check(audited: &Audited<'_>, snapshots: Snapshots, faults: &mut Ve
     }
 }
 
-/// The ledger is deleted when nothing is left that would need it.
+/// The ledger is deleted last, when nothing is left that needs it.
 pub(super) fn check_ledger_goes_last(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     for (index, id, action) in audited.actions() {
         let is_last = || {

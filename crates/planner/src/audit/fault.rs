@@ -1,4 +1,4 @@
-//! What a rule of the audit gives.
+//! A violation that a rule of the audit reports.
 
 /// A rule that a plan breaks, in words that name the step.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

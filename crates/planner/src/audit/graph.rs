@@ -1,4 +1,4 @@
-//! The shape of the graph: addresses, reasons, no cycles; and which step surely comes before which.
+//! The shape of the graph: addresses, reasons, no cycles; and which step always comes before which.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,8 @@ use windlass_model::{Plan, Planning};
 
 use super::fault::Fault;
 
-/// Addresses are unique and sorted, every step has a reason, edges lead somewhere, nothing waits for itself.
+/// Addresses are unique and sorted, every step has a reason, edges end at existing steps, no step waits for
+/// itself.
 pub(super) fn check_shape(planning: &Planning, faults: &mut Vec<Fault>) {
     let Plan { steps, edges } = &planning.plan;
     let mut seen = BTreeSet::new();
@@ -35,11 +36,11 @@ pub(super) fn check_shape(planning: &Planning, faults: &mut Vec<Fault>) {
     }
 }
 
-/// Beyond this many steps the whole order is not worked out, and rules that need it are not checked: it takes a bit for
-/// every pair of steps.
+/// For plans with more steps than this the whole order is not computed, and rules that need it are not
+/// checked: it takes one bit for every pair of steps.
 const ORDER_LIMIT: usize = 6_000;
 
-/// Which step surely comes before which, as one row of bits a step.
+/// Which step always comes before which, as one row of bits for each step.
 pub(super) struct Order {
     rows: Vec<Vec<u64>>,
 }
@@ -72,7 +73,7 @@ impl Order {
         self.rows[later][earlier / 64] >> (earlier % 64) & 1 == 1
     }
 
-    /// Whether the two can never be under way at the same time.
+    /// Whether the two can never run at the same time.
     pub(super) fn never_together(&self, one: usize, other: usize) -> bool {
         self.comes_before(one, other) || self.comes_before(other, one)
     }

@@ -1,6 +1,7 @@
-//! Checks a plan against rules of its own reading, apart from how the plan was built.
+//! Checks a plan against rules that are written independently of how the plan was built.
 //!
-//! Nothing here is shared with the builder but the documents: what both get wrong they must get wrong twice.
+//! Nothing here is shared with the builder except the documents: a mistake must be made twice to go
+//! unnoticed.
 
 mod audited;
 mod dismantle;
@@ -17,7 +18,7 @@ use self::audited::{Audited, Ordered};
 pub use self::fault::Fault;
 use self::graph::Order;
 
-/// Every rule that the plan for this intent breaks; none if it is sound.
+/// Every rule that the plan for this intent breaks; empty if it is sound.
 pub fn audit(intent: &Intent, seen: &Inventory, planning: &Planning) -> Vec<Fault> {
     let mut faults = Vec::new();
     graph::check_shape(planning, &mut faults);
@@ -45,7 +46,7 @@ pub fn audit(intent: &Intent, seen: &Inventory, planning: &Planning) -> Vec<Faul
     faults
 }
 
-/// The rules that ask what comes before what.
+/// The rules about the order of steps.
 fn check_order(ordered: &Ordered<'_>, intent: &Intent, faults: &mut Vec<Fault>) {
     match intent {
         Intent::Restore { .. } if restore::is_one(ordered.planning) => {

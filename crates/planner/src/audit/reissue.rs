@@ -5,13 +5,14 @@ use windlass_model::{Action, Component, ContainerState, Content, Maker, NodeName
 use super::audited::Audited;
 use super::fault::Fault;
 
-/// What the plan does is of this kind, and what it reissues is used.
+/// The plan has only steps of these kinds, and what it reissues is used.
 pub(super) fn check(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
     check_kinds(audited, faults);
     check_readers(audited, faults);
 }
 
-/// What runs and reads a certificate that is written takes it, or a finding says that it does not.
+/// Every running container that reads a certificate that is written takes it, or a finding says that it does
+/// not.
 fn check_readers(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
     for (_, _, action) in audited.actions() {
         let Action::WriteFiles { node, files } = action else { continue };
@@ -22,7 +23,7 @@ fn check_readers(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
         };
         for (component, container) in &desired.containers {
             let Some(seen) = facts.containers.get(component.as_str()) else { continue };
-            // Of what somebody else made nobody knows what it has read.
+            // It is unknown which files a container of somebody else has read.
             let spec = if seen.maker == Maker::Windlass { &seen.spec } else { &container.spec };
             let is_left = seen.state == ContainerState::Running
                 && spec.reads.keys().any(is_written)
@@ -47,7 +48,7 @@ fn takes_its_files(audited: &Audited<'_>, of: &NodeName, what: Component) -> boo
     })
 }
 
-/// Only certificates are made; only their files are written; containers keep the specs that they have.
+/// Only certificates are issued; only their files are written; containers keep their specs.
 fn check_kinds(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
     for (_, id, action) in audited.actions() {
         let fine = match action {
@@ -62,7 +63,7 @@ fn check_kinds(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
                 let seen = audited.facts(node).and_then(|facts| facts.containers.get(component.as_str()));
                 seen.is_some_and(|seen| seen.spec == *spec)
             }
-            // What is broken is healed before anything is disturbed.
+            // What is broken is repaired before anything is disturbed.
             Action::RestartContainer { when, .. } => *when == RestartWhen::StillSick,
             Action::StartContainer { .. }
             | Action::ReloadContainer { .. }

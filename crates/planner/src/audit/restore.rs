@@ -1,16 +1,17 @@
-//! Whether a plan that makes etcd's data of a snapshot does so only after all former data is out of reach.
+//! Whether a plan that restores etcd's data from a snapshot does so only after all former data has been moved
+//! aside.
 
 use windlass_model::{Action, Component, NodeName, NodeSeen, Planning, Role};
 
 use super::audited::Ordered;
 use super::fault::Fault;
 
-/// Whether a plan makes data of a snapshot: then the ordinary stages come in a later round.
+/// Whether a plan creates data from a snapshot: then the ordinary stages come in a later round.
 pub(super) fn is_one(planning: &Planning) -> bool {
     planning.plan.steps.iter().any(|step| matches!(step.action, Action::RestoreMember { .. }))
 }
 
-/// Its steps are of these kinds, and in this order: copies, stops, moves, new data.
+/// Its steps are of these kinds, in this order: copies, stops, moves, new data.
 pub(super) fn check(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     let of = |kind: fn(&Action) -> bool| -> Vec<usize> {
         audited.actions().filter(|(_, _, action)| kind(action)).map(|(index, ..)| index).collect()
@@ -45,7 +46,7 @@ pub(super) fn check(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     check_one_cluster(audited, faults);
 }
 
-/// All members are made of one file, with one token; no former member goes on running.
+/// The data of all members is created from one file, with one token; no former member keeps running.
 fn check_one_cluster(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     let made: Vec<_> = audited
         .actions()

@@ -1,4 +1,4 @@
-//! Whether any execution of the plan could take down more than may be down at once.
+//! Whether some execution of the plan could take down more than may be down at once.
 
 use windlass_model::{
     Action, Component, ContainerState, EtcdSeen, Gate, Health, MemberSeen, NodeName, Readiness, Role,
@@ -8,7 +8,7 @@ use windlass_model::{
 use super::audited::Ordered;
 use super::fault::Fault;
 
-/// What a step does to etcd.
+/// A step that disturbs etcd, and how.
 struct Disturbance<'a> {
     index: usize,
     id: &'a str,
@@ -17,7 +17,8 @@ struct Disturbance<'a> {
     removes_member: bool,
 }
 
-/// Healthy members are disturbed one at a time, each awaited before the next, with a majority beside each.
+/// Healthy members are disturbed one at a time, each awaited before the next, and the others always are a
+/// majority.
 pub(super) fn check_etcd(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     let EtcdSeen::Members(members) = &audited.seen.etcd else { return };
     let disturbances = disturbances_of_etcd(audited);
@@ -146,7 +147,7 @@ fn is_healed_before(audited: &Ordered<'_>, member: &MemberSeen, index: usize) ->
     })
 }
 
-/// Between two disturbances of healthy members lies a wait for the first.
+/// Between two disturbances of healthy members the plan waits for the first.
 fn check_awaited(
     audited: &Ordered<'_>,
     disturbance: &Disturbance<'_>,
@@ -172,7 +173,7 @@ fn blind_to_etcd(audited: &Ordered<'_>) -> bool {
     audited.desired.with_role(Role::Etcd).any(|(name, _)| audited.facts(name).is_none())
 }
 
-/// The data of a member that counts is not touched, and etcd's data is never deleted while a cluster lives.
+/// The data of a member that counts is not touched, and etcd's data is never deleted while a cluster is live.
 pub(super) fn check_data(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     for (index, id, action) in audited.actions() {
         match action {
@@ -250,7 +251,7 @@ fn wait_after(audited: &Ordered<'_>, node: &NodeName, component: Component, inde
         .unwrap_or(index)
 }
 
-/// No more available workers are taken down at once than the limit leaves room for.
+/// No more available workers are taken down at once than the limit allows.
 pub(super) fn check_workers(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     let workers: Vec<&NodeName> = audited.desired.with_role(Role::Worker).map(|(name, _)| name).collect();
     let works = |node: &NodeName| {
@@ -328,7 +329,7 @@ pub(super) fn check_workers(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
 /// How many of these spans may be open at once: a greedy cover by chains, which is never too few.
 fn at_once(audited: &Ordered<'_>, spans: &[(usize, usize)]) -> usize {
     let mut spans = spans.to_vec();
-    // In an order in which each span comes after all that must end before it begins.
+    // Sorted so that each span comes after all spans that must end before it begins.
     let rank = |first: usize| spans_before(audited, first);
     spans.sort_by_key(|&(first, _)| rank(first));
     let mut chains: Vec<usize> = Vec::new();
@@ -345,7 +346,7 @@ fn spans_before(audited: &Ordered<'_>, first: usize) -> usize {
     (0..audited.planning.plan.steps.len()).filter(|&step| audited.order.comes_before(step, first)).count()
 }
 
-/// Nodes are drained cordoned, and opened only where windlass closed them.
+/// Nodes are cordoned before they are drained, and uncordoned only where windlass cordoned them.
 pub(super) fn check_cordons(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     for (index, id, action) in audited.actions() {
         let (node, opens) = match action {

@@ -1,4 +1,5 @@
-//! Whether the plan says what is: steps only where something is to be done, and everything to be done a step.
+//! Whether the plan is truthful: steps only where something is to be done, and a step or a finding for
+//! everything that is to be done.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -46,7 +47,8 @@ impl Audited<'_> {
     }
 }
 
-/// Whether what waits there may be why something on a node waits, though it is about no node.
+/// Whether something of this subject that waits may be why something on a node waits, though it is not about
+/// a node.
 fn holds_nodes(about: &Subject) -> bool {
     match about {
         Subject::Cluster
@@ -56,7 +58,7 @@ fn holds_nodes(about: &Subject) -> bool {
         | Subject::Restored
         | Subject::Member(_)
         | Subject::NodeObjects => true,
-        // A later link is about other versions, and objects in the cluster about no container.
+        // A later link concerns other versions, and objects in the cluster concern no container.
         Subject::Link(_)
         | Subject::Addons
         | Subject::Addon(_)
@@ -69,7 +71,8 @@ fn holds_nodes(about: &Subject) -> bool {
     }
 }
 
-/// Nothing is planned on a node that nobody sees, that a finding holds, or that is none of ours.
+/// Nothing is planned on a node that is unreachable, that a finding holds, or that is not part of this
+/// cluster.
 pub(super) fn check_places(audited: &Audited<'_>, intent: &Intent, faults: &mut Vec<Fault>) {
     for (_, id, action) in audited.actions() {
         let Some(node) = action.node() else { continue };
@@ -83,7 +86,7 @@ pub(super) fn check_places(audited: &Audited<'_>, intent: &Intent, faults: &mut 
         let ours = audited.desired.nodes.contains_key(node) || audited.seen.ledger.nodes.contains_key(node);
         let must_be_ours = match intent {
             Intent::Converge { .. } | Intent::Restore { .. } | Intent::Reissue { .. } => true,
-            // Whatever is reachable is cleared: the ledger may be lost.
+            // Every reachable node is cleared: the ledger may be lost.
             Intent::Dismantle { .. } => false,
         };
         if !ours && must_be_ours {
@@ -92,7 +95,8 @@ pub(super) fn check_places(audited: &Audited<'_>, intent: &Intent, faults: &mut 
     }
 }
 
-/// Containers are made as desired, of an image that is there, and only where they are not as desired already.
+/// Containers are created as desired, from an image that is on the node, and only where they are not as
+/// desired already.
 pub(super) fn check_containers(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     for (index, id, action) in audited.actions() {
         let (node, component, spec) = match action {
@@ -132,7 +136,7 @@ fn written_by(audited: &Audited<'_>, node: &NodeName, path: &FilePath) -> Option
     })
 }
 
-/// What is written is known by then, durable by then, and there before it is read.
+/// What is written is known by then, stored by then, and written before it is read.
 pub(super) fn check_contents(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     let mut minted: BTreeMap<&CertName, usize> = BTreeMap::new();
     let mut commits = Vec::new();
@@ -203,7 +207,7 @@ pub(super) fn check_contents(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     }
 }
 
-/// Kernels are set as desired, wherever they are not, and before the kubelets that only check them.
+/// Kernels are set as desired wherever they differ, and before the kubelets that only check them.
 pub(super) fn check_kernels(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     if audited.planning.is_refused() {
         return;
@@ -253,7 +257,7 @@ pub(super) fn check_kernels(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     }
 }
 
-/// Whatever is not as desired on a node in sight is a step, or a finding says why not.
+/// Everything that is not as desired on a reachable node has a step, or a finding that says why not.
 pub(super) fn check_nothing_forgotten(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
     if audited.planning.is_refused() {
         return;

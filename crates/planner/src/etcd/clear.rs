@@ -1,4 +1,4 @@
-//! A node is cleared of a former member: its container goes, its data is moved aside and kept.
+//! Clears a node of a former member: its container is removed, its data is moved aside and kept.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +16,8 @@ pub(crate) struct Cleared {
     pub(crate) last: StepHandle,
 }
 
-/// Removes the container of a former member and moves its data aside, after the steps by which members `left`. None if
-/// nothing of it is there.
+/// Removes the container of a former member and moves its data aside, after the steps by which members
+/// `left`. None if nothing of it exists.
 pub(crate) fn clear_member<'a>(
     ctx: &Context<'a>,
     left: &BTreeMap<&'a NodeName, StepHandle>,
@@ -62,7 +62,7 @@ pub(crate) fn clear_member<'a>(
     cleared
 }
 
-/// Whoever works as a member by then keeps its container and its data, where etcd can be asked at all.
+/// A node whose member works by then keeps its container and its data, if etcd can be asked at all.
 fn member_out(ctx: &Context<'_>, name: &NodeName) -> Vec<Guard> {
     match &ctx.seen.etcd {
         EtcdSeen::Silent => Vec::new(),

@@ -1,4 +1,5 @@
-//! An etcd that is not of the cluster's nodes: what is refused about it, and what is noted where nobody can ask it.
+//! An external etcd: changes of it that are refused, and what the ledger records, since windlass does not
+//! connect to it.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +14,8 @@ use crate::control_plane::ControlPlane;
 use crate::ledger;
 use crate::site::Site;
 
-/// Plans the note that the cluster lives in an etcd of somebody else's: it does as soon as an API server works on it.
+/// Plans the ledger's note that the cluster is live in an external etcd: it is as soon as an API server works
+/// with it.
 pub(crate) fn note_birth<'a>(
     site: &Site<'_, 'a>,
     control_plane: &ControlPlane<'a>,
@@ -35,8 +37,8 @@ pub(crate) fn note_birth<'a>(
     begins.then(|| ledger::note_birth(site.keys, waits, LedgerNews::ExternalEtcdUsed, build))
 }
 
-/// Nodes with containers of windlass and without any ledger: those of a cluster that lives elsewhere and has lost
-/// its keys.
+/// Nodes with containers of windlass and without any ledger: those of a cluster whose etcd is external and
+/// whose keys are lost.
 pub(crate) fn lives_in_external_etcd(ctx: &Context<'_>) -> Vec<NodeName> {
     if !ctx.desired.etcd.is_external() {
         return Vec::new();
@@ -54,7 +56,7 @@ pub(crate) fn refuse_another(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     let foundation = ctx.seen.ledger.foundation.as_ref();
     let stays = foundation.is_some_and(|was| was.etcd_data == ctx.desired.foundation.etcd_data);
     if !stays {
-        // That is refused by itself.
+        // That is refused elsewhere.
         return;
     }
     let desired: BTreeSet<&str> = urls.iter().map(String::as_str).collect();

@@ -1,4 +1,4 @@
-//! Healthy members that nobody desires leave etcd, once the control plane knows those that stay.
+//! Removes healthy members that are no longer desired, once the control plane knows those that stay.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use crate::builder::{Lanes, PlanBuilder, StepHandle};
 use crate::context::Context;
 use crate::control_plane::ControlPlane;
 
-/// The steps that take members out of etcd, by node: those of the stage of etcd, and these.
+/// The steps that remove members from etcd, by node: those of the stage of etcd, and these.
 pub(crate) type Left<'a> = BTreeMap<&'a NodeName, StepHandle>;
 
-/// Plans the leave of healthy members that are no longer desired.
+/// Plans the removal of healthy members that are no longer desired.
 pub(crate) fn plan<'a>(
     ctx: &Context<'a>,
     api_servers: &ApiServers,
@@ -25,7 +25,7 @@ pub(crate) fn plan<'a>(
     let mut left = etcd.left.clone();
     match ctx.intent {
         Intent::Converge { .. } | Intent::Restore { .. } => {}
-        // Who leaves stays waiting; and nobody needs a majority of a cluster that goes.
+        // A reissue leaves members as they are, and a cluster that is removed needs no majority.
         Intent::Reissue { .. } | Intent::Dismantle { .. } => return left,
     }
     let leaving: Vec<&'a MemberSeen> = ctx

@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::files;
 use crate::site::Site;
 
-/// Seconds within which a learner must have caught up: etcd's own guide counts with 100 MB in 15 s.
+/// Seconds within which a learner must have caught up: etcd's own guide assumes 15 s for 100 MB.
 const CATCH_UP_WITHIN_SECONDS: u32 = 600;
 
 /// A sequence of steps that others wait for, or that waits for others: its first and its last step.
@@ -26,7 +26,7 @@ pub(super) struct Sequence {
     pub(super) last: StepHandle,
 }
 
-/// Takes a member out, unless the rest would have no majority: then that is held.
+/// Removes a member, unless the rest would have no majority: then the removal is held.
 pub(super) fn leave<'a>(
     ctx: &Context<'a>,
     membership: &mut Membership,
@@ -65,12 +65,12 @@ pub(super) fn leave<'a>(
     ))
 }
 
-/// Whether a member is looked at once more before it is taken out.
+/// Whether a member is looked at again before it is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LookAgain {
-    /// It is: it goes because it seemed to be lost, and may have come back since.
+    /// It is: it is removed because it seemed to be lost, and may have come back since.
     IsItLost,
-    /// It is not: it goes because nobody desires it, whether it works or not.
+    /// It is not: it is removed because it is no longer desired, whether it works or not.
     No,
 }
 
@@ -97,7 +97,7 @@ pub(super) fn join<'a>(
     let ctx = site.ctx;
     let members = ctx.seen.etcd.members();
     let cleared = clear_member(ctx, &etcd.left, name, reason, build);
-    // What it waits for where nothing is to be cleared: its former member is out.
+    // What it waits for where nothing is to be cleared: its former member is removed.
     let before = cleared.map(|cleared| cleared.last).or(etcd.left.get(name).copied());
     let add = build.step(
         name,
@@ -115,7 +115,7 @@ pub(super) fn join<'a>(
     build.after(run, add, Because::Needs);
     let promote = promote(ctx, (name, node), build);
     build.after(promote, run, Because::Needs);
-    // A learner that cannot start would block all further members: what it needs is there before it joins.
+    // A learner that cannot start would block all further members: what it needs is present before it joins.
     let image = node.containers.get(&Component::Etcd).map(|desired| desired.spec.image.clone());
     let pull = image.and_then(|image| site.image(name, &image, build));
     let files = site.files.written.get(name).copied();
@@ -144,7 +144,7 @@ pub(super) fn promote(
     )
 }
 
-/// A run of etcd on a node that is or will be cleared, whatever is there now.
+/// Runs etcd on a node that is or will be cleared, whatever is there now.
 fn run<'a>(
     site: &Site<'_, 'a>,
     (name, node): (&'a NodeName, &'a DesiredNode),
@@ -171,7 +171,8 @@ fn run<'a>(
     step
 }
 
-/// Replaces or restarts a member that differs or is sick, after its files have gone over to the user as whom it runs.
+/// Replaces or restarts a member that differs or is sick, after its files have been given to the user as whom
+/// it runs.
 pub(super) fn disturb<'a>(
     site: &Site<'_, 'a>,
     etcd: &mut Etcd<'a>,
@@ -186,8 +187,8 @@ pub(super) fn disturb<'a>(
     Some(Sequence { first: handed.unwrap_or(step), last: step })
 }
 
-/// Plans that etcd's files become those of the user as whom this step runs it, right before: etcd reads its key at
-/// each handshake, and a member that may not read it any more is lost to the others.
+/// Plans that etcd's files are given to the user as whom this step runs it, right before the step: etcd reads
+/// its key at each handshake, and the others lose a member that can no longer read it.
 fn hand_files_over(
     site: &Site<'_, '_>,
     name: &NodeName,
@@ -200,7 +201,7 @@ fn hand_files_over(
     Some(write)
 }
 
-/// Starts the member of a node that is about to leave: the others may need its vote until it has left.
+/// Starts the member of a node that is to be removed: the others may need its vote until then.
 pub(super) fn start_leaving_member(
     ctx: &Context<'_>,
     name: &NodeName,
@@ -219,13 +220,13 @@ pub(super) fn start_leaving_member(
     })
 }
 
-/// A majority beside this node's member, looked at again right before it is disturbed.
+/// A guard that the other members are a majority, checked right before this node's member is disturbed.
 fn majority_guard(ctx: &Context<'_>, node: &NodeName) -> Guard {
     let via = via(ctx, ctx.seen.etcd.members(), None);
     Guard::EtcdMajorityWithout { node: node.clone(), via }
 }
 
-/// Whether this member learns.
+/// Whether this member is a learner.
 pub(super) fn learns(member: &MemberSeen) -> bool {
     member.vote == Vote::Learner
 }

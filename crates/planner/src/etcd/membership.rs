@@ -1,11 +1,11 @@
-//! The members of etcd as they are, and as the steps of a plan leave them: who votes, who learns, who is to leave, and
-//! whether a majority stands.
+//! The members of etcd as they are, and as the steps of a plan leave them: voters, learners, members to be
+//! removed, and whether there is a majority.
 
 use std::collections::BTreeMap;
 
 use windlass_model::{Health, MemberSeen, NodeName, Vote};
 
-/// The members of etcd, by their peer addresses: the one name that a member keeps from before it has started.
+/// The members of etcd, by their peer addresses: the only name that a member has before it has started.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub(crate) struct Membership {
     members: BTreeMap<String, Member>,
@@ -24,9 +24,9 @@ struct Member {
 /// Whether a member counts for the majority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
-    /// It answers as healthy, or will when this plan has brought it up.
+    /// It answers as healthy, or will after this plan has started it.
     Stands,
-    /// It does not, whatever this plan does.
+    /// It does not answer, and this plan does not change that.
     Lost,
 }
 
@@ -47,7 +47,7 @@ impl Membership {
             .map(|seen| {
                 let node = desired.get(&seen.peer_url);
                 let name = node.map_or_else(|| seen.name.clone(), |node| member_name(node));
-                // One that has never started has no name yet, and the flag wants one.
+                // One that has never started has no name yet, and the flag requires one.
                 let name = if name.is_empty() { format!("member-{}", seen.id) } else { name };
                 let healthy = seen.health == Health::Healthy;
                 let member = Member {
@@ -62,7 +62,7 @@ impl Membership {
         Self { members }
     }
 
-    /// One member for each of these nodes, where etcd cannot be asked for the real ones.
+    /// One member for each of these nodes, where etcd cannot be asked for its members.
     pub(crate) fn desired(desired: &BTreeMap<String, &NodeName>) -> Self {
         let member =
             |(peer_url, node): (&String, &&NodeName)| (peer_url.clone(), Member::joining(node, Vote::Voter));
@@ -74,35 +74,35 @@ impl Membership {
         self.members.values().filter(|member| member.vote == Vote::Voter).count()
     }
 
-    /// Those that vote and stand.
+    /// The voters that are up.
     pub(crate) fn standing(&self) -> usize {
         let stands = |member: &&Member| member.vote == Vote::Voter && member.standing == Standing::Stands;
         self.members.values().filter(stands).count()
     }
 
-    /// Whether a member is in the list that cluster.yml does not ask for.
+    /// Whether a member is in the list that is not in cluster.yml.
     pub(crate) fn is_leaving(&self, peer_url: &str) -> bool {
         self.members.get(peer_url).is_some_and(|member| member.place == Place::Leaving)
     }
 
-    /// Whether any member is to leave.
+    /// Whether any member is to be removed.
     pub(crate) fn has_leaving(&self) -> bool {
         self.members.values().any(|member| member.place == Place::Leaving)
     }
 
-    /// This plan brings the member up: it will stand.
+    /// This plan starts the member, so it will be up.
     pub(crate) fn heals(&mut self, peer_url: &str) {
         if let Some(member) = self.members.get_mut(peer_url) {
             member.standing = Standing::Stands;
         }
     }
 
-    /// This plan adds a member on this node. It learns before it votes.
+    /// This plan adds a member on this node, first as a learner.
     pub(crate) fn joins(&mut self, peer_url: &str, node: &NodeName) {
         self.members.insert(peer_url.to_owned(), Member::joining(node, Vote::Learner));
     }
 
-    /// This plan lets a learner vote, which it does only when it has caught up: it stands.
+    /// This plan lets a learner vote, which happens only when it has caught up, so it will be up.
     pub(crate) fn promoted(&mut self, peer_url: &str) {
         if let Some(member) = self.members.get_mut(peer_url) {
             member.vote = Vote::Voter;
@@ -110,7 +110,7 @@ impl Membership {
         }
     }
 
-    /// The members without this one; none if those that stand would be no majority of those that vote.
+    /// The members without this one; none if those that are up would be no majority of the voters.
     ///
     /// Source: <https://etcd.io/docs/v3.4/faq/>, "What is failure tolerance?": a majority is more than half of the
     /// voters, and learners are not counted.
@@ -142,7 +142,7 @@ impl Member {
     }
 }
 
-/// A member's name, which is RKE's.
+/// A member's name, in RKE's form.
 pub(crate) fn member_name(node: &NodeName) -> String {
     format!("etcd-{node}")
 }
@@ -170,7 +170,7 @@ mod tests {
         format!("https://10.0.0.{number}:2380")
     }
 
-    /// Voters with these states of health; no node of cluster.yml has any of them.
+    /// Voters with these states of health; none of them is on a node of cluster.yml.
     fn voters(health: &[Health]) -> Membership {
         let members: Vec<MemberSeen> =
             (1..).zip(health).map(|(number, health)| member(number, Vote::Voter, *health)).collect();

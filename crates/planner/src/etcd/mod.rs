@@ -1,11 +1,11 @@
-//! etcd: its first start, its healing, its members coming and going, one at a time and never below a majority.
+//! etcd: its first start, its repair, members that join and leave, one at a time and never below a majority.
 //!
 //! ```text
-//! found    it has never lived               all members at once                             (silent.rs)
-//! revive   it has lived, and is silent      what has data comes up, nothing else            (silent.rs)
+//! found    it has never been live           all members at once                             (silent.rs)
+//! revive   it was live, and is silent       members with data are started, nothing else     (silent.rs)
 //! roll     its members are known            start ─▶ repair ─▶ drop ─▶ join ─▶ change       (roll.rs)
 //!                                           ╰ at once ╯ ╰── one at a time, each gated ──╯
-//! leave    after the control plane          members that nobody desires                     (leave.rs)
+//! leave    after the control plane          members that are no longer desired              (leave.rs)
 //! ```
 
 pub(crate) mod clear;
@@ -31,13 +31,13 @@ use crate::context::Context;
 use crate::ledger;
 use crate::site::{Site, await_container};
 
-/// How etcd is planned for.
+/// How etcd is planned.
 enum Strategy<'a> {
-    /// Not at all: it is not of the cluster's nodes, or the cluster is to be removed.
+    /// Not at all: etcd is external, or the cluster is to be removed.
     Nothing,
-    /// It has never lived.
+    /// It has never been live.
     Found,
-    /// It has lived, and no majority answers.
+    /// It was live, and no majority answers.
     Revive,
     /// A majority lists its members.
     Roll(&'a [MemberSeen]),
@@ -60,7 +60,8 @@ impl<'a> Strategy<'a> {
     }
 }
 
-/// Plans etcd, but for members that leave: those go when the control plane no longer uses them.
+/// Plans etcd, except for healthy members that leave: they are removed when the control plane no longer uses
+/// them.
 pub(crate) fn plan<'a>(site: &Site<'_, 'a>, build: &mut PlanBuilder<'a>) -> Etcd<'a> {
     let mut etcd = match Strategy::of(site.ctx) {
         Strategy::Nothing => return Etcd::default(),
@@ -68,8 +69,8 @@ pub(crate) fn plan<'a>(site: &Site<'_, 'a>, build: &mut PlanBuilder<'a>) -> Etcd
         Strategy::Revive => silent::revive(site, build),
         Strategy::Roll(members) => roll::plan(site, members, build),
     };
-    // Once it is healthy the ledger says so, and its data is never started anew. Where it lives already, the first
-    // commit says so.
+    // Once it is healthy the ledger says so, and new data is never created again. Where it is live already,
+    // the first commit says so.
     let ledger = &site.ctx.seen.ledger;
     if ledger.born == Birth::Expected && site.ctx.seen.etcd == EtcdSeen::Silent && !etcd.heals.is_empty() {
         etcd.born = Some(ledger::note_birth_of_etcd(site.keys, &etcd.heals, build));
@@ -79,11 +80,12 @@ pub(crate) fn plan<'a>(site: &Site<'_, 'a>, build: &mut PlanBuilder<'a>) -> Etcd
     etcd
 }
 
-/// Seconds within which a member that snapshots its log early does so: Kubernetes writes more than one entry a second.
+/// Seconds within which a member snapshots its log when asked to do so early: Kubernetes writes more than one
+/// entry a second.
 const LOG_SNAPSHOT_WITHIN_SECONDS: u32 = 300;
 
-/// Where a later version of etcd cannot read what 3.5 wrote into the log, members are waited for until their logs begin after
-/// that.
+/// Where a later version of etcd cannot read what 3.5 wrote into the log, the plan waits until the members'
+/// logs begin after that.
 fn log_snapshots<'a>(site: &Site<'_, 'a>, etcd: &mut Etcd<'a>, build: &mut PlanBuilder<'a>) {
     match site.ctx.desired.etcd_log {
         LogSnapshots::Whenever => return,
@@ -109,7 +111,7 @@ fn log_snapshots<'a>(site: &Site<'_, 'a>, etcd: &mut Etcd<'a>, build: &mut PlanB
     }
 }
 
-/// The containers that snapshot etcd by a timer: nobody waits for them.
+/// The containers that take snapshots of etcd periodically: no step waits for them.
 fn rolling_snapshots<'a>(site: &Site<'_, 'a>, etcd: &mut Etcd<'a>, build: &mut PlanBuilder<'a>) {
     let component = Component::EtcdRollingSnapshots;
     for node in site.ctx.reachable() {

@@ -1,4 +1,5 @@
-//! etcd whose members are known: what is down comes up at once; the rest goes one at a time, each gated on health.
+//! etcd whose members are known: what is down is started at once; the rest is changed one at a time, each
+//! gated on health.
 
 use std::collections::BTreeMap;
 
@@ -22,27 +23,27 @@ enum Need {
     Nothing,
     /// It was started moments ago.
     Time,
-    /// Its container must come up; the member is there.
+    /// Its container must be started; the member exists.
     Start,
-    /// Its container runs and does no good.
+    /// Its container runs and does not work.
     Repair,
-    /// Its member cannot come back and must be replaced by a new one.
+    /// Its member cannot recover and must be replaced by a new one.
     Replace(Reason),
     /// It has no member.
     Join,
-    /// Its container works and differs.
+    /// Its container works and differs from the desired one.
     Change,
-    /// Nobody can know whether it comes back, so nothing is done to it, and what was seen is reported.
+    /// It is unknown whether it recovers, so nothing is done to it, and what was seen is reported.
     Unclear(Waiting),
 }
 
-/// The members, and what is planned for them so far.
+/// The members, and the steps planned for them so far.
 struct Roll<'s, 'c, 'a> {
     site: &'s Site<'c, 'a>,
     members: &'a [MemberSeen],
     desired: Vec<(&'a NodeName, &'a DesiredNode)>,
     needs: BTreeMap<&'a NodeName, Need>,
-    /// What takes something away: one at a time.
+    /// The steps that take something down: one at a time.
     lanes: Lanes,
     etcd: Etcd<'a>,
 }
@@ -82,7 +83,7 @@ pub(super) fn plan<'a>(
                 roll.promote_learners(&heals, build);
                 roll.join(replaced, &heals, build);
             }
-            // Who joins or leaves stays waiting.
+            // A reissue leaves members that join or leave as they are.
             Intent::Reissue { .. } | Intent::Dismantle { .. } => {}
         }
         roll.change(&heals, build);
@@ -103,7 +104,7 @@ impl<'a> Roll<'_, '_, 'a> {
         self.members.iter().find(|member| member.peer_url == peer_url)
     }
 
-    /// Members that nobody desires and that do not work.
+    /// Members that are not desired and do not work.
     fn leaving_and_lost(&self) -> Vec<&'a MemberSeen> {
         let is_lost = |member: &&MemberSeen| {
             member.health != Health::Healthy
@@ -126,7 +127,7 @@ impl<'a> Roll<'_, '_, 'a> {
         wait
     }
 
-    /// Whatever takes nothing down, all at once.
+    /// Everything that takes nothing down, all at once.
     fn start(&mut self, build: &mut PlanBuilder<'a>) {
         let list = self.etcd.membership.initial_cluster();
         for (name, node) in self.desired.clone() {
@@ -151,7 +152,8 @@ impl<'a> Roll<'_, '_, 'a> {
         }
     }
 
-    /// A member that is to leave may yet be needed: a voter that only has to be started is started before it leaves.
+    /// A member that is to be removed may still be needed: a voter that only has to be started is started
+    /// before it is removed.
     fn start_leaving(&mut self, build: &mut PlanBuilder<'a>) {
         for member in self.leaving_and_lost() {
             let ctx = self.site.ctx;
@@ -164,7 +166,7 @@ impl<'a> Roll<'_, '_, 'a> {
         }
     }
 
-    /// What runs and does no good, one at a time.
+    /// Members that run and do not work, one at a time.
     fn repair(&mut self, build: &mut PlanBuilder<'a>) {
         let list = self.etcd.membership.initial_cluster();
         for (name, node) in self.that_need(|need| *need == Need::Repair) {
@@ -175,14 +177,15 @@ impl<'a> Roll<'_, '_, 'a> {
         }
     }
 
-    /// Whether nothing healthy is changed: a node is unreachable, or nobody knows whether a member comes back.
+    /// Whether no healthy member is changed: a node is unreachable, or it is unknown whether a member
+    /// recovers.
     fn is_held(&self, build: &mut PlanBuilder<'a>) -> bool {
         let ctx = self.site.ctx;
         let blind =
             ctx.rules.hold_while_blind && self.desired.iter().any(|(name, _)| !ctx.is_reachable(name));
         let unclear = self.needs.values().any(|need| matches!(need, Need::Unclear(_)))
             || self.hold_unasked_leaving(build)
-            // Which of them are right, a person must find out first.
+            // A person must first find out which of them are right.
             || self.members.iter().any(|member| member.alarms.contains(&Alarm::Corrupt));
         let disturbs = self.etcd.membership.has_leaving()
             || self.needs.values().any(|need| matches!(need, Need::Replace(_) | Need::Join | Need::Change));
@@ -193,7 +196,7 @@ impl<'a> Roll<'_, '_, 'a> {
         is_held
     }
 
-    /// Holds members that are to leave and that nobody could ask; whether there are any.
+    /// Holds members that are to be removed and could not be asked; whether there are any.
     fn hold_unasked_leaving(&self, build: &mut PlanBuilder<'a>) -> bool {
         let is_leaving = |member: &&MemberSeen| self.etcd.membership.is_leaving(&member.peer_url);
         let mut found = false;
@@ -209,7 +212,7 @@ impl<'a> Roll<'_, '_, 'a> {
         found
     }
 
-    /// Takes out a member that cannot come back, if a majority stands without it.
+    /// Removes a member that cannot recover, if there is a majority without it.
     fn drop(
         &mut self,
         member: &MemberSeen,
@@ -230,7 +233,7 @@ impl<'a> Roll<'_, '_, 'a> {
         true
     }
 
-    /// Drops members that nobody desires and that do not work.
+    /// Removes members that are not desired and do not work.
     fn drop_lost(&mut self, heals: &[StepHandle], build: &mut PlanBuilder<'a>) {
         for member in self.leaving_and_lost() {
             if !self.is_coming_up(member) {
@@ -239,7 +242,7 @@ impl<'a> Roll<'_, '_, 'a> {
         }
     }
 
-    /// Whether a member that is to leave has been started by this plan.
+    /// Whether this plan has started a member that is to be removed.
     fn is_coming_up(&self, member: &MemberSeen) -> bool {
         let ctx = self.site.ctx;
         let facts = ctx.node_of_peer(&member.peer_url).and_then(|node| ctx.facts(node));
@@ -251,7 +254,7 @@ impl<'a> Roll<'_, '_, 'a> {
         })
     }
 
-    /// Drops members that cannot come back; their nodes get new ones.
+    /// Removes members that cannot recover; their nodes get new ones.
     fn drop_replaced(
         &mut self,
         heals: &[StepHandle],
@@ -268,7 +271,7 @@ impl<'a> Roll<'_, '_, 'a> {
         replaced
     }
 
-    /// A learner that is there already comes first, since etcd takes no second one.
+    /// An existing learner comes first, since etcd accepts no second one.
     fn promote_learners(&mut self, heals: &[StepHandle], build: &mut PlanBuilder<'a>) {
         for (name, node) in self.desired.clone() {
             let may_vote =
@@ -282,7 +285,7 @@ impl<'a> Roll<'_, '_, 'a> {
         }
     }
 
-    /// New members, one after another: those in the place of others, then those of new nodes.
+    /// New members, one after another: first those that replace others, then those of new nodes.
     fn join(
         &mut self,
         replaced: Vec<(&'a NodeName, &'a DesiredNode, Reason)>,
@@ -302,7 +305,7 @@ impl<'a> Roll<'_, '_, 'a> {
         }
     }
 
-    /// What works and differs; the leader last, so that leadership moves once.
+    /// Members that work and differ from the desired ones; the leader last, so that leadership moves once.
     fn change(&mut self, heals: &[StepHandle], build: &mut PlanBuilder<'a>) {
         let mut changing = self.that_need(|need| *need == Need::Change);
         changing.sort_by_key(|(name, node)| (self.member_of(node).is_some_and(|member| member.leads), *name));
@@ -330,11 +333,12 @@ fn need_of(site: &Site<'_, '_>, name: &NodeName, node: &DesiredNode, members: &[
     let state = container.map(|container| container.state);
     let is_healthy = member.health == Health::Healthy;
     let unasked = member.health.unasked().filter(|_| state == Some(ContainerState::Running));
-    // A member that answers has its data, wherever that is, and one that runs may yet answer.
+    // A member that answers has its data, wherever that is, and one that runs may still answer.
     if member.has_started() && !has_data && !is_healthy {
         let path = site.ctx.desired.footprints.under(facts.prefix.as_ref()).etcd_data.clone();
         return match state {
-            // A member's directory is not even empty of what windlass put beside its data, unless its disk is another.
+            // A member's directory holds at least what windlass put beside its data, unless another disk is
+            // mounted.
             Some(ContainerState::Created | ContainerState::Stopped) if !facts.directories.contains(&path) => {
                 Need::Unclear(Waiting::MemberDiskMissing { path })
             }
@@ -347,7 +351,7 @@ fn need_of(site: &Site<'_, '_>, name: &NodeName, node: &DesiredNode, members: &[
         };
     }
     match (condition, unasked) {
-        // A certificate that nobody accepts may be what differs, and its change what helps.
+        // A certificate that nobody accepts may be the difference, and changing it may help.
         (Condition::Differs { .. }, Some(Unasked::Certificates)) => {}
         (Condition::Sick(_) | Condition::Differs { .. }, Some(why)) => {
             return Need::Unclear(Waiting::HealthUnknown { why });
@@ -357,7 +361,7 @@ fn need_of(site: &Site<'_, '_>, name: &NodeName, node: &DesiredNode, members: &[
     match condition {
         Condition::Good | Condition::Reload { .. } if is_healthy => Need::Nothing,
         Condition::Good | Condition::Reload { .. } | Condition::Settling | Condition::Waiting => Need::Time,
-        // etcd itself knows better than one question to its container, and is asked later.
+        // The list of etcd says more than one request to its container, and is read later.
         Condition::Sick(_)
             if is_healthy && matches!(state, Some(ContainerState::Running | ContainerState::Crashing)) =>
         {
@@ -365,9 +369,10 @@ fn need_of(site: &Site<'_, '_>, name: &NodeName, node: &DesiredNode, members: &[
         }
         Condition::Unasked(why) => Need::Unclear(Waiting::HealthUnknown { why: *why }),
         Condition::Absent | Condition::Down(_) => Need::Start,
-        // A look may fall between two runs of a member that comes up a moment later, and a full disk can be emptied: only
-        // its own log tells that it never comes back. Data of a member that etcd has not heard of yet may be its own, or
-        // of a former one: that one ends again and again, as its peers know that it was removed.
+        // A look may fall between two runs of a member that comes up a moment later, and a full disk can be
+        // emptied: only the member's own log shows that it never recovers. Data of a member that etcd does
+        // not list yet may be its own or that of a former one; in the latter case it exits again and again,
+        // as its peers know that it was removed.
         Condition::Sick(_)
             if state == Some(ContainerState::Crashing) && (member.has_started() || has_data) =>
         {

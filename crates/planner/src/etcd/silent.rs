@@ -51,9 +51,10 @@ pub(super) fn found<'a>(site: &Site<'_, 'a>, build: &mut PlanBuilder<'a>) -> Etc
     etcd
 }
 
-/// The list of members that an earlier first start, which was interrupted, gave to etcd, if it is another than this.
+/// The list of members that an earlier, interrupted first start gave to etcd, if it differs from this one.
 ///
-/// Its data cannot be taken on with another list, and nobody knows whether it has lived: so it is left alone.
+/// Its data cannot be used with another list, and it is unknown whether it was ever live: so it is left
+/// alone.
 fn other_list(ctx: &Context<'_>, list: &str) -> Option<String> {
     ctx.all_facts().find_map(|(_, facts)| {
         let container = facts.containers.get(Component::Etcd.as_str())?;
@@ -65,7 +66,7 @@ fn other_list(ctx: &Context<'_>, list: &str) -> Option<String> {
 
 // Revival.
 
-/// The cluster has lived and no majority answers: what has data comes up, nothing else is touched.
+/// The cluster was live and no majority answers: members with data are started, nothing else is touched.
 pub(super) fn revive<'a>(site: &Site<'_, 'a>, build: &mut PlanBuilder<'a>) -> Etcd<'a> {
     let ctx = site.ctx;
     let mut etcd = Etcd::default();
@@ -86,7 +87,8 @@ pub(super) fn revive<'a>(site: &Site<'_, 'a>, build: &mut PlanBuilder<'a>) -> Et
         }
     }
     let members_come_up = !etcd.heals.is_empty();
-    // Those that could not be asked may be a majority: it is not broken because nobody heard of it.
+    // Those that could not be asked may be a majority: etcd is not broken merely because nobody received an
+    // answer.
     let is_silence_known = !holders.iter().any(|name| is_unasked(site, name));
     let founders =
         if is_silence_known { remove_founders(site, &mut etcd, &holders, build) } else { Vec::new() };
@@ -103,7 +105,7 @@ pub(super) fn revive<'a>(site: &Site<'_, 'a>, build: &mut PlanBuilder<'a>) -> Et
             build.defer(Follows::ByItself, about, Waiting::MemberUnchanged, ctx.origin(name));
         }
     }
-    // A member joins as soon as there is a majority to join.
+    // A member joins as soon as there is a majority.
     let follows = Follows::when(!etcd.heals.is_empty());
     let had_members = ctx.seen.ledger.nodes.keys().filter(|name| ctx.had(name, Role::Etcd));
     let lost: Vec<NodeName> = had_members.filter(|name| !ctx.is_reachable(name)).cloned().collect();
@@ -115,7 +117,7 @@ pub(super) fn revive<'a>(site: &Site<'_, 'a>, build: &mut PlanBuilder<'a>) -> Et
     etcd
 }
 
-/// Holds whatever would take down a container of etcd that was asked beside others that could not be.
+/// Holds everything that would take down a container of etcd that answered while others could not be asked.
 fn hold_disturbed<'a>(site: &Site<'_, 'a>, holders: &[&'a NodeName], build: &mut PlanBuilder<'a>) {
     for name in holders.iter().filter(|name| site.conditions.is_disturbed(name, Component::Etcd)) {
         let about = Subject::Container((*name).clone(), Component::Etcd);
@@ -123,8 +125,8 @@ fn hold_disturbed<'a>(site: &Site<'_, 'a>, holders: &[&'a NodeName], build: &mut
     }
 }
 
-/// Whether the container of etcd runs, and nobody could ask it. One whose certificate nobody accepts counts only where no new
-/// one is on its way.
+/// Whether the container of etcd runs and could not be asked. One whose certificate nobody accepts counts
+/// only where it gets no new one.
 fn is_unasked(site: &Site<'_, '_>, name: &NodeName) -> bool {
     let seen = site.ctx.facts(name).and_then(|facts| facts.containers.get(Component::Etcd.as_str()));
     let why =
@@ -136,8 +138,8 @@ fn is_unasked(site: &Site<'_, '_>, name: &NodeName) -> bool {
     }
 }
 
-/// A process without data that still has the arguments of the first start founds a new cluster as soon as nobody tells
-/// it of the old one: it is removed before any member is touched.
+/// A process without data that still has the arguments of the first start creates a new cluster as soon as no
+/// peer announces the old one: it is removed before any member is touched.
 fn remove_founders<'a>(
     site: &Site<'_, 'a>,
     etcd: &mut Etcd<'a>,
@@ -174,9 +176,9 @@ fn without_data<'a>(ctx: &Context<'a>, holders: &[&NodeName]) -> Vec<&'a NodeNam
 
 /// Replaces or restarts what runs without a majority, one after another.
 ///
-/// Nothing becomes healthy before a majority is through, so the waits come behind the last of it. Where members
-/// are yet to start, they do so first: the majority may form with them, and must not be broken as it forms.
-/// Returns what takes something down.
+/// Nothing becomes healthy before there is a majority, so the waits come after the last repair. Members that
+/// are yet to be started are started first: the majority may form with them, and must not be broken as it
+/// forms. Returns the steps that take something down.
 fn repair_without_majority<'a>(
     site: &Site<'_, 'a>,
     etcd: &mut Etcd<'a>,

@@ -1,4 +1,4 @@
-//! What the stage of etcd hands on, and what its strategies share.
+//! What the stage of etcd returns, and what its strategies share.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::site::Changes;
 /// What a plan does with etcd.
 #[derive(Debug, Default)]
 pub(crate) struct Etcd<'a> {
-    /// The waits for what this plan brings up: nothing healthy is disturbed before.
+    /// The waits for what this plan starts: nothing healthy is disturbed before them.
     pub(crate) heals: Vec<StepHandle>,
     /// The ends of its disturbances: the control plane waits for them.
     pub(crate) ends: Vec<StepHandle>,
@@ -21,11 +21,11 @@ pub(crate) struct Etcd<'a> {
     pub(crate) held: bool,
     /// The steps that let a new member vote.
     pub(crate) joined: BTreeMap<&'a NodeName, StepHandle>,
-    /// The steps that take members out.
+    /// The steps that remove members.
     pub(crate) left: BTreeMap<&'a NodeName, StepHandle>,
     /// The steps that replace or restart its containers.
     pub(crate) changed: Changes<'a>,
-    /// The commit that notes its first life.
+    /// The commit that records that etcd is live.
     pub(crate) born: Option<StepHandle>,
     /// The members as this plan leaves them so far.
     pub(super) membership: Membership,
@@ -36,7 +36,7 @@ pub(super) fn desired_members<'a>(ctx: &Context<'a>) -> BTreeMap<String, &'a Nod
     ctx.with_role(Role::Etcd).map(|(name, node)| (node.target.peer_url(), name)).collect()
 }
 
-/// All members that cluster.yml asks for, as etcd's `--initial-cluster` has them.
+/// All members of cluster.yml, in the form of etcd's `--initial-cluster`.
 pub(crate) fn initial_cluster(ctx: &Context<'_>) -> String {
     Membership::desired(&desired_members(ctx)).initial_cluster()
 }

@@ -5,8 +5,9 @@ use windlass_model::{Health, MemberSeen, NodeName, Role};
 use crate::context::Context;
 use crate::ownership::may_hold_a_member;
 
-/// All nodes whose members can be asked, the unreachable too, since they count: those that will answer first, `except`
-/// behind its like. While etcd says nothing of its members, whoever has data of one may be one.
+/// All nodes whose members can be asked, including unreachable ones, since they count: those most likely to
+/// answer first, and `except` after its equals. While etcd does not list its members, every node with data of
+/// a member may be one.
 pub(super) fn via(ctx: &Context<'_>, members: &[MemberSeen], except: Option<&NodeName>) -> Vec<NodeName> {
     let mut nodes: Vec<(bool, bool, bool, NodeName)> = ctx
         .seen

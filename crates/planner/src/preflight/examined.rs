@@ -1,11 +1,11 @@
-//! What a check of machines is handed, and what it finds.
+//! What a check of machines gets, and what it finds.
 
 use windlass_model::{
     Component, DesiredContainer, DesiredNode, HostReport, MachineFault, Maker, NodeFacts, NodeName, SpecPath,
     Weight,
 };
 
-/// A desired node that reported about itself.
+/// A desired node that sent a report.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Examined<'a> {
     pub(super) name: &'a NodeName,
@@ -17,7 +17,7 @@ pub(super) struct Examined<'a> {
 /// Something that is wrong with a machine.
 #[derive(Debug)]
 pub(super) struct Wrong {
-    /// Held where nothing can be planned there, noticed where it is only unwise.
+    /// Held where nothing can be planned there, a notice where it is only unwise.
     pub(super) weight: Weight,
     pub(super) fault: MachineFault,
     pub(super) origin: Option<SpecPath>,
@@ -40,12 +40,12 @@ impl<'a> Examined<'a> {
     }
 }
 
-/// A wrong that keeps everything from a node.
+/// A fault because of which nothing is planned on a node.
 pub(super) fn holds(fault: MachineFault) -> Wrong {
     Wrong { weight: Weight::Held, fault, origin: None }
 }
 
-/// A wrong that is only unwise.
+/// A fault that is only unwise.
 pub(super) fn warns(fault: MachineFault) -> Wrong {
     Wrong { weight: Weight::Notice, fault, origin: None }
 }

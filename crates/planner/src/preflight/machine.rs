@@ -1,4 +1,4 @@
-//! One machine by itself: whether what is to be made on it can live there.
+//! One machine by itself: whether what is to be created on it can work there.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ use crate::kernel::BROUGHT_BY_MODULES;
 const MEBIBYTE: u64 = 1 << 20;
 const GIBIBYTE: u64 = 1 << 30;
 
-/// Free bytes under Docker's directory without which no image is pulled: the largest, of Kubernetes itself, takes about
-/// 2 GB, and the others fit beside it only then.
+/// Free bytes under Docker's directory without which no image is pulled: the largest, of Kubernetes itself,
+/// takes about 2 GB, and the others fit beside it only then.
 const IMAGES_NEED: u64 = 2 * GIBIBYTE;
-/// Free bytes under etcd's directory without which no member is made: its log grows by files of 64 MB (`SegmentSizeBytes`
-/// of etcd's `wal` package), and it holds some of them.
+/// Free bytes under etcd's directory without which no member is created: its log grows by files of 64 MB
+/// (`SegmentSizeBytes` of etcd's `wal` package), and it keeps some of them.
 const ETCD_NEEDS: u64 = 512 * MEBIBYTE;
 /// Memory of a control-plane node that kubeadm asks for (`ControlPlaneMem`), and RKE of a worker.
 const CONTROL_PLANE_MEMORY: u64 = 1_700 * MEBIBYTE;
@@ -47,7 +47,7 @@ pub(super) fn judge(node: &Examined<'_>, version: &KubernetesVersion) -> Vec<Wro
     wrongs
 }
 
-/// windlass carries its own program there.
+/// windlass copies its own program to the machine.
 fn judge_architecture(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     let report = node.report;
     let known = !report.architecture.is_empty() && !report.program.is_empty();
@@ -59,7 +59,7 @@ fn judge_architecture(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     }
 }
 
-/// Nobody else listens where a component that is to be made will listen.
+/// No other process listens where a component that is to be created will listen.
 fn judge_ports(node: &Examined<'_>, version: &KubernetesVersion, wrongs: &mut Vec<Wrong>) {
     let ours = ports_in_use(node.facts, version);
     for (component, desired) in node.absent() {
@@ -70,14 +70,14 @@ fn judge_ports(node: &Examined<'_>, version: &KubernetesVersion, wrongs: &mut Ve
         let Some((_, flag)) = taken.first_key_value() else { continue };
         let ports = taken.keys().copied().collect();
         let mut wrong = holds(MachineFault::PortsTaken { ports, component });
-        // Where all nodes are the place, this one is a better one.
+        // Where the place is all nodes, this flag is a more precise one.
         let place = desired.origins.of_flag(flag);
         wrong.origin = place.filter(|place| place.as_str() != "nodes").cloned();
         wrongs.push(wrong);
     }
 }
 
-/// Addresses that components listen at, or say they have, are the machine's own.
+/// Addresses at which components listen, or which they report, belong to the machine.
 fn judge_addresses(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     let own = &node.report.addresses;
     if own.is_empty() {
@@ -85,8 +85,8 @@ fn judge_addresses(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     }
     let mut reported = false;
     for (component, desired) in node.absent() {
-        // kubelet ends with "node IP not found in the host's network interfaces", the others with "cannot assign
-        // requested address".
+        // kubelet exits with "node IP not found in the host's network interfaces", the others with "cannot
+        // assign requested address".
         let Some(address) = desired.conduct.own_address else { continue };
         if !address.is_unspecified() && !address.is_loopback() && !own.contains(&address) && !reported {
             reported = true;
@@ -99,7 +99,7 @@ fn judge_addresses(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     }
 }
 
-/// kubelet does not start where swap is on, unless asked otherwise.
+/// kubelet does not start where swap is on, unless configured otherwise.
 fn judge_swap(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     if node.report.swap == Swap::Off {
         return;
@@ -115,11 +115,11 @@ fn judge_swap(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     wrongs.push(wrong);
 }
 
-/// There is room for what is to be made.
+/// There is enough disk space for what is to be created.
 fn judge_disk(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     let docker_root = &node.facts.host.docker_root;
     let pulls = node.absent().any(|(_, desired)| !node.facts.images.contains(&desired.spec.image));
-    // A directory that was not asked for may be another disk.
+    // A directory that was not asked for may be on another disk.
     let free = node.report.free.get(docker_root).copied();
     if let Some(free) = free.filter(|free| pulls && *free < IMAGES_NEED) {
         let path = docker_root.clone();
@@ -158,13 +158,13 @@ fn judge_docker(node: &Examined<'_>, version: &KubernetesVersion, wrongs: &mut V
     }
 }
 
-/// What windlass does not set by itself: settings that the kernel does not have, for want of a module.
+/// What windlass does not set: settings that the kernel lacks because a module is missing.
 fn judge_kernel_settings(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     let HostReport { sysctls, modules, loadable, .. } = node.report;
     if sysctls.is_empty() || !node.is_new() {
         return;
     }
-    // A module of ours brings these when it is loaded.
+    // One of our modules provides these when it is loaded.
     let is_loadable = node.desired.kernel.modules.iter().any(|module| loadable.contains(module));
     let comes = |name: &str| is_loadable && name.starts_with(BROUGHT_BY_MODULES);
     let settings: Vec<_> = node
@@ -182,7 +182,8 @@ fn judge_kernel_settings(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     wrongs.push(warns(MachineFault::SettingsUnknown { settings, modules: modules.cloned().collect() }));
 }
 
-/// The machine has what a kubelet that is to be made, or made anew with another version or runtime, ends without.
+/// The machine has what a kubelet that is to be created, or recreated with another version or runtime,
+/// requires.
 fn judge_kubelet(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     let Some(kubelet) = node.desired.containers.get(&Component::Kubelet) else { return };
     let runs_so = node.facts.containers.get(Component::Kubelet.as_str()).is_some_and(|seen| {
@@ -209,7 +210,7 @@ fn judge_kubelet(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     }
 }
 
-/// What is not privileged can read the files that are put there for it.
+/// Unprivileged containers can read the files that are put there for them.
 fn judge_selinux(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     if node.report.selinux == Selinux::Off {
         return;
@@ -224,7 +225,7 @@ fn judge_selinux(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
     }
 }
 
-/// Control groups are there, in a version that this Kubernetes knows.
+/// Control groups exist, in a version that this Kubernetes supports.
 fn judge_control_groups(node: &Examined<'_>, version: &KubernetesVersion, wrongs: &mut Vec<Wrong>) {
     match node.report.cgroup {
         // Source: <https://kubernetes.io/docs/concepts/architecture/cgroups/>: stable from 1.25 on.

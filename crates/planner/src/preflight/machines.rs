@@ -1,4 +1,4 @@
-//! The machines side by side: their clocks, and whether each is a machine of its own.
+//! The machines compared with each other: their clocks, and whether each is a machine of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -10,17 +10,18 @@ use crate::context::Context;
 
 /// By how many seconds the clock of a machine may differ before nothing new is put on it.
 ///
-/// k0sctl draws the line at 30 s from the median too. Nothing breaks at once there: windlass' certificates begin long
-/// before they are made. But a clock so far off is kept by nobody, and drifts on.
+/// k0sctl too draws the line at 30 s from the median. Nothing breaks at once there: windlass' certificates
+/// are valid from long before they are issued. But a clock that is so far off is not synchronised, and drifts
+/// further.
 const CLOCK_HOLDS_SECONDS: u64 = 30;
 
 /// By how many seconds it may differ before that is reported.
 ///
-/// etcd warns of more than one second between members (`etcdserver/api/rafthttp/probing_status.go`); what is seen from
-/// afar is true to about one second.
+/// etcd warns of more than one second between members (`etcdserver/api/rafthttp/probing_status.go`); what is
+/// measured remotely is accurate to about one second.
 const CLOCK_WARNS_SECONDS: u64 = 2;
 
-/// What is wrong with machines beside others.
+/// What is wrong with machines compared with others.
 pub(super) fn judge<'a>(nodes: &[Examined<'a>], ctx: &Context<'_>) -> Vec<(Examined<'a>, Wrong)> {
     let mut wrongs = Vec::new();
     judge_clocks(nodes, &mut wrongs);
@@ -30,7 +31,7 @@ pub(super) fn judge<'a>(nodes: &[Examined<'a>], ctx: &Context<'_>) -> Vec<(Exami
     wrongs
 }
 
-/// Clocks are compared with that of most machines; where there is no such time, with the operator's.
+/// Clocks are compared with that of most machines; where there is no such majority, with the operator's.
 fn judge_clocks<'a>(nodes: &[Examined<'a>], wrongs: &mut Vec<(Examined<'a>, Wrong)>) {
     let common = common_time(nodes);
     let of = if common == 0 { ClockOf::Operator } else { ClockOf::Nodes };
@@ -56,7 +57,7 @@ pub(super) fn common_time(nodes: &[Examined<'_>]) -> i64 {
     if is_off && agree * 2 > ahead.len() { median } else { 0 }
 }
 
-/// Two nodes of cluster.yml that are one machine: the first that is known, or else is named, is it.
+/// Two nodes of cluster.yml that are one machine: the known one keeps it, or else the one named first.
 fn judge_machines_named_twice<'a>(
     nodes: &[Examined<'a>],
     ctx: &Context<'_>,
@@ -82,7 +83,7 @@ fn judge_machines_named_twice<'a>(
     doubles
 }
 
-/// Machines of their own that cannot be distinguished by name or id.
+/// Different machines that cannot be distinguished by name or id.
 fn judge_names<'a>(
     nodes: &[Examined<'a>],
     doubles: &BTreeSet<&NodeName>,
@@ -94,7 +95,7 @@ fn judge_names<'a>(
         by_name.entry(&node.report.hostname).or_default().push(*node);
         by_id.entry(&node.report.machine_id).or_default().push(*node);
     }
-    // Those that already live with it are not reported at every plan.
+    // Machines that already work with it are not reported at every plan.
     let mut report = |same: &[Examined<'a>], fault: &dyn Fn(Vec<NodeName>) -> MachineFault| {
         for node in same.iter().filter(|_| same.len() > 1 && same.iter().any(Examined::is_new)) {
             let others = same.iter().map(|other| other.name).filter(|name| *name != node.name);
@@ -102,7 +103,7 @@ fn judge_names<'a>(
         }
     };
     for (name, same) in by_name.iter().filter(|(name, _)| !name.is_empty()) {
-        // Kubernetes knows them by the names of cluster.yml, which kubelet is given; logs and people do not.
+        // Kubernetes knows them by the names of cluster.yml, which kubelet gets; logs and people do not.
         report(same, &|others| MachineFault::SameHostname { hostname: (*name).to_owned(), others });
     }
     for (_, same) in by_id.iter().filter(|(id, _)| !id.is_empty()) {
@@ -110,9 +111,10 @@ fn judge_names<'a>(
     }
 }
 
-/// Whom a machine does not reach is at fault if nobody else reaches it either; else the machine that asks.
+/// A machine that another does not reach is at fault if nobody else reaches it either; otherwise the one that
+/// asked is.
 ///
-/// Machines out of sight are not in question: that is reported of them already.
+/// Unreachable machines are not considered: they are reported already.
 fn judge_ways<'a>(nodes: &[Examined<'a>], wrongs: &mut Vec<(Examined<'a>, Wrong)>) {
     let new: Vec<Examined<'a>> = nodes.iter().filter(|node| node.is_new()).copied().collect();
     if new.iter().all(|node| node.report.unreached.is_empty()) {

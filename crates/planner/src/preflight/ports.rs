@@ -1,10 +1,10 @@
-//! At which TCP ports the containers that are there may listen.
+//! The TCP ports at which the existing containers may listen.
 
 use std::collections::BTreeSet;
 
 use windlass_model::{Component, ContainerName, KubernetesVersion, NodeFacts, listens};
 
-/// All ports at which containers that are there may listen, whatever their state.
+/// All ports at which existing containers may listen, whatever their state.
 pub(super) fn ports_in_use(facts: &NodeFacts, version: &KubernetesVersion) -> BTreeSet<u16> {
     let of = |(name, container): (&ContainerName, &windlass_model::ContainerSeen)| {
         let component = Component::of_container(name).or_else(|| {

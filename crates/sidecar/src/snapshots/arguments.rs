@@ -20,7 +20,7 @@ pub(crate) struct Target {
 pub(crate) struct Rolling {
     pub(crate) target: Target,
     pub(crate) every: Duration,
-    /// How many of the timer's snapshots are kept; never zero.
+    /// How many periodic snapshots are kept; never zero.
     pub(crate) keep: usize,
 }
 
@@ -77,7 +77,7 @@ impl Flags {
         value.ok_or_else(|| format!("--{name} is missing"))
     }
 
-    /// The common flags; there must be no others left.
+    /// The common flags; there must be no others.
     fn target(mut self) -> Result<Target, Wrong> {
         let endpoints = self.take("endpoints")?;
         let target = Target {
@@ -96,7 +96,7 @@ impl Flags {
     }
 }
 
-/// `12h`, `90m` or `30s`; never nothing.
+/// `12h`, `90m` or `30s`; never zero.
 fn span(text: &str) -> Option<Duration> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let seconds = match unit {

@@ -1,4 +1,5 @@
-//! A snapshot while it is written: one at a time in a directory, and there under its name only when it is whole.
+//! A snapshot while it is written: only one at a time in a directory, and it gets its name only when it is
+//! complete.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
@@ -8,9 +9,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-/// One name for all, so that whoever dies leaves at most one behind, and the next one takes it over.
+/// One name for all, so that dead processes leave at most one behind, which the next one takes over.
 const NAME: &str = ".windlass-snapshot.part";
-/// A snapshot is the whole cluster, its secrets included.
+/// A snapshot contains the whole cluster, including its secrets.
 const MODE: u32 = 0o600;
 
 /// An unfinished snapshot. It is removed when it is dropped.
@@ -38,7 +39,7 @@ impl Draft {
                 Err(Errno::WOULDBLOCK) => return Ok(None),
                 locked => locked?,
             }
-            // Between opening and locking, the former holder may have given the file its name or removed it.
+            // Between opening and locking, the former holder may have renamed or removed the file.
             if is_at(&file, &path)? {
                 file.set_permissions(Permissions::from_mode(MODE))?;
                 file.set_len(0)?;
@@ -65,7 +66,7 @@ impl Draft {
     /// Gives it its name, under which there must be nothing; when this returns, a loss of power leaves it there.
     pub(crate) fn keep_as(mut self, name: &str) -> io::Result<()> {
         let target = self.path.with_file_name(name);
-        // Nobody else of windlass can put it there meanwhile: the draft is the only one.
+        // No other process of windlass can create it meanwhile: there is only one draft.
         if fs::exists(&target)? {
             return Err(io::Error::from(io::ErrorKind::AlreadyExists));
         }
@@ -79,7 +80,7 @@ impl Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         if !self.is_kept {
-            // Should it fail, the next draft is this very file, emptied.
+            // If this fails, the next draft is this very file, emptied.
             let _ = fs::remove_file(&self.path);
         }
     }

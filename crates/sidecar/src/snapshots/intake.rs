@@ -1,16 +1,16 @@
-//! Checks a snapshot while it comes in: the digest that etcd puts behind it, its size, its beginning.
+//! Checks a snapshot while it arrives: the digest that etcd appends, its size, its beginning.
 
 use sha2::{Digest as _, Sha256};
 
 const DIGEST: usize = 32;
-/// etcd's database is made of whole pages; the smallest page that any machine has is a multiple of this.
-/// `etcdctl snapshot status` tells by the same number whether a digest follows.
+/// etcd's database consists of whole pages; the smallest page size of any machine is a multiple of this.
+/// `etcdctl snapshot status` uses the same number to decide whether a digest follows.
 const BLOCK: u64 = 512;
-/// bbolt's number, in the first page behind its header of 16 bytes.
+/// bbolt's magic number, in the first page after its header of 16 bytes.
 const MAGIC: [u8; 4] = 0xED0C_DAED_u32.to_le_bytes();
 const MAGIC_AT: usize = 16;
 
-/// Why what came in is no snapshot.
+/// Why the received bytes are not a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotASnapshot {
     #[error("the snapshot ends after {bytes} bytes with {missing} still to come")]
@@ -23,7 +23,7 @@ pub(crate) enum NotASnapshot {
     Damaged,
 }
 
-/// All that has come in of a snapshot.
+/// The received part of a snapshot.
 #[derive(Default)]
 pub(crate) struct Intake {
     digest: Sha256,
@@ -35,7 +35,7 @@ pub(crate) struct Intake {
 }
 
 impl Intake {
-    /// Takes note of a piece, and of how much should follow it.
+    /// Adds a piece, with the number of bytes that should follow it.
     pub(crate) fn take(&mut self, piece: &[u8], remaining: u64) {
         self.bytes += piece.len() as u64;
         self.announced = remaining;
@@ -47,7 +47,7 @@ impl Intake {
         self.end.drain(..settled);
     }
 
-    /// The size of the whole, if it is one.
+    /// The size of the whole, if it is a snapshot.
     pub(crate) fn finish(self) -> Result<u64, NotASnapshot> {
         let Self { digest, bytes, beginning, end, announced } = self;
         if announced > 0 {
@@ -67,7 +67,7 @@ impl Intake {
 mod tests {
     use super::*;
 
-    /// A database of so many blocks, and what etcd sends of it.
+    /// A database of this many blocks, and what etcd sends for it.
     fn sent(blocks: usize) -> Vec<u8> {
         let mut bytes: Vec<u8> = (0..blocks * 512).map(|at| u8::try_from(at % 251).unwrap()).collect();
         bytes[MAGIC_AT..MAGIC_AT + 4].copy_from_slice(&MAGIC);

@@ -1,4 +1,4 @@
-//! The moment, errors in one line, and lines in a container's log.
+//! The present time, errors in one line, and lines in a container's log.
 
 use std::io::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -27,6 +27,6 @@ pub(super) fn reported(error: &dyn std::error::Error) -> String {
 
 /// One line in the container's log.
 pub(super) fn log(line: &str) {
-    // A log that cannot be written is no reason to take no snapshots.
+    // A log that cannot be written is no reason to stop taking snapshots.
     let _ = writeln!(std::io::stderr(), "{} {line}", now());
 }

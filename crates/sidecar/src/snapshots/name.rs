@@ -1,22 +1,22 @@
-//! What snapshots are called, and which of them are the timer's own.
+//! The names of snapshots, and which of them are the periodic ones.
 //!
-//! RKE 1 calls its files `2026-01-31T12:00:00Z_etcd`, some with `.zip` behind. Those of the timer here are
-//! `2026-01-31T12-00-00Z_etcd.db`: what RKE 1 left is never taken for ours, and no `:` is in the way of `scp`.
+//! RKE 1 calls its files `2026-01-31T12:00:00Z_etcd`, some with the suffix `.zip`. Periodic ones here are
+//! called `2026-01-31T12-00-00Z_etcd.db`: those of RKE 1 never count as ours, and no `:` confuses `scp`.
 
 use std::path::Path;
 
 use windlass_model::Timestamp;
 
 const SUFFIX: &str = "_etcd.db";
-/// Of what snapshots on request are.
+/// The extension of snapshots on request.
 const EXTENSION: &str = ".db";
 
-/// The name of the timer's snapshot of this moment.
+/// The name of the periodic snapshot of this time.
 pub(crate) fn rolling(moment: Timestamp) -> String {
     moment.to_string().replace(':', "-") + SUFFIX
 }
 
-/// The moment of a snapshot of the timer; none if the name is not one that the timer gives.
+/// The time of a periodic snapshot; none if the name is not that of one.
 pub(crate) fn moment_of(name: &str) -> Option<Timestamp> {
     let text = name.strip_suffix(SUFFIX)?;
     let (date, time) = text.split_once('T')?;
@@ -24,10 +24,10 @@ pub(crate) fn moment_of(name: &str) -> Option<Timestamp> {
     (rolling(moment) == name).then_some(moment)
 }
 
-/// The file of a snapshot that somebody asked for by name.
+/// The file of a snapshot that was requested by name.
 ///
 /// # Errors
-/// The name leads elsewhere, is hidden, or is one that the timer would delete some day.
+/// The name contains a path, is hidden, or is one that would be deleted later as a periodic one.
 pub(crate) fn requested(name: &str) -> Result<String, &'static str> {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || "-_.+".contains(letter);
     if name.is_empty() || name.len() > 200 || !name.chars().all(allowed) || name.starts_with(['.', '-']) {
@@ -40,7 +40,7 @@ pub(crate) fn requested(name: &str) -> Result<String, &'static str> {
     Ok(file)
 }
 
-/// The moments of all snapshots of the timer in a directory, oldest first.
+/// The times of all periodic snapshots in a directory, oldest first.
 pub(crate) fn moments_in(directory: &Path) -> std::io::Result<Vec<Timestamp>> {
     let mut moments = Vec::new();
     for entry in std::fs::read_dir(directory)? {

@@ -1,4 +1,4 @@
-//! Reads a snapshot back from the disk, and keeps what it found in a note beside it.
+//! Reads a snapshot back from the disk, and keeps the result as metadata beside it.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -11,12 +11,12 @@ use super::intake::{Intake, NotASnapshot};
 use super::tree::{self, Broken};
 use crate::protocol::FileToPut;
 
-/// What follows a snapshot's name in that of its note.
+/// The suffix of the name of a snapshot's metadata.
 const NOTE: &str = ".json";
 /// How much of a file is read at once.
 const PIECE: usize = 1 << 20;
 
-/// Why a file is no snapshot that could be used.
+/// Why a file is not a usable snapshot.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unproven {
     #[error(transparent)]
@@ -35,7 +35,7 @@ pub(crate) struct Origin {
     pub(crate) taken_at: Option<Timestamp>,
 }
 
-/// Reads all of a file: the digest that etcd put behind it, and every page of its tree.
+/// Reads all of a file: the digest that etcd appended, and every page of its tree.
 pub(crate) fn prove(path: &Path, origin: Origin, now: Timestamp) -> Result<SnapshotProof, Unproven> {
     let mut file = File::open(path)?;
     let (mut intake, mut whole) = (Intake::default(), Sha256::new());
@@ -67,20 +67,20 @@ pub(crate) fn prove(path: &Path, origin: Origin, now: Timestamp) -> Result<Snaps
     })
 }
 
-/// Where the note of a snapshot is.
+/// The path of a snapshot's metadata.
 pub(crate) fn note_of(snapshot: &Path) -> PathBuf {
     let mut name = snapshot.as_os_str().to_owned();
     name.push(NOTE);
     name.into()
 }
 
-/// The note beside a snapshot; none where there is none of a form that is known.
+/// The metadata beside a snapshot; none where there is none of a known format.
 pub(crate) fn noted(snapshot: &Path) -> Option<SnapshotProof> {
     let proof: SnapshotProof = serde_json::from_slice(&fs::read(note_of(snapshot)).ok()?).ok()?;
     (proof.format == SnapshotProof::FORMAT).then_some(proof)
 }
 
-/// Writes the note beside a snapshot.
+/// Writes the metadata beside a snapshot.
 pub(crate) fn note(snapshot: &Path, proof: &SnapshotProof) -> io::Result<()> {
     let mut content = serde_json::to_vec_pretty(proof).map_err(io::Error::other)?;
     content.push(b'\n');

@@ -1,4 +1,4 @@
-//! The snapshots in a directory, as requests ask for them: listed, read back, taken, deleted, and made into data.
+//! The snapshots in a directory, for requests: listed, read back, taken, deleted, and restored into data.
 
 use std::fs::{self, File};
 use std::io;
@@ -23,7 +23,7 @@ use crate::put::{make_directory, sync_directory};
 
 const MEMBER: &str = "member";
 
-/// All snapshots in a directory, with what the notes beside them say; the oldest first.
+/// All snapshots in a directory, with what the metadata beside them says; the oldest first.
 pub(crate) fn list(directory: &FilePath) -> Result<Vec<SnapshotSeen>, Fault> {
     let entries = match fs::read_dir(directory.as_str()) {
         Err(error) if is_absent(&error) => return Ok(Vec::new()),
@@ -46,7 +46,7 @@ pub(crate) fn list(directory: &FilePath) -> Result<Vec<SnapshotSeen>, Fault> {
     Ok(found)
 }
 
-/// What a look without reading it tells. A note of a file of another size is of another file.
+/// What is known without reading it. Metadata with another size belongs to another file.
 fn seen(path: &Path, name: String, metadata: &fs::Metadata) -> SnapshotSeen {
     let bytes = metadata.len();
     let state = match proof::noted(path) {
@@ -58,7 +58,7 @@ fn seen(path: &Path, name: String, metadata: &fs::Metadata) -> SnapshotSeen {
     SnapshotSeen { name, bytes, written_at, state }
 }
 
-/// The path of a snapshot that is asked for by name: nothing else in the directory, and nothing elsewhere.
+/// The path of a snapshot that was requested by name: nothing else in the directory, and nothing elsewhere.
 fn path_of(directory: &FilePath, name: &str) -> Result<PathBuf, Fault> {
     let refused = |why: &str| Fault::Refused { path: format!("{directory}/{name}"), why: why.to_owned() };
     if !name.ends_with(SNAPSHOT_EXTENSION) || name.starts_with('.') || name.contains('/') {
@@ -73,7 +73,7 @@ fn path_of(directory: &FilePath, name: &str) -> Result<PathBuf, Fault> {
     }
 }
 
-/// Reads a snapshot back, and notes what was found.
+/// Reads a snapshot back, and records the result.
 pub(crate) fn verify(directory: &FilePath, name: &str) -> Result<SnapshotSeen, Fault> {
     let path = path_of(directory, name)?;
     let former = proof::noted(&path);
@@ -121,7 +121,7 @@ pub(crate) fn save(taking: &Taking) -> Result<SnapshotSeen, Fault> {
     Ok(seen(&path, file, &metadata))
 }
 
-/// Deletes a snapshot and its note.
+/// Deletes a snapshot and its metadata.
 pub(crate) fn delete(directory: &FilePath, name: &str) -> Result<(), Fault> {
     let path = path_of(directory, name)?;
     fs::remove_file(&path).at(path.display())?;
@@ -167,7 +167,7 @@ pub(crate) fn hold_copy(snapshot: &ChosenSnapshot, holder: Holder) -> Result<boo
     Ok(false)
 }
 
-/// What arrived under the snapshot's own name beside the staged copies becomes the copy.
+/// Turns what arrived under the snapshot's own name beside the staged copies into the copy.
 pub(crate) fn accept_copy(snapshot: &ChosenSnapshot) -> Result<bool, Fault> {
     let staged = snapshot.staged();
     let staged = Path::new(staged.as_str());
@@ -180,8 +180,8 @@ pub(crate) fn accept_copy(snapshot: &ChosenSnapshot) -> Result<bool, Fault> {
 
 // Data of a member.
 
-/// Whether the data carries the mark of this restore. Else there must be none, and whatever an attempt that was cut off has
-/// left is cleared away.
+/// Whether the data has the mark of this restore. Otherwise there must be none, and what an interrupted
+/// attempt has left is removed.
 pub(crate) fn is_formed(data: &FilePath, token: &str) -> Result<bool, Fault> {
     let data = Path::new(data.as_str());
     let mark = data.join(RESTORED_MARK);
@@ -207,7 +207,8 @@ fn remove_forming(data: &Path) -> Result<(), Fault> {
     }
 }
 
-/// What was formed beside it becomes the data, with its mark, all at once; the node's copy of the snapshot goes.
+/// Turns the data that was created beside it into the data, with its mark, all at once; removes the node's
+/// copy of the snapshot.
 pub(crate) fn adopt(data: &FilePath, token: &str, staged: &FilePath) -> Result<(), Fault> {
     let data = Path::new(data.as_str());
     let formed = data.join(FORMING).join(MEMBER);
@@ -226,7 +227,7 @@ pub(crate) fn adopt(data: &FilePath, token: &str, staged: &FilePath) -> Result<(
     remove_if_there(Path::new(staged.as_str()))
 }
 
-/// Makes all that is in a directory durable: the program that formed it does not answer for that.
+/// Makes all contents of a directory durable: the program that created them does not guarantee that.
 fn sync_tree(directory: &Path) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;

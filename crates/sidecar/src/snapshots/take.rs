@@ -14,8 +14,8 @@ use crate::etcd::{Access, EtcdError};
 
 /// How long a member may be silent in the middle of a snapshot.
 const SILENCE: Duration = Duration::from_secs(60);
-/// What is left of the disk for others: etcd's own log, which may lie there too, grows by files of 64 MB, and a
-/// member that finds the disk full stops.
+/// The disk space that is left for others: etcd's own log, which may be on the same disk, grows by files of
+/// 64 MB, and a member that finds the disk full stops.
 const LEFT_FREE: u64 = 128 << 20;
 
 /// Why there is no snapshot.
@@ -52,9 +52,9 @@ pub(crate) struct Taken {
     pub(crate) endpoint: String,
 }
 
-/// Takes a snapshot from the first member that gives a whole one.
+/// Takes a snapshot from the first member that returns a complete one.
 ///
-/// When it returns one, that is on the disk for good. Else there is nothing of it, nor if it is dropped.
+/// When it returns one, that is durably on the disk. Otherwise nothing of it is left, nor if it is dropped.
 pub(crate) async fn take(access: &Access, directory: &Path, name: &str) -> Result<Taken, TakeError> {
     let path = directory.join(name);
     let unwritable = |source| TakeError::Unwritable { path: path.clone(), source };
@@ -63,7 +63,7 @@ pub(crate) async fn take(access: &Access, directory: &Path, name: &str) -> Resul
     }
     let mut failed = TakeError::NoEndpoint;
     for endpoint in &access.endpoints {
-        // Begun anew for each: what another member sent is no part of it.
+        // A new one for each: what another member sent is no part of it.
         let mut draft = Draft::begin(directory).map_err(unwritable)?.ok_or(TakeError::Busy)?;
         match receive(access, endpoint, &mut draft, &path).await {
             Ok(bytes) => {
@@ -79,7 +79,7 @@ pub(crate) async fn take(access: &Access, directory: &Path, name: &str) -> Resul
                     _ => unwritable(source),
                 })?;
                 if let Err(error) = proof::note(&path, &proof) {
-                    // A file without its note is a snapshot all the same, which is read again before it is used.
+                    // A file without metadata is a snapshot all the same; it is read again before it is used.
                     journal::log(&format!("no note beside `{name}`: {error}"));
                 }
                 return Ok(Taken { bytes, endpoint: endpoint.clone() });

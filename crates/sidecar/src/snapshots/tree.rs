@@ -1,13 +1,14 @@
-//! Walks the tree of a snapshot: every page of it, by which the revision and the keys of etcd that it holds are known.
+//! Walks the tree of a snapshot: it visits every page, and returns the revision and the keys of etcd in it.
 //!
 //! ```text
 //! page 0, 1   meta: two of them, the one with the higher transaction counts
 //! branch      keys and the pages below them        ─┐ every page once, all within the file, keys in order
 //! leaf        keys and values, or buckets of their own ─┘
-//! bucket key  17 bytes: revision, `_`, number within it; `t` behind where a key was deleted → a KeyValue of etcd
+//! bucket key  17 bytes: revision, `_`, number within it; `t` last if the key was deleted → KeyValue of etcd
 //! ```
 //!
-//! The form is that of bbolt 1.3 (`page.go`, `bucket.go`, `db.go`: `meta.validate`), which etcd 3.4 to 3.7 write.
+//! The format is that of bbolt 1.3 (`page.go`, `bucket.go`, `db.go`: `meta.validate`), which etcd 3.4 to 3.7
+//! write.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
@@ -25,10 +26,10 @@ const BRANCH: u16 = 0x01;
 const LEAF: u16 = 0x02;
 /// The flag of an element that is a bucket.
 const IS_BUCKET: u32 = 0x01;
-/// No tree of a real database is as deep.
+/// No tree of a real database is as deep as this.
 const DEEPEST: usize = 64;
 
-/// What is in a snapshot.
+/// The contents of a snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Contents {
     pub(crate) revision: u64,
@@ -38,7 +39,7 @@ pub(crate) struct Contents {
     pub(crate) members: Vec<String>,
 }
 
-/// Why the tree is none.
+/// Why the tree is invalid.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Broken {
     #[error(transparent)]
@@ -51,7 +52,7 @@ pub(crate) enum Broken {
     NoKeys,
 }
 
-/// Reads all of a database of so many bytes.
+/// Reads all of a database of this many bytes.
 pub(crate) fn walk(file: &File, bytes: u64) -> Result<Contents, Broken> {
     let mut walk = Walk::begin(file, bytes)?;
     let mut reading = Reading::default();
@@ -72,7 +73,7 @@ pub(crate) fn walk(file: &File, bytes: u64) -> Result<Contents, Broken> {
     reading.finish()
 }
 
-/// What is done with every element of a tree.
+/// The action for every element of a tree.
 type Visit<'v> = dyn FnMut(&mut Walk<'_>, &[u8], &[u8], bool) -> Result<(), Broken> + 'v;
 
 struct Walk<'f> {
@@ -87,7 +88,7 @@ struct Walk<'f> {
 impl<'f> Walk<'f> {
     fn begin(file: &'f File, bytes: u64) -> Result<Self, Broken> {
         let mut metas = Vec::new();
-        // The second meta is behind a page, whose size only a whole meta tells.
+        // The second meta comes after a page, whose size only a valid meta says.
         for page_size in [4_096_usize, 512, 1_024, 2_048, 8_192, 16_384, 32_768, 65_536] {
             for at in [0, page_size as u64] {
                 metas.extend(meta(file, at).filter(|meta| meta.page_size == page_size));
@@ -170,7 +171,7 @@ impl<'f> Walk<'f> {
         Ok(())
     }
 
-    /// Visits all elements of a bucket, whose root is a page of its own or stands in its value.
+    /// Visits all elements of a bucket, whose root is a page of its own or is in its value.
     fn bucket(&mut self, value: &[u8], visit: &mut Visit<'_>) -> Result<(), Broken> {
         if value.len() < BUCKET {
             return Err(Broken::Page { page: 0, why: "has a bucket that is none" });
@@ -190,7 +191,7 @@ struct Meta {
     transaction: u64,
 }
 
-/// The meta at this place, if it is whole.
+/// The meta at this place, if it is valid.
 fn meta(file: &File, at: u64) -> Option<Meta> {
     let mut bytes = [0; HEADER + CHECKED + 8];
     file.read_exact_at(&mut bytes, at).ok()?;
@@ -206,7 +207,7 @@ fn meta(file: &File, at: u64) -> Option<Meta> {
     })
 }
 
-/// The 64-bit FNV-1a, by which bbolt checks its metas.
+/// The 64-bit FNV-1a, with which bbolt checks its metas.
 fn fnv1a(bytes: &[u8]) -> u64 {
     bytes
         .iter()
@@ -225,12 +226,12 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     bytes[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
-/// What etcd has put into its buckets.
+/// The contents of etcd's buckets.
 #[derive(Default)]
 struct Reading {
     has_keys: bool,
     revision: u64,
-    /// The keys by the hash of their names: the number of their prefix, and whether they live.
+    /// The keys by the hash of their names: the number of their prefix, and whether they exist.
     keys: HashMap<u64, (usize, bool)>,
     prefixes: Vec<String>,
     numbers: HashMap<String, usize>,
@@ -238,7 +239,7 @@ struct Reading {
     members: Vec<String>,
 }
 
-/// As much of a `KeyValue` as names it (`mvccpb.KeyValue` of etcd's `api/mvccpb/kv.proto`).
+/// The part of a `KeyValue` with its name (`mvccpb.KeyValue` of etcd's `api/mvccpb/kv.proto`).
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 struct KeyValue {
     #[prost(bytes = "vec", tag = "1")]

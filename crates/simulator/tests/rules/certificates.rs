@@ -1,4 +1,4 @@
-//! Certificates must match, chain, name the peer and be in date.
+//! Certificates must match, chain, name the peer and be valid now.
 
 use windlass_engine::{Minter, Nodes};
 use windlass_model::{CertKind, ContainerState, DesiredCert, Health, Unasked, Usage};
@@ -73,7 +73,7 @@ fn a_member_of_another_authority_is_not_healthy() {
         lab.fleet.move_leader_off(3).await;
         restart(&lab, 3, "etcd").await;
         assert_eq!(lab.health(3, "etcd").await, Health::Unhealthy);
-        // Trust is added before it is used: with both authorities in the file the member is believed.
+        // Trust is added before it is used: with both CAs in the file the member is accepted.
         let both = format!("{}{}", lab.kept.certs["ca"].certificate, other.certificate);
         for number in 1..=3 {
             lab.write(number, &format!("{SSL}/ca.pem"), &both).await.unwrap();
@@ -81,7 +81,7 @@ fn a_member_of_another_authority_is_not_healthy() {
             restart(&lab, number, "etcd").await;
         }
         assert_eq!(lab.health(3, "etcd").await, Health::Healthy);
-        // While the third was not believed, no other might have been stopped.
+        // While the third was not accepted, no other could have been stopped.
         assert_eq!(lab.broken(), [ViolationKind::Quorum]);
     });
 }

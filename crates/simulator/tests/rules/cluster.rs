@@ -1,4 +1,4 @@
-//! A whole cluster lives in the simulated world.
+//! A whole cluster in the simulated world.
 
 use crate::lab::{Lab, node, seconds};
 use windlass_engine::{Kube, Nodes, Traces};

@@ -1,4 +1,4 @@
-//! What Docker refuses, and how containers live and die.
+//! What Docker refuses, and how containers start and stop.
 
 use windlass_engine::{Nodes, PortError, Traces};
 use windlass_model::{ContainerState, Health, Maker};
@@ -132,7 +132,7 @@ fn after_a_boot_every_container_runs_and_of_two_for_one_port_the_older_one_wins(
         lab.fleet.stop(&node(1), &name("etcd")).await.unwrap();
         lab.fleet.rename(&node(1), &name("etcd"), &name("etcd-old")).await.unwrap();
         lab.run(1, "etcd", &Lab::etcd_spec(1), &Lab::birth(&[1], "new")).await;
-        // A lone member that starts again waits out an election.
+        // A single member that starts again waits for an election.
         seconds(6).await;
         assert_eq!(lab.health(1, "etcd").await, Health::Healthy);
         let boot = Fault::PowerOff { node: node(1), seconds: Some(60) };

@@ -1,4 +1,4 @@
-//! Majorities, births, joins and departures of etcd's members.
+//! Majorities, and members of etcd that are created, join and leave.
 
 use windlass_engine::{Etcd, Nodes, PortError};
 use windlass_model::{ContainerState, EtcdSeen, Health, MemberId, MemberSeen, NodeName, Owner, Vote};
@@ -28,7 +28,7 @@ async fn leader(lab: &Lab) -> usize {
     panic!("nobody leads")
 }
 
-/// A fresh etcd on this machine, which joins these members.
+/// A new etcd on this machine, which joins these members.
 async fn join(lab: &mut Lab, number: usize, members: &[usize]) {
     lab.certify_etcd(number).await;
     lab.run(number, "etcd", &Lab::etcd_spec(number), &Lab::birth(members, "existing")).await;
@@ -124,7 +124,7 @@ fn etcd_as_another_user_reaches_only_data_that_were_handed_over_to_it() {
         lab.certify_etcd(1).await;
         let mut spec = Lab::etcd_spec(1);
         spec.user = Some("52034:52034".into());
-        // Whether it may read its keys is another matter.
+        // Whether it may read its keys is tested elsewhere.
         spec.reads.clear();
         let owner = Owner { uid: 52034, gid: 52034 };
         let hand_over = async || {

@@ -1,4 +1,4 @@
-//! Faults strike at the verb and for the time that they say.
+//! Faults strike at their verb and for their time.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What windlass must never do is seen in the moment in which it does it.
+//! What windlass must never do is detected when it does it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ fn one(path: &str) -> BTreeSet<FilePath> {
     BTreeSet::from([FilePath::from(path)])
 }
 
-/// The run goes on under these rules.
+/// The run continues with these rules.
 fn rule(lab: &Lab, rules: RolloutRules) {
     lab.fleet.begin_run(rules, FaultSchedule::none());
     lab.enrol();
@@ -30,7 +30,7 @@ async fn stop(lab: &Lab, number: usize, called: &str) {
     lab.fleet.stop(&node(number), &name(called)).await.unwrap();
 }
 
-/// A member stops; it has handed over leadership before.
+/// A member stops; it has transferred leadership before.
 async fn stop_member(lab: &Lab, number: usize) {
     lab.fleet.move_leader(&[node(1), node(2), node(3)], &url(number)).await.unwrap();
     stop(lab, number, "etcd").await;

@@ -1,4 +1,4 @@
-//! A small cluster made by hand through the ports, without planner and blueprint.
+//! A small cluster built by hand through the ports, without planner and blueprint.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -74,7 +74,7 @@ fn texts(list: &[&str]) -> Vec<String> {
 }
 
 impl Lab {
-    /// So many bare machines that hold the one image, enrolled, with an authority in the ledger.
+    /// This many bare machines with the one image, enrolled, with a CA in the ledger.
     pub(crate) fn new(size: usize) -> Self {
         Self::on(World::bare(size).with_images(&[IMAGE]), size)
     }
@@ -100,7 +100,7 @@ impl Lab {
         RolloutRules { max_unavailable_worker: 1, max_unavailable_controlplane: 1, ..RolloutRules::default() }
     }
 
-    /// A run begins; every machine is enrolled, and the keys are handed over.
+    /// A run begins; every machine is enrolled, and the keys are passed on.
     pub(crate) fn begin(&self, schedule: FaultSchedule) {
         self.fleet.begin_run(Self::rules(), schedule);
         self.enrol();
@@ -134,7 +134,7 @@ impl Lab {
         }
     }
 
-    /// Mints a certificate and commits it.
+    /// Issues a certificate and commits it.
     pub(crate) fn certify(&mut self, name: &str, desired: &DesiredCert) -> StoredCert {
         let cert = self.mint(name, desired).unwrap();
         self.kept.certs.insert(name.into(), cert.clone());
@@ -334,7 +334,7 @@ impl Lab {
     }
 }
 
-/// The places of ordinary machines, and of those that run Flatcar.
+/// The places on ordinary machines, and on those that run Flatcar.
 pub(crate) fn footprints(etcd_data: &str, ledger: &str) -> Arc<Footprints> {
     let under = |prefix: &str| Footprint {
         etcd_data: format!("{prefix}{etcd_data}").into(),

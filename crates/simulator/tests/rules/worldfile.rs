@@ -1,4 +1,4 @@
-//! A world written to a file goes on where it was left.
+//! A world that was written to a file continues where it was left.
 
 use windlass_engine::{Kube, Nodes};
 use windlass_model::{EtcdSeen, Health, KubeSeen};

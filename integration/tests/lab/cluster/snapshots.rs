@@ -1,4 +1,5 @@
-//! Rolling snapshots on every node of etcd: the first at once, then by a timer, the oldest removed, each one whole.
+//! Periodic snapshots on every node of etcd: the first at once, then at an interval, the oldest removed, each
+//! one intact.
 
 use std::time::Duration;
 
@@ -7,16 +8,16 @@ use windlass_integration::lab::{Cluster, Lab, LabError, Node, Windlass, await_th
 type Outcome = Result<(), LabError>;
 
 const DIRECTORY: &str = "/opt/rke/etcd-snapshots";
-/// What the timer is given, and how many snapshots that keeps.
+/// The interval, and how many snapshots are kept with it.
 const EVERY_SECONDS: u32 = 5;
 const KEPT: usize = 3;
 
-/// The names of a node's snapshots, oldest first. What is being written has another kind of name.
+/// The names of a node's snapshots, oldest first. An unfinished one has another kind of name.
 pub(crate) fn snapshots(node: &Node) -> Result<Vec<String>, LabError> {
     Ok(node.root(&format!("cd {DIRECTORY} && ls -- *.db || true"))?.lines().map(str::to_owned).collect())
 }
 
-/// With a period of half a day there is one already.
+/// With an interval of half a day there is one already.
 pub(crate) fn come_at_once(lab: &Lab) -> Outcome {
     for node in &lab.nodes()[..3] {
         await_that(&format!("{} has a snapshot", node.name), Duration::from_secs(30), || {
@@ -29,7 +30,7 @@ pub(crate) fn come_at_once(lab: &Lab) -> Outcome {
     Ok(())
 }
 
-/// With a short period they come and go.
+/// With a short interval they are taken and removed.
 pub(crate) fn come_and_go(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster) -> Outcome {
     cluster.set("services.etcd.creation", format!("{EVERY_SECONDS}s"));
     let retention = EVERY_SECONDS * u32::try_from(KEPT).expect("a few");
@@ -44,12 +45,12 @@ pub(crate) fn come_and_go(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster)
         let what = format!("{KEPT} new snapshots on {}", node.name);
         await_that(&what, Duration::from_secs(90), || {
             let seen = snapshots(node)?;
-            // A new one is there before the oldest goes.
+            // A new one exists before the oldest is removed.
             assert!(seen.len() <= KEPT + 1, "{}: {seen:?}", node.name);
             assert_eq!(broken(node)?, "", "{}: what has its name is whole", node.name);
             Ok(seen.len() == KEPT && first.iter().all(|old| !seen.contains(old)))
         })?;
-        // etcd's own tool thinks so, too: `etcdutl`, which read snapshots alone since 3.6.
+        // etcd's own tool agrees: `etcdutl`, the only one that reads snapshots since 3.6.
         let newest = snapshots(node)?.pop().unwrap_or_default();
         let image = node.root("docker inspect -f '{{.Config.Image}}' etcd")?;
         let status = node.docker([
@@ -68,7 +69,7 @@ pub(crate) fn come_and_go(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster)
     Ok(())
 }
 
-/// Snapshots whose last 32 bytes are not the SHA-256 of the rest, which etcd puts there.
+/// Snapshots whose last 32 bytes are not the SHA-256 of the rest, which etcd appends.
 fn broken(node: &Node) -> Result<String, LabError> {
     node.root(&format!(
         "cd {DIRECTORY} && for file in *_etcd.db; do
