@@ -8,7 +8,7 @@ use windlass_course::{Course, Desired, Goal};
 use windlass_engine::{
     Clock, Conclusion, End, GuardSwitch, Options, Ports, Recover, converge, observe_and_plan,
 };
-use windlass_model::{Inventory, Plan, Planning, Reissue, Restore, Timestamp};
+use windlass_model::{Finding, Inventory, Plan, Planning, Reissue, Restore, Step, Timestamp, Weight};
 use windlass_planner::{Rules, audit, plan_by};
 use windlass_render::Sight;
 use windlass_simulator::{FaultSchedule, MemoryLedger, RolloutRules, SimClock, SimFleet, SymbolicMinter};
@@ -271,4 +271,34 @@ pub(crate) fn reported(seen: &Inventory, planning: &Planning) -> String {
         seen.ledger.lineage, seen.ledger.serial, seen.ledger.born
     );
     text
+}
+
+/// Whether the first plan of a run contained or announced everything that later ones did, and the run left
+/// nothing undone that was announced. This is true without faults: what breaks in the middle cannot be
+/// announced.
+pub(crate) fn announced(plans: &[Planning], conclusion: &Conclusion) -> Result<(), String> {
+    let last = &conclusion.planning;
+    if let Some(left) = last.findings.iter().find(|finding| finding.weight == Weight::Next) {
+        return Err(format!("announced and left undone: {}: {}", left.about, left.what()));
+    }
+    // What is held at the end was held from the beginning.
+    let was_next = |held: &&Finding| {
+        let mut findings = plans.iter().flat_map(|planning| &planning.findings);
+        let is_same = |next: &Finding| (&next.about, &next.cause) == (&held.about, &held.cause);
+        held.weight == Weight::Held && findings.any(|next| next.weight == Weight::Next && is_same(next))
+    };
+    if let Some(held) = last.findings.iter().find(was_next) {
+        return Err(format!("announced for a later round, and held: {}: {}", held.about, held.what()));
+    }
+    let Some((first, later)) = plans.split_first() else { return Ok(()) };
+    let is_known = |step: &Step| first.announces(step) || first.plan.step(step.id.as_str()).is_some();
+    for (round, planning) in (2..).zip(later) {
+        if let Some(step) = planning.plan.steps.iter().find(|step| !step.only_supports() && !is_known(step)) {
+            return Err(format!(
+                "round {round} has {} ({}), which the first plan does not announce\n{first:#?}",
+                step.id, step.reasons[0]
+            ));
+        }
+    }
+    Ok(())
 }

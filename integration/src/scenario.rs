@@ -73,7 +73,7 @@ use windlass_simulator::{Fault, FaultSchedule, Fingerprint, SimFleet, Workload, 
 use windlass_spec::SourceMap;
 
 use self::script::{Command, Expected, Line, Moment, Run, Shown};
-use crate::drive::{Driver, Ended, desired};
+use crate::drive::{Driver, Ended, announced, desired};
 
 /// The result of a scenario.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -264,10 +264,20 @@ impl Stage {
     fn up(&mut self, run: &Run) -> Result<(), String> {
         let Some(desired) = self.desired() else { return Ok(()) };
         let schedule = self.schedule(&desired, run)?;
+        let is_undisturbed = schedule == FaultSchedule::default();
         self.world(World::clear_story);
         let ended = self.begun().driver.run(&desired, &run.goal, schedule);
         self.show_rounds(&desired, run, &ended);
         self.show_end(run, &ended);
+        if let Ended::Concluded(conclusion) = &ended
+            && is_undisturbed
+            && conclusion.reports.iter().all(Report::is_complete)
+        {
+            let plans = self.begun().driver.plans.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if let Err(unannounced) = announced(&plans, conclusion) {
+                self.wrong(unannounced.lines().next().unwrap_or_default());
+            }
+        }
         self.complain();
         self.last_shown = None;
         Ok(())

@@ -139,7 +139,7 @@ pub(crate) async fn observe_patiently<F: Fleet, L: LedgerStore, M: Minter, C: Cl
     Ok(Observation { inventory, ledger })
 }
 
-/// The nodes of the ledger and of the desired state; where both know a node, the desired state tells where it is.
+/// The nodes of the ledger and of the desired state; where both know a node, the desired state says where it is.
 pub(crate) fn enlist(assignment: &Assignment, ledger: Option<&Ledger>) -> BTreeMap<NodeName, LastNode> {
     let mut nodes = ledger.map(|ledger| ledger.nodes.clone()).unwrap_or_default();
     nodes.extend(assignment.nodes.clone());
@@ -341,7 +341,7 @@ async fn look_at_etcd<F: Fleet>(
     members.unwrap_or(EtcdSeen::Silent)
 }
 
-/// What Kubernetes tells.
+/// What Kubernetes answers.
 #[derive(Default)]
 struct InKube {
     nodes: KubeSeen,

@@ -65,7 +65,7 @@ fn sentences(plan: &Plan, fullness: Fullness) -> Vec<String> {
         say("Started", components(plan, fullness, started));
     }
     say("New nodes", nodes(joining.iter().copied()));
-    say("New etcd members", at(plan, |step| matches!(step.action, Action::EtcdMemberAdd { .. })));
+    let new_members = at(plan, |step| matches!(step.action, Action::EtcdMemberAdd { .. }));
     let replaced = components(plan, fullness, |step| match step.action {
         Action::ReplaceContainer { component, .. } => Some(component),
         _ => None,
@@ -74,29 +74,30 @@ fn sentences(plan: &Plan, fullness: Fullness) -> Vec<String> {
         Action::RestartContainer { component, .. } => Some(component),
         _ => None,
     });
-    let gone = match fullness {
-        Fullness::Whole => [
-            ("Nodes that leave", leaving(plan)),
-            ("Deleted", deleted(plan)),
-            ("Moved aside", moved_aside(plan)),
-        ],
-        Fullness::Short => [
-            ("Nodes that leave", leaving(plan)),
-            ("Deleted", deleted_in_short(plan)),
-            ("Data moved aside", at(plan, |step| matches!(step.action, Action::MoveAside { .. }))),
-        ],
+    let disturbances = match fullness {
+        Fullness::Whole => {
+            say("New etcd members", new_members);
+            vec![
+                ("Replaced", replaced),
+                ("Restarted", restarted),
+                ("Drained", drained(plan)),
+                ("Nodes that leave", leaving(plan)),
+                ("Deleted", deleted(plan)),
+                ("Moved aside", moved_aside(plan)),
+            ]
+        }
+        Fullness::Short => {
+            let mut all = vec![("Replaced", replaced), ("Restarted", restarted)];
+            all.extend(gone_in_short(plan));
+            all
+        }
     };
-    let disturbances = [("Replaced", replaced), ("Restarted", restarted), ("Drained", drained(plan))]
-        .into_iter()
-        .chain(gone);
     let mut is_gentle = true;
     for (label, what) in disturbances {
         is_gentle &= what.is_empty();
         say(label, what);
     }
-    if fullness == Fullness::Whole {
-        say("Certificates reissued", reissued(plan));
-    }
+    say("Certificates reissued", reissued(plan));
     if is_gentle && !is_first {
         sentences
             .push("No running container is replaced or restarted, nothing is drained or deleted.".to_owned());
@@ -254,17 +255,47 @@ fn deleted(plan: &Plan) -> String {
     texts.join("; ")
 }
 
+/// What is drained, leaves or is deleted. All that is on nodes that leave goes with them, and is not listed.
+fn gone_in_short(plan: &Plan) -> Vec<(&'static str, String)> {
+    let places = |is_so: &dyn Fn(&Step) -> bool| -> BTreeSet<&str> {
+        plan.steps.iter().filter(|step| is_so(step)).map(|step| step.id.place()).collect()
+    };
+    let drains = |step: &Step| matches!(step.action, Action::Drain { .. });
+    let leaving = places(&|step| step.action.node().is_some() && step.reasons.contains(&Reason::NodeLeft));
+    let cleared = places(&|step| is_deletion(step) || matches!(step.action, Action::MoveAside { .. }));
+    if leaving.is_empty() || !cleared.is_subset(&leaving) {
+        return vec![
+            ("Drained", drained(plan)),
+            ("Nodes that leave", nodes(leaving)),
+            ("Deleted", deleted_in_short(plan)),
+            ("Data moved aside", at(plan, |step| matches!(step.action, Action::MoveAside { .. }))),
+        ];
+    }
+    let drained_first = places(&drains).is_subset(&leaving) && plan.steps.iter().any(drains);
+    let first = if drained_first { "drained, then cleared" } else { "cleared" };
+    let keeps_data = plan.steps.iter().any(|step| matches!(step.action, Action::MoveAside { .. }));
+    let data = if keeps_data { "; etcd's data is kept there" } else { "" };
+    let leave = format!("{} ({first}{data})", nodes(leaving));
+    let mut all = vec![("Nodes that leave", leave)];
+    if !drained_first {
+        all.insert(0, ("Drained", drained(plan)));
+    }
+    all
+}
+
+/// Whether a step deletes something from a node.
+fn is_deletion(step: &Step) -> bool {
+    matches!(
+        step.action,
+        Action::RemoveContainer { .. }
+            | Action::RemovePods { .. }
+            | Action::RemovePaths { .. }
+            | Action::DeleteNodeObject { .. }
+    )
+}
+
 /// What is deleted, counted, and on which nodes.
 fn deleted_in_short(plan: &Plan) -> String {
-    let on_node = |step: &&Step| {
-        matches!(
-            step.action,
-            Action::RemoveContainer { .. }
-                | Action::RemovePods { .. }
-                | Action::RemovePaths { .. }
-                | Action::DeleteNodeObject { .. }
-        )
-    };
     let count = |is_so: fn(&Action) -> bool| plan.steps.iter().filter(|step| is_so(&step.action)).count();
     let mut texts: Vec<String> = Vec::new();
     for (what, count) in [
@@ -282,7 +313,7 @@ fn deleted_in_short(plan: &Plan) -> String {
     if count(|action| matches!(action, Action::RemovePaths { .. })) > 0 {
         texts.push("files".to_owned());
     }
-    let at = nodes(plan.steps.iter().filter(on_node).map(|step| step.id.place()));
+    let at = nodes(plan.steps.iter().filter(|step| is_deletion(step)).map(|step| step.id.place()));
     let mut text = texts.join(", ");
     if !at.is_empty() {
         text = format!("{text} on {at}");

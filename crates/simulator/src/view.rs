@@ -53,7 +53,7 @@ impl ClusterView {
     }
 }
 
-/// Whether a majority stands; an election may still be under way.
+/// Whether a majority is connected; an election may still be under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) enum Standing {
     Quorate,
@@ -77,7 +77,7 @@ pub(crate) struct NodeView {
 /// What the invariants compare before and after a verb.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Marks {
-    /// By cluster that has lived: voters, and since when a majority stands.
+    /// By cluster that has lived: voters, and since when a majority is connected.
     pub(crate) quorate: BTreeMap<u64, (usize, Option<u64>)>,
     /// Workers of the rules that have been available once and are not.
     pub(crate) unavailable_workers: BTreeSet<usize>,
@@ -90,7 +90,7 @@ pub(crate) struct Marks {
 }
 
 impl World {
-    /// Works everything out anew.
+    /// Works everything out again.
     pub(crate) fn refresh(&mut self) {
         self.heartbeats();
         let mut until = u64::MAX;
@@ -301,7 +301,7 @@ impl World {
         let is_external = self.clusters.values().any(Cluster::is_elsewhere);
         let etcd_serves = self.view.clusters.values().any(|cluster| cluster.leader.is_some())
             || (is_external && self.external_etcd == Service::Up);
-        // One that is cut off from the others still serves its own machine, and says of itself that it is well.
+        // One that is disconnected from the others still serves its own machine, and says of itself that it is well.
         let serves = |machine: &usize| self.view.nodes[*machine].api.is_some();
         let since = |machine| self.view.marks.serving_apis.get(&machine).copied().unwrap_or(self.now);
         let serving_apis: BTreeMap<usize, u64> =

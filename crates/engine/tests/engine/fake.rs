@@ -9,16 +9,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use windlass_engine::{
-    Assignment, Clock, Etcd, Event, Eviction, Execution, FilePut, Interrupt, Kube, LedgerStore, Limits,
-    Listener, LookScope, Minter, NewContainer, Nodes, PodSeen, PortError, PortResult, Ports, Traces, decode,
-    encode,
+    Assignment, Clock, Event, Execution, FilePut, Interrupt, LedgerStore, Limits, Listener, LookScope,
+    Minter, NewContainer, Nodes, PodSeen, PortError, PortResult, Ports, Traces, decode, encode,
 };
 use windlass_model::{
-    CertName, ContainerName, ContainerSeen, ContainerState, DesiredCert, DesiredKernel, DesiredObject,
-    DrainOptions, EtcdData, EtcdSeen, FilePath, FileSeen, Footprint, Footprints, Health, ImageRef, KeptRoots,
-    KubeSeen, LastNode, Ledger, LedgerCopy, Lineage, Maker, MemberId, MemberSeen, Mode, NodeFacts, NodeName,
-    NodeObject, NodeTarget, ObjectChange, ObjectRef, ObjectsSeen, Outcome, Owner, Plan, Readiness, Role,
-    Scheduling, Secret, StoredCert, Timestamp, Vote,
+    CertName, ContainerName, ContainerSeen, ContainerState, DesiredCert, DesiredKernel, EtcdData, FilePath,
+    FileSeen, Footprint, Footprints, Health, ImageRef, LastNode, Ledger, LedgerCopy, Lineage, Maker,
+    MemberId, MemberSeen, Mode, NodeFacts, NodeName, NodeObject, NodeTarget, ObjectsSeen, Outcome, Owner,
+    Plan, Readiness, Role, Secret, StoredCert, Timestamp, Vote,
 };
 
 /// The time of everything.

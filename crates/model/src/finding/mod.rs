@@ -156,9 +156,15 @@ impl Subject {
             Self::Member(id) => place == "cluster" && subject == format!("etcd-{id}"),
             Self::Node(node) => place == node.as_str(),
             Self::Container(node, component) => {
-                place == node.as_str()
-                    && (subject == component.as_str()
-                        || (*component == Component::Etcd && subject.starts_with("etcd")))
+                let is_of_component = match component {
+                    Component::Etcd => subject.starts_with("etcd"),
+                    // It registers its node, which gets its labels and taints then.
+                    Component::Kubelet => {
+                        subject == component.as_str() || matches!(step.action, Action::LabelNode { .. })
+                    }
+                    _ => subject == component.as_str(),
+                };
+                place == node.as_str() && is_of_component
             }
             Self::ControlPlane(node) => {
                 place == node.as_str() && Component::named(subject).is_some_and(Component::is_control_plane)

@@ -2,11 +2,11 @@
 
 use windlass_engine::{Etcd, Eviction, Kube, PodSeen, PortResult};
 use windlass_model::{
-    DesiredObject, DrainOptions, EtcdSeen, KeptRoots, KubeSeen, MemberId, NodeName, NodeObject, ObjectChange,
-    ObjectRef, ObjectsSeen, Secret,
+    DesiredObject, DrainOptions, EtcdSeen, Health, KeptRoots, KubeSeen, MemberId, MemberSeen, NodeName,
+    NodeObject, ObjectChange, ObjectRef, ObjectsSeen, Scheduling, Secret, Vote,
 };
 
-use super::Fake;
+use super::{Evicted, Fake, lasting};
 
 fn names(via: &[NodeName]) -> String {
     via.iter().map(NodeName::as_str).collect::<Vec<_>>().join(",")
