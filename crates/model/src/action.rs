@@ -370,8 +370,7 @@ pub enum Guard {
     /// itself.
     ///
     /// Leadership is moved off the member first. A cluster of one or two voters has no majority without one
-    /// and
-    /// is allowed to go on: there is no other way to change it.
+    /// and is allowed to go on: there is no other way to change it.
     EtcdMajorityWithout {
         /// The node of the member.
         node: NodeName,

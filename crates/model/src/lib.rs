@@ -61,7 +61,7 @@ pub use ending::{Ending, Outlook};
 pub use etcd_version::{EtcdVersion, tag_of};
 pub use finding::{
     Cause, ChainWaits, ClockOf, Finding, Foreign, KeptByKubernetes, MachineFault, MadeBy, Note, Planning,
-    Refusal, RestoreRefused, Subject, Waiting, WaitsFor, Weight,
+    Refusal, RestartObstacle, RestoreRefused, Subject, Waiting, WaitsFor, Weight,
 };
 pub use footprint::{Elsewhere, Footprint, Footprints, Holds};
 pub use foundation::{EtcdPlace, Fact, Foundation};

@@ -4,10 +4,12 @@
 //! waiting: this run does not desire it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use windlass_model::{
-    Blueprint, Component, ContainerSeen, ContainerState, Content, DesiredContainer, DesiredKernel,
-    DesiredNode, Intent, Inventory, Maker, NodeFacts, NodeSeen, Subject, Waiting,
+    Blueprint, Component, Conduct, ContainerSeen, ContainerState, Content, DesiredContainer, DesiredKernel,
+    DesiredNode, Intent, Inventory, KubernetesVersion, Maker, NodeFacts, NodeSeen, RestartObstacle, Settings,
+    Subject, Waiting,
 };
 
 use crate::builder::PlanBuilder;
@@ -23,7 +25,7 @@ pub(crate) fn as_it_is(desired: &Blueprint, seen: &Inventory) -> Blueprint {
             node.roles.clone_from(&last.roles);
         }
         match seen.nodes.get(name).and_then(NodeSeen::facts) {
-            Some(facts) => keep_what_is_there(node, facts),
+            Some(facts) => keep_what_is_there(node, facts, &desired.version),
             None => node.containers.clear(),
         }
         node.files.retain(|_, file| matches!(file.content, Content::Cert { .. } | Content::Ledger));
@@ -45,22 +47,56 @@ pub(crate) fn as_it_is(desired: &Blueprint, seen: &Inventory) -> Blueprint {
     cluster
 }
 
-/// The containers that windlass created there, with the specs that they have.
-fn keep_what_is_there(node: &mut DesiredNode, facts: &NodeFacts) {
+/// The containers that windlass created there and that would start again, with the specs that they have.
+fn keep_what_is_there(node: &mut DesiredNode, facts: &NodeFacts, version: &KubernetesVersion) {
     let desired = std::mem::take(&mut node.containers);
-    let is_ours = |seen: &&ContainerSeen| seen.maker == Maker::Windlass;
     let kept: BTreeMap<Component, DesiredContainer> = desired
         .into_iter()
         .filter_map(|(component, desired)| {
-            let seen = facts.containers.get(component.as_str()).filter(is_ours)?;
-            Some((component, DesiredContainer { spec: seen.spec.clone(), ..desired }))
+            let seen =
+                facts.containers.get(component.as_str()).filter(|seen| seen.maker == Maker::Windlass)?;
+            if obstacle(node, facts, (component, &desired), seen).is_some() {
+                return None;
+            }
+            let conduct = Conduct::of(component, &seen.spec, version).into();
+            Some((component, DesiredContainer { spec: seen.spec.clone(), conduct, ..desired }))
         })
         .collect();
     node.containers = kept;
 }
 
+/// Why a container that runs would not start again: this run writes no file but certificates, and sets no kernel.
+fn obstacle(
+    node: &DesiredNode,
+    facts: &NodeFacts,
+    (component, desired): (Component, &DesiredContainer),
+    seen: &ContainerSeen,
+) -> Option<RestartObstacle> {
+    let is_made = |path| {
+        let file = node.files.get(path);
+        file.is_some_and(|file| matches!(file.content, Content::Cert { .. } | Content::Ledger))
+    };
+    let missing = seen.spec.reads.keys().find(|path| !facts.files.contains_key(*path) && !is_made(*path));
+    if let Some(path) = missing {
+        return Some(RestartObstacle::FileMissing { path: path.clone() });
+    }
+    if component != Component::Kubelet {
+        return None;
+    }
+    // Source: `validateCgroupDriver` of dockershim, and `--cgroup-driver` of kubelet.
+    if desired.spec.flag("cgroup-driver") != seen.spec.flag("cgroup-driver") {
+        return Some(RestartObstacle::CgroupDriver);
+    }
+    let checks = Settings::of(component, &seen.spec).checks_kernel();
+    let report = facts.report.as_ref().filter(|_| checks)?;
+    let differs =
+        |(name, value): &(&Arc<str>, &Arc<str>)| report.sysctls.get(*name).is_some_and(|now| now != *value);
+    let (name, _) = node.kernel.sysctls.iter().find(differs)?;
+    Some(RestartObstacle::KernelSetting { name: name.clone() })
+}
+
 /// Holds containers that keep using a certificate that is reissued: this run does not replace a container
-/// that windlass did not create, and it is unknown which files that has read.
+/// that windlass did not create, as it is unknown which files that has read, nor one that would not start again.
 pub(crate) fn hold_old_certificates(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     let (desired, reissue) = match ctx.intent {
         Intent::Reissue { desired, reissue } => (desired, reissue),
@@ -77,14 +113,19 @@ pub(crate) fn hold_old_certificates(ctx: &Context<'_>, build: &mut PlanBuilder<'
                     _ => false,
                 }
             });
-            let runs_unlabelled = |seen: &ContainerSeen| {
-                matches!(seen.maker, Maker::Other | Maker::Rke)
-                    && matches!(seen.state, ContainerState::Running | ContainerState::Paused)
+            let is_up = |seen: &&ContainerSeen| {
+                matches!(seen.state, ContainerState::Running | ContainerState::Paused)
             };
-            let seen = node.facts.containers.get(component.as_str());
-            if reads_one && seen.is_some_and(runs_unlabelled) {
-                let about = Subject::Container(node.name.clone(), *component);
-                build.hold(about, Waiting::OldCertificateKept, None);
+            let Some(seen) = node.facts.containers.get(component.as_str()).filter(is_up) else { continue };
+            let waiting = match seen.maker {
+                Maker::Other | Maker::Rke => Some(Waiting::OldCertificateKept),
+                // Its label is of a newer windlass: a refusal says so.
+                Maker::Unreadable => None,
+                Maker::Windlass => obstacle(should_be, node.facts, (*component, container), seen)
+                    .map(|obstacle| Waiting::OldCertificateKeptFor { obstacle }),
+            };
+            if let Some(waiting) = waiting.filter(|_| reads_one) {
+                build.hold(Subject::Container(node.name.clone(), *component), waiting, None);
             }
         }
     }

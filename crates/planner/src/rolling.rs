@@ -4,18 +4,19 @@
 use std::collections::BTreeSet;
 
 use windlass_model::{
-    Because, Birth, Component, DesiredNode, Emptied, Guard, NodeName, Readiness, Reason, Role, Scheduling,
-    Subject, Waiting, WaitsFor,
+    Because, Birth, Component, DesiredNode, Emptied, Guard, Intent, NodeName, Readiness, Reason, Role,
+    Scheduling, Subject, Waiting, WaitsFor,
 };
 
 use crate::api_servers::Old;
 use crate::builder::{Follows, Lanes, PlanBuilder, StepHandle};
 use crate::compare::Condition;
+use crate::context::Context;
 use crate::drain;
 use crate::nodes::{
     BroughtUp, COMPONENTS, Given, Nodes, follows, is_disturbed, needs_proxy_files, port_is_taken, uncordon,
 };
-use crate::site::{await_container, await_ready};
+use crate::site::{Site, await_container, await_ready};
 
 /// Which nodes share a rolling window, in the order in which they roll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +52,8 @@ struct Room {
     cordoned: Vec<NodeName>,
     /// Other workers that are unreachable, and not changed by this plan.
     unreachable: Vec<NodeName>,
+    /// Other workers that lack a container which this plan does not run.
+    broken: Vec<NodeName>,
     /// How many may be unavailable.
     limit: usize,
 }
@@ -68,7 +71,7 @@ pub(crate) fn roll<'a>(
         .reachable()
         .filter(|node| is_disturbed(site, node.name))
         .map(|node| {
-            let works = site.conditions.is_available(node.name);
+            let works = site.conditions.is_available(node.name) && !stays_broken(site.ctx, node.name);
             (if works { Group::of(node.desired) } else { Group::Broken }, node.name)
         })
         .collect();
@@ -98,7 +101,7 @@ fn roll_group<'a>(
     before: &[StepHandle],
     build: &mut PlanBuilder<'a>,
 ) -> Vec<StepHandle> {
-    let Given { etcd, control_plane, .. } = given;
+    let Given { site, etcd, control_plane, .. } = given;
     let width = width_of(given, group, members, room);
     let mut lanes = Lanes::new(width, Because::Window);
     for &name in members {
@@ -114,7 +117,10 @@ fn roll_group<'a>(
         let Some((first, last)) = disturb_node(given, nodes, name, group, build) else { continue };
         if lanes.begins_lane() {
             build.after_all(first, before.iter().copied(), Because::Window);
-            build.after_all(first, etcd.ends.iter().chain(&control_plane.ends).copied(), Because::Skew);
+            // What is only restarted has the version that it had, and others may wait for its node.
+            if healthy || !is_only_restarted(site, name) {
+                build.after_all(first, etcd.ends.iter().chain(&control_plane.ends).copied(), Because::Skew);
+            }
             if healthy {
                 let healed = nodes.heals.iter().chain(&control_plane.heals).chain(&etcd.heals);
                 build.after_all(first, healed.copied(), Because::HealFirst);
@@ -156,7 +162,7 @@ fn hold(
 impl Room {
     /// How many workers are unavailable and will be after this plan.
     fn away(&self) -> usize {
-        self.cordoned.len() + self.unreachable.len()
+        self.cordoned.len() + self.unreachable.len() + self.broken.len()
     }
 }
 
@@ -166,6 +172,7 @@ fn why_no_room(room: &Room) -> WaitsFor {
             unavailable: room.away(),
             cordoned: room.cordoned.clone(),
             unreachable: room.unreachable.clone(),
+            broken: room.broken.clone(),
             limit: room.limit,
         }
     } else {
@@ -199,16 +206,36 @@ fn room_beside(given: Given<'_, '_, '_>, rolling: &[(Group, &NodeName)]) -> Room
     };
     let is_away =
         |name: &NodeName| !rolls.contains(name) && !ctx.is_reachable(name) && ctx.rules.hold_while_blind;
-    let (mut cordoned, mut unreachable) = (Vec::new(), Vec::new());
+    let (mut cordoned, mut unreachable, mut broken) = (Vec::new(), Vec::new(), Vec::new());
     for name in ctx.workers.iter() {
         if is_cordoned(name) {
             cordoned.push(name.clone());
         } else if is_away(name) {
             unreachable.push(name.clone());
+        } else if stays_broken(ctx, name) {
+            broken.push(name.clone());
         }
     }
     let limit = ctx.desired.rollout.max_unavailable_worker.of(ctx.workers.len());
-    Room { cordoned, unreachable, limit }
+    Room { cordoned, unreachable, broken, limit }
+}
+
+/// Whether a worker lacks a container that this run does not bring: one that only reissues certificates runs none.
+fn stays_broken(ctx: &Context<'_>, name: &NodeName) -> bool {
+    let desired = match ctx.intent {
+        Intent::Reissue { desired, .. } => desired.nodes.get(name),
+        Intent::Converge { .. } | Intent::Restore { .. } | Intent::Dismantle { .. } => None,
+    };
+    let (Some(desired), Some(facts)) = (desired, ctx.facts(name)) else { return false };
+    COMPONENTS.into_iter().any(|component| {
+        desired.containers.contains_key(&component) && !facts.containers.contains_key(component.as_str())
+    })
+}
+
+/// Whether no container of the node becomes another one, and none waits for an API server.
+fn is_only_restarted(site: &Site<'_, '_>, name: &NodeName) -> bool {
+    let differs = |component| matches!(site.condition(name, component), Some(Condition::Differs { .. }));
+    !COMPONENTS.into_iter().any(differs) && !site.conditions.is_disturbed(name, Component::NginxProxy)
 }
 
 /// Whether nothing healthy of this group may be disturbed because the consequences cannot be seen.

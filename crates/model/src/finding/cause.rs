@@ -331,6 +331,12 @@ pub enum Waiting {
     /// A container that windlass did not create keeps the certificate that it has read, though that is
     /// reissued.
     OldCertificateKept,
+    /// A container is not replaced for its reissued certificate: it would not start again.
+    OldCertificateKeptFor {
+        /// Why it would not start.
+        #[serde(flatten)]
+        obstacle: RestartObstacle,
+    },
     /// No API server answers: it is unknown which nodes are registered, and with which labels and taints.
     NodeObjectsUnknown,
     /// No API server answers: it is unknown which objects of add-ons exist.
@@ -389,12 +395,32 @@ pub enum Waiting {
     },
     /// Healthy members are not changed, and none is added or removed.
     MembersUnchanged,
+    /// A member is not changed: while it is down the others would have no majority.
+    MemberUnchangedForMajority,
     /// A member is not removed: the others would have no majority.
     MemberNeeded,
     /// Members that are to be removed stay: API servers may still use them.
     MembersInUse,
     /// etcd stays on a node that lost the role: its member has not been removed.
     EtcdKept,
+}
+
+/// Why a container that runs would not start again as it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "obstacle")]
+pub enum RestartObstacle {
+    /// A file that it reads at its start is not on the node.
+    FileMissing {
+        /// Its path.
+        path: FilePath,
+    },
+    /// It is a kubelet with another cgroup driver than its machine's container runtime.
+    CgroupDriver,
+    /// It is a kubelet that exits where this setting of the kernel has another value than it requires.
+    KernelSetting {
+        /// Its name, as `sysctl` has it.
+        name: Arc<str>,
+    },
 }
 
 /// Information; nothing waits for it.
@@ -519,6 +545,9 @@ pub enum WaitsFor {
         cordoned: Vec<NodeName>,
         /// Those among them that do not answer.
         unreachable: Vec<NodeName>,
+        /// Those among them that lack a container.
+        #[serde(default)]
+        broken: Vec<NodeName>,
         /// How many may be unavailable.
         limit: usize,
     },

@@ -149,6 +149,9 @@ fn waiting_help(cause: &Waiting, weight: Weight) -> String {
         Waiting::NotThisClusters { found } => found.help(),
         Waiting::ProxyListKept => "one API server of the new list must work first".to_owned(),
         Waiting::OldCertificateKept => "`windlass up` replaces it".to_owned(),
+        Waiting::OldCertificateKeptFor { .. } => {
+            "run `windlass up`, which repairs that, then reissue the certificate again".to_owned()
+        }
         Waiting::NodeObjectsUnknown | Waiting::ObjectsUnknown => "an API server must answer first".to_owned(),
         Waiting::OtherNetworkKept => {
             "write `network.plugin: none` to keep it; to change over, remove it from the nodes first".to_owned()
@@ -198,6 +201,9 @@ fn waiting_help(cause: &Waiting, weight: Weight) -> String {
         }
         Waiting::MembersUnchanged => {
             "all etcd nodes of cluster.yml must be reachable, and it must be known of each member whether it comes back".to_owned()
+        }
+        Waiting::MemberUnchangedForMajority => {
+            "every other member must be healthy first: `windlass up` repairs or replaces those that are not".to_owned()
         }
         Waiting::MemberNeeded => format!("repair another member first, or {RESTORE}"),
         Waiting::MembersInUse => {
@@ -344,14 +350,14 @@ fn waits(waits_for: &WaitsFor, weight: Weight) -> String {
             "{node} is ready and unreachable, and its nginx-proxy may know no other API server: make it reachable, or \
              remove it from cluster.yml"
         ),
-        WaitsFor::AvailableWorkers { unavailable: _, cordoned, unreachable, limit } => {
-            too_few_workers(cordoned, unreachable, *limit)
+        WaitsFor::AvailableWorkers { unavailable: _, cordoned, unreachable, broken, limit } => {
+            too_few_workers([cordoned, unreachable, broken], *limit)
         }
     }
 }
 
-fn too_few_workers(cordoned: &[NodeName], unreachable: &[NodeName], limit: usize) -> String {
-    let kinds = [(cordoned, "cordoned"), (unreachable, "unreachable")];
+fn too_few_workers([cordoned, unreachable, broken]: [&[NodeName]; 3], limit: usize) -> String {
+    let kinds = [(cordoned, "cordoned"), (unreachable, "unreachable"), (broken, "without a container")];
     let are = kinds.iter().filter(|(nodes, _)| !nodes.is_empty()).map(|(nodes, state)| {
         format!("{} {} {state}", named(nodes), if nodes.len() == 1 { "is" } else { "are" })
     });
@@ -368,6 +374,9 @@ fn too_few_workers(cordoned: &[NodeName], unreachable: &[NodeName], limit: usize
             remedies.push(format!("make {node} reachable, or remove it from cluster.yml if it is gone"));
         }
         _ => remedies.push("make them reachable, or remove from cluster.yml what is gone".to_owned()),
+    }
+    if !broken.is_empty() {
+        remedies.push("run `windlass up`, which starts what is missing".to_owned());
     }
     format!(
         "{}, and at most {} may be unavailable: {}",

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::{Cause, ClockOf, KeptByKubernetes, MachineFault, Note, Refusal, Waiting};
+use super::{Cause, ClockOf, KeptByKubernetes, MachineFault, Note, Refusal, RestartObstacle, Waiting};
 use crate::ciphers::SECRETS;
 use crate::foundation::Fact;
 use crate::host_report::ContainerdCri;
@@ -154,6 +154,12 @@ fn not_planned(cause: &Waiting) -> String {
         Waiting::OldCertificateKept => {
             "not created by windlass: it is not replaced, and keeps its old certificate".to_owned()
         }
+        Waiting::OldCertificateKeptFor { obstacle } => {
+            format!(
+                "not replaced, and keeps its old certificate: it would not start again, as {}",
+                why_not_again(obstacle)
+            )
+        }
         Waiting::KeysWithoutCopy => {
             "the cluster is not started: its keys would be on this machine only".to_owned()
         }
@@ -179,6 +185,9 @@ fn not_planned(cause: &Waiting) -> String {
         }
         Waiting::MembersUnchanged => {
             "healthy members are not changed, and no member joins or leaves".to_owned()
+        }
+        Waiting::MemberUnchangedForMajority => {
+            "the member is not changed: while it is down, the others would have no majority".to_owned()
         }
         Waiting::MemberNeeded => {
             "the member is not removed from etcd: the others would have no majority".to_owned()
@@ -382,5 +391,16 @@ mod tests {
     #[test]
     fn names_stand_in_a_row() {
         assert_eq!(row(["a", "b", "c"]), "a, b and c");
+    }
+}
+
+/// Why a container would not start again.
+fn why_not_again(obstacle: &RestartObstacle) -> String {
+    match obstacle {
+        RestartObstacle::FileMissing { path } => format!("{path} is missing"),
+        RestartObstacle::CgroupDriver => {
+            "it and the container runtime have different cgroup drivers".to_owned()
+        }
+        RestartObstacle::KernelSetting { name } => format!("the kernel setting {name} is not as it requires"),
     }
 }

@@ -64,7 +64,12 @@ fn check_kinds(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
                 seen.is_some_and(|seen| seen.spec == *spec)
             }
             // What is broken is repaired before anything is disturbed.
-            Action::RestartContainer { when, .. } => *when == RestartWhen::StillSick,
+            Action::RestartContainer { node, component, when, .. } => match when {
+                RestartWhen::StillSick => true,
+                RestartWhen::Always => {
+                    *component == Component::Kubelet && audited.seen.kube.node(node).is_none()
+                }
+            },
             Action::StartContainer { .. }
             | Action::ReloadContainer { .. }
             | Action::RemoveContainer { .. }

@@ -121,6 +121,14 @@ impl Membership {
         (!votes || is_majority).then_some(rest)
     }
 
+    /// Whether the members that are up would be no majority while this one is down. One or two voters have none to spare, and
+    /// cannot be changed otherwise.
+    pub(crate) fn needs_for_majority(&self, peer_url: &str) -> bool {
+        let stands = |member: &&Member| member.vote == Vote::Voter && member.standing == Standing::Stands;
+        let is_up = self.members.get(peer_url).as_ref().is_some_and(stands);
+        self.voters() > 2 && is_up && (self.standing() - 1) * 2 <= self.voters()
+    }
+
     /// The members without this one, whatever majority is left.
     pub(crate) fn without(&self, peer_url: &str) -> Self {
         let mut rest = self.clone();

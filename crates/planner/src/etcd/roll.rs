@@ -310,7 +310,12 @@ impl<'a> Roll<'_, '_, 'a> {
         let mut changing = self.that_need(|need| *need == Need::Change);
         changing.sort_by_key(|(name, node)| (self.member_of(node).is_some_and(|member| member.leads), *name));
         let list = self.etcd.membership.initial_cluster();
-        for (name, _) in changing {
+        for (name, node) in changing {
+            if self.etcd.membership.needs_for_majority(&node.target.peer_url()) {
+                let about = Subject::Container(name.clone(), Component::Etcd);
+                build.hold(about, Waiting::MemberUnchangedForMajority, self.site.ctx.origin(name));
+                continue;
+            }
             let birth = birth_arguments("existing", &list);
             let Some(steps) = disturb(self.site, &mut self.etcd, name, birth, build) else { continue };
             build.after_all(steps.first, heals.iter().copied(), Because::HealFirst);
