@@ -95,11 +95,6 @@ struct Stage<'s, 'c, 'a> {
 }
 
 impl<'a> Stage<'_, '_, 'a> {
-    fn hold(&self, name: &NodeName, component: Component, waiting: Waiting, build: &mut PlanBuilder<'a>) {
-        let about = Subject::Container(name.clone(), component);
-        build.hold(about, waiting, self.site.ctx.origin(name));
-    }
-
     /// What only has to be started waits for nothing but what it uses.
     fn bring_up(
         &mut self,
@@ -176,7 +171,12 @@ impl<'a> Stage<'_, '_, 'a> {
             Some(Condition::Waiting) if will_work => true,
             Some(Condition::Waiting) => {
                 let waits_for = if is_api_server { WaitsFor::EtcdMajority } else { WaitsFor::OwnApiServer };
-                self.hold(name, component, Waiting::CannotWork { waits_for }, build);
+                // An API server that this plan replaces or restarts works after it.
+                let is_repaired =
+                    !is_api_server && self.site.conditions.is_disturbed(name, Component::KubeApiserver);
+                let about = Subject::Container(name.clone(), component);
+                let waiting = Waiting::CannotWork { waits_for };
+                build.defer(Follows::when(is_repaired), about, waiting, self.site.ctx.origin(name));
                 false
             }
             _ => false,

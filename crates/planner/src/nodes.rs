@@ -80,9 +80,17 @@ fn write_proxy_files<'a>(given: Given<'_, '_, 'a>, nodes: &mut Nodes<'a>, build:
     if !may_forget_api_servers(given) {
         return;
     }
-    for (name, differing) in &given.site.files.late {
-        let step = files::write(given.site.keys, name, "nginx-proxy", differing.clone(), build);
-        build.after_all(step, given.control_plane.all_up(), Because::RemoveLast);
+    let Given { site, control_plane, .. } = given;
+    let works = |(name, _)| site.condition(name, Component::KubeApiserver).is_some_and(Condition::works);
+    let one_works = site.ctx.with_role(Role::ControlPlane).any(works);
+    for (name, differing) in &site.files.late {
+        let step = files::write(site.keys, name, "nginx-proxy", differing.clone(), build);
+        // A proxy that does not run has nothing to lose, and its node is not available until it does: a roll may wait for it.
+        let proxy = site.condition(name, Component::NginxProxy);
+        let is_down = matches!(proxy, Some(Condition::Absent | Condition::Down(_)));
+        if !(is_down && one_works) {
+            build.after_all(step, control_plane.all_up(), Because::RemoveLast);
+        }
         nodes.proxy_files.insert(name, step);
     }
 }
@@ -186,7 +194,7 @@ fn bring_up_component<'a>(
     }
     if let Some(step) = step {
         needs_proxy_files(nodes, name, component, step, build);
-        if site.conditions.kubernetes_moves() {
+        if site.conditions.kubernetes_moves() && component != Component::NginxProxy {
             // A kubelet must not be newer than the API servers.
             build.after_all(step, control_plane.ends.iter().copied(), Because::Skew);
         }

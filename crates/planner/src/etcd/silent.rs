@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use windlass_model::{
-    Action, Because, Component, ContainerState, NodeName, Reason, Role, Subject, Unasked, Waiting,
+    Action, Because, CertName, Component, ContainerState, NodeName, Reason, Role, Subject, Unasked, Waiting,
 };
 
 use super::member_steps::{disturb, start_leaving_member};
@@ -126,16 +126,24 @@ fn hold_disturbed<'a>(site: &Site<'_, 'a>, holders: &[&'a NodeName], build: &mut
 }
 
 /// Whether the container of etcd runs and could not be asked. One whose certificate nobody accepts counts
-/// only where it gets no new one.
+/// only where it gets no new one, and where its certificate is not known to have expired: its peers refuse that too.
 fn is_unasked(site: &Site<'_, '_>, name: &NodeName) -> bool {
     let seen = site.ctx.facts(name).and_then(|facts| facts.containers.get(Component::Etcd.as_str()));
     let why =
         seen.filter(|seen| seen.state == ContainerState::Running).and_then(|seen| seen.health.unasked());
     match why {
         Some(Unasked::NoWay | Unasked::NoAnswer) => true,
-        Some(Unasked::Certificates) => !site.conditions.is_disturbed(name, Component::Etcd),
+        Some(Unasked::Certificates) => {
+            !site.conditions.is_disturbed(name, Component::Etcd) && !has_expired(site.ctx, name)
+        }
         None => false,
     }
+}
+
+/// Whether the certificate of the node's member has expired.
+fn has_expired(ctx: &Context<'_>, name: &NodeName) -> bool {
+    let cert = CertName::of_node("kube-etcd", name);
+    ctx.seen.ledger.certs.get(&cert).is_some_and(|face| face.not_after <= ctx.seen.taken_at)
 }
 
 /// A process without data that still has the arguments of the first start creates a new cluster as soon as no
