@@ -26,8 +26,10 @@ pub struct Draft {
     pub nodes: Vec<DraftNode>,
     /// The minor version of Kubernetes: `v1.<minor>.2`.
     pub minor: u32,
-    /// A tag of etcd's image: `etcd:v3.4.<tag>`.
-    pub etcd_tag: u32,
+    /// The version of etcd after the 3, by the tag of its image: `etcd:v3.4.15`.
+    pub etcd: (u32, u32),
+    /// Whether the machines are of today: with cgroup v2, for versions that start on no other.
+    pub of_today: bool,
     /// `extra_args` by service.
     pub extra_args: BTreeMap<&'static str, BTreeMap<&'static str, String>>,
     /// `extra_env` of kubelet.
@@ -95,17 +97,6 @@ impl Deploys {
             }
         }
     }
-
-    /// Another MTU, or `CoreDNS` where there was none; returns the change in words.
-    pub(crate) fn edit(&mut self, rng: &mut fastrand::Rng) -> String {
-        let Self::Network { mtu, names } = self else { return "nothing".to_owned() };
-        if rng.bool() {
-            *mtu = if *mtu == 1_400 { 1_450 } else { 1_400 };
-        } else {
-            *names = !*names;
-        }
-        "what is deployed".to_owned()
-    }
 }
 
 impl DraftNode {
@@ -133,7 +124,8 @@ impl Draft {
         Self {
             nodes,
             minor: 20,
-            etcd_tag: 15,
+            etcd: (4, 15),
+            of_today: false,
             extra_args: BTreeMap::new(),
             kubelet_env: None,
             proxy_bind: None,
@@ -160,6 +152,16 @@ impl Draft {
         let all = control_planes + workers;
         let nodes = (1..=control_planes).map(control_plane).chain((control_planes + 1..=all).map(worker));
         Self::of(nodes.collect())
+    }
+
+    /// Another MTU, or the names of Services on and off; what, in words. Beside somebody else's network windlass brings none.
+    pub(crate) fn edit_deploys(&mut self, rng: &mut fastrand::Rng) -> String {
+        match &mut self.deploys {
+            Deploys::Nothing => return "nothing".to_owned(),
+            Deploys::Network { mtu, .. } if rng.bool() => *mtu = if *mtu == 1_400 { 1_450 } else { 1_400 },
+            Deploys::Network { names, .. } => *names = !*names,
+        }
+        "what is deployed".to_owned()
     }
 
     /// The text of cluster.yml.
@@ -190,10 +192,11 @@ impl Draft {
         }
         let _ = write!(
             text,
-            "kubernetes_version: v1.{minor}.2\nsystem_images:\n  etcd: lab/etcd:v3.4.{etcd}\n  kubernetes: \
+            "kubernetes_version: v1.{minor}.2\nsystem_images:\n  etcd: lab/etcd:v3.{etcd_minor}.{etcd_patch}\n  kubernetes: \
              lab/hyperkube:v1.{minor}.2\n  nginx_proxy: lab/nginx:1.22\n  pod_infra_container: lab/pause:3.2\n",
             minor = self.minor,
-            etcd = self.etcd_tag,
+            etcd_minor = self.etcd.0,
+            etcd_patch = self.etcd.1,
         );
         let _ = write!(
             text,

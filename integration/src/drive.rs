@@ -295,10 +295,21 @@ pub(crate) fn announced(plans: &[Planning], conclusion: &Conclusion) -> Result<(
     for (round, planning) in (2..).zip(later) {
         if let Some(step) = planning.plan.steps.iter().find(|step| !step.only_supports() && !is_known(step)) {
             return Err(format!(
-                "round {round} has {} ({}), which the first plan does not announce\n{first:#?}",
-                step.id, step.reasons[0]
+                "round {round} has {} ({}), which the first plan does not announce\n{}",
+                step.id,
+                step.reasons[0],
+                findings_of(first)
             ));
         }
     }
     Ok(())
+}
+
+/// What was found, a line each.
+fn findings_of(planning: &Planning) -> String {
+    let lines = planning.findings.iter().map(|finding| {
+        let Finding { weight, about, .. } = finding;
+        format!("  {weight} {about}: {}", finding.what())
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }

@@ -16,6 +16,9 @@ const ARGUMENTS: [(&str, &str, [&str; 3]); 8] = [
     ("kube-api", "event-ttl", ["1h0m0s", "2h0m0s", "3h0m0s"]),
 ];
 
+/// Versions of etcd after the 3, each with a way to the next.
+const ETCDS: [(u32, u32); 5] = [(4, 15), (5, 21), (5, 35), (6, 16), (7, 3)];
+
 /// A cluster of 1 to 50 nodes; small ones are far more likely.
 pub fn cluster(rng: &mut Rng) -> Draft {
     let size = match rng.u32(0..100) {
@@ -44,7 +47,9 @@ pub fn cluster(rng: &mut Rng) -> Draft {
         .collect();
     let mut draft = Draft::of(nodes);
     make_sound(&mut draft, rng);
-    draft.minor = rng.u32(20..=23);
+    draft.of_today = rng.u8(0..3) == 0;
+    draft.minor = if draft.of_today { rng.u32(28..=36) } else { rng.u32(20..=23) };
+    draft.etcd = if draft.of_today { ETCDS[rng.usize(1..4)] } else { ETCDS[0] };
     draft.snapshots = rng.u8(0..4) > 0;
     draft.drain = rng.bool();
     draft.containerd = rng.u8(0..4) == 0;
@@ -148,11 +153,9 @@ fn one_edit(draft: &mut Draft, rng: &mut Rng, machines: usize) -> String {
             format!("set {service} {flag}={value}")
         }
         4 => {
-            if draft.minor >= 30 {
-                return "nothing".to_owned();
-            }
-            // Sometimes a chain of upgrades.
-            draft.minor += [1, 1, 1, 2, 3][rng.usize(0..5)];
+            // A chain of upgrades now and then; the newest versions do not start on machines of the time of 1.20.
+            let newest = if draft.of_today { 37 } else { 33 };
+            draft.minor = newest.min(draft.minor + [1, 1, 1, 2, 3][rng.usize(0..5)]);
             format!("upgrade to 1.{}", draft.minor)
         }
         5 => {
@@ -160,8 +163,9 @@ fn one_edit(draft: &mut Draft, rng: &mut Rng, machines: usize) -> String {
                 *members = if *members == 3 { 1 } else { *members + 1 };
                 return format!("an external etcd of {members}");
             }
-            draft.etcd_tag += 1;
-            format!("etcd image 3.4.{}", draft.etcd_tag)
+            let newer = ETCDS.into_iter().find(|version| *version > draft.etcd);
+            draft.etcd = newer.filter(|_| rng.u8(0..3) == 0).unwrap_or((draft.etcd.0, draft.etcd.1 + 1));
+            format!("etcd image 3.{}.{}", draft.etcd.0, draft.etcd.1)
         }
         6 => add_node(draft, rng, machines),
         7 if draft.nodes.len() > 1 => {
@@ -201,7 +205,7 @@ fn one_edit(draft: &mut Draft, rng: &mut Rng, machines: usize) -> String {
             }
             "environment or mount".to_owned()
         }
-        14 => draft.deploys.edit(rng),
+        14 => draft.edit_deploys(rng),
         13 => {
             draft.containerd = !draft.containerd;
             "the runtime of pods".to_owned()

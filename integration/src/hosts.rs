@@ -46,6 +46,13 @@ impl Host {
         Self { facts, prefix }
     }
 
+    /// The same machine with a kernel and Docker of today.
+    pub fn of_today(mut self) -> Self {
+        self.facts.retain(|(fact, _)| !["cgroup", "cgroup_driver"].contains(fact));
+        self.facts.extend([("cgroup_driver", "systemd".to_owned()), ("cgroup", "2".to_owned())]);
+        self
+    }
+
     /// The path on this machine of a host path of windlass.
     pub fn path(&self, short: &str) -> FilePath {
         FilePath::from(format!("{}{short}", self.prefix))

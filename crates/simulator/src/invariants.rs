@@ -351,7 +351,12 @@ impl World {
             return;
         }
         let (was, is) = (&before.unavailable_workers, &self.view.marks.unavailable_workers);
-        let disturbed = machine.is_some_and(|machine| is.contains(&machine) && !was.contains(&machine));
+        // A worker that has only just become available was not when a guard checked.
+        let has_stood = |machine: usize| {
+            before.available_workers.get(&machine).is_none_or(|since| self.now >= since + FRESH)
+        };
+        let disturbed = machine
+            .is_some_and(|machine| is.contains(&machine) && !was.contains(&machine) && has_stood(machine));
         let limit = self.run.rules.max_unavailable_worker;
         if disturbed && is.len() > limit {
             let names = self.names_of(is);

@@ -81,6 +81,8 @@ pub(crate) struct Marks {
     pub(crate) quorate: BTreeMap<u64, (usize, Option<u64>)>,
     /// Workers of the rules that have been available once and are not.
     pub(crate) unavailable_workers: BTreeSet<usize>,
+    /// Workers of the rules that are available, and since when.
+    pub(crate) available_workers: BTreeMap<usize, u64>,
     /// Machines of the rules whose API server has served once and does not.
     pub(crate) unavailable_apis: BTreeSet<usize>,
     /// Machines whose API server serves, and since when.
@@ -321,7 +323,13 @@ impl World {
         let of_use = available.iter().filter(|machine| self.view.nodes[**machine].registered.is_some());
         self.run.workers_seen.extend(of_use);
         self.run.apis_seen.extend(serving_apis.keys());
+        let known = &self.view.marks.available_workers;
+        let available_workers = available
+            .iter()
+            .map(|machine| (*machine, known.get(machine).copied().unwrap_or(self.now)))
+            .collect();
         Marks {
+            available_workers,
             quorate: self
                 .view
                 .clusters
