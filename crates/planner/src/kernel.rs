@@ -11,12 +11,10 @@ use crate::files::Files;
 use crate::ledger::Keys;
 
 /// Plans that each reachable kernel becomes as desired, after the files that keep it so. Returns the steps
-/// that a
-/// node's kubelet needs.
+/// that a node's kubelet needs.
 ///
 /// A kubelet that would exit without it waits for it. Nothing else does: a setting that a machine does not
-/// allow must
-/// not prevent what works without it.
+/// allow must not prevent what works without it.
 pub(crate) fn plan<'a>(
     ctx: &Context<'a>,
     keys: &Keys,

@@ -81,8 +81,7 @@ impl Keys {
     /// The same before a file that contains something that this plan issues.
     ///
     /// Leaves can be reissued; CAs and the service-account key cannot, so these are on every control-plane
-    /// node
-    /// before anything derived from them is on any.
+    /// node before anything derived from them is on any.
     pub(crate) fn copies_before_minted(&self) -> &[StepHandle] {
         if self.makes_roots { &self.copies } else { self.copies_before_any() }
     }

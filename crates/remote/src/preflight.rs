@@ -18,10 +18,9 @@ use crate::link::{Link, quoted};
 /// Listening ports are read from `ss`, since the files list every connection of the machine; but not every
 /// machine has `ss`.
 ///
-/// A module is loadable where the kernel accepts any, the machine is not one that runs in a user namespace or
-/// lacks
-/// `CAP_SYS_MODULE` (16) from its first process on, and modprobe would insert it, and not do something else
-/// instead.
+/// A module is loadable where the kernel accepts any, the machine is not one that runs in a user namespace
+/// or lacks `CAP_SYS_MODULE` (16) from its first process on, and modprobe would insert it, and not do
+/// something else instead.
 const SCRIPT: &str = r#"
 export LC_ALL=C PATH="$PATH:/usr/sbin:/sbin"
 one() { [ -r "$2" ] && read -r v < "$2" && echo "$1 $v"; }

@@ -18,12 +18,10 @@ const MODE: Mode = Mode::RWXU;
 
 /// Creates the directory if it is missing, and gives it and all its contents to the owner.
 ///
-/// *Guarantees*: what is as desired already is left alone, and the next run does what an interrupted one has
-/// not done.
-/// Nothing outside of the directory is touched: no link is followed, and the walk uses open directories, so
-/// that
-/// nobody can redirect it by replacing a directory with a link meanwhile. The path of the directory
-/// itself may contain links: they are root's own.
+/// *Guarantees*: what is as desired already is left alone, and the next run does what an interrupted one
+/// has not done. Nothing outside of the directory is touched: no link is followed, and the walk uses open
+/// directories, so that nobody can redirect it by replacing a directory with a link meanwhile. The path of
+/// the directory itself may contain links: they are root's own.
 ///
 /// *Fails when* somebody else's file system is mounted in it.
 pub(crate) fn hand_over(directory: &FilePath, owner: Owner) -> Result<(), Fault> {
