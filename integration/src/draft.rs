@@ -28,8 +28,8 @@ pub struct Draft {
     pub minor: u32,
     /// The version of etcd after the 3, by the tag of its image: `etcd:v3.4.15`.
     pub etcd: (u32, u32),
-    /// Whether the machines are of today: with cgroup v2, for versions that start on no other.
-    pub of_today: bool,
+    /// The time from which the machines are.
+    pub era: Era,
     /// `extra_args` by service.
     pub extra_args: BTreeMap<&'static str, BTreeMap<&'static str, String>>,
     /// `extra_env` of kubelet.
@@ -52,6 +52,15 @@ pub struct Draft {
     pub containerd: bool,
     /// What windlass deploys into the cluster.
     pub deploys: Deploys,
+}
+
+/// The time from which the machines of a generated cluster are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Era {
+    /// Of Kubernetes 1.20 and its like; most have cgroup v1.
+    OfDockershim,
+    /// With cgroup v2, for versions that start on no other.
+    OfToday,
 }
 
 /// What windlass deploys into a generated cluster.
@@ -125,7 +134,7 @@ impl Draft {
             nodes,
             minor: 20,
             etcd: (4, 15),
-            of_today: false,
+            era: Era::OfDockershim,
             extra_args: BTreeMap::new(),
             kubelet_env: None,
             proxy_bind: None,
@@ -164,6 +173,16 @@ impl Draft {
         "what is deployed".to_owned()
     }
 
+    /// `upgrade_strategy`.
+    fn strategy(&self) -> String {
+        format!(
+            "upgrade_strategy:\n  max_unavailable_worker: \"{}\"\n  max_unavailable_controlplane: \"{}\"\n  \
+             drain: {}\n  node_drain_input: {{force: true, ignore_daemonsets: true, delete_local_data: \
+             true, grace_period: -1, timeout: 120}}\n",
+            self.max_unavailable_worker, self.max_unavailable_controlplane, self.drain
+        )
+    }
+
     /// The text of cluster.yml.
     pub fn text(&self) -> String {
         let mut text = String::from("nodes:\n");
@@ -198,13 +217,7 @@ impl Draft {
             etcd_minor = self.etcd.0,
             etcd_patch = self.etcd.1,
         );
-        let _ = write!(
-            text,
-            "upgrade_strategy:\n  max_unavailable_worker: \"{}\"\n  max_unavailable_controlplane: \"{}\"\n  \
-             drain: {}\n  node_drain_input: {{force: true, ignore_daemonsets: true, delete_local_data: \
-             true, grace_period: -1, timeout: 120}}\n",
-            self.max_unavailable_worker, self.max_unavailable_controlplane, self.drain
-        );
+        text += &self.strategy();
         if !self.sans.is_empty() {
             let sans: Vec<&str> = self.sans.iter().map(String::as_str).collect();
             let _ = writeln!(text, "authentication: {{sans: [{}]}}", sans.join(", "));

@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 
-use crate::draft::{Deploys, Draft, DraftNode};
+use crate::draft::{Deploys, Draft, DraftNode, Era};
 
 /// Arguments that an edit may set, by service, with values that differ from the defaults.
 const ARGUMENTS: [(&str, &str, [&str; 3]); 8] = [
@@ -47,9 +47,13 @@ pub fn cluster(rng: &mut Rng) -> Draft {
         .collect();
     let mut draft = Draft::of(nodes);
     make_sound(&mut draft, rng);
-    draft.of_today = rng.u8(0..3) == 0;
-    draft.minor = if draft.of_today { rng.u32(28..=36) } else { rng.u32(20..=23) };
-    draft.etcd = if draft.of_today { ETCDS[rng.usize(1..4)] } else { ETCDS[0] };
+    if rng.u8(0..3) == 0 {
+        draft.era = Era::OfToday;
+        draft.minor = rng.u32(28..=36);
+        draft.etcd = ETCDS[rng.usize(1..4)];
+    } else {
+        draft.minor = rng.u32(20..=23);
+    }
     draft.snapshots = rng.u8(0..4) > 0;
     draft.drain = rng.bool();
     draft.containerd = rng.u8(0..4) == 0;
@@ -154,7 +158,7 @@ fn one_edit(draft: &mut Draft, rng: &mut Rng, machines: usize) -> String {
         }
         4 => {
             // A chain of upgrades now and then; the newest versions do not start on machines of the time of 1.20.
-            let newest = if draft.of_today { 37 } else { 33 };
+            let newest = if draft.era == Era::OfToday { 37 } else { 33 };
             draft.minor = newest.min(draft.minor + [1, 1, 1, 2, 3][rng.usize(0..5)]);
             format!("upgrade to 1.{}", draft.minor)
         }

@@ -47,6 +47,7 @@ impl Host {
     }
 
     /// The same machine with a kernel and Docker of today.
+    #[must_use]
     pub fn of_today(mut self) -> Self {
         self.facts.retain(|(fact, _)| !["cgroup", "cgroup_driver"].contains(fact));
         self.facts.extend([("cgroup_driver", "systemd".to_owned()), ("cgroup", "2".to_owned())]);

@@ -13,7 +13,7 @@ use windlass_model::{CertSelector, Inventory, NodeName, Planning, Reissue, Repor
 use windlass_planner::audit;
 use windlass_simulator::{Fault, FaultSchedule, Mischief, SimFleet, World};
 
-use crate::draft::{Deploys, Draft};
+use crate::draft::{Deploys, Draft, Era};
 use crate::drive::{Driver, Ended, Guardrails, announced, desired_of, reported};
 use crate::generate;
 use crate::hosts::{self, Host};
@@ -163,7 +163,7 @@ impl Life {
         // Machines are generated independently of what happens to them.
         let mut hosts_rng = Rng::with_seed(seed.wrapping_mul(37).wrapping_add(property as u64));
         let mut hosts = hosts::hosts(&mut hosts_rng, machines);
-        if draft.of_today {
+        if draft.era == Era::OfToday {
             hosts = hosts.into_iter().map(Host::of_today).collect();
         }
         let mut deeds = Vec::new();

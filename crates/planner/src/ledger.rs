@@ -14,8 +14,6 @@ use crate::certificates::{self, Minted, Places};
 use crate::context::Context;
 use crate::ownership::has_our_data;
 
-/// What the ledger learns when the cluster's etcd is there for the first time.
-
 /// What is issued, committed and copied before everything else.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {

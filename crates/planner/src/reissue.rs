@@ -117,15 +117,15 @@ pub(crate) fn hold_old_certificates(ctx: &Context<'_>, build: &mut PlanBuilder<'
                 matches!(seen.state, ContainerState::Running | ContainerState::Paused)
             };
             let Some(seen) = node.facts.containers.get(component.as_str()).filter(is_up) else { continue };
-            let waiting = match seen.maker {
-                Maker::Other | Maker::Rke => Some(Waiting::OldCertificateKept),
+            let obstacle = match seen.maker {
+                Maker::Other | Maker::Rke => Some(RestartObstacle::MadeByOther),
                 // Its label is of a newer windlass: a refusal says so.
                 Maker::Unreadable => None,
-                Maker::Windlass => obstacle(should_be, node.facts, (*component, container), seen)
-                    .map(|obstacle| Waiting::OldCertificateKeptFor { obstacle }),
+                Maker::Windlass => obstacle(should_be, node.facts, (*component, container), seen),
             };
-            if let Some(waiting) = waiting.filter(|_| reads_one) {
-                build.hold(Subject::Container(node.name.clone(), *component), waiting, None);
+            if let Some(obstacle) = obstacle.filter(|_| reads_one) {
+                let about = Subject::Container(node.name.clone(), *component);
+                build.hold(about, Waiting::OldCertificateKept { obstacle }, None);
             }
         }
     }

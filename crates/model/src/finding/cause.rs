@@ -328,12 +328,9 @@ pub enum Waiting {
     },
     /// nginx-proxy keeps its list of API servers, because none of the new list works.
     ProxyListKept,
-    /// A container that windlass did not create keeps the certificate that it has read, though that is
-    /// reissued.
-    OldCertificateKept,
-    /// A container is not replaced for its reissued certificate: it would not start again.
-    OldCertificateKeptFor {
-        /// Why it would not start.
+    /// A container is not replaced for its reissued certificate.
+    OldCertificateKept {
+        /// Why not.
         #[serde(flatten)]
         obstacle: RestartObstacle,
     },
@@ -405,10 +402,12 @@ pub enum Waiting {
     EtcdKept,
 }
 
-/// Why a container that runs would not start again as it is.
+/// Why a container that runs is not replaced by one like it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "obstacle")]
 pub enum RestartObstacle {
+    /// windlass did not create it, so it is unknown which files it has read.
+    MadeByOther,
     /// A file that it reads at its start is not on the node.
     FileMissing {
         /// Its path.

@@ -2,7 +2,8 @@
 
 use super::words::{named, row};
 use super::{
-    Cause, ChainWaits, Finding, KeptByKubernetes, MachineFault, Note, Refusal, Waiting, WaitsFor, Weight,
+    Cause, ChainWaits, Finding, KeptByKubernetes, MachineFault, Note, Refusal, RestartObstacle, Waiting,
+    WaitsFor, Weight,
 };
 use crate::etcd_version::EtcdVersion;
 use crate::host_report::ContainerdCri;
@@ -148,10 +149,7 @@ fn waiting_help(cause: &Waiting, weight: Weight) -> String {
         }
         Waiting::NotThisClusters { found } => found.help(),
         Waiting::ProxyListKept => "one API server of the new list must work first".to_owned(),
-        Waiting::OldCertificateKept => "`windlass up` replaces it".to_owned(),
-        Waiting::OldCertificateKeptFor { .. } => {
-            "run `windlass up`, which repairs that, then reissue the certificate again".to_owned()
-        }
+        Waiting::OldCertificateKept { obstacle } => old_certificate_help(obstacle).to_owned(),
         Waiting::NodeObjectsUnknown | Waiting::ObjectsUnknown => "an API server must answer first".to_owned(),
         Waiting::OtherNetworkKept => {
             "write `network.plugin: none` to keep it; to change over, remove it from the nodes first".to_owned()
@@ -182,12 +180,7 @@ fn waiting_help(cause: &Waiting, weight: Weight) -> String {
             named(holders)
         ),
         Waiting::MemberUnchanged => "the members that are down come up first".to_owned(),
-        Waiting::UnexplainedCrashes { .. } => {
-            "see `docker logs etcd` there and fix the cause; if the last change of cluster.yml is the cause, take it \
-             back; if the member is lost for good, `docker rm -f etcd` there and move its data away: a new one takes its \
-             place"
-                .to_owned()
-        }
+        Waiting::UnexplainedCrashes { .. } => CRASHES.to_owned(),
         Waiting::EtcdAlarm { alarm, .. } => alarm_help(*alarm).to_owned(),
         Waiting::HealthUnknown { why } => unasked_help(*why).to_owned(),
         Waiting::MemberDiskMissing { path } => format!(
@@ -211,6 +204,22 @@ fn waiting_help(cause: &Waiting, weight: Weight) -> String {
                 .to_owned()
         }
         Waiting::EtcdKept => "its member must leave etcd first".to_owned(),
+    }
+}
+
+/// What to do about a member that ends again and again.
+const CRASHES: &str = "see `docker logs etcd` there and fix the cause; if the last change of cluster.yml is the cause, take \
+                       it back; if the member is lost for good, `docker rm -f etcd` there and move its data away: a new one \
+                       takes its place";
+
+fn old_certificate_help(obstacle: &RestartObstacle) -> &'static str {
+    match obstacle {
+        RestartObstacle::MadeByOther => "`windlass up` replaces it",
+        RestartObstacle::FileMissing { .. }
+        | RestartObstacle::CgroupDriver
+        | RestartObstacle::KernelSetting { .. } => {
+            "run `windlass up`, which repairs that, then reissue the certificate again"
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The cause of a finding in words: the only place that turns a cause into text.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use super::{Cause, ClockOf, KeptByKubernetes, MachineFault, Note, Refusal, RestartObstacle, Waiting};
@@ -114,14 +115,8 @@ fn not_planned(cause: &Waiting) -> String {
         }
         Waiting::Link { kubernetes, etcd, images, ends, begins, waits: _ } => {
             let etcd = etcd.as_ref().map_or_else(String::new, |etcd| format!(" with etcd {etcd}"));
-            let mut said =
-                format!("Kubernetes {kubernetes}{etcd} follows: {}", counted(images.len(), "new image"));
-            for (what, flags) in [("ends", ends), ("begins", begins)] {
-                if !flags.is_empty() {
-                    said = format!("{said}; {what}: {}", row(flags));
-                }
-            }
-            said
+            let images = counted(images.len(), "new image");
+            format!("Kubernetes {kubernetes}{etcd} follows: {images}{}", flags_that_change(ends, begins))
         }
         Waiting::NodeUnreachable { roles, error } => {
             let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
@@ -151,15 +146,7 @@ fn not_planned(cause: &Waiting) -> String {
             let objects: Vec<String> = objects.iter().map(ToString::to_string).collect();
             format!("not applied: somebody else made {}", objects.join(", "))
         }
-        Waiting::OldCertificateKept => {
-            "not created by windlass: it is not replaced, and keeps its old certificate".to_owned()
-        }
-        Waiting::OldCertificateKeptFor { obstacle } => {
-            format!(
-                "not replaced, and keeps its old certificate: it would not start again, as {}",
-                why_not_again(obstacle)
-            )
-        }
+        Waiting::OldCertificateKept { obstacle } => old_certificate_kept(obstacle),
         Waiting::KeysWithoutCopy => {
             "the cluster is not started: its keys would be on this machine only".to_owned()
         }
@@ -384,6 +371,27 @@ pub(super) fn row<T: Display>(names: impl IntoIterator<Item = T>) -> String {
     }
 }
 
+/// `; ends: --a; begins: --b`.
+fn flags_that_change(ends: &BTreeSet<String>, begins: &BTreeSet<String>) -> String {
+    let changes = [("ends", ends), ("begins", begins)].into_iter().filter(|(_, flags)| !flags.is_empty());
+    changes.map(|(what, flags)| format!("; {what}: {}", row(flags))).collect::<Vec<_>>().concat()
+}
+
+/// Why a container keeps its old certificate.
+fn old_certificate_kept(obstacle: &RestartObstacle) -> String {
+    let why = match obstacle {
+        RestartObstacle::MadeByOther => {
+            return "not created by windlass: it is not replaced, and keeps its old certificate".to_owned();
+        }
+        RestartObstacle::FileMissing { path } => format!("{path} is missing"),
+        RestartObstacle::CgroupDriver => {
+            "it and the container runtime have different cgroup drivers".to_owned()
+        }
+        RestartObstacle::KernelSetting { name } => format!("the kernel setting {name} is not as it requires"),
+    };
+    format!("not replaced, and keeps its old certificate: it would not start again, as {why}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -391,16 +399,5 @@ mod tests {
     #[test]
     fn names_stand_in_a_row() {
         assert_eq!(row(["a", "b", "c"]), "a, b and c");
-    }
-}
-
-/// Why a container would not start again.
-fn why_not_again(obstacle: &RestartObstacle) -> String {
-    match obstacle {
-        RestartObstacle::FileMissing { path } => format!("{path} is missing"),
-        RestartObstacle::CgroupDriver => {
-            "it and the container runtime have different cgroup drivers".to_owned()
-        }
-        RestartObstacle::KernelSetting { name } => format!("the kernel setting {name} is not as it requires"),
     }
 }
