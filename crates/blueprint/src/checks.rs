@@ -16,6 +16,7 @@ use windlass_addons::{Problems, Severity};
 pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
     warn_of_reserved(cluster, problems);
     flags(cluster, problems);
+    flag_values::together::check(cluster, problems);
     versions(cluster, problems);
     contradictions::check(cluster, problems);
     mounts::check(cluster, &ClusterValues::new(cluster, ""), problems);
@@ -140,7 +141,7 @@ fn flags(cluster: &Cluster<'_>, problems: &mut Problems) {
     report_overrides(overrides, problems);
 }
 
-/// Reports a value that the component does not start with; whether it is an error.
+/// Reports a value that the component does not start with, if there is one.
 fn has_flaw(
     component: Component,
     service: &ServiceSpec,
@@ -158,7 +159,7 @@ fn has_flaw(
         lists.flat_map(|(_, values)| values.clone()).collect()
     };
     for value in values {
-        let Some(flaw) = flag_values::flaw(component, name, &value, &cluster.images.version) else {
+        let Some(flaw) = flag_values::flaw(component, name, &value, minor_of(component, cluster)) else {
             continue;
         };
         let shown: String = value.chars().take(60).collect();
@@ -167,13 +168,22 @@ fn has_flaw(
             Severity::Error => problems.error(place, summary, Some(flaw.help)),
             Severity::Warning => problems.warning(place, summary, Some(flaw.help)),
         }
-        return flaw.severity == Severity::Error;
+        return true;
     }
     false
 }
 
 /// A flag that takes the place of windlass' own.
 struct Override {
+/// The minor version of a component, as far as it is known: that of Kubernetes, or of etcd.
+fn minor_of(component: Component, cluster: &Cluster<'_>) -> Option<Minor> {
+    if component == Component::Etcd {
+        cluster.images.etcd.map(Minor::of_etcd)
+    } else {
+        Some(Minor::of(&cluster.images.version))
+    }
+}
+
     place: String,
     theirs: String,
     ours: String,
@@ -206,11 +216,11 @@ fn known(
     cluster: &Cluster<'_>,
     problems: &mut Problems,
 ) -> bool {
-    let (version, minor) = if component == Component::Etcd {
-        let etcd = cluster.images.etcd;
-        (etcd.map(|etcd| etcd.to_string()).unwrap_or_default(), etcd.map(Minor::of_etcd))
+    let minor = minor_of(component, cluster);
+    let version = if component == Component::Etcd {
+        cluster.images.etcd.map(|etcd| etcd.to_string()).unwrap_or_default()
     } else {
-        (cluster.images.version.to_string(), Some(Minor::of(&cluster.images.version)))
+        cluster.images.version.to_string()
     };
     let stops = format!("{component} does not start with a flag that it does not know");
     let (summary, help) = match fate(component, name, minor) {
@@ -250,12 +260,11 @@ fn overridden(
     let flag = format!("--{name}");
     let entries = recipe.flags.iter().filter_map(|entry| entry.text_in(&cluster.setting()));
     let ours = entries.into_iter().find(|template| template.flag() == flag)?;
-    let value = service.extra_args.iter().find(|(given, _)| name_of_flag(component, given) == name);
-    let theirs = value.map(|(_, value)| format!("`{flag}={value}`"));
+    let value = service.argument(name).map_or("", |argument| argument.value);
+    let theirs = format!("`{flag}={value}`");
     let ours = ours
         .fill(|name| values.text(name))
         .map_or_else(|| format!("`{flag}` of each node"), |ours| format!("`{ours}`"));
-    let theirs = theirs.unwrap_or_else(|| format!("`{flag}` of `extra_args_array`"));
     if ours == theirs {
         return None;
     }
@@ -408,9 +417,8 @@ fn clouds_of_the_past(cluster: &Cluster<'_>, problems: &mut Problems) {
     // From 1.29 to 1.30 they are there for those who ask for them.
     let asks = |service: &ServiceSpec| {
         service
-            .extra_args
-            .get("feature-gates")
-            .is_some_and(|gates| gates.contains("DisableCloudProviders=false"))
+            .argument("feature-gates")
+            .is_some_and(|gates| gates.value.contains("DisableCloudProviders=false"))
     };
     let is_asked_for = asks(&services.kubelet.service) && asks(&services.kube_controller.service);
     let since = match crate::cloud::flag_of(cloud) {
@@ -440,7 +448,10 @@ fn pod_security_policies(cluster: &Cluster<'_>, problems: &mut Problems) {
     let (api, version) = (&cluster.spec.services.kube_api, &cluster.images.version);
     let is_gone = version.at_least(1, 25);
     // A list of the user's own may lack it, which is reported by itself.
-    let lists = |flag: &str| api.service.extra_args.get(flag).is_none_or(|list| list.contains(POLICY));
+    let lists = |flag: &str| {
+        let own = api.service.argument(flag).filter(|list| list.section == "extra_args");
+        own.is_none_or(|list| list.value.contains(POLICY))
+    };
     let is_on = lists("enable-admission-plugins") && lists("admission-control");
     if api.pod_security_policy == Some(true) && (is_gone || is_on) {
         let (summary, help) = if is_gone {

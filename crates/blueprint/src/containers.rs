@@ -185,14 +185,19 @@ impl Prepared {
     }
 
     /// The value of a flag, without dashes, that all nodes share, and its place in cluster.yml.
+    ///
+    /// Of several the last counts; of those that are lists the first, by which tokens are signed and pods ask for names.
     pub(crate) fn shared_flag(&self, name: &str) -> Option<(&str, Option<&SpecPath>)> {
-        self.arguments.iter().find_map(|slot| match slot {
+        let mut values = self.arguments.iter().filter_map(|slot| match slot {
             Slot::Shared(text) => {
                 let (flag, value) = text.split_once('=')?;
-                (flag.strip_prefix("--") == Some(name)).then(|| (value, self.origins.of_flag(name)))
+                (flag.strip_prefix("--") == Some(name)).then_some(value)
             }
             Slot::PerNode(_) => None,
-        })
+        });
+        let is_list = matches!(name, "service-account-issuer" | "cluster-dns");
+        let value = if is_list { values.next() } else { values.last() };
+        value.map(|value| (value, self.origins.of_flag(name)))
     }
 }
 
@@ -256,6 +261,9 @@ fn add_arguments(
         origins.parts.insert(Part::Flag(flag.into()), SpecPath::from(format!("{path}.extra_args.{name}")));
     }
     for (name, values) in &service.extra_args_array {
+        if component.nature().birth_flags.contains(&name.as_str()) {
+            continue;
+        }
         let flag = format!("--{}", name_of_flag(component, name));
         arguments.extend(values.iter().map(|value| Slot::Shared(format!("{flag}={value}").into())));
         origins
@@ -311,7 +319,7 @@ fn user_of(component: Component, cluster: &Cluster<'_>) -> Option<Arc<str>> {
 /// By which keys an API server writes and reads, where the file with them is windlass' own.
 fn ciphers_of(component: Component, cluster: &Cluster<'_>) -> Ciphers {
     let api = &cluster.spec.services.kube_api;
-    let is_own = !api.service.extra_args.contains_key("encryption-provider-config");
+    let is_own = api.service.argument("encryption-provider-config").is_none();
     if component == Component::KubeApiserver && cluster.has(Feature::Encryption) && is_own {
         encryption::ciphers(api)
     } else {

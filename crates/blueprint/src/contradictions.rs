@@ -69,11 +69,14 @@ pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
         ("PodSecurityPolicy", "pod_security_policy", has_policies),
     ];
     for flag in ["enable-admission-plugins", "admission-control"] {
-        let Some(list) = api.service.extra_args.get(flag) else { continue };
+        // One under `extra_args_array` adds to windlass' own.
+        let Some(list) = api.service.argument(flag).filter(|list| list.section == "extra_args") else {
+            continue;
+        };
         for (plugin, key, _) in desired.into_iter().filter(|(_, _, asks)| *asks) {
-            if list.split(',').all(|listed| listed.trim() != plugin) {
+            if list.value.split(',').all(|listed| listed.trim() != plugin) {
                 problems.warning(
-                    &format!("services.kube-api.extra_args.{flag}"),
+                    &format!("services.kube-api.{}", list.path()),
                     format!("`{key}` has no effect: this list takes the place of windlass' own, and lacks {plugin}"),
                     Some(format!("add {plugin} to the list")),
                 );

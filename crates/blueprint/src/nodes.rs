@@ -161,13 +161,14 @@ pub(crate) fn warn_of_reserved(cluster: &Cluster<'_>, problems: &mut Problems) {
             );
         }
     }
-    let arguments = &cluster.spec.services.etcd.service.extra_args;
-    let birth_flags = Component::Etcd.nature().birth_flags;
-    for flag in birth_flags.iter().filter(|flag| arguments.contains_key(**flag)) {
-        problems.warning(
-            &format!("services.etcd.extra_args.{flag}"),
-            format!("windlass alone decides on `{flag}`, when a member is born"),
-            Some("take it out; it has no effect".to_owned()),
-        );
+    let arguments = &cluster.spec.services.etcd.service;
+    for flag in Component::Etcd.nature().birth_flags {
+        if let Some(argument) = arguments.argument(flag) {
+            problems.warning(
+                &format!("services.etcd.{}", argument.path()),
+                format!("windlass alone decides on `{flag}`, when a member is born"),
+                Some("take it out; it has no effect".to_owned()),
+            );
+        }
     }
 }

@@ -52,16 +52,15 @@ impl ClusterValues {
 
     fn ranges(&mut self, cluster: &Cluster<'_>) {
         let controller = &cluster.spec.services.kube_controller;
-        let place = |ranges: &[Cidr], path| place_of(ranges.first(), path);
+        let place = |ranges: &[Cidr], path: &str| place_of(ranges.first(), path);
         let services = &cluster.spec.services;
-        let by_flag =
-            |service: &windlass_spec::ServiceSpec, flag: &str| service.extra_args.contains_key(flag);
-        let api_path = if by_flag(&services.kube_api.service, "service-cluster-ip-range") {
-            "services.kube-api.extra_args.service-cluster-ip-range"
-        } else {
-            "services.kube-api.service_cluster_ip_range"
+        let place_by = |path: &str, service: &windlass_spec::ServiceSpec, key: &str| {
+            let argument = service.argument(&key.replace('_', "-"));
+            format!("{path}.{}", argument.map_or_else(|| key.to_owned(), |argument| argument.path()))
         };
-        let api_place = place(&services.service_ranges(), api_path);
+        let api = &services.kube_api.service;
+        let api_path = place_by("services.kube-api", api, "service_cluster_ip_range");
+        let api_place = place(&services.service_ranges(), &api_path);
         self.set("service_range", joined(&cluster.service_ranges), api_place.clone());
 
         // Where the controller manager is given nothing, it must agree with the API server.
@@ -74,12 +73,8 @@ impl ClusterValues {
         }
         let pods = services.pod_ranges();
         let pod_range = if pods.is_empty() { "10.42.0.0/16".to_owned() } else { joined(&pods) };
-        let pods_path = if by_flag(&services.kube_controller.service, "cluster-cidr") {
-            "services.kube-controller.extra_args.cluster-cidr"
-        } else {
-            "services.kube-controller.cluster_cidr"
-        };
-        self.set("pod_range", pod_range, place(&pods, pods_path));
+        let pods_path = place_by("services.kube-controller", &controller.service, "cluster_cidr");
+        self.set("pod_range", pod_range, place(&pods, &pods_path));
     }
 
     fn kubelet(&mut self, cluster: &Cluster<'_>) {

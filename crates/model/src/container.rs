@@ -81,10 +81,12 @@ pub enum OnChange {
 }
 
 impl ContainerSpec {
-    /// The value of the first flag of this name, without dashes: `flag("etcd-servers")`.
+    /// The value of the flag of this name, without dashes: `flag("etcd-servers")`. Of several the last one counts, as it does
+    /// to programs.
     pub fn flag(&self, name: &str) -> Option<&str> {
         self.command
             .iter()
+            .rev()
             .find_map(|argument| argument.strip_prefix("--")?.strip_prefix(name)?.strip_prefix('='))
     }
 

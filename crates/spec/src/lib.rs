@@ -33,17 +33,17 @@ mod yaml;
 pub use self::diagnostic::{Diagnostic, Place, Position, Range, Severity};
 pub use self::json_schema::json_schema;
 pub use self::nearest::nearest;
-pub use self::read::{read, read_with};
+pub use self::read::{label_key_flaw, label_value_flaw, read, read_with};
 pub use self::reference::{reference, skeleton};
 pub use self::render::render;
 pub use self::source_map::SourceMap;
 pub use self::spec::{
-    AuditLogSpec, AuthenticationSpec, AuthorizationMode, BackupSpec, BastionSpec, Cidr, CloudProviderSpec,
-    ClusterSpec, DnsSpec, DrainSpec, EcrSpec, EndpointSpec, EtcdSpec, EventRateLimitSpec, IngressSpec,
-    KubeApiSpec, KubeControllerSpec, KubeletSpec, MaxUnavailable, MonitoringSpec, NetworkPlugin, NetworkSpec,
-    NodeLocalDnsSpec, NodeSpec, NodeWindlassSpec, NotACidr, NotAPortRange, PodRuntimeSpec, PodSecurity,
-    PortRange, RegistrySpec, S3Spec, SecretsEncryptionSpec, ServiceSpec, ServicesSpec, TaintEffect,
-    TaintSpec, UpgradeSpec, WebhookSpec, WindlassSpec,
+    Argument, AuditLogSpec, AuthenticationSpec, AuthorizationMode, BackupSpec, BastionSpec, Cidr,
+    CloudProviderSpec, ClusterSpec, DnsSpec, DrainSpec, EcrSpec, EndpointSpec, EtcdSpec, EventRateLimitSpec,
+    IngressSpec, KubeApiSpec, KubeControllerSpec, KubeletSpec, MaxUnavailable, MonitoringSpec, NetworkPlugin,
+    NetworkSpec, NodeLocalDnsSpec, NodeSpec, NodeWindlassSpec, NotACidr, NotAPortRange, PodRuntimeSpec,
+    PodSecurity, PortRange, RegistrySpec, S3Spec, SecretsEncryptionSpec, ServiceSpec, ServicesSpec,
+    TaintEffect, TaintSpec, UpgradeSpec, WebhookSpec, WindlassSpec,
 };
 pub use self::strictness::Strictness;
 

@@ -56,6 +56,16 @@ pub fn read_with(text: &[u8], strictness: Strictness) -> Reading {
     }
 }
 
+/// Why a text is no key of a label or of a taint, if it is none.
+pub fn label_key_flaw(text: &str) -> Option<String> {
+    syntax::label_key(text).err()
+}
+
+/// Why a text is no value of a label or of a taint, if it is none.
+pub fn label_value_flaw(text: &str) -> Option<String> {
+    syntax::label_value(text).err()
+}
+
 /// The text, or the valid part before what is none.
 pub(crate) fn decode(bytes: &[u8]) -> Result<&str, (&str, String, &'static str)> {
     if bytes.len() > MAX_BYTES {

@@ -25,8 +25,8 @@ pub use self::cloud::CloudProviderSpec;
 pub use self::node::{NodeSpec, TaintEffect, TaintSpec};
 pub use self::ranges::{Cidr, NotACidr, NotAPortRange, PortRange};
 pub use self::service::{
-    AuditLogSpec, BackupSpec, EtcdSpec, EventRateLimitSpec, KubeApiSpec, KubeControllerSpec, KubeletSpec,
-    PodSecurity, S3Spec, SecretsEncryptionSpec, ServiceSpec, ServicesSpec,
+    Argument, AuditLogSpec, BackupSpec, EtcdSpec, EventRateLimitSpec, KubeApiSpec, KubeControllerSpec,
+    KubeletSpec, PodSecurity, S3Spec, SecretsEncryptionSpec, ServiceSpec, ServicesSpec,
 };
 pub use self::upgrade::{DrainSpec, MaxUnavailable, UpgradeSpec};
 pub use self::windlass::{EndpointSpec, NodeWindlassSpec, PodRuntimeSpec, WindlassSpec};

@@ -59,15 +59,15 @@ fn sizes(
         let (path, span) = place("kube-api", "service_cluster_ip_range");
         reports.warning(path, span, summary).note("kube-apiserver ends with it").help(help);
     }
-    let arguments = &spec.services.kube_controller.service.extra_args;
+    let arguments = &spec.services.kube_controller.service;
     for range in pods {
         let (mask, flag) = if range.address.is_ipv4() {
             (NODE_MASK.0, "node-cidr-mask-size-ipv4")
         } else {
             (NODE_MASK.1, "node-cidr-mask-size-ipv6")
         };
-        let given = arguments.get(flag).or_else(|| arguments.get("node-cidr-mask-size"));
-        let mask = given.and_then(|mask| mask.parse().ok()).unwrap_or(mask);
+        let given = arguments.argument(flag).or_else(|| arguments.argument("node-cidr-mask-size"));
+        let mask = given.and_then(|mask| mask.value.parse().ok()).unwrap_or(mask);
         if range.prefix > mask {
             let (path, span) = place("kube-controller", "cluster_cidr");
             reports
@@ -102,15 +102,20 @@ fn check_together(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'
     let section = top.section("services", &services);
     // A range is at its key, or at the flag that stands for it.
     let place = |service: &'static str, name: &str| {
+        let arguments = match service {
+            "kube-api" => &spec.services.kube_api.service,
+            "kube-controller" => &spec.services.kube_controller.service,
+            _ => &spec.services.kubelet.service,
+        };
         let path = services.key(service);
         let service = section.section(service, &path);
-        let args = path.key("extra_args");
-        let flags = service.section("extra_args", &args);
-        let flag = name.replace('_', "-");
-        match flags.entry(&flag).filter(|_| service.text(name).is_none()) {
-            Some(entry) => (args.key(&flag).to_string(), entry.span()),
-            None => (path.key(name).to_string(), service.span_of(name)),
-        }
+        let argument = arguments.argument(&name.replace('_', "-"));
+        let flag = argument.filter(|_| service.text(name).is_none()).and_then(|argument| {
+            let path = path.key(argument.section);
+            let entry = service.section(argument.section, &path).entry(argument.name)?;
+            Some((path.key(argument.name).to_string(), entry.span()))
+        });
+        flag.unwrap_or_else(|| (path.key(name).to_string(), service.span_of(name)))
     };
     // What cannot be read is reported where it is, and is no default.
     let is_unread = |service: &'static str, name: &str| {

@@ -41,6 +41,37 @@ pub struct ServiceSpec {
     pub extra_env: Vec<String>,
 }
 
+/// A flag that a service is given, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Argument<'a> {
+    /// `extra_args` or `extra_args_array`.
+    pub section: &'static str,
+    /// Its name as it is written.
+    pub name: &'a str,
+    /// Its value; of several the last, which is what a program goes by.
+    pub value: &'a str,
+}
+
+impl Argument<'_> {
+    /// Its path below the service.
+    pub fn path(&self) -> String {
+        format!("{}.{}", self.section, self.name)
+    }
+}
+
+impl ServiceSpec {
+    /// The value that counts of a flag: one of `extra_args_array` comes behind that of `extra_args`. The programs of
+    /// Kubernetes take `_` for `-`.
+    pub fn argument(&self, flag: &str) -> Option<Argument<'_>> {
+        let is_it = |name: &str| name == flag || name.replace('_', "-") == flag;
+        let single = self.extra_args.iter().map(|(name, value)| ("extra_args", name, Some(value)));
+        let repeated = self.extra_args_array.iter();
+        let repeated = repeated.map(|(name, values)| ("extra_args_array", name, values.last()));
+        let given = single.chain(repeated).filter(|(_, name, _)| is_it(name));
+        given.filter_map(|(section, name, value)| Some(Argument { section, name, value: value? })).last()
+    }
+}
+
 /// `services.etcd`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct EtcdSpec {
@@ -107,7 +138,7 @@ pub struct S3Spec {
 }
 
 impl ServicesSpec {
-    /// The ranges of Services that the API server gets: by a flag under `extra_args`, or by the key of its own; empty
+    /// The ranges of Services that the API server gets: by a flag, or by the key of its own; empty
     /// where the file is silent.
     pub fn service_ranges(&self) -> Vec<Cidr> {
         let KubeApiSpec { service, service_cluster_ip_range, .. } = &self.kube_api;
@@ -121,9 +152,9 @@ impl ServicesSpec {
     }
 }
 
-/// The ranges that a flag under `extra_args` gives, if all of them can be read.
+/// The ranges that a flag gives, if all of them can be read.
 fn ranges_of(service: &ServiceSpec, flag: &str) -> Option<Vec<Cidr>> {
-    service.extra_args.get(flag)?.split(',').map(|range| range.trim().parse().ok()).collect()
+    service.argument(flag)?.value.split(',').map(|range| range.trim().parse().ok()).collect()
 }
 
 /// `services.kube-api`.

@@ -1,0 +1,116 @@
+//! The built-in table of values: the form of each flag, its limits and its words.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Deserializer};
+use windlass_model::Component;
+
+use crate::catalog::Minor;
+use crate::flags::Words;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Table {
+    pub(super) forms: BTreeMap<Form, Words>,
+    pub(super) only: BTreeMap<Component, BTreeMap<Form, Words>>,
+    pub(super) limits: BTreeMap<Component, BTreeMap<String, Limit>>,
+    pub(super) shared_words: BTreeMap<String, Choice>,
+    pub(super) words: BTreeMap<Component, BTreeMap<String, Choice>>,
+    pub(super) plugins: Plugins,
+    pub(super) gates: BTreeMap<Minor, Words>,
+    pub(super) new_gates: BTreeMap<Minor, Words>,
+    pub(super) known_gates: Words,
+}
+
+/// The form of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Form {
+    Boolean,
+    Integer,
+    Number,
+    Duration,
+    Quantity,
+    /// `name=quantity` with commas between.
+    Resources,
+    /// `signal<quantity` with commas between.
+    Thresholds,
+    /// `signal=quantity` with commas between.
+    Reclaims,
+    /// `signal=duration` with commas between.
+    Grace,
+    Address,
+    /// Addresses with commas between, of which those are left out that cannot be read.
+    Addresses,
+    /// An address, perhaps with a port.
+    HostPort,
+    Ranges,
+    Ports,
+    Cpus,
+    Labels,
+    Taints,
+    Urls,
+    /// URLs to listen on.
+    BindUrls,
+    /// A URL of an issuer of tokens.
+    HttpsUrl,
+    /// A number or a duration.
+    Retention,
+    /// `pattern=level` with commas between.
+    Levels,
+}
+
+/// The least and the most that a number or a duration may be; from a version on, if one is named.
+pub(super) struct Limit {
+    pub(super) least: Option<String>,
+    pub(super) most: Option<String>,
+    pub(super) since: Option<Minor>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Choice {
+    pub(super) words: Words,
+    #[serde(default)]
+    pub(super) list: bool,
+    #[serde(default)]
+    pub(super) since: BTreeMap<String, Minor>,
+    #[serde(default)]
+    pub(super) gone: BTreeMap<String, Minor>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Plugins {
+    pub(super) known: Words,
+    pub(super) since: BTreeMap<Minor, Words>,
+    pub(super) gone: BTreeMap<Minor, Words>,
+}
+
+pub(super) static TABLE: LazyLock<Table> = LazyLock::new(|| {
+    serde_yaml::from_str(include_str!("../flag-values.yml"))
+        .expect("a test parses the built-in table of values")
+});
+
+impl FromStr for Limit {
+    type Err = String;
+
+    /// `0..100`, `1..`, `..1s`, each perhaps with ` since v1.24` behind it.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (range, since) = match text.split_once(" since ") {
+            Some((range, minor)) => (range, Some(minor.parse()?)),
+            None => (text, None),
+        };
+        let (least, most) = range.split_once("..").ok_or_else(|| format!("`{text}` is no limit"))?;
+        let given = |end: &str| (!end.is_empty()).then(|| end.to_owned());
+        Ok(Self { least: given(least), most: given(most), since })
+    }
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
