@@ -10,7 +10,7 @@ use crate::flags::{Fate, fate};
 use crate::nodes::warn_of_reserved;
 use crate::services::{name_of_flag, service_of};
 use crate::values::ClusterValues;
-use crate::{contradictions, flag_values, mounts, proxies, registries};
+use crate::{contradictions, flag_values, mounts, places, proxies, registries};
 use windlass_addons::{Problems, Severity};
 
 pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
@@ -19,7 +19,9 @@ pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
     flag_values::together::check(cluster, problems);
     versions(cluster, problems);
     contradictions::check(cluster, problems);
-    mounts::check(cluster, &ClusterValues::new(cluster, ""), problems);
+    let values = ClusterValues::new(cluster, "");
+    mounts::check(cluster, &values, problems);
+    places::check(cluster, &values, problems);
     registries::check(cluster, problems);
     proxies::check(cluster, problems);
     names_of_nodes(cluster, problems);
@@ -173,8 +175,6 @@ fn has_flaw(
     false
 }
 
-/// A flag that takes the place of windlass' own.
-struct Override {
 /// The minor version of a component, as far as it is known: that of Kubernetes, or of etcd.
 fn minor_of(component: Component, cluster: &Cluster<'_>) -> Option<Minor> {
     if component == Component::Etcd {
@@ -184,6 +184,8 @@ fn minor_of(component: Component, cluster: &Cluster<'_>) -> Option<Minor> {
     }
 }
 
+/// A flag that takes the place of windlass' own.
+struct Override {
     place: String,
     theirs: String,
     ours: String,
@@ -274,13 +276,12 @@ fn overridden(
     if let Some(key) = key.filter(|_| !is_own) {
         return found(format!("{ours}, which `{key}` asks for"), "keep one of the two".to_owned());
     }
-    let value = value.map_or("", |(_, value)| value.as_str());
-    let help = advice(component, service, name, value)?;
+    let help = advice(component, name, value)?;
     found(format!("windlass' own {ours}"), help)
 }
 
 /// What to do about a flag that windlass sets itself; nothing where it is right as it is.
-fn advice(component: Component, service: &ServiceSpec, name: &str, value: &str) -> Option<String> {
+fn advice(component: Component, name: &str, value: &str) -> Option<String> {
     let advice = match (component, name) {
         // The usual way to a cloud provider that runs in the cluster.
         (_, "cloud-provider") if value == "external" => return None,
@@ -305,26 +306,12 @@ fn advice(component: Component, service: &ServiceSpec, name: &str, value: &str) 
         (Component::Kubelet, "pod-infra-container-image") => {
             "write it under `system_images.pod_infra_container`".to_owned()
         }
-        (Component::Kubelet, "root-dir") | (Component::Etcd, "data-dir") if is_mounted(service, value) => {
-            return None;
-        }
-        (Component::Kubelet, "root-dir") => format!(
-            "mount it from the node, or pods lose their volumes: `{value}:{value}:shared` under `extra_binds`"
-        ),
-        (Component::Etcd, "data-dir") => format!(
-            "mount it from the node, or the data goes with the container: `{value}:{value}` under `extra_binds`"
-        ),
+        // What matters of it is where it is mounted from.
+        (Component::Kubelet, "root-dir") | (Component::Etcd, "data-dir") => return None,
         _ => "the components find each other and their keys by it: take it out unless you know better"
             .to_owned(),
     };
     Some(advice)
-}
-
-/// Whether a directory of the container is one of the node's, by a mount of the user's own.
-fn is_mounted(service: &ServiceSpec, directory: &str) -> bool {
-    let directory = format!("{}/", directory.trim_end_matches('/'));
-    let targets = service.extra_binds.iter().filter_map(|bind| bind.split(':').nth(1));
-    targets.into_iter().any(|target| directory.starts_with(&format!("{}/", target.trim_end_matches('/'))))
 }
 
 fn versions(cluster: &Cluster<'_>, problems: &mut Problems) {

@@ -22,6 +22,7 @@ mod kernel;
 mod links;
 mod mounts;
 mod nodes;
+mod places;
 mod pod_runtimes;
 mod prefixes;
 mod proxies;

@@ -32,6 +32,26 @@ impl<'a> Mount<'a> {
         Self { target: clean(target), source: Some(clean(first)), options }
     }
 
+    /// Whether a path of the container is in it.
+    pub(crate) fn holds(&self, path: &str) -> bool {
+        self.source.is_some() && format!("{}/", clean(path)).starts_with(&format!("{}/", self.target))
+    }
+
+    /// How many directories its place is below the root: of two that hold a path the deeper counts.
+    pub(crate) fn depth(&self) -> usize {
+        self.target.matches('/').count()
+    }
+
+    /// Whether it has this option.
+    pub(crate) fn has(&self, option: &str) -> bool {
+        self.options.contains(&option)
+    }
+
+    /// Whether it has the same path on the node.
+    pub(crate) fn is_same_path(&self) -> bool {
+        self.source.as_ref() == Some(&self.target)
+    }
+
     /// The mount as Docker takes it: the same text for all spellings that mean the same.
     pub(crate) fn text(&self) -> String {
         let Self { target, source, options } = self;
@@ -85,14 +105,7 @@ pub(crate) fn check(cluster: &Cluster<'_>, values: &ClusterValues, problems: &mu
         if service.extra_binds.is_empty() {
             continue;
         }
-        let recipe = cluster.catalog.recipe(component);
-        let own: Vec<String> = recipe
-            .into_iter()
-            .flat_map(|recipe| &recipe.binds)
-            .filter_map(|entry| {
-                entry.text_in(&cluster.setting())?.fill(|name| values.text(name).or(assumed(name)))
-            })
-            .collect();
+        let own = own(component, cluster, values);
         let own: BTreeMap<String, Mount<'_>> =
             own.iter().map(|text| Mount::of(text)).map(|mount| (mount.target.clone(), mount)).collect();
         let mut seen: BTreeMap<String, Mount<'_>> = BTreeMap::new();
@@ -130,6 +143,14 @@ pub(crate) fn check(cluster: &Cluster<'_>, values: &ClusterValues, problems: &mu
             seen.entry(target.clone()).or_insert(mount);
         }
     }
+}
+
+/// The mounts that windlass gives a component.
+pub(crate) fn own(component: Component, cluster: &Cluster<'_>, values: &ClusterValues) -> Vec<String> {
+    let recipe = cluster.catalog.recipe(component);
+    let binds = recipe.into_iter().flat_map(|recipe| &recipe.binds);
+    let texts = binds.filter_map(|entry| entry.text_in(&cluster.setting()));
+    texts.filter_map(|text| text.fill(|name| values.text(name).or(assumed(name)))).collect()
 }
 
 /// What only a machine says, as ordinary machines have it.
