@@ -189,6 +189,11 @@ impl Catalog {
         self.newest.etcd.iter().rfind(|etcd| etcd.minor() == minor).copied()
     }
 
+    /// The newest minor version of etcd that is known.
+    pub(crate) fn newest_minor_of_etcd(&self) -> Option<Minor> {
+        self.newest.etcd.iter().map(|etcd| Minor::of_etcd(*etcd)).max()
+    }
+
     /// etcd's own image of a version.
     pub(crate) fn etcd_image(&self, etcd: EtcdVersion) -> Option<String> {
         let name = &self.newest.etcd_image;

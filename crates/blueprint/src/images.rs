@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use windlass_model::{Component, EtcdVersion, ImageRef, KubernetesVersion, Role, SpecPath, tag_of};
+use windlass_model::{Component, EtcdVersion, ImageRef, KubernetesVersion, Role, SpecPath};
 use windlass_spec::ClusterSpec;
 
 use crate::catalog::Catalog;
+use crate::tags;
 use windlass_addons::Problems;
 
 /// The image that windlass makes of itself for what must run on nodes.
@@ -104,6 +105,7 @@ pub(crate) fn choose(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Probl
         report_guesses(&listed, near, &guessed, catalog, &images, problems);
     }
     check_etcd(&images, problems);
+    tags::check(spec, &images.version, catalog, problems);
     check_version(&listed, &lacking, catalog, &images, problems);
     images
 }
@@ -114,7 +116,7 @@ pub(crate) fn choose(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Probl
 fn desired(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Problems) -> Wished {
     const IMAGE: &str = "system_images.kubernetes";
     let image = spec.system_images.get("kubernetes");
-    let tagged: Option<KubernetesVersion> = image.and_then(|image| tag_of(image)?.parse().ok());
+    let tagged: Option<KubernetesVersion> = image.and_then(|image| tags::version_in(image));
     match (&spec.kubernetes_version, tagged) {
         (Some(named), Some(tagged)) if (tagged.major, tagged.minor) != (named.major, named.minor) => {
             problems.warning(

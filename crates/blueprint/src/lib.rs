@@ -33,6 +33,7 @@ mod rke_images;
 mod secrets;
 mod services;
 mod template;
+mod tags;
 mod texts;
 mod values;
 

@@ -676,8 +676,8 @@ fn a_version_without_images_says_which_ones_it_lacks() {
     );
     let named = |text: &'static str| {
         move |spec: &mut ClusterSpec| {
-            *spec = with_images(spec.clone());
             version(text)(spec);
+            *spec = with_images(spec.clone());
         }
     };
     assert_eq!(problems(named("v1.29.1")), [NO_CRI_DOCKERD]);

@@ -62,8 +62,11 @@ pub(crate) fn blueprint(spec: &ClusterSpec) -> Blueprint {
 
 /// Names every image that a cluster can need, so that a version without images of its own resolves.
 pub(crate) fn with_images(mut spec: ClusterSpec) -> ClusterSpec {
-    for key in ["etcd", "kubernetes", "nginx_proxy", "pod_infra_container"] {
-        spec.system_images.insert(key.to_owned(), format!("lab/{key}:1"));
+    let version = spec.kubernetes_version.as_ref().map_or_else(|| "1".to_owned(), ToString::to_string);
+    for (key, tag) in
+        [("etcd", "v3.5.12"), ("kubernetes", &version), ("nginx_proxy", "1"), ("pod_infra_container", "1")]
+    {
+        spec.system_images.insert(key.to_owned(), format!("lab/{key}:{tag}"));
     }
     spec
 }
