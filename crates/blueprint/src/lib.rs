@@ -17,6 +17,7 @@ mod encryption;
 mod files;
 mod flag_values;
 mod flags;
+mod hub;
 mod images;
 mod kernel;
 mod links;

@@ -108,6 +108,7 @@ pub(crate) fn check(cluster: &Cluster<'_>, values: &ClusterValues, problems: &mu
         let own = own(component, cluster, values);
         let own: BTreeMap<String, Mount<'_>> =
             own.iter().map(|text| Mount::of(text)).map(|mount| (mount.target.clone(), mount)).collect();
+        let files = files(component, cluster, values);
         let mut seen: BTreeMap<String, Mount<'_>> = BTreeMap::new();
         for (index, bind) in service.extra_binds.iter().enumerate() {
             let mount = Mount::of(bind);
@@ -133,6 +134,14 @@ pub(crate) fn check(cluster: &Cluster<'_>, values: &ClusterValues, problems: &mu
                     ),
                     Some("leave one of the two out".to_owned()),
                 );
+            } else if let Some(file) = files.iter().find(|file| mount.holds(file))
+                && !mount.is_same_path()
+            {
+                problems.warning(
+                    &place,
+                    format!("`{bind}` hides windlass' own {file} from {component}"),
+                    Some("mount it at another place, and name that in a flag".to_owned()),
+                );
             } else if NEEDED.contains(&target.as_str()) && mount.source.as_ref() != Some(target) {
                 problems.warning(
                     &place,
@@ -151,6 +160,16 @@ pub(crate) fn own(component: Component, cluster: &Cluster<'_>, values: &ClusterV
     let binds = recipe.into_iter().flat_map(|recipe| &recipe.binds);
     let texts = binds.filter_map(|entry| entry.text_in(&cluster.setting()));
     texts.filter_map(|text| text.fill(|name| values.text(name).or(assumed(name)))).collect()
+}
+
+/// The files of windlass' own that a component is given the names of.
+fn files(component: Component, cluster: &Cluster<'_>, values: &ClusterValues) -> Vec<String> {
+    let recipe = cluster.catalog.recipe(component);
+    let entries = recipe.into_iter().flat_map(|recipe| &recipe.flags);
+    let texts = entries.filter_map(|entry| entry.text_in(&cluster.setting()));
+    let texts = texts.filter_map(|text| text.fill(|name| values.text(name)));
+    let paths = texts.filter_map(|text| text.split_once('=').map(|(_, path)| path.to_owned()));
+    paths.filter(|path| path.starts_with("/etc/kubernetes/")).collect()
 }
 
 /// What only a machine says, as ordinary machines have it.

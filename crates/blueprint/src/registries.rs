@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::cluster::Cluster;
+use crate::hub::{HOSTS, is_docker_hub, plain};
 use windlass_addons::Problems;
 
 pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
@@ -53,6 +54,11 @@ fn image_flaw(image: &str) -> Option<String> {
         return Some("there is nothing before, after or between its slashes".to_owned());
     }
     let has_host = parts.len() > 1 && (parts[0].contains(['.', ':']) || parts[0] == "localhost");
+    if let Some((_, port)) = parts[0].rsplit_once(':').filter(|_| has_host)
+        && !port.parse::<u16>().is_ok_and(|number| number > 0 && !port.starts_with('+'))
+    {
+        return Some(format!("`{port}` is no port"));
+    }
     let path = if has_host { &parts[1..] } else { &parts[..] };
     let of_path =
         |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "_.-".contains(letter);
@@ -69,6 +75,33 @@ fn is_digest(text: &str) -> bool {
     text.split_once(':').is_some_and(|(algorithm, digits)| {
         !algorithm.is_empty() && digits.len() >= 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
     })
+}
+
+/// What two logins of one registry have in common.
+fn name_of_login(url: &str) -> String {
+    if is_docker_hub(url) { "docker.io".to_owned() } else { plain(url) }
+}
+
+/// Docker Hub's names have two parts, and its web site is no registry.
+fn docker_hub(url: &str, place: &str, problems: &mut Problems) {
+    let plain = plain(url);
+    let (host, path) = plain.split_once('/').unwrap_or((&plain, ""));
+    if !HOSTS.contains(&host) {
+        return;
+    }
+    if host == "hub.docker.com" {
+        problems.warning(
+            place,
+            format!("`{url}` is a web site, and no registry"),
+            Some("write `docker.io`".to_owned()),
+        );
+    } else if !path.is_empty() {
+        problems.warning(
+            place,
+            format!("`{url}/rancher/…` is no name on Docker Hub, which has names of two parts alone"),
+            Some("write `docker.io`, and name images of your own under `system_images`".to_owned()),
+        );
+    }
 }
 
 fn registries(cluster: &Cluster<'_>, problems: &mut Problems) {
@@ -95,12 +128,14 @@ fn registries(cluster: &Cluster<'_>, problems: &mut Problems) {
                     };
                     let what = format!("no image can be pulled through `{url}`: {why}");
                     problems.error(&place("url"), what, Some(help));
+                } else {
+                    docker_hub(url, &place("url"), problems);
                 }
             }
         }
         let has_plugin = registry.ecr_credential_plugin.is_some();
         match (&registry.user, &registry.password) {
-            (Some(_), Some(_)) if logins.insert(url) => {}
+            (Some(_), Some(_)) if logins.insert(name_of_login(url)) => {}
             (Some(_), Some(_)) => problems.warning(
                 &place("user"),
                 format!("there is a login for {url} before: the last one counts"),
@@ -146,6 +181,8 @@ mod tests {
             "rancher/pause:v 1",
             "rancher/pause@sha256:short",
             "rancher/-pause",
+            "registry.example.com:port/rancher/pause",
+            "registry.example.com:70000/rancher/pause",
         ] {
             assert!(image_flaw(wrong).is_some(), "{wrong}");
         }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use windlass_model::{Secret, SecretName};
 use windlass_spec::{ClusterSpec, RegistrySpec};
 
+use crate::hub::is_docker_hub;
 use crate::{cloud, texts};
 
 /// Docker's configuration with the credentials of private registries, for kubelet's pulls.
@@ -95,7 +96,7 @@ fn registry_auth(spec: &ClusterSpec) -> Option<Secret<String>> {
         .iter()
         .filter_map(|registry| {
             let auth = STANDARD.encode(credentials(registry)?);
-            let url = registry.url.as_deref().filter(|url| *url != "docker.io").unwrap_or(DOCKER_HUB);
+            let url = registry.url.as_deref().filter(|url| !is_docker_hub(url)).unwrap_or(DOCKER_HUB);
             Some((url.to_owned(), Auth { auth }))
         })
         .collect();

@@ -47,6 +47,16 @@ fn service(view: View<'_, '_>, reports: &mut Reports<'_>) -> ServiceSpec {
                 .label(cut(&why, MAX_WHY))
                 .help("write `/on/the/node:/in/the/container`, and `:ro` after it if it is only read");
         }
+        } else if bind.trim().split(':').any(|part| part.trim() != part) {
+            let plain = bind.split(':').map(str::trim).collect::<Vec<_>>().join(":");
+            reports
+                .warning(
+                    view.path.key("extra_binds").item(index),
+                    span,
+                    format!("a path of `{}` begins or ends with a blank", brief(bind)),
+                )
+                .note("the blank is a part of its name")
+                .help(format!("write `{}`", brief(&plain)));
     }
     for (index, variable, span) in view.texts("extra_env") {
         variable_flaw(variable.trim(), (&view.path.key("extra_env").item(index), span), reports);
@@ -100,9 +110,12 @@ fn variable_flaw(variable: &str, (path, span): (&Path<'_>, Span), reports: &mut 
         reports.error(path, span, summary).help("write `NAME=value`");
     } else if name.contains(char::is_whitespace) || name.contains(['"', '\'']) {
         let plain = name.trim().trim_start_matches("export ").trim_matches(['"', '\'']).trim();
-        reports
-            .warning(path, span, format!("no program reads a variable `{}`", brief(name)))
-            .help(format!("write `{}=`, without blanks or quotes around the name", brief(plain)));
+        let help = if plain.contains(char::is_whitespace) || plain.is_empty() {
+            "write `NAME=value`: a name has no blanks, and each variable a line of its own".to_owned()
+        } else {
+            format!("write `{}=`, without blanks or quotes around the name", brief(plain))
+        };
+        reports.warning(path, span, format!("no program reads a variable `{}`", brief(name))).help(help);
     }
 }
 
