@@ -10,7 +10,7 @@ use crate::flags::{Fate, fate};
 use crate::nodes::warn_of_reserved;
 use crate::services::{name_of_flag, service_of};
 use crate::values::ClusterValues;
-use crate::{contradictions, flag_values, mounts, places, proxies, registries};
+use crate::{clouds, contradictions, flag_values, mounts, places, proxies, registries};
 use windlass_addons::{Problems, Severity};
 
 pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
@@ -335,15 +335,7 @@ fn versions(cluster: &Cluster<'_>, problems: &mut Problems) {
     }
     pod_security_policies(cluster, problems);
     audit_format(cluster, problems);
-    clouds_of_the_past(cluster, problems);
-    let cloud = spec.cloud_provider.as_ref().and_then(|cloud| cloud.name.as_deref());
-    if cloud == Some("aws") && version.at_least(1, 27) {
-        problems.error(
-            "cloud_provider.name",
-            format!("Kubernetes has no cloud provider `aws` from 1.27 on, and this is {version}"),
-            Some("write `external-aws`, and run Amazon's provider in the cluster".to_owned()),
-        );
-    }
+    clouds::check(cluster, problems);
 }
 
 /// The formats of audit policies before v1 ended with 1.24.
@@ -361,68 +353,6 @@ fn audit_format(cluster: &Cluster<'_>, problems: &mut Problems) {
                 "audit policies are no longer of `{format}` from Kubernetes 1.24 on, and this is {version}"
             ),
             Some("write `audit.k8s.io/v1`: its rules are the same".to_owned()),
-        );
-    }
-}
-
-/// The cloud providers that some version of Kubernetes' programs has, and the words of RKE 1 for those outside of them.
-const CLOUDS: [&str; 12] = [
-    "aws",
-    "azure",
-    "gce",
-    "openstack",
-    "vsphere",
-    "external",
-    "external-aws",
-    "harvester",
-    "cloudstack",
-    "ovirt",
-    "photon",
-    "fake",
-];
-
-/// The clouds that were part of Kubernetes' programs, and when each left them. RKE 1 refused the first alone.
-///
-/// Sources: the notes of 1.26 and 1.31, and <https://kubernetes.io/blog/2023/12/14/cloud-provider-integration-changes/>.
-fn clouds_of_the_past(cluster: &Cluster<'_>, problems: &mut Problems) {
-    let Some(cloud) = &cluster.spec.cloud_provider else { return };
-    let name = cloud.name.as_deref().unwrap_or_default();
-    if !name.is_empty() && cloud.custom.is_none() && !CLOUDS.contains(&name) {
-        let help = match windlass_spec::nearest(name, CLOUDS) {
-            _ if name == "none" => "leave `name` out".to_owned(),
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "write `external` for one that runs in the cluster, or leave `name` out".to_owned(),
-        };
-        problems.warning(
-            "cloud_provider.name",
-            format!("Kubernetes knows no cloud provider `{name}`: kubelet does not start with it"),
-            Some(help),
-        );
-    }
-    let version = &cluster.images.version;
-    let services = &cluster.spec.services;
-    // From 1.29 to 1.30 they are there for those who ask for them.
-    let asks = |service: &ServiceSpec| {
-        service
-            .argument("feature-gates")
-            .is_some_and(|gates| gates.value.contains("DisableCloudProviders=false"))
-    };
-    let is_asked_for = asks(&services.kubelet.service) && asks(&services.kube_controller.service);
-    let since = match crate::cloud::flag_of(cloud) {
-        "openstack" => 26,
-        "azure" | "vsphere" | "gce" if is_asked_for => 31,
-        "azure" | "vsphere" | "gce" => 29,
-        _ => return,
-    };
-    if version.at_least(1, since) {
-        problems.warning(
-            "cloud_provider.name",
-            format!(
-                "Kubernetes has no cloud provider `{}` from 1.{since} on, and this is {version}: its programs do not \
-                 start",
-                crate::cloud::flag_of(cloud)
-            ),
-            Some("write `name: external`, the settings under `customCloudProvider`, and run the cloud's own controllers in the cluster".to_owned()),
         );
     }
 }

@@ -10,6 +10,7 @@ mod catalog;
 mod certificates;
 mod checks;
 mod cloud;
+mod clouds;
 mod cluster;
 mod containers;
 mod contradictions;
@@ -33,8 +34,8 @@ mod resolve;
 mod rke_images;
 mod secrets;
 mod services;
-mod template;
 mod tags;
+mod template;
 mod texts;
 mod values;
 

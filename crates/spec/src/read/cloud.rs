@@ -129,19 +129,23 @@ fn check(spec: &CloudProviderSpec, view: View<'_, '_>, reports: &mut Reports<'_>
         }
         let settings = view.section(section, &path);
         let has_identity = settings.flag("useManagedIdentityExtension") == Some(true);
-        for key in keys.iter().filter(|key| settings.text(key).is_none()) {
-            if has_identity && key.starts_with("aad") {
-                continue;
-            }
-            reports
-                .warning(path.key(key), settings.head(), format!("`{section}` has no `{key}`"))
-                .help("the cloud will not answer without it");
+        let is_lacking = |key: &&str| settings.text(key).is_none();
+        let mut lacking: Vec<&str> = keys.iter().copied().filter(is_lacking).collect();
+        lacking.retain(|key| !has_identity || !key.starts_with("aad"));
+        let of_instance = || OF_THE_INSTANCE.into_iter().filter(|_| is_of(spec, "azure")).filter(is_lacking);
+        let all: Vec<String> =
+            lacking.iter().copied().chain(of_instance()).map(|key| format!("`{key}`")).collect();
+        if all.is_empty() {
+            continue;
         }
-        for key in OF_THE_INSTANCE.iter().filter(|key| is_of(spec, "azure") && settings.text(key).is_none()) {
-            reports
-                .warning(path.key(key), settings.head(), format!("`{section}` has no `{key}`"))
-                .help("a script in RKE's images asked the instance for it, windlass does not: write it");
-        }
+        let help = if of_instance().next().is_none() {
+            "the cloud does not answer without"
+        } else if lacking.is_empty() {
+            "a script in RKE's images asked the instance, windlass does not: write them"
+        } else {
+            "the cloud does not answer without; what a script in RKE's images asked the instance for is needed, too"
+        };
+        reports.warning(path, settings.head(), format!("`{section}` has no {}", all.join(", "))).help(help);
     }
 }
 
