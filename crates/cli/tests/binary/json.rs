@@ -90,7 +90,7 @@ fn no_secret_is_in_anything_that_is_said() {
         "b3BzOmh1bnRlcjI", // `ops:hunter2` in base64, as Docker's configuration has it
         "s3-of-mine",
         "webhook-token",
-        "key-of-ssh",
+        "keyOfMySsh",
         "environment-of-mine",
         "PRIVATE KEY",
     ];
@@ -100,7 +100,7 @@ nodes:
 - address: 10.0.0.1
   user: ops
   role: [controlplane, etcd, worker]
-  ssh_key: \"-----BEGIN RSA PRIVATE KEY-----\\nkey-of-ssh\\n-----END RSA PRIVATE KEY-----\"
+  ssh_key: \"-----BEGIN RSA PRIVATE KEY-----\\nkeyOfMySsh\\n-----END RSA PRIVATE KEY-----\"
 network: {plugin: none}
 private_registries:
 - {url: registry.example.org, user: ops, password: hunter2}

@@ -2,7 +2,7 @@
 
 use windlass_model::Secret;
 
-use super::nodes::{KeysFrom, MAX_WHY, flaw, port, private_key};
+use super::nodes::{KeysFrom, MAX_WHY, flaw, key_path, port, private_key};
 use super::services::duration;
 use super::{hosts, syntax};
 use crate::conform::{brief, cut};
@@ -98,6 +98,7 @@ pub(super) fn bastion(view: View<'_, '_>, reports: &mut Reports<'_>) -> Option<B
         flaw(view, "user", user, syntax::user, reports);
     }
     private_key(view, "ssh_key", KeysFrom::of(view), reports);
+    key_path(view, reports);
     Some(BastionSpec {
         address: address.to_owned(),
         port,

@@ -54,6 +54,7 @@ pub(super) fn cluster(top: View<'_, '_>, reports: &mut Reports<'_>) -> Option<Cl
         windlass: windlass::windlass(top.section("windlass", &key("windlass")), reports),
     };
     check_etcd(&spec, top, reports);
+    nodes::key_path(top, reports);
     check_version(&spec, top, reports);
     ranges::check(&spec, top, reports);
     check_encryption(&spec, top, reports);

@@ -12,8 +12,12 @@ pub(super) fn canonical(text: &str) -> String {
 
 /// What kind of address this is, if it is of a kind that only its own machine reaches.
 pub(super) fn local_kind(text: &str) -> Option<&'static str> {
+    // Names that systems give the loopback address in `/etc/hosts`.
+    const LOOPBACK: [&str; 6] =
+        ["localhost", "localhost4", "localhost6", "localhost.localdomain", "ip6-localhost", "ip6-loopback"];
     let name = text.trim_end_matches('.').to_ascii_lowercase();
-    if name == "localhost" || name.ends_with(".localhost") {
+    let is_of = |parent: &str| name.ends_with(parent);
+    if LOOPBACK.contains(&&*name) || is_of(".localhost") || is_of(".localdomain4") || is_of(".localdomain6") {
         return Some("loopback");
     }
     match text.parse::<IpAddr>().ok()?.to_canonical() {
@@ -31,6 +35,19 @@ pub(super) fn impossible_kind(text: &str) -> Option<&'static str> {
         address if address.is_multicast() => Some("multicast"),
         IpAddr::V4(address) if address.is_broadcast() => Some("broadcast"),
         _ => None,
+    }
+}
+
+/// Whether an address is of a range that is kept back, and that hardly a machine has: 0.0.0.0/8 and 240.0.0.0/4.
+///
+/// Source: RFC 6890. Linux takes such addresses, and some clouds use them inside.
+pub(super) fn is_reserved(text: &str) -> bool {
+    match text.parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(IpAddr::V4(address)) => {
+            let first = address.octets()[0];
+            (first == 0 && !address.is_unspecified()) || (first >= 240 && !address.is_broadcast())
+        }
+        _ => false,
     }
 }
 
@@ -64,6 +81,9 @@ pub(super) fn number_flaw(text: &str) -> Option<String> {
 
 /// Why a text is no name or address that a certificate can hold to any use, and what is meant perhaps.
 pub(super) fn certificate_name_flaw(text: &str) -> Option<(String, String)> {
+    if let Some(kind) = impossible_kind(text) {
+        return Some((format!("no client asks for {kind} addresses"), "take it out".to_owned()));
+    }
     if text.parse::<IpAddr>().is_ok() {
         return None;
     }
@@ -96,7 +116,10 @@ pub(super) fn certificate_name_flaw(text: &str) -> Option<(String, String)> {
         return Some((why, "write an IP address or a DNS name".to_owned()));
     }
     let help = || "a DNS name has letters, digits, `-` and `.`, perhaps after `*.`".to_owned();
-    let name = text.strip_prefix("*.").unwrap_or(text).trim_end_matches('.');
+    if let Some(plain) = text.strip_suffix('.').filter(|plain| !plain.is_empty() && !plain.ends_with('.')) {
+        return Some(("it ends with a dot".to_owned(), format!("write it without: `{plain}`")));
+    }
+    let name = text.strip_prefix("*.").unwrap_or(text);
     if text.len() > 253 {
         return Some(("it has more than 253 characters".to_owned(), help()));
     }
@@ -113,6 +136,9 @@ pub(super) fn certificate_name_flaw(text: &str) -> Option<(String, String)> {
             "a part of it has more than 63 characters".to_owned()
         };
         return Some((why, help()));
+    }
+    if let Some(part) = name.split('.').find(|part| part.starts_with('-') || part.ends_with('-')) {
+        return Some((format!("`{part}` begins or ends with `-`"), help()));
     }
     None
 }
@@ -148,7 +174,10 @@ mod tests {
             ("fe80::1", Some("link-local")),
             ("10.0.0.1", None),
             ("fd00::1", None),
+            ("localhost.localdomain", Some("loopback")),
+            ("localhost6.localdomain6", Some("loopback")),
             ("localhost-1", None),
+            ("node.localdomain", None),
         ] {
             assert_eq!(local_kind(text), kind, "{text}");
         }
@@ -161,6 +190,16 @@ mod tests {
             ("10.0.0.255", None),
         ] {
             assert_eq!(impossible_kind(text), kind, "{text}");
+        }
+    }
+
+    #[test]
+    fn ranges_that_are_kept_back_are_known() {
+        for reserved in ["0.1.2.3", "240.0.0.1", "254.1.1.1", "::ffff:241.0.0.1"] {
+            assert!(is_reserved(reserved), "{reserved}");
+        }
+        for plain in ["0.0.0.0", "1.0.0.1", "223.255.255.1", "255.255.255.255", "fd00::1", "node-1"] {
+            assert!(!is_reserved(plain), "{plain}");
         }
     }
 
@@ -183,9 +222,16 @@ mod tests {
 
     #[test]
     fn names_for_certificates_are_dns_names_or_addresses() {
-        for right in
-            ["k8s.example.com", "*.example.com", "K8S", "10.0.0.1", "fd00::1", "under_score.lan", "a.b."]
-        {
+        for right in [
+            "k8s.example.com",
+            "*.example.com",
+            "K8S",
+            "10.0.0.1",
+            "127.0.0.1",
+            "fd00::1",
+            "under_score.lan",
+            "a-b.c",
+        ] {
             assert_eq!(certificate_name_flaw(right), None, "{right}");
         }
         for (wrong, help) in [
@@ -200,6 +246,11 @@ mod tests {
             ("my host", "a DNS name has letters, digits, `-` and `.`, perhaps after `*.`"),
             ("a..b", "a DNS name has letters, digits, `-` and `.`, perhaps after `*.`"),
             ("a.*.b", "a DNS name has letters, digits, `-` and `.`, perhaps after `*.`"),
+            ("-a.example.com", "a DNS name has letters, digits, `-` and `.`, perhaps after `*.`"),
+            ("a.b.", "write it without: `a.b`"),
+            ("0.0.0.0", "take it out"),
+            ("::", "take it out"),
+            ("ff02::1", "take it out"),
             ("müller.example.com", "write the name in its ASCII form, `xn--…`"),
         ] {
             assert_eq!(certificate_name_flaw(wrong).map(|(_, help)| help).as_deref(), Some(help), "{wrong}");

@@ -32,10 +32,15 @@ pub(super) fn private_key_flaw(text: &str) -> Option<(&'static str, &'static str
         };
         return Some(("is a private key without line ends", help));
     }
-    if lines.len() < 3 || !lines.last().is_some_and(|line| line.starts_with("-----END ")) {
-        return Some(("holds no whole private key", whole));
-    }
-    None
+    // Some keys have headers such as `Proc-Type: 4,ENCRYPTED` before the base64.
+    let is_of_key = |line: &&str| {
+        line.contains(": ")
+            || line.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/= \t".contains(&byte))
+    };
+    let is_whole = lines.len() > 2
+        && lines.last().is_some_and(|line| line.starts_with("-----END ") && line.ends_with(PRIVATE))
+        && lines[1..lines.len() - 1].iter().all(is_of_key);
+    if is_whole { None } else { Some(("holds no whole private key", whole)) }
 }
 
 #[cfg(test)]
@@ -53,7 +58,17 @@ mod tests {
         assert_eq!(what("MIIE"), Some("is no private key"));
         assert_eq!(what(&whole.replace('\n', "\\n")), Some("is a private key without line ends"));
         assert_eq!(what(&whole.replace('\n', " ")), Some("is a private key without line ends"));
-        assert_eq!(what(&whole.replace("MIIE", "")), Some("holds no whole private key"));
+        for wrong in ["", "…", "-----BEGIN RSA PRIVATE KEY-----"] {
+            assert_eq!(what(&whole.replace("MIIE", wrong)), Some("holds no whole private key"), "{wrong}");
+        }
+        assert_eq!(
+            what(&whole.replace("END RSA PRIVATE KEY", "END CERTIFICATE")),
+            Some("holds no whole private key")
+        );
+        assert_eq!(
+            what(&whole.replace("MIIE", "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,7F\n\nMIIE")),
+            None
+        );
         assert_eq!(
             what("-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----"),
             Some("is no private key")

@@ -146,30 +146,13 @@ fn node(view: View<'_, '_>, role: Roles, keys_from: KeysFrom, reports: &mut Repo
         Some(user) => flaw(view, "user", user, syntax::user, reports),
     }
     addresses(view, reports);
-    let hostname_override = view.string("hostname_override");
-    if let Some(name) = &hostname_override {
-        // What is wrong is shown as it is written; capital letters become small ones.
-        if let Err(why) = syntax::node_name(&name.to_lowercase()) {
-            flaw(view, "hostname_override", name, |_| Err(why.clone()), reports);
-        }
-    } else if let Some(address) = &address
-        && syntax::address(address).is_ok()
-        && let Err(why) = syntax::node_name(&address.to_lowercase())
-    {
-        reports
-            .error(
-                view.path.key("address"),
-                view.span_of("address"),
-                format!("`{address}` cannot be a node's name"),
-            )
-            .label(why)
-            .help("name the node by `hostname_override`");
-    }
+    let hostname_override = name(view, address.as_deref(), reports);
     let keys_from = match KeysFrom::of(view) {
         KeysFrom::Agent => KeysFrom::Agent,
         KeysFrom::File => keys_from,
     };
     private_key(view, "ssh_key", keys_from, reports);
+    key_path(view, reports);
     let port = port(view, reports);
     if let Some(socket) = view.text("docker_socket")
         && !socket.starts_with('/')
@@ -206,6 +189,35 @@ fn node(view: View<'_, '_>, role: Roles, keys_from: KeysFrom, reports: &mut Repo
     })
 }
 
+/// `hostname_override`; without it the address is the node's name, and must be one.
+fn name(view: View<'_, '_>, address: Option<&str>, reports: &mut Reports<'_>) -> Option<String> {
+    let hostname_override = view.string("hostname_override");
+    if let Some(name) = &hostname_override {
+        // What is wrong is shown as it is written; capital letters become small ones.
+        if let Err(why) = syntax::node_name(&name.to_lowercase()) {
+            flaw(view, "hostname_override", name, |_| Err(why.clone()), reports);
+        }
+    } else if let Some(address) = address
+        && syntax::address(address).is_ok()
+        && let Err(why) = syntax::node_name(&address.to_lowercase())
+    {
+        reports
+            .error(
+                view.path.key("address"),
+                view.span_of("address"),
+                format!("`{address}` cannot be a node's name"),
+            )
+            .label(why)
+            .help(match address.strip_suffix('.') {
+                Some(plain) if syntax::node_name(&plain.to_lowercase()).is_ok() => {
+                    format!("write it without the dot at its end: `{}`", brief(plain))
+                }
+                _ => "name the node by `hostname_override`".to_owned(),
+            });
+    }
+    hostname_override
+}
+
 /// Reports an internal address that is none, and addresses that no machine has.
 fn addresses(view: View<'_, '_>, reports: &mut Reports<'_>) {
     if let Some(internal) = view.text("internal_address") {
@@ -217,6 +229,36 @@ fn addresses(view: View<'_, '_>, reports: &mut Reports<'_>) {
             let why = format!("it is {} {kind} address", if kind.starts_with('u') { "the" } else { "a" });
             reports.error(view.path.key(name), view.span_of(name), summary).label(why).help(right_form(name));
         }
+        let Some(text) = view.text(name) else { continue };
+        if hosts::is_reserved(text) {
+            reports
+                .warning(view.path.key(name), view.span_of(name), format!("`{text}` is of a reserved range"))
+                .note("hardly a machine has such an address")
+                .help(right_form(name));
+        } else if let Some(plain) = text.strip_suffix('.').filter(|_| syntax::address(text).is_ok()) {
+            let is_name = name == "address" && view.text("hostname_override").is_none();
+            // As a node's name it is refused by itself.
+            if !is_name {
+                reports
+                    .warning(
+                        view.path.key(name),
+                        view.span_of(name),
+                        format!("`{}` ends with a dot", brief(text)),
+                    )
+                    .note("certificates do not hold it so")
+                    .help(format!("write it without: `{}`", brief(plain)));
+            }
+        }
+    }
+}
+
+/// Says of a path under `ssh_key_path` that is one of a public key.
+pub(super) fn key_path(view: View<'_, '_>, reports: &mut Reports<'_>) {
+    let name = "ssh_key_path";
+    if let Some(private) = view.text(name).and_then(|path| path.strip_suffix(".pub")) {
+        reports
+            .warning(view.path.key(name), view.span_of(name), format!("`{name}` names a public key"))
+            .help(format!("name the private key that belongs to it: `{}`", brief(private)));
     }
 }
 
