@@ -99,6 +99,16 @@ fn the_reference_names_the_default_version_of_the_catalog() {
     assert!(about.ends_with(&format!("Default: {default}.")), "{about}");
 }
 
+#[test]
+fn what_is_proposed_for_a_version_without_its_last_number_is_the_newest_of_the_catalog() {
+    for version in Catalog::builtin().versions() {
+        let (major, minor, _) = version.numbers();
+        let newest = Catalog::builtin().versions().filter(|other| other.numbers().1 == minor).last();
+        let newest = newest.map(ToString::to_string);
+        assert_eq!(windlass_spec::newest_version(&format!("v{major}.{minor}")), newest.as_deref());
+    }
+}
+
 /// The arguments of every container that a cluster with all that depends on versions has.
 fn arguments(minor: u32) -> Vec<String> {
     let text = format!(

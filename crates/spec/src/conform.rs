@@ -50,6 +50,8 @@ struct Sighting {
     pattern: String,
     path: String,
     span: Span,
+    /// The line on which it was seen last.
+    last_line: usize,
     further: usize,
     further_lines: Vec<usize>,
     /// Other keys of the same cause.
@@ -216,7 +218,7 @@ impl Walk<'_, '_> {
 
     /// Says of a text that it is a template, or stands between quotes of print.
     fn text(&mut self, text: &str, span: Span, path: &Path<'_>) {
-        if (text.contains('$') || text.contains("{{")) && is_template(text) && !is_looked_at(path) {
+        if is_template(text) && !is_looked_at(path) {
             self.sight(path, span, Some("variable"), || What::Variable);
         }
         let is_print = |letter: char| matches!(letter, '\u{2018}'..='\u{201f}' | '\u{ab}' | '\u{bb}');
@@ -325,10 +327,14 @@ impl Walk<'_, '_> {
             .and_modify(|seen| {
                 let is_same = seen.pattern == pattern || matches!(seen.what, What::Variable | What::Quotes);
                 if is_same {
-                    seen.further += 1;
-                    if seen.further_lines.len() < MAX_LINES_NAMED {
-                        seen.further_lines.push(line);
+                    // Of several on one line one says enough.
+                    if seen.last_line != line {
+                        seen.further += 1;
+                        if seen.further_lines.len() < MAX_LINES_NAMED {
+                            seen.further_lines.push(line);
+                        }
                     }
+                    seen.last_line = line;
                 } else if seen.others.len() < MAX_SIGHTINGS
                     && !seen.others.iter().any(|other| other.starts_with(&format!("`{pattern}`")))
                 {
@@ -340,6 +346,7 @@ impl Walk<'_, '_> {
                 pattern,
                 path: path.to_string(),
                 span,
+                last_line: line,
                 further: 0,
                 further_lines: Vec::new(),
                 others: Vec::new(),
@@ -559,7 +566,7 @@ fn is_env(path: &Path<'_>) -> bool {
 }
 
 fn tell(sighting: Sighting, plugin: Option<&str>, strictness: Strictness, reports: &mut Reports<'_>) {
-    let Sighting { what, pattern, path, span, further, further_lines, others } = sighting;
+    let Sighting { what, pattern, path, span, last_line: _, further, further_lines, others } = sighting;
     let unknown = |summary: String, reports: &mut Reports<'_>| match strictness {
         Strictness::Lenient => reports.warning(&path, span, summary).id(),
         Strictness::Strict => reports.error(&path, span, summary).id(),
@@ -624,7 +631,11 @@ fn tell(sighting: Sighting, plugin: Option<&str>, strictness: Strictness, report
     if further > 0 {
         let lines: Vec<String> = further_lines.iter().map(usize::to_string).collect();
         let more = further - further_lines.len();
-        let rest = if more > 0 { format!(" and in {more} more places") } else { String::new() };
+        let rest = match more {
+            0 => String::new(),
+            1 => " and in one more place".to_owned(),
+            more => format!(" and in {more} more places"),
+        };
         let noun = if lines.len() == 1 { "line" } else { "lines" };
         reports.draft(id).note(format!("also on {noun} {}{rest}", lines.join(", ")));
     }

@@ -33,7 +33,7 @@ mod yaml;
 pub use self::diagnostic::{Diagnostic, Place, Position, Range, Severity};
 pub use self::json_schema::json_schema;
 pub use self::nearest::nearest;
-pub use self::read::{label_key_flaw, label_value_flaw, read, read_with};
+pub use self::read::{label_key_flaw, label_value_flaw, newest_version, read, read_with};
 pub use self::reference::{reference, skeleton};
 pub use self::render::render;
 pub use self::source_map::SourceMap;

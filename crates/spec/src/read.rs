@@ -18,9 +18,13 @@ mod ranges;
 mod services;
 mod syntax;
 mod upgrade;
+mod urls;
+mod versions;
 mod whole;
 mod windlass;
 mod words;
+
+pub use self::versions::newest_version;
 
 use crate::Reading;
 use crate::conform::conform;

@@ -3,21 +3,84 @@
 /// What to do about a template that nobody has filled in.
 pub(crate) const NO_VARIABLES: &str = "windlass fills in no variables: write the value itself";
 
-/// Whether a text has a place in it that something else fills in: `${NAME}`, `$NAME` alone, `{{ … }}`.
+/// The signs that every template has one of.
+const SIGNS: [char; 4] = ['$', '{', '<', '%'];
+
+/// Whether a text has a place in it that something else fills in: `${NAME}`, `$(name)`, `{{ … }}`, `{% … %}`; or is one
+/// as a whole: `$NAME`, `<name>`, `%NAME%`.
 pub(crate) fn is_template(text: &str) -> bool {
+    if !text.contains(SIGNS) {
+        return false;
+    }
     let is_name = |name: &str| {
         name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
             && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "_.:-".contains(letter))
     };
-    let braced = text
-        .match_indices("${")
-        .any(|(at, _)| text[at + 2..].split_once('}').is_some_and(|(name, _)| is_name(name)));
-    let alone = text.strip_prefix('$').is_some_and(|name| {
+    let is_loud = |name: &str| {
         is_name(name)
             && name
                 .chars()
                 .all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_')
-    });
-    let doubled = text.find("{{").is_some_and(|at| text[at..].contains("}}"));
-    braced || alone || doubled
+    };
+    let within = |open: &str, close: &str, is_it: &dyn Fn(&str) -> bool| {
+        text.match_indices(open)
+            .any(|(at, _)| text[at + open.len()..].split_once(close).is_some_and(|(name, _)| is_it(name)))
+    };
+    // A variable's value may be one, as in `NAME=$VALUE`.
+    let value = text.split_once('=').filter(|(name, _)| is_loud(name)).map_or(text, |(_, value)| value);
+    let is_angled = |text: &str| {
+        let name = text.strip_prefix('<').and_then(|rest| rest.strip_suffix('>'));
+        name.is_some_and(|name| is_name(&name.replace([' ', '/'], "-")))
+    };
+    within("${", "}", &is_name)
+        || within("$(", ")", &is_name)
+        || within("{{", "}}", &|_| true)
+        || within("{%", "%}", &|_| true)
+        || value.strip_prefix('$').is_some_and(is_loud)
+        || value.strip_prefix('%').and_then(|rest| rest.strip_suffix('%')).is_some_and(is_loud)
+        || is_angled(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_filled_in_is_seen() {
+        for template in [
+            "${NAME}",
+            "a-${name}-b",
+            "$(hostname)",
+            "x$(NAME)",
+            "$NAME",
+            "A=$B",
+            "HTTP_PROXY=<proxy url>",
+            "{{ name }}",
+            "{% if x %}",
+            "%NAME%",
+            "<name>",
+            "<your password>",
+            "<IP/name>",
+        ] {
+            assert!(is_template(template), "{template}");
+        }
+        for plain in [
+            "",
+            "p$w",
+            "$1$abc",
+            "100%",
+            "a<b>c",
+            "5%d%6",
+            "memory.available<500Mi",
+            "$remote_addr",
+            "<>",
+            "{x}",
+            "a=b",
+            "%%",
+            "cost: 5$",
+            "$(",
+        ] {
+            assert!(!is_template(plain), "{plain}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use windlass_model::{KubernetesVersion, Role};
 
 use super::nodes::Members;
+use super::versions::newest_version;
 use super::{access, addons, cloud, nodes, ranges, services, upgrade, windlass};
 use crate::conform::brief;
 use crate::path::Path;
@@ -53,8 +54,8 @@ pub(super) fn cluster(top: View<'_, '_>, reports: &mut Reports<'_>) -> Option<Cl
         addon_job_timeout: services::count(top, "addon_job_timeout", reports).filter(|seconds| *seconds > 0),
         windlass: windlass::windlass(top.section("windlass", &key("windlass")), reports),
     };
-    check_etcd(&spec, top, reports);
     nodes::key_path(top, reports);
+    check_etcd(&spec, top, reports);
     check_version(&spec, top, reports);
     ranges::check(&spec, top, reports);
     check_encryption(&spec, top, reports);
@@ -77,6 +78,8 @@ fn kubernetes_version(top: View<'_, '_>, reports: &mut Reports<'_>) -> Option<Ku
             let with_v = format!("v{text}");
             if with_v.parse::<KubernetesVersion>().is_ok() {
                 draft.help(format!("put a `v` before it: `{}`", brief(&with_v)));
+            } else if let Some(newest) = newest_version(text) {
+                draft.help(format!("write all three numbers: the newest of them is `{newest}`"));
             } else {
                 draft.help("write all three numbers, as in `v1.20.2` or `v1.20.15-rancher2-2`");
             }

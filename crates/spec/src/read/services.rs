@@ -8,6 +8,7 @@ use windlass_model::{Secret, counted};
 use super::formats;
 use super::nodes::{MAX_WHY, flaw, right_form};
 use super::syntax;
+use super::urls::{UrlFlaw, external_url_flaw};
 use super::whole::whole;
 use crate::conform::{brief, cut};
 use crate::path::Path;
@@ -46,7 +47,6 @@ fn service(view: View<'_, '_>, reports: &mut Reports<'_>) -> ServiceSpec {
                 .error(view.path.key("extra_binds").item(index), span, summary)
                 .label(cut(&why, MAX_WHY))
                 .help("write `/on/the/node:/in/the/container`, and `:ro` after it if it is only read");
-        }
         } else if bind.trim().split(':').any(|part| part.trim() != part) {
             let plain = bind.split(':').map(str::trim).collect::<Vec<_>>().join(":");
             reports
@@ -57,6 +57,7 @@ fn service(view: View<'_, '_>, reports: &mut Reports<'_>) -> ServiceSpec {
                 )
                 .note("the blank is a part of its name")
                 .help(format!("write `{}`", brief(&plain)));
+        }
     }
     for (index, variable, span) in view.texts("extra_env") {
         variable_flaw(variable.trim(), (&view.path.key("extra_env").item(index), span), reports);
@@ -167,15 +168,15 @@ fn etcd(view: View<'_, '_>, reports: &mut Reports<'_>) -> EtcdSpec {
         }
     } else {
         for (index, url, span) in view.texts("external_urls") {
-            if !url.starts_with("https://") && !url.starts_with("http://") {
-                reports
-                    .warning(
-                        view.path.key("external_urls").item(index),
-                        span,
-                        format!("`{}` is no URL", brief(url)),
-                    )
-                    .help("write it like `https://etcd-1.example.org:2379`");
-            }
+            let Some(UrlFlaw { what, help, is_certain }) = external_url_flaw(url) else { continue };
+            let path = view.path.key("external_urls").item(index).to_string();
+            let summary = format!("`{}` {what}", brief(url));
+            let draft = if is_certain {
+                reports.error(path, span, summary)
+            } else {
+                reports.warning(path, span, summary)
+            };
+            draft.help(help);
         }
         for name in ["ca_cert", "cert", "key"] {
             let wanted = if name == "key" { "PRIVATE KEY-----" } else { "BEGIN CERTIFICATE-----" };

@@ -28,6 +28,13 @@ pub(super) fn refusal(text: &str, error: &ScanError) -> Syntax {
             help: "indent it by spaces: text copied from a web page often has such blanks",
         };
     }
+    if let Some(at) = line_of_template(text, at) {
+        return Syntax {
+            at,
+            summary: "not YAML: a place that a template fills in".to_owned(),
+            help: "fill in the template first: windlass reads what comes of it",
+        };
+    }
     if let Some(at) = stray_first_line(text, at) {
         return Syntax {
             at,
@@ -35,7 +42,13 @@ pub(super) fn refusal(text: &str, error: &ScanError) -> Syntax {
             help: "remove it if it was copied along, such as the prompt of a shell; else a `:` is missing",
         };
     }
-    let (summary, help) = match error.kind() {
+    let (summary, help) = words(error);
+    Syntax { at, summary: format!("not YAML: {summary}"), help }
+}
+
+/// What the parser met, and what to do about it.
+fn words(error: &ScanError) -> (String, &'static str) {
+    match error.kind() {
         ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation | ErrorKind::TabInIndentation => {
             ("a tab cannot indent".to_owned(), "YAML indents by spaces alone")
         }
@@ -46,6 +59,10 @@ pub(super) fn refusal(text: &str, error: &ScanError) -> Syntax {
         ErrorKind::UnknownAnchor => (
             "this alias names no anchor".to_owned(),
             "an anchor (`&name`) must stand before its alias (`*name`); quote a text that begins with `*`",
+        ),
+        ErrorKind::UnexpectedCharacter { character: '%' } => (
+            "a value cannot begin with `%`".to_owned(),
+            "if something else is to fill it in, let it do so first; else quote the text",
         ),
         ErrorKind::UnexpectedCharacter { character } => {
             (format!("a value cannot begin with `{}`", character.escape_debug()), "quote the text")
@@ -86,8 +103,16 @@ pub(super) fn refusal(text: &str, error: &ScanError) -> Syntax {
             };
             (why, help)
         }
-    };
-    Syntax { at, summary: format!("not YAML: {summary}"), help }
+    }
+}
+
+/// Where a template's `{% … %}` is on the line at which reading stopped, or on the one before.
+fn line_of_template(text: &str, at: usize) -> Option<usize> {
+    let end = text[at..].find('\n').map_or(text.len(), |end| at + end);
+    let start = text[..at].rfind('\n').unwrap_or(0);
+    let start = text[..start].rfind('\n').map_or(0, |line| line + 1);
+    let found = text[start..end].find("{%")?;
+    text[start + found..end].contains("%}").then_some(start + found)
 }
 
 /// The first line of the text that says anything, if reading went on behind it, and it is no part of a map or a list.
