@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::meant::{Unknown, hint, home};
+use crate::meant::{Looks, Unknown, hint, home};
 use crate::nearest::nearest;
 use crate::path::Path;
 use crate::report::Reports;
@@ -66,6 +66,7 @@ enum What {
         empty: Option<&'static Key>,
         /// The keys beside it.
         present: Vec<String>,
+        value: Looks,
     },
     /// In a map whose keys are the user's, but which are not these.
     UnknownByName {
@@ -107,8 +108,13 @@ impl Walk<'_, '_> {
                 // So many are shown to know of; a map of thousands is no section of this format.
                 let present =
                     || entries.iter().take(MAX_SIGHTINGS).map(|entry| entry.key.to_string()).collect();
-                let what =
-                    || What::Unknown { section: keys, key: entry.key.to_string(), empty, present: present() };
+                let what = || What::Unknown {
+                    section: keys,
+                    key: entry.key.to_string(),
+                    empty,
+                    present: present(),
+                    value: Looks::of(text_of(&entry.value)),
+                };
                 self.sight(&path, entry.key_span, None, what);
                 continue;
             };
@@ -244,7 +250,8 @@ impl Walk<'_, '_> {
         let is_own = !matches!(*map, "labels" | "node_selector") && entry.key.contains('_');
         let key = || entry.key.to_string();
         let path = path.key(&entry.key);
-        if is_own && schema::find(siblings, &entry.key).is_some_and(Key::is_current) {
+        let is_flag = *map == "extra_args" && FLAGS_TOO.contains(&&*entry.key);
+        if is_own && !is_flag && schema::find(siblings, &entry.key).is_some_and(Key::is_current) {
             self.sight(&path, entry.key_span, None, || What::TooDeep { key: key() });
         } else if !names.is_empty() && !names.contains(&&*entry.key) && !entry.key.starts_with("aci_") {
             if schema::find(siblings, &entry.key).is_some() {
@@ -353,6 +360,10 @@ impl Walk<'_, '_> {
             });
     }
 }
+
+/// Keys that are flags of the same meaning, too: the programs of Kubernetes take `_` for `-`.
+const FLAGS_TOO: [&str; 5] =
+    ["cluster_cidr", "cluster_domain", "fail_swap_on", "service_cluster_ip_range", "service_node_port_range"];
 
 /// Whether a text is looked at where it is read, or may have such signs in it for others.
 fn is_looked_at(path: &Path<'_>) -> bool {
@@ -572,7 +583,7 @@ fn tell(sighting: Sighting, plugin: Option<&str>, strictness: Strictness, report
         Strictness::Strict => reports.error(&path, span, summary).id(),
     };
     let id = match what {
-        What::Unknown { section, key, empty, present } => {
+        What::Unknown { section, key, empty, present, value } => {
             let known: Vec<&str> =
                 section.iter().filter(|key| key.is_current()).map(|key| key.name).collect();
             let section = section_of(&pattern, &key);
@@ -582,7 +593,7 @@ fn tell(sighting: Sighting, plugin: Option<&str>, strictness: Strictness, report
                 let belongs = home(&schema::path_below(section, empty));
                 draft.note("it is lost here").help(format!("indent it deeper: `{key}` belongs {belongs}"));
             } else {
-                hint(&Unknown { key: &key, section, known, present: &present, plugin }, draft);
+                hint(&Unknown { key: &key, section, known, present: &present, plugin, value }, draft);
             }
             id
         }
@@ -590,7 +601,8 @@ fn tell(sighting: Sighting, plugin: Option<&str>, strictness: Strictness, report
             let section = section_of(&pattern, &key);
             let id = unknown(format!("unknown key `{}` {}", brief(&key), place(section)), reports);
             let known = names.to_vec();
-            hint(&Unknown { key: &key, section, known, present: &[], plugin }, reports.draft(id));
+            let value = Looks::Otherwise;
+            hint(&Unknown { key: &key, section, known, present: &[], plugin, value }, reports.draft(id));
             id
         }
         What::TooDeep { key } => {

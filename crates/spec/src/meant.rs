@@ -18,7 +18,7 @@ const MOST_SECTIONS: usize = 3;
 const TELLING: usize = 2;
 
 /// The names that things have elsewhere, by section, with the key that stands for each here.
-const OTHER_NAMES: [(&str, &str, &str); 59] = [
+const OTHER_NAMES: [(&str, &str, &str); 62] = [
     ("services", "kube-apiserver", "kube-api"),
     ("services", "apiserver", "kube-api"),
     ("services", "api-server", "kube-api"),
@@ -37,6 +37,9 @@ const OTHER_NAMES: [(&str, &str, &str); 59] = [
     ("", "images", "system_images"),
     ("", "bastion", "bastion_host"),
     ("", "addon", "addons"),
+    ("", "enable-cri-docker", "enable_cri_dockerd"),
+    ("", "cri-docker", "enable_cri_dockerd"),
+    ("", "cri-dockerd", "enable_cri_dockerd"),
     ("nodes[]", "name", "hostname_override"),
     ("nodes[]", "node-name", "hostname_override"),
     ("nodes[]", "hostname", "hostname_override"),
@@ -81,9 +84,16 @@ const OTHER_NAMES: [(&str, &str, &str); 59] = [
 ];
 
 /// Keys of other sections that stand for what people write here.
-const ELSEWHERE: [(&str, &str, &str); 2] = [
+const ELSEWHERE: [(&str, &str, &str); 9] = [
     ("services", "etcd-snapshot", "services.etcd.backup_config"),
     ("services", "snapshot", "services.etcd.snapshot"),
+    ("services.kubeproxy", "mode", "services.kubeproxy.extra_args.proxy-mode"),
+    ("", "max-pods", "services.kubelet.extra_args.max-pods"),
+    ("nodes[]", "max-pods", "services.kubelet.extra_args.max-pods"),
+    ("", "proxy-mode", "services.kubeproxy.extra_args.proxy-mode"),
+    ("nodes[]", "zone", "labels` with the key `topology.kubernetes.io/zone"),
+    ("nodes[]", "region", "labels` with the key `topology.kubernetes.io/region"),
+    ("nodes[]", "availability-zone", "labels` with the key `topology.kubernetes.io/zone"),
 ];
 
 /// An unknown key with its surroundings.
@@ -97,6 +107,25 @@ pub(crate) struct Unknown<'a> {
     pub(crate) present: &'a [String],
     /// The network plugin, as written.
     pub(crate) plugin: Option<&'a str>,
+    /// What its value looks like.
+    pub(crate) value: Looks,
+}
+
+/// What the value of an unknown key looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Looks {
+    /// The path of a file.
+    Path,
+    /// Anything else.
+    Otherwise,
+}
+
+impl Looks {
+    /// Of a text.
+    pub(crate) fn of(text: Option<&str>) -> Self {
+        let is_path = |text: &str| !text.contains('\n') && text.starts_with(['/', '~', '.']);
+        if text.is_some_and(is_path) { Self::Path } else { Self::Otherwise }
+    }
 }
 
 /// Says what was meant, as far as it can be known.
@@ -104,26 +133,75 @@ pub(crate) fn hint(unknown: &Unknown<'_>, draft: &mut Draft) {
     let Unknown { key, section, known, .. } = unknown;
     if let Some(meant) = other_name(key, section, known).or_else(|| spelt_alike(key, known)) {
         propose(unknown, meant, draft);
+    } else if let Some((meant, help)) = interface(unknown) {
+        match meant {
+            Some(meant) => propose(unknown, meant, draft),
+            None => {
+                draft.note("it is ignored").help(help);
+            }
+        }
     } else if let Some(meant) = image_beside(unknown) {
         propose(unknown, meant, draft);
-    } else if let Some(place) = of_an_image(key, section).or_else(|| elsewhere_by_name(key, section)) {
+    } else if let Some(place) = of_an_image(unknown).or_else(|| elsewhere_by_name(key, section)) {
         draft.note("it is lost here").help(format!("write it as `{place}`"));
-    } else if let Some(help) = exact_elsewhere(key, section) {
+    } else if let Some(help) = of_services(key, section).or_else(|| exact_elsewhere(key, section)) {
         draft.note("it is lost here").help(help);
     } else if let Some(help) = begun_by_several(key, known) {
         draft.note("it is ignored").help(help);
     } else if let Some(meant) = by_suffix(unknown).or_else(|| misspelt(key, known)) {
         propose(unknown, meant, draft);
+    } else if let Some(help) = as_a_flag(key, section, known) {
+        draft.note("it is ignored").help(help);
     } else if let Some(help) = far_elsewhere(key) {
         draft.note("it is lost here").help(help);
-    } else if section.starts_with("services.") && key.contains('-') {
-        draft.note("it is ignored").help("if it is a flag, write it under `extra_args`");
     } else {
         draft.note("it is ignored").help("remove it");
     }
 }
 
+/// A key of a service that its section does not know is a flag of its program, more often than not; one that begins as
+/// a known key does is a part of something else.
+fn as_a_flag(key: &str, section: &str, known: &[&'static str]) -> Option<String> {
+    let service = section.strip_prefix("services.").filter(|service| !service.contains('.'))?;
+    let own = tokens(key);
+    let is_other = own.last().is_some_and(|last| matches!(last.as_str(), "image" | "images"))
+        || own.first().is_some_and(|first| first == "win")
+        || known.iter().any(|name| own.starts_with(&tokens(name)));
+    let flag = own.join("-");
+    let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+    (own.len() > 1 && !is_other && flag.chars().all(is_word)).then(|| {
+        format!("if it is a flag of its program, write `{flag}` under `services.{service}.extra_args`")
+    })
+}
+
+/// A key that most services have, outside of all of them.
+fn of_services(key: &str, section: &str) -> Option<String> {
+    let homes = schema::sections_with(key);
+    let services = homes.iter().filter(|home| home.starts_with("services.")).count();
+    (section.is_empty() && services > TELLING)
+        .then(|| format!("write it under the service that it is for, as in `services.kubelet.{key}`"))
+}
+
+/// The interface between the nodes, under any name: it has one for each plugin that takes it.
+fn interface(unknown: &Unknown<'_>) -> Option<(Option<&'static str>, String)> {
+    if unknown.section != "network.options"
+        || !matches!(tokens(unknown.key).last()?.as_str(), "iface" | "interface")
+    {
+        return None;
+    }
+    let plugin = unknown.plugin.unwrap_or("canal");
+    let own = format!("{plugin}_iface");
+    match unknown.known.iter().find(|name| **name == own) {
+        Some(own) => Some((Some(own), String::new())),
+        None => Some((None, format!("{plugin} takes the interface of the node's address: remove it"))),
+    }
+}
+
 fn propose(unknown: &Unknown<'_>, meant: &str, draft: &mut Draft) {
+    // A path is a key's file, and not the key.
+    let file = format!("{meant}_path");
+    let is_file = unknown.value == Looks::Path && unknown.known.iter().any(|name| *name == file);
+    let meant = if is_file { &file } else { meant };
     if unknown.present.iter().any(|key| key == meant) {
         draft.note("it is ignored").help(format!("`{meant}` is beside it: remove this one"));
     } else {
@@ -169,13 +247,18 @@ fn spelt_alike(key: &str, known: &[&'static str]) -> Option<&'static str> {
     known.iter().find(|name| letters(name) == own).copied()
 }
 
-/// An image under a name of its own: `kubedns_sidecar_image`, `flannel_image`.
-fn of_an_image(key: &str, section: &str) -> Option<String> {
+/// An image under a name of its own: `kubedns_sidecar_image`, `flannel_image`; that of the plugin where it has its own.
+fn of_an_image(unknown: &Unknown<'_>) -> Option<String> {
+    let Unknown { key, section, plugin, .. } = unknown;
     let stem = key.strip_suffix("_image").or_else(|| key.strip_suffix("_images"))?;
-    let image = schema::find(SYSTEM_IMAGES, stem).filter(|key| key.is_current())?;
-    let is_near = section == "system_images" || section.is_empty() || section.starts_with("network");
+    let rest = stem.split_once('_').map_or("", |(_, rest)| rest);
+    let of_canal = [format!("canal_{stem}"), format!("canal_{rest}")];
+    let of_canal = of_canal.iter().filter(|_| *plugin == Some("canal") && stem.starts_with("flannel"));
+    let mut names = of_canal.map(String::as_str).chain([stem]);
+    let image = names.find_map(|name| schema::find(SYSTEM_IMAGES, name).filter(|key| key.is_current()))?;
+    let is_near = *section == "system_images" || section.is_empty() || section.starts_with("network");
     is_near.then(|| {
-        if section == "system_images" {
+        if *section == "system_images" {
             image.name.to_owned()
         } else {
             format!("system_images.{}", image.name)
@@ -243,8 +326,9 @@ fn by_suffix(unknown: &Unknown<'_>) -> Option<&'static str> {
     if let [one] = ends[..] {
         return Some(one);
     }
-    let own = plugin.map(|plugin| format!("{plugin}_{key}"));
-    ends.into_iter().find(|name| own.as_deref() == Some(*name))
+    let own = format!("{}_", plugin.unwrap_or("canal"));
+    let of_plugin: Vec<&'static str> = ends.into_iter().filter(|name| name.starts_with(&own)).collect();
+    if let [one] = of_plugin[..] { Some(one) } else { None }
 }
 
 /// All words that keys are made of.

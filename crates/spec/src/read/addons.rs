@@ -62,6 +62,8 @@ fn of_another_plugin(plugin: NetworkPlugin, view: View<'_, '_>, reports: &mut Re
         NetworkPlugin::ALL.into_iter().find(|(word, _)| *word == first).map(|(_, plugin)| plugin)
     };
     let options = view.names("options").iter();
+    // What no plugin reads is reported as unknown.
+    let options = options.filter(|entry| crate::schema::is_network_option(&entry.key));
     let others = options.filter(|entry| owner(&entry.key).is_some_and(|owner| owner != plugin));
     let others: Vec<_> =
         others.filter(|entry| text_of(&entry.value).is_some_and(|text| !text.is_empty())).collect();
