@@ -144,22 +144,29 @@ fn is_taint_of_role(key: &str) -> bool {
 
 /// Tells of what the file asks for in vain: labels, taints and flags that windlass alone decides on.
 pub(crate) fn warn_of_reserved(cluster: &Cluster<'_>, problems: &mut Problems) {
+    // What is so of many nodes is said at the first.
+    let mut seen: BTreeMap<(&str, &str), (String, usize)> = BTreeMap::new();
     for (index, node) in cluster.spec.nodes.iter().enumerate() {
-        for key in node.labels.keys().filter(|key| is_label_of_role(key)) {
-            problems.warning(
-                &format!("nodes[{index}].labels.{key}"),
-                format!("the label `{key}` is decided by `role`"),
-                Some("take it out; it has no effect".to_owned()),
-            );
+        let labels = node.labels.keys().filter(|key| is_label_of_role(key));
+        let labels = labels.map(|key| ("label", key.as_str(), format!("nodes[{index}].labels.{key}")));
+        let taints = node.taints.iter().enumerate().filter(|(_, taint)| is_taint_of_role(&taint.key));
+        let taints = taints
+            .map(|(place, taint)| ("taint", taint.key.as_str(), format!("nodes[{index}].taints[{place}]")));
+        for (kind, key, place) in labels.chain(taints) {
+            seen.entry((kind, key)).and_modify(|(_, more)| *more += 1).or_insert((place, 0));
         }
-        for (place, taint) in node.taints.iter().enumerate().filter(|(_, taint)| is_taint_of_role(&taint.key))
-        {
-            problems.warning(
-                &format!("nodes[{index}].taints[{place}]"),
-                format!("the taint `{}` is decided by `role`", taint.key),
-                Some("take it out; it has no effect".to_owned()),
-            );
-        }
+    }
+    for ((kind, key), (place, more)) in seen {
+        let also = match more {
+            0 => String::new(),
+            1 => ", here and in one more place".to_owned(),
+            more => format!(", here and in {more} more places"),
+        };
+        problems.warning(
+            &place,
+            format!("the {kind} `{key}` is decided by `role`{also}"),
+            Some("take it out; it has no effect".to_owned()),
+        );
     }
     let arguments = &cluster.spec.services.etcd.service;
     for flag in Component::Etcd.nature().birth_flags {

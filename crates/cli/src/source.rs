@@ -105,6 +105,8 @@ fn add(
     spec: &ClusterSpec,
     places: &SourceMap<'_>,
 ) {
+    // How many more there are comes behind those that are shown.
+    let rest = diagnostics.pop_if(|last| last.place.range.is_none());
     let before = diagnostics.len();
     diagnostics.extend(problems.into_iter().map(|problem| diagnostic(problem, places)));
     diagnostics.extend(pairs::check(spec, places));
@@ -112,6 +114,7 @@ fn add(
     if diagnostics.len() > before {
         diagnostics.sort_by_key(|diagnostic| diagnostic.place.range.map(|range| range.start));
     }
+    diagnostics.extend(rest);
 }
 
 fn diagnostic(problem: Problem, places: &SourceMap<'_>) -> Diagnostic {

@@ -17,9 +17,6 @@ use crate::yaml::{Span, Value};
 /// How much of a reason is shown; it quotes the user's words.
 pub(super) const MAX_WHY: usize = 160;
 
-/// The keys of the taints that RKE 1 sets by role, and leaves out where a node lists them.
-const ROLE_TAINTS: [&str; 2] = ["node-role.kubernetes.io/controlplane", "node-role.kubernetes.io/etcd"];
-
 /// Where the members of etcd are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Members {
@@ -448,15 +445,6 @@ fn taints(view: View<'_, '_>, reports: &mut Reports<'_>) -> Vec<TaintSpec> {
         flaw(view, "key", key, syntax::label_key, reports);
         let value = view.text("value").unwrap_or_default();
         flaw(view, "value", value, syntax::label_value, reports);
-        if ROLE_TAINTS.contains(&key) {
-            reports
-                .warning(
-                    path.key("key"),
-                    view.span_of("key"),
-                    format!("the taint `{key}` has no effect here"),
-                )
-                .note("a node's roles decide whether it has this taint");
-        }
         let Some(effect) = view.text("effect") else {
             reports
                 .error(path.key("effect"), place_of_missing(view, "effect"), "a taint has no `effect`")
