@@ -248,8 +248,9 @@ impl Places {
         let policy = Source::Text(texts::audit_policy(api).into());
         let file = self.add("/etc/kubernetes/audit-policy.yaml".into(), policy, Mode::PRIVATE, CONTROL_PLANE);
         file.with = Some(Feature::Audit);
-        file.origin =
-            place_of(cluster.spec.services.kube_api.audit_log.as_ref(), "services.kube-api.audit_log");
+        let own = api.audit_log.as_ref().and_then(|log| log.policy.as_ref());
+        file.origin = place_of(own, "services.kube-api.audit_log.configuration.policy")
+            .or_else(|| place_of(api.audit_log.as_ref(), "services.kube-api.audit_log"));
 
         let webhook = cluster.spec.authentication.webhook.as_ref();
         let source = if webhook.is_some_and(|webhook| webhook.config_file.is_some()) {
