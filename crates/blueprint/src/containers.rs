@@ -196,7 +196,7 @@ impl Prepared {
             Slot::PerNode(_) => None,
         });
         let is_list = matches!(name, "service-account-issuer" | "cluster-dns");
-        let value = if is_list { values.next() } else { values.last() };
+        let value = if is_list { values.next() } else { values.next_back() };
         value.map(|value| (value, self.origins.of_flag(name)))
     }
 }

@@ -12,7 +12,7 @@ pub(super) struct UrlFlaw {
 
 /// What is wrong with one text under `external_urls`; several URLs with commas between are what RKE 1 made of the list.
 pub(super) fn external_url_flaw(text: &str) -> Option<UrlFlaw> {
-    text.split(',').find_map(|url| flaw(url))
+    text.split(',').find_map(flaw)
 }
 
 fn flaw(url: &str) -> Option<UrlFlaw> {

@@ -68,7 +68,7 @@ impl ServiceSpec {
         let repeated = self.extra_args_array.iter();
         let repeated = repeated.map(|(name, values)| ("extra_args_array", name, values.last()));
         let given = single.chain(repeated).filter(|(_, name, _)| is_it(name));
-        given.filter_map(|(section, name, value)| Some(Argument { section, name, value: value? })).last()
+        given.filter_map(|(section, name, value)| Some(Argument { section, name, value: value? })).next_back()
     }
 }
 
