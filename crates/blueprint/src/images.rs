@@ -53,7 +53,7 @@ pub(crate) const OF_KUBERNETES: [&str; 5] =
     ["kube_apiserver", "kube_controller_manager", "kube_scheduler", "kube_proxy", "kubelet"];
 
 /// The version by which images are looked up, and the one by which flags are chosen.
-struct Wished {
+struct ChosenVersion {
     listed: KubernetesVersion,
     version: KubernetesVersion,
     origin: Option<SpecPath>,
@@ -61,7 +61,7 @@ struct Wished {
 
 /// Chooses version and images. Problems are errors, after which the images are not whole.
 pub(crate) fn choose(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Problems) -> Images {
-    let Wished { listed, version, origin } = desired(spec, catalog, problems);
+    let ChosenVersion { listed, version, origin } = desired(spec, catalog, problems);
     let like = if catalog.images(&listed).is_none() { catalog.images_like(&listed) } else { None };
     let (near, known) = match like {
         Some((near, images)) => (Some(near), Some(images)),
@@ -113,7 +113,7 @@ pub(crate) fn choose(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Probl
 /// The version that cluster.yml names, or that of its image of Kubernetes, or the default.
 ///
 /// RKE 1 chooses flags by the image too, since a program does not start with flags that it does not know.
-fn desired(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Problems) -> Wished {
+fn desired(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Problems) -> ChosenVersion {
     const IMAGE: &str = "system_images.kubernetes";
     let image = spec.system_images.get("kubernetes");
     let tagged: Option<KubernetesVersion> = image.and_then(|image| tags::version_in(image));
@@ -125,21 +125,21 @@ fn desired(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Problems) -> Wi
                 Some("the image decides: its version is what runs and what flags are chosen by".to_owned()),
             );
             let origin = Some("kubernetes_version".into());
-            Wished { listed: named.clone(), version: tagged, origin }
+            ChosenVersion { listed: named.clone(), version: tagged, origin }
         }
         (Some(named), _) => {
             let origin = Some("kubernetes_version".into());
-            Wished { listed: named.clone(), version: named.clone(), origin }
+            ChosenVersion { listed: named.clone(), version: named.clone(), origin }
         }
         (None, Some(tagged)) => {
             let listed = catalog.of_tag(&tagged).unwrap_or(&tagged).clone();
             let is_exact = listed.numbers() == tagged.numbers() && listed.suffix.starts_with(&tagged.suffix);
             let version = if is_exact { listed.clone() } else { tagged };
-            Wished { listed, version, origin: Some(IMAGE.into()) }
+            ChosenVersion { listed, version, origin: Some(IMAGE.into()) }
         }
         (None, None) => {
             let default = catalog.default_version().clone();
-            Wished { listed: default.clone(), version: default, origin: None }
+            ChosenVersion { listed: default.clone(), version: default, origin: None }
         }
     }
 }

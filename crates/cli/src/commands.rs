@@ -16,6 +16,7 @@ use windlass_spec::Diagnostic;
 
 use crate::access;
 use crate::arguments::{Command, Graph, PlanArguments, SnapshotCommand};
+use crate::command_error::CommandError;
 use crate::exit::Exit;
 use crate::json::{DiagnosticsDocument, PlanDocument, RunDocument, RunFacts};
 use crate::ledger_file::{FileLedger, write_durably};
@@ -26,24 +27,23 @@ use crate::real::Real;
 use crate::scene::{Run, Scene};
 use crate::simulate::Simulation;
 use crate::source::{Source, position};
-use crate::trouble::Trouble;
 
 /// Carries out a command and returns how the program ends.
 pub(crate) fn run(command: &Command) -> Exit {
     let printer = Printer::new(command.common());
-    run_with(command, &printer).unwrap_or_else(|trouble| {
-        let diagnostic = trouble.diagnostic();
-        printer.trouble(&diagnostic);
+    run_with(command, &printer).unwrap_or_else(|error| {
+        let diagnostic = error.diagnostic();
+        printer.error(&diagnostic);
         let file = command.common().config.display().to_string();
-        printer.document(&DiagnosticsDocument::new(file, &[diagnostic], trouble.exit()));
-        trouble.exit()
+        printer.document(&DiagnosticsDocument::new(file, &[diagnostic], error.exit()));
+        error.exit()
     })
 }
 
-fn run_with(command: &Command, printer: &Printer) -> Result<Exit, Trouble> {
+fn run_with(command: &Command, printer: &Printer) -> Result<Exit, CommandError> {
     let common = command.common();
     if asks_first(command) && !somebody_is_there() {
-        return Err(Trouble::NobodyToAsk { command: command.name() });
+        return Err(CommandError::NobodyToAsk { command: command.name() });
     }
     let source = Source::read(&common.config)?;
     let (desired, diagnostics) = source.understand();
@@ -64,7 +64,7 @@ fn run_with(command: &Command, printer: &Printer) -> Result<Exit, Trouble> {
     };
     let host_keys = if common.ssh_strict { HostKeys::KnownOnly } else { HostKeys::AcceptNew };
     let mut settings =
-        access::settings(&desired, host_keys).map_err(|source| Trouble::OwnProgram { source })?;
+        access::settings(&desired, host_keys).map_err(|source| CommandError::OwnProgram { source })?;
     settings.known_hosts.clone_from(&common.ssh_known_hosts);
     let scene = Real::open(&source, settings, desired.spec().windlass.endpoint.as_ref())?;
     let session =
@@ -135,7 +135,7 @@ pub(crate) struct Session<'a, S> {
 }
 
 impl<S: Scene> Session<'_, S> {
-    async fn carry_out(&self) -> Result<Exit, Trouble> {
+    async fn carry_out(&self) -> Result<Exit, CommandError> {
         let exit = self.play().await;
         if self.command.common().stats
             && let Some(stats) = self.scene.stats()
@@ -145,7 +145,7 @@ impl<S: Scene> Session<'_, S> {
         exit
     }
 
-    async fn play(&self) -> Result<Exit, Trouble> {
+    async fn play(&self) -> Result<Exit, CommandError> {
         match self.command {
             Command::Plan(plan) => self.plan(plan).await,
             Command::Up(_) => self.act(Goal::Converge, None).await,
@@ -167,7 +167,7 @@ impl<S: Scene> Session<'_, S> {
     }
 
     /// `windlass plan`
-    async fn plan(&self, arguments: &PlanArguments) -> Result<Exit, Trouble> {
+    async fn plan(&self, arguments: &PlanArguments) -> Result<Exit, CommandError> {
         let survey = self.survey(&Goal::Converge).await?;
         if let Some(path) = &arguments.save_replay {
             self.save_replay(path, &survey.observation.inventory)?;
@@ -190,7 +190,7 @@ impl<S: Scene> Session<'_, S> {
     }
 
     /// What another command would do.
-    pub(crate) async fn preview(&self, goal: &Goal) -> Result<Exit, Trouble> {
+    pub(crate) async fn preview(&self, goal: &Goal) -> Result<Exit, CommandError> {
         let survey = self.survey(goal).await?;
         let exit = exit_of_plan(&survey.planning);
         self.show(&survey, goal, exit);
@@ -210,17 +210,17 @@ impl<S: Scene> Session<'_, S> {
     }
 
     /// Writes the input of a plan to a file.
-    fn save_replay(&self, path: &Path, seen: &Inventory) -> Result<(), Trouble> {
+    fn save_replay(&self, path: &Path, seen: &Inventory) -> Result<(), CommandError> {
         let intent = Course::new(self.desired, Goal::Converge).intent_for(seen);
         let replay = Replay::new(env!("CARGO_PKG_VERSION"), intent, seen);
         let mut text = serde_json::to_vec_pretty(&replay).expect("plain data with keys of text is JSON");
         text.push(b'\n');
         write_durably(path, &text, None)
-            .map_err(|source| Trouble::ReplayUnwritable { path: path.to_owned(), source })
+            .map_err(|source| CommandError::ReplayUnwritable { path: path.to_owned(), source })
     }
 
     /// Shows what a command would do, and asks for confirmation; returns the plan if it is given.
-    pub(crate) async fn agree(&self, goal: &Goal) -> Result<Plan, Trouble> {
+    pub(crate) async fn agree(&self, goal: &Goal) -> Result<Plan, CommandError> {
         let survey = self.survey(goal).await?;
         let nodes = counted(survey.observation.inventory.nodes.len(), "node");
         let cluster = &self.desired.ordinary().cluster;
@@ -237,14 +237,14 @@ impl<S: Scene> Session<'_, S> {
         if !survey.planning.plan.is_empty() {
             self.printer.progress(&self.table(&survey, goal, Stream::Progress));
             if !ask(&question) {
-                return Err(Trouble::Declined { command: self.command.name() });
+                return Err(CommandError::Declined { command: self.command.name() });
             }
         }
         Ok(survey.planning.plan)
     }
 
     /// `windlass up`, `windlass cert-rotate`, `windlass remove`
-    pub(crate) async fn act(&self, goal: Goal, known: Option<Plan>) -> Result<Exit, Trouble> {
+    pub(crate) async fn act(&self, goal: Goal, known: Option<Plan>) -> Result<Exit, CommandError> {
         let Self { command, printer, source, desired, diagnostics, scene } = self;
         let blueprint = desired.ordinary();
         let dismantles = matches!(goal, Goal::Dismantle(_));
@@ -254,10 +254,10 @@ impl<S: Scene> Session<'_, S> {
         let reported = reported(&goal, source);
         let progress = Progress::new(printer, source, blueprint.clone(), &reported, known);
         let interrupt = Interrupt::default();
-        let signals = Signals::new().map_err(|source| Trouble::Signals { source })?;
+        let signals = Signals::new().map_err(|source| CommandError::Signals { source })?;
         let conclusion = tokio::select! {
             conclusion = self.converge(goal, &progress, &interrupt) => {
-                conclusion.map_err(|source| Trouble::Look { source })?
+                conclusion.map_err(|source| CommandError::Look { source })?
             }
             never = signals.obey(&interrupt) => match never {},
         };
@@ -314,13 +314,13 @@ impl<S: Scene> Session<'_, S> {
     }
 
     /// Looks and plans, and changes nothing.
-    async fn survey(&self, goal: &Goal) -> Result<Survey, Trouble> {
+    async fn survey(&self, goal: &Goal) -> Result<Survey, CommandError> {
         let mut course = Course::new(self.desired, goal.clone());
         let assignment = course.assignment();
         let plan = |seen: &_| course.plan(seen);
         observe_and_plan(&self.scene.ports(), &assignment, plan, &Silence, Recover::InMemory)
             .await
-            .map_err(|source| Trouble::Look { source })
+            .map_err(|source| CommandError::Look { source })
     }
 
     async fn converge(

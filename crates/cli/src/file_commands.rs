@@ -12,31 +12,31 @@ use windlass_render::{Detail, Paint};
 use windlass_spec::{Severity, Strictness, json_schema, skeleton};
 
 use crate::arguments::{ConfigArguments, FileCommand, Output, ValidateArguments};
+use crate::command_error::CommandError;
 use crate::exit::Exit;
 use crate::json::DiagnosticsDocument;
 use crate::printer::Printer;
 use crate::questions;
 use crate::source::Source;
-use crate::trouble::Trouble;
 
 /// Carries out a command and returns how the program ends.
 pub(crate) fn run(command: &FileCommand) -> Exit {
     match command {
         FileCommand::Validate(arguments) => {
             let printer = Printer::plain(arguments.output, arguments.detail(), arguments.paint());
-            validate(arguments, &printer).unwrap_or_else(|trouble| {
-                let diagnostic = trouble.diagnostic();
-                printer.trouble(&diagnostic);
+            validate(arguments, &printer).unwrap_or_else(|error| {
+                let diagnostic = error.diagnostic();
+                printer.error(&diagnostic);
                 let file = arguments.config.display().to_string();
-                printer.document(&DiagnosticsDocument::new(file, &[diagnostic], trouble.exit()));
-                trouble.exit()
+                printer.document(&DiagnosticsDocument::new(file, &[diagnostic], error.exit()));
+                error.exit()
             })
         }
         FileCommand::Config(arguments) => {
             let printer = Printer::plain(Output::Text, Detail::Folded, Paint::Colours);
-            config(arguments, &printer).unwrap_or_else(|trouble| {
-                printer.trouble(&trouble.diagnostic());
-                trouble.exit()
+            config(arguments, &printer).unwrap_or_else(|error| {
+                printer.error(&error.diagnostic());
+                error.exit()
             })
         }
         FileCommand::Schema => {
@@ -48,7 +48,7 @@ pub(crate) fn run(command: &FileCommand) -> Exit {
 }
 
 /// `windlass validate`
-fn validate(arguments: &ValidateArguments, printer: &Printer) -> Result<Exit, Trouble> {
+fn validate(arguments: &ValidateArguments, printer: &Printer) -> Result<Exit, CommandError> {
     let source = Source::read(&arguments.config)?;
     let strictness = if arguments.strict { Strictness::Strict } else { Strictness::Lenient };
     let (desired, diagnostics) = source.understand_with(strictness);
@@ -80,13 +80,16 @@ fn validate(arguments: &ValidateArguments, printer: &Printer) -> Result<Exit, Tr
 }
 
 /// `windlass config`
-fn config(arguments: &ConfigArguments, printer: &Printer) -> Result<Exit, Trouble> {
+fn config(arguments: &ConfigArguments, printer: &Printer) -> Result<Exit, CommandError> {
     let catalog = Catalog::builtin();
     let version = match &arguments.kubernetes {
         None => None,
         Some(text) => Some(text.parse::<KubernetesVersion>().map_err(|source| {
             let near = format!("v{text}");
-            Trouble::NotAVersion { source, near: near.parse::<KubernetesVersion>().is_ok().then_some(near) }
+            CommandError::NotAVersion {
+                source,
+                near: near.parse::<KubernetesVersion>().is_ok().then_some(near),
+            }
         })?),
     };
     if arguments.list_version {
@@ -113,7 +116,7 @@ fn config(arguments: &ConfigArguments, printer: &Printer) -> Result<Exit, Troubl
     } else {
         let input = std::io::stdin().lock();
         questions::ask(input, |question| printer.progress(question), &version)
-            .map_err(|source| Trouble::NoAnswer { source })?
+            .map_err(|source| CommandError::NoAnswer { source })?
     };
     if arguments.print {
         printer.result(&text);
@@ -125,11 +128,11 @@ fn config(arguments: &ConfigArguments, printer: &Printer) -> Result<Exit, Troubl
 }
 
 /// One image a line, the form in which a mirror of a registry takes them.
-fn images(catalog: &Catalog, versions: Vec<&KubernetesVersion>) -> Result<String, Trouble> {
+fn images(catalog: &Catalog, versions: Vec<&KubernetesVersion>) -> Result<String, CommandError> {
     let mut lines: Vec<String> = Vec::new();
     for version in versions {
         let like = || catalog.images_like(version).map(|(_, images)| images);
-        let images = catalog.images(version).or_else(like).ok_or_else(|| Trouble::UnknownVersion {
+        let images = catalog.images(version).or_else(like).ok_or_else(|| CommandError::UnknownVersion {
             version: version.to_string(),
             near: catalog.near(version).map(ToString::to_string),
         })?;
@@ -141,12 +144,12 @@ fn images(catalog: &Catalog, versions: Vec<&KubernetesVersion>) -> Result<String
 }
 
 /// Writes a file that must not exist yet, with RKE 1's mode: it may later contain passwords.
-fn write_new(path: &Path, text: &str) -> Result<(), Trouble> {
+fn write_new(path: &Path, text: &str) -> Result<(), CommandError> {
     let written = fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o640)
         .open(path)
         .and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|source| Trouble::ConfigUnwritable { path: path.to_owned(), source })
+    written.map_err(|source| CommandError::ConfigUnwritable { path: path.to_owned(), source })
 }

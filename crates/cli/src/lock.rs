@@ -9,7 +9,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use windlass_model::Timestamp;
 
-use crate::trouble::Trouble;
+use crate::command_error::CommandError;
 
 /// How many bytes of another run's description are shown at most.
 const LONGEST: u64 = 300;
@@ -27,9 +27,9 @@ impl OperatorLock {
     ///
     /// # Errors
     /// Another run holds it, or the file cannot be written.
-    pub(crate) fn take(config: &Path, command: &str, now: Timestamp) -> Result<Self, Trouble> {
+    pub(crate) fn take(config: &Path, command: &str, now: Timestamp) -> Result<Self, CommandError> {
         let path = config.with_extension("windlass-ledger.lock");
-        let unwritable = |source: io::Error| Trouble::LockUnwritable { path: path.clone(), source };
+        let unwritable = |source: io::Error| CommandError::LockUnwritable { path: path.clone(), source };
         loop {
             let mut file = OpenOptions::new()
                 .read(true)
@@ -42,7 +42,7 @@ impl OperatorLock {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(Errno::WOULDBLOCK) => {
-                    return Err(Trouble::Locked { path: path.clone(), holder: holder(&mut file) });
+                    return Err(CommandError::Locked { path: path.clone(), holder: holder(&mut file) });
                 }
                 Err(error) => return Err(unwritable(error.into())),
             }
@@ -95,7 +95,7 @@ mod tests {
         let config = directory.join("prod.yml");
         let path = directory.join("prod.windlass-ledger.lock");
         let held = OperatorLock::take(&config, "up", Timestamp(0)).unwrap();
-        let Err(Trouble::Locked { path: named, holder }) =
+        let Err(CommandError::Locked { path: named, holder }) =
             OperatorLock::take(&config, "remove", Timestamp(1))
         else {
             panic!("two runs hold it")

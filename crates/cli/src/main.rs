@@ -9,6 +9,7 @@
 
 mod access;
 mod arguments;
+mod command_error;
 mod commands;
 mod exit;
 mod file_commands;
@@ -26,7 +27,6 @@ mod simulate;
 mod snapshots;
 mod source;
 mod ssh_pairs;
-mod trouble;
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -149,7 +149,7 @@ impl Printer {
     }
 
     /// What keeps the command from being carried out.
-    pub(crate) fn trouble(&self, diagnostic: &Diagnostic) {
+    pub(crate) fn error(&self, diagnostic: &Diagnostic) {
         let head = format!("{}: {}", diagnostic.severity, diagnostic.summary);
         let mut lines = vec![self.progress_paint.strong(head)];
         lines.extend(diagnostic.notes.iter().map(|note| format!(" = cause: {note}")));

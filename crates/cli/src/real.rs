@@ -11,11 +11,11 @@ use windlass_pki::X509Minter;
 use windlass_remote::{RemoteFleet, Settings, Stats, SystemClock};
 use windlass_spec::EndpointSpec;
 
+use crate::command_error::CommandError;
 use crate::kubeconfig::{self, Ways, Written};
 use crate::ledger_file::FileLedger;
 use crate::scene::{Run, Scene};
 use crate::source::Source;
-use crate::trouble::Trouble;
 
 /// Real machines, behind the ports of the engine.
 #[derive(Debug)]
@@ -45,8 +45,8 @@ impl Real {
         source: &Source,
         settings: Settings,
         endpoint: Option<&EndpointSpec>,
-    ) -> Result<Self, Trouble> {
-        let fleet = RemoteFleet::new(settings).map_err(|source| Trouble::NoRoom { source })?;
+    ) -> Result<Self, CommandError> {
+        let fleet = RemoteFleet::new(settings).map_err(|source| CommandError::NoRoom { source })?;
         let (config, endpoint) = (source.path().to_owned(), endpoint.cloned());
         Ok(Self {
             fleet,
@@ -91,8 +91,8 @@ impl Scene for Real {
         self
     }
 
-    fn end(&self, run: Run<'_>, ledger: Option<&Ledger>) -> Result<Vec<String>, Trouble> {
-        let unwritable = |source: io::Error| Trouble::KubeconfigUnwritable {
+    fn end(&self, run: Run<'_>, ledger: Option<&Ledger>) -> Result<Vec<String>, CommandError> {
+        let unwritable = |source: io::Error| CommandError::KubeconfigUnwritable {
             path: kubeconfig::beside(&self.config),
             source,
         };
@@ -117,7 +117,7 @@ impl Scene for Real {
         })
     }
 
-    fn remember(&self, _run: Run<'_>) -> Result<(), Trouble> {
+    fn remember(&self, _run: Run<'_>) -> Result<(), CommandError> {
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use windlass_engine::{Clock, Fleet, LedgerStore, Listener, Minter, Ports};
 use windlass_model::{Blueprint, Ledger};
 use windlass_remote::Stats;
 
-use crate::trouble::Trouble;
+use crate::command_error::CommandError;
 
 /// What a run is for, as far as the scene must know.
 #[derive(Clone, Copy, Debug)]
@@ -44,13 +44,13 @@ pub(crate) trait Scene {
     ///
     /// # Errors
     /// What is kept between runs cannot be written.
-    fn end(&self, run: Run<'_>, ledger: Option<&Ledger>) -> Result<Vec<String>, Trouble>;
+    fn end(&self, run: Run<'_>, ledger: Option<&Ledger>) -> Result<Vec<String>, CommandError>;
 
     /// Something was changed outside a run.
     ///
     /// # Errors
     /// What is kept between runs cannot be written.
-    fn remember(&self, run: Run<'_>) -> Result<(), Trouble>;
+    fn remember(&self, run: Run<'_>) -> Result<(), CommandError>;
 
     /// What windlass did in this run and must never do, as far as the scene can know.
     fn violations(&self) -> Vec<String>;

@@ -9,9 +9,9 @@ use windlass_simulator::{
     FaultSchedule, MemoryLedger, RolloutRules, SimClock, SimFleet, SymbolicMinter, World,
 };
 
+use crate::command_error::CommandError;
 use crate::ledger_file::{FileLedger, write_durably};
 use crate::scene::{Run, Scene};
-use crate::trouble::Trouble;
 
 /// A world from a file, behind the ports of the engine.
 #[derive(Debug)]
@@ -25,11 +25,11 @@ pub(crate) struct Simulation {
 
 impl Simulation {
     /// Reads the world of this file; the operator's copy of the ledger is in another, as in a real run.
-    pub(crate) fn open(path: &Path, file: FileLedger) -> Result<Self, Trouble> {
+    pub(crate) fn open(path: &Path, file: FileLedger) -> Result<Self, CommandError> {
         let path = path.to_owned();
         let text = match fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(source) => return Err(Trouble::WorldUnreadable { path, source }),
+            Err(source) => return Err(CommandError::WorldUnreadable { path, source }),
         };
         match World::from_yaml(&text) {
             Ok(world) => {
@@ -38,18 +38,21 @@ impl Simulation {
                 let ledger = SimulatedLedger::of(&fleet, file)?;
                 Ok(Self { path, fleet, ledger, minter, clock })
             }
-            Err(source) => Err(Trouble::NotAWorld { path, source }),
+            Err(source) => Err(CommandError::NotAWorld { path, source }),
         }
     }
 
     /// Writes the world back to its file.
-    fn save(&self) -> Result<(), Trouble> {
+    fn save(&self) -> Result<(), CommandError> {
         let path = || self.path.clone();
-        let text =
-            self.fleet.world().to_yaml().map_err(|source| Trouble::NotAWorld { path: path(), source })?;
+        let text = self
+            .fleet
+            .world()
+            .to_yaml()
+            .map_err(|source| CommandError::NotAWorld { path: path(), source })?;
         // It holds the keys of the simulated cluster, which open nothing.
         write_durably(&self.path, text.as_bytes(), None)
-            .map_err(|source| Trouble::WorldUnwritable { path: path(), source })
+            .map_err(|source| CommandError::WorldUnwritable { path: path(), source })
     }
 }
 
@@ -77,14 +80,14 @@ impl Scene for Simulation {
         &self.fleet
     }
 
-    fn end(&self, run: Run<'_>, _ledger: Option<&Ledger>) -> Result<Vec<String>, Trouble> {
+    fn end(&self, run: Run<'_>, _ledger: Option<&Ledger>) -> Result<Vec<String>, CommandError> {
         if run.changed {
             self.save()?;
         }
         Ok(Vec::new())
     }
 
-    fn remember(&self, run: Run<'_>) -> Result<(), Trouble> {
+    fn remember(&self, run: Run<'_>) -> Result<(), CommandError> {
         if run.changed { self.save() } else { Ok(()) }
     }
 
@@ -103,9 +106,9 @@ pub(crate) struct SimulatedLedger {
 
 impl SimulatedLedger {
     /// The file may be newer than the world, if the last run died before it wrote the world back.
-    fn of(fleet: &SimFleet, file: FileLedger) -> Result<Self, Trouble> {
+    fn of(fleet: &SimFleet, file: FileLedger) -> Result<Self, CommandError> {
         let world = MemoryLedger::new(fleet);
-        let look = |source| Trouble::Look { source };
+        let look = |source| CommandError::Look { source };
         let present = file.read().map_err(look)?;
         if let Some(ledger) = present.filter(|ledger| fleet.with(|world| world.ledger() != Some(ledger))) {
             world.commit(&ledger).map_err(look)?;

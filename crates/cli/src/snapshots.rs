@@ -12,10 +12,10 @@ use windlass_model::{
 };
 
 use crate::arguments::{SnapshotArguments, SnapshotCommand, SnapshotRestoreArguments};
+use crate::command_error::CommandError;
 use crate::commands::Session;
 use crate::exit::Exit;
 use crate::scene::{Run, Scene};
-use crate::trouble::Trouble;
 
 /// The certificates by which a snapshot is taken.
 const AUTHORITY: &str = "kube-etcd-ca";
@@ -48,7 +48,7 @@ struct Found {
 
 impl<S: Scene> Session<'_, S> {
     /// `windlass etcd snapshot …`
-    pub(crate) async fn snapshot(&self, command: &SnapshotCommand) -> Result<Exit, Trouble> {
+    pub(crate) async fn snapshot(&self, command: &SnapshotCommand) -> Result<Exit, CommandError> {
         match command {
             SnapshotCommand::List(_) => {
                 let found = self.found(None).await?;
@@ -62,9 +62,9 @@ impl<S: Scene> Session<'_, S> {
     }
 
     /// Makes the nodes of etcd known to the fleet: those of cluster.yml, and those that the ledger has.
-    fn enrol(&self) -> Result<Vec<NodeName>, Trouble> {
+    fn enrol(&self) -> Result<Vec<NodeName>, CommandError> {
         let ports = self.scene.ports();
-        let ledger = ports.ledger.read().map_err(|source| Trouble::Look { source })?;
+        let ledger = ports.ledger.read().map_err(|source| CommandError::Look { source })?;
         let mut nodes: BTreeMap<NodeName, LastNode> =
             ledger.as_ref().map(|ledger| ledger.nodes.clone()).unwrap_or_default();
         nodes.extend(self.desired.ordinary().last_nodes());
@@ -86,7 +86,7 @@ impl<S: Scene> Session<'_, S> {
     }
 
     /// The snapshots of all nodes, or of one.
-    async fn found(&self, only: Option<&str>) -> Result<Found, Trouble> {
+    async fn found(&self, only: Option<&str>) -> Result<Found, CommandError> {
         let directory = self.directory();
         let mut found = Found::default();
         for node in self.enrol()? {
@@ -106,12 +106,12 @@ impl<S: Scene> Session<'_, S> {
     }
 
     /// Those of this name; an error if there is none.
-    async fn named(&self, name: &str, only: Option<&str>) -> Result<Found, Trouble> {
+    async fn named(&self, name: &str, only: Option<&str>) -> Result<Found, CommandError> {
         let mut found = self.found(only).await?;
         let file = format!("{}{SNAPSHOT_EXTENSION}", name.trim_end_matches(SNAPSHOT_EXTENSION));
         found.snapshots.retain(|on| on.snapshot.name == file);
         if found.snapshots.is_empty() {
-            return Err(Trouble::NoSuchSnapshot {
+            return Err(CommandError::NoSuchSnapshot {
                 name: file,
                 unreachable: found.unreachable.into_keys().collect(),
             });
@@ -120,7 +120,7 @@ impl<S: Scene> Session<'_, S> {
     }
 
     /// `windlass etcd snapshot save`: of the first member that returns one.
-    async fn save(&self, name: Option<&str>, only: Option<&str>) -> Result<Exit, Trouble> {
+    async fn save(&self, name: Option<&str>, only: Option<&str>) -> Result<Exit, CommandError> {
         let ports = self.scene.ports();
         let name = name.map_or_else(|| on_request(ports.clock.now()), str::to_owned);
         let mut found = Found::default();
@@ -166,7 +166,7 @@ impl<S: Scene> Session<'_, S> {
     }
 
     /// `windlass etcd snapshot verify`
-    async fn verify(&self, which: &SnapshotArguments) -> Result<Exit, Trouble> {
+    async fn verify(&self, which: &SnapshotArguments) -> Result<Exit, CommandError> {
         let mut found = self.named(&which.name, which.node.as_deref()).await?;
         self.read_back(&mut found).await;
         let damaged = found.snapshots.iter().any(|on| on.snapshot.proof().is_none());
@@ -185,7 +185,7 @@ impl<S: Scene> Session<'_, S> {
     }
 
     /// `windlass etcd snapshot delete`
-    async fn delete(&self, which: &SnapshotArguments) -> Result<Exit, Trouble> {
+    async fn delete(&self, which: &SnapshotArguments) -> Result<Exit, CommandError> {
         let directory = self.directory();
         let mut found = self.named(&which.name, which.node.as_deref()).await?;
         let mut deleted = Vec::new();
@@ -205,7 +205,7 @@ impl<S: Scene> Session<'_, S> {
     }
 
     /// `windlass etcd snapshot restore`: chooses one file, reads it back, and plans.
-    async fn restore(&self, arguments: &SnapshotRestoreArguments) -> Result<Exit, Trouble> {
+    async fn restore(&self, arguments: &SnapshotRestoreArguments) -> Result<Exit, CommandError> {
         let asked_at = self.scene.ports().clock.now();
         let which = &arguments.which;
         let mut found = self.named(&which.name, which.node.as_deref()).await?;
@@ -220,7 +220,7 @@ impl<S: Scene> Session<'_, S> {
         self.act(goal, agreed).await
     }
 
-    fn choose(&self, found: &Found, of_this_cluster: bool) -> Result<ChosenSnapshot, Trouble> {
+    fn choose(&self, found: &Found, of_this_cluster: bool) -> Result<ChosenSnapshot, CommandError> {
         let whole = || found.snapshots.iter().filter_map(|on| Some((on, on.snapshot.proof()?)));
         let Some((on, proof)) = whole().next() else {
             let damage = found.snapshots.iter().map(|on| match &on.snapshot.state {
@@ -228,11 +228,11 @@ impl<S: Scene> Session<'_, S> {
                 SnapshotState::Proven(_) | SnapshotState::Unproven => on.node.to_string(),
             });
             let name = found.snapshots[0].snapshot.name.clone();
-            return Err(Trouble::SnapshotDamaged { name, damage: damage.collect() });
+            return Err(CommandError::SnapshotDamaged { name, damage: damage.collect() });
         };
         if whole().any(|(_, other)| other.sha256 != proof.sha256) {
             let nodes = whole().map(|(on, _)| on.node.clone()).collect();
-            return Err(Trouble::SnapshotsDiffer { name: on.snapshot.name.clone(), nodes });
+            return Err(CommandError::SnapshotsDiffer { name: on.snapshot.name.clone(), nodes });
         }
         let own = || {
             let ledger = self.scene.ports().ledger.read().ok().flatten()?;
@@ -254,7 +254,7 @@ impl<S: Scene> Session<'_, S> {
     }
 
     /// Stores the changed state of simulated machines.
-    fn keep(&self, exit: Exit) -> Result<(), Trouble> {
+    fn keep(&self, exit: Exit) -> Result<(), CommandError> {
         let blueprint = self.desired.ordinary();
         let run = Run { blueprint, dismantles: false, restores: false, changed: exit == Exit::Done };
         self.scene.remember(run)

@@ -10,9 +10,9 @@ use windlass_course::Desired;
 use windlass_model::SpecPath;
 use windlass_spec::{ClusterSpec, Diagnostic, Severity, SourceMap, Strictness};
 
+use crate::command_error::CommandError;
 use crate::pairs;
 use crate::ssh_pairs;
-use crate::trouble::Trouble;
 
 /// A cluster.yml as text, with the names by which messages refer to it.
 #[derive(Debug)]
@@ -23,10 +23,10 @@ pub(crate) struct Source {
 
 impl Source {
     /// Reads the file.
-    pub(crate) fn read(path: &Path) -> Result<Self, Trouble> {
+    pub(crate) fn read(path: &Path) -> Result<Self, CommandError> {
         match fs::read(path) {
             Ok(bytes) => Ok(Self { path: path.to_owned(), text: from_utf_16(&bytes).unwrap_or(bytes) }),
-            Err(source) => Err(Trouble::ConfigUnreadable { path: path.to_owned(), source }),
+            Err(source) => Err(CommandError::ConfigUnreadable { path: path.to_owned(), source }),
         }
     }
 

@@ -26,9 +26,9 @@ use windlass_model::ImageRef;
 use windlass_sidecar::protocol::{Answer, Asked, PROTOCOL, Request, encode, read};
 use windlass_sidecar::{AT_HOST, HOST, IN_HOST, SERVE};
 
+use crate::docker_error::{DockerError, chain, lasting, passing};
 use crate::labels;
 use crate::link::Link;
-use crate::trouble::{Trouble, chain, lasting, passing};
 
 /// How long Docker may take to create, attach to or start the container.
 const DOCKER_WITHIN: Duration = Duration::from_secs(30);
@@ -56,12 +56,12 @@ pub(crate) async fn ask(link: &Link, image: &ImageRef, request: Request) -> Port
     let within = answer_within(&request);
     let document = encode(&Asked { protocol: PROTOCOL, request })
         .map_err(|error| lasting(format!("a request to {}: {error}", link.node)))?;
-    let failed = |what: &str, trouble: Trouble| trouble.of(&link.node, &format!("{what} {name}"));
+    let failed = |what: &str, error: DockerError| error.of(&link.node, &format!("{what} {name}"));
     let options = CreateContainerOptionsBuilder::new().name(&name).build();
     match link.call(DOCKER_WITHIN, link.docker.create_container(Some(options), body)).await {
         Ok(_) => {}
-        Err(trouble) if trouble.is(404) => return Ok(Asking::NoImage),
-        Err(trouble) => return Err(failed("create", trouble)),
+        Err(error) if error.is(404) => return Ok(Asking::NoImage),
+        Err(error) => return Err(failed("create", error)),
     }
     let answer = start_and_ask(link, &name, &document, within, &failed).await;
     if answer.is_err() {
@@ -77,17 +77,17 @@ async fn start_and_ask(
     name: &str,
     document: &[u8],
     within: Duration,
-    failed: &(impl Fn(&str, Trouble) -> PortError + Sync),
+    failed: &(impl Fn(&str, DockerError) -> PortError + Sync),
 ) -> PortResult<Answer> {
     let options =
         AttachContainerOptionsBuilder::new().stdin(true).stdout(true).stderr(true).stream(true).build();
     let attached = link
         .call(DOCKER_WITHIN, link.docker.attach_container(name, Some(options)))
         .await
-        .map_err(|trouble| failed("attach", trouble))?;
+        .map_err(|error| failed("attach", error))?;
     link.call(DOCKER_WITHIN, link.docker.start_container(name, None::<StartContainerOptions>))
         .await
-        .map_err(|trouble| failed("start", trouble))?;
+        .map_err(|error| failed("start", error))?;
     let talk = async {
         let mut input = attached.input;
         // It may answer and exit without having read everything.
@@ -115,7 +115,7 @@ async fn start_and_ask(
             passing(format!("{name} on {} gave no answer: {}", link.node, reported.unwrap_or_default()))
         })
     };
-    timeout(within, talk).await.unwrap_or_else(|_| Err(failed("ask", Trouble::TimeUp(within))))
+    timeout(within, talk).await.unwrap_or_else(|_| Err(failed("ask", DockerError::TimeUp(within))))
 }
 
 async fn send(input: &mut Pin<Box<dyn AsyncWrite + Send>>, document: &[u8]) -> std::io::Result<()> {

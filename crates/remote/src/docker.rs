@@ -21,11 +21,11 @@ use windlass_model::{
     OnChange, Secret,
 };
 
+use crate::docker_error::{DockerError, already, lasting};
 use crate::labels;
 use crate::link::Link;
 use crate::render::create_body;
 use crate::seen::{Known, inspected};
-use crate::trouble::{Trouble, already, lasting};
 
 /// How long a query may take.
 pub(crate) const ASK_WITHIN: Duration = Duration::from_secs(20);
@@ -41,8 +41,8 @@ pub(crate) async fn inspect(link: &Link, name: &ContainerName) -> PortResult<Opt
     let call = link.docker.inspect_container(name.as_str(), None::<InspectContainerOptions>);
     match link.call(ASK_WITHIN, call).await {
         Ok(seen) => Ok(Some(inspected(&seen))),
-        Err(trouble) if trouble.is(404) => Ok(None),
-        Err(trouble) => Err(trouble.of(&link.node, &format!("inspect {name}"))),
+        Err(error) if error.is(404) => Ok(None),
+        Err(error) => Err(error.of(&link.node, &format!("inspect {name}"))),
     }
 }
 
@@ -52,10 +52,10 @@ pub(crate) async fn create(link: &Link, name: &ContainerName, new: &NewContainer
     let created = link.call(ACT_WITHIN, link.docker.create_container(Some(options), create_body(new))).await;
     match created {
         Ok(_) => Ok(()),
-        Err(trouble) if trouble.is(404) => {
+        Err(error) if error.is(404) => {
             Err(lasting(format!("no such image: {} on {}", new.spec.image, link.node)))
         }
-        Err(trouble) if trouble.is(409) => {
+        Err(error) if error.is(409) => {
             let there = inspect(link, name).await?;
             let same = there.is_some_and(|there| {
                 there.state == ContainerState::Created
@@ -69,21 +69,21 @@ pub(crate) async fn create(link: &Link, name: &ContainerName, new: &NewContainer
                 Err(lasting(format!("the container name {name} is already in use on {}", link.node)))
             }
         }
-        Err(trouble) => Err(trouble.of(&link.node, &format!("create {name}"))),
+        Err(error) => Err(error.of(&link.node, &format!("create {name}"))),
     }
 }
 
 /// Starts a container.
 pub(crate) async fn start(link: &Link, name: &ContainerName) -> PortResult<()> {
     let call = link.docker.start_container(name.as_str(), None::<StartContainerOptions>);
-    link.call(ACT_WITHIN, call).await.map_err(|trouble| trouble.of(&link.node, &format!("start {name}")))
+    link.call(ACT_WITHIN, call).await.map_err(|error| error.of(&link.node, &format!("start {name}")))
 }
 
 /// Stops a container.
 pub(crate) async fn stop(link: &Link, name: &ContainerName) -> PortResult<()> {
     let options = StopContainerOptionsBuilder::new().t(grace_seconds(name)).build();
     let call = link.docker.stop_container(name.as_str(), Some(options));
-    link.call(ACT_WITHIN, call).await.map_err(|trouble| trouble.of(&link.node, &format!("stop {name}")))
+    link.call(ACT_WITHIN, call).await.map_err(|error| error.of(&link.node, &format!("stop {name}")))
 }
 
 /// How long a container has to stop by itself before it is killed; for one that runs no component, Docker's
@@ -98,10 +98,10 @@ pub(crate) async fn rename(link: &Link, from: &ContainerName, to: &ContainerName
     let options = RenameContainerOptionsBuilder::new().name(to.as_str()).build();
     match link.call(ACT_WITHIN, link.docker.rename_container(from.as_str(), options)).await {
         Ok(()) => Ok(()),
-        Err(trouble) if trouble.is(404) && inspect(link, to).await?.is_some() => {
+        Err(error) if error.is(404) && inspect(link, to).await?.is_some() => {
             already(format!("{from} is called {to}"))
         }
-        Err(trouble) => Err(trouble.of(&link.node, &format!("rename {from} to {to}"))),
+        Err(error) => Err(error.of(&link.node, &format!("rename {from} to {to}"))),
     }
 }
 
@@ -110,10 +110,10 @@ pub(crate) async fn remove(link: &Link, name: &ContainerName) -> PortResult<()> 
     let options = RemoveContainerOptionsBuilder::new().v(true).build();
     match link.call(ACT_WITHIN, link.docker.remove_container(name.as_str(), Some(options))).await {
         Ok(()) => Ok(()),
-        Err(trouble) if trouble.is(404) || trouble.says("is already in progress") => {
+        Err(error) if error.is(404) || error.says("is already in progress") => {
             already(format!("{name} is gone"))
         }
-        Err(trouble) => Err(trouble.of(&link.node, &format!("remove {name}"))),
+        Err(error) => Err(error.of(&link.node, &format!("remove {name}"))),
     }
 }
 
@@ -135,7 +135,7 @@ pub(crate) async fn reload(link: &Link, name: &ContainerName) -> PortResult<()> 
     let options = KillContainerOptionsBuilder::new().signal("HUP").build();
     link.call(ACT_WITHIN, link.docker.kill_container(name.as_str(), Some(options)))
         .await
-        .map_err(|trouble| trouble.of(&link.node, &format!("reload {name}")))?;
+        .map_err(|error| error.of(&link.node, &format!("reload {name}")))?;
     note_reloaded(link, name, &read).await
 }
 
@@ -171,7 +171,7 @@ async fn note_reloaded(link: &Link, name: &ContainerName, read: &Loaded) -> Port
         link.docker.upload_to_container(name.as_str(), Some(options), bollard::body_full(archive.into()));
     link.call(ACT_WITHIN, call)
         .await
-        .map_err(|trouble| trouble.of(&link.node, &format!("note what {name} has read")))
+        .map_err(|error| error.of(&link.node, &format!("note what {name} has read")))
 }
 
 /// A file as a container sees it; none if it does not exist there.
@@ -184,8 +184,8 @@ async fn file_in(link: &Link, name: &ContainerName, path: &str) -> PortResult<Op
     });
     let archive = match link.call(ASK_WITHIN, call).await {
         Ok(archive) => archive,
-        Err(trouble) if trouble.is(404) => return Ok(None),
-        Err(trouble) => return Err(trouble.of(&link.node, &format!("read {path} in {name}"))),
+        Err(error) if error.is(404) => return Ok(None),
+        Err(error) => return Err(error.of(&link.node, &format!("read {path} in {name}"))),
     };
     let mut archive = tar::Archive::new(archive.as_slice());
     let Ok(mut entries) = archive.entries() else { return Ok(None) };
@@ -250,7 +250,7 @@ async fn log_since(link: &Link, name: &ContainerName, lines: usize, since: u64) 
     let bytes = link
         .call(ASK_WITHIN, call)
         .await
-        .map_err(|trouble| trouble.of(&link.node, &format!("read the log of {name}")))?;
+        .map_err(|error| error.of(&link.node, &format!("read the log of {name}")))?;
     let text = String::from_utf8_lossy(&bytes);
     let all: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
     Ok(all.iter().skip(all.len().saturating_sub(lines)).map(ToString::to_string).collect())
@@ -283,13 +283,13 @@ pub(crate) async fn pull(link: &Link, image: &ImageRef, auth: Option<&Secret<Str
             }
         }
     };
-    link.call(PULL_WITHIN, call).await.map_err(|trouble| match trouble {
-        Trouble::Refused { message, .. }
+    link.call(PULL_WITHIN, call).await.map_err(|error| match error {
+        DockerError::Refused { message, .. }
             if message.contains("unauthorized") || message.contains("no basic auth") =>
         {
             lasting(format!("pull {image} on {}: the registry refuses the credentials: {message}", link.node))
         }
-        trouble => trouble.of(&link.node, &format!("pull {image}")),
+        error => error.of(&link.node, &format!("pull {image}")),
     })
 }
 

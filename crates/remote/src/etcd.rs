@@ -16,12 +16,12 @@ use serde_json::{Value, json};
 use windlass_engine::{Etcd, PortError, PortResult};
 use windlass_model::{Alarm, EtcdSeen, Health, MemberId, MemberSeen, NodeName, Unasked, Vote};
 
+use crate::docker_error::{already, lasting, passing};
 use crate::fleet::RemoteFleet;
 use crate::health::server_name;
 use crate::https::{self, Call, Reply, Silence, Speech};
 use crate::keys::Keys;
 use crate::link::{Counts, Far, Link};
-use crate::trouble::{already, lasting, passing};
 
 /// The port at which members serve clients.
 const CLIENTS: u16 = 2379;

@@ -10,13 +10,13 @@ use tokio::sync::OnceCell;
 use windlass_engine::{PortError, PortResult};
 use windlass_model::{LastNode, Ledger, NodeName, Role};
 
+use crate::docker_error::lasting;
 use crate::image::NodeImage;
 use crate::keys::Keys;
 use crate::link::{Counts, Link};
 use crate::master::{self, Destination};
 use crate::room::Room;
 use crate::settings::Settings;
-use crate::trouble::lasting;
 
 /// For how long, at least and at most, a machine that was not reached is not tried again. Within these limits
 /// it is as long as the last attempt took: a caller that asks again at once gets the same error without

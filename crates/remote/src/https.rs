@@ -19,7 +19,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use crate::trouble::chain;
+use crate::docker_error::chain;
 
 /// A request.
 #[derive(Debug)]

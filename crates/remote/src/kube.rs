@@ -18,11 +18,11 @@ use windlass_model::{
     ObjectRef, ObjectsSeen, Owned, Readiness, Scheduling, Secret, Taint,
 };
 
+use crate::docker_error::{lasting, passing};
 use crate::fleet::{Machine, RemoteFleet, locked};
 use crate::health::server_name;
 use crate::https::{self, Call, Reply, Silence, Speech};
 use crate::link::{Counts, Far};
-use crate::trouble::{lasting, passing};
 
 const NAME: &str = "kubernetes";
 /// How long an API server may take to answer.

@@ -24,7 +24,7 @@ pub(crate) async fn remove_left_overs(link: &Link) -> PortResult<()> {
     let lines = link
         .call(ASK_WITHIN, link.docker.list_containers(Some(options)))
         .await
-        .map_err(|trouble| trouble.of(&link.node, "list containers"))?;
+        .map_err(|error| error.of(&link.node, "list containers"))?;
     let lines: Vec<Listed> = lines.into_iter().map(listed).collect();
     remove_left_overs_of(link, &lines).await;
     Ok(())

@@ -11,6 +11,7 @@
 mod aide;
 mod clock;
 mod docker;
+mod docker_error;
 mod etcd;
 mod facts;
 mod fleet;
@@ -34,7 +35,6 @@ mod seen;
 mod settings;
 mod snapshots;
 mod through_kubelet;
-mod trouble;
 
 pub use clock::SystemClock;
 pub use fleet::{MachineStats, RemoteFleet, Stats};

@@ -16,10 +16,10 @@ use tokio::time::timeout;
 use windlass_engine::{PortError, PortResult};
 use windlass_model::{FilePath, NodeName};
 
+use crate::docker_error::{DockerError, lasting};
 use crate::https::{self, Call, Reply, Speech};
 use crate::master::Started;
 use crate::room::Room;
-use crate::trouble::{Trouble, lasting};
 
 /// How long the running ssh process may take for a request.
 const CONTROL_WITHIN: Duration = Duration::from_secs(10);
@@ -119,7 +119,7 @@ impl Link {
             Ok(version) if version < *API_DEFAULT_VERSION => Self { docker: docker(&version)?, ..link },
             Ok(_) => link,
             Err(_) if started.was_refused_to_forward() => return Err(link.forwards_no(Kind::Sockets)),
-            Err(trouble) => return Err(link.why_no_docker(docker_socket, trouble).await),
+            Err(error) => return Err(link.why_no_docker(docker_socket, error).await),
         };
         link.try_a_port().await;
         if started.was_refused_to_forward() { Err(link.forwards_no(Kind::Tcp)) } else { Ok(link) }
@@ -167,11 +167,11 @@ impl Link {
         &self,
         within: Duration,
         call: impl Future<Output = Result<T, bollard::errors::Error>>,
-    ) -> Result<T, Trouble> {
+    ) -> Result<T, DockerError> {
         Counts::count(&self.counts.docker_calls);
         match timeout(within, call).await {
-            Ok(ended) => ended.map_err(Trouble::from),
-            Err(_) => Err(Trouble::TimeUp(within)),
+            Ok(ended) => ended.map_err(DockerError::from),
+            Err(_) => Err(DockerError::TimeUp(within)),
         }
     }
 
@@ -207,7 +207,7 @@ impl Link {
         stop(self.session.control_socket()).await;
     }
 
-    async fn why_no_docker(&self, socket: &FilePath, trouble: Trouble) -> PortError {
+    async fn why_no_docker(&self, socket: &FilePath, error: DockerError) -> PortError {
         let script = format!(
             "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin; s={}; if [ ! -e \"$s\" ]; then command -v dockerd >/dev/null && echo stopped || echo absent; \
              elif [ ! -w \"$s\" ]; then echo forbidden; id -un; else echo deaf; fi",
@@ -220,7 +220,7 @@ impl Link {
             Some("stopped") => {
                 format!("Docker does not run there (there is no {socket}): `systemctl enable --now docker`")
             }
-            Some("deaf") if matches!(trouble, Trouble::Lost(_)) => {
+            Some("deaf") if matches!(error, DockerError::Lost(_)) => {
                 format!(
                     "Docker does not run there (nobody answers at {socket}): `systemctl enable --now docker`"
                 )
@@ -229,10 +229,12 @@ impl Link {
                 let user = words.next().unwrap_or("of the connection");
                 format!("the user {user} may not use Docker: `usermod -aG docker {user}` as root there")
             }
-            _ => match trouble {
-                Trouble::Refused { message, .. } => format!("Docker refuses: {message}"),
-                Trouble::Lost(cause) => format!("Docker does not answer: {cause}"),
-                Trouble::TimeUp(within) => format!("Docker does not answer within {} s", within.as_secs()),
+            _ => match error {
+                DockerError::Refused { message, .. } => format!("Docker refuses: {message}"),
+                DockerError::Lost(cause) => format!("Docker does not answer: {cause}"),
+                DockerError::TimeUp(within) => {
+                    format!("Docker does not answer within {} s", within.as_secs())
+                }
             },
         };
         PortError::OutOfSight { node: self.node.clone(), cause }
@@ -266,18 +268,18 @@ async fn open_forward(session: &Session, room: &Room, far: &Far) -> Result<PathB
         .await
     {
         Err(_) => Err("ssh does not answer".to_owned()),
-        Ok(Err(error)) => Err(format!("ssh does not forward: {}", crate::trouble::chain(&error))),
+        Ok(Err(error)) => Err(format!("ssh does not forward: {}", crate::docker_error::chain(&error))),
         Ok(Ok(())) => Ok(near),
     }
 }
 
 /// The newest version of its API that Docker speaks, from its answer to a ping. To report its own version,
 /// Docker would first run other programs.
-async fn spoken_version(near: &Path) -> Result<ClientVersion, Trouble> {
+async fn spoken_version(near: &Path) -> Result<ClientVersion, DockerError> {
     let asked = https::ask(near, &Speech::Clear, Call::get("/_ping"), COMMAND_WITHIN);
     let Reply { status, api_version, body } = match timeout(CONTROL_WITHIN, asked).await {
-        Ok(reply) => reply.map_err(|silence| Trouble::Lost(silence.to_string()))?,
-        Err(_) => return Err(Trouble::TimeUp(CONTROL_WITHIN)),
+        Ok(reply) => reply.map_err(|silence| DockerError::Lost(silence.to_string()))?,
+        Err(_) => return Err(DockerError::TimeUp(CONTROL_WITHIN)),
     };
     let reported = api_version.as_deref().and_then(|reported| reported.split_once('.'));
     let version = reported.and_then(|(major, minor)| {
@@ -286,13 +288,13 @@ async fn spoken_version(near: &Path) -> Result<ClientVersion, Trouble> {
     match version {
         Some(version) if status == 200 => Ok(version),
         // The header exists from Docker 1.13 on (https://github.com/moby/moby/pull/27745).
-        None if status == 200 => Err(Trouble::Refused {
+        None if status == 200 => Err(DockerError::Refused {
             status,
             message: "it does not say which version of its API it speaks, as every Docker from 1.13 on does"
                 .to_owned(),
         }),
         Some(_) | None => {
-            Err(Trouble::Refused { status, message: String::from_utf8_lossy(&body).trim().to_owned() })
+            Err(DockerError::Refused { status, message: String::from_utf8_lossy(&body).trim().to_owned() })
         }
     }
 }

@@ -13,6 +13,7 @@ use windlass_sidecar::protocol::{Answer, Request, Seen, SeenFile};
 
 use crate::aide::{self, Asking, strange};
 use crate::docker::{self, ASK_WITHIN, names_of};
+use crate::docker_error::lasting;
 use crate::facts::{self, Unprivileged};
 use crate::fleet::{Machine, RemoteFleet};
 use crate::health;
@@ -21,7 +22,6 @@ use crate::link::Link;
 use crate::preflight;
 use crate::seen::{Known, Listed, listed};
 use crate::through_kubelet;
-use crate::trouble::lasting;
 
 impl RemoteFleet {
     /// Everything that is to be known of a machine.
@@ -33,7 +33,7 @@ impl RemoteFleet {
     ) -> PortResult<NodeFacts> {
         let link = &*self.link_of(machine).await?;
         let failed =
-            |what: &'static str| move |trouble: crate::trouble::Trouble| trouble.of(&link.node, what);
+            |what: &'static str| move |error: crate::docker_error::DockerError| error.of(&link.node, what);
         let containers = async {
             let options = ListContainersOptionsBuilder::new().all(true).build();
             let listed = link.call(ASK_WITHIN, link.docker.list_containers(Some(options))).await;

@@ -22,12 +22,12 @@ use windlass_sidecar::protocol::{Answer, Bytes, FileToPut, Request};
 
 use crate::aide::{self, Asking, strange};
 use crate::docker::{self, ASK_WITHIN};
+use crate::docker_error::{already, lasting};
 use crate::fleet::{Machine, RemoteFleet};
 use crate::image::NodeImage;
 use crate::labels;
 use crate::left_overs::remove_left_overs;
 use crate::link::Link;
-use crate::trouble::{already, lasting};
 
 /// How long the transfer of the image may take.
 const LOAD_WITHIN: Duration = Duration::from_secs(600);
@@ -212,7 +212,7 @@ impl RemoteFleet {
                 let call = link.docker.remove_image(name, None::<RemoveImageOptions>, None);
                 match link.call(ASK_WITHIN, call).await {
                     // The container of the last request may still be ending.
-                    Err(trouble) if trouble.is(409) => tokio::time::sleep(BETWEEN_REMOVALS).await,
+                    Err(error) if error.is(409) => tokio::time::sleep(BETWEEN_REMOVALS).await,
                     _ => break,
                 }
             }
@@ -278,7 +278,7 @@ async fn load(link: &Link, image: Arc<NodeImage>) -> PortResult<()> {
     if let Ok(Some(error)) = writing.await {
         return Err(lasting(format!("read windlass' own program: {error}")));
     }
-    loaded.map_err(|trouble| trouble.of(&link.node, "load windlass' own image"))
+    loaded.map_err(|error| error.of(&link.node, "load windlass' own image"))
 }
 
 struct Parts(mpsc::Sender<hyper::body::Bytes>);
@@ -302,13 +302,13 @@ async fn remove_pods(link: &Link) -> PortResult<()> {
     let lines = link
         .call(ASK_WITHIN, link.docker.list_containers(Some(options)))
         .await
-        .map_err(|trouble| trouble.of(&link.node, "list the containers of pods"))?;
+        .map_err(|error| error.of(&link.node, "list the containers of pods"))?;
     for id in lines.into_iter().filter_map(|line| line.id) {
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
         match link.call(REMOVE_WITHIN, link.docker.remove_container(&id, Some(options))).await {
             Ok(()) => {}
-            Err(trouble) if trouble.is(404) || trouble.is(409) => {}
-            Err(trouble) => return Err(trouble.of(&link.node, "remove a container of a pod")),
+            Err(error) if error.is(404) || error.is(409) => {}
+            Err(error) => return Err(error.of(&link.node, "remove a container of a pod")),
         }
     }
     Ok(())

@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 use windlass_engine::{PortError, PortResult};
 use windlass_model::{DesiredObject, Digest, ObjectRef, ObjectSeen, ObjectsSeen};
 
+use crate::docker_error::lasting;
 use crate::fleet::RemoteFleet;
 use crate::https::{Call, Reply};
 use crate::kube::{refused, understood};
-use crate::trouble::lasting;
 
 /// windlass' name among the managers of fields.
 const FIELD_MANAGER: &str = "windlass";

@@ -22,10 +22,10 @@ use windlass_sidecar::protocol::{Answer, FORMING, Holder, Request, Taking};
 
 use crate::aide::strange;
 use crate::docker::ASK_WITHIN;
+use crate::docker_error::{DockerError, already, lasting};
 use crate::fleet::RemoteFleet;
 use crate::labels;
 use crate::link::Link;
-use crate::trouble::{Trouble, already, lasting};
 
 /// How long the transfer of a snapshot may take: 8 GB, the most that etcd's own documents advise, at 3 MB a
 /// second.
@@ -150,7 +150,8 @@ async fn pipe(source: &Transient<'_>, target: &Transient<'_>, name: &str) -> Por
         let options = DownloadFromContainerOptionsBuilder::new().path(&format!("{SHELF}/{name}")).build();
         let mut parts = source.link.docker.download_from_container(&source.name, Some(options));
         while let Some(part) = parts.next().await {
-            let failed = part.as_ref().err().map(|error| Trouble::Lost(crate::trouble::chain(error)));
+            let failed =
+                part.as_ref().err().map(|error| DockerError::Lost(crate::docker_error::chain(error)));
             let part = part.map_err(std::io::Error::other);
             if sender.send(part).await.is_err() || failed.is_some() {
                 return failed.map_or(Ok(()), Err);
@@ -167,8 +168,8 @@ async fn pipe(source: &Transient<'_>, target: &Transient<'_>, name: &str) -> Por
         target.link.docker.upload_to_container(&target.name, Some(options), bollard::body_try_stream(parts));
     let write = target.link.call(CARRY_WITHIN, write);
     let (read, written) = tokio::join!(read, write);
-    read.map_err(|trouble| trouble.of(&source.link.node, &format!("read {name}")))?;
-    written.map_err(|trouble| trouble.of(&target.link.node, &format!("write {name}")))
+    read.map_err(|error| error.of(&source.link.node, &format!("read {name}")))?;
+    written.map_err(|error| error.of(&target.link.node, &format!("write {name}")))
 }
 
 /// Has etcd's own program create data from a node's copy, in a directory beside the final place.
@@ -216,17 +217,17 @@ impl<'l> Transient<'l> {
         let options = CreateContainerOptionsBuilder::new().name(&name).build();
         link.call(ASK_WITHIN, link.docker.create_container(Some(options), body))
             .await
-            .map_err(|trouble| trouble.of(&link.node, &format!("create {name}")))?;
+            .map_err(|error| error.of(&link.node, &format!("create {name}")))?;
         Ok(Self { link, name })
     }
 
     /// Runs it to its end; an error with its last lines if it does not succeed.
     async fn run(&self) -> PortResult<()> {
         let Self { link, name } = self;
-        let failed = |what: &str, trouble: Trouble| trouble.of(&link.node, &format!("{what} {name}"));
+        let failed = |what: &str, error: DockerError| error.of(&link.node, &format!("{what} {name}"));
         link.call(ASK_WITHIN, link.docker.start_container(name, None::<StartContainerOptions>))
             .await
-            .map_err(|trouble| failed("start", trouble))?;
+            .map_err(|error| failed("start", error))?;
         let wait = async {
             let mut ends = link.docker.wait_container(name, None::<WaitContainerOptions>);
             match ends.next().await {
@@ -235,7 +236,7 @@ impl<'l> Transient<'l> {
                 Some(Err(error)) => Err(error),
             }
         };
-        let code = link.call(RESTORE_WITHIN, wait).await.map_err(|trouble| failed("wait for", trouble))?;
+        let code = link.call(RESTORE_WITHIN, wait).await.map_err(|error| failed("wait for", error))?;
         if code == 0 {
             return Ok(());
         }

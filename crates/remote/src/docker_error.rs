@@ -8,7 +8,7 @@ use windlass_model::NodeName;
 
 /// Why a call to Docker did not succeed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Trouble {
+pub(crate) enum DockerError {
     /// Docker refused.
     Refused {
         /// The status of its answer.
@@ -22,7 +22,7 @@ pub(crate) enum Trouble {
     TimeUp(Duration),
 }
 
-impl From<Error> for Trouble {
+impl From<Error> for DockerError {
     fn from(error: Error) -> Self {
         match error {
             Error::DockerResponseServerError { status_code, message } => {
@@ -65,7 +65,7 @@ const PASSING: [&str; 12] = [
     "toomanyrequests",
 ];
 
-impl Trouble {
+impl DockerError {
     /// The error for the engine, where no particular error is expected.
     pub(crate) fn of(self, node: &NodeName, what: &str) -> PortError {
         match self {
@@ -113,8 +113,8 @@ mod tests {
 
     #[test]
     fn what_may_pass_is_distinguished_from_what_lasts() {
-        let refused = |status, message: &str| Trouble::Refused { status, message: message.to_owned() };
-        for (trouble, passes) in [
+        let refused = |status, message: &str| DockerError::Refused { status, message: message.to_owned() };
+        for (error, passes) in [
             (
                 refused(
                     500,
@@ -126,11 +126,11 @@ mod tests {
             (refused(404, "manifest for r:5000/etcd:v1 not found: manifest unknown"), false),
             (refused(500, "write /var/lib/docker/tmp/x: no space left on device"), false),
             (refused(503, ""), true),
-            (Trouble::Lost("connection closed before message completed".to_owned()), true),
-            (Trouble::TimeUp(Duration::from_secs(30)), true),
+            (DockerError::Lost("connection closed before message completed".to_owned()), true),
+            (DockerError::TimeUp(Duration::from_secs(30)), true),
         ] {
-            let error = trouble.clone().of(&NodeName::from("n1"), "pull x");
-            assert_eq!(error.is_passing(), passes, "{trouble:?}");
+            let error = error.clone().of(&NodeName::from("n1"), "pull x");
+            assert_eq!(error.is_passing(), passes, "{error:?}");
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::exit::Exit;
 
 /// Why a command was not carried out.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Trouble {
+pub(crate) enum CommandError {
     /// cluster.yml cannot be read from the disk.
     #[error("`{}` cannot be read", path.display())]
     ConfigUnreadable { path: PathBuf, source: std::io::Error },
@@ -78,7 +78,7 @@ pub(crate) enum Trouble {
     Signals { source: std::io::Error },
 }
 
-impl Trouble {
+impl CommandError {
     /// The exit of the program for this error.
     pub(crate) fn exit(&self) -> Exit {
         match self {
