@@ -87,7 +87,11 @@ fn write_proxy_files<'a>(given: Given<'_, '_, 'a>, nodes: &mut Nodes<'a>, build:
         let step = files::write(site.keys, name, "nginx-proxy", differing.clone(), build);
         // A proxy that does not run has nothing to lose, and its node is not available until it does: a roll may wait for it.
         let proxy = site.condition(name, Component::NginxProxy);
-        let is_down = matches!(proxy, Some(Condition::Absent | Condition::Down(_)));
+        let is_down = match proxy {
+            Some(Condition::Absent | Condition::Down(_)) => true,
+            Some(Condition::Sick(reasons)) => !reasons.contains(&Reason::Unhealthy),
+            _ => false,
+        };
         if !(is_down && one_works) {
             build.after_all(step, control_plane.all_up(), Because::RemoveLast);
         }

@@ -235,7 +235,9 @@ fn stays_broken(ctx: &Context<'_>, name: &NodeName) -> bool {
 /// Whether no container of the node becomes another one, and none waits for an API server.
 fn is_only_restarted(site: &Site<'_, '_>, name: &NodeName) -> bool {
     let differs = |component| matches!(site.condition(name, component), Some(Condition::Differs { .. }));
-    !COMPONENTS.into_iter().any(differs) && !site.conditions.is_disturbed(name, Component::NginxProxy)
+    let proxy = site.condition(name, Component::NginxProxy);
+    let proxy_waits = matches!(proxy, Some(Condition::Sick(reasons)) if reasons.contains(&Reason::Unhealthy));
+    !COMPONENTS.into_iter().any(differs) && !proxy_waits
 }
 
 /// Whether nothing healthy of this group may be disturbed because the consequences cannot be seen.

@@ -317,6 +317,8 @@ impl World {
             .copied()
             .filter(|machine| self.view.nodes[*machine].worker_able && !self.is_cordoned(*machine))
             .filter(|machine| self.dark_since(*machine).is_none())
+            // Without a network for pods Kubernetes does not call it ready.
+            .filter(|machine| self.nodes[*machine].machine.pod_network)
             .collect();
         self.run.last_darkening = workers.iter().filter_map(|machine| self.dark_since(*machine)).max();
         // Who has never been of use cannot become unavailable: a first start disturbs nobody.
