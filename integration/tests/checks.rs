@@ -36,8 +36,8 @@ fn assert_needed(part: &str, bad: &str, alter: fn(&mut Blueprint), words: &str) 
     let ended = driver.run(&asked, &Goal::Converge, FaultSchedule::default());
     assert!(!ended.is_converged(), "{bad} works");
     let Ended::Concluded(conclusion) = ended else { panic!("nobody dies here") };
-    let told = format!("{:?}", conclusion.reports);
-    assert!(told.contains(words), "{words} is not in {told}");
+    let reported = format!("{:?}", conclusion.reports);
+    assert!(reported.contains(words), "{words} is not in {reported}");
 }
 
 /// Alters a container of the worker.

@@ -57,6 +57,6 @@ fn rolls_on(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster) -> Outcome {
     for node in lab.nodes() {
         await_web(node, 4)?;
     }
-    assert_eq!(worker.pod_containers()?, pods, "no pod was started anew");
+    assert_eq!(worker.pod_containers()?, pods, "no pod was restarted");
     Ok(())
 }

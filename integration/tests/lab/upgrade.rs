@@ -67,7 +67,7 @@ fn a_cluster_is_upgraded_under_load_and_no_pod_is_restarted() -> Outcome {
         let etcd = lab.node(number).docker(["exec", "etcd", "etcd", "--version"])?;
         assert!(etcd.contains(lab.versions().etcd.trim_start_matches('v')), "{etcd}");
     }
-    assert_eq!(all_pods(&lab)?, pods, "no pod was started anew");
+    assert_eq!(all_pods(&lab)?, pods, "no pod was restarted");
     await_web(lab.node(4), 4)?;
     assert_eq!(windlass.succeeds(["up"])?, "nothing to do: the cluster is as cluster.yml says\n");
     // etcd is replaced twice: before 3.7 comes a link in which members snapshot their logs.
