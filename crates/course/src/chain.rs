@@ -10,12 +10,15 @@ use std::collections::BTreeSet;
 
 use windlass_blueprint::{EtcdLog, Link, Running, as_running, links};
 use windlass_model::{
-    Blueprint, Cause, ChainWaits, Component, ContainerSeen, Finding, ImageRef, Inventory, KubeSeen,
-    KubernetesVersion, Maker, NodeFacts, NodeName, NodeSeen, Planning, Readiness, Refusal, Role, Subject,
-    Waiting, Weight,
+    Blueprint, Cause, ChainWaits, Component, ContainerSeen, EtcdVersion, Finding, ImageRef, Inventory,
+    KubeSeen, KubernetesVersion, Maker, NodeFacts, NodeName, NodeSeen, Planning, Readiness, Refusal, Role,
+    Subject, Waiting, Weight,
 };
 
 use crate::desired::Desired;
+
+/// The first minor version of etcd that does not start with a log of 3.5.
+const PAST_MINOR_5: (u32, u32) = (3, 7);
 
 /// What a round works on, where the upgrade to cluster.yml's version has several links.
 #[derive(Clone, Debug)]
@@ -194,9 +197,12 @@ impl<'a> Parts<'a> {
         let mut etcd = Vec::new();
         for (_, facts, seen) in self.seen(Component::Etcd) {
             etcd.push(seen.spec.image.to_string());
-            // In the link that has members snapshot their logs early, one that did so since it started is past them all.
-            let is_past = windlass_blueprint::snapshots_log_early(&seen.spec)
-                && facts.etcd_log == windlass_model::EtcdLogSeen::SnapshotSinceCreated;
+            // In the link that has members snapshot their logs early, one that did so since it started is past them all; one
+            // that the next link has replaced already got there by it.
+            let version = EtcdVersion::of_image(seen.spec.image.as_str());
+            let is_past = version.is_some_and(|version| version.minor() >= PAST_MINOR_5)
+                || windlass_blueprint::snapshots_log_early(&seen.spec)
+                    && facts.etcd_log == windlass_model::EtcdLogSeen::SnapshotSinceCreated;
             log = log.filter(|_| is_past);
         }
         Some(Running { kubernetes, etcd, log: log.unwrap_or(EtcdLog::Unknown) })
