@@ -5,12 +5,12 @@
 
 use windlass_blueprint::Catalog;
 use windlass_course::{Desired, Goal};
-use windlass_engine::{Nodes as _, SnapshotWanted, Snapshots as _};
+use windlass_engine::{Nodes as _, Snapshots as _};
 use windlass_integration::draft::Draft;
 use windlass_integration::drive::{Driver, Ended, desired_of};
 use windlass_model::{
     Action, ChosenSnapshot, Component, End, FilePath, Health, NodeName, Restore, Role, Scheduling,
-    SnapshotSeen, Timestamp,
+    SnapshotSeen, SnapshotWanted, Timestamp,
 };
 use windlass_simulator::{Fault, FaultSchedule, Mischief, SimFleet, Spoilt, When, World};
 

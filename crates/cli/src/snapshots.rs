@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 use windlass_course::Goal;
-use windlass_engine::{Clock as _, LedgerStore as _, Nodes as _, SnapshotWanted, Snapshots as _};
+use windlass_engine::{Clock as _, LedgerStore as _, Nodes as _, Snapshots as _};
 use windlass_model::{
     CertPart, ChosenSnapshot, Content, FilePath, Holds, LastNode, NodeName, Restore, Role,
-    SNAPSHOT_EXTENSION, SnapshotSeen, SnapshotState, Timestamp,
+    SNAPSHOT_EXTENSION, SnapshotSeen, SnapshotState, SnapshotWanted, Timestamp,
 };
 
 use crate::arguments::{SnapshotArguments, SnapshotCommand, SnapshotRestoreArguments};

@@ -38,7 +38,7 @@ pub use limits::Limits;
 pub use observe::{Observation, Recover, observe};
 pub use ports::{
     Assignment, Clock, Etcd, Eviction, FilePut, Fleet, Kube, LedgerStore, LookScope, Minter, NewContainer,
-    Nodes, PodController, PodSeen, PortError, PortResult, Ports, SnapshotWanted, Snapshots, Traces,
+    Nodes, PodController, PodSeen, PortError, PortResult, Ports, Snapshots, Traces,
 };
 pub use stored::{face_of, part_of};
 pub use windlass_model::End;

@@ -14,7 +14,7 @@ use windlass_model::{
     DesiredObject, Digest, DrainOptions, EtcdSeen, FilePath, Footprints, ImageRef, KeptRoots, KubeSeen,
     LastNode, Ledger, Lineage, Loaded, Meeting, MemberId, MemberRestore, Mode, NodeFacts, NodeName,
     NodeObject, ObjectChange, ObjectRef, ObjectsSeen, Owner, PodRuntime, Prefix, Role, Roles, Secret,
-    SnapshotSeen, StoredCert, Timestamp, ports_between,
+    SnapshotSeen, SnapshotWanted, StoredCert, Timestamp, ports_between,
 };
 
 /// Why a verb did not succeed.
@@ -381,23 +381,6 @@ pub trait Kube {
     /// Why the pods of an object are not ready, one line for each such pod: the node, the cause, and the last
     /// event.
     fn why_pods_wait(&self, object: &ObjectRef) -> impl Future<Output = PortResult<Vec<String>>> + Send;
-}
-
-/// A snapshot that is to be taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SnapshotWanted {
-    /// The directory on the node.
-    pub directory: FilePath,
-    /// The name of its file.
-    pub name: String,
-    /// The address of the node's own member, such as `https://10.0.0.1:2379`.
-    pub endpoint: String,
-    /// The file with the CA on the node.
-    pub authority: FilePath,
-    /// The file with the client's certificate on the node.
-    pub certificate: FilePath,
-    /// The file with the client's key on the node.
-    pub key: FilePath,
 }
 
 /// Snapshots of etcd, in a directory of each node.

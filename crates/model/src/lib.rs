@@ -93,7 +93,7 @@ pub use report::{End, Failure, Outcome, Report};
 pub use secret::{HIDDEN, Secret, exposed};
 pub use snapshot::{
     ChosenSnapshot, MemberRestore, RESTORED_MARK, RestoreNote, SNAPSHOT_EXTENSION, STAGING, SnapshotProof,
-    SnapshotSeen, SnapshotState,
+    SnapshotSeen, SnapshotState, SnapshotWanted,
 };
 pub use target::{LastNode, NodeTarget};
 pub use time::{NotATimestamp, Timestamp};

@@ -182,6 +182,23 @@ pub struct MemberRestore {
     pub bump_revision: Option<u64>,
 }
 
+/// A snapshot that is to be taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotWanted {
+    /// The directory on the node.
+    pub directory: FilePath,
+    /// The name of its file.
+    pub name: String,
+    /// The address of the node's own member, such as `https://10.0.0.1:2379`.
+    pub endpoint: String,
+    /// The file with the CA on the node.
+    pub authority: FilePath,
+    /// The file with the client's certificate on the node.
+    pub certificate: FilePath,
+    /// The file with the client's key on the node.
+    pub key: FilePath,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,9 +16,11 @@ use bollard::query_parameters::{
 };
 use futures_util::{StreamExt, TryStreamExt};
 use tokio::sync::mpsc;
-use windlass_engine::{PortResult, SnapshotWanted, Snapshots};
-use windlass_model::{ChosenSnapshot, FilePath, MemberRestore, NodeName, STAGING, SnapshotSeen};
-use windlass_sidecar::protocol::{Answer, FORMING, Holder, Request, Taking};
+use windlass_engine::{PortResult, Snapshots};
+use windlass_model::{
+    ChosenSnapshot, FilePath, MemberRestore, NodeName, STAGING, SnapshotSeen, SnapshotWanted,
+};
+use windlass_sidecar::protocol::{Answer, FORMING, Holder, Request};
 
 use crate::aide::strange;
 use crate::docker::ASK_WITHIN;
@@ -57,9 +59,7 @@ impl Snapshots for RemoteFleet {
     }
 
     async fn save_snapshot(&self, node: &NodeName, wanted: &SnapshotWanted) -> PortResult<SnapshotSeen> {
-        let SnapshotWanted { directory, name, endpoint, authority, certificate, key } = wanted.clone();
-        let taking = Taking { directory, name, endpoint, authority, certificate, key };
-        self.one_snapshot(node, Request::SaveSnapshot(taking)).await
+        self.one_snapshot(node, Request::SaveSnapshot(wanted.clone())).await
     }
 
     async fn delete_snapshot(&self, node: &NodeName, directory: &FilePath, name: &str) -> PortResult<()> {

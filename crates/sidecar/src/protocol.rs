@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use windlass_model::{ChosenSnapshot, Digest, FilePath, Lineage, Mode, Owner, SnapshotSeen};
+use windlass_model::{ChosenSnapshot, Digest, FilePath, Lineage, Mode, Owner, SnapshotSeen, SnapshotWanted};
 
 /// The version of these documents: two programs communicate only if it is the same.
 pub const PROTOCOL: u32 = 4;
@@ -118,7 +118,7 @@ pub enum Request {
         name: String,
     },
     /// Takes a snapshot of the member on this node, and reads it back.
-    SaveSnapshot(Taking),
+    SaveSnapshot(SnapshotWanted),
     /// Deletes a snapshot and its metadata.
     DeleteSnapshot {
         /// The directory.
@@ -156,23 +156,6 @@ pub enum Request {
         /// This node's copy of the snapshot.
         staged: FilePath,
     },
-}
-
-/// A snapshot that is to be taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Taking {
-    /// The directory.
-    pub directory: FilePath,
-    /// Its name.
-    pub name: String,
-    /// The address of the member.
-    pub endpoint: String,
-    /// The file with the CA.
-    pub authority: FilePath,
-    /// The file with the client's certificate.
-    pub certificate: FilePath,
-    /// The file with the client's key.
-    pub key: FilePath,
 }
 
 /// The directory below etcd's own in which data is created before it gets its name.

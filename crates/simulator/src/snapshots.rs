@@ -2,10 +2,10 @@
 //! restored from it.
 
 use serde::{Deserialize, Serialize};
-use windlass_engine::{PortResult, SnapshotWanted, Snapshots};
+use windlass_engine::{PortResult, Snapshots};
 use windlass_model::{
     ChosenSnapshot, Component, Digest, EtcdVersion, FilePath, MemberId, MemberRestore, Mode, NodeName, Owner,
-    RESTORED_MARK, SNAPSHOT_EXTENSION, SnapshotProof, SnapshotSeen, SnapshotState, Timestamp,
+    RESTORED_MARK, SNAPSHOT_EXTENSION, SnapshotProof, SnapshotSeen, SnapshotState, SnapshotWanted, Timestamp,
 };
 
 use crate::etcd::{Boot, Cluster, Member, MemberData, cluster_id, founder_id};

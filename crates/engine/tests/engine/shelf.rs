@@ -1,7 +1,7 @@
 //! The fake's snapshots: it has none, and accepts requests about those of others.
 
-use windlass_engine::{PortResult, SnapshotWanted, Snapshots};
-use windlass_model::{ChosenSnapshot, FilePath, MemberRestore, NodeName, SnapshotSeen};
+use windlass_engine::{PortResult, Snapshots};
+use windlass_model::{ChosenSnapshot, FilePath, MemberRestore, NodeName, SnapshotSeen, SnapshotWanted};
 
 use crate::fake::{Fake, lasting};
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use windlass_model::{
     ChosenSnapshot, FilePath, Owner, RESTORED_MARK, SNAPSHOT_EXTENSION, SnapshotSeen, SnapshotState,
-    Timestamp,
+    SnapshotWanted, Timestamp,
 };
 
 use super::arguments::Target;
@@ -18,7 +18,7 @@ use super::take::take;
 use crate::etcd::Access;
 use crate::fault::{At, Fault};
 use crate::look::is_absent;
-use crate::protocol::{Bytes, FORMING, FileToPut, Holder, Taking};
+use crate::protocol::{Bytes, FORMING, FileToPut, Holder};
 use crate::put::{make_directory, sync_directory};
 
 const MEMBER: &str = "member";
@@ -98,8 +98,8 @@ pub(crate) fn verify(directory: &FilePath, name: &str) -> Result<SnapshotSeen, F
 }
 
 /// Takes a snapshot of the member on this node, and reads it back.
-pub(crate) fn save(taking: &Taking) -> Result<SnapshotSeen, Fault> {
-    let Taking { directory, name, endpoint, authority, certificate, key } = taking;
+pub(crate) fn save(wanted: &SnapshotWanted) -> Result<SnapshotSeen, Fault> {
+    let SnapshotWanted { directory, name, endpoint, authority, certificate, key } = wanted;
     let refused = |why: String| Fault::Refused { path: format!("{directory}/{name}"), why };
     let file = name::requested(name).map_err(|why| refused(why.to_owned()))?;
     make_directory(Path::new(directory.as_str())).at(directory)?;
