@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! question                              asked where                     because
-//! one_is_unreachable                    members that are removed        it may still use them
+//! one_holds_back                        members that are removed        it may still use them
 //! version_is_unknown                    new containers of a version     it may be older, or newer
 //! oldest_for_kubelets_is_unknown        new kubelets, kube-proxies      a kubelet is never newer than it
 //! why_old                               kubelets that are upgraded      = also when this plan is done
@@ -22,7 +22,6 @@ use crate::compare::Condition;
 use crate::conditions::Conditions;
 use crate::context::Context;
 use crate::ownership::may_live;
-use crate::rules::Rules;
 use crate::site::Changes;
 
 /// Components that show the version of a cluster: API servers, and those that are never newer than they are.
@@ -108,7 +107,7 @@ impl ApiServers {
         known.on_the_way = ctx.all_facts().any(|(_, facts)| {
             VERSIONED.into_iter().any(|component| is_older(facts, component, &ctx.desired.version))
         });
-        let hides = ctx.rules.version_order && may_live(ctx) && known.one_is_unreachable();
+        let hides = may_live(ctx) && known.one_is_unreachable();
         known.version_is_unknown = hides && !any_shows_version(ctx, &VERSIONED);
         known.oldest_is_unknown = hides && !any_shows_version(ctx, &NEVER_NEWER);
         known
@@ -116,8 +115,13 @@ impl ApiServers {
 
     /// Whether a node of cluster.yml is unreachable that should be a control plane, or was one when last
     /// seen.
-    pub(crate) fn one_is_unreachable(&self) -> bool {
+    fn one_is_unreachable(&self) -> bool {
         self.servers.values().any(|server| !server.reachable)
+    }
+
+    /// Whether one is unreachable, and what it may still use stays for that reason.
+    pub(crate) fn one_holds_back(&self, ctx: &Context<'_>) -> bool {
+        self.servers.iter().any(|(name, server)| !server.reachable && ctx.holds_back(name))
     }
 
     /// Whether a cluster that may be live may have unreachable API servers whose version no reachable
@@ -146,20 +150,17 @@ impl ApiServers {
     /// would be removed in exchange.
     pub(crate) fn may_be_behind_proxy(&self, ctx: &Context<'_>, node: &NodeName) -> bool {
         let has_proxy = |facts: &NodeFacts| facts.containers.contains_key(Component::NginxProxy.as_str());
-        ctx.rules.hold_while_blind
-            && !ctx.kube_answers()
-            && ctx.facts(node).is_some_and(has_proxy)
-            && self.one_is_unreachable()
+        !ctx.kube_answers() && ctx.facts(node).is_some_and(has_proxy) && self.one_holds_back(ctx)
     }
 
     /// The same API servers after the stage of the control plane, with those that it brings up or replaces.
     pub(crate) fn after<'p, 'a>(
         &'p self,
-        rules: Rules,
+        ctx: &Context<'_>,
         up: &'p BTreeMap<&'a NodeName, StepHandle>,
         changed: &'p Changes<'a>,
     ) -> ApiServersAfter<'p, 'a> {
-        ApiServersAfter { known: self, rules, up, changed }
+        ApiServersAfter { known: self, orders_versions: ctx.orders_versions(), up, changed }
     }
 }
 
@@ -167,7 +168,8 @@ impl ApiServers {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ApiServersAfter<'p, 'a> {
     known: &'p ApiServers,
-    rules: Rules,
+    /// Whether it matters that one is older.
+    orders_versions: bool,
     /// The wait for each that comes up or is replaced.
     up: &'p BTreeMap<&'a NodeName, StepHandle>,
     changed: &'p Changes<'a>,
@@ -177,7 +179,7 @@ impl ApiServersAfter<'_, '_> {
     /// Why an API server has, or may have, an older version than this plan's kubelets even after the control
     /// plane has been changed; none if each is as new as they are.
     pub(crate) fn why_old(&self) -> Option<Old> {
-        if !self.rules.version_order {
+        if !self.orders_versions {
             return None;
         }
         let servers = &self.known.servers;

@@ -124,6 +124,9 @@ impl<'a> PlanBuilder<'a> {
 
     /// Refuses to plan anything.
     pub(crate) fn refuse(&mut self, about: Subject, refusal: Refusal, origin: Option<SpecPath>) {
+        if !self.rules.refuse {
+            return;
+        }
         self.find(Weight::Refused, about, refusal, origin);
     }
 
@@ -187,9 +190,12 @@ pub(crate) enum Follows {
 }
 
 impl Follows {
-    /// By itself where this condition is true.
-    pub(crate) fn when(condition: bool) -> Self {
-        if condition { Self::ByItself } else { Self::Not }
+    /// By itself where this plan has a step that brings it about.
+    pub(crate) fn any_of<T>(steps: impl IntoIterator<Item = T>) -> Self {
+        match steps.into_iter().next() {
+            Some(_) => Self::ByItself,
+            None => Self::Not,
+        }
     }
 }
 

@@ -40,7 +40,7 @@ impl<'a> ControlPlane<'a> {
         ctx: &Context<'_>,
         known: &'p ApiServers,
     ) -> ApiServersAfter<'p, 'a> {
-        known.after(ctx.rules, &self.up, &self.changed)
+        known.after(ctx, &self.up, &self.changed)
     }
 
     /// The waits for all API servers that this plan brings up or disturbs.
@@ -149,12 +149,20 @@ impl<'a> Stage<'_, '_, 'a> {
             Some((Follows::Not, WaitsFor::ApiServersOfUnknownVersion))
         } else if self.api_servers.may_be_behind_proxy(self.site.ctx, name) {
             Some((Follows::Not, WaitsFor::ApiServerBehindProxy))
-        } else if component != api && self.site.ctx.rules.hold_while_blind && self.api_servers.is_older(name)
-        {
-            let follows = Follows::when(self.site.conditions.is_disturbed(name, api));
+        } else if component != api && self.api_servers.is_older(name) {
+            let follows = self.follows_api_server(name);
             Some((follows, WaitsFor::OwnApiServerUpgraded))
         } else {
             None
+        }
+    }
+
+    /// What waits for a node's own API server follows by itself if this plan replaces or restarts that one.
+    fn follows_api_server(&self, name: &NodeName) -> Follows {
+        if self.site.conditions.is_disturbed(name, Component::KubeApiserver) {
+            Follows::ByItself
+        } else {
+            Follows::Not
         }
     }
 
@@ -171,12 +179,10 @@ impl<'a> Stage<'_, '_, 'a> {
             Some(Condition::Waiting) if will_work => true,
             Some(Condition::Waiting) => {
                 let waits_for = if is_api_server { WaitsFor::EtcdMajority } else { WaitsFor::OwnApiServer };
-                // An API server that this plan replaces or restarts works after it.
-                let is_repaired =
-                    !is_api_server && self.site.conditions.is_disturbed(name, Component::KubeApiserver);
+                let follows = if is_api_server { Follows::Not } else { self.follows_api_server(name) };
                 let about = Subject::Container(name.clone(), component);
                 let waiting = Waiting::CannotWork { waits_for };
-                build.defer(Follows::when(is_repaired), about, waiting, self.site.ctx.origin(name));
+                build.defer(follows, about, waiting, self.site.ctx.origin(name));
                 false
             }
             _ => false,
@@ -229,9 +235,9 @@ impl<'a> Stage<'_, '_, 'a> {
         let total = ctx.with_role(Role::ControlPlane).count();
         // Whatever the limit allows, one API server keeps running.
         let limit = ctx.desired.rollout.max_unavailable_controlplane.of(total).min(total.saturating_sub(1));
-        let unreachable =
-            ctx.with_role(Role::ControlPlane).filter(|(name, _)| !ctx.is_reachable(name)).count();
-        let blind = if ctx.rules.hold_while_blind { unreachable } else { 0 };
+        let control_planes = || ctx.with_role(Role::ControlPlane).map(|(name, _)| name);
+        let unreachable = control_planes().filter(|name| !ctx.is_reachable(name)).count();
+        let blind = control_planes().filter(|name| ctx.holds_back(name)).count();
         let capacity = limit.max(1).saturating_sub(blind);
         let etcd_is_silent = ctx.etcd_is_silent();
         disturbed.sort_by_key(|node| (node.takes_down_api, node.name));
@@ -264,12 +270,11 @@ impl<'a> Stage<'_, '_, 'a> {
     ) -> Option<WaitsFor> {
         let ctx = self.site.ctx;
         // Without etcd no API server works: whether one has a fault of its own cannot be known.
-        let blames_etcd = ctx.etcd_is_silent() && ctx.rules.heal_first && self.etcd.heals.is_empty();
+        let blames_etcd = ctx.etcd_is_silent() && self.etcd.heals.is_empty();
         // An unreachable one may have a still older version, and API servers may differ by one at most:
         // <https://kubernetes.io/releases/version-skew-policy/#kube-apiserver>.
-        let may_skip = node.is_older && unreachable > 0 && ctx.rules.version_order;
-        let loses_etcd =
-            node.takes_down_api && ctx.rules.heal_first && !a_desired_member_works(ctx, self.etcd);
+        let may_skip = node.is_older && unreachable > 0;
+        let loses_etcd = node.takes_down_api && !a_desired_member_works(ctx, self.etcd);
         let is_blind = node.takes_down_api && capacity == 0;
         let is_held = is_blind || may_skip || loses_etcd || (node.runs && blames_etcd);
         is_held.then_some(if blames_etcd {

@@ -40,7 +40,7 @@ pub(crate) fn plan<'a>(ctx: &Context<'a>, snapshots: Snapshots, build: &mut Plan
     let (mut api_servers, mut members) = (Vec::new(), Vec::new());
     for (name, node) in &ctx.seen.nodes {
         match node {
-            NodeSeen::InSight(facts) if ctx.rules.own_only && !is_known(ctx, name, facts) => {
+            NodeSeen::InSight(facts) if !is_known(ctx, name, facts) => {
                 let found = not_ours(ctx, name, facts);
                 if found.made_by == MadeBy::Somebody && found.files.is_empty() {
                     note_foreign_containers(ctx, name, facts, build);

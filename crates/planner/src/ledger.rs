@@ -122,7 +122,7 @@ pub(crate) fn is_without_copy(ctx: &Context<'_>, keys: &Keys, build: &mut PlanBu
         || ctx.reachable().any(|node| node.facts.ledger.is_some())
         || ctx.seen.ledger.born == Birth::Born
         || ctx.is_seen_to_live();
-    if is_held || !ctx.rules.durable_first {
+    if is_held || ctx.may_lose_keys() {
         return false;
     }
     build.hold(Subject::Ledger, Waiting::KeysWithoutCopy, None);

@@ -127,7 +127,7 @@ pub fn plan_by(rules: Rules, intent: &Intent, seen: &Inventory) -> Planning {
     let brought_up = nodes::bring_up(given, &mut build);
     let nodes = rolling::roll(given, brought_up, &mut build);
     nodes::open_left_cordoned(site, &nodes, &mut build);
-    let comes_back = Follows::when(!control_plane.up.is_empty() || !etcd.heals.is_empty());
+    let comes_back = Follows::any_of(control_plane.up.values().chain(&etcd.heals));
     node_objects::plan(&ctx, comes_back, &nodes, &mut build);
     objects::await_pods(&ctx, &objects, &nodes, &mut build);
 

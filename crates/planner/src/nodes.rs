@@ -77,7 +77,8 @@ pub(crate) fn is_disturbed(site: &Site<'_, '_>, node: &NodeName) -> bool {
 
 /// Plans the writes of changed lists of API servers, when the new API servers in them work.
 fn write_proxy_files<'a>(given: Given<'_, '_, 'a>, nodes: &mut Nodes<'a>, build: &mut PlanBuilder<'a>) {
-    if !may_forget_api_servers(given) {
+    // The list changes to the API servers of cluster.yml when one of these works.
+    if !given.api_servers.one_stays() {
         return;
     }
     let Given { site, control_plane, .. } = given;
@@ -99,11 +100,6 @@ fn write_proxy_files<'a>(given: Given<'_, '_, 'a>, nodes: &mut Nodes<'a>, build:
     }
 }
 
-/// Whether the lists of API servers on the nodes may change to those of cluster.yml: one of these works then.
-fn may_forget_api_servers(given: Given<'_, '_, '_>) -> bool {
-    !given.site.ctx.rules.remove_last || given.api_servers.one_stays()
-}
-
 /// Why no new kubelet or kube-proxy is started: an API server stays older, or may be.
 fn why_nothing_new_starts(given: Given<'_, '_, '_>) -> Option<(Follows, WaitsFor)> {
     let old = given.api_servers.why_old().filter(|_| given.known.on_the_way());
@@ -118,7 +114,10 @@ fn why_nothing_new_starts(given: Given<'_, '_, '_>) -> Option<(Follows, WaitsFor
 
 /// This plan removes an old API server that leaves.
 pub(crate) fn follows(old: Old) -> Follows {
-    Follows::when(old == Old::Leaving)
+    match old {
+        Old::Leaving => Follows::ByItself,
+        Old::Held => Follows::Not,
+    }
 }
 
 /// Starts what is absent or down, and waits for the node to be ready. Returns the last wait.
@@ -264,7 +263,7 @@ fn reload_proxy<'a>(
     let Some(Condition::Reload { reasons, origins, .. }) = given.site.condition(name, component) else {
         return;
     };
-    if !may_forget_api_servers(given) {
+    if !given.api_servers.one_stays() {
         let about = Subject::Container(name.clone(), component);
         build.hold(about, Waiting::ProxyListKept, given.site.ctx.origin(name));
         return;
@@ -290,7 +289,7 @@ pub(crate) fn open_left_cordoned<'a>(site: &Site<'_, 'a>, nodes: &Nodes<'a>, bui
     for node in site.ctx.reachable() {
         let cordoned = node.object.is_some_and(|object| match object.scheduling {
             Scheduling::CordonedByWindlass => true,
-            Scheduling::CordonedByOther => !site.ctx.rules.respect_cordons,
+            Scheduling::CordonedByOther => site.ctx.opens_cordons_of_others(),
             Scheduling::Open => false,
         });
         if cordoned && !is_disturbed(site, node.name) {

@@ -69,7 +69,7 @@ pub(crate) fn apply<'a>(
 /// The objects of a live cluster are unknown where no API server answers: what is to be done about them
 /// follows.
 fn announce(ctx: &Context<'_>, control_plane: &ControlPlane<'_>, build: &mut PlanBuilder<'_>) {
-    let follows = Follows::when(!control_plane.up.is_empty());
+    let follows = Follows::any_of(&control_plane.up);
     let is_hidden = ctx.seen.ledger.born == Birth::Born && !ctx.desired.addons.is_empty();
     if is_hidden && follows == Follows::ByItself {
         build.defer(follows, Subject::Addons, Waiting::ObjectsUnknown, None);

@@ -44,7 +44,7 @@ pub(crate) fn is_ours(
     seen: &ContainerSeen,
 ) -> bool {
     let component = Component::of_successor_or_container(name);
-    if !ctx.rules.own_only {
+    if ctx.owns_by_name() {
         return seen.maker == Maker::Windlass || component.is_some();
     }
     // An image that somebody committed from a container of ours inherits its labels, but not its name.
@@ -99,7 +99,7 @@ pub(crate) fn is_known(ctx: &Context<'_>, node: &NodeName, facts: &NodeFacts) ->
 
 /// Whether the data of etcd on a node belongs to a member of this cluster.
 pub(crate) fn has_our_data(ctx: &Context<'_>, node: &NodeName, facts: &NodeFacts) -> bool {
-    facts.etcd_data == EtcdData::Present && (!ctx.rules.own_only || may_have_our_data(ctx, node, facts))
+    facts.etcd_data == EtcdData::Present && (ctx.owns_by_name() || may_have_our_data(ctx, node, facts))
 }
 
 /// Whether a member of this cluster was on a node, and nobody else's has replaced it.

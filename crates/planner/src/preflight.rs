@@ -35,13 +35,8 @@ use crate::sight::Sighted;
 /// places.
 pub(crate) fn strangers(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) -> BTreeSet<NodeName> {
     match ctx.intent {
-        Intent::Converge { .. } | Intent::Restore { .. } | Intent::Reissue { .. } if ctx.rules.own_only => {}
-        Intent::Converge { .. }
-        | Intent::Restore { .. }
-        | Intent::Reissue { .. }
-        | Intent::Dismantle { .. } => {
-            return BTreeSet::new();
-        }
+        Intent::Converge { .. } | Intent::Restore { .. } | Intent::Reissue { .. } => {}
+        Intent::Dismantle { .. } => return BTreeSet::new(),
     }
     let mut strangers = BTreeSet::new();
     for node in ctx.reachable() {
@@ -75,7 +70,7 @@ pub(crate) fn of_other_clusters(ctx: &Context<'_>) -> Vec<Finding> {
 /// nothing may be planned.
 pub(crate) fn check(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) -> BTreeSet<NodeName> {
     let mut unfit = BTreeSet::new();
-    if ctx.rules.preflight {
+    if ctx.judges_machines() {
         let examined: Vec<Examined<'_>> = ctx
             .reachable()
             .filter_map(|node| {

@@ -22,8 +22,7 @@ pub(crate) fn check(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) -> Option<Al
 
 fn refuse(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     match ctx.intent {
-        Intent::Converge { .. } | Intent::Restore { .. } | Intent::Reissue { .. } if ctx.rules.refuse => {}
-        Intent::Converge { .. } | Intent::Restore { .. } | Intent::Reissue { .. } => return,
+        Intent::Converge { .. } | Intent::Restore { .. } | Intent::Reissue { .. } => {}
         // A cluster that is to be removed need not be sound, but it must be known.
         Intent::Dismantle { .. } => {
             unreadable_containers(ctx, build);

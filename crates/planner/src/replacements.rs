@@ -21,9 +21,6 @@ pub(crate) struct Before<'s, 'c, 'a> {
 pub(crate) fn why_api_servers_stay(before: Before<'_, '_, '_>) -> Option<WaitsFor> {
     let Given { site, api_servers, control_plane, .. } = before.given;
     let ctx = site.ctx;
-    if !ctx.rules.remove_last {
-        return None;
-    }
     if !api_servers.one_stays() || control_plane.held {
         return Some(WaitsFor::ApiServersAsDesired);
     }
@@ -44,5 +41,5 @@ pub(crate) fn what_replaces_an_api_server(before: Before<'_, '_, '_>) -> Vec<Ste
 /// majority again.
 pub(crate) fn members_follow(before: Before<'_, '_, '_>) -> Follows {
     let Given { site, etcd, .. } = before.given;
-    Follows::when(site.ctx.etcd_is_silent() && !etcd.heals.is_empty())
+    if site.ctx.etcd_is_silent() { Follows::any_of(&etcd.heals) } else { Follows::Not }
 }

@@ -91,13 +91,8 @@ fn holds_something(ctx: &Context<'_>, name: &NodeName, facts: &NodeFacts) -> boo
 /// Any other command waits until an unfinished restore is over: its members hold data of two different times.
 pub(crate) fn refuse_unfinished(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     match ctx.intent {
-        Intent::Converge { .. } | Intent::Restore { .. } | Intent::Reissue { .. } if ctx.rules.refuse => {}
-        Intent::Converge { .. }
-        | Intent::Restore { .. }
-        | Intent::Reissue { .. }
-        | Intent::Dismantle { .. } => {
-            return;
-        }
+        Intent::Converge { .. } | Intent::Restore { .. } | Intent::Reissue { .. } => {}
+        Intent::Dismantle { .. } => return,
     }
     if let Some(note) = ctx.seen.ledger.restore.as_ref().filter(|note| note.done_at.is_none())
         && !is_formed(ctx, note)

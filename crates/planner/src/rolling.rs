@@ -77,18 +77,24 @@ pub(crate) fn roll<'a>(
         .collect();
     rolling.sort_unstable();
     let room = &room_beside(given, &rolling);
-    let mut before: Vec<StepHandle> = Vec::new();
+    let mut before = Previous { ends: Vec::new(), because: Because::Window };
     for group in Group::ALL {
         let members: Vec<&'a NodeName> =
             rolling.iter().filter(|(of, _)| *of == group).map(|(_, name)| *name).collect();
         let ends = roll_group(given, &mut nodes, group, &members, room, &before, build);
-        // Where broken nodes need not be repaired first, they are not waited for.
-        if !ends.is_empty() && (group != Group::Broken || site.ctx.rules.heal_first) {
-            before = ends;
+        if !ends.is_empty() {
+            let because = if group == Group::Broken { Because::HealFirst } else { Because::Window };
+            before = Previous { ends, because };
         }
     }
-    nodes.ends.extend(before);
+    nodes.ends.extend(before.ends);
     nodes
+}
+
+/// The last steps of the group that was changed before, and why the next one waits for them.
+struct Previous {
+    ends: Vec<StepHandle>,
+    because: Because,
 }
 
 /// Changes the nodes of one group, after those of the groups `before` it. Returns the last steps.
@@ -98,7 +104,7 @@ fn roll_group<'a>(
     group: Group,
     members: &[&'a NodeName],
     room: &Room,
-    before: &[StepHandle],
+    before: &Previous,
     build: &mut PlanBuilder<'a>,
 ) -> Vec<StepHandle> {
     let Given { site, etcd, control_plane, .. } = given;
@@ -116,7 +122,7 @@ fn roll_group<'a>(
         let healthy = group != Group::Broken;
         let Some((first, last)) = disturb_node(given, nodes, name, group, build) else { continue };
         if lanes.begins_lane() {
-            build.after_all(first, before.iter().copied(), Because::Window);
+            build.after_all(first, before.ends.iter().copied(), before.because);
             // What is only restarted has the version that it had, and others may wait for its node.
             if healthy || !is_only_restarted(site, name) {
                 build.after_all(first, etcd.ends.iter().chain(&control_plane.ends).copied(), Because::Skew);
@@ -185,8 +191,8 @@ fn why_wait_for_the_api(given: Given<'_, '_, '_>, name: &NodeName) -> Option<(Fo
     let site = given.site;
     let works = site.condition(name, Component::Kubelet).is_some_and(Condition::works);
     let lives = site.ctx.seen.ledger.born == Birth::Born;
-    if !site.ctx.kube_answers() && works && lives && site.ctx.rules.heal_first {
-        let follows = Follows::when(!given.control_plane.up.is_empty());
+    if !site.ctx.kube_answers() && works && lives {
+        let follows = Follows::any_of(&given.control_plane.up);
         return Some((follows, WaitsFor::ApiServer));
     }
     let upgrades = [Component::Kubelet, Component::KubeProxy]
@@ -204,8 +210,7 @@ fn room_beside(given: Given<'_, '_, '_>, rolling: &[(Group, &NodeName)]) -> Room
     let is_cordoned = |name: &NodeName| {
         ctx.object(name).is_some_and(|object| object.scheduling == Scheduling::CordonedByOther)
     };
-    let is_away =
-        |name: &NodeName| !rolls.contains(name) && !ctx.is_reachable(name) && ctx.rules.hold_while_blind;
+    let is_away = |name: &NodeName| !rolls.contains(name) && ctx.holds_back(name);
     let (mut cordoned, mut unreachable, mut broken) = (Vec::new(), Vec::new(), Vec::new());
     for name in ctx.workers.iter() {
         if is_cordoned(name) {
@@ -245,17 +250,16 @@ fn is_blind_to(given: Given<'_, '_, '_>, group: Group) -> bool {
     let ctx = given.site.ctx;
     let away = || {
         let of_group = ctx.desired.nodes.iter().filter(|(_, node)| Group::of(node) == group);
-        of_group.filter(|(name, _)| !ctx.is_reachable(name)).count()
+        of_group.filter(|(name, _)| ctx.holds_back(name)).count()
     };
-    let is_blind = match group {
+    match group {
         Group::ControlPlane => {
             let total = ctx.with_role(Role::ControlPlane).count();
             away() >= ctx.desired.rollout.max_unavailable_controlplane.of(total)
         }
         Group::Etcd => away() > 0,
         Group::Worker | Group::Broken => false,
-    };
-    is_blind && ctx.rules.hold_while_blind
+    }
 }
 
 /// Changes one node: cordon and drain if cluster.yml says so, one container after another, ready, uncordon.

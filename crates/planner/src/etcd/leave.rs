@@ -38,8 +38,7 @@ pub(crate) fn plan<'a>(
     if leaving.is_empty() || etcd.held {
         return left;
     }
-    let is_blind = ctx.rules.hold_while_blind && api_servers.one_is_unreachable();
-    if control_plane.held || is_blind {
+    if control_plane.held || api_servers.one_holds_back(ctx) {
         build.hold(Subject::Etcd, Waiting::MembersInUse, None);
         return left;
     }

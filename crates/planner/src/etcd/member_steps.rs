@@ -38,7 +38,7 @@ pub(super) fn leave<'a>(
     let node = ctx.node_of_peer(&member.peer_url);
     match membership.after_dropping(&member.peer_url) {
         Some(rest) => *membership = rest,
-        None if !ctx.rules.majority_stands => *membership = membership.without(&member.peer_url),
+        None if ctx.may_lose_majority() => *membership = membership.without(&member.peer_url),
         None => {
             let about = match node {
                 Some(node) => Subject::Container(node.clone(), Component::Etcd),

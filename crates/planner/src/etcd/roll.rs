@@ -181,8 +181,7 @@ impl<'a> Roll<'_, '_, 'a> {
     /// recovers.
     fn is_held(&self, build: &mut PlanBuilder<'a>) -> bool {
         let ctx = self.site.ctx;
-        let blind =
-            ctx.rules.hold_while_blind && self.desired.iter().any(|(name, _)| !ctx.is_reachable(name));
+        let blind = self.desired.iter().any(|(name, _)| ctx.holds_back(name));
         let unclear = self.needs.values().any(|need| matches!(need, Need::Unclear(_)))
             || self.hold_unasked_leaving(build)
             // A person must first find out which of them are right.

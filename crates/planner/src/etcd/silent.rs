@@ -94,7 +94,7 @@ pub(super) fn revive<'a>(site: &Site<'_, 'a>, build: &mut PlanBuilder<'a>) -> Et
         if is_silence_known { remove_founders(site, &mut etcd, &holders, build) } else { Vec::new() };
     if !is_silence_known {
         hold_disturbed(site, &holders, build);
-    } else if !members_come_up || !ctx.rules.heal_first {
+    } else if !members_come_up {
         let repaired = repair_without_majority(site, &mut etcd, &holders, &birth, build);
         for step in repaired {
             build.after_all(step, founders.iter().copied(), Because::Gate);
@@ -106,7 +106,7 @@ pub(super) fn revive<'a>(site: &Site<'_, 'a>, build: &mut PlanBuilder<'a>) -> Et
         }
     }
     // A member joins as soon as there is a majority.
-    let follows = Follows::when(!etcd.heals.is_empty());
+    let follows = Follows::any_of(&etcd.heals);
     let had_members = ctx.seen.ledger.nodes.keys().filter(|name| ctx.had(name, Role::Etcd));
     let lost: Vec<NodeName> = had_members.filter(|name| !ctx.is_reachable(name)).cloned().collect();
     for name in without_data(ctx, &holders) {
