@@ -16,6 +16,9 @@ const SYSTEMS: [(&str, &str); 7] = [
     ("Boot2Docker 19.03.12 (TCL 10.1)", "/mnt/sda1/rke"),
 ];
 
+/// The architecture of ordinary simulated machines, and of the program.
+pub const ARCHITECTURE: &str = "x86_64";
+
 /// One machine, with the properties that windlass must follow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
@@ -72,7 +75,7 @@ impl Host {
 /// This many machines: ordinary ones in every other world; else all with one operating system, or each with
 /// its own.
 ///
-/// Their architecture is that of the program: windlass refuses machines with another.
+/// Their architecture is that of the program: a new machine with another is held.
 pub fn hosts(rng: &mut Rng, machines: usize) -> Vec<Host> {
     let system = {
         let common = SYSTEMS[rng.usize(0..SYSTEMS.len())];
@@ -84,6 +87,11 @@ pub fn hosts(rng: &mut Rng, machines: usize) -> Vec<Host> {
         }
     };
     (0..machines).map(|_| system(rng).map_or_else(Host::ordinary, |system| Host::of(rng, system))).collect()
+}
+
+/// A machine that has this architecture, by Docker's name for it.
+pub fn with_architecture(node: NodeName, architecture: &str) -> Mischief {
+    Mischief::MachineChanged { node, fact: "architecture".to_owned(), value: architecture.to_owned() }
 }
 
 /// Somebody changes the configuration of a machine's Docker or its name servers.

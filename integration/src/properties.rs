@@ -252,6 +252,21 @@ impl Life {
         }
     }
 
+    /// In some lives the new machines of cluster.yml are of another architecture, until the calm.
+    fn try_another_architecture(&mut self) {
+        if self.hosts_rng.u8(0..3) != 0 {
+            return;
+        }
+        for drafted in &self.draft.nodes {
+            let name = mishap::node_name(drafted.machine);
+            if self.driver.fleet.with(|world| world.is_unused(&name)) {
+                let change = hosts::with_architecture(name, "aarch64");
+                self.deeds.push(format!("{change:?}"));
+                self.driver.fleet.with(|world| world.meddle(&change));
+            }
+        }
+    }
+
     /// All external faults end, and time passes.
     fn calm(&mut self) {
         let names: Vec<NodeName> = self.driver.fleet.with(|world| world.names().cloned().collect());
@@ -262,6 +277,7 @@ impl Life {
                 world.strike(&Fault::PowerOn { node: node.clone() });
                 world.strike(&Fault::Reconnected { node: node.clone() });
                 world.strike(&Fault::SlowStart { node: node.clone(), factor: 1 });
+                world.meddle(&hosts::with_architecture(node.clone(), hosts::ARCHITECTURE));
                 if world.is_cordoned_by_hand(&node) {
                     world.strike(&Fault::ByHand(Mischief::Uncordoned { node }));
                 }
@@ -332,6 +348,7 @@ impl Life {
                 if self.rng.u8(0..4) == 0 {
                     self.edit_beside();
                 }
+                self.try_another_architecture();
             }
             let count = self.rng.usize(0..=faults);
             let schedule = self.trouble(count);

@@ -338,6 +338,12 @@ impl World {
         self.settle(self.now);
     }
 
+    /// Whether a machine has no container and no file: another one could be in its place.
+    pub fn is_unused(&self, node: &NodeName) -> bool {
+        let machine = self.nodes.iter().find(|machine| machine.name.0 == *node);
+        machine.is_some_and(|machine| machine.containers.is_empty() && machine.files.is_empty())
+    }
+
     /// Whether somebody other than windlass has cordoned a node.
     pub fn is_cordoned_by_hand(&self, node: &NodeName) -> bool {
         self.clusters

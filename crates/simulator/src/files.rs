@@ -148,12 +148,23 @@ impl Node {
 }
 
 impl World {
+    /// Whether the program that windlass copies to a machine starts there.
+    fn runs_windlass(&self, machine: usize) -> PortResult<()> {
+        let node = &self.nodes[machine];
+        if node.machine.runs_windlass() {
+            Ok(())
+        } else {
+            Err(lasting(format!("{}: exec /windlass: exec format error", node.name)))
+        }
+    }
+
     /// Writes files in order, each completely or not at all.
     pub(crate) fn put_files(
         &mut self,
         machine: usize,
         files: &[(FilePath, Arc<FileState>)],
     ) -> PortResult<()> {
+        self.runs_windlass(machine)?;
         let node = &mut self.nodes[machine];
         if node.disk == Disk::Full {
             return Err(lasting(format!("{}: no space left on device", node.name)));
@@ -183,6 +194,7 @@ impl World {
 
     /// Loads modules and changes the kernel's settings.
     pub(crate) fn set_kernel(&mut self, machine: usize, kernel: &DesiredKernel) -> PortResult<()> {
+        self.runs_windlass(machine)?;
         let node = &mut self.nodes[machine];
         let set = node.machine.set_kernel(kernel).map_err(|what| lasting(format!("{}: {what}", node.name)));
         self.crashed_read_again(machine);
@@ -192,6 +204,7 @@ impl World {
 
     /// Deletes files and directories; a missing one is no error.
     pub(crate) fn remove_paths(&mut self, machine: usize, paths: &BTreeSet<FilePath>) -> PortResult<()> {
+        self.runs_windlass(machine)?;
         for path in paths {
             let node = &mut self.nodes[machine];
             // kubelet mounts volumes of pods below its root directory: as long as pods run, it is busy.

@@ -119,6 +119,11 @@ impl Machine {
         *self == Self::default()
     }
 
+    /// Whether a program of windlass' own architecture starts here.
+    pub(crate) fn runs_windlass(&self) -> bool {
+        self.architecture == ARCHITECTURE
+    }
+
     /// Why kubelet does not start here, if the machine is the reason.
     pub(crate) fn keeps_from_starting(
         &self,
