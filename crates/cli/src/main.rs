@@ -13,6 +13,7 @@ mod command_error;
 mod commands;
 mod exit;
 mod file_commands;
+mod harmless;
 mod json;
 mod kubeconfig;
 mod ledger_file;

@@ -8,6 +8,7 @@ use windlass_render::{Detail, Page, Paint, Width};
 use windlass_spec::{Diagnostic, Severity, render};
 
 use crate::arguments::{CommonArguments, Output};
+use crate::harmless::{escaped_in_json, harmless};
 use crate::source::Source;
 
 /// The two streams, and how each is to be written.
@@ -109,7 +110,7 @@ impl Printer {
             let mut text =
                 serde_json::to_string_pretty(document).expect("the documents are plain data with text keys");
             text.push('\n');
-            to_stdout(&text);
+            to_stdout(&escaped_in_json(&text));
         }
     }
 
@@ -175,9 +176,9 @@ pub(crate) fn ask(question: &str) -> bool {
 
 fn to_stdout(text: &str) {
     let mut stream = io::stdout().lock();
-    let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+    let _ = stream.write_all(harmless(text).as_bytes()).and_then(|()| stream.flush());
 }
 
 fn to_stderr(text: &str) {
-    let _ = io::stderr().lock().write_all(text.as_bytes());
+    let _ = io::stderr().lock().write_all(harmless(text).as_bytes());
 }
