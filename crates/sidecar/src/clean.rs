@@ -86,12 +86,13 @@ fn remove_one(path: &Path, mounts: &BTreeSet<PathBuf>) -> Result<(), Fault> {
     fs::remove_dir_all(path).at(path.display())
 }
 
-/// Unmounts everything that is mounted below, the deepest and the last first.
+/// Unmounts everything that is mounted below these directories, the deepest and the last first. A disk that
+/// is one of the directories stays, and so does whatever is mounted elsewhere, whatever its name.
 pub(crate) fn unmount(below: &BTreeSet<FilePath>) -> Result<(), Fault> {
-    let is_below = |mount: &Path| {
-        let text = mount.to_string_lossy();
-        below.iter().any(|end| text.contains(&format!("{end}/")))
-    };
+    let real = |path: &FilePath| fs::canonicalize(path.as_str()).unwrap_or_else(|_| path.as_str().into());
+    let directories: Vec<PathBuf> = below.iter().map(real).collect();
+    let is_below =
+        |mount: &Path| directories.iter().any(|directory| mount != directory && mount.starts_with(directory));
     // Mounts may be stacked: each pass removes one layer.
     loop {
         let mounts: Vec<PathBuf> = mounts()?.into_iter().filter(|mount| is_below(mount)).collect();

@@ -1,9 +1,11 @@
 //! Removes what Kubernetes and its network plugins have added to the host's network, with the host's own
 //! programs.
 //!
-//! The rules are read, those of Kubernetes left out, and the rest written back at once: the rules of others,
-//! above all Docker's, stay as they are. A host without such a program has no such rules.
+//! Chains and rules are deleted by their names, each table in one transaction that leaves everything else as
+//! it is: rules that Docker, firewalld or fail2ban add meanwhile stay. A host without such a program has no
+//! such rules.
 
+use std::fmt::Write as _;
 use std::io;
 
 use crate::fault::{At, Fault};
@@ -24,25 +26,60 @@ pub(crate) fn clean() -> Result<(), Fault> {
     clean_interfaces().at("ip")
 }
 
+/// How often the rules are read again, where a rule that was to be deleted is gone already.
+const ATTEMPTS: u32 = 3;
+
 fn clean_rules(tables: &str) -> io::Result<()> {
-    let Some(output) = run(&format!("{tables}-save"), &[], None)? else { return Ok(()) };
-    let rules = String::from_utf8_lossy(&output.stdout);
-    let Some(rest) = without_ours(&rules) else { return Ok(()) };
-    run(&format!("{tables}-restore"), &[], Some(rest.as_bytes())).map(|_| ())
+    let mut outcome = Ok(());
+    for _ in 0..ATTEMPTS {
+        let Some(output) = run(&format!("{tables}-save"), &[], None)? else { return Ok(()) };
+        let Some(deletion) = deletion_of_ours(&String::from_utf8_lossy(&output.stdout)) else {
+            return Ok(());
+        };
+        let restore = format!("{tables}-restore");
+        // With the lock that other programs take too; those before 1.6.2 know none.
+        outcome = run(&restore, &["--noflush", "--wait=5"], Some(deletion.as_bytes()))
+            .or_else(|_| run(&restore, &["--noflush"], Some(deletion.as_bytes())))
+            .map(|_| ());
+        if outcome.is_ok() {
+            return outcome;
+        }
+    }
+    outcome
 }
 
-/// The rules without those of Kubernetes; none if there are no such rules.
-fn without_ours(rules: &str) -> Option<String> {
-    let is_ours = |line: &str| {
-        let names = |chain: &str| CHAINS.iter().any(|begin| chain.starts_with(begin));
-        let mut words = line.split(' ');
-        line.strip_prefix(':').is_some_and(names)
-            || (line.starts_with("-A ") && words.any(names))
-            || line.contains("--comment \"kubernetes ")
-    };
-    rules.lines().any(is_ours).then(|| {
-        rules.lines().filter(|line| !is_ours(line)).fold(String::new(), |all, line| all + line + "\n")
-    })
+/// The input of `iptables-restore --noflush` that deletes the chains and rules of Kubernetes, and nothing
+/// else; none if there are none.
+///
+/// A chain is named to empty it, rules of other chains that lead to it are deleted, and then the chain is:
+/// as kube-proxy does when it cleans up.
+fn deletion_of_ours(rules: &str) -> Option<String> {
+    let names = |chain: &str| CHAINS.iter().any(|begin| chain.starts_with(begin));
+    let (mut all, mut is_any) = (String::new(), false);
+    let (mut emptied, mut rules_gone, mut gone) = (String::new(), String::new(), String::new());
+    for line in rules.lines() {
+        if let Some(chain) =
+            line.strip_prefix(':').and_then(|rest| rest.split(' ').next()).filter(|chain| names(chain))
+        {
+            let _ = writeln!(emptied, ":{chain} - [0:0]");
+            let _ = writeln!(gone, "-X {chain}");
+        } else if let Some(rule) = line.strip_prefix("-A ") {
+            let in_ours = rule.split(' ').next().is_some_and(names);
+            let leads_to_ours = rule.split(' ').any(names) || rule.contains("--comment \"kubernetes ");
+            if leads_to_ours && !in_ours {
+                let _ = writeln!(rules_gone, "-D {rule}");
+            }
+        } else if line.starts_with('*') {
+            all = all + line + "\n";
+        } else if line == "COMMIT" {
+            is_any |= !(emptied.is_empty() && rules_gone.is_empty());
+            for part in [&mut emptied, &mut rules_gone, &mut gone] {
+                all += &std::mem::take(part);
+            }
+            all += "COMMIT\n";
+        }
+    }
+    is_any.then_some(all)
 }
 
 fn clean_interfaces() -> io::Result<()> {
@@ -85,15 +122,24 @@ mod tests {
 -A KUBE-SERVICES -j RETURN
 COMMIT
 ";
-        let rest = "\
+        let deletion = "\
+*nat
+:KUBE-SERVICES - [0:0]
+:CNI-HOSTPORT-DNAT - [0:0]
+-D PREROUTING -m comment --comment \"kubernetes service portals\" -j KUBE-SERVICES
+-X KUBE-SERVICES
+-X CNI-HOSTPORT-DNAT
+COMMIT
+";
+        assert_eq!(deletion_of_ours(rules).as_deref(), Some(deletion));
+        let of_others = "\
 *nat
 :PREROUTING ACCEPT [0:0]
 :DOCKER - [0:0]
 -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
 COMMIT
 ";
-        assert_eq!(without_ours(rules).as_deref(), Some(rest));
-        assert_eq!(without_ours(rest), None);
+        assert_eq!(deletion_of_ours(of_others), None);
     }
 
     #[test]

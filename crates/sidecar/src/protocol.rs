@@ -99,10 +99,9 @@ pub enum Request {
     },
     /// Removes what Kubernetes has added to the host's network: rules and interfaces.
     CleanNetwork,
-    /// Unmounts everything that is mounted below directories of this name, such as `/var/lib/kubelet`, under
-    /// any prefix.
+    /// Unmounts everything that is mounted below directories such as `/var/lib/kubelet`.
     Unmount {
-        /// The end of the directories' names.
+        /// The directories.
         below: BTreeSet<FilePath>,
     },
     /// Lists the snapshots in a directory, with what the metadata beside them says. Changes nothing.
