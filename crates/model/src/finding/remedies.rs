@@ -287,7 +287,7 @@ fn note_help(cause: &Note) -> String {
              or raise `quota-backend-bytes` in `services.etcd.extra_args`"
                 .to_owned()
         }
-        Note::CaExpires { .. } => "`up` does not renew CAs: plan their rotation".to_owned(),
+        Note::CaExpires { .. } => "windlass cannot renew a CA yet: look for a release that does, long before this day".to_owned(),
         Note::LedgerInKubernetesKept { kept: KeptByKubernetes::OtherCluster } => {
             "if this cluster was restored from a snapshot of that one, delete the Secret: the next `up` writes it".to_owned()
         }

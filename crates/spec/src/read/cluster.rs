@@ -112,8 +112,31 @@ fn prefix_path(top: View<'_, '_>, reports: &mut Reports<'_>) -> Option<String> {
                 "`prefix_path` is no absolute path",
             )
             .help("begin it with `/`");
+    } else if let Some(what) = misread_in_paths(text) {
+        reports
+            .error(
+                top.path.key("prefix_path"),
+                top.span_of("prefix_path"),
+                format!("`prefix_path` has {what}, which Docker reads otherwise in a mount"),
+            )
+            .help("name a directory without it");
     }
     Some(text.to_owned())
+}
+
+/// What in the path would make another mount than is meant, or lead elsewhere.
+fn misread_in_paths(path: &str) -> Option<&'static str> {
+    if path.contains(':') {
+        Some("a colon")
+    } else if path.contains(',') {
+        Some("a comma")
+    } else if path.split('/').any(|part| part == "..") {
+        Some("the part `..`")
+    } else if path.chars().any(char::is_control) {
+        Some("a control character")
+    } else {
+        None
+    }
 }
 
 fn check_etcd(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>) {
