@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use windlass_blueprint::Catalog;
 use windlass_course::{Course, Desired, Goal};
 use windlass_engine::{
-    Clock, Conclusion, End, GuardSwitch, Options, Ports, Recover, converge, observe_and_plan,
+    AnotherRun, Clock, Conclusion, End, GuardSwitch, NotConverged, Options, Ports, Recover, converge,
+    observe_and_plan,
 };
 use windlass_model::{Finding, Inventory, Plan, Planning, Reissue, Restore, Step, Timestamp, Weight};
 use windlass_planner::{Rules, audit, plan_by};
@@ -70,6 +71,8 @@ impl Default for Guardrails {
 pub enum Ended {
     /// windlass ended by itself.
     Concluded(Box<Conclusion>),
+    /// Another run changes the cluster.
+    Taken(AnotherRun),
     /// The machine on which it ran died.
     Died,
 }
@@ -146,7 +149,7 @@ impl Driver {
         let clock = SimClock::new(&self.fleet);
         let mut course = Course::new(desired, beginning(goal, clock.now()));
         let assignment = course.assignment();
-        let mut options = Options::default();
+        let mut options = Options { holder: Some("up".to_owned()), ..Options::default() };
         options.limits.guards = self.guardrails.guards;
         let interrupt = windlass_engine::Interrupt::default();
         windlass_simulator::run(async {
@@ -158,7 +161,8 @@ impl Driver {
                 ended = converge(&ports, &assignment, plan, &options, &self.fleet, &interrupt) => {
                     match ended {
                         Ok(conclusion) => Ended::Concluded(Box::new(conclusion)),
-                        Err(_) => Ended::Died,
+                        Err(NotConverged::Taken(another)) => Ended::Taken(another),
+                        Err(NotConverged::Look(_)) => Ended::Died,
                     }
                 }
             }

@@ -327,6 +327,7 @@ impl Life {
                         break;
                     }
                 }
+                Ended::Taken(another) => return Err(format!("taken by {another:?}")),
                 Ended::Died => "the ledger could not be read".clone_into(&mut last),
             }
         }

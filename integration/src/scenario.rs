@@ -312,7 +312,7 @@ impl Stage {
         let sights = driver.sights.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (reports, end) = match ended {
             Ended::Concluded(conclusion) => (conclusion.reports.as_slice(), Some(conclusion.end)),
-            Ended::Died => (&[][..], None),
+            Ended::Taken(_) | Ended::Died => (&[][..], None),
         };
         for (index, (planning, sight)) in plannings.iter().zip(sights).enumerate() {
             let head = if index == 0 { "plan".to_owned() } else { format!("plan of round {}", index + 1) };
@@ -373,6 +373,13 @@ impl Stage {
                     })
                 });
                 (text, Expected::End(conclusion.end))
+            }
+            Ended::Taken(another) => {
+                let text = format!(
+                    "another windlass works on this cluster: {}, by its lease on {}\n",
+                    another.holder, another.node
+                );
+                (text, Expected::Taken)
             }
             Ended::Died if died => ("the operator's machine died\n".to_owned(), Expected::Death),
             Ended::Died => ("the ledger could not be read\n".to_owned(), Expected::Death),

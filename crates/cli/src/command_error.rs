@@ -52,6 +52,9 @@ pub(crate) enum CommandError {
     /// Another run changes this cluster now.
     #[error("another windlass works on this cluster: {holder}")]
     Locked { path: PathBuf, holder: String },
+    /// A run on another machine changes this cluster now.
+    #[error("another windlass works on this cluster: {holder}")]
+    Taken { node: NodeName, holder: String },
     /// The lock file cannot be written.
     #[error("the lock `{}` cannot be taken", path.display())]
     LockUnwritable { path: PathBuf, source: std::io::Error },
@@ -100,6 +103,7 @@ impl CommandError {
             | Self::NoRoom { .. }
             | Self::KubeconfigUnwritable { .. }
             | Self::Locked { .. }
+            | Self::Taken { .. }
             | Self::LockUnwritable { .. }
             | Self::Look { .. }
             | Self::Signals { .. } => Exit::Failed,
@@ -119,6 +123,13 @@ impl CommandError {
                 return Some(format!(
                     "wait until it ends, or end that process; the lock `{}` goes with it. `windlass plan` needs no lock",
                     path.display()
+                ));
+            }
+            Self::Taken { node, .. } => {
+                return Some(format!(
+                    "wait until it ends, or end that process: its lease on {node} goes with it, a minute after its machine at \
+                     the latest. `docker rm -f windlass-operator` on {node} ends the lease at once, and that run with it. \
+                     `windlass plan` needs no lease"
                 ));
             }
             Self::LockUnwritable { .. } => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use windlass_course::{Course, Desired, Goal};
 use windlass_engine::{
-    Clock, Conclusion, End, Interrupt, Options, PortResult, Recover, Silence, Survey, converge,
+    AnotherRun, Clock, Conclusion, End, Interrupt, NotConverged, Options, Recover, Silence, Survey, converge,
     observe_and_plan,
 };
 use windlass_model::{Inventory, Plan, Planning, Reissue, Replay, Restore, counted};
@@ -20,7 +20,7 @@ use crate::command_error::CommandError;
 use crate::exit::Exit;
 use crate::json::{DiagnosticsDocument, PlanDocument, RunDocument, RunFacts};
 use crate::ledger_file::{FileLedger, write_durably};
-use crate::lock::OperatorLock;
+use crate::lock::{OperatorLock, this_run};
 use crate::printer::{Printer, Stream, ask, somebody_is_there};
 use crate::progress::{Both, Progress};
 use crate::real::Real;
@@ -256,9 +256,7 @@ impl<S: Scene> Session<'_, S> {
         let interrupt = Interrupt::default();
         let signals = Signals::new().map_err(|source| CommandError::Signals { source })?;
         let conclusion = tokio::select! {
-            conclusion = self.converge(goal, &progress, &interrupt) => {
-                conclusion.map_err(|source| CommandError::Look { source })?
-            }
+            conclusion = self.converge(goal, &progress, &interrupt) => conclusion?,
             never = signals.obey(&interrupt) => match never {},
         };
         run.changed = !conclusion.reports.is_empty();
@@ -328,12 +326,18 @@ impl<S: Scene> Session<'_, S> {
         goal: Goal,
         progress: &Progress<'_>,
         interrupt: &Interrupt,
-    ) -> PortResult<Conclusion> {
+    ) -> Result<Conclusion, CommandError> {
         let listener = Both(progress, self.scene.listener());
         let mut course = Course::new(self.desired, goal);
         let assignment = course.assignment();
         let plan = |seen: &_| course.plan(seen);
-        converge(&self.scene.ports(), &assignment, plan, &Options::default(), &listener, interrupt).await
+        let ports = self.scene.ports();
+        let holder = Some(this_run(self.command.name(), ports.clock.now()));
+        let options = Options { holder, ..Options::default() };
+        converge(&ports, &assignment, plan, &options, &listener, interrupt).await.map_err(|why| match why {
+            NotConverged::Look(source) => CommandError::Look { source },
+            NotConverged::Taken(AnotherRun { node, holder }) => CommandError::Taken { node, holder },
+        })
     }
 }
 
@@ -376,7 +380,10 @@ struct Signals {
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
 
     /// Turns every signal into a request: the first finishes what runs, the second leaves.
@@ -404,9 +411,14 @@ fn counts(stats: &Stats) -> String {
     lines.chain(bastion).chain(own).collect()
 }
 
+/// What the system says of this process, by the beginning of its line.
+fn own_status(label: &str) -> Option<String> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    Some(status.lines().find_map(|line| line.strip_prefix(label))?.to_owned())
+}
+
 /// The peak memory of this process in bytes; none where the system does not report it.
 fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes = own_status("VmHWM:")?;
     kibibytes.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kibibytes| kibibytes * 1_024)
 }

@@ -51,8 +51,7 @@ impl OperatorLock {
                 file.metadata().is_ok_and(|own| (own.dev(), own.ino()) == (there.dev(), there.ino()))
             });
             if is_there {
-                let words =
-                    format!("{command}, process {} on {}, since {now}\n", std::process::id(), machine());
+                let words = format!("{}\n", this_run(command, now));
                 file.set_len(0).and_then(|()| file.write_all(words.as_bytes())).map_err(unwritable)?;
                 return Ok(Self { path, _file: file });
             }
@@ -76,6 +75,11 @@ fn holder(file: &mut File) -> String {
         Ok(_) if !said.is_empty() => said,
         _ => "a run that has just begun".to_owned(),
     }
+}
+
+/// How other runs are shown this one: `up, process 7 on host, since 2026-01-01T00:00:00Z`.
+pub(crate) fn this_run(command: &str, now: Timestamp) -> String {
+    format!("{command}, process {} on {}, since {now}", std::process::id(), machine())
 }
 
 fn machine() -> String {

@@ -121,6 +121,15 @@ impl Listener for Progress<'_> {
                     Outcome::Interrupted => self.say("left", step.id.as_str()),
                 }
             }
+            Event::LeaseNotTaken { node, error } => {
+                self.say("no lease", &format!("on {node}, so other runs are not kept away there: {error}"));
+            }
+            Event::LeasesLost => {
+                self.say(
+                    "stop",
+                    "this run lost its leases, so another may begin; running steps are finished",
+                );
+            }
             Event::Interrupted => {
                 self.say("stop", "running steps are finished; interrupt again to leave at once");
             }
@@ -134,21 +143,7 @@ pub(crate) struct Both<'a>(pub(crate) &'a dyn Listener, pub(crate) &'a dyn Liste
 impl Listener for Both<'_> {
     fn hear(&self, event: Event<'_>) {
         let Self(one, other) = self;
-        // An event borrows its contents, so a second one is made of the same parts.
-        one.hear(again(&event));
+        one.hear(event);
         other.hear(event);
-    }
-}
-
-fn again<'a>(event: &Event<'a>) -> Event<'a> {
-    match *event {
-        Event::LookBegins { round } => Event::LookBegins { round },
-        Event::Looked { inventory } => Event::Looked { inventory },
-        Event::LedgerRecovered { from, serial } => Event::LedgerRecovered { from, serial },
-        Event::Planned { round, planning } => Event::Planned { round, planning },
-        Event::StepBegins { step } => Event::StepBegins { step },
-        Event::StepWaits { step, attempt, error, delay } => Event::StepWaits { step, attempt, error, delay },
-        Event::StepEnds { step, outcome } => Event::StepEnds { step, outcome },
-        Event::Interrupted => Event::Interrupted,
     }
 }

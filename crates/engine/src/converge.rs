@@ -5,13 +5,16 @@ use windlass_model::{Action, End, Inventory, Ledger, Outcome, Plan, Planning, Re
 use crate::events::{Event, Listener};
 use crate::execute::{Execution, execute};
 use crate::interrupt::{Interrupt, Urgency};
+use crate::lease::{self, AnotherRun, keepers};
 use crate::limits::Limits;
 use crate::observe::{FIRST_PATIENCE, Observation, PATIENCE_AFTER_STEPS, Recover, observe_patiently};
-use crate::ports::{Assignment, Clock, Fleet, LedgerStore, Minter, PortResult, Ports};
+use crate::ports::{Assignment, Clock, Fleet, LedgerStore, Minter, PortError, PortResult, Ports};
 
 /// How long the loop continues, and how much it does at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
+    /// What other runs are shown of this one, while it has its leases; none takes no leases.
+    pub holder: Option<String>,
     /// How much is done at once in a round, and how often a step is tried.
     pub limits: Limits,
     /// How many plans are carried out at most.
@@ -22,7 +25,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { limits: Limits::default(), max_rounds: 20, same_plan: 3 }
+        Self { holder: None, limits: Limits::default(), max_rounds: 20, same_plan: 3 }
     }
 }
 
@@ -33,6 +36,17 @@ pub struct Survey {
     pub observation: Observation,
     /// The plan and the findings.
     pub planning: Planning,
+}
+
+/// Why the loop did not begin, or could not go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotConverged {
+    /// The ledger cannot be read or recovered.
+    #[error(transparent)]
+    Look(#[from] PortError),
+    /// Another run changes the cluster now.
+    #[error("another windlass works on this cluster: {}", .0.holder)]
+    Taken(AnotherRun),
 }
 
 /// How the loop ended.
@@ -85,20 +99,35 @@ async fn survey<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
 
 /// Looks, plans and acts until the plan is empty, or continuing does not help.
 ///
-/// *Guarantees*: no part of a refused planning is ever carried out. What was done is remembered only to
-/// notice that the loop makes no progress.
+/// *Guarantees*: no part of a refused planning is ever carried out, and none while another run has a lease on
+/// a control-plane node that this one reaches. What was done is remembered only to notice that the loop makes
+/// no progress.
 ///
 /// # Errors
-/// The ledger cannot be read or recovered.
+/// The ledger cannot be read or recovered, or another run changes the cluster.
 pub async fn converge<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
+    ports: &Ports<'_, F, L, M, C>,
+    assignment: &Assignment,
+    plan: impl FnMut(&Inventory) -> Planning,
+    options: &Options,
+    listener: &dyn Listener,
+    interrupt: &Interrupt,
+) -> Result<Conclusion, NotConverged> {
+    let conclusion = round_by_round(ports, assignment, plan, options, listener, interrupt).await;
+    ports.fleet.end_leases().await;
+    conclusion
+}
+
+async fn round_by_round<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
     ports: &Ports<'_, F, L, M, C>,
     assignment: &Assignment,
     mut plan: impl FnMut(&Inventory) -> Planning,
     options: &Options,
     listener: &dyn Listener,
     interrupt: &Interrupt,
-) -> PortResult<Conclusion> {
-    let Options { limits, max_rounds, same_plan } = options;
+) -> Result<Conclusion, NotConverged> {
+    let Options { holder, limits, max_rounds, same_plan } = options;
+    let mut holder = holder.as_deref();
     let mut conclusion = Conclusion {
         end: End::Interrupted,
         rounds: 0,
@@ -121,6 +150,7 @@ pub async fn converge<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
         };
         let Survey { observation: Observation { inventory, ledger }, planning } = survey;
         conclusion.rounds = round;
+        let keepers = keepers(assignment, &inventory);
         conclusion.inventory = Some(inventory);
         conclusion.planning = planning;
         conclusion.ledger.clone_from(&ledger);
@@ -134,8 +164,14 @@ pub async fn converge<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
             conclusion.end = in_vain;
             return Ok(conclusion);
         }
-        let Execution { report, ledger } =
-            execute(&conclusion.planning.plan, ledger, ports, assignment, limits, listener, interrupt).await;
+        if let Some(holder) = holder.take() {
+            lease::take(ports.fleet, &keepers, holder, listener).await.map_err(NotConverged::Taken)?;
+        }
+        let Execution { report, ledger } = tokio::select! {
+            biased;
+            never = end_with_leases(ports.fleet, listener, interrupt) => match never {},
+            execution = execute(&conclusion.planning.plan, ledger, ports, assignment, limits, listener, interrupt) => execution,
+        };
         progress.note(&conclusion.planning.plan, &report);
         conclusion.ledger = ledger;
         conclusion.reports.push(report);
@@ -144,6 +180,18 @@ pub async fn converge<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
             return Ok(conclusion);
         }
     }
+}
+
+/// Interrupts the run when its leases are gone: another one may begin then.
+async fn end_with_leases<F: Fleet>(
+    fleet: &F,
+    listener: &dyn Listener,
+    interrupt: &Interrupt,
+) -> std::convert::Infallible {
+    fleet.leases_lost().await;
+    listener.hear(Event::LeasesLost);
+    interrupt.request();
+    std::future::pending().await
 }
 
 /// How the loop ends with this planning, if no part of it is to be carried out.

@@ -7,7 +7,7 @@ use windlass_model::{Inventory, NodeName, Outcome, Planning, Step};
 use crate::ports::PortError;
 
 /// Something that happened.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
     /// A look begins; rounds count from one.
     LookBegins {
@@ -56,6 +56,15 @@ pub enum Event<'a> {
         /// Its result.
         outcome: &'a Outcome,
     },
+    /// A node could not give a lease: runs of other machines do not meet there.
+    LeaseNotTaken {
+        /// The node.
+        node: &'a NodeName,
+        /// The error.
+        error: &'a PortError,
+    },
+    /// The leases of this run are gone: it ends as if it was interrupted.
+    LeasesLost,
     /// The run was interrupted: running steps are finished, no new one begins.
     Interrupted,
 }

@@ -13,6 +13,7 @@ mod guards;
 mod interrupt;
 mod keys;
 pub mod label;
+mod lease;
 mod ledger_file;
 mod limits;
 mod mint;
@@ -26,19 +27,20 @@ mod run;
 mod step_error;
 mod stored;
 
-pub use converge::{Conclusion, Options, Survey, converge, observe_and_plan};
+pub use converge::{Conclusion, NotConverged, Options, Survey, converge, observe_and_plan};
 pub use events::{Event, Listener, Silence};
 pub use execute::{Execution, execute};
 pub use interrupt::{Interrupt, Urgency};
 pub use label::{Labelled, labels_of, read_labels};
+pub use lease::AnotherRun;
 pub use ledger_file::{LedgerFileError, decode, encode};
 #[doc(hidden)]
 pub use limits::GuardSwitch;
 pub use limits::Limits;
 pub use observe::{Observation, Recover, observe};
 pub use ports::{
-    Assignment, Clock, Etcd, Eviction, FilePut, Fleet, Kube, LedgerStore, LookScope, Minter, NewContainer,
-    Nodes, PodController, PodSeen, PortError, PortResult, Ports, Snapshots, Traces,
+    Assignment, Clock, Etcd, Eviction, FilePut, Fleet, Kube, Lease, Leases, LedgerStore, LookScope, Minter,
+    NewContainer, Nodes, PodController, PodSeen, PortError, PortResult, Ports, Snapshots, Traces,
 };
 pub use stored::{face_of, part_of};
 pub use windlass_model::End;

@@ -434,10 +434,36 @@ pub trait Snapshots {
     ) -> impl Future<Output = PortResult<()>> + Send;
 }
 
-/// Everything that windlass may act on.
-pub trait Fleet: Nodes + Etcd + Kube + Snapshots + Sync {}
+/// Whose lease a node keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lease {
+    /// This run's.
+    Ours,
+    /// That of another run, which may be on another machine.
+    Anothers {
+        /// Which command, process and machine, and since when.
+        holder: String,
+    },
+}
 
-impl<T: Nodes + Etcd + Kube + Snapshots + Sync> Fleet for T {}
+/// The leases by which one run at a time changes a cluster.
+pub trait Leases {
+    /// Takes a node's only lease, unless another run has it. It ends with [`Leases::end_leases`], and by
+    /// itself within a minute after this process has died or lost its connection.
+    fn take_lease(&self, node: &NodeName, holder: &str) -> impl Future<Output = PortResult<Lease>> + Send;
+
+    /// Gives back all leases of this run.
+    fn end_leases(&self) -> impl Future<Output = ()> + Send;
+
+    /// Returns when this run had leases and has lost the last one: somebody has ended them, or no node is
+    /// reachable.
+    fn leases_lost(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// Everything that windlass may act on.
+pub trait Fleet: Nodes + Etcd + Kube + Snapshots + Leases + Sync {}
+
+impl<T: Nodes + Etcd + Kube + Snapshots + Leases + Sync> Fleet for T {}
 
 /// Where the operator's own copy of the ledger is.
 pub trait LedgerStore: Sync {

@@ -17,7 +17,7 @@ use crate::sight::{Sight, Sighted};
 /// The input of a plan. Nothing in it changes while the plan is made.
 #[derive(Debug)]
 pub(crate) struct Context<'a> {
-    /// Read in `rules.rs` alone: its questions are what other stages ask.
+    /// Read in `holds.rs` alone: its questions are what the stages ask.
     pub(crate) rules: Rules,
     pub(crate) desired: &'a Blueprint,
     pub(crate) seen: &'a Inventory,

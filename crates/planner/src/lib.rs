@@ -27,6 +27,7 @@ mod drain;
 mod encryption;
 mod etcd;
 mod files;
+mod holds;
 mod kernel;
 mod ledger;
 mod node_objects;

@@ -12,6 +12,7 @@ use windlass_model::{LastNode, Ledger, NodeName, Role};
 
 use crate::docker_error::lasting;
 use crate::image::NodeImage;
+use crate::kept_leases::KeptLeases;
 use crate::keys::Keys;
 use crate::link::{Counts, Link};
 use crate::master::{self, Destination};
@@ -39,6 +40,8 @@ pub struct RemoteFleet {
     pub(crate) image: OnceCell<Arc<NodeImage>>,
     /// Whether its API servers are too old for the newer version of evictions, as one of them has answered.
     pub(crate) old_evictions: AtomicBool,
+    /// The leases of the run that changes the cluster.
+    pub(crate) leases: KeptLeases,
     /// The control-plane node that answered last.
     pub(crate) last_api: Mutex<Option<NodeName>>,
 }
@@ -107,6 +110,7 @@ impl RemoteFleet {
             keys: Mutex::default(),
             image: OnceCell::new(),
             old_evictions: AtomicBool::new(false),
+            leases: KeptLeases::default(),
             last_api: Mutex::default(),
         })
     }

@@ -39,8 +39,6 @@ const REMOVALS: u32 = 20;
 const BETWEEN_REMOVALS: Duration = Duration::from_millis(100);
 /// The most parts of the image that wait for the network.
 const PARTS: usize = 4;
-/// kubelet's mounts are below these, under any prefix.
-const KUBELET: &str = "/var/lib/kubelet";
 
 impl Nodes for RemoteFleet {
     fn enrol(&self, node: &NodeName, last: &LastNode) {
@@ -164,7 +162,7 @@ impl Nodes for RemoteFleet {
             return Ok(());
         }
         self.have_done(node, Request::CleanNetwork).await?;
-        self.have_done(node, Request::Unmount { below: BTreeSet::from([FilePath::from(KUBELET)]) }).await
+        self.have_done(node, Request::Unmount { below: BTreeSet::from([kubelet.clone()]) }).await
     }
 }
 
@@ -179,11 +177,17 @@ impl RemoteFleet {
         }
     }
 
+    /// Copies the image with this very program to a node that is not known to have it.
+    pub(crate) async fn have_image(&self, machine: &Machine, link: &Link) -> PortResult<()> {
+        if machine.has_image.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        accept(self.carry_image(machine, link).await)
+    }
+
     /// Sends a request to the program on a node, and copies it there first if needed.
     pub(crate) async fn ask(&self, machine: &Machine, link: &Link, request: Request) -> PortResult<Answer> {
-        if !machine.has_image.load(Ordering::Relaxed) {
-            accept(self.carry_image(machine, link).await)?;
-        }
+        self.have_image(machine, link).await?;
         let image = &self.settings.node_image;
         match aide::ask(link, image, request.clone()).await? {
             Asking::Answered(answer) => Ok(answer),
@@ -319,5 +323,5 @@ fn all_futures_are_send(fleet: &RemoteFleet, node: &NodeName, scope: &LookScope)
     fn is_send(_: impl Send) {}
     is_send(fleet.look(node, scope, Traces::None));
     is_send(fleet.put_files(node, &[]));
-    is_send(fleet.remove_pods(node, &FilePath::from(KUBELET), None));
+    is_send(fleet.remove_pods(node, &FilePath::from("/var/lib/kubelet"), None));
 }

@@ -414,6 +414,12 @@ impl World {
                 cluster.alarms.entry(member).or_default().insert(*alarm);
             }),
             Mischief::EtcdDisarmed { node } => self.on_cluster_of(node, |cluster, _| cluster.alarms.clear()),
+            Mischief::OperatorElsewhere { node, holder } => {
+                self.on(node, |machine| machine.operator_elsewhere = Some(holder.clone()));
+            }
+            Mischief::OperatorElsewhereEnds { node } => {
+                self.on(node, |machine| machine.operator_elsewhere = None);
+            }
             Mischief::EtcdGrows { node, bytes } => {
                 self.on_cluster_of(node, |cluster, _| cluster.db_bytes = Some(*bytes));
             }

@@ -15,6 +15,7 @@ mod file;
 mod files;
 mod invariants;
 mod kube;
+mod leases;
 mod ledger;
 mod machine;
 mod membership;

@@ -40,6 +40,18 @@ pub enum Mischief {
         /// The size.
         bytes: u64,
     },
+    /// A run of windlass on another machine begins to change the cluster of this node.
+    OperatorElsewhere {
+        /// The machine that keeps its lease.
+        node: NodeName,
+        /// Which command, process and machine.
+        holder: String,
+    },
+    /// It ends.
+    OperatorElsewhereEnds {
+        /// The machine that kept its lease.
+        node: NodeName,
+    },
     /// `docker rm -f`
     ContainerRemoved {
         /// The machine.

@@ -158,6 +158,9 @@ pub(crate) struct Node {
     /// Components that work and answer windlass' requests too late, and until when.
     #[serde(skip_serializing_if = "is_usual_map")]
     pub(crate) busy: BTreeMap<Component, u64>,
+    /// The run on another machine that has this node's lease: its command, process and machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) operator_elsewhere: Option<String>,
     /// Whether there are containers of pods.
     #[serde(skip_serializing_if = "is_usual")]
     pub(crate) pod_containers: bool,

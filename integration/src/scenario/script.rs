@@ -85,6 +85,8 @@ pub(super) enum Shown {
 pub(super) enum Expected {
     End(End),
     Death,
+    /// Another run changes the cluster.
+    Taken,
 }
 
 /// A moment of the next run.
@@ -235,6 +237,7 @@ fn expected(word: &str) -> Result<Expected, String> {
         "failed" => Expected::End(End::Failed),
         "stood-still" => Expected::End(End::StoodStill),
         "death" => Expected::Death,
+        "taken" => Expected::Taken,
         _ => return Err(format!("a run does not end `{word}`")),
     })
 }

@@ -149,6 +149,10 @@ fn by_hand(node: NodeName, command: &str, block: Option<String>) -> Result<Misch
         ["etcd", "alarm", "NOSPACE"] => Mischief::EtcdAlarm { node, alarm: Alarm::NoSpace },
         ["etcd", "alarm", "CORRUPT"] => Mischief::EtcdAlarm { node, alarm: Alarm::Corrupt },
         ["etcdctl", "alarm", "disarm"] => Mischief::EtcdDisarmed { node },
+        ["is", "changed", "by", holder @ ..] => {
+            Mischief::OperatorElsewhere { node, holder: holder.join(" ") }
+        }
+        ["is", "changed", "no", "more"] => Mischief::OperatorElsewhereEnds { node },
         ["etcd", "grows", "to", bytes] => Mischief::EtcdGrows { node, bytes: number(bytes)? },
         ["boots", "without", path] => Mischief::BootsWithoutDisk { node, path: FilePath::from(*path) },
         ["mount", path] => Mischief::DiskMounted { node, path: FilePath::from(*path) },

@@ -28,6 +28,7 @@ fn up_may_be_killed_and_a_host_may_be_away() -> Outcome {
     let mut cluster = Cluster::three_control_planes_two_workers(&lab);
     cluster.write(&windlass)?;
     is_killed_and_ends_whole(&lab, &windlass, &mut cluster)?;
+    keeps_other_operators_away(&lab, &windlass, &mut cluster)?;
     goes_on_without_a_host(&lab, &windlass, &mut cluster)
 }
 
@@ -158,6 +159,59 @@ fn names_in(directory: &std::path::Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// Two operators, each with a directory of their own, as on two machines.
+fn keeps_other_operators_away(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster) -> Outcome {
+    let other = Windlass::new(lab)?;
+    let has_news = |round: u64, cluster: &mut Cluster| -> Outcome {
+        has_news(windlass, cluster, round)?;
+        cluster.write(&other)
+    };
+    let leased = |number: usize| {
+        await_that("a lease is taken", Duration::from_secs(60), || {
+            let containers = lab.node(number).docker(["ps", "--format", "{{.Names}}"])?;
+            Ok(containers.lines().any(|name| name == "windlass-operator"))
+        })
+    };
+    has_news(1, cluster)?;
+    let mut first = windlass.spawn(["up"])?;
+    (1..=3).try_for_each(|number| leased(number).map(|_| ()))?;
+    let refused = other.run(["up"])?;
+    assert!(
+        refused.stderr.contains("another windlass works on this cluster: up, process "),
+        "{}",
+        refused.stderr
+    );
+    assert!(refused.stderr.contains("docker rm -f windlass-operator"), "{}", refused.stderr);
+    assert_eq!(refused.code, Some(1));
+    assert!(!other.run(["plan"])?.stderr.contains("another windlass"), "plan needs no lease");
+    assert!(first.wait().is_ok_and(|status| status.success()));
+    assert_eq!(other.succeeds(["up"])?, "nothing to do: the cluster is as cluster.yml says\n");
+
+    // A run that is killed keeps nobody away.
+    has_news(2, cluster)?;
+    let mut first = windlass.spawn(["up"])?;
+    leased(1)?;
+    first.kill().and_then(|()| first.wait()).expect("it runs");
+    other.succeeds(["up"])?;
+
+    // A run whose leases are ended by hand ends after its running steps, and the next one goes on.
+    has_news(3, cluster)?;
+    let first = windlass.to(["up"]).within(Duration::from_secs(300));
+    let ended = std::thread::scope(|scope| {
+        let running = scope.spawn(|| first.ran());
+        for number in 1..=3 {
+            leased(number)?;
+            lab.node(number).docker(["rm", "-f", "windlass-operator"])?;
+        }
+        running.join().expect("it does not panic")
+    })?;
+    assert!(ended.stderr.contains("this run lost its leases"), "{}", ended.stderr);
+    assert_ne!(ended.code, Some(0));
+    other.succeeds(["up"])?;
+    assert_eq!(windlass.succeeds(["up"])?, "nothing to do: the cluster is as cluster.yml says\n");
+    leaves_nothing_with_the_operator(&other)
 }
 
 fn goes_on_without_a_host(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster) -> Outcome {

@@ -64,6 +64,12 @@ pub(crate) struct World {
     pub(crate) entrusted: Option<u64>,
     /// Nodes that were enrolled.
     pub(crate) enrolled: BTreeMap<NodeName, LastNode>,
+    /// The leases that runs of other machines have.
+    pub(crate) leases_of_others: BTreeMap<NodeName, String>,
+    /// The leases of this run.
+    pub(crate) leases: BTreeSet<NodeName>,
+    /// Whether somebody ends the leases of this run.
+    pub(crate) leases_end: bool,
 }
 
 /// What an eviction does to a pod.
@@ -384,6 +390,8 @@ impl Listener for Fake {
                 };
                 format!("{} ends: {outcome}", step.id)
             }
+            Event::LeaseNotTaken { node, error } => format!("no lease on {node}: {error}"),
+            Event::LeasesLost => "leases lost".to_owned(),
             Event::Interrupted => "interrupted".to_owned(),
         });
     }

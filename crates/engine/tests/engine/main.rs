@@ -10,6 +10,7 @@ mod gates;
 mod guards;
 mod interrupts;
 mod keys;
+mod leases;
 mod members;
 mod order;
 mod plans;
