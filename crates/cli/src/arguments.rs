@@ -152,7 +152,7 @@ Examples:
     /// Make the cluster match cluster.yml.
     ///
     /// It looks, plans and acts until there is nothing left to do. It may be interrupted at any moment and run again:
-    /// Ctrl-C finishes the running steps, a second Ctrl-C leaves at once.
+    /// Ctrl-C finishes the running steps, as does the loss of the terminal; a second Ctrl-C leaves at once.
     #[command(after_long_help = "\
 Examples:
   windlass up

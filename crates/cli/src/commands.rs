@@ -376,6 +376,9 @@ fn exit_of(end: End, violations: &[String]) -> Exit {
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// The terminal is gone, as when the operator's own connection breaks; none under `nohup`, which keeps a run
+    /// going without one.
+    hang_up: Option<Signal>,
 }
 
 impl Signals {
@@ -383,15 +386,23 @@ impl Signals {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            hang_up: if ignores_hang_up() { None } else { Some(signal(SignalKind::hangup())?) },
         })
     }
 
     /// Turns every signal into a request: the first finishes what runs, the second leaves.
     async fn obey(mut self, interrupt: &Interrupt) -> std::convert::Infallible {
         loop {
+            let hangs_up = async {
+                match &mut self.hang_up {
+                    Some(hang_up) => hang_up.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 Some(()) = self.interrupt.recv() => {}
                 Some(()) = self.terminate.recv() => {}
+                Some(()) = hangs_up => {}
                 else => std::future::pending().await,
             }
             interrupt.request();
@@ -409,6 +420,12 @@ fn counts(stats: &Stats) -> String {
     let bastion = (stats.bastion_connections > 0)
         .then(|| format!("bastion: SSH connections {}\n", stats.bastion_connections));
     lines.chain(bastion).chain(own).collect()
+}
+
+/// Whether whatever began this process made it ignore that its terminal goes away.
+fn ignores_hang_up() -> bool {
+    let ignored = own_status("SigIgn:").and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & 1 == 1)
 }
 
 /// What the system says of this process, by the beginning of its line.
