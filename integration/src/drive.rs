@@ -1,5 +1,6 @@
 //! One run of windlass in a simulated world: the same loop that the binary runs.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,7 +10,9 @@ use windlass_engine::{
     AnotherRun, Clock, Conclusion, End, GuardSwitch, NotConverged, Options, Ports, Recover, converge,
     observe_and_plan,
 };
-use windlass_model::{Finding, Inventory, Plan, Planning, Reissue, Restore, Step, Timestamp, Weight};
+use windlass_model::{
+    Finding, Inventory, NodeName, Plan, Planning, Reissue, Restore, Step, Timestamp, Weight,
+};
 use windlass_planner::{Rules, audit, plan_by};
 use windlass_render::Sight;
 use windlass_simulator::{FaultSchedule, MemoryLedger, RolloutRules, SimClock, SimFleet, SymbolicMinter};
@@ -91,6 +94,8 @@ pub struct Driver {
     pub fleet: SimFleet,
     /// How windlass is run.
     pub guardrails: Guardrails,
+    /// The nodes that are gone for good according to the operator.
+    pub gone: BTreeSet<NodeName>,
     /// The faults that the audit found in any plan.
     pub audit_faults: Mutex<Vec<String>>,
     /// The plans of the last run that were not empty.
@@ -107,6 +112,7 @@ impl Driver {
         Self {
             fleet,
             guardrails: Guardrails::default(),
+            gone: BTreeSet::new(),
             audit_faults: Mutex::new(Vec::new()),
             plans: Mutex::new(Vec::new()),
             sights: Mutex::new(Vec::new()),
@@ -147,7 +153,7 @@ impl Driver {
         let ledger = MemoryLedger::new(&self.fleet);
         let minter = SymbolicMinter::new(&self.fleet);
         let clock = SimClock::new(&self.fleet);
-        let mut course = Course::new(desired, beginning(goal, clock.now()));
+        let mut course = Course::new(desired, beginning(goal, clock.now())).with_gone(&self.gone);
         let assignment = course.assignment();
         let mut options = Options { holder: Some("up".to_owned()), ..Options::default() };
         options.limits.guards = self.guardrails.guards;
@@ -178,7 +184,7 @@ impl Driver {
         let ledger = MemoryLedger::new(&self.fleet);
         let minter = SymbolicMinter::new(&self.fleet);
         let clock = SimClock::new(&self.fleet);
-        let mut course = Course::new(desired, beginning(goal, clock.now()));
+        let mut course = Course::new(desired, beginning(goal, clock.now())).with_gone(&self.gone);
         let assignment = course.assignment();
         windlass_simulator::run(async {
             let ports = Ports { fleet: &self.fleet, ledger: &ledger, minter: &minter, clock: &clock };

@@ -250,6 +250,7 @@ impl Stage {
 
     fn plan(&mut self, run: &Run) -> Result<(), String> {
         let Some(desired) = self.desired() else { return Ok(()) };
+        self.say_gone(run);
         let before = self.world(|world| world.fingerprint());
         let (seen, planning) = self.begun().driver.look_and_plan(&desired, &run.goal)?;
         self.show_plan("plan", &desired, &planning, Sight::of(&seen), run);
@@ -261,8 +262,17 @@ impl Stage {
         Ok(())
     }
 
+    /// Says to windlass which nodes are gone for good.
+    fn say_gone(&mut self, run: &Run) {
+        self.begun();
+        if let Some(begun) = &mut self.begun {
+            begun.driver.gone.clone_from(&run.gone);
+        }
+    }
+
     fn up(&mut self, run: &Run) -> Result<(), String> {
         let Some(desired) = self.desired() else { return Ok(()) };
+        self.say_gone(run);
         let schedule = self.schedule(&desired, run)?;
         let is_undisturbed = schedule == FaultSchedule::default();
         self.world(World::clear_story);

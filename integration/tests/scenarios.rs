@@ -88,7 +88,7 @@ fn a_line_that_is_not_understood_is_named() {
     let error = scenario::run("cluster 1 all\n\nup quickly\n", Catalog::builtin());
     assert_eq!(
         error,
-        Err("line 3: `quickly` is neither `quietly`, `briefly` nor `expect`: up quickly".to_owned())
+        Err("line 3: `quickly` is neither `quietly`, `briefly`, `gone` nor `expect`: up quickly".to_owned())
     );
 }
 

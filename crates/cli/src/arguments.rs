@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use windlass_model::{CertSelector, Component, Snapshots};
+use windlass_model::{CertSelector, Component, NodeName, Snapshots};
 use windlass_render::{Detail, Paint};
 
 /// Turns Linux hosts that have only sshd and Docker into a highly available Kubernetes cluster.
@@ -157,7 +157,8 @@ Examples:
 Examples:
   windlass up
   windlass up --config prod/cluster.yml
-  windlass up --quiet                            print only the result")]
+  windlass up --quiet                            print only the result
+  windlass up --gone node-5                      forget a machine that left cluster.yml and will not come back")]
     Up(UpArguments),
     /// Remove the cluster from all its nodes.
     ///
@@ -168,7 +169,8 @@ Examples:
   windlass remove --plan                         show what it would do, and why; change nothing
   windlass remove                                asks first
   windlass remove --force                        does not ask
-  windlass remove --force --delete-snapshots     deletes the snapshots of etcd too")]
+  windlass remove --force --delete-snapshots     deletes the snapshots of etcd too
+  windlass remove --gone node-5                  does not wait for a machine that will not come back")]
     Remove(RemoveArguments),
     /// Reissue certificates, and restart what reads them.
     ///
@@ -337,7 +339,7 @@ impl Command {
     pub(crate) fn common(&self) -> &CommonArguments {
         match self {
             Self::Plan(PlanArguments { common, .. })
-            | Self::Up(UpArguments { common })
+            | Self::Up(UpArguments { common, .. })
             | Self::Remove(RemoveArguments { common, .. })
             | Self::CertRotate(CertRotateArguments { common, .. }) => common,
             Self::Etcd(etcd) => etcd.snapshot().common(),
@@ -408,6 +410,8 @@ impl CommonArguments {
 pub(crate) struct PlanArguments {
     #[command(flatten)]
     pub(crate) common: CommonArguments,
+    #[command(flatten)]
+    pub(crate) gone: GoneArguments,
     /// Exit with 2 if there are changes.
     #[arg(long)]
     pub(crate) detailed_exitcode: bool,
@@ -425,6 +429,23 @@ pub(crate) struct PlanArguments {
 pub(crate) struct UpArguments {
     #[command(flatten)]
     pub(crate) common: CommonArguments,
+    #[command(flatten)]
+    pub(crate) gone: GoneArguments,
+}
+
+/// Nodes that will never come back.
+#[derive(Debug, Args)]
+pub(crate) struct GoneArguments {
+    /// This node is gone for good: it is forgotten instead of cleared, and not waited for; may be given several times.
+    #[arg(long = "gone", value_name = "NODE")]
+    nodes: Vec<String>,
+}
+
+impl GoneArguments {
+    /// Their names.
+    pub(crate) fn names(&self) -> BTreeSet<NodeName> {
+        self.nodes.iter().map(|name| NodeName::from(name.as_str())).collect()
+    }
 }
 
 /// `windlass remove`
@@ -441,6 +462,8 @@ pub(crate) struct RemoveArguments {
     /// Delete the snapshots of etcd on the nodes too.
     #[arg(long)]
     delete_snapshots: bool,
+    #[command(flatten)]
+    pub(crate) gone: GoneArguments,
 }
 
 impl RemoveArguments {

@@ -1,5 +1,6 @@
 //! The commands, from cluster.yml to the exit code.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use windlass_engine::{
     AnotherRun, Clock, Conclusion, End, Interrupt, NotConverged, Options, Recover, Silence, Survey, converge,
     observe_and_plan,
 };
-use windlass_model::{Inventory, Plan, Planning, Reissue, Replay, Restore, counted};
+use windlass_model::{Inventory, NodeName, Plan, Planning, Reissue, Replay, Restore, counted};
 use windlass_remote::{HostKeys, MachineStats, Stats, SystemClock};
 use windlass_render::{Language, PlanView, RunView, Sight, changes, graph, plan, result};
 use windlass_spec::Diagnostic;
@@ -211,7 +212,7 @@ impl<S: Scene> Session<'_, S> {
 
     /// Writes the input of a plan to a file.
     fn save_replay(&self, path: &Path, seen: &Inventory) -> Result<(), CommandError> {
-        let intent = Course::new(self.desired, Goal::Converge).intent_for(seen);
+        let intent = Course::new(self.desired, Goal::Converge).with_gone(&self.gone()).intent_for(seen);
         let replay = Replay::new(env!("CARGO_PKG_VERSION"), intent, seen);
         let mut text = serde_json::to_vec_pretty(&replay).expect("plain data with keys of text is JSON");
         text.push(b'\n');
@@ -311,9 +312,20 @@ impl<S: Scene> Session<'_, S> {
         })
     }
 
+    /// The nodes that are gone for good according to the operator.
+    fn gone(&self) -> BTreeSet<NodeName> {
+        match self.command {
+            Command::Plan(plan) => plan.gone.names(),
+            Command::Up(up) => up.gone.names(),
+            Command::Remove(remove) => remove.gone.names(),
+            // A restore has its own; the others have nothing to do with nodes that left.
+            Command::CertRotate(_) | Command::Etcd(_) => BTreeSet::new(),
+        }
+    }
+
     /// Looks and plans, and changes nothing.
     async fn survey(&self, goal: &Goal) -> Result<Survey, CommandError> {
-        let mut course = Course::new(self.desired, goal.clone());
+        let mut course = Course::new(self.desired, goal.clone()).with_gone(&self.gone());
         let assignment = course.assignment();
         let plan = |seen: &_| course.plan(seen);
         observe_and_plan(&self.scene.ports(), &assignment, plan, &Silence, Recover::InMemory)
@@ -328,7 +340,7 @@ impl<S: Scene> Session<'_, S> {
         interrupt: &Interrupt,
     ) -> Result<Conclusion, CommandError> {
         let listener = Both(progress, self.scene.listener());
-        let mut course = Course::new(self.desired, goal);
+        let mut course = Course::new(self.desired, goal).with_gone(&self.gone());
         let assignment = course.assignment();
         let plan = |seen: &_| course.plan(seen);
         let ports = self.scene.ports();

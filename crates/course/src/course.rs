@@ -45,6 +45,10 @@ impl Goal {
 pub struct Course<'a> {
     desired: &'a Desired,
     goal: Goal,
+    /// Nodes that are gone for good according to the operator, and have not been forgotten by this command.
+    gone: BTreeSet<NodeName>,
+    /// Those of them that the ledger had in an earlier round.
+    met: BTreeSet<NodeName>,
     /// The desired state with the settings that a live cluster keeps though cluster.yml does not name them;
     /// none where nothing is kept.
     kept: Option<Desired>,
@@ -57,7 +61,14 @@ pub struct Course<'a> {
 impl<'a> Course<'a> {
     /// The course from this cluster.yml to this goal.
     pub fn new(desired: &'a Desired, goal: Goal) -> Self {
-        Self { desired, goal, kept: None, latest: None }
+        Self { desired, goal, gone: BTreeSet::new(), met: BTreeSet::new(), kept: None, latest: None }
+    }
+
+    /// The same course, where these nodes are gone for good according to the operator.
+    #[must_use]
+    pub fn with_gone(mut self, gone: &BTreeSet<NodeName>) -> Self {
+        self.gone.clone_from(gone);
+        self
     }
 
     /// The goal of the command.
@@ -102,7 +113,7 @@ impl<'a> Course<'a> {
         let names = strangers.iter().filter_map(Finding::node).cloned().collect();
         // Where no other machine is left, they are held as they are.
         let Some(rest) = self.desired().without(&names) else { return (intent, Vec::new()) };
-        let mut course = Course::new(&rest, self.goal.clone());
+        let mut course = Course::new(&rest, self.goal.clone()).with_gone(&self.gone);
         (course.intent_on_all(&without(seen, &names)), strangers)
     }
 
@@ -115,6 +126,7 @@ impl<'a> Course<'a> {
             .filter_map(|(name, node)| Some((name.clone(), node.facts()?.host.clone())))
             .filter(|(_, host)| *host != ordinary)
             .collect();
+        self.leave_out_forgotten(seen);
         self.keep_issuer(seen);
         let link = self.stage(seen).map(|stage| stage.link);
         if let Some((latest, of_link, intent)) = &self.latest
@@ -124,9 +136,21 @@ impl<'a> Course<'a> {
         }
         let own = self.desired();
         let desired = link.as_ref().and_then(|link| own.link_on(link, &hosts));
-        let intent = self.goal.intent(desired.unwrap_or_else(|| own.on(&hosts)));
+        let intent = self.goal.intent(desired.unwrap_or_else(|| own.on(&hosts))).with_gone(&self.gone);
         self.latest = Some((hosts, link, intent.clone()));
         intent
+    }
+
+    /// What an earlier round of this command has forgotten is gone no more: the ledger does not know it.
+    fn leave_out_forgotten(&mut self, seen: &Inventory) {
+        let is_known =
+            |name: &NodeName| seen.ledger.nodes.contains_key(name) || seen.nodes.contains_key(name);
+        self.met.extend(self.gone.iter().filter(|name| is_known(name)).cloned());
+        let count = self.gone.len();
+        self.gone.retain(|name| is_known(name) || !self.met.contains(name));
+        if self.gone.len() != count {
+            self.latest = None;
+        }
     }
 
     /// The desired state, with what is kept.

@@ -21,6 +21,9 @@ pub enum Intent {
     Converge {
         /// What cluster.yml says.
         desired: Arc<Blueprint>,
+        /// Former nodes that are gone for good according to the operator: they are forgotten.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        gone: BTreeSet<NodeName>,
     },
     /// Valid certificates are reissued, and what uses them takes the new ones. Everything else in cluster.yml
     /// keeps waiting.
@@ -43,24 +46,46 @@ pub enum Intent {
         desired: Arc<Blueprint>,
         /// Whether the snapshots of etcd are kept.
         snapshots: Snapshots,
+        /// Nodes that are gone for good according to the operator: they are not waited for.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        gone: BTreeSet<NodeName>,
     },
 }
 
 impl Intent {
     /// The cluster becomes what cluster.yml says.
     pub fn converge(desired: Arc<Blueprint>) -> Self {
-        Self::Converge { desired }
+        Self::Converge { desired, gone: BTreeSet::new() }
     }
 
     /// The cluster of cluster.yml is removed.
     pub fn dismantle(cluster: &Blueprint, snapshots: Snapshots) -> Self {
-        Self::Dismantle { desired: Arc::new(cluster.emptied()), snapshots }
+        Self::Dismantle { desired: Arc::new(cluster.emptied()), snapshots, gone: BTreeSet::new() }
+    }
+
+    /// The same, where these nodes are gone for good according to the operator.
+    #[must_use]
+    pub fn with_gone(mut self, nodes: &BTreeSet<NodeName>) -> Self {
+        match &mut self {
+            Self::Converge { gone, .. } | Self::Dismantle { gone, .. } => gone.clone_from(nodes),
+            Self::Restore { .. } | Self::Reissue { .. } => {}
+        }
+        self
+    }
+
+    /// The nodes that are gone for good according to the operator; a restore has its own, which it needs only
+    /// to know that no member of them comes back.
+    pub fn gone(&self) -> Option<&BTreeSet<NodeName>> {
+        match self {
+            Self::Converge { gone, .. } | Self::Dismantle { gone, .. } => Some(gone),
+            Self::Restore { .. } | Self::Reissue { .. } => None,
+        }
     }
 
     /// The desired state, mutable.
     pub(crate) fn desired_mut(&mut self) -> &mut Arc<Blueprint> {
         match self {
-            Self::Converge { desired }
+            Self::Converge { desired, .. }
             | Self::Reissue { desired, .. }
             | Self::Restore { desired, .. }
             | Self::Dismantle { desired, .. } => desired,
@@ -70,7 +95,7 @@ impl Intent {
     /// The desired state.
     pub fn desired(&self) -> &Arc<Blueprint> {
         match self {
-            Self::Converge { desired }
+            Self::Converge { desired, .. }
             | Self::Reissue { desired, .. }
             | Self::Restore { desired, .. }
             | Self::Dismantle { desired, .. } => desired,

@@ -60,8 +60,8 @@ pub use digest::{Digest, NotADigest};
 pub use ending::{Ending, Outlook};
 pub use etcd_version::{EtcdVersion, tag_of};
 pub use finding::{
-    Cause, ChainWaits, ClockOf, Finding, Foreign, KeptByKubernetes, MachineFault, MadeBy, Note, Planning,
-    Refusal, RestartObstacle, RestoreRefused, Subject, Waiting, WaitsFor, Weight,
+    Cause, ChainWaits, ClockOf, Finding, Foreign, KeptByKubernetes, MachineFault, MadeBy, NotGone, Note,
+    Planning, Refusal, RestartObstacle, RestoreRefused, Subject, Waiting, WaitsFor, Weight,
 };
 pub use footprint::{Elsewhere, Footprint, Footprints, Holds};
 pub use foundation::{EtcdPlace, Fact, Foundation};

@@ -118,10 +118,17 @@ fn empty_of_pods(ctx: &Context<'_>, name: &NodeName, build: &mut PlanBuilder<'_>
 }
 
 fn unreachable(ctx: &Context<'_>, name: &NodeName, build: &mut PlanBuilder<'_>) {
-    build.note(Subject::Node(name.clone()), Note::FormerNodeUnreachable, None);
-    // A kubelet that still runs would only register the node again.
-    if ctx.object(name).is_some_and(|object| object.ready != Readiness::Ready) {
-        delete_object(name, build);
+    match ctx.object(name) {
+        // A kubelet that still runs would only register the node again.
+        Some(object) if object.ready == Readiness::Ready => {
+            build.hold(Subject::Node(name.clone()), Waiting::FormerNodeReady, None);
+        }
+        object => {
+            build.note(Subject::Node(name.clone()), Note::FormerNodeUnreachable, None);
+            if object.is_some() {
+                delete_object(name, build);
+            }
+        }
     }
 }
 

@@ -27,6 +27,7 @@ mod drain;
 mod encryption;
 mod etcd;
 mod files;
+mod gone;
 mod holds;
 mod kernel;
 mod ledger;
@@ -81,14 +82,16 @@ pub fn strangers(intent: &Intent, seen: &Inventory) -> Vec<Finding> {
 
 /// [`plan`] with some of its rules switched off: for the tests that prove each rule necessary.
 #[doc(hidden)]
-pub fn plan_by(rules: Rules, intent: &Intent, seen: &Inventory) -> Planning {
+pub fn plan_by(rules: Rules, intent: &Intent, all_seen: &Inventory) -> Planning {
     let desired = &match intent {
-        Intent::Converge { desired }
+        Intent::Converge { desired, .. }
         | Intent::Restore { desired, .. }
         | Intent::Dismantle { desired, .. } => Cow::Borrowed(desired.as_ref()),
-        Intent::Reissue { desired, .. } => Cow::Owned(reissue::as_it_is(desired, seen)),
+        Intent::Reissue { desired, .. } => Cow::Owned(reissue::as_it_is(desired, all_seen)),
     };
     let mut build = PlanBuilder::new(rules);
+    gone::check(intent, all_seen, &mut build);
+    let seen: &Inventory = &gone::without(intent, all_seen);
     let all = BTreeSet::new();
     let ctx = Context::new(rules, desired, seen, intent, &all);
     let strangers = preflight::strangers(&ctx, &mut build);
@@ -135,6 +138,7 @@ pub fn plan_by(rules: Rules, intent: &Intent, seen: &Inventory) -> Planning {
     let left = &etcd::leave::plan(&ctx, known, &etcd, &control_plane, &mut build);
     let before = replacements::Before { given, nodes: &nodes, left };
     let mut conclusion = removals::plan(before, &mut build);
+    gone::forget(&ctx, all_seen, &control_plane.all_up(), &mut conclusion, &mut build);
     restore::conclude(&ctx, &control_plane, &mut conclusion);
     objects::delete_unwanted(&ctx, &objects, &mut build);
     ledger::conclude(&ctx, &keys, born, conclusion, &control_plane.all_up(), &mut build);

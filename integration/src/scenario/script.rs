@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use windlass_course::Goal;
-use windlass_model::{CertSelector, Component, End, Reissue, Snapshots};
+use windlass_model::{CertSelector, Component, End, NodeName, Reissue, Snapshots};
 use windlass_simulator::{Fault, Workload};
 
 use super::config::Edit;
@@ -61,12 +61,14 @@ pub(super) struct Run {
     pub(super) goal: Goal,
     pub(super) shown: Shown,
     pub(super) expected: Option<Expected>,
+    /// The nodes that are gone for good according to the operator.
+    pub(super) gone: BTreeSet<NodeName>,
 }
 
 impl Run {
     /// `up`
     pub(super) fn converge() -> Self {
-        Self { goal: Goal::Converge, shown: Shown::Whole, expected: None }
+        Self { goal: Goal::Converge, shown: Shown::Whole, expected: None, gone: BTreeSet::new() }
     }
 }
 
@@ -216,14 +218,17 @@ fn rotation(which: &str) -> Result<Goal, String> {
 }
 
 fn run(goal: Goal, modifiers: &str) -> Result<Run, String> {
-    let mut run = Run { goal, shown: Shown::Whole, expected: None };
+    let mut run = Run { goal, ..Run::converge() };
     let mut words = modifiers.split_whitespace();
     while let Some(word) = words.next() {
         match word {
             "quietly" => run.shown = Shown::Quiet,
             "briefly" => run.shown = Shown::Brief,
             "expect" => run.expected = Some(expected(words.next().unwrap_or_default())?),
-            _ => return Err(format!("`{word}` is neither `quietly`, `briefly` nor `expect`")),
+            "gone" => {
+                run.gone.insert(words.next().unwrap_or_default().into());
+            }
+            _ => return Err(format!("`{word}` is neither `quietly`, `briefly`, `gone` nor `expect`")),
         }
     }
     Ok(run)

@@ -249,6 +249,11 @@ pub enum Refusal {
         /// The addresses that they use.
         servers: String,
     },
+    /// A node that is gone for good according to the operator is not.
+    NotGone {
+        /// Why not.
+        because: NotGone,
+    },
     /// Fewer nodes are usable than etcd's first start needs.
     FirstStartWithoutMajority {
         /// How many are usable.
@@ -256,6 +261,18 @@ pub enum Refusal {
         /// Of how many.
         total: usize,
     },
+}
+
+/// Why a node is not gone for good, whatever the operator says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotGone {
+    /// cluster.yml asks for it.
+    InClusterYml,
+    /// It answers.
+    Answers,
+    /// The ledger has no node of this name.
+    Unknown,
 }
 
 /// Something desired that is not planned, for now or until a person acts.
@@ -296,6 +313,8 @@ pub enum Waiting {
         /// What is there.
         found: Foreign,
     },
+    /// A node has left cluster.yml and is unreachable, and Kubernetes still counts on it.
+    FormerNodeReady,
     /// A node has left cluster.yml and is not cleared yet.
     FormerNodeKept {
         /// What its removal waits for.

@@ -17,8 +17,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use self::cause::{
-    Cause, ChainWaits, ClockOf, KeptByKubernetes, MachineFault, Note, Refusal, RestartObstacle, Waiting,
-    WaitsFor,
+    Cause, ChainWaits, ClockOf, KeptByKubernetes, MachineFault, NotGone, Note, Refusal, RestartObstacle,
+    Waiting, WaitsFor,
 };
 pub use self::foreign::{Foreign, MadeBy};
 pub use self::restore::RestoreRefused;

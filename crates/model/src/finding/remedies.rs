@@ -2,8 +2,8 @@
 
 use super::words::{named, row};
 use super::{
-    Cause, ChainWaits, Finding, KeptByKubernetes, MachineFault, Note, Refusal, RestartObstacle, Waiting,
-    WaitsFor, Weight,
+    Cause, ChainWaits, Finding, KeptByKubernetes, MachineFault, NotGone, Note, Refusal, RestartObstacle,
+    Waiting, WaitsFor, Weight,
 };
 use crate::etcd_version::EtcdVersion;
 use crate::host_report::ContainerdCri;
@@ -121,6 +121,13 @@ fn refused_help(cause: &Refusal) -> String {
              up`, then remove the old one; another etcd knows nothing of this cluster: build a second one on it"
                 .to_owned()
         }
+        Refusal::NotGone { because: NotGone::InClusterYml } => "remove it from cluster.yml first".to_owned(),
+        Refusal::NotGone { because: NotGone::Answers } => {
+            "leave `--gone` away: it is cleared as every node that is reached".to_owned()
+        }
+        Refusal::NotGone { because: NotGone::Unknown } => {
+            "check the name; a node that was forgotten already needs no `--gone`".to_owned()
+        }
         Refusal::FirstStartWithoutMajority { .. } => {
             "fix what is held on the other nodes, or remove these nodes from cluster.yml".to_owned()
         }
@@ -145,7 +152,14 @@ fn waiting_help(cause: &Waiting, weight: Weight) -> String {
             "nothing is planned there until it answers; if it is gone for good, remove it from cluster.yml".to_owned()
         }
         Waiting::NodeUnreachableForRemoval { .. } => {
-            "it is not cleared; the ledger is kept, and the next `windlass remove` that reaches it goes on".to_owned()
+            "it is not cleared; the ledger is kept, and the next `windlass remove` that reaches it goes on. Where the machine is \
+             gone for good, `windlass remove --gone` with its name does not wait for it"
+                .to_owned()
+        }
+        Waiting::FormerNodeReady => {
+            "make it reachable to have it cleared; where the machine is gone, Kubernetes notices within a minute, and the next `windlass up` \
+             deletes its node object, or `windlass up --gone` with its name at once"
+                .to_owned()
         }
         Waiting::NotThisClusters { found } => found.help(),
         Waiting::ProxyListKept => "one API server of the new list must work first".to_owned(),
@@ -256,7 +270,10 @@ fn unasked_help(why: Unasked) -> &'static str {
 
 fn note_help(cause: &Note) -> String {
     match cause {
-        Note::FormerNodeUnreachable => "the next `up` that reaches it clears it".to_owned(),
+        Note::FormerNodeUnreachable => {
+            "the next `up` that reaches it clears it; where the machine is gone for good, `windlass up --gone` with its name forgets it"
+                .to_owned()
+        }
         Note::ForeignContainer => "remove it by hand if nobody needs it, or rename it".to_owned(),
         Note::OperatorClockOff { .. } => {
             "set it (`timedatectl set-ntp true`): nodes accept the certificates all the same, but windlass expects their end \

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
-use super::{Cause, ClockOf, KeptByKubernetes, MachineFault, Note, Refusal, RestartObstacle, Waiting};
+use super::{
+    Cause, ClockOf, KeptByKubernetes, MachineFault, NotGone, Note, Refusal, RestartObstacle, Waiting,
+};
 use crate::ciphers::SECRETS;
 use crate::foundation::Fact;
 use crate::host_report::ContainerdCri;
@@ -101,6 +103,13 @@ fn refused(cause: &Refusal) -> String {
         Refusal::OtherExternalEtcd { servers } => {
             format!("API servers use etcd at {servers}, and cluster.yml names none of these addresses")
         }
+        Refusal::NotGone { because: NotGone::InClusterYml } => {
+            "cannot be forgotten: cluster.yml asks for it".to_owned()
+        }
+        Refusal::NotGone { because: NotGone::Answers } => "cannot be forgotten: it answers".to_owned(),
+        Refusal::NotGone { because: NotGone::Unknown } => {
+            "cannot be forgotten: the ledger has no node of this name".to_owned()
+        }
         Refusal::FirstStartWithoutMajority { usable, total } => {
             format!("etcd cannot start for the first time: {usable} of its {total} nodes can be used, which is no majority")
         }
@@ -124,6 +133,9 @@ fn not_planned(cause: &Waiting) -> String {
         }
         Waiting::NodeUnreachableForRemoval { error } => format!("unreachable: {error}"),
         Waiting::NotThisClusters { found } => found.what(),
+        Waiting::FormerNodeReady => {
+            "has left cluster.yml and is unreachable, and Kubernetes calls it ready".to_owned()
+        }
         Waiting::FormerNodeKept { .. } => "the node has left cluster.yml and is not cleared yet".to_owned(),
         Waiting::NodeUnchanged { .. } => "the containers of this node are not replaced yet".to_owned(),
         Waiting::NotStarted { .. } => "missing, and not started yet".to_owned(),
