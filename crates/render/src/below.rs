@@ -145,7 +145,12 @@ fn roll(plan: &Plan, group: &Group<'_>, because: Because) -> String {
     // Steps each of which comes after another one run one at a time, whatever the limit is.
     let in_a_row = depths.len() == steps.len();
     // Unavailable nodes may use up part of the limit: the edges have the rest.
-    let limit = limit.map(|limit| limit.min(lanes(plan, group, because)));
+    let mut order: Vec<(usize, &str)> =
+        group.steps.iter().map(|(depth, index)| (*depth, plan.steps[*index].id.place())).collect();
+    // A step that waits has more steps before it than the one that it waits for.
+    order.sort_unstable();
+    let places: Vec<&str> = order.into_iter().map(|(_, place)| place).collect();
+    let limit = limit.map(|limit| limit.min(lanes(plan, &places, because)));
     match (limit, because) {
         (Some(limit @ 2..), _) => return format!("at most {limit} at once"),
         (None, Because::Window) if !in_a_row => return "within the limit of unavailable nodes".to_owned(),
@@ -158,9 +163,10 @@ fn roll(plan: &Plan, group: &Group<'_>, because: Because) -> String {
     format!("one at a time: {}", order.join(", then "))
 }
 
-/// How many nodes of a roll are changed at once at most, by the edges between them.
-fn lanes(plan: &Plan, group: &Group<'_>, because: Because) -> usize {
-    let nodes = group.nodes(plan);
+/// How many nodes of a roll are changed at once at most, by the edges between them; `places` are the nodes in an order
+/// in which they can be changed.
+pub(crate) fn lanes(plan: &Plan, places: &[&str], because: Because) -> usize {
+    let nodes: BTreeSet<&str> = places.iter().copied().collect();
     let place = |index: usize| plan.steps[index].id.place();
     let mut before: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for edge in plan.edges.iter().filter(|edge| edge.because == because) {
@@ -169,12 +175,8 @@ fn lanes(plan: &Plan, group: &Group<'_>, because: Because) -> usize {
             before.entry(later).or_default().insert(earlier);
         }
     }
-    // A step that waits has more steps before it than the one that it waits for.
-    let mut order: Vec<(usize, &str)> =
-        group.steps.iter().map(|(depth, index)| (*depth, place(*index))).collect();
-    order.sort_unstable();
     let mut turns: BTreeMap<&str, usize> = BTreeMap::new();
-    for (_, node) in order {
+    for node in places {
         let earlier = before.get(node).into_iter().flatten();
         let turn = earlier.filter_map(|node| turns.get(node)).max().map_or(0, |turn| turn + 1);
         turns.insert(node, turn);
@@ -198,7 +200,7 @@ pub(crate) fn at_once(steps: &[&Step]) -> Option<usize> {
         .min()
 }
 
-fn window(steps: &[&Step]) -> Option<usize> {
+pub(crate) fn window(steps: &[&Step]) -> Option<usize> {
     let guards = steps.iter().flat_map(|step| step.action.guards());
     guards
         .filter_map(|guard| match guard {

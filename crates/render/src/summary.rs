@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use windlass_model::{Action, Component, FilePath, Plan, Reason, Step, counted};
+use windlass_model::{Action, Because, Component, FilePath, Plan, Reason, Step, StepId, counted};
 
-use crate::below::at_once;
+use crate::below::{at_once, lanes, window};
 use crate::layout::{Width, wrap};
 use crate::names::{Room, names};
 
@@ -178,11 +178,21 @@ fn pace(plan: &Plan, steps: &[&Step]) -> String {
         .filter(|step| matches!(step.action, Action::Cordon { .. }))
         .filter(|cordon| steps.iter().any(|step| step.id.place() == cordon.id.place()))
         .collect();
-    match at_once(steps).or_else(|| at_once(&cordons)) {
+    let guarded = if at_once(steps).is_some() { steps } else { cordons.as_slice() };
+    let because = if window(guarded).is_some() { Because::Window } else { Because::OneAtATime };
+    // Unavailable nodes may use up part of the limit: the edges have the rest.
+    match at_once(guarded).map(|limit| limit.min(lanes(plan, &in_order(plan, steps), because))) {
         Some(1) => " (one at a time)".to_owned(),
         Some(limit) if limit < steps.len() => format!(" (at most {limit} at once)"),
         Some(_) | None => String::new(),
     }
+}
+
+/// The nodes of these steps, in an order in which the steps can be done.
+fn in_order<'p>(plan: &'p Plan, steps: &[&Step]) -> Vec<&'p str> {
+    let wanted: BTreeSet<&StepId> = steps.iter().map(|step| &step.id).collect();
+    let all = plan.in_order().into_iter().map(|index| &plan.steps[index]);
+    all.filter(|step| wanted.contains(&step.id)).map(|step| step.id.place()).collect()
 }
 
 fn drained(plan: &Plan) -> String {
