@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use windlass_model::{
     AddonKind, Blueprint, BlueprintOrigins, Component, DesiredAddon, DesiredEtcd, DrainOptions, Emptied,
-    EtcdPlace, Fact, Foundation, HostFacts, Limit, LogSnapshots, NodeName, PodRuntime, Prefix, Rollout,
+    EtcdPlace, Fact, Foundation, HostFacts, Limit, LogSnapshots, NodeName, PodRuntime, Prefix, Rollout, San,
     Secret, SecretName, SpecPath,
 };
 use windlass_spec::{Cidr, ClusterSpec, MaxUnavailable, Severity};
@@ -107,11 +107,20 @@ fn blueprint(cluster: &Cluster<'_>, hosts: &BTreeMap<NodeName, HostFacts>) -> Op
         footprints: Arc::new(footprints),
         origins: BlueprintOrigins {
             version: cluster.images.version_origin.clone(),
-            sans: place_of(cluster.spec.authentication.sans.first(), "authentication.sans")
-                .or_else(|| place_of(cluster.spec.windlass.endpoint.as_ref(), "windlass.endpoint")),
+            sans: place_of(cluster.spec.authentication.sans.first(), "authentication.sans"),
+            each_san: places_of_sans(cluster.spec),
             foundation: foundation_origins,
         },
     })
+}
+
+/// Where each name of the API servers is that no node has.
+fn places_of_sans(spec: &ClusterSpec) -> BTreeMap<SpecPath, San> {
+    let listed = spec.authentication.sans.iter().enumerate();
+    let listed = listed.map(|(index, name)| (format!("authentication.sans[{index}]"), San::parse(name)));
+    let endpoint = spec.windlass.endpoint.iter();
+    let endpoint = endpoint.map(|endpoint| ("windlass.endpoint".to_owned(), San::parse(&endpoint.host)));
+    listed.chain(endpoint).map(|(place, san)| (place.into(), san)).collect()
 }
 
 fn ranges_of(text: &str) -> Vec<Cidr> {

@@ -772,7 +772,8 @@ fn the_common_endpoint_is_a_name_of_every_api_server() {
     let sans = |blueprint: &Blueprint| blueprint.certs["kube-apiserver@node-1"].sans.clone();
     let gained: Vec<San> = sans(&after).difference(&sans(&blueprint(&one()))).cloned().collect();
     assert_eq!(gained, [San::parse("api.example.org")]);
-    assert_eq!(after.origins.sans, Some("windlass.endpoint".into()));
+    assert_eq!(after.origins.sans, None);
+    assert_eq!(after.origins.each_san, [("windlass.endpoint".into(), San::parse("api.example.org"))].into());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::certificate::{CertPart, DesiredCert};
+use crate::certificate::{CertPart, DesiredCert, San};
 use crate::component::Component;
 use crate::conduct::Conduct;
 use crate::container::{ContainerSpec, Origins};
@@ -87,8 +87,10 @@ impl DesiredEtcd {
 pub struct BlueprintOrigins {
     /// The place of the version.
     pub version: Option<SpecPath>,
-    /// The place of `authentication.sans`, or else of the endpoint, which is one of them.
+    /// The place of `authentication.sans`.
     pub sans: Option<SpecPath>,
+    /// The places of single names of API servers, and the names: the items of `authentication.sans`, and the endpoint.
+    pub each_san: BTreeMap<SpecPath, San>,
     /// The place of each founding setting of the cluster.
     pub foundation: BTreeMap<Fact, SpecPath>,
 }

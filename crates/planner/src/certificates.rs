@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{
-    CertDifference, CertFace, CertKind, CertName, DesiredCert, Intent, LastNode, NodeName, NodeTarget, Note,
-    Reason, Reissue, San, SpecPath, Subject,
+    BlueprintOrigins, CertDifference, CertFace, CertKind, CertName, DesiredCert, Intent, LastNode, NodeName,
+    NodeTarget, Note, Reason, Reissue, San, SpecPath, Subject,
 };
 
 use crate::builder::PlanBuilder;
@@ -83,8 +83,8 @@ pub(crate) fn places(ctx: &Context<'_>, minted: &Minted) -> Places {
     places
 }
 
-/// The node that has this name or address, if that has changed there or is new; otherwise the key for
-/// additional names.
+/// The node that has this name or address, if that has changed there or is new; otherwise the place of the name
+/// itself, or of the list that it has left.
 fn place_of(ctx: &Context<'_>, san: &San) -> Option<SpecPath> {
     let names = |name: &NodeName, target: &NodeTarget| {
         [target.address.as_str(), &target.internal_address, name.as_str()].map(San::parse)
@@ -101,7 +101,12 @@ fn place_of(ctx: &Context<'_>, san: &San) -> Option<SpecPath> {
     }
     // Names of a node that has left cluster.yml have no place there.
     let mut gone = ctx.seen.ledger.nodes.iter().filter(|(name, _)| !ctx.desired.nodes.contains_key(*name));
-    if gone.any(|(name, last)| is_of(Some(last), name)) { None } else { ctx.desired.origins.sans.clone() }
+    if gone.any(|(name, last)| is_of(Some(last), name)) {
+        return None;
+    }
+    let BlueprintOrigins { sans, each_san, .. } = &ctx.desired.origins;
+    let itself = each_san.iter().find(|(_, other)| *other == san).map(|(place, _)| place);
+    itself.or(sans.as_ref()).cloned()
 }
 
 fn is_of_unreachable_node(ctx: &Context<'_>, cert: &CertName) -> bool {

@@ -93,16 +93,12 @@ fn difference(desired: &DesiredNode, object: &NodeObject) -> Option<(ObjectChang
     Some((ObjectChange { labels, labels_gone, taints, taints_gone, owned }, reasons))
 }
 
-/// The node in cluster.yml, whose roles determine most of it; or its keys, where its own labels and taints
-/// change.
+/// The node in cluster.yml, whose roles determine most of it; or its own labels and taints, where these change.
 fn origins(desired: &DesiredNode, change: &ObjectChange) -> Vec<SpecPath> {
     let is_own = |key: &str| !key.starts_with("node-role.kubernetes.io/");
-    let labels = change.labels.keys().any(|key| is_own(key)).then_some("labels");
-    let taints = change.taints.iter().any(|taint| is_own(&taint.key)).then_some("taints");
-    let own: Vec<SpecPath> = [labels, taints]
-        .into_iter()
-        .flatten()
-        .map(|key| SpecPath::from(format!("{}.{key}", desired.origin)))
-        .collect();
+    let labels = change.labels.keys().filter(|key| is_own(key)).map(|key| format!("labels.{key}"));
+    let taints = change.taints.iter().any(|taint| is_own(&taint.key)).then(|| "taints".to_owned());
+    let own: Vec<SpecPath> =
+        labels.chain(taints).map(|key| SpecPath::from(format!("{}.{key}", desired.origin))).collect();
     if own.is_empty() { vec![desired.origin.clone()] } else { own }
 }
