@@ -134,7 +134,7 @@ fn flags(cluster: &Cluster<'_>, problems: &mut Problems) {
                     )),
                 );
             }
-            if has_flaw(component, service, (key, name), &place, cluster, problems) {
+            if !is_birth && has_flaw(component, service, (key, name), &place, cluster, problems) {
                 continue;
             }
             overrides.extend(overridden(component, service, name, &place, cluster, &values));
@@ -164,7 +164,7 @@ fn has_flaw(
         let Some(flaw) = flag_values::flaw(component, name, &value, minor_of(component, cluster)) else {
             continue;
         };
-        let shown: String = value.chars().take(60).collect();
+        let shown: String = value.trim_end().replace(['\n', '\r'], " ").chars().take(60).collect();
         let summary = format!("`--{name}={shown}` {}", flaw.what);
         match flaw.severity {
             Severity::Error => problems.error(place, summary, Some(flaw.help)),

@@ -3,16 +3,21 @@
 //! An error is only what the flag's own parser or the component's own check refuses in every version; what depends on
 //! what windlass knows of versions is a warning.
 
+mod apis;
 mod flaw;
+mod formats;
 mod gates;
+mod given;
 mod go;
 mod lists;
+mod managers;
 mod table;
 pub(crate) mod together;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use windlass_addons::Severity;
 use windlass_model::Component;
 use windlass_spec::{PortRange, nearest};
 
@@ -29,13 +34,23 @@ pub(crate) fn flaw(component: Component, flag: &str, value: &str, minor: Option<
         return choice.flaw(component, value, minor);
     }
     match (component, flag, minor) {
-        (Component::Etcd, "feature-gates", _) => None,
+        (Component::Etcd, "feature-gates", minor) => gates::gates_of_etcd(value, minor),
         (_, "feature-gates", Some(minor)) => gates::gates(component, value, minor),
         (
             Component::KubeApiserver,
             "enable-admission-plugins" | "disable-admission-plugins" | "admission-control",
             Some(minor),
-        ) => gates::plugins(value, minor),
+        ) => lists::stray(value).or_else(|| gates::plugins(value, minor)),
+        (Component::KubeControllerManager, "controllers", Some(minor)) => {
+            lists::stray(value).or_else(|| gates::controllers(value, minor))
+        }
+        (Component::KubeApiserver, "runtime-config", _) => apis::runtime_config(value),
+        (
+            Component::Kubelet,
+            "cpu-manager-policy-options" | "topology-manager-policy-options",
+            Some(minor),
+        ) => managers::option(flag, value, minor),
+        (Component::Kubelet, "reserved-memory", _) => managers::reserved_memory(value).err(),
         _ => {
             let form = form_of(component, flag)?;
             form.flaw(value, minor).or_else(|| limit_of(component, flag)?.flaw(form, value, minor))
@@ -72,6 +87,11 @@ impl Form {
             Self::Urls => return lists::urls(value),
             Self::BindUrls => return lists::bind_urls(value),
             Self::Addresses => return addresses(value),
+            Self::Sysctls => return formats::sysctls(value),
+            Self::CacheSizes => return formats::cache_sizes(value),
+            Self::EtcdOverrides => return formats::etcd_overrides(value),
+            Self::CertKey => return formats::cert_key(value),
+            Self::Patterns => return formats::patterns(value),
             Self::Boolean => go::is_boolean(value),
             Self::Integer => go::integer(value).is_some(),
             Self::Number => value.parse::<f64>().is_ok(),
@@ -100,7 +120,9 @@ impl Form {
             Self::Boolean => "write `true` or `false`",
             Self::Integer => "write digits alone",
             Self::Number => "write a number such as `50` or `0.5`",
-            Self::Duration if bare => return format!("write a unit behind it, such as `{value}s`"),
+            Self::Duration if bare => {
+                return format!("write a unit behind it: `{value}ms`, `{value}s` or `{value}m`");
+            }
             Self::Duration | Self::Retention
                 if value.strip_suffix('d').is_some_and(|days| go::integer(days).is_some()) =>
             {
@@ -141,6 +163,11 @@ impl fmt::Display for Form {
             Self::Taints => "no taint",
             Self::Urls | Self::BindUrls => "no URL",
             Self::HttpsUrl => "no URL that begins with `https://`",
+            Self::Sysctls => "no kernel setting",
+            Self::CacheSizes => "no size of a cache",
+            Self::EtcdOverrides => "no list of servers",
+            Self::CertKey => "no certificate with its key",
+            Self::Patterns => "no regular expression",
             Self::Retention => "neither a number nor a duration",
         })
     }
@@ -175,11 +202,13 @@ impl Limit {
             most.as_deref().and_then(|most| self::number(form, most)).is_some_and(|most| number > most);
         let (least, most) = (least.as_deref().unwrap_or_default(), most.as_deref().unwrap_or_default());
         let what = match (is_below, is_above) {
+            (true, _) if least == "1ns" => "is not above 0".to_owned(),
             (true, _) => format!("is less than {least}"),
             (_, true) => format!("is more than {most}"),
             _ => return None,
         };
         let help = match (least, most) {
+            ("1ns", _) => "write a time above 0".to_owned(),
             // The largest number that fits says nothing to anybody.
             (least, "" | "2147483647") => format!("write {least} or more"),
             ("", most) => format!("write {most} or less"),
@@ -206,32 +235,58 @@ const MOST_NAMED: usize = 12;
 
 impl Choice {
     fn flaw(&self, component: Component, value: &str, minor: Option<Minor>) -> Option<Flaw> {
+        if let Some(flaw) = lists::stray(value).filter(|_| self.list) {
+            let severity = if self.doubtful { Severity::Warning } else { flaw.severity };
+            return Some(Flaw { severity, ..flaw });
+        }
         let given: Vec<&str> = if self.list { lists::parts(value).collect() } else { vec![value] };
+        let tell = if self.doubtful { doubtful } else { refused };
         for word in given.into_iter().filter(|word| !word.is_empty()) {
             if !self.words.has(word) {
-                let help = match nearest(word, self.words.0.iter().map(String::as_str)) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None if self.words.0.len() > MOST_NAMED => {
-                        format!("write names such as {}", self.words.0[0])
-                    }
-                    None => format!("write one of {}", self.words.0.join(", ")),
-                };
                 let what = if self.list {
                     format!("has `{word}`, which {component} does not know")
                 } else {
                     format!("is nothing that {component} knows")
                 };
-                return refused(what, help);
+                return tell(what, self.other(word, minor));
             }
             let Some(minor) = minor else { continue };
             if let Some(gone) = self.gone.get(word).filter(|gone| **gone <= minor) {
-                return refused(format!("is gone from {gone} on"), "choose another");
+                return tell(format!("is gone from {gone} on"), self.all(minor.into()));
             }
             if let Some(since) = self.since.get(word).filter(|since| minor < **since) {
-                return refused(format!("is known from {since} on"), "choose another");
+                return tell(format!("is known from {since} on"), self.all(minor.into()));
             }
         }
         None
+    }
+
+    /// What may be meant by a word that is not known.
+    fn other(&self, word: &str, minor: Option<Minor>) -> String {
+        match nearest(word, self.of(minor)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => self.all(minor),
+        }
+    }
+
+    /// The words of a version, or all where it is not known.
+    fn of(&self, minor: Option<Minor>) -> impl Iterator<Item = &str> {
+        let is_there = move |word: &&String| {
+            minor.is_none_or(|minor| {
+                self.gone.get(*word).is_none_or(|gone| minor < *gone)
+                    && self.since.get(*word).is_none_or(|since| *since <= minor)
+            })
+        };
+        self.words.0.iter().filter(is_there).map(String::as_str)
+    }
+
+    fn all(&self, minor: Option<Minor>) -> String {
+        let words: Vec<&str> = self.of(minor).collect();
+        match words[..] {
+            [single] => format!("write `{single}`"),
+            [first, ..] if words.len() > MOST_NAMED => format!("write names such as {first}"),
+            _ => format!("write one of {}", words.join(", ")),
+        }
     }
 }
 

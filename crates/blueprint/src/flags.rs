@@ -71,6 +71,11 @@ pub(crate) fn fate(component: Component, flag: &str, minor: Option<Minor>) -> Fa
     };
     let came = first_in(since);
     if !known.has(&flag) && came.is_none() {
+        // etcd reads its flags from variables of these names, too.
+        let of_variable = flag.strip_prefix("ETCD_").map(|name| name.to_lowercase().replace('_', "-"));
+        if let Some(name) = of_variable.filter(|_| component == Component::Etcd) {
+            return Fate::Unknown(known.0.iter().find(|known| **known == name).map(String::as_str));
+        }
         let all = known.0.iter().chain(since.values().flat_map(|words| &words.0));
         return Fate::Unknown(windlass_spec::nearest(&flag, all.map(String::as_str)));
     }
@@ -136,6 +141,7 @@ mod tests {
         assert_eq!(of_etcd("enable-v2", None), Fate::Known);
         assert_eq!(of_etcd("experimental-memory-mlock", Some("v3.7")), Fate::Removed(minor("v3.7")));
         assert_eq!(of_etcd("feature-gates", Some("v3.5")), Fate::NotYet(minor("v3.6")));
+        assert_eq!(of_etcd("ETCD_MAX_TXN_OPS", None), Fate::Unknown(Some("max-txn-ops")));
         assert_eq!(of_etcd("max_txn_ops", None), Fate::Unknown(Some("max-txn-ops")));
         assert_eq!(reported(Component::NginxProxy, "anything", "v1.30.0"), Fate::Known);
     }

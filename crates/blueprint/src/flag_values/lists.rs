@@ -34,6 +34,32 @@ pub(super) fn parts(value: &str) -> impl Iterator<Item = &str> {
     value.split(',').map(str::trim).filter(|part| !part.is_empty())
 }
 
+/// What the parser of lists makes of blanks, line ends and stray commas: names that nobody knows, or less than is written.
+///
+/// Source: `readAsCSV` of spf13/pflag, which trims nothing and reads one line.
+pub(super) fn stray(value: &str) -> Option<Flaw> {
+    let plain = || parts(value).flat_map(str::lines).map(str::trim).collect::<Vec<_>>().join(",");
+    let whole = value.trim_end_matches(['\n', '\r']);
+    if whole.contains('\n') {
+        return doubtful(
+            "has several lines, of which the first alone counts",
+            format!("write `{}`", plain()),
+        );
+    }
+    for part in whole.split(',').filter(|_| !whole.is_empty()) {
+        if part.trim().is_empty() {
+            return doubtful("has a comma with nothing beside it", format!("write `{}`", plain()));
+        }
+        if part.trim() != part {
+            return refused(
+                format!("has `{part}`: the blank is taken for a part of the name"),
+                format!("write `{}`", plain()),
+            );
+        }
+    }
+    None
+}
+
 /// A list of names with values.
 struct Pairs {
     sign: char,

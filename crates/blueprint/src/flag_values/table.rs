@@ -19,6 +19,8 @@ pub(super) struct Table {
     pub(super) shared_words: BTreeMap<String, Choice>,
     pub(super) words: BTreeMap<Component, BTreeMap<String, Choice>>,
     pub(super) plugins: Plugins,
+    pub(super) controllers: Controllers,
+    pub(super) api_groups: Words,
     pub(super) gates: BTreeMap<Minor, Words>,
     pub(super) new_gates: BTreeMap<Minor, Words>,
     pub(super) known_gates: Words,
@@ -60,6 +62,16 @@ pub(super) enum Form {
     Retention,
     /// `pattern=level` with commas between.
     Levels,
+    /// Names of kernel settings, or beginnings of them with `*` behind.
+    Sysctls,
+    /// `resource#size` with commas between.
+    CacheSizes,
+    /// `group/resource#servers` with commas between.
+    EtcdOverrides,
+    /// `certificate,key`, perhaps with names behind a colon.
+    CertKey,
+    /// Regular expressions with commas between.
+    Patterns,
 }
 
 /// The least and the most that a number or a duration may be; from a version on, if one is named.
@@ -75,6 +87,9 @@ pub(super) struct Choice {
     pub(super) words: Words,
     #[serde(default)]
     pub(super) list: bool,
+    /// Whether the component goes on with another word.
+    #[serde(default)]
+    pub(super) doubtful: bool,
     #[serde(default)]
     pub(super) since: BTreeMap<String, Minor>,
     #[serde(default)]
@@ -87,6 +102,13 @@ pub(super) struct Plugins {
     pub(super) known: Words,
     pub(super) since: BTreeMap<Minor, Words>,
     pub(super) gone: BTreeMap<Minor, Words>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Controllers {
+    pub(super) known: Words,
+    pub(super) since: BTreeMap<Minor, Words>,
 }
 
 pub(super) static TABLE: LazyLock<Table> = LazyLock::new(|| {

@@ -3,28 +3,14 @@
 use windlass_addons::Problems;
 use windlass_model::Component;
 
+use super::given::{Flags, Given};
 use super::go::{duration, integer, quantity};
-use super::lists::parts;
+use super::lists::{parts, ranges};
+use super::managers;
 use crate::cluster::Cluster;
-use crate::services::{name_of_flag, service_of};
-use crate::values::ClusterValues;
-
-/// The flags that a component gets, with the places of those that cluster.yml gives.
-struct Flags<'a> {
-    component: Component,
-    cluster: &'a Cluster<'a>,
-    values: ClusterValues,
-}
-
-/// The value that counts, and its place if it is of cluster.yml.
-#[derive(Clone, Debug)]
-struct Given {
-    value: String,
-    place: Option<String>,
-}
 
 pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
-    let of = |component| Flags { component, cluster, values: ClusterValues::new(cluster, "") };
+    let of = |component| Flags::of(component, cluster);
     if cluster.spec.services.etcd.external_urls.is_empty() {
         elections_of_etcd(&of(Component::Etcd), problems);
     }
@@ -38,81 +24,13 @@ pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
     if kubelet.of_file("config").is_none() {
         eviction(&kubelet, problems);
         reserved(&kubelet, problems);
+        managers::check(&kubelet, problems);
         images_of_kubelet(&kubelet, problems);
     }
     let proxy = of(Component::KubeProxy);
     if proxy.of_file("config").is_none() {
         syncs_of_proxy(&proxy, problems);
-    }
-}
-
-impl Flags<'_> {
-    /// The value that cluster.yml gives.
-    fn of_file(&self, flag: &str) -> Option<Given> {
-        let (service, path) = service_of(self.component, self.cluster)?;
-        let argument = service.argument(flag)?;
-        Some(Given { value: argument.value.to_owned(), place: Some(format!("{path}.{}", argument.path())) })
-    }
-
-    /// The value that counts: of cluster.yml, or windlass' own.
-    fn get(&self, flag: &str) -> Option<Given> {
-        self.of_file(flag).or_else(|| self.own(flag))
-    }
-
-    /// The value that windlass gives.
-    fn own(&self, flag: &str) -> Option<Given> {
-        let recipe = self.cluster.catalog.recipe(self.component)?;
-        let setting = self.cluster.setting();
-        let mut texts = recipe.flags.iter().filter_map(|entry| entry.text_in(&setting));
-        let own = texts.find(|template| template.flag().trim_start_matches("--") == flag)?;
-        let text = own.fill(|name| self.values.text(name))?;
-        let (_, value) = text.split_once('=')?;
-        Some(Given { value: value.to_owned(), place: None })
-    }
-
-    /// The value of a flag that is a list: what is under `extra_args_array` comes behind the rest.
-    fn list(&self, flag: &str, rest: Option<Given>) -> Option<Given> {
-        let (service, path) = service_of(self.component, self.cluster)?;
-        let mut list = rest;
-        for (name, values) in &service.extra_args_array {
-            if name_of_flag(self.component, name) != flag {
-                continue;
-            }
-            let before = list.into_iter().map(|list| list.value);
-            list = Some(Given {
-                value: before.chain(values.iter().cloned()).collect::<Vec<_>>().join(","),
-                place: Some(format!("{path}.extra_args_array.{name}")),
-            });
-        }
-        list
-    }
-
-    /// The list that cluster.yml gives.
-    fn list_of_file(&self, flag: &str) -> Option<Given> {
-        let (service, path) = service_of(self.component, self.cluster)?;
-        let mut single =
-            service.extra_args.iter().filter(|(name, _)| name_of_flag(self.component, name) == flag);
-        let single = single.next().map(|(name, value)| Given {
-            value: value.clone(),
-            place: Some(format!("{path}.extra_args.{name}")),
-        });
-        self.list(flag, single)
-    }
-
-    /// The list that counts.
-    fn whole_list(&self, flag: &str) -> Option<Given> {
-        let (service, _) = service_of(self.component, self.cluster)?;
-        let is_replaced = service.extra_args.keys().any(|name| name_of_flag(self.component, name) == flag);
-        if is_replaced { self.list_of_file(flag) } else { self.list(flag, self.own(flag)) }
-    }
-
-    /// The value that counts, or else the component's own default.
-    fn get_or(&self, flag: &str, default: &str) -> Given {
-        self.get(flag).unwrap_or_else(|| Given { value: default.to_owned(), place: None })
-    }
-
-    fn at_least(&self, major: u32, minor: u32) -> bool {
-        self.cluster.images.version.at_least(major, minor)
+        ipvs(&proxy, problems);
     }
 }
 
@@ -347,5 +265,26 @@ fn syncs_of_proxy(proxy: &Flags<'_>, problems: &mut Problems) {
             ),
             Some("kube-proxy does not start with that".to_owned()),
         );
+    }
+}
+
+/// Source: `validateKubeProxyIPVSConfiguration` in `pkg/proxy/apis/config/validation` of kubernetes/kubernetes: looked at in
+/// this mode alone.
+fn ipvs(proxy: &Flags<'_>, problems: &mut Problems) {
+    const SCHEDULERS: [&str; 11] = ["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "dh", "sed", "nq", "mh"];
+    if proxy.of_file("proxy-mode").is_none_or(|given| given.value != "ipvs") {
+        return;
+    }
+    if let Some(Given { value, place: Some(place) }) = proxy.of_file("ipvs-scheduler")
+        && !value.is_empty()
+        && !SCHEDULERS.contains(&value.as_str())
+    {
+        let help = format!("kube-proxy does not start with it: write one of {}", SCHEDULERS.join(", "));
+        problems.warning(&place, format!("`--ipvs-scheduler={value}` is no scheduler of IPVS"), Some(help));
+    }
+    if let Some(Given { value, place: Some(place) }) = proxy.list_of_file("ipvs-exclude-cidrs")
+        && let Some(flaw) = ranges(&value)
+    {
+        problems.error(&place, format!("`--ipvs-exclude-cidrs={value}` {}", flaw.what), Some(flaw.help));
     }
 }
