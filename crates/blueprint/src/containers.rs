@@ -296,7 +296,8 @@ fn add_binds(binds: &mut Vec<Slot>, service: &ServiceSpec, path: &str, origins: 
         service.extra_binds.iter().enumerate().map(|(index, bind)| (Mount::of(bind), index)).collect();
     mounts.sort();
     for (mount, index) in mounts {
-        let is_there = |slot: &Slot| matches!(slot, Slot::Shared(text) if Mount::of(text) == mount);
+        let is_same = |text: &str| Mount::of(text).is_same_but_for_label(&mount);
+        let is_there = |slot: &Slot| matches!(slot, Slot::Shared(text) if is_same(text));
         if binds.iter().any(is_there) {
             continue;
         }

@@ -47,6 +47,15 @@ impl<'a> Mount<'a> {
         self.options.contains(&option)
     }
 
+    /// Whether it is the same but for `z` and `Z`, by which Docker labels files again for `SELinux`.
+    pub(crate) fn is_same_but_for_label(&self, other: &Self) -> bool {
+        let plain = |mount: &Self| -> Vec<String> {
+            let options = mount.options.iter().filter(|option| !matches!(**option, "z" | "Z"));
+            options.map(|option| (*option).to_owned()).collect()
+        };
+        self.target == other.target && self.source == other.source && plain(self) == plain(other)
+    }
+
     /// Whether it has the same path on the node.
     pub(crate) fn is_same_path(&self) -> bool {
         self.source.as_ref() == Some(&self.target)
@@ -115,7 +124,19 @@ pub(crate) fn check(cluster: &Cluster<'_>, values: &ClusterValues, problems: &mu
             let place = format!("{path}.extra_binds[{index}]");
             let target = &mount.target;
             if let Some(ours) = own.get(target) {
-                if *ours != mount {
+                if ours.is_same_but_for_label(&mount) {
+                    // RKE 1 mounted with `z` itself before 1.22, and left out what was there.
+                    if *ours != mount {
+                        problems.warning(
+                            &place,
+                            format!(
+                                "`{bind}`: windlass mounts `{}` there, and relabels no files",
+                                ours.text()
+                            ),
+                            Some("take it out".to_owned()),
+                        );
+                    }
+                } else {
                     problems.error(
                         &place,
                         format!(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::meant::{Looks, Unknown, hint, home};
 use crate::nearest::nearest;
 use crate::path::Path;
-use crate::report::Reports;
+use crate::report::{Draft, Reports};
 use crate::scalar;
 use crate::schema::{self, Key, Kind, Status};
 use crate::strictness::Strictness;
@@ -21,9 +21,9 @@ pub(crate) fn conform(root: &[Entry<'_>], strictness: Strictness, reports: &mut 
     let plugin = View::new(root, Span::default(), &Path::Top)
         .section("network", &Path::Key(&Path::Top, "network"))
         .string("plugin");
-    let mut walk = Walk { reports, sightings: BTreeMap::new() };
+    let mut walk = Walk { reports, sightings: BTreeMap::new(), read: Readers::Some };
     walk.section(schema::CLUSTER, root, &Path::Top);
-    let Walk { reports, sightings } = walk;
+    let Walk { reports, sightings, read: _ } = walk;
     for sighting in sightings.into_values() {
         tell(sighting, plugin.as_deref(), strictness, reports);
     }
@@ -43,7 +43,20 @@ struct Walk<'w, 't> {
     /// What is reported once, by its cause: for all items of a list the pattern of their path, for keys that have no effect
     /// the reason of it.
     sightings: BTreeMap<String, Sighting>,
+    /// Whether somebody reads what is being compared.
+    read: Readers,
 }
+
+/// Whether somebody reads a part of the file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Readers {
+    Some,
+    /// It is switched off by `enabled`, so that RKE 1 looked at no value in it.
+    None,
+}
+
+/// Sections that nobody reads as long as they do not say `enabled: true`.
+const SWITCHED: [&[Key]; 3] = [schema::AUDIT_LOG, schema::EVENT_RATE_LIMIT, schema::SECRETS_ENCRYPTION];
 
 struct Sighting {
     what: What,
@@ -92,6 +105,27 @@ enum What {
 
 impl Walk<'_, '_> {
     fn section(&mut self, keys: &'static [Key], entries: &[Entry<'_>], path: &Path<'_>) {
+        let outer = self.read;
+        let is_on = |entry: &Entry<'_>| {
+            entry.key == "enabled"
+                && matches!(&entry.value.value, Value::Scalar(scalar) if scalar::flag(scalar) == Some(true))
+        };
+        if SWITCHED.iter().any(|switched| std::ptr::eq(*switched, keys)) && !entries.iter().any(is_on) {
+            self.read = Readers::None;
+        }
+        self.entries(keys, entries, path);
+        self.read = outer;
+    }
+
+    /// An error, or a warning where nobody reads it.
+    fn wrong(&mut self, path: &Path<'_>, span: Span, summary: String) -> &mut Draft {
+        match self.read {
+            Readers::Some => self.reports.error(path, span, summary),
+            Readers::None => self.reports.warning(path, span, summary),
+        }
+    }
+
+    fn entries(&mut self, keys: &'static [Key], entries: &[Entry<'_>], path: &Path<'_>) {
         if schema::OF_API_SERVER.iter().any(|format| std::ptr::eq(*format, keys)) {
             self.needed(keys, entries, path);
         }
@@ -132,7 +166,16 @@ impl Walk<'_, '_> {
                 self.sight(&path, entry.key_span, Some(reason), || reported);
             }
             if key.is_current() {
+                let outer = self.read;
+                // RKE 1 went on where Kubernetes refused these objects, and nobody deploys them here.
+                let is_of_kubernetes = |format: &&[Key]| std::ptr::eq(*format, schema::children(key.kind));
+                if matches!(path.root(), "ingress" | "monitoring")
+                    && schema::OF_KUBERNETES.iter().any(is_of_kubernetes)
+                {
+                    self.read = Readers::None;
+                }
                 self.value(key.kind, keys, &entry.value, &path);
+                self.read = outer;
             }
         }
     }
@@ -146,12 +189,8 @@ impl Walk<'_, '_> {
                 .iter()
                 .any(|entry| entry.key == key.name && !matches!(entry.value.value, Value::Null));
             if !is_there {
-                self.reports
-                    .error(
-                        path.key(key.name),
-                        first.key_span,
-                        format!("`{}` is missing beside this", key.name),
-                    )
+                let summary = format!("`{}` is missing beside this", key.name);
+                self.wrong(&path.key(key.name), first.key_span, summary)
                     .help("the API server does not start without it");
             }
         }
@@ -267,7 +306,7 @@ impl Walk<'_, '_> {
             Path::Key(_, key) => *key,
             Path::Top | Path::Item(..) => "value",
         };
-        let draft = self.reports.error(path, node.span, format!("`{name}` cannot be `{}`", brief(text)));
+        let draft = self.wrong(path, node.span, format!("`{name}` cannot be `{}`", brief(text)));
         match nearest(text, words.iter().copied()) {
             Some(near) => draft.help(format!("did you mean `{near}`?")),
             None => draft.help(format!("write one of {}", words.join(", "))),

@@ -15,7 +15,9 @@ pub(crate) use self::aci::{ACI_NEEDED, ACI_REFUSED};
 pub(crate) use self::addons::{DNS, INGRESS, MONITORING, NETWORK, NODELOCAL, is_network_option};
 pub(crate) use self::cloud::CLOUD_PROVIDER;
 pub(crate) use self::kubernetes::{OF_API_SERVER, OF_KUBERNETES};
-pub(crate) use self::services::{AUDIT_LOG_CONFIGURATION, EVENT_RATE_LIMIT, KUBE_API, SECRETS_ENCRYPTION};
+pub(crate) use self::services::{
+    AUDIT_LOG, AUDIT_LOG_CONFIGURATION, EVENT_RATE_LIMIT, KUBE_API, SECRETS_ENCRYPTION,
+};
 pub(crate) use self::top::{CLUSTER, SYSTEM_IMAGES};
 
 use crate::yaml::{Node, Span, Value};

@@ -3,7 +3,6 @@
 use windlass_model::Secret;
 
 use super::nodes::{KeysFrom, MAX_WHY, flaw, key_path, port, private_key};
-use super::services::duration;
 use super::{hosts, syntax};
 use crate::conform::{brief, cut};
 use crate::report::Reports;
@@ -21,10 +20,17 @@ pub(super) fn authentication(view: View<'_, '_>, reports: &mut Reports<'_>) -> A
         sans: view.strings("sans"),
         webhook: view.entry("webhook").map(|_| WebhookSpec {
             config_file: webhook.string("config_file").map(Secret::new),
-            cache_timeout: duration(webhook, "cache_timeout", reports)
-                .and_then(|_| webhook.string("cache_timeout")),
+            cache_timeout: cache_timeout(webhook, reports),
         }),
     }
+}
+
+/// The API server also takes none at all, which switches the cache off.
+fn cache_timeout(webhook: View<'_, '_>, reports: &mut Reports<'_>) -> Option<String> {
+    const NAME: &str = "cache_timeout";
+    let text = webhook.string(NAME)?;
+    flaw(webhook, NAME, &text, syntax::go_duration, reports);
+    syntax::go_duration(&text).ok().map(|()| text)
 }
 
 /// Names that a certificate cannot hold, or to no use: RKE 1 wrote all but those that are no ASCII into it.

@@ -35,6 +35,13 @@ pub(super) enum KeysFrom {
     File,
 }
 
+/// Whether a node has others beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Company {
+    Alone,
+    Others,
+}
+
 impl KeysFrom {
     /// As this section says by its `ssh_agent_auth`.
     pub(super) fn of(view: View<'_, '_>) -> Self {
@@ -56,13 +63,14 @@ pub(super) fn nodes(top: View<'_, '_>, members: Members, reports: &mut Reports<'
     let mut nodes = Vec::with_capacity(items.len());
     let mut roles_known = true;
     let keys_from = KeysFrom::of(top);
+    let company = if items.len() == 1 { Company::Alone } else { Company::Others };
     for (index, entries, span) in items {
         let path = list.item(index);
         let view = View::new(entries, span, &path);
         let (role, known) = roles(view, reports);
         roles_known &= known;
         seen.roles.extend(&role);
-        if let Some(node) = node(view, role, keys_from, reports) {
+        if let Some(node) = node(view, role, (keys_from, company), reports) {
             seen.compare(&node, view, reports);
             seen.unreachable(&node, view);
             nodes.push(node);
@@ -118,7 +126,12 @@ fn missing_roles(seen: &Shared, members: Members, span: Span, path: &Path<'_>, r
     }
 }
 
-fn node(view: View<'_, '_>, role: Roles, keys_from: KeysFrom, reports: &mut Reports<'_>) -> Option<NodeSpec> {
+fn node(
+    view: View<'_, '_>,
+    role: Roles,
+    (keys_from, company): (KeysFrom, Company),
+    reports: &mut Reports<'_>,
+) -> Option<NodeSpec> {
     let address = view.string("address");
     match &address {
         None => {
@@ -142,7 +155,7 @@ fn node(view: View<'_, '_>, role: Roles, keys_from: KeysFrom, reports: &mut Repo
         }
         Some(user) => flaw(view, "user", user, syntax::user, reports),
     }
-    addresses(view, reports);
+    addresses(view, company, reports);
     let hostname_override = name(view, address.as_deref(), reports);
     let keys_from = match KeysFrom::of(view) {
         KeysFrom::Agent => KeysFrom::Agent,
@@ -216,7 +229,7 @@ fn name(view: View<'_, '_>, address: Option<&str>, reports: &mut Reports<'_>) ->
 }
 
 /// Reports an internal address that is none, and addresses that no machine has.
-fn addresses(view: View<'_, '_>, reports: &mut Reports<'_>) {
+fn addresses(view: View<'_, '_>, company: Company, reports: &mut Reports<'_>) {
     if let Some(internal) = view.text("internal_address") {
         flaw(view, "internal_address", internal, syntax::address, reports);
     }
@@ -224,7 +237,14 @@ fn addresses(view: View<'_, '_>, reports: &mut Reports<'_>) {
         if let Some(kind) = view.text(name).and_then(hosts::impossible_kind) {
             let summary = format!("`{}` is the address of no machine", view.text(name).unwrap_or_default());
             let why = format!("it is {} {kind} address", if kind.starts_with('u') { "the" } else { "a" });
-            reports.error(view.path.key(name), view.span_of(name), summary).label(why).help(right_form(name));
+            let (path, span) = (view.path.key(name), view.span_of(name));
+            // A machine reaches itself by 0.0.0.0, and one that is alone need not reach others.
+            let draft = if kind == "unspecified" && company == Company::Alone {
+                reports.warning(path, span, summary)
+            } else {
+                reports.error(path, span, summary)
+            };
+            draft.label(why).help(right_form(name));
         }
         let Some(text) = view.text(name) else { continue };
         if hosts::is_reserved(text) {

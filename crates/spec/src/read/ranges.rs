@@ -127,20 +127,7 @@ fn check_together(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'
     {
         return;
     }
-    if api.len() > 1 || pods.len() > 1 {
-        let dual_stack = [NetworkPlugin::Calico, NetworkPlugin::Aci, NetworkPlugin::None];
-        let plugin = spec.network.plugin.unwrap_or(NetworkPlugin::Canal);
-        if !dual_stack.contains(&plugin) {
-            let (path, span) = if pods.len() > 1 {
-                place("kube-controller", "cluster_cidr")
-            } else {
-                place("kube-api", "service_cluster_ip_range")
-            };
-            reports
-                .error(path, span, "two families of addresses need the network plugin calico or aci")
-                .help("choose one of these under `network.plugin`, or give one range");
-        }
-    }
+    check_dual_stack(spec, (api, pods), &place, reports);
     if !controller.is_empty() && api != controller {
         let (path, span) = place("kube-controller", "service_cluster_ip_range");
         let whence = if own.is_empty() {
@@ -189,6 +176,38 @@ fn check_dns(
             .help("choose another address of the range, its tenth as a rule");
     }
     if let Some(server) = dns
+/// Which network plugins have room for two families.
+fn check_dual_stack(
+    spec: &ClusterSpec,
+    (api, pods): (&[Cidr], &[Cidr]),
+    place: &dyn Fn(&'static str, &str) -> (String, Span),
+    reports: &mut Reports<'_>,
+) {
+    if api.len() > 1 || pods.len() > 1 {
+        let dual_stack = [NetworkPlugin::Calico, NetworkPlugin::Aci, NetworkPlugin::None];
+        let plugin = spec.network.plugin.unwrap_or(NetworkPlugin::Canal);
+        if !dual_stack.contains(&plugin) {
+            let (path, span) = if pods.len() > 1 {
+                place("kube-controller", "cluster_cidr")
+            } else {
+                place("kube-api", "service_cluster_ip_range")
+            };
+            let by_keys = [
+                &spec.services.kube_api.service_cluster_ip_range,
+                &spec.services.kube_controller.cluster_cidr,
+            ];
+            let summary = "two families of addresses need the network plugin calico or aci";
+            // RKE 1 looked at the keys alone, and at no flags.
+            let draft = if by_keys.into_iter().any(|ranges| ranges.len() > 1) {
+                reports.error(path, span, summary)
+            } else {
+                reports.warning(path, span, summary)
+            };
+            draft.help("choose one of these under `network.plugin`, or give one range");
+        }
+    }
+}
+
         && !api.iter().any(|range| range.contains(server))
     {
         let (path, span) = place("kubelet", "cluster_dns_server");
@@ -223,6 +242,9 @@ fn check_families(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'
         let (own, first) = if is_ipv4 { ("IPv6", "IPv4") } else { ("IPv4", "IPv6") };
         let range = ranges.first().map_or_else(|| SERVICE_RANGE.to_owned(), ToString::to_string);
         let summary = format!("an API server at the {own} address {address}, and Services in {range}");
+    if spec.services.kube_api.service.argument("advertise-address").is_some() {
+        return;
+    }
         let is_checked = spec.kubernetes_version.as_ref().is_none_or(|version| version.at_least(1, 20));
         let draft = if is_checked {
             reports.error(path.key(name), view.span_of(name), summary)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use windlass_model::{Secret, counted};
 
 use super::formats;
-use super::nodes::{MAX_WHY, flaw, right_form};
+use super::nodes::{MAX_WHY, right_form};
 use super::syntax;
 use super::urls::{UrlFlaw, external_url_flaw};
 use super::whole::whole;
@@ -298,17 +298,6 @@ pub(super) fn count(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -
 /// A whole number where zero means that the file is silent, as it did in RKE 1.
 fn positive(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -> Option<u32> {
     count(view, name, reports).filter(|number| *number > 0)
-}
-
-pub(super) fn duration(view: View<'_, '_>, name: &str, reports: &mut Reports<'_>) -> Option<Duration> {
-    let text = view.text(name)?;
-    match syntax::duration(text) {
-        Ok(duration) => Some(duration),
-        Err(why) => {
-            flaw(view, name, text, |_| Err(why.clone()), reports);
-            None
-        }
-    }
 }
 
 fn backup(view: View<'_, '_>, reports: &mut Reports<'_>) -> BackupSpec {

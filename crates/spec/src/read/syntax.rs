@@ -172,13 +172,15 @@ pub(super) fn bind(text: &str) -> Result<(), Flaw> {
     if to.trim_end_matches('/').is_empty() {
         return Err("nothing can be mounted over the whole container".to_owned());
     }
+    // Docker takes nothing behind the second colon for no options.
+    let options = options.filter(|options| !options.is_empty());
     let given: Vec<&str> = options.into_iter().flat_map(|options| options.split(',')).collect();
     if let Some(both) =
         EXCLUSIVE.iter().find(|group| given.iter().filter(|option| group.contains(option)).count() > 1)
     {
         return Err(format!("it has more than one of {}", both.join(", ")));
     }
-    for option in options.into_iter().flat_map(|options| options.split(',')) {
+    for option in given {
         if !BIND_OPTIONS.contains(&option) {
             return Err(format!("Docker knows no mount option `{option}`"));
         }
@@ -186,8 +188,22 @@ pub(super) fn bind(text: &str) -> Result<(), Flaw> {
     Ok(())
 }
 
-/// A duration as Go writes it: `72h`, `1h30m`, `500ms`.
+/// A duration as Go writes it, longer than nothing: `72h`, `1h30m`, `500ms`.
 pub(super) fn duration(text: &str) -> Result<Duration, Flaw> {
+    match Duration::try_from_secs_f64(seconds(text)?) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        Ok(_) => Err("it must be longer than nothing".to_owned()),
+        Err(_) => Err("it is longer than any clock can tell".to_owned()),
+    }
+}
+
+/// Any duration that Go reads, also none and one below zero.
+pub(super) fn go_duration(text: &str) -> Result<(), Flaw> {
+    let plain = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if plain == "0" { Ok(()) } else { seconds(plain).map(|_| ()) }
+}
+
+fn seconds(text: &str) -> Result<f64, Flaw> {
     let form = || "a duration is written like `72h` or `1h30m`".to_owned();
     let mut rest = text;
     let mut seconds = 0.0_f64;
@@ -214,11 +230,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, Flaw> {
             };
         rest = tail;
     }
-    match Duration::try_from_secs_f64(seconds) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        Ok(_) => Err("it must be longer than nothing".to_owned()),
-        Err(_) => Err("it is longer than any clock can tell".to_owned()),
-    }
+    Ok(seconds)
 }
 
 #[cfg(test)]
@@ -263,7 +275,7 @@ mod tests {
 
     #[test]
     fn binds_have_two_or_three_parts() {
-        for right in ["/a:/b", "/:/host:rslave", "data:/b:ro,z"] {
+        for right in ["/a:/b", "/:/host:rslave", "data:/b:ro,z", "/a:/b:"] {
             assert_eq!(bind(right), Ok(()), "{right}");
         }
         for wrong in [
@@ -272,7 +284,7 @@ mod tests {
             ":/b",
             "/a:/b:ro:z",
             "/a:/b:readonly",
-            "/a:/b:",
+            "/a:/b:ro,",
             "/a:/",
             "/a:ro",
             "./a:/b",
@@ -291,6 +303,12 @@ mod tests {
         assert_eq!(seconds("72h"), Ok(259_200));
         assert_eq!(seconds("1h30m"), Ok(5_400));
         assert_eq!(seconds("1.5h"), Ok(5_400));
+        for right in ["0", "0s", "-5s", "+1m30s"] {
+            assert_eq!(go_duration(right), Ok(()), "{right}");
+        }
+        for wrong in ["", "5", "-", "5 s", "1d"] {
+            assert!(go_duration(wrong).is_err(), "{wrong}");
+        }
         for wrong in ["", "72", "3d", "h", "0s", "1h-", "-1h", "1 h", "1e9h", "999999999999999999999h"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }

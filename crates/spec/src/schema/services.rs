@@ -105,7 +105,7 @@ pub(crate) const SECRETS_ENCRYPTION: &[Key] = &[
     ),
 ];
 
-const AUDIT_LOG: &[Key] = &[
+pub(crate) const AUDIT_LOG: &[Key] = &[
     flag("enabled", "keep the log").or("false"),
     section("configuration", AUDIT_LOG_CONFIGURATION, "where and how much is kept"),
 ];
