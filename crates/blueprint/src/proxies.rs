@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use windlass_model::Component;
+use windlass_model::{Component, Role};
 use windlass_spec::Cidr;
 
 use crate::cluster::Cluster;
@@ -13,7 +13,20 @@ use windlass_addons::Problems;
 ///
 /// Source: `golang.org/x/net/http/httpproxy`, which the components use; it leaves out the own machine by itself.
 pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
-    for component in [Component::KubeApiserver, Component::KubeControllerManager, Component::Kubelet] {
+    for component in
+        [Component::Etcd, Component::KubeApiserver, Component::KubeControllerManager, Component::Kubelet]
+    {
+        // A member of etcd asks the others alone, and none where it is the only one.
+        let is_etcd = component == Component::Etcd;
+        let asked: Vec<&str> = cluster
+            .nodes
+            .values()
+            .filter(|node| !is_etcd || node.has(Role::Etcd))
+            .map(|node| node.spec.internal_address())
+            .collect();
+        if is_etcd && asked.len() < 2 {
+            continue;
+        }
         let Some((service, path)) = service_of(component, cluster) else { continue };
         let value = |names: [&str; 2]| {
             service.extra_env.iter().enumerate().rev().find_map(|(index, variable)| {
@@ -25,26 +38,25 @@ pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
         let Some((index, _)) = proxy else { continue };
         let place = format!("{path}.extra_env[{index}]");
         let Some((exceptions, list)) = value(["NO_PROXY", "no_proxy"]) else {
-            problems.warning(
-                &place,
-                format!("{component} asks the proxy for nodes and Services too: there is no NO_PROXY"),
-                Some(format!("add `NO_PROXY=…` with the nodes and {}", ranges(cluster))),
-            );
+            let (what, help) = if is_etcd {
+                ("the other members", "add `NO_PROXY=…` with the nodes of etcd".to_owned())
+            } else {
+                ("nodes and Services too", format!("add `NO_PROXY=…` with the nodes and {}", ranges(cluster)))
+            };
+            let summary = format!("{component} asks the proxy for {what}: there is no NO_PROXY");
+            problems.warning(&place, summary, Some(help));
             continue;
         };
+        let help = help_of(list);
         let list: Vec<&str> = list.split(',').map(str::trim).collect();
         let mut lacking: Vec<String> = cluster
             .service_ranges
             .iter()
+            .filter(|_| !is_etcd)
             .filter(|range| !range.nth(1).is_some_and(|first| covers(&list, &first.to_string())))
             .map(|range| format!("Services in {range}"))
             .collect();
-        let outside: Vec<&str> = cluster
-            .nodes
-            .values()
-            .map(|node| node.spec.internal_address())
-            .filter(|address| !covers(&list, address))
-            .collect();
+        let outside: Vec<&str> = asked.into_iter().filter(|address| !covers(&list, address)).collect();
         if let Some(first) = outside.first() {
             let rest = outside.len() - 1;
             let more = if rest == 0 { String::new() } else { format!(" and {rest} more") };
@@ -54,9 +66,23 @@ pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
             problems.warning(
                 &format!("{path}.extra_env[{exceptions}]"),
                 format!("{component} asks the proxy for {}: NO_PROXY does not name them", lacking.join(", ")),
-                Some("add their addresses or ranges".to_owned()),
+                Some(help.to_owned()),
             );
         }
+    }
+}
+
+/// What to do about exceptions that lack something, in view of how they are written.
+fn help_of(list: &str) -> &'static str {
+    let list = list.trim();
+    if list.contains(';') || list.split(',').any(|entry| entry.trim().contains(char::is_whitespace)) {
+        "write commas between the exceptions"
+    } else if list.contains("://") {
+        "write names, addresses and ranges alone, without a scheme"
+    } else if list.split(',').any(|entry| entry.trim().ends_with('*') && entry.trim() != "*") {
+        "write ranges such as `10.0.0.0/8`: no program knows a `*` at the end"
+    } else {
+        "add their addresses or ranges"
     }
 }
 
@@ -95,5 +121,14 @@ mod tests {
             assert!(!covers(&list, host), "{host}");
         }
         assert!(covers(&["*"], "anything"));
+        for (list, help) in [
+            ("10.0.0.1;10.0.0.2", "write commas between the exceptions"),
+            ("10.0.0.1 10.0.0.2", "write commas between the exceptions"),
+            ("https://10.0.0.1", "write names, addresses and ranges alone, without a scheme"),
+            ("10.0.0.*", "write ranges such as `10.0.0.0/8`: no program knows a `*` at the end"),
+            ("10.0.0.1, 10.0.0.2", "add their addresses or ranges"),
+        ] {
+            assert_eq!(help_of(list), help, "{list}");
+        }
     }
 }

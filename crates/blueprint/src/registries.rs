@@ -8,6 +8,7 @@ use windlass_addons::Problems;
 
 pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
     registries(cluster, problems);
+    without_default(cluster, problems);
     let help = "write it like `registry.example.com:5000/rancher/hyperkube:v1.20.15-rancher2`";
     for (key, image) in &cluster.spec.system_images {
         let Some(why) = image_flaw(image) else { continue };
@@ -53,6 +54,9 @@ fn image_flaw(image: &str) -> Option<String> {
     if parts.iter().any(|part| part.is_empty()) {
         return Some("there is nothing before, after or between its slashes".to_owned());
     }
+    if parts.len() > 1 && parts[0].contains('.') && parts[0].contains('_') {
+        return Some(format!("`{}` is no name of a host: it has a `_`", parts[0]));
+    }
     let has_host = parts.len() > 1 && (parts[0].contains(['.', ':']) || parts[0] == "localhost");
     if let Some((_, port)) = parts[0].rsplit_once(':').filter(|_| has_host)
         && !port.parse::<u16>().is_ok_and(|number| number > 0 && !port.starts_with('+'))
@@ -75,6 +79,13 @@ fn is_digest(text: &str) -> bool {
     text.split_once(':').is_some_and(|(algorithm, digits)| {
         !algorithm.is_empty() && digits.len() >= 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
     })
+}
+
+/// The name of a registry as Docker takes it: without a scheme, with single slashes, and in small letters.
+fn plain_name(url: &str) -> String {
+    let bare = url.rsplit("://").next().unwrap_or(url);
+    let parts: Vec<&str> = bare.split('/').filter(|part| !part.is_empty()).collect();
+    parts.join("/").to_ascii_lowercase()
 }
 
 /// What two logins of one registry have in common.
@@ -104,6 +115,29 @@ fn docker_hub(url: &str, place: &str, problems: &mut Problems) {
     }
 }
 
+/// Says of registries of which none is the default that no image of the cluster comes from them.
+fn without_default(cluster: &Cluster<'_>, problems: &mut Problems) {
+    let registries = &cluster.spec.private_registries;
+    if registries.iter().any(|registry| registry.is_default) {
+        return;
+    }
+    let kubelet = &cluster.spec.services.kubelet;
+    let images: Vec<&String> =
+        cluster.spec.system_images.values().chain(&kubelet.infra_container_image).collect();
+    let unused = registries.iter().enumerate().find_map(|(index, registry)| {
+        let url = registry.url.as_deref().filter(|url| !is_docker_hub(url))?;
+        let is_used = images.iter().any(|image| image.starts_with(&format!("{}/", plain(url))));
+        (!is_used && registry.ecr_credential_plugin.is_none()).then_some((index, url))
+    });
+    if let Some((index, url)) = unused {
+        problems.warning(
+            &format!("private_registries[{index}].url"),
+            format!("no image of the cluster is pulled from {url}: pods alone use it"),
+            Some("write `is_default: true` beside it if it has the images of the cluster".to_owned()),
+        );
+    }
+}
+
 fn registries(cluster: &Cluster<'_>, problems: &mut Problems) {
     let (mut default, mut logins) = (None, BTreeSet::new());
     for (index, registry) in cluster.spec.private_registries.iter().enumerate() {
@@ -121,7 +155,7 @@ fn registries(cluster: &Cluster<'_>, problems: &mut Problems) {
             } else {
                 default = Some(url);
                 if let Some(why) = image_flaw(&format!("{url}/x")) {
-                    let plain = url.rsplit("://").next().unwrap_or(url).trim_end_matches('/');
+                    let plain = plain_name(url);
                     let help = match image_flaw(&format!("{plain}/x")) {
                         None => format!("write `{plain}`"),
                         Some(_) => "write the name alone, such as `registry.example.com:5000`".to_owned(),
@@ -183,6 +217,7 @@ mod tests {
             "rancher/-pause",
             "registry.example.com:port/rancher/pause",
             "registry.example.com:70000/rancher/pause",
+            "my_registry.example.com/rancher/pause",
         ] {
             assert!(image_flaw(wrong).is_some(), "{wrong}");
         }

@@ -406,7 +406,8 @@ const FLAGS_TOO: [&str; 5] =
 
 /// Whether a text is looked at where it is read, or may have such signs in it for others.
 fn is_looked_at(path: &Path<'_>) -> bool {
-    const LOOKED_AT: [&str; 9] = [
+    const LOOKED_AT: [&str; 10] = [
+        "ssh_key",
         "address",
         "internal_address",
         "hostname_override",
@@ -466,6 +467,9 @@ fn remedy_of_signs(kind: Kind, value: &Value<'_>, path: &Path<'_>) -> Option<Str
         (Kind::Texts | Kind::Sections(_), Value::Scalar(scalar)) if scalar.text.starts_with('-') => {
             "put a blank after each `-`".to_owned()
         }
+        (Kind::Section(_), Value::Scalar(_)) if is_item(path) && path.is_in("taints") => {
+            "write it like `{key: dedicated, value: gpu, effect: NoSchedule}`".to_owned()
+        }
         (Kind::Text, Value::Map(entries)) if is_item(path) && is_env(path) && entries.len() == 1 => {
             let value = text_of(&entries[0].value).unwrap_or_default();
             format!("write `- {}={}`", brief(&entries[0].key), brief(value))
@@ -496,13 +500,13 @@ fn remedy(kind: Kind, value: &Value<'_>, path: &Path<'_>) -> String {
         return help;
     }
     match kind {
-        Kind::Flag | Kind::Integer | Kind::Number => remedy_of_numbers(kind, value),
+        Kind::Flag | Kind::Integer | Kind::Number => remedy_of_numbers(kind, value, path),
         _ => remedy_of_structure(kind, value, path, parent),
     }
 }
 
 /// How a value becomes a number or a switch.
-fn remedy_of_numbers(kind: Kind, value: &Value<'_>) -> String {
+fn remedy_of_numbers(kind: Kind, value: &Value<'_>, path: &Path<'_>) -> String {
     let help = match (kind, value) {
         (Kind::Integer | Kind::Number | Kind::Flag, Value::Scalar(scalar))
             if !scalar.quoted && scalar.text.contains(" //") =>
@@ -521,6 +525,11 @@ fn remedy_of_numbers(kind: Kind, value: &Value<'_>) -> String {
         (Kind::Number, Value::Scalar(scalar)) if scalar.quoted && scalar.text.parse::<f64>().is_ok() => {
             "remove the quotes"
         }
+        (Kind::Integer | Kind::Number, Value::Scalar(scalar))
+            if counted(path).is_some() && span_of_time(&scalar.text).is_some() =>
+        {
+            return counted_help(path, &scalar.text);
+        }
         (Kind::Integer | Kind::Number, Value::Scalar(scalar)) => {
             let digits: String = scalar.text.chars().take_while(char::is_ascii_digit).take(9).collect();
             let rest = &scalar.text[digits.len()..];
@@ -538,6 +547,47 @@ fn remedy_of_numbers(kind: Kind, value: &Value<'_>) -> String {
         _ => "write one number",
     };
     help.to_owned()
+}
+
+/// What a number counts for which people write a time.
+#[derive(Clone, Copy)]
+enum Counted {
+    /// So many seconds are one.
+    Time(&'static str, u64),
+    Snapshots,
+}
+
+fn counted(path: &Path<'_>) -> Option<Counted> {
+    match path {
+        Path::Key(_, "interval_hours") => Some(Counted::Time("hours", 3_600)),
+        Path::Key(_, "timeout" | "grace_period" | "addon_job_timeout") => Some(Counted::Time("seconds", 1)),
+        Path::Key(Path::Key(_, "backup_config"), "retention") => Some(Counted::Snapshots),
+        _ => None,
+    }
+}
+
+/// The seconds of a number with one unit of time.
+fn span_of_time(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        "w" => 604_800,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit)
+}
+
+fn counted_help(path: &Path<'_>, text: &str) -> String {
+    match (counted(path), span_of_time(text)) {
+        (Some(Counted::Time(unit, length)), Some(seconds)) if seconds.is_multiple_of(length) => {
+            format!("it counts {unit}: write `{}`", seconds / length)
+        }
+        (Some(Counted::Time(unit, _)), _) => format!("it counts whole {unit}: write `1` or more"),
+        _ => "it counts snapshots: write how many are kept, such as `6`".to_owned(),
+    }
 }
 
 /// How a value becomes a text, a list or a section.

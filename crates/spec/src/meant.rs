@@ -18,10 +18,14 @@ const MOST_SECTIONS: usize = 3;
 const TELLING: usize = 2;
 
 /// The names that things have elsewhere, by section, with the key that stands for each here.
-const OTHER_NAMES: [(&str, &str, &str); 62] = [
+const OTHER_NAMES: [(&str, &str, &str); 67] = [
     ("services", "kube-apiserver", "kube-api"),
     ("services", "apiserver", "kube-api"),
     ("services", "api-server", "kube-api"),
+    ("services", "api", "kube-api"),
+    ("services", "kubernetes-api", "kube-api"),
+    ("services", "kubernetes-controller", "kube-controller"),
+    ("services", "kubernetes-scheduler", "scheduler"),
     ("services", "kube-controller-manager", "kube-controller"),
     ("services", "controller-manager", "kube-controller"),
     ("services", "kube-scheduler", "scheduler"),
@@ -75,6 +79,7 @@ const OTHER_NAMES: [(&str, &str, &str); 62] = [
     ("services.kube-api", "service-cidr", "service_cluster_ip_range"),
     ("services.kube-api", "node-port-range", "service_node_port_range"),
     ("services.kube-controller", "pod-cidr", "cluster_cidr"),
+    ("services.kube-controller", "service-cidr", "service_cluster_ip_range"),
     ("system_images", "pause", "pod_infra_container"),
     ("system_images", "hyperkube", "kubernetes"),
     ("authentication", "cert-sans", "sans"),
@@ -83,11 +88,29 @@ const OTHER_NAMES: [(&str, &str, &str); 62] = [
     ("cloud_provider.azureCloudProvider", "aad-tenant-id", "tenantId"),
 ];
 
+/// The same within any service.
+const OF_ANY_SERVICE: [(&str, &str); 10] = [
+    ("args", "extra_args"),
+    ("arguments", "extra_args"),
+    ("flags", "extra_args"),
+    ("extra-flags", "extra_args"),
+    ("env", "extra_env"),
+    ("environment", "extra_env"),
+    ("binds", "extra_binds"),
+    ("mounts", "extra_binds"),
+    ("volumes", "extra_binds"),
+    ("extra-volumes", "extra_binds"),
+];
+
 /// Keys of other sections that stand for what people write here.
-const ELSEWHERE: [(&str, &str, &str); 9] = [
+const ELSEWHERE: [(&str, &str, &str); 13] = [
     ("services", "etcd-snapshot", "services.etcd.backup_config"),
     ("services", "snapshot", "services.etcd.snapshot"),
     ("services.kubeproxy", "mode", "services.kubeproxy.extra_args.proxy-mode"),
+    ("", "service-cidr", "services.kube-api.service_cluster_ip_range"),
+    ("", "pod-cidr", "services.kube-controller.cluster_cidr"),
+    ("network", "service-cidr", "services.kube-api.service_cluster_ip_range"),
+    ("network", "pod-cidr", "services.kube-controller.cluster_cidr"),
     ("", "max-pods", "services.kubelet.extra_args.max-pods"),
     ("nodes[]", "max-pods", "services.kubelet.extra_args.max-pods"),
     ("", "proxy-mode", "services.kubeproxy.extra_args.proxy-mode"),
@@ -177,7 +200,9 @@ fn as_a_flag(key: &str, section: &str, known: &[&'static str]) -> Option<String>
 /// A key that most services have, outside of all of them.
 fn of_services(key: &str, section: &str) -> Option<String> {
     let homes = schema::sections_with(key);
-    let services = homes.iter().filter(|home| home.starts_with("services.")).count();
+    // A key of a format of Kubernetes, such as `kind`, is one of no service itself.
+    let is_service = |home: &&String| home.starts_with("services.") && home.matches('.').count() == 1;
+    let services = homes.iter().filter(is_service).count();
     (section.is_empty() && services > TELLING)
         .then(|| format!("write it under the service that it is for, as in `services.kubelet.{key}`"))
 }
@@ -236,8 +261,10 @@ fn tokens(word: &str) -> Vec<String> {
 
 fn other_name(key: &str, section: &str, known: &[&'static str]) -> Option<&'static str> {
     let plain = plain(key);
-    let found = OTHER_NAMES.iter().find(|(place, other, _)| *place == section && *other == plain);
-    found.map(|(_, _, meant)| *meant).filter(|meant| known.contains(meant))
+    let here = OTHER_NAMES.iter().find(|(place, other, _)| *place == section && *other == plain);
+    let of_service = OF_ANY_SERVICE.iter().find(|(other, _)| *other == plain);
+    let found = here.map(|(_, _, meant)| *meant).or(of_service.map(|(_, meant)| *meant));
+    found.filter(|meant| known.contains(meant))
 }
 
 /// A key that is the same but for case and strokes.

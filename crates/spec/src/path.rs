@@ -31,6 +31,11 @@ impl Path<'_> {
         }
     }
 
+    /// Whether it is an item of the list under this key.
+    pub(crate) fn is_in(&self, list: &str) -> bool {
+        matches!(self, Path::Item(Path::Key(_, key), _) if *key == list)
+    }
+
     /// The path with `[]` for every item: the same for all nodes.
     pub(crate) fn pattern(&self) -> String {
         match self {

@@ -3,12 +3,19 @@
 /// What to do about a template that nobody has filled in.
 pub(crate) const NO_VARIABLES: &str = "windlass fills in no variables: write the value itself";
 
-/// The signs that every template has one of.
-const SIGNS: [char; 4] = ['$', '{', '<', '%'];
+/// The signs that every template has one of; the last three with a second one beside.
+const SIGNS: [char; 5] = ['$', '{', '<', '%', '['];
+
+/// What people write for a value that is to follow.
+const TO_FOLLOW: [&str; 8] =
+    ["CHANGEME", "CHANGE_ME", "CHANGE-ME", "REPLACEME", "REPLACE_ME", "REPLACE-ME", "TODO", "FIXME"];
 
 /// Whether a text has a place in it that something else fills in: `${NAME}`, `$(name)`, `{{ … }}`, `{% … %}`; or is one
-/// as a whole: `$NAME`, `<name>`, `%NAME%`.
+/// as a whole: `$NAME`, `<name>`, `%NAME%`, `CHANGEME`.
 pub(crate) fn is_template(text: &str) -> bool {
+    if TO_FOLLOW.iter().any(|word| word.eq_ignore_ascii_case(text)) {
+        return true;
+    }
     if !text.contains(SIGNS) {
         return false;
     }
@@ -36,6 +43,10 @@ pub(crate) fn is_template(text: &str) -> bool {
         || within("$(", ")", &is_name)
         || within("{{", "}}", &|_| true)
         || within("{%", "%}", &|_| true)
+        || within("<%", "%>", &|_| true)
+        || within("[[ ", " ]]", &|_| true)
+        || within("#{", "}", &is_name)
+        || within("$ENV{", "}", &is_name)
         || value.strip_prefix('$').is_some_and(is_loud)
         || value.strip_prefix('%').and_then(|rest| rest.strip_suffix('%')).is_some_and(is_loud)
         || is_angled(value)
@@ -55,6 +66,12 @@ mod tests {
             "$NAME",
             "A=$B",
             "HTTP_PROXY=<proxy url>",
+            "<%= name %>",
+            "[[ name ]]",
+            "#{name}",
+            "$ENV{NAME}",
+            "changeme",
+            "REPLACE_ME",
             "{{ name }}",
             "{% if x %}",
             "%NAME%",

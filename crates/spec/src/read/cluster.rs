@@ -75,9 +75,14 @@ fn kubernetes_version(top: View<'_, '_>, reports: &mut Reports<'_>) -> Option<Ku
         _ => {
             let summary = format!("`{}` is no Kubernetes version", brief(text));
             let draft = reports.error(top.path.key(NAME), top.span_of(NAME), summary);
-            let with_v = format!("v{text}");
+            let with_v = format!("v{}", text.trim_start_matches('V'));
             if with_v.parse::<KubernetesVersion>().is_ok() {
-                draft.help(format!("put a `v` before it: `{}`", brief(&with_v)));
+                let how = if text.starts_with('V') { "write a small `v`" } else { "put a `v` before it" };
+                draft.help(format!("{how}: `{}`", brief(&with_v)));
+            } else if let Some(newest) = newest_version(text).filter(|_| text.contains('+')) {
+                draft.help(format!(
+                    "that is of another distribution; the newest of its minor version here is `{newest}`"
+                ));
             } else if let Some(newest) = newest_version(text) {
                 draft.help(format!("write all three numbers: the newest of them is `{newest}`"));
             } else {

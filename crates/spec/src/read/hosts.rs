@@ -1,6 +1,6 @@
 //! What an address or a name of a host is good for: addresses that nobody reaches, and names for certificates.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// An address or a name in the one spelling by which it is compared: `FD00:0::1` and `fd00::1` are one.
 pub(super) fn canonical(text: &str) -> String {
@@ -79,6 +79,29 @@ pub(super) fn number_flaw(text: &str) -> Option<String> {
     })
 }
 
+/// The address that a number alone is taken for: the C library reads it so before it asks anybody for a name.
+///
+/// Source: `inet_aton` of POSIX; OpenSSH resolves names by it.
+pub(super) fn address_of_number(text: &str) -> Option<Ipv4Addr> {
+    let (radix, digits) = match text.strip_prefix("0x").or(text.strip_prefix("0X")) {
+        Some(digits) => (16, digits),
+        None if text.len() > 1 && text.starts_with('0') => (8, &text[1..]),
+        None => (10, text),
+    };
+    if digits.starts_with(['+', '-']) {
+        return None;
+    }
+    u32::from_str_radix(digits, radix).ok().map(Ipv4Addr::from)
+}
+
+/// Whether a text is several addresses in one: `10.0.0.1-5`, `10.0.0.1-10.0.0.5`.
+pub(super) fn is_span(text: &str) -> bool {
+    text.split_once('-').is_some_and(|(first, last)| {
+        let is_number = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
+        first.parse::<IpAddr>().is_ok() && (is_number || last.parse::<IpAddr>().is_ok())
+    })
+}
+
 /// Why a text is no name or address that a certificate can hold to any use, and what is meant perhaps.
 pub(super) fn certificate_name_flaw(text: &str) -> Option<(String, String)> {
     if let Some(kind) = impossible_kind(text) {
@@ -90,14 +113,23 @@ pub(super) fn certificate_name_flaw(text: &str) -> Option<(String, String)> {
     let plain = |text: &str| text.trim_start_matches('[').trim_end_matches(']').to_owned();
     if let Some((_, rest)) = text.split_once("://") {
         let authority = rest.split(['/', '?']).next().unwrap_or(rest);
+        let help = match plain(without_port(authority)) {
+            name if name.is_empty() => "write a name or an address alone".to_owned(),
+            name => format!("write the name alone: `{name}`"),
+        };
+        return Some(("it is a URL".to_owned(), help));
+    }
+    // As OpenSSL's own configuration has them.
+    if let Some((kind, name)) = text.split_once(':').filter(|(kind, _)| matches!(*kind, "DNS" | "IP")) {
+        return Some((format!("it begins with `{kind}:`"), format!("write it without: `{}`", name.trim())));
+    }
+    if text.contains([',', ';']) {
         return Some((
-            "it is a URL".to_owned(),
-            format!("write the name alone: `{}`", plain(without_port(authority))),
+            "it is several in one".to_owned(),
+            "write each as an item of its own, behind a `- `".to_owned(),
         ));
     }
-    if let Some((address, _)) = text.split_once('/')
-        && address.parse::<IpAddr>().is_ok()
-    {
+    if is_span(text) || text.split_once('/').is_some_and(|(address, _)| address.parse::<IpAddr>().is_ok()) {
         return Some((
             "it is a range of addresses".to_owned(),
             "a certificate holds single addresses: list those that are used".to_owned(),
@@ -221,6 +253,27 @@ mod tests {
     }
 
     #[test]
+    fn a_number_alone_is_an_address() {
+        for (text, address) in [
+            ("2130706433", Some("127.0.0.1")),
+            ("0x7f000001", Some("127.0.0.1")),
+            ("017700000001", Some("127.0.0.1")),
+            ("1", Some("0.0.0.1")),
+            ("node-1", None),
+            ("4294967296", None),
+            ("10.0.0.1", None),
+            ("089", None),
+        ] {
+            assert_eq!(
+                address_of_number(text).map(|address| address.to_string()).as_deref(),
+                address,
+                "{text}"
+            );
+        }
+        assert!(is_span("10.0.0.1-5") && is_span("10.0.0.1-10.0.0.5") && !is_span("node-5"));
+    }
+
+    #[test]
     fn names_for_certificates_are_dns_names_or_addresses() {
         for right in [
             "k8s.example.com",
@@ -242,6 +295,10 @@ mod tests {
             ("[fd00::1]:6443", "write it without: `fd00::1`"),
             ("10.0.0.0/24", "a certificate holds single addresses: list those that are used"),
             ("[fd00::1]", "write it without: `fd00::1`"),
+            ("10.0.0.1-5", "a certificate holds single addresses: list those that are used"),
+            ("DNS:api.example.com", "write it without: `api.example.com`"),
+            ("a.example.com,b.example.com", "write each as an item of its own, behind a `- `"),
+            ("https://", "write a name or an address alone"),
             ("10.0.0.300", "write an IP address or a DNS name"),
             ("my host", "a DNS name has letters, digits, `-` and `.`, perhaps after `*.`"),
             ("a..b", "a DNS name has letters, digits, `-` and `.`, perhaps after `*.`"),

@@ -3,14 +3,17 @@
 /// The line that begins every private key in PEM.
 const PRIVATE: &str = "PRIVATE KEY-----";
 
+/// Whether a text is a public key.
+pub(super) fn is_public(text: &str) -> bool {
+    ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-", "-----BEGIN PUBLIC", "---- BEGIN SSH2 PUBLIC"]
+        .iter()
+        .any(|head| text.starts_with(head))
+}
+
 /// What is wrong with a text that should be a private key, and what to do about it; never a piece of the text.
 pub(super) fn private_key_flaw(text: &str) -> Option<(&'static str, &'static str)> {
     let text = text.trim();
-    let is_public =
-        ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-", "-----BEGIN PUBLIC", "---- BEGIN SSH2 PUBLIC"]
-            .iter()
-            .any(|head| text.starts_with(head));
-    if is_public {
+    if is_public(text) {
         return Some((
             "is a public key",
             "give the private key that belongs to it, or its file under `ssh_key_path`",

@@ -247,7 +247,25 @@ fn addresses(view: View<'_, '_>, company: Company, reports: &mut Reports<'_>) {
             draft.label(why).help(right_form(name));
         }
         let Some(text) = view.text(name) else { continue };
-        if hosts::is_reserved(text) {
+        if let Some(meant) = hosts::address_of_number(text) {
+            reports
+                .warning(
+                    view.path.key(name),
+                    view.span_of(name),
+                    format!("`{}` is taken for the address {meant}", brief(text)),
+                )
+                .note("SSH reads a number alone as an address, and asks no name server for it")
+                .help("give the address of the machine, and its name under `hostname_override`");
+        } else if hosts::is_span(text) {
+            reports
+                .warning(
+                    view.path.key(name),
+                    view.span_of(name),
+                    format!("`{}` looks like several addresses", brief(text)),
+                )
+                .note("it is taken for the name of one host")
+                .help("each machine is an entry of its own under `nodes`");
+        } else if hosts::is_reserved(text) {
             reports
                 .warning(view.path.key(name), view.span_of(name), format!("`{text}` is of a reserved range"))
                 .note("hardly a machine has such an address")
@@ -271,6 +289,24 @@ fn addresses(view: View<'_, '_>, company: Company, reports: &mut Reports<'_>) {
 
 /// Says of a path under `ssh_key_path` that is one of a public key.
 pub(super) fn key_path(view: View<'_, '_>, reports: &mut Reports<'_>) {
+    for (name, key) in [("ssh_key_path", "ssh_key"), ("ssh_cert_path", "ssh_cert")] {
+        let text = view.text(name).unwrap_or_default();
+        if text.starts_with("-----BEGIN") || text.starts_with("ssh-") && text.contains(' ') {
+            let summary = format!("`{name}` is the text itself, and no path of a file");
+            reports
+                .error(view.path.key(name), view.key(name).map_or(view.span, |entry| entry.key_span), summary)
+                .help(format!("write it under `{key}`"));
+        }
+    }
+    if let Some(certificate) = view.text("ssh_cert").map(str::trim)
+        && !certificate.split_whitespace().next().is_some_and(|kind| kind.contains("-cert-v"))
+    {
+        let what = if keys::is_public(certificate) { "is a public key" } else { "is no certificate of SSH" };
+        let span = view.key("ssh_cert").map_or(view.span, |entry| entry.key_span);
+        reports
+            .warning(view.path.key("ssh_cert"), span, format!("`ssh_cert` {what}"))
+            .help("give what `ssh-keygen -s` made: it begins like `ssh-ed25519-cert-v01@openssh.com`");
+    }
     let name = "ssh_key_path";
     if let Some(private) = view.text(name).and_then(|path| path.strip_suffix(".pub")) {
         reports
@@ -288,7 +324,7 @@ pub(super) fn private_key(view: View<'_, '_>, name: &str, keys_from: KeysFrom, r
             KeysFrom::Agent => reports.warning(view.path.key(name), entry, summary),
             KeysFrom::File => reports.error(view.path.key(name), entry, summary),
         };
-        draft.help(help);
+        draft.help(if view.text(name).is_some_and(is_template) { NO_VARIABLES } else { help });
     }
 }
 
@@ -462,6 +498,13 @@ fn taints(view: View<'_, '_>, reports: &mut Reports<'_>) -> Vec<TaintSpec> {
                 .help("write it like `{key: dedicated, value: gpu, effect: NoSchedule}`, or remove it");
             continue;
         };
+        if key.contains(['=', ':']) {
+            reports
+                .error(path.key("key"), view.span_of("key"), format!("`{}` is no valid `key`", brief(key)))
+                .label("key, value and effect of a taint are keys of their own")
+                .help("write it like `{key: dedicated, value: gpu, effect: NoSchedule}`");
+            continue;
+        }
         flaw(view, "key", key, syntax::label_key, reports);
         let value = view.text("value").unwrap_or_default();
         flaw(view, "value", value, syntax::label_value, reports);

@@ -1,5 +1,6 @@
 //! Ranges of addresses: whether components start with them, fit each other, and leave the nodes outside.
 
+use super::hosts;
 use crate::report::Reports;
 use crate::spec::{Cidr, ClusterSpec, NetworkPlugin};
 use crate::view::View;
@@ -18,6 +19,11 @@ const FEWEST_SERVICES: u32 = 3;
 ///
 /// Source: `--node-cidr-mask-size-ipv4` and `-ipv6` of kube-controller-manager.
 const NODE_MASK: (u8, u8) = (24, 64);
+
+/// How many bits may be between the pods' range of IPv6 and a node's own.
+///
+/// Source: `clusterSubnetMaxDiff` in `pkg/controller/nodeipam/ipam/cidrset/cidr_set.go` of kubernetes/kubernetes.
+const MOST_NODES_BITS: u8 = 16;
 
 /// All of it.
 pub(super) fn check(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>) {
@@ -68,7 +74,20 @@ fn sizes(
         };
         let given = arguments.argument(flag).or_else(|| arguments.argument("node-cidr-mask-size"));
         let mask = given.and_then(|mask| mask.value.parse().ok()).unwrap_or(mask);
-        if range.prefix > mask {
+        if !range.address.is_ipv4() && mask > range.prefix && mask - range.prefix > MOST_NODES_BITS {
+            let (path, span) = place("kube-controller", "cluster_cidr");
+            let least = mask - MOST_NODES_BITS;
+            reports
+                .warning(
+                    path,
+                    span,
+                    format!("the pods' range {range} is too large for nodes with a /{mask} each"),
+                )
+                .note("kube-controller-manager ends with it")
+                .help(format!(
+                    "choose a prefix of at least /{least}, or a smaller `{flag}` under `extra_args`"
+                ));
+        } else if range.prefix > mask {
             let (path, span) = place("kube-controller", "cluster_cidr");
             reports
                 .warning(
@@ -157,25 +176,6 @@ fn check_together(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'
     check_dns(spec, api, &place, reports);
 }
 
-/// The address of the cluster's DNS is one of a Service, and not the API server's own.
-fn check_dns(
-    spec: &ClusterSpec,
-    api: &[Cidr],
-    place: &dyn Fn(&'static str, &str) -> (String, Span),
-    reports: &mut Reports<'_>,
-) {
-    let first = api.first().and_then(|range| range.nth(1));
-    let dns = spec.services.kubelet.cluster_dns_server.as_deref();
-    let dns = dns.and_then(|server| server.split(',').next()?.trim().parse().ok());
-    if let Some(server) = dns.filter(|server| Some(*server) == first) {
-        let (path, span) = place("kubelet", "cluster_dns_server");
-        // RKE 1 went on where DNS could not be deployed.
-        reports
-            .warning(path, span, format!("{server} is the address of the API server's own Service"))
-            .note("it is always the first of the services' range")
-            .help("choose another address of the range, its tenth as a rule");
-    }
-    if let Some(server) = dns
 /// Which network plugins have room for two families.
 fn check_dual_stack(
     spec: &ClusterSpec,
@@ -208,6 +208,25 @@ fn check_dual_stack(
     }
 }
 
+/// The address of the cluster's DNS is one of a Service, and not the API server's own.
+fn check_dns(
+    spec: &ClusterSpec,
+    api: &[Cidr],
+    place: &dyn Fn(&'static str, &str) -> (String, Span),
+    reports: &mut Reports<'_>,
+) {
+    let first = api.first().and_then(|range| range.nth(1));
+    let dns = spec.services.kubelet.cluster_dns_server.as_deref();
+    let dns = dns.and_then(|server| server.split(',').next()?.trim().parse().ok());
+    if let Some(server) = dns.filter(|server| Some(*server) == first) {
+        let (path, span) = place("kubelet", "cluster_dns_server");
+        // RKE 1 went on where DNS could not be deployed.
+        reports
+            .warning(path, span, format!("{server} is the address of the API server's own Service"))
+            .note("it is always the first of the services' range")
+            .help("choose another address of the range, its tenth as a rule");
+    }
+    if let Some(server) = dns
         && !api.iter().any(|range| range.contains(server))
     {
         let (path, span) = place("kubelet", "cluster_dns_server");
@@ -223,6 +242,9 @@ fn check_dual_stack(
 /// Source: `validatePublicIPServiceClusterIPRangeIPFamilies` in `cmd/kube-apiserver/app/options/validation.go` of
 /// kubernetes/kubernetes, from 1.20 on.
 fn check_families(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>) {
+    if spec.services.kube_api.service.argument("advertise-address").is_some() {
+        return;
+    }
     let ranges = spec.services.service_ranges();
     let is_ipv4 = ranges.first().is_none_or(|range| range.address.is_ipv4());
     let list = top.path.key("nodes");
@@ -234,6 +256,11 @@ fn check_families(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'
         let Some(address) = address.filter(|address| address.to_canonical().is_ipv4() != is_ipv4) else {
             continue;
         };
+        // An address that nobody reaches is reported by itself.
+        let text = view.text(name).unwrap_or_default();
+        if hosts::impossible_kind(text).or(hosts::local_kind(text)).is_some() {
+            continue;
+        }
         let is_control_plane = view.text("role") == Some("controlplane")
             || view.texts("role").iter().any(|(_, role, _)| *role == "controlplane");
         if !is_control_plane {
@@ -242,9 +269,6 @@ fn check_families(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'
         let (own, first) = if is_ipv4 { ("IPv6", "IPv4") } else { ("IPv4", "IPv6") };
         let range = ranges.first().map_or_else(|| SERVICE_RANGE.to_owned(), ToString::to_string);
         let summary = format!("an API server at the {own} address {address}, and Services in {range}");
-    if spec.services.kube_api.service.argument("advertise-address").is_some() {
-        return;
-    }
         let is_checked = spec.kubernetes_version.as_ref().is_none_or(|version| version.at_least(1, 20));
         let draft = if is_checked {
             reports.error(path.key(name), view.span_of(name), summary)

@@ -46,7 +46,11 @@ fn service(view: View<'_, '_>, reports: &mut Reports<'_>) -> ServiceSpec {
             reports
                 .error(view.path.key("extra_binds").item(index), span, summary)
                 .label(cut(&why, MAX_WHY))
-                .help("write `/on/the/node:/in/the/container`, and `:ro` after it if it is only read");
+                .help(if is_template(bind) {
+                    NO_VARIABLES
+                } else {
+                    "write `/on/the/node:/in/the/container`, and `:ro` after it if it is only read"
+                });
         } else if bind.trim().split(':').any(|part| part.trim() != part) {
             let plain = bind.split(':').map(str::trim).collect::<Vec<_>>().join(":");
             reports
@@ -99,11 +103,14 @@ fn extra_args(view: View<'_, '_>) -> BTreeMap<String, String> {
 
 /// What Docker, or whoever should read a variable, makes of one that is not `NAME=value`.
 fn variable_flaw(variable: &str, (path, span): (&Path<'_>, Span), reports: &mut Reports<'_>) {
-    let Some((name, _)) = variable.split_once('=') else {
-        reports
-            .warning(path, span, format!("`{}` sets no environment variable", brief(variable)))
-            .note("Docker takes the variable of this name away from those of the image")
-            .help("write `NAME=value`");
+    let Some((name, value)) = variable.split_once('=') else {
+        let draft =
+            reports.warning(path, span, format!("`{}` sets no environment variable", brief(variable)));
+        draft.note("Docker takes the variable of this name away from those of the image");
+        match variable.split_once(": ") {
+            Some((name, value)) => draft.help(format!("write `{}={}`", brief(name), brief(value.trim()))),
+            None => draft.help("write `NAME=value`"),
+        };
         return;
     };
     if name.is_empty() {
@@ -117,6 +124,12 @@ fn variable_flaw(variable: &str, (path, span): (&Path<'_>, Span), reports: &mut 
             format!("write `{}=`, without blanks or quotes around the name", brief(plain))
         };
         reports.warning(path, span, format!("no program reads a variable `{}`", brief(name))).help(help);
+    } else if value.len() > 1
+        && ['"', '\''].iter().any(|quote| value.starts_with(*quote) && value.ends_with(*quote))
+    {
+        reports
+            .warning(path, span, format!("the quotes around the value of `{}` are a part of it", brief(name)))
+            .help("no shell reads the list: write the value without quotes, or all of `NAME=value` between them");
     }
 }
 
