@@ -273,3 +273,17 @@ fn an_unreachable_member_is_waited_for() {
     assert_eq!(conclusion.end, End::Refused);
     assert_eq!(lived.driver.complaints(), [""; 0]);
 }
+
+/// Kubernetes does not go back with etcd: what would be refused afterwards is refused before anything stops.
+#[test]
+fn an_older_version_of_kubernetes_stops_nothing() {
+    let mut lived = Lived::new();
+    let draft = Draft { minor: 19, ..Draft::sized(3, 2) };
+    assert!(draft.minor < Draft::sized(3, 2).minor);
+    lived.desired = desired_of(&draft, Catalog::builtin()).unwrap();
+    let before = lived.driver.fleet.with(|world| world.fingerprint());
+    let Ended::Concluded(conclusion) = lived.restore(FaultSchedule::none()) else { unreachable!() };
+    assert_eq!(conclusion.end, End::Refused, "{conclusion:#?}");
+    assert_eq!(lived.driver.complaints(), [""; 0]);
+    assert_eq!(lived.driver.fleet.with(|world| world.fingerprint()), before);
+}

@@ -51,6 +51,11 @@ pub(crate) fn check_for_restore(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) 
     unreadable_containers(ctx, build);
     two_lineages(ctx, build);
     lost_keys(ctx, build);
+    // The cluster goes on by these versions once etcd is restored: it is refused before anything stops.
+    if let Some(refusal @ (Refusal::VersionBack { .. } | Refusal::VersionNotNamed { .. })) = version_jump(ctx)
+    {
+        build.refuse(Subject::Cluster, refusal, ctx.desired.origins.version.clone());
+    }
 }
 
 /// This windlass neither replaces nor removes a container whose label a newer one wrote: it does not know

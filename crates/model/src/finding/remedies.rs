@@ -12,7 +12,7 @@ use crate::names::{ImageRef, NodeName};
 use crate::pod_runtime::CONTAINERD_CONFIG;
 use crate::words::counted;
 
-/// How to restore a snapshot.
+/// How to restore a snapshot; what follows it says which.
 const RESTORE: &str = "restore a snapshot (`windlass etcd snapshot restore NAME`)";
 
 // How to change keys that encrypt Secrets without losing any.
@@ -62,8 +62,8 @@ fn refused_help(cause: &Refusal) -> String {
         Refusal::PlainTextUnread { .. } => IDENTITY_LAST.to_owned(),
         Refusal::EncryptionKeyTooNew { .. } => BEHIND_FIRST.to_owned(),
         Refusal::LedgerLost { .. } => {
-            "bring back the ledger file, or the control-plane node that holds a copy; or restore a snapshot; or run \
-             `windlass remove` and start again"
+            "bring back the ledger file, or the control-plane node that holds a copy; or run `windlass remove` and start \
+             again"
                 .to_owned()
         }
         Refusal::DataOfSomebody { .. } => {
@@ -95,7 +95,10 @@ fn refused_help(cause: &Refusal) -> String {
             "set {from} as before; for another machine, remove the node from cluster.yml, run `windlass up`, then add it"
         ),
         Refusal::VersionBack { from, .. } => {
-            format!("set `kubernetes_version: {from}`; to go back, restore a snapshot of that time")
+            format!(
+                "set `kubernetes_version: {from}`; Kubernetes never goes back: for an older version, build a second cluster \
+                 and move the workloads"
+            )
         }
         Refusal::VersionNotNamed { runs, .. } => {
             format!("set `kubernetes_version: {runs}`: a cluster that runs never moves to another version by itself")
@@ -107,8 +110,7 @@ fn refused_help(cause: &Refusal) -> String {
              `windlass.links` names other versions and images to go through"
             .to_owned(),
         Refusal::EtcdBack { from, .. } => format!(
-            "set `system_images.etcd: {from}`, or an image of that minor version; to go back, restore a snapshot of that \
-             time into a new cluster"
+            "set `system_images.etcd: {from}`, or an image of that minor version; to go back, {RESTORE} of that time"
         ),
         Refusal::EtcdSkipped { from, .. } => {
             format!("set `system_images.etcd` to an image of {} and run `windlass up` first", after(from))
