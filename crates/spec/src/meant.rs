@@ -154,7 +154,11 @@ impl Looks {
 /// Says what was meant, as far as it can be known.
 pub(crate) fn hint(unknown: &Unknown<'_>, draft: &mut Draft) {
     let Unknown { key, section, known, .. } = unknown;
-    if let Some(meant) = other_name(key, section, known).or_else(|| spelt_alike(key, known)) {
+    if key.starts_with(|letter: char| letter.is_whitespace() && !letter.is_ascii()) {
+        draft
+            .note("it begins with a blank that is no space: text copied from a web page often has them")
+            .help("indent the line by spaces");
+    } else if let Some(meant) = other_name(key, section, known).or_else(|| spelt_alike(key, known)) {
         propose(unknown, meant, draft);
     } else if let Some((meant, help)) = interface(unknown) {
         match meant {

@@ -42,8 +42,50 @@ pub(super) fn refusal(text: &str, error: &ScanError) -> Syntax {
             help: "remove it if it was copied along, such as the prompt of a shell; else a `:` is missing",
         };
     }
+    if let Some(at) = fence(text, at) {
+        return Syntax {
+            at,
+            summary: "not YAML: a line of three backquotes".to_owned(),
+            help: "remove it: it was copied along, from a page that shows the file",
+        };
+    }
+    if matches!(error.kind(), ErrorKind::SimpleKeyExpected)
+        && let Some(at) = dash_without_blank(text, at)
+    {
+        return Syntax {
+            at,
+            summary: "not YAML: a `-` with no blank behind it".to_owned(),
+            help: "put a blank after each `-`",
+        };
+    }
     let (summary, help) = words(error);
     Syntax { at, summary: format!("not YAML: {summary}"), help }
+}
+
+/// The line at which reading stopped, with its place.
+fn line_at(text: &str, at: usize) -> (usize, &str) {
+    let start = text[..at].rfind('\n').map_or(0, |line| line + 1);
+    (start, text[start..].lines().next().unwrap_or_default())
+}
+
+/// Where a fence of Markdown is, if reading stopped at one.
+fn fence(text: &str, at: usize) -> Option<usize> {
+    let (start, line) = line_at(text, at);
+    line.trim_start().starts_with("```").then_some(start)
+}
+
+/// Where the item of a list begins that has no blank behind its dash, on the line at which reading stopped or the one
+/// before.
+fn dash_without_blank(text: &str, at: usize) -> Option<usize> {
+    let (start, line) = line_at(text, at);
+    let before = (start > 0).then(|| line_at(text, start - 1));
+    [Some((start, line)), before].into_iter().flatten().find_map(|(start, line)| {
+        let words = line.trim_start();
+        let is_it = words
+            .strip_prefix('-')
+            .is_some_and(|rest| rest.starts_with(|letter: char| letter.is_ascii_alphabetic()));
+        is_it.then_some(start + line.len() - words.len())
+    })
 }
 
 /// What the parser met, and what to do about it.
@@ -64,6 +106,9 @@ fn words(error: &ScanError) -> (String, &'static str) {
             "a value cannot begin with `%`".to_owned(),
             "if something else is to fill it in, let it do so first; else quote the text",
         ),
+        ErrorKind::UnexpectedCharacter { character: '`' } => {
+            ("a value cannot begin with a backquote".to_owned(), "quote the text by `\"` or `'`")
+        }
         ErrorKind::UnexpectedCharacter { character } => {
             (format!("a value cannot begin with `{}`", character.escape_debug()), "quote the text")
         }
@@ -121,11 +166,13 @@ fn stray_first_line(text: &str, at: usize) -> Option<usize> {
     for line in text.split_inclusive('\n') {
         let words = line.trim();
         if !words.is_empty() && !words.starts_with('#') && words != "---" && !words.starts_with('%') {
-            let is_of_yaml = words.contains(": ")
-                || words.ends_with(':')
-                || words.starts_with("- ")
-                || words.starts_with(['{', '[', '"', '\'', '&', '*', '!', '|', '>', '@', '`', '}', ']', ',']);
-            let is_before = start + line.len() <= at;
+            // `[root@host dir]# vi cluster.yml`
+            let is_prompt = words.starts_with('[') && (words.contains("]# ") || words.contains("]$ "));
+            let begins_value =
+                words.starts_with(['{', '[', '"', '\'', '&', '*', '!', '|', '>', '@', '`', '}', ']', ',']);
+            let is_of_yaml = !is_prompt
+                && (words.contains(": ") || words.ends_with(':') || words.starts_with("- ") || begins_value);
+            let is_before = is_prompt || start + line.len() <= at;
             return (!is_of_yaml && is_before && !line.starts_with([' ', '\t'])).then_some(start);
         }
         start += line.len();
