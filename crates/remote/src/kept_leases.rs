@@ -76,7 +76,7 @@ impl KeptLeases {
     /// Returns when the last of them is lost.
     pub(crate) async fn lost(&self) {
         let mut count = self.count.subscribe();
-        // The sender is in `self`, so it waits for ever where nothing is lost.
+        // The sender is in `self`, so it waits forever where nothing is lost.
         let _ = count.wait_for(|count| *count == Count::Left(0)).await;
     }
 }
