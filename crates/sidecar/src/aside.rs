@@ -7,7 +7,8 @@
 //! a link to /ssd/etcd       /ssd/etcd/member        ─▶ /ssd/etcd/aside/7/member         and a link where it was to be
 //! ```
 //!
-//! A disk cannot be renamed, and a link must keep naming the disk that somebody chose.
+//! A disk cannot be renamed, and a link must keep naming the disk that somebody chose. A disk below the directory stays
+//! where it is: etcd's log on it is moved aside within it, by a step of its own.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -40,12 +41,9 @@ fn set_aside(from: &Path, to: &Path, mounts: &BTreeSet<PathBuf>) -> Result<(), F
         Err(error) if is_absent(&error) => return Ok(()),
         real => real.at(from.display())?,
     };
-    if let Some(inner) = mounts.iter().find(|mount| mount.starts_with(&real) && **mount != real) {
-        let why = format!("{} is mounted in it, and would be moved with it", inner.display());
-        return Err(Fault::Refused { path: from.display().to_string(), why });
-    }
-    if is_link || mounts.contains(&real) {
-        return set_contents_aside(&real, to);
+    let holds_a_mount = mounts.iter().any(|mount| mount.starts_with(&real));
+    if is_link || holds_a_mount {
+        return set_contents_aside(&real, to, mounts);
     }
     if to.symlink_metadata().is_ok() {
         return Err(Fault::Refused { path: to.display().to_string(), why: "it is there already".to_owned() });
@@ -58,13 +56,14 @@ fn set_aside(from: &Path, to: &Path, mounts: &BTreeSet<PathBuf>) -> Result<(), F
 
 /// Moves the contents of a directory into one below it, and creates a link under the given name. If this is
 /// interrupted, the next run moves the rest.
-fn set_contents_aside(real: &Path, to: &Path) -> Result<(), Fault> {
+fn set_contents_aside(real: &Path, to: &Path, mounts: &BTreeSet<PathBuf>) -> Result<(), Fault> {
     let kept = real.join(INSIDE).join(to.file_name().unwrap_or_default());
     let mut entries = Vec::new();
     for entry in fs::read_dir(real).at(real.display())? {
         let name = entry.at(real.display())?.file_name();
-        // What a file system puts there itself belongs to nobody.
-        if name != INSIDE && name != "lost+found" {
+        // What is mounted there would be moved with it; what a file system puts there itself belongs to nobody.
+        let is_mounted = mounts.iter().any(|mount| mount.starts_with(real.join(&name)));
+        if name != INSIDE && name != "lost+found" && !is_mounted {
             entries.push(name);
         }
     }
@@ -145,9 +144,14 @@ mod tests {
     fn a_disk_within_is_not_carried_along() {
         let host = tempfile::tempdir().unwrap();
         let from = host.path().join("etcd");
-        fs::create_dir_all(from.join("wal")).unwrap();
-        let mounts = BTreeSet::from([fs::canonicalize(from.join("wal")).unwrap()]);
-        set_aside(&from, &host.path().join("etcd-aside/7"), &mounts).unwrap_err();
-        assert_eq!(names(host.path()), ["etcd"]);
+        fs::create_dir_all(from.join("disk/wal")).unwrap();
+        fs::create_dir(from.join("member")).unwrap();
+        let mounts = BTreeSet::from([fs::canonicalize(from.join("disk")).unwrap()]);
+        let to = host.path().join("etcd-aside/7");
+        set_aside(&from, &to, &mounts).unwrap();
+        assert_eq!(names(&to), ["member"]);
+        assert_eq!(names(&from), ["aside", "disk"]);
+        set_aside(&from.join("disk/wal"), &from.join("disk/wal-aside/7"), &mounts).unwrap();
+        assert_eq!(names(&from.join("disk")), ["wal-aside"]);
     }
 }
