@@ -17,9 +17,9 @@ use serde::de::DeserializeOwned;
 use windlass_model::{
     Birth, Blueprint, CertFace, CertName, Component, ContainerSeen, ContainerState, Content,
     DesiredContainer, DesiredFile, DesiredNode, Digest, EtcdData, EtcdSeen, FilePath, FileSeen, Health,
-    Inventory, KeptRoots, KubeSeen, LedgerCopy, LedgerFace, Lineage, Loaded, Maker, MemberId, MemberSeen,
-    NodeFacts, NodeName, NodeObject, NodeSeen, ObjectsSeen, Owned, Readiness, Role, Scheduling, Secret,
-    SecretName, StoredCert, Taint, Timestamp, Vote,
+    Holds, Inventory, KeptRoots, KubeSeen, LedgerCopy, LedgerFace, Lineage, Loaded, Maker, MemberId,
+    MemberSeen, Mode, NodeFacts, NodeName, NodeObject, NodeSeen, ObjectsSeen, Owned, Readiness, Role,
+    Scheduling, Secret, SecretName, StoredCert, Taint, Timestamp, Vote,
 };
 
 /// The moment of the look; any will do, since nothing reads a clock.
@@ -91,7 +91,7 @@ pub fn settled_inventory(desired: &Blueprint) -> Inventory {
 }
 
 fn facts_of(desired: &Blueprint, node: &DesiredNode, ledger: &LedgerFace, birth: &[String]) -> NodeFacts {
-    let files: BTreeMap<FilePath, FileSeen> = node
+    let mut files: BTreeMap<FilePath, FileSeen> = node
         .files
         .iter()
         .map(|(path, file)| {
@@ -110,15 +110,20 @@ fn facts_of(desired: &Blueprint, node: &DesiredNode, ledger: &LedgerFace, birth:
         .collect();
     let is_member = node.has(Role::Etcd);
     let footprint = desired.footprints.under(node.prefix.as_ref());
+    if is_member {
+        let mark =
+            FileSeen { digest: Digest::of(""), mode: Mode::PUBLIC, owner: windlass_model::Owner::default() };
+        files.insert(footprint.etcd().beside_data(), mark);
+    }
     NodeFacts {
         images: node.containers.values().map(|container| container.spec.image.as_str().into()).collect(),
         containers,
         prefix: node.prefix.clone(),
         directories: footprint
             .all_directories()
-            .keys()
-            .filter(|path| is_mounted(node, path))
-            .map(copy_of_path)
+            .iter()
+            .filter(|(path, holds)| **holds != Holds::Snapshots && is_mounted(node, path))
+            .map(|(path, _)| copy_of_path(path))
             .collect(),
         etcd_data: if is_member { EtcdData::Present } else { EtcdData::Absent },
         ledger: files

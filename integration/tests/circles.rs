@@ -61,6 +61,7 @@ const ALLOWED: [(&str, &[&str]); 9] = [
         &[
             "docker",
             "etcd",
+            "etcd_places",
             "faults",
             "files",
             "invariants",

@@ -184,6 +184,11 @@ impl Prepared {
             .then(|| self.with_conduct(self.spec(Slot::shared, |_| true)))
     }
 
+    /// The container as far as all nodes share it.
+    pub(crate) fn shared_spec(&self) -> ContainerSpec {
+        self.spec(Slot::shared, |_| true)
+    }
+
     /// The value of a flag, without dashes, that all nodes share, and its place in cluster.yml.
     ///
     /// Of several the last counts; of those that are lists the first, by which tokens are signed and pods ask for names.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use windlass_model::{
-    CertName, CertPart, Content, DesiredFile, FilePath, Footprint, Holds, Mode, NodeName, Owner, Role,
-    SecretName, SpecPath,
+    CertName, CertPart, Content, DesiredFile, EtcdPlaces, FilePath, Footprint, Holds, Mode, NodeName, Owner,
+    Role, SecretName, SpecPath, aside_of,
 };
 use windlass_spec::NetworkPlugin;
 
@@ -21,6 +21,18 @@ use crate::texts;
 
 /// The copy of the ledger on control-plane nodes.
 const LEDGER: &str = "/etc/kubernetes/windlass/ledger.json";
+
+/// What kubelet makes in its directory (`pkg/kubelet/config/defaults.go` and `kubelet_getters.go`).
+const OF_KUBELET: [&str; 8] = [
+    "pods",
+    "plugins",
+    "plugins_registry",
+    "device-plugins",
+    "pod-resources",
+    "checkpoints",
+    "usernamespaces",
+    "pki",
+];
 
 /// All files of a cluster whose host directories are under one prefix.
 pub(crate) struct Places {
@@ -142,15 +154,21 @@ impl Places {
         [file].into_iter().chain(through).map(|file| file.path.clone()).collect()
     }
 
-    /// Everything of windlass on a machine that has its host directories under this prefix.
-    pub(crate) fn footprint(&self) -> Footprint {
+    /// The directory of a node that is mounted for etcd's data, whatever else cluster.yml mounts.
+    pub(crate) fn etcd_base(&self) -> FilePath {
+        FilePath::from(format!("{}/var/lib/etcd", self.prefix))
+    }
+
+    /// Everything of windlass on a machine that has its host directories under this prefix, with these places of etcd
+    /// and kubelet where they are others than usual.
+    pub(crate) fn footprint(&self, etcd: Option<EtcdPlaces>, kubelet: Option<FilePath>) -> Footprint {
         let mut files: BTreeSet<FilePath> = self.files.values().map(|file| file.path.clone()).collect();
         // No prefix is put before these: the system reads them as it boots.
         files.extend(kernel::paths());
         let under = |path: &str| FilePath::from(format!("{}{path}", self.prefix));
         let mut directories = BTreeMap::from([
             (under("/etc/kubernetes"), Holds::Configuration),
-            (under("/var/lib/etcd"), Holds::EtcdData),
+            (self.etcd_base(), Holds::EtcdData),
             (under("/var/lib/kubelet"), Holds::PodState),
             (under("/var/lib/cri-dockerd"), Holds::PodState),
             (under("/var/lib/cni"), Holds::Network),
@@ -168,12 +186,25 @@ impl Places {
             // kubelet's directory of volume plugins stays where it is.
             directories.insert("/var/lib/kubelet/volumeplugins".into(), Holds::PodState);
         }
+        let etcd = etcd.unwrap_or_else(|| EtcdPlaces { data: self.etcd_base(), log: None });
+        if etcd.data != self.etcd_base() {
+            // An earlier windlass moved data aside there, wherever it was.
+            directories.insert(aside_of(&self.etcd_base()), Holds::EtcdData);
+        }
+        let usual = under("/var/lib/kubelet");
+        let kubelet = kubelet.unwrap_or_else(|| usual.clone());
+        if kubelet != usual {
+            // There may be other things in a directory that somebody chose.
+            let own = |name| (FilePath::from(format!("{kubelet}/{name}")), Holds::PodState);
+            directories.extend(OF_KUBELET.map(own));
+        }
         Footprint {
             files,
             directories,
-            etcd_data: under("/var/lib/etcd"),
+            etcd_data: etcd.data,
+            etcd_log: etcd.log,
             ledger: under(LEDGER),
-            kubelet: under("/var/lib/kubelet"),
+            kubelet,
         }
     }
 

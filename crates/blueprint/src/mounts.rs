@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use windlass_model::Component;
+use windlass_model::{Component, clean};
 
 use crate::cluster::Cluster;
 use crate::services::service_of;
@@ -37,6 +37,21 @@ impl<'a> Mount<'a> {
         self.source.is_some() && format!("{}/", clean(path)).starts_with(&format!("{}/", self.target))
     }
 
+    /// Where it goes.
+    pub(crate) fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// Whether it is of a directory of the node, and of no volume of Docker.
+    pub(crate) fn is_of_node(&self) -> bool {
+        self.source.as_ref().is_some_and(|source| source.starts_with('/'))
+    }
+
+    /// Whether its place is this path.
+    pub(crate) fn is_at(&self, path: &str) -> bool {
+        self.source.is_some() && clean(path) == self.target
+    }
+
     /// How many directories its place is below the root: of two that hold a path the deeper counts.
     pub(crate) fn depth(&self) -> usize {
         self.target.matches('/').count()
@@ -68,22 +83,6 @@ impl<'a> Mount<'a> {
         let options = if options.is_empty() { String::new() } else { format!(":{}", options.join(",")) };
         format!("{source}{target}{options}")
     }
-}
-
-/// A path without a slash at its end, and without slashes or dots that mean nothing.
-fn clean(path: &str) -> String {
-    if !path.starts_with('/') {
-        return path.to_owned();
-    }
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
-        if part == ".." {
-            parts.pop();
-        } else {
-            parts.push(part);
-        }
-    }
-    format!("/{}", parts.join("/"))
 }
 
 /// Places of a container that its program is in, or that it lives on.
@@ -181,6 +180,14 @@ pub(crate) fn own(component: Component, cluster: &Cluster<'_>, values: &ClusterV
     let binds = recipe.into_iter().flat_map(|recipe| &recipe.binds);
     let texts = binds.filter_map(|entry| entry.text_in(&cluster.setting()));
     texts.filter_map(|text| text.fill(|name| values.text(name).or(assumed(name)))).collect()
+}
+
+/// The data directory of etcd that windlass gives it.
+pub(crate) fn own_data_of_etcd(cluster: &Cluster<'_>, values: &ClusterValues) -> Option<String> {
+    let recipe = cluster.catalog.recipe(Component::Etcd)?;
+    let texts = recipe.flags.iter().filter_map(|entry| entry.text_in(&cluster.setting()));
+    let mut texts = texts.filter_map(|text| text.fill(|name| values.text(name)));
+    texts.find_map(|text| Some(text.strip_prefix("--data-dir=")?.trim_end_matches('/').to_owned()))
 }
 
 /// The files of windlass' own that a component is given the names of.

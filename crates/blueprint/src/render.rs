@@ -186,8 +186,8 @@ impl Page {
     }
 
     fn footprint(&mut self, footprint: &Footprint) {
-        let Footprint { files, directories, etcd_data, ledger, kubelet: _ } = footprint;
-        self.line(1, format_args!("etcd's data {etcd_data}"));
+        let Footprint { files, directories, etcd_data: _, etcd_log: _, ledger, kubelet: _ } = footprint;
+        self.line(1, format_args!("etcd's data {}", footprint.etcd()));
         self.line(1, format_args!("ledger {ledger}"));
         self.list(1, "files", files);
         self.list(1, "directories", directories.iter().map(|(path, holds)| format!("{path} {holds:?}")));

@@ -187,7 +187,7 @@ fn foundation(
                 let (data, place) = kit.prepared(Component::Etcd)?.shared_flag("data-dir")?;
                 let prefix = place_of(spec.prefix_path.as_ref(), "prefix_path");
                 origins.extend(place.cloned().or(prefix).map(|place| (Fact::EtcdData, place)));
-                EtcdPlace::OnNodes { directory: kit.places.footprint().etcd_data, inside: data.into() }
+                EtcdPlace::OnNodes { directory: kit.places.etcd_base(), inside: data.into() }
             }
         },
     };

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use windlass_engine::{Assignment, LookScope};
 use windlass_model::{
-    Blueprint, FilePath, Finding, HostFacts, Intent, Inventory, MadeBy, NodeName, Planning, RESTORED_MARK,
-    Reissue, Restore, Snapshots,
+    Blueprint, FilePath, Finding, Footprint, Holds, HostFacts, Intent, Inventory, MadeBy, NodeName, Planning,
+    RESTORED_MARK, Reissue, Restore, Snapshots,
 };
 
 use windlass_blueprint::Link;
@@ -84,12 +84,25 @@ impl<'a> Course<'a> {
         let marks = MadeBy::MARKS.iter().map(|(path, _)| FilePath::from(*path));
         let restored =
             footprints.all().map(|place| FilePath::from(format!("{}/{RESTORED_MARK}", place.etcd_data)));
+        let beside_etcd = footprints.all().flat_map(|place| {
+            [Some(place.etcd().beside_data()), place.etcd().beside_log()].into_iter().flatten()
+        });
+        // They are often on a file system of the network, which may not answer: only who removes the cluster wants to know.
+        let asks_for = |holds: Holds| match self.goal {
+            Goal::Dismantle(_) => true,
+            Goal::Converge | Goal::Reissue(_) | Goal::Restore(_) => holds != Holds::Snapshots,
+        };
+        let directories = footprints.all().flat_map(Footprint::all_directories);
+        let directories = directories.filter(|(_, holds)| asks_for(*holds)).map(|(path, _)| path);
         Assignment {
             scope: LookScope {
-                files: Arc::new(footprints.files().into_iter().chain(marks).chain(restored).collect()),
-                directories: Arc::new(footprints.directories()),
+                files: Arc::new(
+                    footprints.files().into_iter().chain(marks).chain(restored).chain(beside_etcd).collect(),
+                ),
+                directories: Arc::new(directories.collect()),
                 footprints: footprints.clone(),
                 last_prefix: None,
+                last_etcd: None,
                 peers: Arc::new(LookScope::peers_of(&nodes)),
             },
             nodes,

@@ -16,26 +16,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use windlass_model::{
-    Component, ContainerName, ContainerSeen, ContainerSpec, ContainerState, FilePath, Guard, Health, Loaded,
-    NodeName, RestartWhen, SUCCESSOR, Settings,
+    Component, ContainerName, ContainerSeen, ContainerSpec, ContainerState, EtcdPlaces, Guard, Health,
+    Loaded, NodeName, RestartWhen, SUCCESSOR,
 };
 
 use crate::ports::{Clock, Fleet, LedgerStore, LookScope, Minter, NewContainer, Traces};
 use crate::run::Run;
 use crate::step_error::{Doing, Done, StepError, accept_already_so};
 
-/// The name of the file beside the data of a member of etcd, which only the disk with the data has.
-const BESIDE_DATA: &str = "member/windlass";
-
-/// The file without which etcd does not start: where the disk with the data is missing at a boot, a member
-/// with the arguments of the first start would create an empty cluster in its place (decision 0062).
-fn beside_data(name: &ContainerName, spec: &ContainerSpec) -> Option<FilePath> {
-    match Settings::of(Component::of_container(name)?, spec) {
-        Settings::Etcd { data: Some(directory), .. } => {
-            Some(FilePath::from(format!("{directory}/{BESIDE_DATA}").as_str()))
-        }
-        _ => None,
-    }
+/// The places of a member of etcd with this container. Without the files beside its data and its log it does not
+/// start: where a disk of it is missing at a boot, a member with the arguments of the first start would create an
+/// empty cluster in its place (decision 0062).
+fn etcd_places(name: &ContainerName, spec: &ContainerSpec) -> Option<EtcdPlaces> {
+    Component::of_container(name).filter(|component| *component == Component::Etcd)?;
+    EtcdPlaces::of(spec)
 }
 
 /// The name under which the successor of a container is created.
@@ -176,8 +170,15 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
     ) -> Result<NewContainer, StepError> {
         let loaded = if spec.reads.is_empty() { Loaded::new() } else { self.digests(node, spec).await? };
         let lineage = self.keys.lineage();
-        let beside_data = beside_data(name, spec);
-        Ok(NewContainer { spec: spec.clone(), birth: birth.to_vec(), loaded, lineage, beside_data })
+        let places = etcd_places(name, spec);
+        Ok(NewContainer {
+            spec: spec.clone(),
+            birth: birth.to_vec(),
+            loaded,
+            lineage,
+            beside_data: places.as_ref().map(EtcdPlaces::beside_data),
+            beside_log: places.as_ref().and_then(EtcdPlaces::beside_log),
+        })
     }
 
     async fn digests(&self, node: &NodeName, spec: &ContainerSpec) -> Result<Loaded, StepError> {
@@ -211,10 +212,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
     /// Gives the data of a container that is about to run as another user than root to that user: between the
     /// end of one etcd and the start of the next nobody writes there.
     async fn hand_over(&self, node: &NodeName, name: &ContainerName, spec: &ContainerSpec) -> Done {
-        let Some(component) = Component::of_container(name) else { return Ok(()) };
-        let Settings::Etcd { data: Some(directory), .. } = Settings::of(component, spec) else {
-            return Ok(());
-        };
+        let Some(EtcdPlaces { data: directory, .. }) = etcd_places(name, spec) else { return Ok(()) };
         let Some(owner) = spec.owner() else { return Ok(()) };
         // An interrupted attempt may have started it.
         let there = self.look_for(node, name).await?;

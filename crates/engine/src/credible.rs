@@ -31,7 +31,7 @@ pub(crate) fn check(ledger: &Ledger) -> Result<(), NotCredible> {
 }
 
 fn check_node(name: &NodeName, last: &LastNode) -> Result<(), NotCredible> {
-    let LastNode { target, roles: _, prefix } = last;
+    let LastNode { target, roles: _, prefix, etcd } = last;
     let NodeTarget { address, port, user, internal_address, docker_socket, key_path } = target;
     must(is_host(name.as_str()), "a name of a node")?;
     must(is_host(address) && is_host(internal_address), "an address")?;
@@ -41,7 +41,9 @@ fn check_node(name: &NodeName, last: &LastNode) -> Result<(), NotCredible> {
     let key_path = key_path.as_deref();
     must(key_path.is_none_or(|path| !path.starts_with('-') && is_printable(path)), "the path of a key")?;
     let prefix = prefix.as_ref().map(windlass_model::Prefix::as_str);
-    must(prefix.is_none_or(|prefix| prefix.is_empty() || is_path(prefix)), "a prefix")
+    must(prefix.is_none_or(|prefix| prefix.is_empty() || is_path(prefix)), "a prefix")?;
+    let places = etcd.iter().flat_map(|places| [&places.data].into_iter().chain(&places.log));
+    must(places.into_iter().all(|path| is_path(path.as_str())), "a directory of etcd")
 }
 
 fn must(is_so: bool, what: &'static str) -> Result<(), NotCredible> {
@@ -75,7 +77,7 @@ fn is_printable(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use windlass_model::{Lineage, Role, Roles};
+    use windlass_model::{EtcdPlaces, Lineage, Role, Roles};
 
     use super::*;
 
@@ -91,6 +93,7 @@ mod tests {
             },
             roles: Roles::from([Role::Worker]),
             prefix: Some("/opt/rke".into()),
+            etcd: Some(EtcdPlaces { data: "/ssd/etcd".into(), log: Some("/ssd/wal/etcd".into()) }),
         };
         change(&mut last);
         let mut ledger = Ledger::new(Lineage::from("blue"));
@@ -119,6 +122,9 @@ mod tests {
             assert!(with(|last| last.target.docker_socket = path.into()).is_err(), "{path}");
         }
         assert!(with(|last| last.prefix = Some("/x/../../etc".into())).is_err());
+        let at = |data: &str, log: &str| EtcdPlaces { data: data.into(), log: Some(log.into()) };
+        assert!(with(|last| last.etcd = Some(at("/x/../etc", "/x"))).is_err());
+        assert!(with(|last| last.etcd = Some(at("/x", "x"))).is_err());
         assert!(with(|last| last.target.key_path = Some("-x".to_owned())).is_err());
         assert!(with(|last| last.target.port = 0).is_err());
         let named = |name: &str| {

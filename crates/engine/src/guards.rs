@@ -185,7 +185,18 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
             return Verdict::Not(format!("etcd runs on {node}, and is {}", shown(etcd.health)));
         }
         let ending = etcd.and_then(|etcd| etcd.ending.as_ref());
-        if facts.etcd_data == EtcdData::Absent || ending.is_some_and(Ending::is_final) {
+        // A member that was merely stopped may have its disk mounted, and be started.
+        let places = self.assignment.scope.footprints.under(facts.prefix.as_ref()).etcd();
+        let is_disk_there = facts.files.contains_key(&places.beside_data());
+        let is_gone = match etcd.map(|etcd| etcd.state) {
+            None => facts.etcd_data != EtcdData::Present,
+            Some(ContainerState::Crashing) => facts.etcd_data == EtcdData::Absent,
+            Some(ContainerState::Created | ContainerState::Stopped) => {
+                facts.etcd_data == EtcdData::Absent && is_disk_there
+            }
+            Some(ContainerState::Running | ContainerState::Paused) => false,
+        };
+        if is_gone || ending.is_some_and(Ending::is_final) {
             return Verdict::Holds;
         }
         let said = ending.map(|ending| format!("; its log says `{}`", ending.said)).unwrap_or_default();

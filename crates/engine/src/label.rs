@@ -55,7 +55,7 @@ pub enum Labelled {
 
 /// The labels of a container that is about to be created.
 pub fn labels_of(new: &NewContainer) -> BTreeMap<&'static str, String> {
-    let NewContainer { spec, birth, loaded, lineage, beside_data: _ } = new;
+    let NewContainer { spec, birth, loaded, lineage, beside_data: _, beside_log: _ } = new;
     let json = |value: serde_json::Result<String>| value.expect("plain data with keys of text is JSON");
     let lineage = lineage.as_ref().map(|lineage| (LINEAGE, lineage.to_string()));
     let labels = [
@@ -93,7 +93,14 @@ fn read_v1(
     let birth: Vec<Arc<str>> = serde_json::from_str(birth?).ok()?;
     let loaded: Loaded = serde_json::from_str(loaded?).ok()?;
     let lineage = lineage.map(Lineage::from);
-    Some(NewContainer { spec: Arc::new(spec.try_into().ok()?), birth, loaded, lineage, beside_data: None })
+    Some(NewContainer {
+        spec: Arc::new(spec.try_into().ok()?),
+        birth,
+        loaded,
+        lineage,
+        beside_data: None,
+        beside_log: None,
+    })
 }
 
 #[cfg(test)]
@@ -121,7 +128,14 @@ mod tests {
         };
         let loaded = Loaded::from([("/a".into(), Digest::of("x"))]);
         let lineage = Some("blue".into());
-        NewContainer { spec: Arc::new(spec), birth: texts(&["--born=1"]), loaded, lineage, beside_data: None }
+        NewContainer {
+            spec: Arc::new(spec),
+            birth: texts(&["--born=1"]),
+            loaded,
+            lineage,
+            beside_data: None,
+            beside_log: None,
+        }
     }
 
     fn labels() -> HashMap<String, String> {

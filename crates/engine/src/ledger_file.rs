@@ -311,7 +311,7 @@ mod tests {
         };
         grown.nodes.insert(
             NodeName::from("node-9"),
-            LastNode { target, roles: [Role::Worker].into(), prefix: None },
+            LastNode { target, roles: [Role::Worker].into(), prefix: None, etcd: None },
         );
         assert_eq!(grown.roots(), Ledger { serial: 8, ..ledger() });
         assert_eq!(kept(&grown).digest, kept(&ledger()).digest);

@@ -103,7 +103,8 @@ pub(crate) async fn observe_patiently<F: Fleet, L: LedgerStore, M: Minter, C: Cl
         }
         let news = news.into_iter().map(|node| {
             let last_prefix = wanted[&node].prefix.clone();
-            (node, LookScope { last_prefix, ..assignment.scope.clone() })
+            let last_etcd = ledger.as_ref().and_then(|ledger| ledger.nodes.get(&node)?.etcd.clone());
+            (node, LookScope { last_prefix, last_etcd, ..assignment.scope.clone() })
         });
         seen.extend(look_at_all(ports.fleet, news.collect(), recover.traces()).await);
         seen.retain(|node, _| wanted.contains_key(node));

@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use windlass_model::{
     CertName, ChosenSnapshot, ContainerName, ContainerSeen, ContainerSpec, DesiredCert, DesiredKernel,
-    DesiredObject, Digest, DrainOptions, EtcdSeen, FilePath, Footprints, ImageRef, KeptRoots, KubeSeen,
-    LastNode, Ledger, Lineage, Loaded, Meeting, MemberId, MemberRestore, Mode, NodeFacts, NodeName,
-    NodeObject, ObjectChange, ObjectRef, ObjectsSeen, Owner, PodRuntime, Prefix, Role, Roles, Secret,
-    SnapshotSeen, SnapshotWanted, StoredCert, Timestamp, ports_between,
+    DesiredObject, Digest, DrainOptions, EtcdPlaces, EtcdSeen, FilePath, Footprint, Footprints, ImageRef,
+    KeptRoots, KubeSeen, LastNode, Ledger, Lineage, Loaded, Meeting, MemberId, MemberRestore, Mode,
+    NodeFacts, NodeName, NodeObject, ObjectChange, ObjectRef, ObjectsSeen, Owner, PodRuntime, Prefix, Role,
+    Roles, Secret, SnapshotSeen, SnapshotWanted, StoredCert, Timestamp, ports_between,
 };
 
 /// Why a verb did not succeed.
@@ -69,6 +69,8 @@ pub struct LookScope {
     pub footprints: Arc<Footprints>,
     /// The prefix that the ledger has for this node, where it has left cluster.yml.
     pub last_prefix: Option<Prefix>,
+    /// Where the ledger has the member of etcd of this node, where that is another place than usual.
+    pub last_etcd: Option<EtcdPlaces>,
     /// The nodes that others must reach: those of etcd and the control plane.
     pub peers: Arc<BTreeMap<NodeName, LastNode>>,
 }
@@ -80,6 +82,13 @@ impl LookScope {
     pub fn prefix_on(&self, system: &str) -> Option<&Prefix> {
         let last = self.last_prefix.as_ref().filter(|last| self.footprints.knows(last));
         last.or_else(|| self.footprints.prefix_on(system))
+    }
+
+    /// Other places than those of the footprint where this node may have a member of etcd, with this container of etcd.
+    pub fn etcd_elsewhere(&self, own: &Footprint, there: Option<&ContainerSpec>) -> BTreeSet<EtcdPlaces> {
+        let of_container = there.and_then(EtcdPlaces::of);
+        let own = own.etcd();
+        self.last_etcd.clone().into_iter().chain(of_container).filter(|places| *places != own).collect()
     }
 
     /// Those of a cluster's nodes that others must reach.
@@ -132,6 +141,8 @@ pub struct NewContainer {
     /// container, then and at each boot, only where that file exists; it is not on the label, and never
     /// counts as a difference.
     pub beside_data: Option<FilePath>,
+    /// The same beside the log of etcd, where that is at a place of its own.
+    pub beside_log: Option<FilePath>,
 }
 
 /// A file to be written, completely or not at all.

@@ -12,6 +12,7 @@ use crate::component::Component;
 use crate::conduct::Conduct;
 use crate::container::{ContainerSpec, Origins};
 use crate::digest::Digest;
+use crate::etcd_places::EtcdPlaces;
 use crate::footprint::Footprints;
 use crate::foundation::{Fact, Foundation};
 use crate::names::{CertName, FilePath, ImageRef, NodeName, Prefix, Role, Roles, SecretName, SpecPath};
@@ -130,8 +131,14 @@ impl DesiredNode {
 
     /// What the ledger keeps of it.
     pub fn last(&self) -> LastNode {
-        let Self { target, roles, prefix, .. } = self;
-        LastNode { target: target.clone(), roles: roles.clone(), prefix: prefix.clone() }
+        let Self { target, roles, prefix, containers, .. } = self;
+        let etcd = containers.get(&Component::Etcd).and_then(|etcd| EtcdPlaces::of(&etcd.spec));
+        LastNode {
+            target: target.clone(),
+            roles: roles.clone(),
+            prefix: prefix.clone(),
+            etcd: etcd.filter(|places| !places.are_usual()),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::ciphers::Ciphers;
 use crate::component::{Component, Manner};
 use crate::container::ContainerSpec;
+use crate::etcd_places::EtcdPlaces;
 use crate::names::FilePath;
 use crate::pod_runtime::PodRuntime;
 use crate::version::KubernetesVersion;
@@ -53,8 +54,11 @@ pub enum Settings {
     None,
     /// Of etcd.
     Etcd {
-        /// The directory of the node that holds its data; none if it cannot write there.
+        /// The directory of the node that holds its data; none if it is in the container alone, or if the log is.
         data: Option<FilePath>,
+        /// The directory of the node that holds its log, where that is not with the data.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        log: Option<FilePath>,
         /// How many bytes its data may have; none where etcd uses its default, [`ETCD_QUOTA`].
         quota_bytes: Option<u64>,
     },
@@ -196,13 +200,12 @@ impl Settings {
             spec.flag(flag).into_iter().flat_map(|value| value.split(',')).map(Arc::from).collect()
         };
         match component {
-            Component::Etcd => Self::Etcd {
-                data: spec.flag("data-dir").and_then(|path| spec.on_node(path)),
-                quota_bytes: spec
-                    .flag("quota-backend-bytes")
-                    .and_then(|bytes| bytes.parse().ok())
-                    .filter(|bytes| *bytes > 0),
-            },
+            Component::Etcd => {
+                let (data, log) =
+                    EtcdPlaces::of(spec).map_or((None, None), |places| (Some(places.data), places.log));
+                let quota = spec.flag("quota-backend-bytes").and_then(|bytes| bytes.parse().ok());
+                Self::Etcd { data, log, quota_bytes: quota.filter(|bytes| *bytes > 0) }
+            }
             Component::KubeApiserver => Self::ApiServer {
                 etcd_servers: list("etcd-servers"),
                 secrets: match spec.flag("encryption-provider-config") {
@@ -431,7 +434,7 @@ mod tests {
                 &["--data-dir=/var/lib/rancher/etcd/", "--quota-backend-bytes=0"],
                 &["/var/lib/etcd:/var/lib/rancher/etcd/:z"]
             ),
-            Settings::Etcd { data: Some("/var/lib/etcd".into()), quota_bytes: None }
+            Settings::Etcd { data: Some("/var/lib/etcd".into()), log: None, quota_bytes: None }
         );
         assert_eq!(
             settings(

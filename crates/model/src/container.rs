@@ -80,6 +80,22 @@ pub enum OnChange {
     Reload,
 }
 
+/// A path without a slash at its end, and without slashes or dots that mean nothing.
+pub fn clean(path: &str) -> String {
+    if !path.starts_with('/') {
+        return path.to_owned();
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        if part == ".." {
+            parts.pop();
+        } else {
+            parts.push(part);
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
 impl ContainerSpec {
     /// The value of the flag of this name, without dashes: `flag("etcd-servers")`. Of several the last one counts, as it does
     /// to programs.
@@ -100,10 +116,11 @@ impl ContainerSpec {
     /// The path on its node of a path in the container, through the deepest mount above it; none where
     /// nothing can be written there.
     pub fn on_node(&self, path: &str) -> Option<FilePath> {
-        let path = path.trim_end_matches('/');
+        let path = clean(path);
         let mounts = self.binds.iter().filter_map(|bind| {
             let mut parts = bind.splitn(3, ':');
-            let (source, target) = (parts.next()?.trim_end_matches('/'), parts.next()?.trim_end_matches('/'));
+            let (source, target) = (clean(parts.next()?), clean(parts.next()?));
+            let (source, target) = (source.trim_end_matches('/'), target.trim_end_matches('/'));
             let rest = path.strip_prefix(target).filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
             let is_read_only =
                 parts.next().is_some_and(|options| options.split(',').any(|option| option == "ro"));

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::etcd_places::{EtcdPlaces, aside_of};
 use crate::names::{FilePath, Prefix};
 
 /// The footprints of a cluster, one for each prefix that the operating system of a machine may require.
@@ -56,11 +57,6 @@ impl Footprints {
     pub fn files(&self) -> BTreeSet<FilePath> {
         self.all().flat_map(|footprint| footprint.files.iter().chain([&footprint.ledger])).cloned().collect()
     }
-
-    /// Every directory that any machine may have.
-    pub fn directories(&self) -> BTreeSet<FilePath> {
-        self.all().flat_map(|footprint| footprint.all_directories().into_keys()).collect()
-    }
 }
 
 /// The paths on one node that are windlass' own.
@@ -70,8 +66,11 @@ pub struct Footprint {
     pub files: BTreeSet<FilePath>,
     /// Directories that containers write; only `remove` deletes them.
     pub directories: BTreeMap<FilePath, Holds>,
-    /// The data directory of etcd.
+    /// The data directory of etcd, as its flags say.
     pub etcd_data: FilePath,
+    /// The directory of etcd's log, where that is not with the data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etcd_log: Option<FilePath>,
     /// The copy of the ledger on a control-plane node.
     pub ledger: FilePath,
     /// Kubelet's own directory.
@@ -80,16 +79,18 @@ pub struct Footprint {
 }
 
 impl Footprint {
-    /// The directory beside etcd's data into which data of former members is moved; one directory each time.
-    pub fn aside(&self) -> FilePath {
-        FilePath::from(format!("{}-aside", self.etcd_data))
+    /// Where a member of etcd has its data and its log.
+    pub fn etcd(&self) -> EtcdPlaces {
+        EtcdPlaces { data: self.etcd_data.clone(), log: self.etcd_log.clone() }
     }
 
-    /// All directories to look for: those above, etcd's data, and what was moved aside.
+    /// All directories to look for: those above, etcd's own, and what was moved aside.
     pub fn all_directories(&self) -> BTreeMap<FilePath, Holds> {
         let mut all = self.directories.clone();
-        all.insert(self.etcd_data.clone(), Holds::EtcdData);
-        all.insert(self.aside(), Holds::EtcdData);
+        for directory in self.etcd().directories() {
+            all.insert(aside_of(&directory), Holds::EtcdData);
+            all.insert(directory, Holds::EtcdData);
+        }
         all
     }
 }

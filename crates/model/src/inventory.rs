@@ -10,6 +10,7 @@ use crate::blueprint::Taint;
 use crate::container::{ContainerSpec, Loaded};
 use crate::digest::Digest;
 use crate::ending::Ending;
+use crate::etcd_places::{EtcdData, EtcdElsewhere};
 use crate::host_report::HostReport;
 use crate::ledger::LedgerFace;
 use crate::names::{ContainerName, FilePath, ImageRef, Lineage, NodeName, Prefix};
@@ -75,13 +76,25 @@ pub struct NodeFacts {
     pub files: BTreeMap<FilePath, FileSeen>,
     /// The existing directories of the footprint that are not empty, `etcd_data` among them.
     pub directories: BTreeSet<FilePath>,
-    /// Whether the node's own data directory of etcd holds the data of a member.
+    /// Whether the places of etcd in cluster.yml, on this node, hold a member.
     pub etcd_data: EtcdData,
+    /// Other places where a member may be, and whether they hold one: those of the container that is there, and
+    /// those of the ledger.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub etcd_elsewhere: Vec<EtcdElsewhere>,
     /// The copy of the ledger on it, in the place for it on this node.
     pub ledger: Option<LedgerCopy>,
     /// Where the log of its member of etcd begins.
     #[serde(default)]
     pub etcd_log: EtcdLogSeen,
+}
+
+impl NodeFacts {
+    /// Whether anything of a member of etcd is there, wherever: the whole, or what is left of it.
+    pub fn holds_a_member(&self) -> bool {
+        let elsewhere = self.etcd_elsewhere.iter().map(|elsewhere| elsewhere.data);
+        [self.etcd_data].into_iter().chain(elsewhere).any(|data| data != EtcdData::Absent)
+    }
 }
 
 /// What the blueprint must know of a machine to decide what should run there.
@@ -110,17 +123,6 @@ impl Default for HostFacts {
             resolv_conf: FilePath::from("/etc/resolv.conf"),
         }
     }
-}
-
-/// Whether a node holds a member's data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EtcdData {
-    /// It contains no write-ahead log.
-    #[default]
-    Absent,
-    /// It contains a write-ahead log.
-    Present,
 }
 
 /// Where the log of a member of etcd begins: with the newest snapshot of it that the member took

@@ -17,6 +17,7 @@ mod conduct;
 mod container;
 mod digest;
 mod ending;
+mod etcd_places;
 mod etcd_version;
 mod finding;
 mod footprint;
@@ -55,9 +56,12 @@ pub use component::{
 pub use conduct::{
     Conduct, ETCD_QUOTA, KernelDefaults, OnCgroupV1, OnSwap, Probe, SecretsAtRest, Settings, listens,
 };
-pub use container::{Change, ContainerSpec, Difference, Loaded, OnChange, Origins, Part, PidMode, Privilege};
+pub use container::{
+    Change, ContainerSpec, Difference, Loaded, OnChange, Origins, Part, PidMode, Privilege, clean,
+};
 pub use digest::{Digest, NotADigest};
 pub use ending::{Ending, Outlook};
+pub use etcd_places::{EtcdData, EtcdElsewhere, EtcdPlaces, aside_of};
 pub use etcd_version::{EtcdVersion, tag_of};
 pub use finding::{
     Cause, ChainWaits, ClockOf, Finding, Foreign, KeptByKubernetes, MachineFault, MadeBy, NotGone, Note,
@@ -68,9 +72,9 @@ pub use foundation::{EtcdPlace, Fact, Foundation};
 pub use host_report::{ContainerdCri, HostReport, Meeting, Selinux, Swap, ports_between};
 pub use intent::{CertSelector, Intent, Reissue, Restore, Snapshots};
 pub use inventory::{
-    Alarm, ContainerSeen, ContainerState, EtcdData, EtcdLogSeen, EtcdSeen, FileSeen, Health, HostFacts,
-    Inventory, KeptRoots, KubeSeen, LedgerCopy, Maker, MemberId, MemberSeen, NodeFacts, NodeObject, NodeSeen,
-    Owned, Readiness, Scheduling, Unasked, Vote,
+    Alarm, ContainerSeen, ContainerState, EtcdLogSeen, EtcdSeen, FileSeen, Health, HostFacts, Inventory,
+    KeptRoots, KubeSeen, LedgerCopy, Maker, MemberId, MemberSeen, NodeFacts, NodeObject, NodeSeen, Owned,
+    Readiness, Scheduling, Unasked, Vote,
 };
 pub use ledger::{Birth, CertFace, Ledger, LedgerFace, StoredCert};
 pub use names::{

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::component::{ETCD_CLIENT_PORT, ETCD_PEER_PORT};
+use crate::etcd_places::EtcdPlaces;
 use crate::names::{FilePath, Prefix, Roles};
 
 /// How a node is reached. It is in the ledger too, so that a node that left cluster.yml can be cleaned.
@@ -57,6 +58,10 @@ pub struct LastNode {
     /// earlier versions do not say: then the machine's operating system decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<Prefix>,
+    /// Where its member of etcd has its data and its log, where that is another place than usual. Ledgers of
+    /// earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etcd: Option<EtcdPlaces>,
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use windlass_model::{
 
 use crate::builder::{PlanBuilder, StepHandle};
 use crate::context::Context;
-use crate::ownership::{has_our_data, is_ours};
+use crate::member_places::member_directories;
+use crate::ownership::{is_our_place, is_ours};
 
 /// Plans the removal of what an interrupted step has left behind: nothing uses it, but it occupies names that
 /// other steps need.
@@ -103,26 +104,39 @@ pub(crate) fn traces(
     kept: &[Holds],
 ) -> BTreeSet<FilePath> {
     let footprint = ctx.desired.footprints.under(facts.prefix.as_ref());
-    let is_others = |path: &FilePath| *path == footprint.etcd_data && !has_our_data(ctx, name, facts);
-    let directories: BTreeSet<FilePath> = footprint
+    let is_ours = is_our_place(ctx, name, facts);
+    let is_others = |path: &FilePath, holds: Holds| {
+        holds == Holds::EtcdData
+            && !is_ours
+            && (*path == footprint.etcd_data || lies_within(&footprint.etcd_data, path))
+    };
+    let mut directories: BTreeSet<FilePath> = footprint
         .all_directories()
         .into_iter()
-        .filter(|(path, holds)| !kept.contains(holds) && facts.directories.contains(path) && !is_others(path))
+        .filter(|(path, holds)| {
+            !kept.contains(holds) && facts.directories.contains(path) && !is_others(path, *holds)
+        })
         .map(|(path, _)| path)
         .collect();
-    let covered = |file: &FilePath| {
-        directories.iter().any(|directory| {
-            file.as_str().strip_prefix(directory.as_str()).is_some_and(|rest| rest.starts_with('/'))
-        })
-    };
+    if is_ours && !kept.contains(&Holds::EtcdData) {
+        directories.extend(member_directories(ctx, facts).into_iter().map(|(_, path)| path));
+    }
+    let covered = |file: &FilePath| directories.iter().any(|directory| lies_within(file, directory));
     let files: Vec<FilePath> = facts
         .files
         .keys()
-        .filter(|path| footprint.files.contains(*path) || **path == footprint.ledger)
+        .filter(|path| {
+            let is_mark = Some(*path) == footprint.etcd().beside_log().as_ref();
+            footprint.files.contains(*path) || **path == footprint.ledger || is_mark
+        })
         .filter(|path| !covered(path))
         .cloned()
         .collect();
     directories.into_iter().chain(files).collect()
+}
+
+fn lies_within(path: &FilePath, directory: &FilePath) -> bool {
+    path.as_str().strip_prefix(directory.as_str()).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Reports containers on a cleared node that have the name of a component and belong to somebody else.

@@ -12,7 +12,7 @@ use crate::clearing::{
     has_pod_state, note_foreign_containers, remove_container, remove_paths, remove_pods, traces,
 };
 use crate::context::Context;
-use crate::ownership::{found_on, has_our_data, is_known, is_ours};
+use crate::ownership::{found_on, is_known, is_our_place, is_ours};
 
 /// The steps that clear a node.
 struct Cleared {
@@ -97,7 +97,7 @@ fn not_ours(ctx: &Context<'_>, name: &NodeName, facts: &NodeFacts) -> Foreign {
 
 fn note_foreign_data(ctx: &Context<'_>, name: &NodeName, facts: &NodeFacts, build: &mut PlanBuilder<'_>) {
     let path = ctx.desired.footprints.under(facts.prefix.as_ref()).etcd_data.clone();
-    if facts.directories.contains(&path) && !has_our_data(ctx, name, facts) {
+    if facts.directories.contains(&path) && !is_our_place(ctx, name, facts) {
         build.note(Subject::EtcdData(name.clone()), Note::ForeignData { path }, None);
     }
 }

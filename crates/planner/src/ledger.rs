@@ -176,6 +176,7 @@ pub(crate) fn as_it_still_is(
     // Nothing else shows who owns the data.
     if ctx.had(name, Role::Etcd) && has_our_data(ctx, name, facts) {
         last.roles.insert(Role::Etcd);
+        last.etcd = last.etcd.or_else(|| ctx.last(name)?.etcd.clone());
     }
     last
 }

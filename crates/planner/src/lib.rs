@@ -31,6 +31,7 @@ mod gone;
 mod holds;
 mod kernel;
 mod ledger;
+mod member_places;
 mod node_objects;
 mod nodes;
 mod objects;

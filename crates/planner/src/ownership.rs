@@ -97,9 +97,19 @@ pub(crate) fn is_known(ctx: &Context<'_>, node: &NodeName, facts: &NodeFacts) ->
         })
 }
 
-/// Whether the data of etcd on a node belongs to a member of this cluster.
+/// Whether there is anything of a member of etcd on a node, and it belongs to this cluster.
 pub(crate) fn has_our_data(ctx: &Context<'_>, node: &NodeName, facts: &NodeFacts) -> bool {
-    facts.etcd_data == EtcdData::Present && (ctx.owns_by_name() || may_have_our_data(ctx, node, facts))
+    facts.holds_a_member() && is_our_place(ctx, node, facts)
+}
+
+/// Whether a node holds all of a member of this cluster where cluster.yml has it: only then etcd may be started there.
+pub(crate) fn has_our_member(ctx: &Context<'_>, node: &NodeName, facts: &NodeFacts) -> bool {
+    facts.etcd_data == EtcdData::Present && has_our_data(ctx, node, facts)
+}
+
+/// Whether the places of etcd on a node belong to this cluster, whatever is there.
+pub(crate) fn is_our_place(ctx: &Context<'_>, node: &NodeName, facts: &NodeFacts) -> bool {
+    ctx.owns_by_name() || may_have_our_data(ctx, node, facts)
 }
 
 /// Whether a member of this cluster was on a node, and nobody else's has replaced it.
@@ -169,7 +179,7 @@ pub(crate) fn found_on(ctx: &Context<'_>, node: &NodeName, facts: &NodeFacts) ->
     let ledger = footprint.ledger.clone();
     let is_strange = |copy: &Lineage| Some(copy) != ctx.lineage.as_ref();
     let strange_ledger = facts.ledger.as_ref().filter(|copy| is_strange(&copy.lineage)).map(|_| ledger);
-    let data = facts.etcd_data == EtcdData::Present && !has_our_data(ctx, node, facts);
+    let data = facts.etcd_data != EtcdData::Absent && !has_our_data(ctx, node, facts);
     let mut found = Foreign {
         made_by: MadeBy::Somebody,
         containers: containers.map(|(name, _)| name.clone()).collect(),

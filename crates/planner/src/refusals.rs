@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{
-    Birth, Component, ContainerName, EtcdData, EtcdPlace, EtcdVersion, Fact, FilePath, Foreign, Foundation,
-    ImageRef, Intent, KubernetesVersion, MadeBy, Maker, NodeFacts, NodeName, NodeTarget, Refusal, Role,
-    Subject,
+    Birth, Component, ContainerName, ContainerState, EtcdData, EtcdPlace, EtcdPlaces, EtcdVersion, Fact,
+    FilePath, Foreign, Foundation, ImageRef, Intent, KubernetesVersion, MadeBy, Maker, NodeFacts, NodeName,
+    NodeTarget, Refusal, Role, Subject,
 };
 
 use crate::builder::{Allowed, PlanBuilder};
@@ -26,6 +26,7 @@ fn refuse(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
         // A cluster that is to be removed need not be sound, but it must be known.
         Intent::Dismantle { .. } => {
             unreadable_containers(ctx, build);
+            another_prefix(ctx, build);
             return;
         }
     }
@@ -37,6 +38,7 @@ fn refuse(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     refuse_another(ctx, build);
     renamed_machines(ctx, build);
     moved_members(ctx, build);
+    members_elsewhere(ctx, build);
     if let Some(refusal) = version_jump(ctx) {
         build.refuse(Subject::Cluster, refusal, ctx.desired.origins.version.clone());
     } else {
@@ -108,7 +110,7 @@ fn lost_keys(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     }
     // Where etcd is external, its members may be on the same machines.
     let keeps_data =
-        |facts: &NodeFacts| facts.etcd_data == EtcdData::Present && !ctx.desired.etcd.is_external();
+        |facts: &NodeFacts| facts.etcd_data != EtcdData::Absent && !ctx.desired.etcd.is_external();
     let with_data = ctx.all_facts().filter(|(_, facts)| keeps_data(facts));
     let nodes: Vec<NodeName> = with_data.map(|(name, _)| name.clone()).collect();
     if !nodes.is_empty() {
@@ -195,6 +197,57 @@ fn prefixes<'p>(from: &'p EtcdPlace, to: &'p EtcdPlace) -> Option<(&'p str, &'p 
     (inside == other && was != is).then(|| Some((before(was)?, before(is)?)))?
 }
 
+/// What is to be removed is where the cluster was made: under another prefix nothing of it would be found.
+fn another_prefix(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
+    let desired = &ctx.desired.foundation.etcd_data;
+    let Some(was) = ctx.seen.ledger.foundation.as_ref() else { return };
+    let EtcdPlace::OnNodes { inside, .. } = desired else { return };
+    // The place inside the container may be another: only the directory of the node counts.
+    let EtcdPlace::OnNodes { directory, .. } = &was.etcd_data else { return };
+    let was = EtcdPlace::OnNodes { directory: directory.clone(), inside: inside.clone() };
+    if let Some((from, to)) = prefixes(&was, desired) {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        let origin = ctx.desired.origins.foundation.get(&Fact::EtcdData).cloned();
+        build.refuse(Subject::Cluster, Refusal::PrefixChanged { from, to }, origin);
+    }
+}
+
+/// A member of etcd stays where its data is: elsewhere it would begin without it.
+fn members_elsewhere(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
+    let foundation = ctx.seen.ledger.foundation.as_ref();
+    if foundation.is_some_and(|was| was.etcd_data != ctx.desired.foundation.etcd_data) && may_live(ctx) {
+        // It is refused by its cause.
+        return;
+    }
+    let mut found: BTreeMap<(EtcdPlaces, EtcdPlaces), Vec<NodeName>> = BTreeMap::new();
+    for node in ctx.reachable().filter(|node| node.desired.has(Role::Etcd)) {
+        let facts = node.facts;
+        let own = ctx.desired.footprints.under(facts.prefix.as_ref()).etcd();
+        if !ownership::is_our_place(ctx, node.name, facts) || ctx.desired.etcd.is_external() {
+            continue;
+        }
+        let there =
+            facts.containers.get(Component::Etcd.as_str()).and_then(|seen| EtcdPlaces::of(&seen.spec));
+        let runs = runs(facts);
+        let works_in = facts.etcd_elsewhere.iter().find(|elsewhere| {
+            let is_filled = elsewhere.data != EtcdData::Absent;
+            let is_left = is_filled && facts.etcd_data == EtcdData::Absent;
+            is_left || (there.as_ref() == Some(&elsewhere.places) && (is_filled || runs))
+        });
+        if let Some(elsewhere) = works_in {
+            found.entry((elsewhere.places.clone(), own)).or_default().push(node.name.clone());
+        }
+    }
+    for ((is, desired), nodes) in found {
+        build.refuse(Subject::Etcd, Refusal::MemberElsewhere { nodes, is, desired }, None);
+    }
+}
+
+fn runs(facts: &NodeFacts) -> bool {
+    let etcd = facts.containers.get(Component::Etcd.as_str());
+    etcd.is_some_and(|etcd| matches!(etcd.state, ContainerState::Running | ContainerState::Paused))
+}
+
 /// A machine keeps its name in a live cluster.
 fn renamed_machines(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     let nodes = ctx.seen.ledger.nodes.iter();
@@ -265,7 +318,7 @@ fn etcd_jumps(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     let Some(wanted) = minor(to) else { return };
     let members = ctx
         .all_facts()
-        .filter(|(_, facts)| facts.etcd_data == EtcdData::Present)
+        .filter(|(_, facts)| facts.holds_a_member())
         .filter_map(|(_, facts)| facts.containers.get(Component::Etcd.as_str()))
         .filter(|seen| seen.maker == Maker::Windlass);
     let run: BTreeMap<(u32, u32), &ImageRef> =
@@ -295,8 +348,9 @@ fn lost_data(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     let had_etcd = ledger.nodes.keys().filter(|name| ctx.had(name, Role::Etcd));
     let etcd_nodes: BTreeSet<&NodeName> =
         ctx.with_role(Role::Etcd).map(|(name, _)| name).chain(had_etcd).collect();
+    // etcd that runs has its data, wherever that is.
     let could_hold_data =
-        |name: &&NodeName| ctx.facts(name).is_none_or(|facts| facts.etcd_data == EtcdData::Present);
+        |name: &&NodeName| ctx.facts(name).is_none_or(|facts| facts.holds_a_member() || runs(facts));
     if !etcd_nodes.iter().any(could_hold_data) {
         let nodes = etcd_nodes.into_iter().cloned().collect();
         build.refuse(Subject::Etcd, Refusal::EtcdDataLost { nodes }, None);

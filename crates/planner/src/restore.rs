@@ -13,8 +13,8 @@
 //! nodes, not remembered.
 
 use windlass_model::{
-    Action, Because, CertPart, Component, Digest, EtcdData, EtcdVersion, FilePath, Intent, LedgerChange,
-    MemberRestore, NodeFacts, NodeName, Note, Planning, RESTORED_MARK, Reason, Refusal, Restore, RestoreNote,
+    Action, Because, CertPart, Component, Digest, EtcdData, EtcdVersion, Intent, LedgerChange, MemberRestore,
+    NodeFacts, NodeName, Note, Planning, RESTORED_MARK, Reason, Refusal, Restore, RestoreNote,
     RestoreRefused, Role, Subject, Waiting,
 };
 
@@ -24,6 +24,7 @@ use crate::context::Context;
 use crate::control_plane::ControlPlane;
 use crate::etcd::{initial_cluster, member_name};
 use crate::ledger::{self, Conclusion};
+use crate::member_places::{aside, member_directories};
 use crate::ownership::{has_our_data, has_ours};
 use crate::refusals;
 
@@ -83,8 +84,10 @@ fn is_restored(ctx: &Context<'_>, facts: &NodeFacts, note: &RestoreNote) -> bool
 
 /// Whether a node holds data of a member, or remains of it: the log alone may be lost.
 fn holds_something(ctx: &Context<'_>, name: &NodeName, facts: &NodeFacts) -> bool {
-    let data = &ctx.desired.footprints.under(facts.prefix.as_ref()).etcd_data;
-    let is_left = || ctx.had(name, Role::Etcd) && facts.directories.contains(data);
+    let places = ctx.desired.footprints.under(facts.prefix.as_ref()).etcd();
+    let is_left = || {
+        ctx.had(name, Role::Etcd) && places.directories().iter().any(|path| facts.directories.contains(path))
+    };
     has_our_data(ctx, name, facts) || is_left()
 }
 
@@ -171,8 +174,8 @@ fn refuse(ctx: &Context<'_>, restore: &Restore, build: &mut PlanBuilder<'_>) {
             continue;
         };
         let Some(etcd) = node.containers.get(&Component::Etcd) else { continue };
-        let data = &ctx.desired.footprints.under(facts.prefix.as_ref()).etcd_data;
-        if let Some(flag) = data_elsewhere(&etcd.spec, data) {
+        if ctx.desired.footprints.under(facts.prefix.as_ref()).etcd_log.is_some() {
+            let flag = format!("--wal-dir={}", etcd.spec.flag("wal-dir").unwrap_or_default());
             refuse(RestoreRefused::DataElsewhere { node: name.clone(), flag });
         }
         let desired = EtcdVersion::of_image(etcd.spec.image.as_str());
@@ -197,20 +200,6 @@ fn refuse(ctx: &Context<'_>, restore: &Restore, build: &mut PlanBuilder<'_>) {
     if away.len() * 2 > former.len() {
         refuse(RestoreRefused::MajorityElsewhere { nodes: away });
     }
-}
-
-/// The flag by which etcd keeps its data, or its log, outside the directory of the footprint.
-fn data_elsewhere(spec: &windlass_model::ContainerSpec, data: &FilePath) -> Option<String> {
-    if let Some(log) = spec.flag("wal-dir") {
-        return Some(format!("--wal-dir={log}"));
-    }
-    let flag = spec.flag("data-dir")?;
-    let target = flag.trim_end_matches('/');
-    let is_mounted = spec.binds.iter().any(|bind| {
-        let mut parts = bind.split(':').map(|part| part.trim_end_matches('/'));
-        parts.next() == Some(data.as_str()) && parts.next() == Some(target)
-    });
-    (!is_mounted).then(|| format!("--data-dir={flag}"))
 }
 
 /// The plan of a restore under construction.
@@ -312,19 +301,23 @@ impl<'a> Stage<'_, 'a> {
             .collect();
         let mut moved = Vec::new();
         for (name, facts) in holders {
-            let footprint = ctx.desired.footprints.under(facts.prefix.as_ref());
-            let to = format!("{}/{}", footprint.aside(), ctx.seen.taken_at.0);
-            let action = Action::MoveAside {
-                node: name.clone(),
-                path: footprint.etcd_data.clone(),
-                to: to.as_str().into(),
-                guards: vec![],
-            };
-            let step = self.build.step(name, "etcd-data", action, vec![self.reason.clone()], vec![]);
-            self.build.after_all(step, copies.iter().copied(), Because::Gate);
-            self.build.after_all(step, etcd.iter().copied(), Because::Gate);
-            self.build.note(Subject::EtcdData(name.clone()), Note::FormerDataKept { path: to }, None);
-            moved.push(step);
+            let own = ctx.desired.footprints.under(facts.prefix.as_ref()).etcd().directories();
+            let mut all = member_directories(ctx, facts);
+            // What is left of a member where none is any more.
+            let own = ["etcd-data", "etcd-log"].map(str::to_owned).into_iter().zip(own);
+            let left = own.filter(|(_, path)| facts.directories.contains(path));
+            let left: Vec<_> = left.filter(|(_, path)| all.iter().all(|(_, other)| other != path)).collect();
+            all.extend(left);
+            for (subject, path) in all {
+                let to = aside(ctx, &path);
+                let kept = Note::FormerDataKept { path: to.to_string() };
+                self.build.note(Subject::EtcdData(name.clone()), kept, None);
+                let action = Action::MoveAside { node: name.clone(), path, to, guards: vec![] };
+                let step = self.build.step(name, subject, action, vec![self.reason.clone()], vec![]);
+                self.build.after_all(step, copies.iter().copied(), Because::Gate);
+                self.build.after_all(step, etcd.iter().copied(), Because::Gate);
+                moved.push(step);
+            }
         }
         moved
     }

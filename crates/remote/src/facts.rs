@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use windlass_engine::LookScope;
 use windlass_model::{Digest, FilePath, FileSeen, Mode, Owner};
 
+use crate::etcd_places::OfEtcd;
 use crate::link::quoted;
 
 /// What can be known of files and directories without being root.
@@ -22,32 +23,31 @@ impl Unprivileged {
     pub(crate) fn is_whole(&self) -> bool {
         self.hidden.is_empty()
     }
-
-    /// The data directories of etcd that may hold data: an unknown one counts as one with data.
-    pub(crate) fn etcd_data(&self, scope: &LookScope) -> BTreeSet<FilePath> {
-        let may_hold = |data: &&FilePath| {
-            let wal = wal(data);
-            [&self.directories, &self.hidden].into_iter().any(|paths| paths.contains(&wal))
-        };
-        scope.footprints.all().map(|footprint| &footprint.etcd_data).filter(may_hold).cloned().collect()
-    }
 }
 
-/// The directory in which a member of etcd has its write-ahead log.
-pub(crate) fn wal(etcd_data: &FilePath) -> FilePath {
-    FilePath::from(format!("{etcd_data}/member/wal"))
-}
+/// The kinds of file systems whose directories may not answer, as patterns of a shell, and a function that says whether
+/// a path is on one: then it is not touched.
+pub(crate) const FAR: &str = r#"n=
+while read -r s p t r; do case $t in nfs*|cifs|smb*|ceph|9p|afs|lustre|beegfs|autofs|fuse*) n="$n$p
+";; esac; done < /proc/self/mounts
+far() { l=$1; while [ -n "$l" ] && [ "$l" != / ]; do case "
+$n" in *"
+$l
+"*) return;; esac; l=${l%/*}; done; false; }
+"#;
 
 /// A script that reports the files and directories of a scope. One line each: `f MODE UID GID DIGEST PATH`
 /// for a file, `d PATH` for a directory that is not empty, `h PATH` for what is hidden; no line for what does
 /// not exist.
-pub(crate) fn script(scope: &LookScope) -> String {
-    let mut script = String::from(
+pub(crate) fn script(scope: &LookScope, etcd: &OfEtcd) -> String {
+    let mut script = FAR.to_owned();
+    script.push_str(
         r#"near() { p=$1; while [ ! -e "$p" ]; do p=${p%/*}; [ -n "$p" ] || p=/; done
 [ "$p" = "$1" ] || [ -x "$p" ] || { echo "h $1"; false; }; }
 file() { near "$1" || return; [ -f "$1" ] || return
 if [ -r "$1" ] && s=$(sha256sum < "$1"); then echo "f $(stat -L -c '%a %u %g' "$1") ${s%% *} $1"; else echo "h $1"; fi; }
-dir() { near "$1" || return; [ -d "$1" ] || return
+dir() { ! far "$1" || { echo "h $1"; return; }; etcd "$1"; }
+etcd() { near "$1" || return; [ -d "$1" ] || return
 if [ -r "$1" ]; then [ -z "$(ls -A "$1")" ] || echo "d $1"; else echo "h $1"; fi; }
 "#,
     );
@@ -60,7 +60,7 @@ if [ -r "$1" ]; then [ -z "$(ls -A "$1")" ] || echo "d $1"; else echo "h $1"; fi
     let ledgers = scope.footprints.all().map(|footprint| &footprint.ledger);
     ledgers.filter(|path| !scope.files.contains(*path)).for_each(|path| call("file", path));
     scope.directories.iter().for_each(|path| call("dir", path));
-    scope.footprints.all().for_each(|footprint| call("dir", &wal(&footprint.etcd_data)));
+    etcd.directories().iter().for_each(|path| call("etcd", path));
     script
 }
 
@@ -120,24 +120,36 @@ mod tests {
             footprints: ordinary(path("etcd"), path("ledger")),
             ..LookScope::default()
         };
-        let output = Command::new("sh").arg("-c").arg(script(&scope)).output().unwrap();
+        let output =
+            Command::new("sh").arg("-c").arg(script(&scope, &OfEtcd::new(&scope, None))).output().unwrap();
         let seen = reported(&String::from_utf8(output.stdout).unwrap());
         let files: Vec<_> =
             seen.files.iter().map(|(path, file)| (path.clone(), file.digest, file.mode)).collect();
         assert_eq!(files, [(path("a 'b"), Digest::of("x"), Mode(0o640))]);
         assert_eq!(seen.directories, BTreeSet::from([path("etcd"), path("etcd/member/wal")]));
-        assert_eq!(seen.etcd_data(&scope), [path("etcd")].into());
         assert!(seen.is_whole());
     }
 
     #[test]
-    fn what_is_hidden_is_taken_for_data() {
-        let data = FilePath::from("/var/lib/etcd");
-        let scope = LookScope { footprints: ordinary(data.clone(), "".into()), ..LookScope::default() };
-        let seen = reported("h /var/lib/etcd/member/wal\n");
-        assert_eq!(seen.etcd_data(&scope), [data].into());
-        assert!(!seen.is_whole());
-        assert_eq!(reported("").etcd_data(&scope), BTreeSet::new());
+    fn a_directory_of_the_network_is_not_touched() {
+        let fake = FAR.replace("/proc/self/mounts", "/dev/stdin");
+        let mounts = "s:/x /mnt/nfs nfs4 rw 0 0\n/dev/sda / ext4 rw 0 0\nx /fuse/a fuse.sshfs rw 0 0\n";
+        for (path, is_far) in [
+            ("/mnt/nfs", true),
+            ("/mnt/nfs/a/b", true),
+            ("/mnt/nfsx", false),
+            ("/mnt", false),
+            ("/fuse/a/x", true),
+            ("/", false),
+        ] {
+            let mut shell = Command::new("sh")
+                .args(["-c", &format!("{fake}far {path}")])
+                .stdin(std::process::Stdio::piped())
+                .spawn()
+                .unwrap();
+            std::io::Write::write_all(&mut shell.stdin.take().unwrap(), mounts.as_bytes()).unwrap();
+            assert_eq!(shell.wait().unwrap().success(), is_far, "{path}");
+        }
     }
 
     fn ordinary(etcd_data: FilePath, ledger: FilePath) -> Arc<Footprints> {

@@ -13,6 +13,7 @@ mod clock;
 mod docker;
 mod docker_error;
 mod etcd;
+mod etcd_places;
 mod facts;
 mod fleet;
 mod health;

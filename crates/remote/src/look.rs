@@ -2,18 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bollard::models::ImageSummary;
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListImagesOptionsBuilder};
 use futures_util::future::join_all;
 use windlass_engine::{LookScope, PortError, PortResult, Traces};
 use windlass_model::{
-    Component, ContainerName, ContainerSeen, ContainerState, Ending, EtcdData, EtcdLogSeen, FilePath,
-    FileSeen, Health, HostFacts, LedgerCopy, Lineage, NodeFacts, OnChange, Probe, Unasked,
+    Component, ContainerName, ContainerSeen, ContainerState, Ending, EtcdData, EtcdElsewhere, EtcdLogSeen,
+    EtcdPlaces, FilePath, FileSeen, Health, HostFacts, ImageRef, LedgerCopy, Lineage, NodeFacts, OnChange,
+    Probe, Unasked,
 };
 use windlass_sidecar::protocol::{Answer, Request, Seen, SeenFile};
 
 use crate::aide::{self, Asking, strange};
 use crate::docker::{self, ASK_WITHIN, names_of};
 use crate::docker_error::lasting;
+use crate::etcd_places::{OfEtcd, etcd_there};
 use crate::facts::{self, Unprivileged};
 use crate::fleet::{Machine, RemoteFleet};
 use crate::health;
@@ -50,12 +53,15 @@ impl RemoteFleet {
         // The containers determine how the files are read.
         let containers_and_files = async {
             let lines: Vec<Listed> = containers.await?.into_iter().map(listed).collect();
-            let files = self.files_of(machine, link, &lines, scope, traces).await?;
-            Ok::<_, PortError>((lines, files))
+            let there = etcd_there(link, &lines).await;
+            let etcd = OfEtcd::new(scope, there.as_deref());
+            let files = self.files_of(machine, link, &lines, (scope, &etcd), traces).await?;
+            Ok::<_, PortError>((lines, there, files))
         };
         let (lines_and_files, images, info, reported) =
             tokio::join!(containers_and_files, images, info, preflight::ask(link, scope));
-        let ((lines, files), images, info, reported) = (lines_and_files?, images?, info?, reported?);
+        let ((lines, etcd_there, files), images, info, reported) =
+            (lines_and_files?, images?, info?, reported?);
         let report = Some(reported.report(&info));
         let now = info.system_time.as_deref().and_then(crate::clock::parse).unwrap_or_default().0;
         if traces == Traces::OwnProgram {
@@ -69,38 +75,36 @@ impl RemoteFleet {
         let defaults = HostFacts::default();
         let operating_system = info.operating_system.unwrap_or(defaults.operating_system);
         let prefix = scope.prefix_on(&operating_system).cloned();
-        let Files { seen: files, directories, etcd_data, ledgers, etcd_snapshots, hidden } = files;
         let own = scope.footprints.under(prefix.as_ref());
-        if hidden.contains(&own.ledger) {
+        if files.hidden.contains(&own.ledger) {
             let what = format!(
                 "{} holds a ledger that only root may read, and no image to read it with; `windlass up` brings one",
                 link.node
             );
             return Err(lasting(what));
         }
-        let (etcd_data, ledger) = (etcd_data.contains(&own.etcd_data), ledgers.get(&own.ledger).cloned());
+        let etcd_data = files.etcd_at(&own.etcd());
+        let elsewhere = scope.etcd_elsewhere(own, etcd_there.as_deref());
+        let etcd_elsewhere = elsewhere.into_iter().map(|places| files.elsewhere(places)).collect();
+        let Files { seen: files, directories, ledgers, etcd_snapshots, hidden: _ } = files;
+        let ledger = ledgers.get(&own.ledger).cloned();
+        let cgroup_driver = info.cgroup_driver.map(|driver| driver.to_string().into());
         Ok(NodeFacts {
             host: HostFacts {
                 docker_root: info.docker_root_dir.map_or(defaults.docker_root, Into::into),
-                cgroup_driver: info
-                    .cgroup_driver
-                    .map_or(defaults.cgroup_driver, |driver| driver.to_string().into()),
+                cgroup_driver: cgroup_driver.unwrap_or(defaults.cgroup_driver),
                 operating_system,
                 architecture: info.architecture.unwrap_or(defaults.architecture),
                 resolv_conf: reported.resolv_conf(),
             },
             prefix,
             report,
-            images: images
-                .iter()
-                .flat_map(|image| image.repo_tags.iter().chain(&image.repo_digests))
-                .filter(|name| !name.contains("<none>"))
-                .flat_map(|name| names_of(name))
-                .collect(),
+            images: names_of_images(&images),
             containers,
             files,
-            directories,
-            etcd_data: if etcd_data { EtcdData::Present } else { EtcdData::Absent },
+            directories: directories.into_iter().filter(|path| scope.directories.contains(path)).collect(),
+            etcd_data,
+            etcd_elsewhere,
             ledger: ledger.map(|(lineage, serial)| LedgerCopy { lineage, serial }),
             etcd_log: match (etcd_snapshots.get(&own.etcd_data), etcd_created) {
                 (Some(written), Some(created)) if *written > created => EtcdLogSeen::SnapshotSinceCreated,
@@ -188,16 +192,17 @@ impl RemoteFleet {
         machine: &Machine,
         link: &Link,
         lines: &[Listed],
-        scope: &LookScope,
+        (scope, etcd): (&LookScope, &OfEtcd),
         traces: Traces,
     ) -> PortResult<Files> {
-        if let Some(seen) = through_kubelet::look(link, lines, scope).await {
+        if let Some(seen) = through_kubelet::look(link, lines, scope, etcd).await {
             return Ok(seen.into());
         }
         let request = || Request::Look {
             files: (*scope.files).clone(),
             directories: (*scope.directories).clone(),
-            etcd_data: data_directories(scope),
+            of_etcd: etcd.directories(),
+            etcd_data: etcd.data(),
             ledgers: ledgers(scope),
         };
         if let Asking::Answered(Answer::Seen(seen)) =
@@ -205,7 +210,7 @@ impl RemoteFleet {
         {
             return Ok(seen.into());
         }
-        let unprivileged = facts::reported(&link.run(&facts::script(scope)).await?);
+        let unprivileged = facts::reported(&link.run(&facts::script(scope, etcd)).await?);
         if unprivileged.is_whole() {
             return Ok(Files::partly(unprivileged, scope));
         }
@@ -219,9 +224,9 @@ impl RemoteFleet {
     }
 }
 
-/// Where etcd's data may be: the machine's operating system determines which place counts.
-pub(crate) fn data_directories(scope: &LookScope) -> BTreeSet<FilePath> {
-    absolute(scope.footprints.all().map(|footprint| &footprint.etcd_data))
+fn names_of_images(images: &[ImageSummary]) -> BTreeSet<ImageRef> {
+    let all = images.iter().flat_map(|image| image.repo_tags.iter().chain(&image.repo_digests));
+    all.filter(|name| !name.contains("<none>")).flat_map(|name| names_of(name)).collect()
 }
 
 /// Where a copy of the ledger may be.
@@ -237,8 +242,8 @@ fn absolute<'a>(paths: impl Iterator<Item = &'a FilePath>) -> BTreeSet<FilePath>
 /// What is known of a node's files.
 struct Files {
     seen: BTreeMap<FilePath, FileSeen>,
+    /// The directories that are filled, those of etcd among them.
     directories: BTreeSet<FilePath>,
-    etcd_data: BTreeSet<FilePath>,
     ledgers: BTreeMap<FilePath, (Lineage, u64)>,
     /// When the newest snapshot of a member's log was written.
     etcd_snapshots: BTreeMap<FilePath, u64>,
@@ -247,17 +252,28 @@ struct Files {
 }
 
 impl Files {
+    /// Whether a directory is filled; one of which nothing is known counts as filled.
+    fn is_filled(&self, path: &FilePath) -> bool {
+        self.directories.contains(path) || self.hidden.contains(path)
+    }
+
+    fn etcd_at(&self, places: &EtcdPlaces) -> EtcdData {
+        places.hold(|path| self.is_filled(path))
+    }
+
+    fn elsewhere(&self, places: EtcdPlaces) -> EtcdElsewhere {
+        EtcdElsewhere { data: self.etcd_at(&places), places }
+    }
+
     /// What an unprivileged user sees; a hidden directory counts as filled.
     fn partly(seen: Unprivileged, scope: &LookScope) -> Self {
-        let etcd_data = seen.etcd_data(scope);
         let Unprivileged { files, directories, hidden } = seen;
         let directories = directories.into_iter().chain(hidden.iter().cloned());
         let files: BTreeMap<_, _> =
             files.into_iter().filter(|(path, _)| scope.files.contains(path)).collect();
         Self {
-            directories: directories.filter(|path| scope.directories.contains(path)).collect(),
+            directories: directories.collect(),
             seen: files,
-            etcd_data,
             ledgers: BTreeMap::new(),
             etcd_snapshots: BTreeMap::new(),
             hidden,
@@ -267,12 +283,11 @@ impl Files {
 
 impl From<Seen> for Files {
     fn from(seen: Seen) -> Self {
-        let Seen { files, directories, etcd_data, ledgers, etcd_snapshots } = seen;
+        let Seen { files, directories, ledgers, etcd_snapshots } = seen;
         let file = |(path, SeenFile { digest, mode, owner })| (path, FileSeen { digest, mode, owner });
         Self {
             seen: files.into_iter().map(file).collect(),
             directories,
-            etcd_data,
             ledgers,
             etcd_snapshots,
             hidden: BTreeSet::new(),

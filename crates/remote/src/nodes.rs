@@ -39,6 +39,8 @@ const REMOVALS: u32 = 20;
 const BETWEEN_REMOVALS: Duration = Duration::from_millis(100);
 /// The most parts of the image that wait for the network.
 const PARTS: usize = 4;
+/// Below this directory are kubelet's mounts, wherever its own is: those of volume plugins.
+const KUBELET: &str = "/var/lib/kubelet";
 
 impl Nodes for RemoteFleet {
     fn enrol(&self, node: &NodeName, last: &LastNode) {
@@ -67,14 +69,19 @@ impl Nodes for RemoteFleet {
     }
 
     async fn create(&self, node: &NodeName, name: &ContainerName, new: &NewContainer) -> PortResult<()> {
-        if let Some(path) = &new.beside_data {
-            let file = FileToPut {
+        let marks: Vec<FileToPut> = new
+            .beside_data
+            .iter()
+            .chain(&new.beside_log)
+            .map(|path| FileToPut {
                 path: path.clone(),
                 content: Bytes(Vec::new()),
                 mode: Mode::PUBLIC,
                 owner: Owner::default(),
-            };
-            self.have_done(node, Request::Put { files: vec![file] }).await?;
+            })
+            .collect();
+        if !marks.is_empty() {
+            self.have_done(node, Request::Put { files: marks }).await?;
         }
         docker::create(&*self.link(node).await?, name, new).await
     }
@@ -162,7 +169,8 @@ impl Nodes for RemoteFleet {
             return Ok(());
         }
         self.have_done(node, Request::CleanNetwork).await?;
-        self.have_done(node, Request::Unmount { below: BTreeSet::from([kubelet.clone()]) }).await
+        let below = BTreeSet::from([kubelet.clone(), FilePath::from(KUBELET)]);
+        self.have_done(node, Request::Unmount { below }).await
     }
 }
 

@@ -108,7 +108,12 @@ pub(crate) async fn ask(link: &Link, scope: &LookScope) -> PortResult<Reported> 
 fn script(node: &NodeName, scope: &LookScope) -> String {
     let mut script = format!("{CLOCK}set --");
     let parents = |path| std::iter::successors(Some(path), |path: &&str| Some(path.rsplit_once('/')?.0));
-    let of_etcd = scope.footprints.all().flat_map(|footprint| parents(footprint.etcd_data.as_str()));
+    let of_etcd: Vec<FilePath> = scope
+        .footprints
+        .all()
+        .flat_map(|footprint| [footprint.etcd_data.clone()].into_iter().chain(footprint.etcd_log.clone()))
+        .collect();
+    let of_etcd = of_etcd.iter().flat_map(|path| parents(path.as_str()));
     let directories: BTreeSet<&str> =
         of_etcd.filter(|path| path.starts_with('/')).chain(DIRECTORIES).collect();
     for directory in directories {

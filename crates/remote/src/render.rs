@@ -25,7 +25,7 @@ const OPEN_FILES: i64 = 1_048_576;
 
 /// The body of the request that creates a container.
 pub(crate) fn create_body(new: &NewContainer) -> ContainerCreateBody {
-    let NewContainer { spec, birth, loaded: _, lineage: _, beside_data } = new;
+    let NewContainer { spec, birth, loaded: _, lineage: _, beside_data, beside_log } = new;
     let ContainerSpec { image, command, env, binds, pid, privilege, user, reads: _, ciphers: _, version: _ } =
         &**spec;
     let (program, arguments) = match command.split_first() {
@@ -44,7 +44,9 @@ pub(crate) fn create_body(new: &NewContainer) -> ContainerCreateBody {
             (mounts, plain)
         },
     );
-    let mounts = mounts.into_iter().chain(beside_data.as_ref().map(mount_beside_data)).collect();
+    let marks = [(beside_data, BESIDE_DATA_INSIDE), (beside_log, BESIDE_LOG_INSIDE)];
+    let marks = marks.into_iter().filter_map(|(path, inside)| Some(mount_of_mark(path.as_ref()?, inside)));
+    let mounts = mounts.into_iter().chain(marks).collect();
     ContainerCreateBody {
         image: Some(image.to_string()),
         entrypoint: program,
@@ -81,11 +83,13 @@ pub(crate) fn create_body(new: &NewContainer) -> ContainerCreateBody {
 /// The path in a container of the file without which it does not start. The container never reads it; it only
 /// has to be mountable.
 pub(crate) const BESIDE_DATA_INSIDE: &str = "/windlass/beside-data";
+/// The same of the file beside a log at a place of its own.
+pub(crate) const BESIDE_LOG_INSIDE: &str = "/windlass/beside-log";
 
-/// The mount of that file, in the form that Docker refuses at a start if its source is missing.
-fn mount_beside_data(path: &FilePath) -> Mount {
+/// The mount of such a file, in the form that Docker refuses at a start if its source is missing.
+fn mount_of_mark(path: &FilePath, inside: &str) -> Mount {
     Mount {
-        target: Some(BESIDE_DATA_INSIDE.to_owned()),
+        target: Some(inside.to_owned()),
         source: Some(path.to_string()),
         typ: Some(MountType::BIND),
         read_only: Some(true),
@@ -172,6 +176,7 @@ mod tests {
             loaded: Loaded::from([("/etc/own.conf".into(), Digest::of("x"))]),
             lineage: Some("blue".into()),
             beside_data: Some("/var/lib/etcd/member/windlass".into()),
+            beside_log: None,
         };
         let body = serde_json::to_value(create_body(&new)).unwrap();
         let frozen: serde_json::Value =

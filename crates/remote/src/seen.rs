@@ -15,7 +15,7 @@ use windlass_model::{
 };
 
 use crate::labels;
-use crate::render::BESIDE_DATA_INSIDE;
+use crate::render::{BESIDE_DATA_INSIDE, BESIDE_LOG_INSIDE};
 
 /// A container, as far as Docker alone describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,12 +82,13 @@ pub(crate) fn listed(line: ContainerSummary) -> Listed {
         (!name.contains('/')).then(|| ContainerName::from(name))
     });
     let Some(name) = name else { return Listed::Foreign };
-    let NewContainer { spec, birth, loaded, lineage, beside_data: _ } = match read_labels(&labels) {
-        Labelled::Ours(new) => new,
-        Labelled::Unreadable => return Listed::Unclear(name),
-        Labelled::Foreign | Labelled::Rke if holds_our_name(&name) => return Listed::Unclear(name),
-        Labelled::Foreign | Labelled::Rke => return Listed::Foreign,
-    };
+    let NewContainer { spec, birth, loaded, lineage, beside_data: _, beside_log: _ } =
+        match read_labels(&labels) {
+            Labelled::Ours(new) => new,
+            Labelled::Unreadable => return Listed::Unclear(name),
+            Labelled::Foreign | Labelled::Rke if holds_our_name(&name) => return Listed::Unclear(name),
+            Labelled::Foreign | Labelled::Rke => return Listed::Foreign,
+        };
     let agrees = image.as_deref() == Some(spec.image.as_str())
         && command.as_deref() == Some(&shown_command(&spec.command, &birth))
         && targets(mounts.unwrap_or_default()).is_superset(&desired_targets(&spec));
@@ -172,12 +173,13 @@ pub(crate) fn inspected(seen: &ContainerInspectResponse) -> Known {
             created,
         }
     };
-    let NewContainer { spec, birth, loaded, lineage, beside_data: _ } = match read_labels(&labels) {
-        Labelled::Ours(new) => new,
-        Labelled::Unreadable => return unlabelled(Maker::Unreadable),
-        Labelled::Rke => return unlabelled(Maker::Rke),
-        Labelled::Foreign => return unlabelled(Maker::Other),
-    };
+    let NewContainer { spec, birth, loaded, lineage, beside_data: _, beside_log: _ } =
+        match read_labels(&labels) {
+            Labelled::Ours(new) => new,
+            Labelled::Unreadable => return unlabelled(Maker::Unreadable),
+            Labelled::Rke => return unlabelled(Maker::Rke),
+            Labelled::Foreign => return unlabelled(Maker::Other),
+        };
     let (birth, spec) = really.measured_by(Arc::unwrap_or_clone(spec), birth);
     let (spec, maker) = (Arc::new(spec), Maker::Windlass);
     Known { id, spec, birth, maker, lineage, state, loaded, since, created }
@@ -229,20 +231,22 @@ fn real_spec(seen: &ContainerInspectResponse) -> Real {
         .map(|(name, value)| (Arc::from(name), Arc::from(value)))
         .collect();
     let mounts = host.mounts.unwrap_or_default().into_iter();
-    // That one has no effect on what runs.
-    let mounts =
-        mounts.filter(|mount| mount.target.as_deref() != Some(BESIDE_DATA_INSIDE)).filter_map(|mount| {
-            let mut bind = format!("{}:{}", mount.source?, mount.target?);
-            let propagation =
-                mount.bind_options.and_then(|options| options.propagation).map(|it| it.to_string());
-            let read_only = (mount.read_only == Some(true)).then(|| "ro".to_owned());
-            let options: Vec<String> =
-                read_only.into_iter().chain(propagation).filter(|option| !option.is_empty()).collect();
-            if !options.is_empty() {
-                bind = format!("{bind}:{}", options.join(","));
-            }
-            Some(bind)
-        });
+    // These have no effect on what runs.
+    let is_mark = |mount: &bollard::models::Mount| {
+        let target = mount.target.as_deref();
+        target == Some(BESIDE_DATA_INSIDE) || target == Some(BESIDE_LOG_INSIDE)
+    };
+    let mounts = mounts.filter(|mount| !is_mark(mount)).filter_map(|mount| {
+        let mut bind = format!("{}:{}", mount.source?, mount.target?);
+        let propagation = mount.bind_options.and_then(|options| options.propagation).map(|it| it.to_string());
+        let read_only = (mount.read_only == Some(true)).then(|| "ro".to_owned());
+        let options: Vec<String> =
+            read_only.into_iter().chain(propagation).filter(|option| !option.is_empty()).collect();
+        if !options.is_empty() {
+            bind = format!("{bind}:{}", options.join(","));
+        }
+        Some(bind)
+    });
     let binds = host.binds.unwrap_or_default().into_iter().chain(mounts).map(text).collect();
     Real {
         spec: ContainerSpec {
@@ -323,7 +327,7 @@ mod tests {
             version: Some("v1.20.2".parse().unwrap()),
         };
         let (birth, loaded, lineage) = (texts(&["--born=1"]), Loaded::new(), Some("blue".into()));
-        NewContainer { spec: Arc::new(spec), birth, loaded, lineage, beside_data: None }
+        NewContainer { spec: Arc::new(spec), birth, loaded, lineage, beside_data: None, beside_log: None }
     }
 
     fn summary(new: &NewContainer) -> ContainerSummary {

@@ -19,7 +19,8 @@ use windlass_model::{
 use windlass_sidecar::protocol::{Seen, SeenFile};
 
 use crate::docker::ASK_WITHIN;
-use crate::facts::wal;
+use crate::etcd_places::OfEtcd;
+use crate::facts::FAR;
 use crate::link::{Link, quoted};
 use crate::seen::Listed;
 
@@ -33,7 +34,8 @@ const ENTER: [&str; 6] = ["nsenter", "--target=1", "--mount", "--", "/bin/sh", "
 /// should.
 const FUNCTIONS: &str = r#"export LC_ALL=C PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 filled() { for e in "$1"/* "$1"/.[!.]* "$1"/..?*; do { [ -e "$e" ] || [ -L "$e" ]; } && return; done; false; }
-dir() { ! filled "$2" || printf '%s %s\n' "$1" "$2"; }
+etcd() { ! filled "$1" || printf 'd %s\n' "$1"; }
+dir() { { ! far "$1" && ! filled "$1"; } || printf 'd %s\n' "$1"; }
 snap() { n=; for e in "$1"/member/snap/*.snap; do [ -f "$e" ] && { [ -z "$n" ] || [ "$e" -nt "$n" ]; } && n=$e; done
 [ -z "$n" ] || printf 's %s %s\n' "$(stat -c %Y -- "$n")" "$1"; }
 ledger() { [ -f "$1" ] || return 0
@@ -49,19 +51,16 @@ $(tail -c 6 "$1")" = '{ "format": 1, "ledger": {
 printf 'k %s %s %s\n' "$l" "$s" "$1";;
 *) exit 1;;
 esac; }
-set --
 "#;
 /// After the list of files: the existing ones, all at once.
 const FILES: &str = r#"do [ ! -f "$f" ] || set -- "$@" "$f"; done
 [ $# = 0 ] || { stat -L -c 'm %a %u %g %n' -- "$@" && sha256sum -- "$@"; } || exit 1
 "#;
-/// After a data directory of etcd.
-const LOG: &str = "/member/wal";
 /// The last line, without which nothing is believed.
 const END: &str = "end\n";
 
 /// What root sees; none if this node has no kubelet that could show it, or the report is incomplete.
-pub(crate) async fn look(link: &Link, lines: &[Listed], scope: &LookScope) -> Option<Seen> {
+pub(crate) async fn look(link: &Link, lines: &[Listed], scope: &LookScope, etcd: &OfEtcd) -> Option<Seen> {
     let name = Component::Kubelet.container();
     let may_see_all = lines.iter().any(|line| match line {
         Listed::Known(listed, known) => {
@@ -75,7 +74,7 @@ pub(crate) async fn look(link: &Link, lines: &[Listed], scope: &LookScope) -> Op
     if !may_see_all {
         return None;
     }
-    let script = script(scope);
+    let script = script(scope, etcd);
     let options = CreateExecOptions {
         cmd: Some(ENTER.into_iter().chain([script.as_str()]).collect()),
         user: Some("0:0"),
@@ -100,9 +99,9 @@ pub(crate) async fn look(link: &Link, lines: &[Listed], scope: &LookScope) -> Op
     reported(std::str::from_utf8(&all).ok()?)
 }
 
-fn script(scope: &LookScope) -> String {
+fn script(scope: &LookScope, etcd: &OfEtcd) -> String {
     let is_whole = |path: &&FilePath| path.as_str().starts_with('/');
-    let mut script = FUNCTIONS.to_owned();
+    let mut script = format!("{FUNCTIONS}{FAR}set --\n");
     if scope.files.iter().any(|path| is_whole(&path)) {
         script.push_str("for f in");
         for path in scope.files.iter().filter(is_whole) {
@@ -113,10 +112,12 @@ fn script(scope: &LookScope) -> String {
         script.push_str(FILES);
     }
     for path in scope.directories.iter().filter(is_whole) {
-        let _ = writeln!(script, "dir d {}", quoted(path.as_str()));
+        let _ = writeln!(script, "dir {}", quoted(path.as_str()));
     }
-    for data in scope.footprints.all().map(|footprint| &footprint.etcd_data).filter(is_whole) {
-        let _ = writeln!(script, "dir w {}", quoted(wal(data).as_str()));
+    for path in etcd.directories() {
+        let _ = writeln!(script, "etcd {}", quoted(path.as_str()));
+    }
+    for data in etcd.data() {
         let _ = writeln!(script, "snap {}", quoted(data.as_str()));
     }
     for ledger in scope.footprints.all().map(|footprint| &footprint.ledger).filter(is_whole) {
@@ -141,7 +142,6 @@ fn reported(text: &str) -> Option<Seen> {
                 metadata.insert(words.next()?, (mode, owner));
             }
             "d" => drop(seen.directories.insert(rest.into())),
-            "w" => drop(seen.etcd_data.insert(rest.strip_suffix(LOG)?.into())),
             "s" => {
                 let (written, path) = rest.split_once(' ')?;
                 seen.etcd_snapshots.insert(path.into(), written.parse().ok()?);
@@ -201,7 +201,7 @@ mod tests {
     use windlass_sidecar::protocol::{Answer, Asked, PROTOCOL, Request};
 
     use super::*;
-    use crate::look::{data_directories, ledgers};
+    use crate::look::ledgers;
 
     struct Host(tempfile::TempDir);
 
@@ -246,15 +246,18 @@ mod tests {
     }
 
     fn by_script(scope: &LookScope) -> Option<Seen> {
-        let output = Command::new("sh").arg("-c").arg(script(scope)).output().unwrap();
+        let output =
+            Command::new("sh").arg("-c").arg(script(scope, &OfEtcd::new(scope, None))).output().unwrap();
         reported(&String::from_utf8(output.stdout).unwrap())
     }
 
     fn by_program(scope: &LookScope) -> Seen {
+        let etcd = OfEtcd::new(scope, None);
         let request = Request::Look {
             files: (*scope.files).clone(),
             directories: (*scope.directories).clone(),
-            etcd_data: data_directories(scope),
+            of_etcd: etcd.directories(),
+            etcd_data: etcd.data(),
             ledgers: ledgers(scope),
         };
         match answer(Asked { protocol: PROTOCOL, request }) {
@@ -299,11 +302,11 @@ mod tests {
         assert_eq!(by_program(&scope).etcd_snapshots.len(), 1);
         host.file("etcd/member/wal/0", b"", 0o600);
         assert_eq!(by_script(&scope), Some(by_program(&scope)));
-        assert_eq!(by_program(&scope).etcd_data, [host.path("etcd")].into());
+        assert!(by_program(&scope).directories.contains(host.path("etcd/member/wal").as_str()));
         fs::create_dir_all(host.path("opt etcd/member/wal").as_str()).unwrap();
         host.file("opt etcd/member/wal/0", b"", 0o600);
         assert_eq!(by_script(&scope), Some(by_program(&scope)));
-        assert_eq!(by_program(&scope).etcd_data.len(), 2);
+        assert!(by_program(&scope).directories.contains(host.path("opt etcd/member/wal").as_str()));
     }
 
     #[test]

@@ -17,9 +17,9 @@ use std::path::{Path, PathBuf};
 
 use windlass_model::FilePath;
 
-use crate::clean::mounts;
 use crate::fault::{At, Fault};
 use crate::look::is_absent;
+use crate::mounts::mounts;
 use crate::put::{make_directory, sync_directory};
 
 /// The directory within a disk of its own into which data is moved. etcd only warns of files that it does not

@@ -1,9 +1,7 @@
 //! Deletes and unmounts, and never deletes through a mount: what is mounted may be somebody's data.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
 use std::fs;
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use rustix::mount::{UnmountFlags, unmount as unmount_at};
@@ -11,9 +9,7 @@ use windlass_model::FilePath;
 
 use crate::fault::{At, Fault};
 use crate::look::is_absent;
-
-/// Where the kernel lists the mounts.
-const MOUNTS: &str = "/proc/self/mountinfo";
+use crate::mounts::mounts;
 
 /// Deletes files, and directories with all their contents. A disk that is a named path, or contains one,
 /// stays mounted: only what is named is deleted there.
@@ -89,10 +85,15 @@ fn remove_one(path: &Path, mounts: &BTreeSet<PathBuf>) -> Result<(), Fault> {
 /// Unmounts everything that is mounted below these directories, the deepest and the last first. A disk that
 /// is one of the directories stays, and so does whatever is mounted elsewhere, whatever its name.
 pub(crate) fn unmount(below: &BTreeSet<FilePath>) -> Result<(), Fault> {
-    let real = |path: &FilePath| fs::canonicalize(path.as_str()).unwrap_or_else(|_| path.as_str().into());
-    let directories: Vec<PathBuf> = below.iter().map(real).collect();
+    // The kernel names a mount by its place without links.
+    let below: BTreeSet<PathBuf> = below
+        .iter()
+        .flat_map(|path| [Some(PathBuf::from(path.as_str())), fs::canonicalize(path.as_str()).ok()])
+        .flatten()
+        .filter(|path| path.parent().is_some())
+        .collect();
     let is_below =
-        |mount: &Path| directories.iter().any(|directory| mount != directory && mount.starts_with(directory));
+        |mount: &Path| below.iter().any(|above| mount.starts_with(above) && mount != above.as_path());
     // Mounts may be stacked: each pass removes one layer.
     loop {
         let mounts: Vec<PathBuf> = mounts()?.into_iter().filter(|mount| is_below(mount)).collect();
@@ -115,34 +116,6 @@ pub(crate) fn unmount(below: &BTreeSet<FilePath>) -> Result<(), Fault> {
     }
 }
 
-/// The mount points.
-pub(crate) fn mounts() -> Result<BTreeSet<PathBuf>, Fault> {
-    let text = fs::read(MOUNTS).at(MOUNTS)?;
-    Ok(text.split(|byte| *byte == b'\n').filter_map(mount_point).collect())
-}
-
-/// The fifth field of a line, in which blanks and similar characters are written in octal (proc(5)).
-fn mount_point(line: &[u8]) -> Option<PathBuf> {
-    let field = line.split(|byte| *byte == b' ').nth(4)?;
-    let mut path = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let Some((first, behind)) = rest.split_first() {
-        let octal = (*first == b'\\').then(|| behind.get(..3)).flatten().and_then(octal);
-        if let Some(byte) = octal {
-            path.push(byte);
-            rest = &behind[3..];
-        } else {
-            path.push(*first);
-            rest = behind;
-        }
-    }
-    Some(PathBuf::from(OsString::from_vec(path)))
-}
-
-fn octal(digits: &[u8]) -> Option<u8> {
-    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,11 +135,5 @@ mod tests {
         }
         let exist = ["etcd/data", "etcd/data/member", "etcd/wal", "etcd/wal/wal_dir", "etcd/old", "other/x"];
         assert_eq!(exist.map(|path| at(path).exists()), [true, false, true, false, false, true]);
-    }
-
-    #[test]
-    fn a_mount_point_with_a_blank_is_read_back() {
-        let line = br"36 35 98:0 /mnt1 /mnt\040two rw,noatime master:1 - ext3 /dev/root rw";
-        assert_eq!(mount_point(line), Some(PathBuf::from("/mnt two")));
     }
 }

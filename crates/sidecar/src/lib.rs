@@ -16,6 +16,7 @@ mod host;
 mod kernel;
 mod lease;
 mod look;
+mod mounts;
 mod network;
 mod pods;
 pub mod protocol;

@@ -5,20 +5,35 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::OFlags;
 use serde::Deserialize;
 use windlass_model::{Digest, FilePath, Lineage, Mode, Owner};
 
 use crate::fault::{At, Fault};
+use crate::mounts::remote_mounts;
 use crate::protocol::{Bytes, Seen, SeenFile};
+
+/// How long a directory may take to answer: its disk may hang.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// The directories of etcd that are looked at.
+pub(crate) struct Etcd {
+    /// Of which is asked whether they are filled.
+    pub(crate) directories: BTreeSet<FilePath>,
+    /// Data directories, whose newest snapshot of the log is asked for.
+    pub(crate) data: BTreeSet<FilePath>,
+}
 
 /// Takes one look.
 pub(crate) fn look(
     files: &BTreeSet<FilePath>,
-    directories: &BTreeSet<FilePath>,
-    etcd_data: &BTreeSet<FilePath>,
     ledgers: &BTreeSet<FilePath>,
+    directories: &BTreeSet<FilePath>,
+    etcd: &Etcd,
 ) -> Result<Seen, Fault> {
     let mut seen = Seen::default();
     for path in files.union(ledgers) {
@@ -32,20 +47,36 @@ pub(crate) fn look(
             seen.files.insert(path.clone(), file);
         }
     }
+    let far = remote_mounts()?;
     for path in directories {
-        if is_filled(Path::new(path.as_str())).at(path)? {
+        let is_far = Path::new(path.as_str()).ancestors().any(|above| far.contains(above));
+        if is_far || answer_of(path).transpose().at(path)?.unwrap_or(true) {
             seen.directories.insert(path.clone());
         }
     }
-    for path in etcd_data {
-        if is_filled(&Path::new(path.as_str()).join("member/wal")).at(path)? {
-            seen.etcd_data.insert(path.clone());
+    for path in &etcd.directories {
+        let slow = || io::Error::other(format!("no answer within {} s", ANSWER_WITHIN.as_secs()));
+        if answer_of(path).unwrap_or_else(|| Err(slow())).at(path)? {
+            seen.directories.insert(path.clone());
         }
+    }
+    for path in &etcd.data {
         if let Some(written) = newest_snapshot(&Path::new(path.as_str()).join("member/snap")).at(path)? {
             seen.etcd_snapshots.insert(path.clone(), written);
         }
     }
     Ok(seen)
+}
+
+/// Whether a directory is filled; none if that is not known in time. What still waits for it ends with the process.
+fn answer_of(path: &FilePath) -> Option<io::Result<bool>> {
+    let (sender, receiver) = mpsc::channel();
+    let path = path.clone();
+    thread::spawn(move || {
+        // Nobody listens any more where it took too long.
+        let _ = sender.send(is_filled(Path::new(path.as_str())));
+    });
+    receiver.recv_timeout(ANSWER_WITHIN).ok()
 }
 
 /// When the newest snapshot of a member's log was written.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use windlass_model::{ChosenSnapshot, Digest, FilePath, Lineage, Mode, Owner, SnapshotSeen, SnapshotWanted};
 
 /// The version of these documents: two programs communicate only if it is the same.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 
 /// The longest document that is read, so that a stray stream does not fill the memory.
 const LONGEST: u32 = 256 << 20;
@@ -47,9 +47,12 @@ pub enum Request {
     Look {
         /// Files whose digest, mode and owner are requested.
         files: BTreeSet<FilePath>,
-        /// Directories of which is requested whether they exist and are not empty.
+        /// Directories of which is requested whether they exist and are not empty. One on a file system of the
+        /// network is not read and counts as filled, and so does one that does not answer.
         directories: BTreeSet<FilePath>,
-        /// Where etcd's data may be: a data directory for each prefix that an operating system may require.
+        /// The same of directories of etcd: all are read, and must answer.
+        of_etcd: BTreeSet<FilePath>,
+        /// Where etcd's data may be: the data directories of which the newest snapshot is requested.
         etcd_data: BTreeSet<FilePath>,
         /// Where a copy of the ledger may be.
         ledgers: BTreeSet<FilePath>,
@@ -229,10 +232,8 @@ pub enum Answer {
 pub struct Seen {
     /// The existing files.
     pub files: BTreeMap<FilePath, SeenFile>,
-    /// The existing directories that are not empty.
+    /// The existing directories that are not empty, those of etcd among them.
     pub directories: BTreeSet<FilePath>,
-    /// The data directories of etcd that contain a write-ahead log.
-    pub etcd_data: BTreeSet<FilePath>,
     /// The copies of a ledger that were found: the lineage and serial of each.
     pub ledgers: BTreeMap<FilePath, (Lineage, u64)>,
     /// When the newest snapshot of a member's log was written, by its data directory: seconds since 1970.

@@ -45,6 +45,7 @@ fn look(host: &Host, files: &[&str], directories: &[&str]) -> Seen {
     let request = Request::Look {
         files: all(files),
         directories: all(directories),
+        of_etcd: ["etcd/member/snap", "etcd/member/wal"].map(|name| host.path(name)).into(),
         etcd_data: ["etcd", "opt/etcd"].map(|name| host.path(name)).into(),
         ledgers: ["ledger.json", "opt/ledger.json"].map(|name| host.path(name)).into(),
     };
@@ -116,16 +117,16 @@ fn a_file_that_cannot_be_written_is_named() {
 #[test]
 fn data_of_etcd_and_whose_ledger_it_is_are_seen() {
     let host = Host::new();
-    assert!(look(&host, &[], &[]).etcd_data.is_empty());
+    assert!(look(&host, &[], &[]).directories.is_empty());
     fs::create_dir_all(host.0.path().join("etcd/member/wal")).unwrap();
-    assert!(look(&host, &[], &[]).etcd_data.is_empty(), "a member without a log has never lived");
+    assert!(look(&host, &[], &[]).directories.is_empty(), "the log has not been written yet");
     fs::write(host.0.path().join("etcd/member/wal/0.wal"), "").unwrap();
     let ledger = r#"{"format": 1, "ledger": {"lineage": "blue", "serial": 7, "certs": {}}}"#;
     fs::write(host.0.path().join("ledger.json"), ledger).unwrap();
     let seen = look(&host, &["ledger.json"], &["etcd"]);
-    assert_eq!(seen.etcd_data, [host.path("etcd")].into());
+    assert!(seen.directories.contains(host.path("etcd/member/wal").as_str()));
     assert_eq!(seen.ledgers, [(host.path("ledger.json"), ("blue".into(), 7))].into());
-    assert_eq!(seen.directories.len(), 1);
+    assert_eq!(seen.directories.len(), 2);
 }
 
 #[test]

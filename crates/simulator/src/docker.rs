@@ -47,6 +47,9 @@ pub(crate) struct Container {
     /// The file without which Docker does not start it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) beside_data: Option<FilePath>,
+    /// The same beside its log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) beside_log: Option<FilePath>,
     /// Whether it runs.
     pub(crate) phase: Phase,
     /// When its process began.
@@ -245,9 +248,13 @@ impl World {
             return Err(lasting(format!("{}: no space left on device", node.name)));
         }
         let container = self.container_of(name, &new.spec, &new.birth, &new.loaded, Maker::Windlass);
-        let container =
-            Container { lineage: new.lineage.clone(), beside_data: new.beside_data.clone(), ..container };
-        if let Some(path) = &new.beside_data {
+        let container = Container {
+            lineage: new.lineage.clone(),
+            beside_data: new.beside_data.clone(),
+            beside_log: new.beside_log.clone(),
+            ..container
+        };
+        for path in new.beside_data.iter().chain(&new.beside_log) {
             let empty = || Arc::new(FileState::new(b"", Mode::PUBLIC, Owner::default()));
             self.nodes[machine].files.entry(path.clone()).or_insert_with(empty);
         }
@@ -276,6 +283,7 @@ impl World {
             declared: declared.clone(),
             loaded: LoadedFiles::new(),
             beside_data: None,
+            beside_log: None,
             phase: Phase::Created,
             since: 0,
             ready_at: 0,
@@ -501,7 +509,9 @@ impl World {
                     let root = container.spec.flag("root-dir").unwrap_or("/var/lib/kubelet");
                     let root = FilePath::from(root);
                     node.kubelet_root = Some(root.clone());
-                    made.push(root);
+                    // There may be other things in a directory that somebody chose.
+                    let is_usual = root.as_str().ends_with("/var/lib/kubelet");
+                    made.push(if is_usual { root } else { FilePath::from(format!("{root}/pods")) });
                     // The contents of /etc/cni and /opt/cni, from network plugins, belong to the user: they
                     // are not simulated.
                     let ends = ["/var/lib/cni", "/var/log/pods", "/var/log/containers"];

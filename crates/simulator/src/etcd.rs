@@ -13,7 +13,7 @@ use windlass_model::{
     Unasked, Usage, Vote,
 };
 
-use crate::files::is_under;
+use crate::etcd_places::Found;
 use crate::invariants::ViolationKind;
 use crate::kube::KubeState;
 use crate::process::{EtcdWork, Program, Tls, Work, host_of};
@@ -97,6 +97,9 @@ pub(crate) struct MemberData {
     pub(crate) member: MemberId,
     /// The directory in which it was written.
     pub(crate) home: FilePath,
+    /// Where its log was written, if not with the data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) log: Option<FilePath>,
     /// Whether it was created again by a member that had data before.
     #[serde(default)]
     pub(crate) blank: bool,
@@ -179,11 +182,9 @@ impl Cluster {
 impl Node {
     /// The file without which Docker does not start a container, if it is missing.
     pub(crate) fn missing_beside(&self, name: &ContainerName) -> Option<&FilePath> {
-        self.containers.get(name)?.beside_data.as_ref().filter(|path| !self.files.contains_key(*path))
-    }
-
-    pub(crate) fn has_etcd_data_under(&self, path: &FilePath) -> bool {
-        self.etcd_data.keys().any(|data| is_under(data.as_str(), path.as_str()))
+        let container = self.containers.get(name)?;
+        let mut marks = container.beside_data.iter().chain(&container.beside_log);
+        marks.find(|path| !self.files.contains_key(*path))
     }
 }
 
@@ -361,7 +362,7 @@ impl World {
         if work.user.uid != 0 && work.user != owner {
             return Err(format!("cannot access data directory: open {}: permission denied", work.data));
         }
-        if let Some(data) = self.nodes[machine].etcd_data.get(&work.data) {
+        if let Found::Whole(data) = self.nodes[machine].found_by(work)? {
             let agreed = self.clusters.get(&data.cluster).and_then(|cluster| cluster.version);
             check_version(work.version, agreed)?;
             return self.boot_with_data(machine, data).map(|(cluster, id)| (cluster, id, false));
@@ -374,8 +375,8 @@ impl World {
         }
         if work.existing { self.join(machine, work, views) } else { self.found(machine, work) }.map(
             |(cluster, id, blank, founded)| {
-                let data = MemberData { cluster, member: id, home: work.data.clone(), blank };
-                self.nodes[machine].etcd_data.insert(work.data.clone(), data);
+                let (home, log) = (work.data.clone(), work.log.clone());
+                self.nodes[machine].write_member(MemberData { cluster, member: id, home, log, blank });
                 if let Some(member) = self.clusters.get_mut(&cluster).and_then(|c| c.members.get_mut(&id)) {
                     member.had_data = true;
                 }

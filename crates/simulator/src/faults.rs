@@ -523,7 +523,7 @@ impl World {
                 self.on(node, |machine| {
                     machine.files.retain(|file, _| !is_under(file.as_str(), path.as_str()));
                     machine.directories.retain(|file| !is_under(file.as_str(), path.as_str()));
-                    machine.etcd_data.retain(|file, _| !is_under(file.as_str(), path.as_str()));
+                    machine.delete_etcd_under(path);
                     machine.etcd_owners.retain(|file, _| !is_under(file.as_str(), path.as_str()));
                 });
                 self.files_changed(node);
@@ -535,7 +535,7 @@ impl World {
             Mischief::ForeignData { node, path } => self.on(node, |machine| {
                 // Of an external cluster.
                 let (cluster, member) = (u64::MAX, MemberId(u64::MAX));
-                let data = MemberData { cluster, member, home: path.clone(), blank: false };
+                let data = MemberData { cluster, member, home: path.clone(), log: None, blank: false };
                 machine.etcd_data.insert(path.clone(), data);
                 machine.foreign.insert(path.clone());
             }),
@@ -646,7 +646,7 @@ impl World {
 
     fn lose_etcd_data(&mut self, node: &NodeName) {
         let Some(machine) = self.machine_of(node) else { return };
-        self.nodes[machine].etcd_data.retain(|path, data| *path != data.home);
+        self.nodes[machine].lose_members();
         self.nodes[machine].files.retain(|file, _| !file.as_str().ends_with(windlass_model::RESTORED_MARK));
         self.restart_etcd_process(node);
     }

@@ -86,7 +86,7 @@ pub(crate) fn is_under(path: &str, directory: &str) -> bool {
 }
 
 /// `path` with its prefix `from` replaced by `to`.
-fn moved(path: &FilePath, from: &FilePath, to: &FilePath) -> FilePath {
+pub(crate) fn moved(path: &FilePath, from: &FilePath, to: &FilePath) -> FilePath {
     let rest = &path.as_str()[from.as_str().trim_end_matches('/').len()..];
     FilePath::from(format!("{}{rest}", to.as_str().trim_end_matches('/')))
 }
@@ -116,7 +116,7 @@ impl Node {
         self.files.contains_key(from)
             || next.is_some_and(|(file, _)| file.as_str().starts_with(&inside))
             || self.directories.iter().any(|directory| is_under(directory.as_str(), from))
-            || self.etcd_data.keys().any(|data| is_under(data.as_str(), from))
+            || self.holds_etcd_under(from)
     }
 }
 
@@ -128,11 +128,11 @@ impl Node {
         self.files = rest;
         let (directories, rest) = take(&mut self.directories).into_iter().partition(below);
         self.directories = rest;
-        let (etcd_data, rest) = take(&mut self.etcd_data).into_iter().partition(|(file, _)| below(file));
-        self.etcd_data = rest;
+        let (etcd_data, etcd_logs) = self.take_etcd_on(path);
         let (etcd_owners, rest) = take(&mut self.etcd_owners).into_iter().partition(|(file, _)| below(file));
         self.etcd_owners = rest;
-        self.unmounted.insert(path.clone(), OffDisk { files, directories, etcd_data, etcd_owners });
+        self.unmounted
+            .insert(path.clone(), OffDisk { files, directories, etcd_data, etcd_logs, etcd_owners });
     }
 
     /// Mounts it again; what is in the directory by now is hidden below it.
@@ -143,6 +143,7 @@ impl Node {
         self.files.extend(off.files);
         self.directories.extend(off.directories);
         self.etcd_data.extend(off.etcd_data);
+        self.etcd_logs.extend(off.etcd_logs);
         self.etcd_owners.extend(off.etcd_owners);
     }
 }
@@ -209,13 +210,15 @@ impl World {
             let node = &mut self.nodes[machine];
             // kubelet mounts volumes of pods below its root directory: as long as pods run, it is busy.
             if node.pod_containers
-                && node.kubelet_root.as_ref().is_some_and(|root| is_under(root.as_str(), path.as_str()))
+                && node.kubelet_root.as_ref().is_some_and(|root| {
+                    is_under(root.as_str(), path.as_str()) || is_under(path.as_str(), &format!("{root}/pods"))
+                })
             {
                 return Err(lasting(format!("{path}: device or resource busy")));
             }
             node.files.retain(|file, _| !is_under(file.as_str(), path.as_str()));
             node.directories.retain(|directory| !is_under(directory.as_str(), path.as_str()));
-            node.etcd_data.retain(|data, _| !is_under(data.as_str(), path.as_str()));
+            node.delete_etcd_under(path);
             node.etcd_owners.retain(|data, _| !is_under(data.as_str(), path.as_str()));
         }
         self.running_make_directories_again(machine);
@@ -243,11 +246,7 @@ impl World {
             node.directories.remove(&directory);
             node.directories.insert(moved(&directory, path, to));
         }
-        for data in node.etcd_data.keys().filter(|file| below(file)).cloned().collect::<Vec<_>>() {
-            if let Some(state) = node.etcd_data.remove(&data) {
-                node.etcd_data.insert(moved(&data, path, to), state);
-            }
-        }
+        node.move_etcd(path, to);
         // Docker creates a new one in its place.
         node.etcd_owners.retain(|data, _| !below(data));
         self.running_make_directories_again(machine);

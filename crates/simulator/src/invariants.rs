@@ -417,7 +417,11 @@ impl World {
         let node = &self.nodes[machine];
         node.etcd_data
             .iter()
-            .filter(|(path, data)| **path == data.home && !data.blank && is_hit(path))
+            .filter(|(path, data)| {
+                let is_hit = is_hit(&FilePath::from(format!("{path}/member")))
+                    || data.log.as_ref().is_some_and(is_hit);
+                **path == data.home && !data.blank && is_hit
+            })
             .filter(|(_, data)| {
                 self.clusters.get(&data.cluster).is_some_and(|cluster| {
                     cluster.lived && !cluster.dismantled && cluster.members.contains_key(&data.member)
@@ -449,7 +453,9 @@ impl World {
             Deed::RemovePaths { paths } => paths
                 .iter()
                 .any(|gone| is_under(path.as_str(), gone.as_str()) || is_under(gone.as_str(), path.as_str())),
-            Deed::MoveAside { path: moved } => is_under(path.as_str(), moved.as_str()),
+            Deed::MoveAside { path: moved } => {
+                is_under(path.as_str(), moved.as_str()) || is_under(moved.as_str(), path.as_str())
+            }
             _ => false,
         };
         let hit = || node.foreign.iter().find(is_hit).map(ToString::to_string);

@@ -10,6 +10,7 @@
 mod at_rest;
 mod docker;
 mod etcd;
+mod etcd_places;
 mod faults;
 mod file;
 mod files;

@@ -57,6 +57,8 @@ pub(crate) struct EtcdWork {
     /// Its minor version, if the tag of its image names it.
     pub(crate) version: Option<(u32, u32)>,
     pub(crate) data: FilePath,
+    /// Where its log is, if that is not with the data.
+    pub(crate) log: Option<FilePath>,
     /// The user as whom it runs.
     pub(crate) user: Owner,
     pub(crate) initial_cluster: Vec<(String, String)>,
@@ -347,10 +349,12 @@ impl Start<'_> {
     fn etcd(&self, loaded: &LoadedFiles, keys: &Keys, program: &mut Program) -> Result<EtcdWork, String> {
         let data = self.flag("data-dir").ok_or("no --data-dir")?;
         let data = path_on_machine(self.spec, data).ok_or_else(|| format!("{data} is not mounted"))?;
+        let log = self.log(&data)?;
         let peer_url = self.flag("initial-advertise-peer-urls").unwrap_or_default().to_owned();
         let work = EtcdWork {
             name: self.flag("name").unwrap_or("default").to_owned(),
             data,
+            log,
             version: minor_of(self.spec.image.as_str()),
             user: self.user(),
             initial_cluster: self
@@ -380,6 +384,25 @@ impl Start<'_> {
             }
         }
         Ok(work)
+    }
+
+    /// The directory of etcd's log, if it is not with the data. etcd puts another directory in its place as it creates
+    /// its log, so it cannot be a mount itself (`renameWAL` of `server/storage/wal/wal.go`).
+    fn log(&self, data: &FilePath) -> Result<Option<FilePath>, String> {
+        let in_env = self.spec.env.get("ETCD_WAL_DIR").map(|value| &**value);
+        let Some(log) = self.flag("wal-dir").or(in_env).filter(|log| !log.is_empty()) else {
+            return Ok(None);
+        };
+        let is_at = |bind: &Arc<str>| {
+            bind.split(':')
+                .nth(1)
+                .is_some_and(|target| target.trim_end_matches('/') == log.trim_end_matches('/'))
+        };
+        if self.spec.binds.iter().any(is_at) {
+            return Err(format!("failed to create WAL: rename {log}.tmp {log}: device or resource busy"));
+        }
+        let place = path_on_machine(self.spec, log).ok_or_else(|| format!("{log} is not mounted"))?;
+        Ok(Some(place).filter(|place| place.as_str() != format!("{data}/member/wal")))
     }
 
     fn api(&self, loaded: &LoadedFiles, keys: &Keys, program: &mut Program) -> Result<ApiWork, String> {

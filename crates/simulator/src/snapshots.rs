@@ -236,7 +236,7 @@ impl World {
         let MemberRestore { snapshot, image, data, member, peer_url, members, token, .. } = restore;
         let node = &self.nodes[machine];
         let mark = path_of(data, RESTORED_MARK);
-        if node.has_etcd_data_under(data) {
+        if node.holds_etcd_under(data.as_str()) {
             let is_ours = node.files.get(&mark).is_some_and(|file| file.text() == token);
             let what = format!("{data} on {} holds data", node.name);
             return Err(if is_ours { already(what) } else { lasting(what) });
@@ -273,7 +273,7 @@ impl World {
             member.had_data = true;
         }
         let node = &mut self.nodes[machine];
-        let made = MemberData { cluster: id, member: own, home: data.clone(), blank: false };
+        let made = MemberData { cluster: id, member: own, home: data.clone(), log: None, blank: false };
         node.etcd_data.insert(data.clone(), made);
         let content = FileState::new(token.as_bytes(), Mode(0o600), Owner::default());
         node.files.insert(mark, std::sync::Arc::new(content));

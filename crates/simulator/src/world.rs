@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use windlass_engine::PortError;
 use windlass_model::{
-    Component, ContainerName, EtcdData, EtcdLogSeen, FilePath, FileSeen, HostFacts, HostReport, ImageRef,
-    Maker, Meeting, NodeFacts, NodeName, Owner, PodRuntime, Timestamp,
+    Component, ContainerName, EtcdElsewhere, EtcdLogSeen, FilePath, FileSeen, HostFacts, HostReport,
+    ImageRef, Maker, Meeting, NodeFacts, NodeName, Owner, PodRuntime, Timestamp,
 };
 
 use crate::docker::Container;
 use crate::etcd::{Cluster, MemberData};
+use crate::etcd_places::MemberLog;
 use crate::faults::Later;
 use crate::files::{FileState, ledger_copy};
 use crate::kube::Workload;
@@ -137,6 +138,9 @@ pub(crate) struct Node {
     /// The data of members of etcd, by its directory.
     #[serde(skip_serializing_if = "is_usual_map")]
     pub(crate) etcd_data: BTreeMap<FilePath, MemberData>,
+    /// The logs of members that are not with the data, by their directories.
+    #[serde(skip_serializing_if = "is_usual_map")]
+    pub(crate) etcd_logs: BTreeMap<FilePath, MemberLog>,
     /// Snapshots of etcd, and copies of them for a restore.
     #[serde(skip_serializing_if = "is_usual_map")]
     pub(crate) snapshots: BTreeMap<FilePath, SnapshotFile>,
@@ -179,6 +183,8 @@ pub(crate) struct OffDisk {
     pub(crate) files: BTreeMap<FilePath, std::sync::Arc<FileState>>,
     pub(crate) directories: BTreeSet<FilePath>,
     pub(crate) etcd_data: BTreeMap<FilePath, MemberData>,
+    #[serde(skip_serializing_if = "is_usual_map")]
+    pub(crate) etcd_logs: BTreeMap<FilePath, MemberLog>,
     pub(crate) etcd_owners: BTreeMap<FilePath, Owner>,
 }
 
@@ -471,6 +477,12 @@ impl World {
             BTreeMap::new()
         };
         let seen = |file: &FileState| FileSeen { digest: file.digest, mode: file.mode, owner: file.owner };
+        let etcd = node.containers.get(windlass_model::Component::Etcd.as_str());
+        let etcd_elsewhere = scope
+            .etcd_elsewhere(own, etcd.map(|etcd| &*etcd.spec))
+            .into_iter()
+            .map(|places| EtcdElsewhere { data: node.etcd_at(&places), places })
+            .collect();
         // The smaller of the two sets is iterated: a scope names every file that any role may have.
         let files = node
             .files
@@ -499,11 +511,8 @@ impl World {
                 .filter(|path| node.holds_anything_under(path.as_str()))
                 .cloned()
                 .collect(),
-            etcd_data: if node.has_etcd_data_under(&own.etcd_data) {
-                EtcdData::Present
-            } else {
-                EtcdData::Absent
-            },
+            etcd_data: node.etcd_at(&own.etcd()),
+            etcd_elsewhere,
             ledger: node.files.get(&own.ledger).and_then(|file| ledger_copy(file)),
             etcd_log: self.etcd_log(node),
         }
@@ -566,7 +575,8 @@ impl World {
                 }
             });
             let pods = node.pod_containers.then(|| "containers of pods".to_owned());
-            containers.chain(files).chain(directories).chain(data).chain(pods).collect()
+            let logs = node.etcd_logs.keys().map(|path| format!("etcd log {path}"));
+            containers.chain(files).chain(directories).chain(data).chain(logs).chain(pods).collect()
         };
         Fingerprint { nodes: self.nodes.iter().map(|node| (node.name.0.clone(), of_node(node))).collect() }
     }

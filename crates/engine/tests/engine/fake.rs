@@ -285,7 +285,7 @@ pub(crate) fn last_node(number: u8, roles: &[Role]) -> LastNode {
         docker_socket: FilePath::from("/var/run/docker.sock"),
         key_path: None,
     };
-    LastNode { target, roles: roles.iter().copied().collect(), prefix: None }
+    LastNode { target, roles: roles.iter().copied().collect(), prefix: None, etcd: None }
 }
 
 /// `node-1`, `node-2` and so on, all of them etcd and control plane.

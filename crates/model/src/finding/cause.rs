@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::foreign::{Foreign, MadeBy};
 use super::restore::RestoreRefused;
 use crate::component::Component;
+use crate::etcd_places::EtcdPlaces;
 use crate::foundation::Fact;
 use crate::host_report::ContainerdCri;
 use crate::inventory::{Alarm, Unasked};
@@ -239,6 +240,15 @@ pub enum Refusal {
         /// The desired image.
         to: ImageRef,
     },
+    /// Members of etcd work, or have their data, elsewhere than cluster.yml says.
+    MemberElsewhere {
+        /// The nodes of the members.
+        nodes: Vec<NodeName>,
+        /// Where they are.
+        is: EtcdPlaces,
+        /// Where cluster.yml has them.
+        desired: EtcdPlaces,
+    },
     /// The data of every member of etcd is lost.
     EtcdDataLost {
         /// The nodes of the members.
@@ -399,10 +409,15 @@ pub enum Waiting {
         /// The names of the members that have raised it.
         members: Vec<String>,
     },
-    /// A member does not run, and its directory is empty.
+    /// A member does not run, and nothing of it is in its directory.
     MemberDiskMissing {
         /// The directory.
         path: FilePath,
+    },
+    /// A member's data or its log is missing, and the other is there.
+    MemberIncomplete {
+        /// Where they should be.
+        places: EtcdPlaces,
     },
     /// A member runs and is unhealthy, and none of its data was found.
     MemberDataUnseen {

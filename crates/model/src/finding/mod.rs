@@ -7,6 +7,7 @@
 //! ```
 
 mod cause;
+mod etcd_data;
 mod foreign;
 mod remedies;
 mod restore;

@@ -1,5 +1,6 @@
 //! What to do about a finding, or what it waits for, in words.
 
+use super::etcd_data;
 use super::words::{named, row};
 use super::{
     Cause, ChainWaits, Finding, KeptByKubernetes, MachineFault, NotGone, Note, Refusal, RestartObstacle,
@@ -115,6 +116,7 @@ fn refused_help(cause: &Refusal) -> String {
         Refusal::EtcdSkipped { from, .. } => {
             format!("set `system_images.etcd` to an image of {} and run `windlass up` first", after(from))
         }
+        Refusal::MemberElsewhere { .. } => etcd_data::MOVE_IT.to_owned(),
         Refusal::EtcdDataLost { .. } => {
             format!("see whether the disks with the data are mounted there; if it is lost for good, {RESTORE}; or, if nothing of the cluster is to be kept, run `windlass remove`, then `windlass up`")
         }
@@ -199,15 +201,9 @@ fn waiting_help(cause: &Waiting, weight: Weight) -> String {
         Waiting::UnexplainedCrashes { .. } => CRASHES.to_owned(),
         Waiting::EtcdAlarm { alarm, .. } => alarm_help(*alarm).to_owned(),
         Waiting::HealthUnknown { why } => unasked_help(*why).to_owned(),
-        Waiting::MemberDiskMissing { path } => format!(
-            "mount the disk at {path}, and run windlass again; if its data is lost for good, `docker rm etcd` there: a new \
-             member takes its place"
-        ),
-        Waiting::MemberDataUnseen { .. } => {
-            "see `docker logs etcd` there, and whether its disk is mounted; if the member is lost for good, \
-             `docker rm -f etcd` there: a new one takes its place"
-                .to_owned()
-        }
+        Waiting::MemberDiskMissing { path } => etcd_data::mount_it(path),
+        Waiting::MemberIncomplete { .. } => etcd_data::COMPLETE_IT.to_owned(),
+        Waiting::MemberDataUnseen { .. } => etcd_data::SEE_ITS_LOG.to_owned(),
         Waiting::MembersUnchanged => {
             "all etcd nodes of cluster.yml must be reachable, and it must be known of each member whether it comes back".to_owned()
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
+use super::etcd_data;
 use super::{
     Cause, ClockOf, KeptByKubernetes, MachineFault, NotGone, Note, Refusal, RestartObstacle, Waiting,
 };
@@ -99,6 +100,7 @@ fn refused(cause: &Refusal) -> String {
         Refusal::EtcdSkipped { from, to } => {
             format!("etcd cannot go from {from} to {to} at once: it goes one minor version at a time")
         }
+        Refusal::MemberElsewhere { nodes, is, desired } => etcd_data::elsewhere(&named(nodes), is, desired),
         Refusal::EtcdDataLost { nodes } => format!("every member of etcd has lost its data ({})", named(nodes)),
         Refusal::OtherExternalEtcd { servers } => {
             format!("API servers use etcd at {servers}, and cluster.yml names none of these addresses")
@@ -176,9 +178,8 @@ fn not_planned(cause: &Waiting) -> String {
         Waiting::HealthUnknown { why } => {
             format!("nobody knows whether it works, so it is left as it is: {why}")
         }
-        Waiting::MemberDiskMissing { path } => {
-            format!("etcd does not run, and {path} is empty: the disk with its data seems to be missing")
-        }
+        Waiting::MemberDiskMissing { path } => etcd_data::disk_missing(path),
+        Waiting::MemberIncomplete { places } => etcd_data::incomplete(places),
         Waiting::MemberDataUnseen { path } => {
             format!("etcd runs and is not healthy, and no data of a member is in {path}")
         }

@@ -7,6 +7,7 @@ use windlass_model::{Action, Because, Component, EtcdSeen, Guard, NodeName, Note
 use super::via::via;
 use crate::builder::{PlanBuilder, StepHandle};
 use crate::context::Context;
+use crate::member_places::{aside, member_directories};
 use crate::ownership::{has_our_data, has_ours};
 
 /// The steps that clear a node: the first and the last of them.
@@ -45,19 +46,14 @@ pub(crate) fn clear_member<'a>(
         cleared = Some(Cleared { first: remove, last: remove });
     }
     if has_our_data(ctx, name, facts) {
-        let footprint = ctx.desired.footprints.under(facts.prefix.as_ref());
-        let path = footprint.etcd_data.clone();
-        let to = format!("{}/{}", footprint.aside(), ctx.seen.taken_at.0);
-        let aside = build.step(
-            name,
-            "etcd-data",
-            Action::MoveAside { node: name.clone(), path, to: to.as_str().into(), guards },
-            vec![Reason::DataOfFormerMember],
-            vec![],
-        );
-        build.after_all(aside, cleared.map(|cleared| cleared.last).or(left), Because::Needs);
-        cleared = Some(Cleared { first: cleared.map_or(aside, |cleared| cleared.first), last: aside });
-        build.note(Subject::EtcdData(name.clone()), Note::FormerDataKept { path: to }, None);
+        for (subject, path) in member_directories(ctx, facts) {
+            let to = aside(ctx, &path);
+            build.note(Subject::EtcdData(name.clone()), Note::FormerDataKept { path: to.to_string() }, None);
+            let action = Action::MoveAside { node: name.clone(), path, to, guards: guards.clone() };
+            let aside = build.step(name, subject, action, vec![Reason::DataOfFormerMember], vec![]);
+            build.after_all(aside, cleared.map(|cleared| cleared.last).or(left), Because::Needs);
+            cleared = Some(Cleared { first: cleared.map_or(aside, |cleared| cleared.first), last: aside });
+        }
     }
     cleared
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use windlass_model::{
     Alarm, Because, Component, ContainerState, DesiredNode, Ending, EtcdData, Health, Intent, MemberSeen,
-    NodeName, Reason, Role, Subject, Unasked, Waiting,
+    NodeFacts, NodeName, Reason, Role, Subject, Unasked, Waiting,
 };
 
 use super::member_steps::{LookAgain, disturb, join, learns, leave, promote, start_leaving_member};
@@ -13,7 +13,8 @@ use super::membership::Membership;
 use super::stage::{Etcd, birth_arguments, desired_members};
 use crate::builder::{Lanes, PlanBuilder, StepHandle};
 use crate::compare::Condition;
-use crate::ownership::has_our_data;
+use crate::member_places::is_disk_there;
+use crate::ownership::has_our_member;
 use crate::site::{Site, await_container};
 
 /// What a reachable node that should have a member needs.
@@ -158,7 +159,7 @@ impl<'a> Roll<'_, '_, 'a> {
         for member in self.leaving_and_lost() {
             let ctx = self.site.ctx;
             let Some(node) = ctx.node_of_peer(&member.peer_url) else { continue };
-            if ctx.facts(node).is_some_and(|facts| has_our_data(ctx, node, facts))
+            if ctx.facts(node).is_some_and(|facts| has_our_member(ctx, node, facts))
                 && let Some(step) = start_leaving_member(ctx, node, build)
             {
                 self.awaits(node, &member.peer_url, Some(step), build);
@@ -324,6 +325,36 @@ impl<'a> Roll<'_, '_, 'a> {
     }
 }
 
+/// What a member needs whose data is not where it should be; none if it is all there.
+///
+/// A member that answers has its data, wherever that is, and one that runs may still answer. One that was stopped may have its
+/// disk mounted, and be started: where nothing shows that the disk is there, only a person can say that it is lost, by
+/// removing its container.
+fn without_its_data(site: &Site<'_, '_>, facts: &NodeFacts, state: Option<ContainerState>) -> Option<Need> {
+    let places = site.ctx.desired.footprints.under(facts.prefix.as_ref()).etcd();
+    let lost = Need::Replace(Reason::MemberLostData);
+    Some(match (facts.etcd_data, state) {
+        // What a part of a member says as it ends shows whether it can come back.
+        (EtcdData::Present, _) | (EtcdData::Incomplete, Some(ContainerState::Crashing)) => return None,
+        (EtcdData::Absent | EtcdData::Incomplete, None)
+        | (EtcdData::Absent, Some(ContainerState::Crashing)) => lost,
+        (EtcdData::Absent, Some(ContainerState::Created | ContainerState::Stopped))
+            if is_disk_there(site.ctx, facts) =>
+        {
+            lost
+        }
+        (EtcdData::Absent, Some(ContainerState::Created | ContainerState::Stopped)) => {
+            Need::Unclear(Waiting::MemberDiskMissing { path: places.data })
+        }
+        (EtcdData::Incomplete, Some(ContainerState::Created | ContainerState::Stopped)) => {
+            Need::Unclear(Waiting::MemberIncomplete { places })
+        }
+        (_, Some(ContainerState::Running | ContainerState::Paused)) => {
+            Need::Unclear(Waiting::MemberDataUnseen { path: places.data })
+        }
+    })
+}
+
 /// What a reachable node that should have a member needs.
 fn need_of(site: &Site<'_, '_>, name: &NodeName, node: &DesiredNode, members: &[MemberSeen]) -> Need {
     let Some(facts) = site.ctx.facts(name) else { return Need::Nothing };
@@ -332,27 +363,16 @@ fn need_of(site: &Site<'_, '_>, name: &NodeName, node: &DesiredNode, members: &[
     let Some(member) = members.iter().find(|member| member.peer_url == peer_url) else {
         return Need::Join;
     };
-    let has_data = facts.etcd_data == EtcdData::Present;
+    let has_data = facts.etcd_data != EtcdData::Absent;
     let container = facts.containers.get(Component::Etcd.as_str());
     let state = container.map(|container| container.state);
     let is_healthy = member.health == Health::Healthy;
     let unasked = member.health.unasked().filter(|_| state == Some(ContainerState::Running));
-    // A member that answers has its data, wherever that is, and one that runs may still answer.
-    if member.has_started() && !has_data && !is_healthy {
-        let path = site.ctx.desired.footprints.under(facts.prefix.as_ref()).etcd_data.clone();
-        return match state {
-            // A member's directory holds at least what windlass put beside its data, unless another disk is
-            // mounted.
-            Some(ContainerState::Created | ContainerState::Stopped) if !facts.directories.contains(&path) => {
-                Need::Unclear(Waiting::MemberDiskMissing { path })
-            }
-            None | Some(ContainerState::Created | ContainerState::Stopped | ContainerState::Crashing) => {
-                Need::Replace(Reason::MemberLostData)
-            }
-            Some(ContainerState::Running | ContainerState::Paused) => {
-                Need::Unclear(Waiting::MemberDataUnseen { path })
-            }
-        };
+    if member.has_started()
+        && !is_healthy
+        && let Some(need) = without_its_data(site, facts, state)
+    {
+        return need;
     }
     match (condition, unasked) {
         // A certificate that nobody accepts may be the difference, and changing it may help.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use windlass_model::{
-    Action, Because, CertName, Component, ContainerState, NodeName, Reason, Role, Subject, Unasked, Waiting,
+    Action, Because, CertName, Component, ContainerState, EtcdData, NodeName, Reason, Role, Subject, Unasked,
+    Waiting,
 };
 
 use super::member_steps::{disturb, start_leaving_member};
@@ -12,7 +13,9 @@ use super::stage::{Etcd, birth_arguments, desired_members};
 use crate::builder::{Follows, Lanes, PlanBuilder, StepHandle};
 use crate::compare::Condition;
 use crate::context::Context;
-use crate::ownership::has_our_data;
+use crate::member_places::is_disk_there;
+use crate::ownership::has_our_member;
+use crate::sight::Sighted;
 use crate::site::{Site, await_container};
 
 // The first start.
@@ -73,9 +76,10 @@ pub(super) fn revive<'a>(site: &Site<'_, 'a>, build: &mut PlanBuilder<'a>) -> Et
     let birth = birth_arguments("existing", &Membership::desired(&desired_members(ctx)).initial_cluster());
     let holders: Vec<&'a NodeName> = ctx
         .all_facts()
-        .filter(|(name, facts)| has_our_data(ctx, name, facts))
+        .filter(|(name, facts)| has_our_member(ctx, name, facts))
         .map(|(name, _)| name)
         .collect();
+    hold_without_data(ctx, build);
     for &name in &holders {
         let step = if ctx.should_have(name, Role::Etcd) {
             site.bring_up(name, Component::Etcd, birth.clone(), build)
@@ -115,6 +119,29 @@ pub(super) fn revive<'a>(site: &Site<'_, 'a>, build: &mut PlanBuilder<'a>) -> Et
         build.defer(follows, about, waiting, ctx.origin(name));
     }
     etcd
+}
+
+/// Holds members that may have their data, though it is not seen where it should be: a part of it is missing, or etcd
+/// runs or was merely stopped.
+fn hold_without_data(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
+    for node in ctx.reachable().filter(|node| node.desired.has(Role::Etcd)) {
+        let Sighted { name, facts, .. } = *node;
+        let places = ctx.desired.footprints.under(facts.prefix.as_ref()).etcd();
+        let state = facts.containers.get(Component::Etcd.as_str()).map(|etcd| etcd.state);
+        let waiting = match (facts.etcd_data, state) {
+            (EtcdData::Incomplete, _) => Waiting::MemberIncomplete { places },
+            (EtcdData::Absent, Some(ContainerState::Running | ContainerState::Paused)) => {
+                Waiting::MemberDataUnseen { path: places.data }
+            }
+            (EtcdData::Absent, Some(ContainerState::Stopped | ContainerState::Created))
+                if !is_disk_there(ctx, facts) =>
+            {
+                Waiting::MemberDiskMissing { path: places.data }
+            }
+            (EtcdData::Present | EtcdData::Absent, _) => continue,
+        };
+        build.hold(Subject::Container(name.clone(), Component::Etcd), waiting, ctx.origin(name));
+    }
 }
 
 /// Holds everything that would take down a container of etcd that answered while others could not be asked.
@@ -157,7 +184,13 @@ fn remove_founders<'a>(
     let ctx = site.ctx;
     let mut founders = Vec::new();
     for name in without_data(ctx, holders) {
-        if site.condition(name, Component::Etcd) != Some(&Condition::Absent) {
+        let Some(facts) = ctx.facts(name) else { continue };
+        let is_lost = match facts.containers.get(Component::Etcd.as_str()).map(|seen| seen.state) {
+            Some(ContainerState::Crashing) => true,
+            Some(ContainerState::Created | ContainerState::Stopped) => is_disk_there(ctx, facts),
+            Some(ContainerState::Running | ContainerState::Paused) | None => false,
+        };
+        if is_lost {
             let step = build.step(
                 name,
                 Component::Etcd,
@@ -179,7 +212,10 @@ fn remove_founders<'a>(
 /// The reachable nodes of etcd that hold no data.
 fn without_data<'a>(ctx: &Context<'a>, holders: &[&NodeName]) -> Vec<&'a NodeName> {
     let of_etcd = ctx.with_role(Role::Etcd).map(|(name, _)| name);
-    of_etcd.filter(|name| ctx.is_reachable(name) && !holders.contains(name)).collect()
+    let has_nothing = |name: &&NodeName| {
+        ctx.facts(name).is_some_and(|facts| facts.etcd_data == EtcdData::Absent) && !holders.contains(name)
+    };
+    of_etcd.filter(has_nothing).collect()
 }
 
 /// Replaces or restarts what runs without a majority, one after another.

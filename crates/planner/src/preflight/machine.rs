@@ -126,7 +126,7 @@ fn judge_disk(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
         wrongs.push(holds(MachineFault::NoRoomForImages { path, free, needed: IMAGES_NEED }));
     }
     let Some((_, etcd)) = node.absent().find(|(component, _)| *component == Component::Etcd) else { return };
-    let Settings::Etcd { data: Some(data), quota_bytes } = &etcd.conduct.settings else { return };
+    let Settings::Etcd { data: Some(data), quota_bytes, .. } = &etcd.conduct.settings else { return };
     let Some(free) = node.report.free_at(data.as_str()) else { return };
     let quota = quota_bytes.unwrap_or(windlass_model::ETCD_QUOTA);
     let path = data.to_string();

@@ -1,7 +1,9 @@
 //! Majorities, and members of etcd that are created, join and leave.
 
 use windlass_engine::{Etcd, Nodes, PortError};
-use windlass_model::{ContainerState, EtcdSeen, Health, MemberId, MemberSeen, NodeName, Owner, Vote};
+use windlass_model::{
+    ContainerSpec, ContainerState, EtcdSeen, Health, MemberId, MemberSeen, NodeName, Owner, Vote,
+};
 use windlass_simulator::{Fault, Mischief, ViolationKind, run};
 
 use crate::lab::{Lab, name, node, seconds, url};
@@ -337,5 +339,50 @@ fn when_the_leader_stops_nobody_answers_for_five_seconds_unless_it_handed_over()
         assert_eq!(lab.fleet.members(&via(&[1, 2, 3])).await, Ok(EtcdSeen::Silent));
         seconds(5).await;
         assert_ne!(leader(&lab).await, second);
+    });
+}
+
+fn with_a_log_of_its_own(number: usize, bind: &str) -> ContainerSpec {
+    let mut spec = Lab::etcd_spec(number);
+    spec.command.push("--wal-dir=/wal/log".into());
+    spec.binds.push(bind.into());
+    spec
+}
+
+#[test]
+fn etcd_does_not_come_back_on_a_database_without_its_log() {
+    run(async {
+        let mut lab = Lab::new(3);
+        for number in 1..=3 {
+            lab.certify_etcd(number).await;
+        }
+        for number in 1..=3 {
+            let spec = with_a_log_of_its_own(number, "/mnt/ssd:/wal");
+            lab.run(number, "etcd", &spec, &Lab::birth(&[1, 2, 3], "new")).await;
+        }
+        seconds(12).await;
+        assert_eq!(lab.health(3, "etcd").await, Health::Healthy, "{}", lab.story());
+        lab.fleet.stop(&node(3), &name("etcd")).await.unwrap();
+        let path = "/mnt/ssd/log".into();
+        lab.fleet.with(|world| world.meddle(&Mischief::DirectoryDeleted { node: node(3), path }));
+        lab.fleet.start(&node(3), &name("etcd")).await.unwrap();
+        seconds(3).await;
+        let id = member(&lab, 3).await.id;
+        assert_eq!(why(&lab, 3).await, format!("member {id} has already been bootstrapped"));
+    });
+}
+
+#[test]
+fn a_log_that_is_a_mount_itself_cannot_be_created() {
+    run(async {
+        let mut lab = Lab::new(1);
+        lab.certify_etcd(1).await;
+        let spec = with_a_log_of_its_own(1, "/mnt/ssd:/wal/log");
+        lab.run(1, "etcd", &spec, &Lab::birth(&[1], "new")).await;
+        seconds(3).await;
+        assert_eq!(
+            why(&lab, 1).await,
+            "failed to create WAL: rename /wal/log.tmp /wal/log: device or resource busy"
+        );
     });
 }

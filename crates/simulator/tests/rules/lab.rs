@@ -116,7 +116,8 @@ impl Lab {
                 docker_socket: "/var/run/docker.sock".into(),
                 key_path: None,
             };
-            self.fleet.enrol(&node(number), &LastNode { target, roles: BTreeSet::new(), prefix: None });
+            self.fleet
+                .enrol(&node(number), &LastNode { target, roles: BTreeSet::new(), prefix: None, etcd: None });
         }
         self.fleet.entrust(&self.kept);
     }
@@ -186,6 +187,7 @@ impl Lab {
             loaded: Loaded::new(),
             lineage: None,
             beside_data: None,
+            beside_log: None,
         };
         self.fleet.create(&node(on), &name(called), &new).await
     }
