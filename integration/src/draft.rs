@@ -36,6 +36,8 @@ pub struct Draft {
     pub kubelet_env: Option<String>,
     /// `extra_binds` of kube-proxy.
     pub proxy_bind: Option<String>,
+    /// Where etcd has its data and its log.
+    pub etcd_disks: EtcdDisks,
     /// `authentication.sans`.
     pub sans: BTreeSet<String>,
     /// `services.etcd.snapshot`.
@@ -52,6 +54,40 @@ pub struct Draft {
     pub containerd: bool,
     /// What windlass deploys into the cluster.
     pub deploys: Deploys,
+}
+
+/// Where a generated etcd has its data and its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EtcdDisks {
+    /// Where they are without a word in cluster.yml.
+    Usual,
+    /// The data on a disk of its own, and the log with it.
+    Data,
+    /// The log on a disk of its own.
+    Log,
+    /// On a disk each, as Rancher documents it.
+    Two,
+}
+
+impl EtcdDisks {
+    /// The flags, and the mounts that they lead through.
+    fn text(self) -> (&'static [(&'static str, &'static str)], &'static [&'static str]) {
+        match self {
+            Self::Usual => (&[], &[]),
+            Self::Data => (&[("data-dir", "/data/etcd")], &["/mnt/ssd:/data:z"]),
+            Self::Log => (&[("wal-dir", "/log/etcd")], &["/mnt/ssd:/log"]),
+            Self::Two => (
+                &[
+                    ("data-dir", "/var/lib/rancher/etcd/data/"),
+                    ("wal-dir", "/var/lib/rancher/etcd/wal/wal_dir"),
+                ],
+                &[
+                    "/var/lib/etcd/data:/var/lib/rancher/etcd/data:z",
+                    "/var/lib/etcd/wal:/var/lib/rancher/etcd/wal:z",
+                ],
+            ),
+        }
+    }
 }
 
 /// The time from which the machines of a generated cluster are.
@@ -138,6 +174,7 @@ impl Draft {
             extra_args: BTreeMap::new(),
             kubelet_env: None,
             proxy_bind: None,
+            etcd_disks: EtcdDisks::Usual,
             sans: BTreeSet::new(),
             snapshots: true,
             external_etcd: None,
@@ -247,19 +284,33 @@ impl Draft {
                 let _ = writeln!(text, "    extra_binds: [\"{bind}\"]");
                 silent = false;
             }
-            if let Some(arguments) = self.extra_args.get(service).filter(|arguments| !arguments.is_empty()) {
-                text.push_str("    extra_args:\n");
-                for (flag, value) in arguments {
-                    let _ = writeln!(text, "      {flag}: \"{value}\"");
-                }
-                silent = false;
-            }
+            silent &= !self.add_arguments(service, &mut text);
             if silent {
                 text.pop();
                 text.push_str(" {}\n");
             }
         }
         text
+    }
+
+    /// `extra_binds` and `extra_args` of a service; whether it has any.
+    fn add_arguments(&self, service: &str, text: &mut String) -> bool {
+        let is_own_etcd = service == "etcd" && self.external_etcd.is_none();
+        let disks = if is_own_etcd { self.etcd_disks } else { EtcdDisks::Usual };
+        let (flags, binds) = disks.text();
+        if !binds.is_empty() {
+            let _ = writeln!(text, "    extra_binds: {binds:?}");
+        }
+        let own = self.extra_args.get(service).into_iter().flatten();
+        let arguments: Vec<(&str, &str)> =
+            own.map(|(flag, value)| (*flag, value.as_str())).chain(flags.iter().copied()).collect();
+        if !arguments.is_empty() {
+            text.push_str("    extra_args:\n");
+            for (flag, value) in &arguments {
+                let _ = writeln!(text, "      {flag}: \"{value}\"");
+            }
+        }
+        !binds.is_empty() || !arguments.is_empty()
     }
 
     /// The machines in the file.

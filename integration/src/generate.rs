@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 
-use crate::draft::{Deploys, Draft, DraftNode, Era};
+use crate::draft::{Deploys, Draft, DraftNode, Era, EtcdDisks};
 
 /// Arguments that an edit may set, by service, with values that differ from the defaults.
 const ARGUMENTS: [(&str, &str, [&str; 3]); 8] = [
@@ -66,7 +66,19 @@ pub fn cluster(rng: &mut Rng) -> Draft {
     if rng.u8(0..3) == 0 {
         draft.deploys = Deploys::Network { mtu: 1_400, names: rng.bool() };
     }
+    draft.etcd_disks = etcd_disks(&mut rng.clone());
     draft
+}
+
+/// Where etcd has its data and its log: in two of three clusters where it usually has them. What else a seed brings about
+/// does not depend on it.
+fn etcd_disks(rng: &mut Rng) -> EtcdDisks {
+    match rng.u8(0..9) {
+        0 => EtcdDisks::Data,
+        1 => EtcdDisks::Log,
+        2 => EtcdDisks::Two,
+        _ => EtcdDisks::Usual,
+    }
 }
 
 /// At least one node of each role, and no more than seven members of etcd.
