@@ -178,7 +178,9 @@ pub(super) fn check_data(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     for (index, id, action) in audited.actions() {
         match action {
             Action::RemovePaths { paths, .. }
-                if audited.desired.footprints.all().any(|place| paths.contains(&place.etcd_data)) =>
+                if audited.desired.footprints.all().any(|place| {
+                    place.etcd().directories().iter().any(|directory| paths.contains(directory))
+                }) =>
             {
                 faults.push(Fault(format!("{id}: deletes the data of etcd")));
             }
