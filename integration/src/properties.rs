@@ -549,7 +549,7 @@ impl Life {
         // The former data of a member on a node that has left is kept for its owner.
         let here: Vec<NodeName> = desired.ordinary().nodes.keys().cloned().collect();
         for (node, lines) in &mut after.nodes {
-            lines.retain(|line| here.contains(node) || !line.starts_with("etcd data moved aside"));
+            lines.retain(|line| here.contains(node) || !line.contains(" moved aside "));
         }
         if before != after {
             let left: Vec<String> = after

@@ -13,11 +13,13 @@ use crate::process::EtcdWork;
 use crate::world::Node;
 
 /// The log of a member at a place of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MemberLog {
     pub(crate) cluster: u64,
     pub(crate) member: MemberId,
+    /// The directory in which it was written.
+    pub(crate) home: FilePath,
 }
 
 /// What an etcd that starts finds.
@@ -59,7 +61,8 @@ impl Node {
     pub(crate) fn write_member(&mut self, data: MemberData) {
         let (cluster, member) = (data.cluster, data.member);
         if let Some(log) = &data.log {
-            self.etcd_logs.insert(log.clone(), MemberLog { cluster, member });
+            let home = log.clone();
+            self.etcd_logs.insert(log.clone(), MemberLog { cluster, member, home });
         }
         self.etcd_data.insert(data.home.clone(), data);
     }

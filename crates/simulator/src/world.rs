@@ -575,7 +575,13 @@ impl World {
                 }
             });
             let pods = node.pod_containers.then(|| "containers of pods".to_owned());
-            let logs = node.etcd_logs.keys().map(|path| format!("etcd log {path}"));
+            let logs = node.etcd_logs.iter().map(|(path, log)| {
+                if *path == log.home {
+                    format!("etcd log {path}")
+                } else {
+                    format!("etcd log moved aside {path}")
+                }
+            });
             containers.chain(files).chain(directories).chain(data).chain(logs).chain(pods).collect()
         };
         Fingerprint { nodes: self.nodes.iter().map(|node| (node.name.0.clone(), of_node(node))).collect() }
