@@ -16,7 +16,7 @@ use crate::catalog::{Entry, Feature, Setting};
 use crate::cluster::Cluster;
 use crate::encryption;
 use crate::files::Places;
-use crate::mounts::Mount;
+use crate::mounts::{CONFIGURATION, Mount};
 use crate::pod_runtimes;
 use crate::services::{name_of_flag, service_of};
 use crate::template::Template;
@@ -106,6 +106,9 @@ pub(crate) fn prepare(
     if let Some((service, path)) = service_of(component, cluster) {
         add_arguments(&mut arguments, component, service, path, &mut origins);
         add_env(&mut env, service, path, &mut origins);
+        if writes_beside_its_configuration(service) {
+            open_for_writing(&mut binds);
+        }
         add_binds(&mut binds, service, path, &mut origins);
     }
     let reads = reads(&arguments, &binds, recipe.on_change, places);
@@ -306,10 +309,38 @@ fn add_binds(binds: &mut Vec<Slot>, service: &ServiceSpec, path: &str, origins: 
         if binds.iter().any(is_there) {
             continue;
         }
+        let only_read = |slot: &&mut Slot| matches!(&**slot, Slot::Shared(text) if Mount::of(text).is_only_read_of(&mount));
+        if let Some(own) = binds.iter_mut().find(only_read) {
+            *own = Slot::Shared(mount.text().into());
+            continue;
+        }
         let bind = mount.text();
         let place = SpecPath::from(format!("{path}.extra_binds[{index}]"));
         origins.parts.insert(Part::Bind(bind.as_str().into()), place);
         binds.push(Slot::Shared(bind.into()));
+    }
+}
+
+/// Flags of all components that name a place to write to.
+const PLACES_WRITTEN: [&str; 4] = ["audit-log-path", "cert-dir", "log-dir", "log-file"];
+
+/// Whether cluster.yml has a component write where it has what configures it.
+fn writes_beside_its_configuration(service: &ServiceSpec) -> bool {
+    PLACES_WRITTEN
+        .iter()
+        .any(|flag| service.argument(flag).is_some_and(|argument| argument.value.starts_with(CONFIGURATION)))
+}
+
+/// Makes the mount of the configuration one that may be written.
+fn open_for_writing(binds: &mut [Slot]) {
+    for slot in binds {
+        let writable = match slot {
+            Slot::Shared(text) => text.strip_suffix(":ro").filter(|text| text.ends_with(CONFIGURATION)),
+            Slot::PerNode(_) => None,
+        };
+        if let Some(writable) = writable.map(Arc::from) {
+            *slot = Slot::Shared(writable);
+        }
     }
 }
 

@@ -71,6 +71,18 @@ impl<'a> Mount<'a> {
         self.target == other.target && self.source == other.source && plain(self) == plain(other)
     }
 
+    /// Whether it is this mount of a component's configuration, but for writing in it and for labels.
+    pub(crate) fn is_only_read_of(&self, writable: &Self) -> bool {
+        let rest = |mount: &Self| -> Vec<String> {
+            let options = mount.options.iter().filter(|option| !matches!(**option, "ro" | "z" | "Z"));
+            options.map(|option| (*option).to_owned()).collect()
+        };
+        self.has("ro")
+            && !writable.has("ro")
+            && self.target == CONFIGURATION
+            && (&self.target, &self.source, rest(self)) == (&writable.target, &writable.source, rest(writable))
+    }
+
     /// Whether it has the same path on the node.
     pub(crate) fn is_same_path(&self) -> bool {
         self.source.as_ref() == Some(&self.target)
@@ -84,6 +96,9 @@ impl<'a> Mount<'a> {
         format!("{source}{target}{options}")
     }
 }
+
+/// Where components have what configures them.
+pub(crate) const CONFIGURATION: &str = "/etc/kubernetes";
 
 /// Places of a container that its program is in, or that it lives on.
 const NEEDED: [&str; 14] = [
@@ -135,7 +150,7 @@ pub(crate) fn check(cluster: &Cluster<'_>, values: &ClusterValues, problems: &mu
                             Some("take it out".to_owned()),
                         );
                     }
-                } else {
+                } else if !ours.is_only_read_of(&mount) {
                     problems.error(
                         &place,
                         format!(

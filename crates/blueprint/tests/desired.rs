@@ -135,7 +135,7 @@ fn mounts_and_variables_of_the_user_come_behind_ours_as_they_are_written() {
     let proxy = &blueprint.nodes["node-1"].containers[&Component::KubeProxy];
     assert_eq!(
         proxy.spec.binds.iter().map(|bind| &**bind).collect::<Vec<_>>(),
-        ["/etc/kubernetes:/etc/kubernetes", "/run:/run", "/lib/modules:/lib/modules:ro", "/data:/data:z"]
+        ["/etc/kubernetes:/etc/kubernetes:ro", "/run:/run", "/lib/modules:/lib/modules:ro", "/data:/data:z"]
     );
     let env: Vec<(&str, &str)> = proxy.spec.env.iter().map(|(name, value)| (&**name, &**value)).collect();
     // One without a value is taken away from those of the image.
@@ -467,7 +467,7 @@ fn a_prefix_is_put_before_what_is_on_the_host_and_before_nothing_in_the_containe
     let scheduler = &node.containers[&Component::KubeScheduler].spec;
     assert_eq!(
         scheduler.binds.iter().map(|bind| &**bind).collect::<Vec<_>>(),
-        ["/opt/kube/etc/kubernetes:/etc/kubernetes"]
+        ["/opt/kube/etc/kubernetes:/etc/kubernetes:ro"]
     );
     assert_eq!(
         scheduler.reads.keys().map(FilePath::as_str).collect::<Vec<_>>(),

@@ -153,14 +153,16 @@ impl ContainerSpec {
                 Some(Difference::Environment { name: name.clone(), is })
             }));
         }
-        if *binds != seen.binds {
+        let seen_binds: Vec<Arc<str>> =
+            seen.binds.iter().map(|bind| as_desired_if_only_writable(bind, binds)).collect();
+        if *binds != seen_binds {
             let mut changed: Vec<Difference> = binds
                 .iter()
-                .filter(|bind| !seen.binds.contains(bind))
+                .filter(|bind| !seen_binds.contains(bind))
                 .map(|bind| Difference::Mount { bind: bind.clone(), is: Change::Added })
                 .collect();
             changed.extend(
-                seen.binds
+                seen_binds
                     .iter()
                     .filter(|bind| !binds.contains(bind))
                     .map(|bind| Difference::Mount { bind: bind.clone(), is: Change::Removed }),
@@ -184,6 +186,18 @@ impl ContainerSpec {
         }
         found
     }
+}
+
+/// Where components have what configures them.
+const CONFIGURATION: &str = "/etc/kubernetes";
+
+/// A mount of a component's configuration counts as the desired one if it only lacks that nothing is written
+/// there: an older windlass made it so, and no container is replaced for that.
+fn as_desired_if_only_writable(bind: &Arc<str>, desired: &[Arc<str>]) -> Arc<str> {
+    let read_only = format!("{bind}:ro");
+    let is_configuration = bind.strip_suffix(CONFIGURATION).is_some_and(|source| source.ends_with(':'));
+    let same = desired.iter().find(|other| is_configuration && ***other == *read_only);
+    same.unwrap_or(bind).clone()
 }
 
 /// `--name=value` as name and value; an argument without `=` has no value.
