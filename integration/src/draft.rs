@@ -54,6 +54,60 @@ pub struct Draft {
     pub containerd: bool,
     /// What windlass deploys into the cluster.
     pub deploys: Deploys,
+    /// By which keys Secrets are encrypted.
+    pub keys: Keys,
+}
+
+/// By which keys Secrets are encrypted: those of cluster.yml by their names, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// By none.
+    Off,
+    /// By windlass' own.
+    Own,
+    /// By `a`, and plain text is read.
+    A,
+    /// By `b`; `a` and plain text are read.
+    BAndA,
+    /// By `b` alone.
+    B,
+    /// In plain text, and `b` is read.
+    PlainAndB,
+}
+
+impl Keys {
+    /// An edit that the state of this one allows; possibly none.
+    pub(crate) fn edited(self, rng: &mut fastrand::Rng) -> Self {
+        match self {
+            Self::Off if rng.bool() => Self::A,
+            Self::Off => Self::Own,
+            Self::Own | Self::PlainAndB => Self::Off,
+            Self::A => Self::BAndA,
+            Self::BAndA => Self::B,
+            Self::B => Self::PlainAndB,
+        }
+    }
+
+    /// The section of `kube-api` that asks for it.
+    fn text(self) -> String {
+        const A: &str = "{aescbc: {keys: [{name: a, secret: QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=}]}}";
+        const B: &str =
+            "{secretbox: {keys: [{name: b, secret: QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=}]}}";
+        const PLAIN: &str = "{identity: {}}";
+        let providers: &[&str] = match self {
+            Self::Off => return String::new(),
+            Self::Own => return "    secrets_encryption_config: {enabled: true}\n".to_owned(),
+            Self::A => &[A, PLAIN],
+            Self::BAndA => &[B, A, PLAIN],
+            Self::B => &[B],
+            Self::PlainAndB => &[PLAIN, B],
+        };
+        format!(
+            "    secrets_encryption_config:\n      enabled: true\n      custom_config: \
+             {{resources: [{{resources: [secrets], providers: [{}]}}]}}\n",
+            providers.join(", ")
+        )
+    }
 }
 
 /// Where a generated etcd has its data and its log.
@@ -183,6 +237,7 @@ impl Draft {
             drain: false,
             containerd: false,
             deploys: Deploys::Nothing,
+            keys: Keys::Off,
         }
     }
 
@@ -274,6 +329,10 @@ impl Draft {
                         (1..=members).map(|member| format!("https://10.9.0.{member}:2379")).collect();
                     let _ = writeln!(text, "    external_urls: [{}]\n{EXTERNAL_ETCD}", urls.join(", "));
                 }
+                silent = false;
+            }
+            if service == "kube-api" && self.keys != Keys::Off {
+                text.push_str(&self.keys.text());
                 silent = false;
             }
             if let (true, Some(env)) = (service == "kubelet", &self.kubelet_env) {

@@ -142,6 +142,10 @@ pub fn check_with(
 struct Life {
     rng: Rng,
     hosts_rng: Rng,
+    /// Draws edits of the keys that encrypt Secrets: on its own, so that all else stays as it was.
+    keys_rng: Rng,
+    /// Whether the keys of cluster.yml are those of the API servers: one edit needs that of the one before.
+    keys_are_settled: bool,
     catalog: &'static Catalog,
     draft: Draft,
     machines: usize,
@@ -162,6 +166,7 @@ impl Life {
         let mut world = World::bare(machines).seeded(seed);
         // Machines are generated independently of what happens to them.
         let mut hosts_rng = Rng::with_seed(seed.wrapping_mul(37).wrapping_add(property as u64));
+        let keys_rng = Rng::with_seed(seed.wrapping_mul(41).wrapping_add(property as u64));
         let mut hosts = hosts::hosts(&mut hosts_rng, machines);
         if draft.era == Era::OfToday {
             hosts = hosts.into_iter().map(Host::of_today).collect();
@@ -179,7 +184,20 @@ impl Life {
         }
         let mut driver = Driver::new(SimFleet::new(world));
         driver.guardrails = guardrails;
-        Self { rng, hosts_rng, catalog, draft, machines, hosts, driver, deeds, runs: 0, holders }
+        Self {
+            rng,
+            hosts_rng,
+            keys_rng,
+            keys_are_settled: false,
+            catalog,
+            draft,
+            machines,
+            hosts,
+            driver,
+            deeds,
+            runs: 0,
+            holders,
+        }
     }
 
     fn effort(&self) -> Effort {
@@ -204,6 +222,13 @@ impl Life {
     fn edit(&mut self) {
         let what = generate::edit(&mut self.draft, &mut self.rng, self.machines);
         self.deeds.push(format!("edit: {what}"));
+        // An external etcd keeps its Secrets after `remove`, and nobody has their keys then.
+        let may_encrypt = self.keys_are_settled && self.draft.external_etcd.is_none();
+        if may_encrypt && self.keys_rng.u8(0..4) == 0 {
+            self.keys_are_settled = false;
+            self.draft.keys = self.draft.keys.edited(&mut self.keys_rng);
+            self.deeds.push(format!("edit: keys {:?}", self.draft.keys));
+        }
     }
 
     /// Whether cluster.yml still names a node that holds a copy of the ledger, or needs none.
@@ -296,6 +321,7 @@ impl Life {
                 Ended::Concluded(conclusion) if conclusion.end == End::Converged => {
                     let holders = self.draft.nodes.iter().filter(|node| node.control_plane);
                     self.holders = holders.map(|node| node.machine).collect();
+                    self.keys_are_settled = true;
                     return Ok(());
                 }
                 Ended::Concluded(conclusion) => {

@@ -17,9 +17,9 @@ use serde::de::DeserializeOwned;
 use windlass_model::{
     Birth, Blueprint, CertFace, CertName, Component, ContainerSeen, ContainerState, Content,
     DesiredContainer, DesiredFile, DesiredNode, Digest, EtcdData, EtcdSeen, FilePath, FileSeen, Health,
-    Holds, Inventory, KeptRoots, KubeSeen, LedgerCopy, LedgerFace, Lineage, Loaded, Maker, MemberId,
-    MemberSeen, Mode, NodeFacts, NodeName, NodeObject, NodeSeen, ObjectsSeen, Owned, Readiness, Role,
-    Scheduling, Secret, SecretName, StoredCert, Taint, Timestamp, Vote,
+    Holds, Inventory, KeptForm, KeptRoots, KubeSeen, LedgerCopy, LedgerFace, Lineage, Loaded, Maker,
+    MemberId, MemberSeen, Mode, NodeFacts, NodeName, NodeObject, NodeSeen, ObjectsSeen, Owned, Readiness,
+    Role, Scheduling, Secret, SecretName, StoredCert, StoredSecrets, Taint, Timestamp, Vote,
 };
 
 /// The moment of the look; any will do, since nothing reads a clock.
@@ -81,6 +81,7 @@ pub fn settled_inventory(desired: &Blueprint) -> Inventory {
         etcd: EtcdSeen::Members(members),
         kube: KubeSeen::Nodes(objects),
         kept: ledger.lineage.clone().zip(ledger.roots).map(|(lineage, digest)| KeptRoots {
+            form: KeptForm::Sealed,
             lineage,
             serial: ledger.serial,
             digest,
@@ -236,6 +237,7 @@ fn ledger_of(desired: &Blueprint) -> LedgerFace {
         foundation: Some(desired.foundation.clone()),
         born: Birth::Born,
         restore: None,
+        stored: StoredSecrets::Unknown,
         secrets: secrets_of(desired),
         strangers: BTreeMap::new(),
     }

@@ -152,6 +152,8 @@ fn actions_beside_a_reissue() -> Vec<Action> {
     vec![
         Action::ForgetLedger,
         Action::KeepRoots,
+        Action::DropRoots,
+        Action::RewriteSecrets { by: windlass_model::Cipher::own() },
         Action::PullImage { node: node(), image: "lab/hyperkube:v1.21.2".into() },
         Action::SetKernel { node: node(), kernel: DesiredKernel::default() },
         Action::RemovePaths { node: node(), paths: [path()].into() },

@@ -40,6 +40,12 @@ fn containers_with_labels_of_version_1_are_as_the_same_cluster_yml_asks() {
         // Only the labels of later releases have the keys that encrypt.
         let mut as_labelled = ContainerSpec::clone(&desired.spec);
         as_labelled.ciphers = Ciphers::default();
+        // Only those of later releases cannot write what configures them.
+        for bind in &mut as_labelled.binds {
+            if let Some(writable) = bind.strip_suffix("/etc/kubernetes:ro") {
+                *bind = format!("{writable}/etc/kubernetes").into();
+            }
+        }
         assert_eq!(as_labelled, *container.spec, "{place}");
         assert_eq!(container.loaded.len(), container.spec.reads.len(), "{place}");
         assert_eq!(component == Component::Etcd, !container.birth.is_empty(), "{place}");
@@ -63,10 +69,15 @@ fn a_ledger_of_version_1_is_read() {
 }
 
 #[test]
-fn nothing_is_to_be_done_in_a_world_of_version_1() {
+fn only_secrets_are_put_right_in_a_world_of_version_1() {
     let driver = Driver::new(SimFleet::new(World::from_yaml(WORLD).expect("it is a world")));
     let (_, planning) = driver.look_and_plan(&sample(), &Goal::Converge).expect("all nodes are reached");
-    assert_eq!(planning.plan.steps, []);
+    // No container is replaced. What the cluster keeps of the ledger is no longer in clear, and Secrets that were
+    // there before they were encrypted are rewritten.
+    let steps: Vec<&str> = planning.plan.steps.iter().map(|step| step.id.as_str()).collect();
+    let others = |id: &&&str| !id.contains("/ledger/") && **id != "cluster/secrets/rewrite";
+    assert_eq!(steps.iter().find(others), None, "{steps:?}");
+    assert!(steps.contains(&"cluster/ledger/keep"), "{steps:?}");
     assert_eq!(planning.findings, []);
     assert_eq!(driver.complaints(), Vec::<String>::new());
 }

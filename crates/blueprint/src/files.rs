@@ -15,8 +15,9 @@ use crate::certificates::{
 };
 use crate::cloud;
 use crate::cluster::{Cluster, Member, place_of};
+use crate::encryption::ENCRYPTION_CONFIG;
 use crate::kernel;
-use crate::secrets::{AUTHN_WEBHOOK, CLOUD_CONFIG, ENCRYPTION_CONFIG, ETCD_CLIENT_KEY, REGISTRY_AUTH};
+use crate::secrets::{AUTHN_WEBHOOK, CLOUD_CONFIG, ETCD_CLIENT_KEY, REGISTRY_AUTH};
 use crate::texts;
 
 /// The copy of the ledger on control-plane nodes.

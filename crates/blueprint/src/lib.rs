@@ -42,6 +42,7 @@ mod values;
 pub use windlass_addons::{Problem, Severity};
 
 pub use self::catalog::{Catalog, CatalogError};
+pub use self::encryption::with_first;
 pub use self::images::NODE_IMAGE;
 pub use self::links::{EtcdLog, Link, Running, as_running, links, snapshots_log_early};
 pub use self::render::render;

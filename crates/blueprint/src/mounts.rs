@@ -80,7 +80,8 @@ impl<'a> Mount<'a> {
         self.has("ro")
             && !writable.has("ro")
             && self.target == CONFIGURATION
-            && (&self.target, &self.source, rest(self)) == (&writable.target, &writable.source, rest(writable))
+            && (&self.target, &self.source, rest(self))
+                == (&writable.target, &writable.source, rest(writable))
     }
 
     /// Whether it has the same path on the node.

@@ -5,7 +5,8 @@ use std::fmt::{Display, Write as _};
 
 use windlass_model::{
     Blueprint, CertKind, CertPart, ContainerSpec, Content, DesiredCert, DesiredEtcd, DesiredFile,
-    DesiredNode, Digest, Elsewhere, Footprint, Footprints, OnChange, PidMode, Privilege, Rollout, Usage,
+    DesiredNode, Digest, Elsewhere, Footprint, Footprints, LedgerInCluster, OnChange, PidMode, Privilege,
+    Rollout, Usage,
 };
 
 /// The blueprint as text, for people and for comparing; it holds no secret.
@@ -19,6 +20,8 @@ pub fn render(blueprint: &Blueprint) -> String {
         foundation,
         rollout,
         etcd_log: _,
+        keys_phase: _,
+        ledger_in_cluster,
         addons,
         footprints,
         origins: _,
@@ -30,6 +33,9 @@ pub fn render(blueprint: &Blueprint) -> String {
     }
     if let DesiredEtcd::External { urls, .. } = etcd {
         page.line(1, format_args!("etcd at {}", urls.join(", ")));
+    }
+    if *ledger_in_cluster == LedgerInCluster::None {
+        page.line(1, "no ledger in the cluster");
     }
     page.rollout(rollout);
     for (kind, addon) in addons {
@@ -216,6 +222,9 @@ fn file_line(path: &str, file: &DesiredFile) -> String {
         Content::Text(text) => format!("text {}", Digest::of(text.as_bytes()).short()),
         Content::Cert { cert, part: CertPart::Certificate } => format!("certificate {cert}"),
         Content::Cert { cert, part: CertPart::Key } => format!("key {cert}"),
+        Content::Cert { cert, part: CertPart::EncryptionBehind } => {
+            format!("plain text, read by {cert} too")
+        }
         Content::Cert { cert, part: CertPart::Encryption } => format!("encryption by {cert}"),
         Content::Secret(name) => format!("secret {name}"),
         Content::Ledger => "ledger".to_owned(),

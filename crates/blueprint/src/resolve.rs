@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use windlass_model::{
     AddonKind, Blueprint, BlueprintOrigins, Component, DesiredAddon, DesiredEtcd, DrainOptions, Emptied,
-    EtcdPlace, Fact, Foundation, HostFacts, Limit, LogSnapshots, NodeName, PodRuntime, Prefix, Rollout, San,
-    Secret, SecretName, SpecPath,
+    EtcdPlace, Fact, Foundation, HostFacts, KeysPhase, LedgerInCluster, Limit, LogSnapshots, NodeName,
+    PodRuntime, Prefix, Rollout, San, Secret, SecretName, SpecPath,
 };
-use windlass_spec::{Cidr, ClusterSpec, MaxUnavailable, Severity};
+use windlass_spec::{Cidr, ClusterSpec, LedgerInClusterSpec, MaxUnavailable, Severity};
 
 use crate::catalog::Catalog;
 use crate::certificates::certificates;
@@ -103,6 +103,11 @@ fn blueprint(cluster: &Cluster<'_>, hosts: &BTreeMap<NodeName, HostFacts>) -> Op
         foundation,
         rollout: rollout(cluster.spec),
         etcd_log: LogSnapshots::default(),
+        keys_phase: KeysPhase::default(),
+        ledger_in_cluster: match cluster.spec.windlass.ledger_in_cluster {
+            Some(LedgerInClusterSpec::None) => LedgerInCluster::None,
+            Some(LedgerInClusterSpec::Encrypted) | None => LedgerInCluster::Encrypted,
+        },
         addons,
         footprints: Arc::new(footprints),
         origins: BlueprintOrigins {
@@ -110,6 +115,10 @@ fn blueprint(cluster: &Cluster<'_>, hosts: &BTreeMap<NodeName, HostFacts>) -> Op
             sans: place_of(cluster.spec.authentication.sans.first(), "authentication.sans"),
             each_san: places_of_sans(cluster.spec),
             foundation: foundation_origins,
+            ledger_in_cluster: place_of(
+                cluster.spec.windlass.ledger_in_cluster.as_ref(),
+                "windlass.ledger_in_cluster",
+            ),
         },
     })
 }

@@ -9,7 +9,7 @@ use windlass_model::{Secret, SecretName};
 use windlass_spec::{ClusterSpec, RegistrySpec};
 
 use crate::hub::is_docker_hub;
-use crate::{cloud, texts};
+use crate::{cloud, encryption};
 
 /// Docker's configuration with the credentials of private registries, for kubelet's pulls.
 ///
@@ -22,16 +22,13 @@ pub(crate) const AUTHN_WEBHOOK: &str = "authn-webhook";
 /// The settings of the cloud, most of which hold a password.
 pub(crate) const CLOUD_CONFIG: &str = "cloud-config";
 
-/// The user's own configuration of how Secrets are encrypted.
-pub(crate) const ENCRYPTION_CONFIG: &str = "encryption-config";
-
 /// The key by which the API server shows itself to an external etcd.
 pub(crate) const ETCD_CLIENT_KEY: &str = "etcd-client-key";
 
 /// The key under which Docker and kubelet look for the credentials of Docker Hub.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 
-/// All secrets with their names, in the order of the names.
+/// All secrets with their names.
 pub(crate) fn secrets(spec: &ClusterSpec) -> Vec<(SecretName, Secret<String>)> {
     let webhook = spec.authentication.webhook.as_ref().and_then(|webhook| webhook.config_file.clone());
     let etcd = &spec.services.etcd;
@@ -47,16 +44,16 @@ pub(crate) fn secrets(spec: &ClusterSpec) -> Vec<(SecretName, Secret<String>)> {
         .as_ref()
         .filter(|encryption| encryption.enabled == Some(true))
         .and_then(|encryption| encryption.custom_config.as_ref())
-        .map(|config| Secret::new(texts::encryption(config.expose())));
+        .map(|config| encryption::configurations(config.expose()));
     [
         (AUTHN_WEBHOOK, webhook),
         (CLOUD_CONFIG, spec.cloud_provider.as_ref().and_then(cloud::config)),
-        (ENCRYPTION_CONFIG, encryption),
         (ETCD_CLIENT_KEY, etcd_key),
         (REGISTRY_AUTH, registry_auth(spec)),
     ]
     .into_iter()
     .filter_map(|(name, secret)| Some((SecretName::from(name), secret?)))
+    .chain(encryption.into_iter().flatten())
     .collect()
 }
 

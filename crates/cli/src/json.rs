@@ -241,6 +241,8 @@ fn action(action: &Action) -> Value {
         Action::CommitLedger { change } => json!({"do": "commit_ledger", "change": change}),
         Action::ForgetLedger => json!({"do": "forget_ledger"}),
         Action::KeepRoots => json!({"do": "keep_roots"}),
+        Action::DropRoots => json!({"do": "drop_roots"}),
+        Action::RewriteSecrets { by } => json!({"do": "rewrite_secrets", "by": by}),
         Action::PullImage { node: _, image } => json!({"do": "pull_image", "image": image}),
         Action::WriteFiles { node: _, files } => json!({"do": "write_files", "files": self::files(files)}),
         Action::SetKernel { node: _, kernel } => json!({"do": "set_kernel", "kernel": kernel}),

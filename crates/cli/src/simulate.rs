@@ -127,6 +127,10 @@ impl LedgerStore for SimulatedLedger {
         self.world.commit(ledger)
     }
 
+    fn keep_recovery_key(&self, ledger: &Ledger) -> PortResult<()> {
+        self.file.keep_recovery_key(ledger)
+    }
+
     fn delete(&self) -> PortResult<()> {
         self.file.delete()?;
         self.world.delete()

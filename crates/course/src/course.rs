@@ -12,6 +12,8 @@ use windlass_model::{
 
 use windlass_blueprint::Link;
 
+use windlass_planner::KeysStage;
+
 use crate::chain::{self, Stage};
 use crate::desired::Desired;
 
@@ -52,6 +54,8 @@ pub struct Course<'a> {
     /// The desired state with the settings that a live cluster keeps though cluster.yml does not name them;
     /// none where nothing is kept.
     kept: Option<Desired>,
+    /// How far API servers are on the way to the keys that cluster.yml has, and the desired state of that stage.
+    keys: (KeysStage, Option<Desired>),
     /// The machines that were seen last, and the intent on them: resolving 5,000 nodes again in each round
     /// would cost as much as planning them. Equal machines give an equal intent, so nothing else depends on
     /// it.
@@ -61,7 +65,15 @@ pub struct Course<'a> {
 impl<'a> Course<'a> {
     /// The course from this cluster.yml to this goal.
     pub fn new(desired: &'a Desired, goal: Goal) -> Self {
-        Self { desired, goal, gone: BTreeSet::new(), met: BTreeSet::new(), kept: None, latest: None }
+        Self {
+            desired,
+            goal,
+            gone: BTreeSet::new(),
+            met: BTreeSet::new(),
+            kept: None,
+            keys: (KeysStage::Asked, None),
+            latest: None,
+        }
     }
 
     /// The same course, where these nodes are gone for good according to the operator.
@@ -125,7 +137,7 @@ impl<'a> Course<'a> {
         }
         let names = strangers.iter().filter_map(Finding::node).cloned().collect();
         // Where no other machine is left, they are held as they are.
-        let Some(rest) = self.desired().without(&names) else { return (intent, Vec::new()) };
+        let Some(rest) = self.whole().without(&names) else { return (intent, Vec::new()) };
         let mut course = Course::new(&rest, self.goal.clone()).with_gone(&self.gone);
         (course.intent_on_all(&without(seen, &names)), strangers)
     }
@@ -141,6 +153,7 @@ impl<'a> Course<'a> {
             .collect();
         self.leave_out_forgotten(seen);
         self.keep_issuer(seen);
+        self.stage_keys(seen);
         let link = self.stage(seen).map(|stage| stage.link);
         if let Some((latest, of_link, intent)) = &self.latest
             && (latest, of_link) == (&hosts, &link)
@@ -166,9 +179,26 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// The desired state, with what is kept.
+    /// The desired state of this round: with what is kept, on the way to the keys of cluster.yml.
     fn desired(&self) -> &Desired {
+        self.keys.1.as_ref().unwrap_or(self.whole())
+    }
+
+    /// The desired state, with what is kept.
+    fn whole(&self) -> &Desired {
         self.kept.as_ref().unwrap_or(self.desired)
+    }
+
+    /// Finds how far API servers are on the way to the keys of cluster.yml. No other goal changes any key.
+    fn stage_keys(&mut self, seen: &Inventory) {
+        let stage = match self.goal {
+            Goal::Converge | Goal::Restore(_) => windlass_planner::keys_stage(self.whole().ordinary(), seen),
+            Goal::Reissue(_) | Goal::Dismantle(_) => KeysStage::Asked,
+        };
+        if stage != self.keys.0 {
+            self.keys = (stage.clone(), self.whole().staged(&stage));
+            self.latest = None;
+        }
     }
 
     /// Keeps the issuer of tokens with which the cluster was created, where cluster.yml names none: tokens of
@@ -176,8 +206,9 @@ impl<'a> Course<'a> {
     fn keep_issuer(&mut self, seen: &Inventory) {
         let Some(founded) = &seen.ledger.foundation else { return };
         let issuer = &founded.service_account_issuer;
-        if self.desired().ordinary().foundation.service_account_issuer != *issuer {
+        if self.whole().ordinary().foundation.service_account_issuer != *issuer {
             self.kept = self.desired.with_issuer(issuer);
+            self.keys = (KeysStage::Asked, None);
             self.latest = None;
         }
     }

@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use windlass_blueprint::{Catalog, Link, Problem, Severity, resolve};
-use windlass_model::{Blueprint, CertKind, HostFacts, LogSnapshots, NodeName, Secret, SecretName};
-use windlass_spec::ClusterSpec;
+use windlass_blueprint::{Catalog, Link, Problem, Severity, resolve, with_first};
+use windlass_model::{
+    Blueprint, CertKind, Cipher, HostFacts, KeysPhase, LogSnapshots, NodeName, Secret, SecretName,
+};
+use windlass_planner::KeysStage;
+use windlass_spec::{ClusterSpec, SecretsEncryptionSpec};
 
 /// What a cluster.yml without errors asks for.
 #[derive(Clone, Debug)]
@@ -15,6 +18,8 @@ pub struct Desired {
     ordinary: Arc<Blueprint>,
     secrets: BTreeMap<SecretName, Secret<String>>,
     leaf_days: Option<u32>,
+    /// What API servers write with meanwhile, in the place of what cluster.yml asks for.
+    first: Option<(Cipher, KeysPhase)>,
     altered: Option<fn(&mut Blueprint)>,
 }
 
@@ -29,6 +34,7 @@ impl Desired {
             ordinary: Arc::new(blueprint),
             secrets: resolution.secrets.into_iter().collect(),
             leaf_days: None,
+            first: None,
             altered: None,
         });
         (desired, resolution.problems)
@@ -144,11 +150,40 @@ impl Desired {
         Arc::new(self.adjusted(blueprint))
     }
 
+    /// The same on the way to its keys of encryption.
+    pub(crate) fn staged(&self, stage: &KeysStage) -> Option<Self> {
+        let (mut staged, first, phase) = match stage {
+            KeysStage::Asked => return None,
+            KeysStage::First { writes, learns } => {
+                (self.clone(), writes.clone(), KeysPhase::Learns(learns.clone()))
+            }
+            KeysStage::OwnKeyBehind => {
+                (self.with_own_key()?, Cipher::identity(), KeysPhase::Leaves(Cipher::own()))
+            }
+        };
+        staged.first = Some((first, phase));
+        staged.ordinary = Arc::new(staged.adjusted(Blueprint::clone(&staged.ordinary)));
+        Some(staged)
+    }
+
+    /// The same with windlass' own key, which cluster.yml no longer asks for.
+    fn with_own_key(&self) -> Option<Self> {
+        let mut spec = ClusterSpec::clone(&self.spec);
+        spec.services.kube_api.secrets_encryption =
+            Some(SecretsEncryptionSpec { enabled: Some(true), custom_config: None });
+        let mut kept = Self::new(Arc::new(spec), self.catalog).0?;
+        (kept.leaf_days, kept.altered) = (self.leaf_days, self.altered);
+        Some(kept)
+    }
+
     fn adjusted(&self, mut blueprint: Blueprint) -> Blueprint {
         if let Some(days) = self.leaf_days {
             for cert in blueprint.certs.values_mut().filter(|cert| cert.kind == CertKind::Leaf) {
                 cert.valid_days = days;
             }
+        }
+        if let Some((first, phase)) = &self.first {
+            blueprint = with_first(blueprint, first, phase.clone());
         }
         if let Some(alter) = self.altered {
             alter(&mut blueprint);

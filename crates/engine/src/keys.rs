@@ -53,6 +53,11 @@ impl Keys {
         self.lock().committed.as_ref().map(|ledger| ledger.lineage.clone())
     }
 
+    /// Whether the committed ledger has this certificate or key.
+    pub(crate) fn has_committed(&self, name: &CertName) -> bool {
+        self.lock().committed.as_ref().is_some_and(|ledger| ledger.certs.contains_key(name))
+    }
+
     /// A certificate for signing others: the newest, committed or not, since signing does not reveal it.
     pub(crate) fn issuer(&self, name: &CertName) -> Option<StoredCert> {
         let working = self.lock();

@@ -9,15 +9,20 @@
 //! ,"end":true}
 //! ```
 //!
+//! Format 3 is a sealed one, as clusters keep it; see `sealed.rs`.
+//!
 //! Format 1 is read, and copies in it count as up to date until the next commit: a newer windlass changes
 //! nothing by itself.
 
 use serde::{Deserialize, Serialize};
-use windlass_model::{Digest, KeptRoots, Ledger, Lineage, Secret};
+use windlass_model::{Digest, KeptForm, KeptRoots, Ledger, Lineage, Secret};
 
 /// The format that is written. A reader refuses every newer one, since a ledger that is read wrongly loses
 /// keys.
 const FORMAT: u64 = 2;
+
+/// The format of a sealed ledger.
+pub(crate) const SEALED: u64 = 3;
 
 /// Format 1.
 #[derive(Serialize)]
@@ -57,7 +62,7 @@ struct Envelope {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerFileError {
     /// It is of a format that this version does not know.
-    #[error("the ledger has format {found}; this version reads formats up to {FORMAT}")]
+    #[error("the ledger has format {found}; this version reads formats up to {SEALED}")]
     UnknownFormat {
         /// The format that it names.
         found: u64,
@@ -70,6 +75,12 @@ pub enum LedgerFileError {
         /// Where it ends.
         column: usize,
     },
+    /// It is sealed: only the recovery key opens it.
+    #[error("the ledger is sealed, as clusters keep it; only its recovery key opens it")]
+    Sealed,
+    /// It is sealed by another key, or was changed.
+    #[error("the ledger is sealed by another key than this recovery key, or it was changed")]
+    OtherKey,
     /// It is not a ledger, or something follows it.
     #[error("the ledger cannot be understood from line {line}, column {column}")]
     Broken {
@@ -130,6 +141,7 @@ pub(crate) fn kept(ledger: &Ledger) -> KeptRoots {
         lineage: ledger.lineage.clone(),
         serial: ledger.serial,
         digest: Digest::of(encode_v1(&roots).expose()),
+        form: KeptForm::Sealed,
     }
 }
 
@@ -151,6 +163,7 @@ pub fn decode(bytes: &[u8]) -> Result<Ledger, LedgerFileError> {
             }
             Ok(ledger)
         }
+        SEALED => Err(LedgerFileError::Sealed),
         found => Err(LedgerFileError::UnknownFormat { found }),
     }
 }
@@ -197,8 +210,8 @@ mod tests {
 
     #[test]
     fn another_format_is_refused() {
-        let bytes = br#"{"format": 3, "ledger": {"keys": []}}"#;
-        assert_eq!(decode(bytes), Err(LedgerFileError::UnknownFormat { found: 3 }));
+        let bytes = br#"{"format": 4, "ledger": {"keys": []}}"#;
+        assert_eq!(decode(bytes), Err(LedgerFileError::UnknownFormat { found: 4 }));
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod ports;
 mod ready;
 mod restore;
 mod run;
+mod sealed;
 mod step_error;
 mod stored;
 
@@ -42,5 +43,6 @@ pub use ports::{
     Assignment, Clock, Etcd, Eviction, FilePut, Fleet, Kube, Lease, Leases, LedgerStore, LookScope, Minter,
     NewContainer, Nodes, PodController, PodSeen, PortError, PortResult, Ports, Snapshots, Traces,
 };
+pub use sealed::RecoveryKey;
 pub use stored::{face_of, part_of};
 pub use windlass_model::End;

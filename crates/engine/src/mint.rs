@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use windlass_model::{Birth, CertName, DesiredCert, Ledger, LedgerChange, StoredCert};
+use windlass_model::{
+    Birth, CertKind, CertName, DesiredCert, Ledger, LedgerChange, StoredCert, StoredSecrets,
+};
 
-use crate::ledger_file::{encode, kept};
+use crate::ledger_file::kept;
 use crate::ports::{Clock, Fleet, LedgerStore, Minter};
 use crate::run::Run;
+use crate::sealed::sealed_roots;
 use crate::step_error::{Doing, Done, StepError};
 
 impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
@@ -15,6 +18,10 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         let mut batch: BTreeMap<CertName, StoredCert> = BTreeMap::new();
         for name in issuers_first(desired)? {
             let desired = &desired[name];
+            if desired.kind == CertKind::KeyPair && self.keys.has_committed(name) {
+                // A plan that is carried out a second time: a key that others may use already stays.
+                continue;
+            }
             let issuer = match &desired.issuer {
                 None => None,
                 Some(issuer) => {
@@ -35,7 +42,7 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
     }
 
     pub(crate) fn commit_ledger(&self, change: &LedgerChange) -> Done {
-        let LedgerChange { nodes, forget, forget_certs, foundation, born, restore } = change;
+        let LedgerChange { nodes, forget, forget_certs, foundation, born, restore, stored } = change;
         let mut working = self.keys.lock();
         let mut next = match &working.committed {
             Some(ledger) => ledger.clone(),
@@ -50,9 +57,14 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         }
         if restore.is_some() {
             next.restore.clone_from(restore);
+            // Nobody knows with what the Secrets in a snapshot are stored.
+            next.stored = StoredSecrets::Unknown;
         }
         if *born {
             next.born = Birth::Born;
+        }
+        if let Some(stored) = stored {
+            next.stored.clone_from(&**stored);
         }
         next.serial += 1;
         self.ports.ledger.commit(&next).doing(|| format!("commit the ledger as serial {}", next.serial))?;
@@ -62,13 +74,23 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         Ok(())
     }
 
-    /// What is kept is read from the committed ledger, so it is on the operator's disk already.
+    /// What is kept is read from the committed ledger, so it is on the operator's disk already; and the key that
+    /// opens it is there before.
     pub(crate) async fn keep_roots(&self) -> Done {
-        let roots = self.keys.lock().committed.as_ref().map(|ledger| (kept(ledger), encode(&ledger.roots())));
-        let Some((kept, content)) = roots else {
-            return Err(StepError::unfit("there is no ledger to keep the roots of".to_owned()));
+        let roots = self.keys.lock().committed.as_ref().and_then(|ledger| {
+            let content = sealed_roots(ledger)?;
+            Some((self.ports.ledger.keep_recovery_key(ledger), kept(ledger), content))
+        });
+        let Some((is_openable, kept, content)) = roots else {
+            return Err(StepError::unfit("there is no ledger with a CA to keep the roots of".to_owned()));
         };
+        is_openable.doing(|| "keep the recovery key".to_owned())?;
         self.ports.fleet.keep_roots(&kept, &content).await.doing(|| "keep the ledger's roots".to_owned())
+    }
+
+    pub(crate) async fn drop_roots(&self) -> Done {
+        let dropped = self.ports.fleet.drop_roots().await;
+        dropped.doing(|| "delete what the cluster keeps of the ledger".to_owned())
     }
 
     pub(crate) fn forget_ledger(&self) -> Done {

@@ -1,4 +1,4 @@
-//! The steps that change objects of add-ons in the cluster, and the wait for their pods.
+//! The steps that change objects of add-ons in the cluster, and that rewrite Secrets; and the wait for their pods.
 
 use windlass_model::{AddonKind, DesiredObject, ObjectRef, ObjectsSeen, row_of};
 
@@ -20,6 +20,18 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
             fleet.apply_object(desired).await.doing(|| format!("apply {}", desired.object))?;
         }
         Ok(())
+    }
+
+    /// Page by page: interrupted, it begins again, and what is stored as it should be is not written again.
+    pub(crate) async fn rewrite_secrets(&self) -> Done {
+        let mut rest = None;
+        loop {
+            let page = self.ports.fleet.rewrite_secrets(rest.as_deref()).await;
+            rest = page.doing(|| "rewrite Secrets".to_owned())?;
+            if rest.is_none() {
+                return Ok(());
+            }
+        }
     }
 
     /// Deletes their record when all of them are deleted.

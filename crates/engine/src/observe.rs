@@ -405,6 +405,7 @@ fn face(ledger: Option<&Ledger>, assignment: &Assignment, seen: &BTreeMap<NodeNa
         foundation: ledger.foundation.clone(),
         born: ledger.born,
         restore: ledger.restore.clone(),
+        stored: ledger.stored.clone(),
         secrets,
         strangers,
     }

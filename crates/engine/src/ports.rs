@@ -371,6 +371,14 @@ pub trait Kube {
         content: &Secret<Vec<u8>>,
     ) -> impl Future<Output = PortResult<()>> + Send;
 
+    /// Makes the cluster keep no roots any more; if it keeps none, that is no error.
+    fn drop_roots(&self) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Reads a page of all Secrets, after `rest` of an earlier one, and writes each as it is: it is stored with
+    /// the first cipher of the API server then. One that somebody changes or deletes meanwhile is left alone.
+    /// Returns the rest, if there is one.
+    fn rewrite_secrets(&self, rest: Option<&str>) -> impl Future<Output = PortResult<Option<String>>> + Send;
+
     /// Which of these objects, and of those that windlass recorded, exist; unknown if no API server answers.
     fn objects(&self, wanted: &[ObjectRef]) -> impl Future<Output = PortResult<ObjectsSeen>> + Send;
 
@@ -490,7 +498,13 @@ pub trait LedgerStore: Sync {
     /// It cannot be stored durably; the former one is still complete.
     fn commit(&self, ledger: &Ledger) -> PortResult<()>;
 
-    /// Deletes it.
+    /// Stores the key that opens what a cluster keeps of this ledger, beside it.
+    ///
+    /// # Errors
+    /// It cannot be stored durably.
+    fn keep_recovery_key(&self, ledger: &Ledger) -> PortResult<()>;
+
+    /// Deletes it; the recovery key stays, as it may open a snapshot that is kept.
     ///
     /// # Errors
     /// It exists and cannot be deleted.

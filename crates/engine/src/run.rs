@@ -51,6 +51,8 @@ impl<'a, F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'a, F, L, M, C> {
             Action::CommitLedger { change } => self.commit_ledger(change),
             Action::ForgetLedger => self.forget_ledger(),
             Action::KeepRoots => self.keep_roots().await,
+            Action::DropRoots => self.drop_roots().await,
+            Action::RewriteSecrets { by: _ } => self.rewrite_secrets().await,
             Action::PullImage { node, image } => self.pull_image(node, image).await,
             Action::WriteFiles { node, files } => self.write_files(node, files).await,
             Action::SetKernel { node, kernel } => self.set_kernel(node, kernel).await,
@@ -139,6 +141,8 @@ fn concerned(action: &Action) -> Option<(&NodeName, ContainerName)> {
         | Action::CommitLedger { .. }
         | Action::ForgetLedger
         | Action::KeepRoots
+        | Action::DropRoots
+        | Action::RewriteSecrets { .. }
         | Action::PullImage { .. }
         | Action::WriteFiles { .. }
         | Action::SetKernel { .. }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::blueprint::{DesiredFile, DesiredKernel, DrainOptions, Taint};
 use crate::certificate::DesiredCert;
+use crate::ciphers::{Cipher, StoredSecrets};
 use crate::component::Component;
 use crate::container::ContainerSpec;
 use crate::foundation::Foundation;
@@ -33,8 +34,15 @@ pub enum Action {
     },
     /// Deletes the ledger from the operator's disk after the cluster is removed.
     ForgetLedger,
-    /// Writes the ledger's roots, which can never be recreated, into a Secret of Kubernetes.
+    /// Writes the ledger's roots, which can never be recreated, into a Secret of Kubernetes, encrypted.
     KeepRoots,
+    /// Deletes that Secret.
+    DropRoots,
+    /// Reads all Secrets and writes each again, so that all are stored as API servers write now.
+    RewriteSecrets {
+        /// The cipher with which they write.
+        by: Cipher,
+    },
     /// Makes Docker hold an image.
     PullImage {
         /// The node.
@@ -273,6 +281,9 @@ pub struct LedgerChange {
     /// The restore that begins, or that is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<RestoreNote>,
+    /// With what all Secrets are stored from now on, or that this is unknown from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored: Option<Box<StoredSecrets>>,
 }
 
 impl LedgerChange {
@@ -423,6 +434,8 @@ impl Action {
             | Self::CommitLedger { .. }
             | Self::ForgetLedger
             | Self::KeepRoots
+            | Self::DropRoots
+            | Self::RewriteSecrets { .. }
             | Self::EtcdMemberRemove { .. }
             | Self::ApplyObjects { .. }
             | Self::DeleteObjects { .. } => None,
@@ -489,6 +502,7 @@ impl Action {
             Self::CommitLedger { .. } => "commit",
             Self::ForgetLedger => "forget",
             Self::KeepRoots => "keep",
+            Self::RewriteSecrets { .. } => "rewrite",
             Self::PullImage { .. } => "pull",
             Self::WriteFiles { .. } => "write",
             Self::SetKernel { .. } => "set",
@@ -509,7 +523,7 @@ impl Action {
             Self::Drain { .. } => "drain",
             Self::Uncordon { .. } => "uncordon",
             Self::LabelNode { .. } => "label",
-            Self::DeleteNodeObject { .. } | Self::DeleteObjects { .. } => "delete",
+            Self::DeleteNodeObject { .. } | Self::DeleteObjects { .. } | Self::DropRoots => "delete",
             Self::ApplyObjects { .. } => "apply",
         }
     }
@@ -529,10 +543,12 @@ impl Action {
             | Self::EtcdMemberRemove { .. }
             | Self::DeleteNodeObject { .. }
             | Self::DeleteObjects { .. }
+            | Self::DropRoots
             | Self::ForgetLedger => Sign::Removes,
             Self::AwaitHealthy { .. } => Sign::Waits,
             Self::CommitLedger { .. }
             | Self::KeepRoots
+            | Self::RewriteSecrets { .. }
             | Self::WriteFiles { .. }
             | Self::SetKernel { .. }
             | Self::MoveAside { .. }

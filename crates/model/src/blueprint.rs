@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::{CertPart, DesiredCert, San};
+use crate::ciphers::KeysPhase;
 use crate::component::Component;
 use crate::conduct::Conduct;
 use crate::container::{ContainerSpec, Origins};
@@ -41,6 +42,12 @@ pub struct Blueprint {
     /// Whether the plan waits until members of etcd have snapshotted their logs.
     #[serde(default)]
     pub etcd_log: LogSnapshots,
+    /// How far the keys that encrypt are from those of cluster.yml.
+    #[serde(default, skip_serializing_if = "KeysPhase::is_asked")]
+    pub keys_phase: KeysPhase,
+    /// Whether the cluster keeps the ledger's roots.
+    #[serde(default)]
+    pub ledger_in_cluster: LedgerInCluster,
     /// The objects in the cluster that windlass manages.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub addons: BTreeMap<AddonKind, DesiredAddon>,
@@ -59,6 +66,17 @@ pub enum LogSnapshots {
     Whenever,
     /// Each must do so once before the next link of a chain of upgrades.
     Awaited,
+}
+
+/// Whether the cluster keeps the ledger's roots, in a Secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LedgerInCluster {
+    /// Encrypted, for the holders of the ledger and of its recovery key.
+    #[default]
+    Encrypted,
+    /// Not at all.
+    None,
 }
 
 /// Where the API servers store their data.
@@ -94,6 +112,9 @@ pub struct BlueprintOrigins {
     pub each_san: BTreeMap<SpecPath, San>,
     /// The place of each founding setting of the cluster.
     pub foundation: BTreeMap<Fact, SpecPath>,
+    /// The place of `windlass.ledger_in_cluster`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger_in_cluster: Option<SpecPath>,
 }
 
 /// What one node should be.

@@ -105,4 +105,6 @@ pub enum CertPart {
     /// An `EncryptionConfiguration` of Kubernetes whose key is derived from the private key: Secrets are
     /// encrypted with it.
     Encryption,
+    /// The same with the key behind: Secrets are written in plain text, and read in both ways.
+    EncryptionBehind,
 }

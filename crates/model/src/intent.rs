@@ -202,6 +202,7 @@ mod tests {
             certificate: Digest::of("certificate"),
             key: Digest::of("key"),
             encryption: None,
+            encryption_behind: None,
         }
     }
 

@@ -156,6 +156,27 @@ pub struct KeptRoots {
     pub serial: u64,
     /// The digest of the roots, whatever the serial.
     pub digest: Digest,
+    /// Whether who reads the Secret reads the keys.
+    #[serde(default, skip_serializing_if = "KeptForm::is_clear")]
+    pub form: KeptForm,
+}
+
+/// Whether who reads what the cluster keeps of a ledger reads its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeptForm {
+    /// In clear, as earlier versions wrote it.
+    #[default]
+    Clear,
+    /// Encrypted: only the recovery key opens it.
+    Sealed,
+}
+
+impl KeptForm {
+    /// Whether the keys are in clear.
+    pub fn is_clear(&self) -> bool {
+        *self == Self::Clear
+    }
 }
 
 /// A container as it was seen.

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::{BACKDATED_SECONDS, CertKind, CertPart, DesiredCert};
+use crate::ciphers::StoredSecrets;
 use crate::digest::Digest;
 use crate::foundation::Foundation;
 use crate::names::{CertName, Lineage, NodeName, Role, SecretName};
@@ -35,6 +36,9 @@ pub struct Ledger {
     /// The last restore of a snapshot, recorded before it stops anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<RestoreNote>,
+    /// With what all Secrets in etcd are stored.
+    #[serde(default, skip_serializing_if = "StoredSecrets::is_unknown")]
+    pub stored: StoredSecrets,
 }
 
 impl Ledger {
@@ -48,6 +52,7 @@ impl Ledger {
             foundation: None,
             born: Birth::Expected,
             restore: None,
+            stored: StoredSecrets::Unknown,
         }
     }
 
@@ -55,8 +60,9 @@ impl Ledger {
     /// facts of the cluster. Small enough for one object of Kubernetes, however many workers there are.
     #[must_use]
     pub fn roots(&self) -> Self {
-        // The record of a restore is useless to a cluster that is rebuilt from the roots.
-        let Self { lineage, serial, certs, nodes, foundation, born, restore: _ } = self;
+        // The record of a restore is useless to a cluster that is rebuilt from the roots, and how its Secrets
+        // are stored is unknown then.
+        let Self { lineage, serial, certs, nodes, foundation, born, restore: _, stored: _ } = self;
         let is_root = |cert: &StoredCert| cert.desired.kind != CertKind::Leaf;
         let holds =
             |last: &LastNode| last.roles.contains(&Role::ControlPlane) || last.roles.contains(&Role::Etcd);
@@ -68,6 +74,7 @@ impl Ledger {
             foundation: foundation.clone(),
             born: *born,
             restore: None,
+            stored: StoredSecrets::Unknown,
         }
     }
 }
@@ -143,6 +150,9 @@ pub struct LedgerFace {
     /// The last restore of a snapshot, recorded before it stops anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<RestoreNote>,
+    /// With what all Secrets in etcd are stored.
+    #[serde(default, skip_serializing_if = "StoredSecrets::is_unknown")]
+    pub stored: StoredSecrets,
     /// Digests of the secrets in cluster.yml.
     pub secrets: BTreeMap<SecretName, Digest>,
     /// Lineages other than this one that were found, and where.
@@ -156,6 +166,7 @@ impl LedgerFace {
             CertPart::Certificate => Some(face.certificate),
             CertPart::Key => Some(face.key),
             CertPart::Encryption => face.encryption,
+            CertPart::EncryptionBehind => face.encryption_behind,
         })
     }
 }
@@ -182,6 +193,9 @@ pub struct CertFace {
     /// The digest of the configuration that encrypts with its key; only of bare key pairs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Digest>,
+    /// The digest of the configuration that writes plain text and reads with its key too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption_behind: Option<Digest>,
 }
 
 impl CertFace {

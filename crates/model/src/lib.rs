@@ -45,10 +45,10 @@ mod words;
 pub use action::{Action, Gate, Guard, LedgerChange, ObjectChange, PodNetwork, RestartWhen, Sign};
 pub use blueprint::{
     Blueprint, BlueprintOrigins, Content, DesiredContainer, DesiredEtcd, DesiredFile, DesiredKernel,
-    DesiredNode, DrainOptions, Emptied, Limit, LogSnapshots, Rollout, Taint,
+    DesiredNode, DrainOptions, Emptied, LedgerInCluster, Limit, LogSnapshots, Rollout, Taint,
 };
 pub use certificate::{BACKDATED_SECONDS, CA_BACKDATED_SECONDS, CertKind, CertPart, DesiredCert, San, Usage};
-pub use ciphers::{Cipher, Ciphers, SECRETS};
+pub use ciphers::{Cipher, Ciphers, ENCRYPTION_FILE, KeysPhase, SECRETS, StoredSecrets};
 pub use component::{
     API_SERVER_PORT, Asked, Component, ETCD_CLIENT_PORT, ETCD_PEER_PORT, Listening, Manner, Nature, Runs,
     SUCCESSOR,
@@ -73,8 +73,8 @@ pub use host_report::{ContainerdCri, HostReport, Meeting, Selinux, Swap, ports_b
 pub use intent::{CertSelector, Intent, Reissue, Restore, Snapshots};
 pub use inventory::{
     Alarm, ContainerSeen, ContainerState, EtcdLogSeen, EtcdSeen, FileSeen, Health, HostFacts, Inventory,
-    KeptRoots, KubeSeen, LedgerCopy, Maker, MemberId, MemberSeen, NodeFacts, NodeObject, NodeSeen, Owned,
-    Readiness, Scheduling, Unasked, Vote,
+    KeptForm, KeptRoots, KubeSeen, LedgerCopy, Maker, MemberId, MemberSeen, NodeFacts, NodeObject, NodeSeen,
+    Owned, Readiness, Scheduling, Unasked, Vote,
 };
 pub use ledger::{Birth, CertFace, Ledger, LedgerFace, StoredCert};
 pub use names::{

@@ -129,6 +129,8 @@ pub enum Reason {
     MemberLearns,
     /// etcd's data on this node belongs to a member that is no more.
     DataOfFormerMember,
+    /// Secrets may be stored with a cipher that is no longer first, or that leaves.
+    SecretsStoredOtherwise,
     /// The whole cluster's first start.
     FirstStart,
     /// Kubernetes moves from one version to another.
@@ -299,6 +301,15 @@ pub enum LedgerNews {
     KeptMissing,
     /// What Kubernetes keeps of it is older.
     KeptOlder,
+    /// What Kubernetes keeps of it is in clear.
+    KeptInClear,
+    /// With what all Secrets are stored.
+    SecretsBy {
+        /// The cipher, in words.
+        cipher: String,
+    },
+    /// API servers begin to write Secrets with another cipher.
+    SecretsMixed,
 }
 
 impl fmt::Display for LedgerNews {
@@ -317,6 +328,9 @@ impl fmt::Display for LedgerNews {
             Self::ExternalEtcdUsed => f.write_str("the API servers work on the external etcd"),
             Self::KeptMissing => f.write_str("the Secret kube-system/windlass-ledger is missing"),
             Self::KeptOlder => f.write_str("the Secret kube-system/windlass-ledger is older"),
+            Self::SecretsBy { cipher } => write!(f, "all Secrets are stored with {cipher}"),
+            Self::SecretsMixed => f.write_str("Secrets are stored in several ways from now on"),
+            Self::KeptInClear => f.write_str("the Secret kube-system/windlass-ledger holds keys in clear"),
         }
     }
 }
@@ -403,6 +417,7 @@ impl fmt::Display for Reason {
             Self::MemberDead => f.write_str("the member does not start with its data"),
             Self::MemberLearns => f.write_str("joined as a learner, becomes a voter when it has caught up"),
             Self::DataOfFormerMember => f.write_str("data of a former member"),
+            Self::SecretsStoredOtherwise => f.write_str("some may be stored in another way"),
             Self::FirstStart => f.write_str("first start of the cluster"),
             Self::Upgrade { from, to } => write!(f, "upgrade {from} → {to}"),
             Self::LeftCordoned => f.write_str("still cordoned by an earlier run"),

@@ -117,6 +117,9 @@ impl<'a> Stage<'_, '_, 'a> {
         let wait = await_container(name, component, step, build);
         self.control_plane.heals.push(wait);
         if component == Component::KubeApiserver {
+            if let Some(step) = step {
+                self.needs_ciphers(step, build);
+            }
             // An API server answers only when etcd does.
             build.after_all(wait, self.etcd.heals.iter().copied(), Because::Needs);
             self.control_plane.up.insert(name, wait);
@@ -128,6 +131,13 @@ impl<'a> Stage<'_, '_, 'a> {
             }
         } else {
             build.after_all(wait, self.control_plane.up.get(name).copied(), Because::Needs);
+        }
+    }
+
+    /// Makes an API server wait until it may have the keys that it gets.
+    fn needs_ciphers(&self, step: StepHandle, build: &mut PlanBuilder<'_>) {
+        for (before, because) in self.site.keys.before_other_ciphers() {
+            build.after(step, before, because);
         }
     }
 
@@ -302,6 +312,7 @@ impl<'a> Stage<'_, '_, 'a> {
             build.after_all(step, last, Because::Gate);
             let wait = await_container(name, component, Some(step), build);
             if is_api_server {
+                self.needs_ciphers(step, build);
                 self.control_plane.up.insert(name, wait);
             } else {
                 build.after_all(wait, self.control_plane.up.get(name).copied(), Because::Needs);

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{
-    Action, Because, Component, Content, DesiredFile, DesiredNode, FileDifference, FilePath, NodeName,
-    OnChange, Reason, SpecPath,
+    Action, Because, Component, Content, DesiredFile, DesiredNode, ENCRYPTION_FILE, FileDifference, FilePath,
+    NodeName, OnChange, Reason, SpecPath,
 };
 
 use crate::builder::{PlanBuilder, StepHandle};
@@ -80,6 +80,7 @@ pub(crate) fn write(
         Content::Cert { cert, .. } => keys.minted.contains_key(cert),
         Content::Text(_) | Content::Secret(_) | Content::Ledger => false,
     });
+    let holds_ciphers = files.keys().any(|path| path.as_str().ends_with(ENCRYPTION_FILE));
     let origins: BTreeSet<SpecPath> =
         files.values().flat_map(|desired| keys.places_of(desired)).cloned().collect();
     let step = build.step(
@@ -90,6 +91,12 @@ pub(crate) fn write(
         origins.into_iter().collect(),
     );
     build.after_all(step, keys.commit, Because::DurableFirst);
+    if holds_ciphers {
+        // An API server that restarts by itself reads the new file.
+        for (before, because) in keys.before_other_ciphers() {
+            build.after(step, before, because);
+        }
+    }
     let copies = if holds_minted { keys.copies_before_minted() } else { keys.copies_before_any() };
     build.after_all(step, copies.iter().copied(), Because::DurableFirst);
     step

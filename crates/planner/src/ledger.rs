@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{
     Action, Because, Birth, CertKind, CertName, Component, Content, DesiredCert, DesiredFile, DesiredNode,
-    FileDifference, FilePath, Intent, KeptByKubernetes, LastNode, LedgerChange, LedgerNews, NodeFacts,
-    NodeName, Note, Reason, Role, SpecPath, StepId, Subject, Waiting,
+    FileDifference, FilePath, Intent, KeptByKubernetes, KeptForm, LastNode, LedgerChange, LedgerInCluster,
+    LedgerNews, NodeFacts, NodeName, Note, Reason, Role, SpecPath, StepId, StoredSecrets, Subject, Waiting,
 };
 
 use crate::builder::{Allowed, PlanBuilder, StepHandle};
 use crate::certificates::{self, Minted, Places};
 use crate::context::Context;
+use crate::encryption;
 use crate::ownership::has_our_data;
 
 /// What is issued, committed and copied before everything else.
@@ -25,6 +26,10 @@ pub(crate) struct Keys {
     pub(crate) commit: Option<StepHandle>,
     /// The copies on control-plane nodes.
     pub(crate) copies: Vec<StepHandle>,
+    /// What the commit says of how Secrets are stored, if that changes: no API server writes before.
+    pub(crate) stored: Option<Box<StoredSecrets>>,
+    /// The rewrite of all Secrets before API servers lose keys.
+    pub(crate) rewritten_first: Option<StepHandle>,
     /// Whether this plan creates keys that can never be recreated: CAs and bare key pairs.
     makes_roots: bool,
     /// Whether the commit changes what Kubernetes keeps of the ledger.
@@ -52,6 +57,7 @@ pub(crate) fn plan(ctx: &Context<'_>, _: Allowed, build: &mut PlanBuilder<'_>) -
     let makes_roots = minted.keys().any(is_root);
     let places = certificates::places(ctx, &minted);
     let mut keys = Keys { minted, places, makes_roots, no_copy_yet, ..Keys::default() };
+    keys.stored.clone_from(&change.stored);
     if !keys.minted.is_empty() || !change.is_empty() {
         keys.roots_change = touches_roots(ctx, &change) || keys.makes_roots;
         keys.commit = Some(commit(ctx, &keys, change, build));
@@ -61,6 +67,14 @@ pub(crate) fn plan(ctx: &Context<'_>, _: Allowed, build: &mut PlanBuilder<'_>) -
 }
 
 impl Keys {
+    /// What must be done before an API server gets other keys: the ledger no longer says that all Secrets are
+    /// stored in one way, and nothing is stored with keys that leave.
+    pub(crate) fn before_other_ciphers(&self) -> impl Iterator<Item = (StepHandle, Because)> {
+        let commit = self.commit.filter(|_| self.stored.is_some());
+        let rewritten = self.rewritten_first.map(|step| (step, Because::Needs));
+        commit.map(|step| (step, Because::DurableFirst)).into_iter().chain(rewritten)
+    }
+
     /// The places in cluster.yml that cause the content of a file, if there are any.
     pub(crate) fn places_of<'k>(&'k self, file: &'k DesiredFile) -> impl Iterator<Item = &'k SpecPath> {
         let of_cert = match &file.content {
@@ -148,6 +162,7 @@ fn change_before_all(ctx: &Context<'_>) -> LedgerChange {
         change.foundation = Some(ctx.desired.foundation.clone());
     }
     change.born = ledger.born == Birth::Expected && ctx.is_seen_to_live();
+    change.stored = encryption::stored_before_all(ctx).map(Box::new);
     // A node that has left may still present its certificate.
     let is_of_leaving_node = |cert: &CertName| {
         cert.node()
@@ -157,6 +172,8 @@ fn change_before_all(ctx: &Context<'_>) -> LedgerChange {
         .certs
         .keys()
         .filter(|name| !ctx.desired.certs.contains_key(*name) && !is_of_leaving_node(name))
+        // A snapshot may hold Secrets that only such a key reads.
+        .filter(|name| ledger.certs[*name].desired.kind != CertKind::KeyPair)
         .cloned()
         .collect();
     change
@@ -318,6 +335,13 @@ fn keep_roots(
         return;
     }
     let ledger = &ctx.seen.ledger;
+    if ctx.desired.ledger_in_cluster == LedgerInCluster::None {
+        if ctx.seen.kept.as_ref().is_some_and(|kept| Some(&kept.lineage) == ledger.lineage.as_ref()) {
+            let origin = ctx.desired.origins.ledger_in_cluster.iter().cloned().collect();
+            build.step("cluster", "ledger", Action::DropRoots, vec![Reason::Unwanted], origin);
+        }
+        return;
+    }
     let left_alone = |kept| Note::LedgerInKubernetesKept { kept };
     let news = match &ctx.seen.kept {
         Some(kept) if Some(&kept.lineage) != ledger.lineage.as_ref() => {
@@ -328,6 +352,7 @@ fn keep_roots(
             build.note(Subject::Ledger, left_alone(KeptByKubernetes::Newer(kept.serial)), None);
             return;
         }
+        Some(kept) if kept.form == KeptForm::Clear => LedgerNews::KeptInClear,
         Some(kept) if Some(kept.digest) == ledger.roots && roots == Roots::Stay => return,
         Some(_) => LedgerNews::KeptOlder,
         None => LedgerNews::KeptMissing,
@@ -340,7 +365,7 @@ fn keep_roots(
 
 /// Whether a commit changes more than leaves and workers: what Kubernetes keeps of the ledger.
 fn touches_roots(ctx: &Context<'_>, change: &LedgerChange) -> bool {
-    let LedgerChange { nodes, forget, forget_certs, foundation, born, restore: _ } = change;
+    let LedgerChange { nodes, forget, forget_certs, foundation, born, restore: _, stored: _ } = change;
     let ledger = &ctx.seen.ledger;
     let holds =
         |last: &LastNode| last.roles.contains(&Role::ControlPlane) || last.roles.contains(&Role::Etcd);
@@ -355,7 +380,7 @@ fn touches_roots(ctx: &Context<'_>, change: &LedgerChange) -> bool {
 }
 
 fn commit_reasons(minted: usize, change: &LedgerChange) -> Vec<Reason> {
-    let LedgerChange { nodes, forget, forget_certs, foundation, born, restore } = change;
+    let LedgerChange { nodes, forget, forget_certs, foundation, born, restore, stored } = change;
     let count_of = |count: usize| Some(count).filter(|count| *count > 0);
     let news = [
         count_of(minted).map(|count| LedgerNews::Certificates { count }),
@@ -365,6 +390,10 @@ fn commit_reasons(minted: usize, change: &LedgerChange) -> Vec<Reason> {
         foundation.is_some().then_some(LedgerNews::Foundation),
         restore.as_ref().map(|restore| LedgerNews::Restore { snapshot: restore.snapshot.clone() }),
         born.then_some(LedgerNews::EtcdBorn),
+        stored.as_deref().map(|stored| match stored {
+            StoredSecrets::By(cipher) => LedgerNews::SecretsBy { cipher: cipher.to_string() },
+            StoredSecrets::Unknown => LedgerNews::SecretsMixed,
+        }),
     ];
     news.into_iter().flatten().map(|news| Reason::LedgerBehind { news }).collect()
 }

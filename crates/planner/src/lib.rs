@@ -43,6 +43,7 @@ mod reissue;
 mod removals;
 mod replacements;
 mod restore;
+mod rewriting;
 mod rolling;
 mod rules;
 mod sight;
@@ -52,6 +53,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 pub use audit::{Fault, audit};
+pub use encryption::{KeysStage, keys_stage};
 pub use rules::Rules;
 use windlass_model::{Finding, Intent, Inventory, Planning};
 
@@ -108,10 +110,11 @@ pub fn plan_by(rules: Rules, intent: &Intent, all_seen: &Inventory) -> Planning 
     let Some(allowed) = refusals::check(&ctx, &mut build) else { return build.finish() };
     let ctx = Context::new(rules, desired, seen, intent, &unfit);
     reissue::hold_old_certificates(&ctx, &mut build);
-    let keys = ledger::plan(&ctx, allowed, &mut build);
+    let mut keys = ledger::plan(&ctx, allowed, &mut build);
     if ledger::is_without_copy(&ctx, &keys, &mut build) {
         return build.finish();
     }
+    keys.rewritten_first = rewriting::before_keys_leave(&ctx, &mut build);
     let conditions = &Conditions::of(&ctx, &keys);
     conditions.hold_unasked(&ctx, &mut build);
     alarms::report(&ctx, &mut build);
@@ -142,6 +145,7 @@ pub fn plan_by(rules: Rules, intent: &Intent, all_seen: &Inventory) -> Planning 
     gone::forget(&ctx, all_seen, &control_plane.all_up(), &mut conclusion, &mut build);
     restore::conclude(&ctx, &control_plane, &mut conclusion);
     objects::delete_unwanted(&ctx, &objects, &mut build);
+    rewriting::after_keys_change(&ctx, &keys, (&control_plane, comes_back), &mut conclusion, &mut build);
     ledger::conclude(&ctx, &keys, born, conclusion, &control_plane.all_up(), &mut build);
     build.finish()
 }

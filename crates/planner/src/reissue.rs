@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use windlass_model::{
-    Blueprint, Component, Conduct, ContainerSeen, ContainerState, Content, DesiredContainer, DesiredKernel,
-    DesiredNode, Intent, Inventory, KubernetesVersion, Maker, NodeFacts, NodeSeen, RestartObstacle, Settings,
-    Subject, Waiting,
+    Blueprint, CertPart, Component, Conduct, ContainerSeen, ContainerState, Content, DesiredContainer,
+    DesiredKernel, DesiredNode, Intent, Inventory, KubernetesVersion, Maker, NodeFacts, NodeSeen,
+    RestartObstacle, Settings, Subject, Waiting,
 };
 
 use crate::builder::PlanBuilder;
@@ -28,7 +28,7 @@ pub(crate) fn as_it_is(desired: &Blueprint, seen: &Inventory) -> Blueprint {
             Some(facts) => keep_what_is_there(node, facts, &desired.version),
             None => node.containers.clear(),
         }
-        node.files.retain(|_, file| matches!(file.content, Content::Cert { .. } | Content::Ledger));
+        node.files.retain(|_, file| is_of_certificates(&file.content));
         node.kernel = DesiredKernel::default().into();
         node.images.clear();
     }
@@ -45,6 +45,15 @@ pub(crate) fn as_it_is(desired: &Blueprint, seen: &Inventory) -> Blueprint {
         cluster.version = oldest;
     }
     cluster
+}
+
+/// Whether a file changes with certificates alone. By which keys Secrets are stored is not changed by this run.
+fn is_of_certificates(content: &Content) -> bool {
+    match content {
+        Content::Cert { part, .. } => matches!(part, CertPart::Certificate | CertPart::Key),
+        Content::Ledger => true,
+        Content::Text(_) | Content::Secret(_) => false,
+    }
 }
 
 /// The containers that windlass created there and that would start again, with the specs that they have.
@@ -74,7 +83,7 @@ fn obstacle(
 ) -> Option<RestartObstacle> {
     let is_made = |path| {
         let file = node.files.get(path);
-        file.is_some_and(|file| matches!(file.content, Content::Cert { .. } | Content::Ledger))
+        file.is_some_and(|file| is_of_certificates(&file.content))
     };
     let missing = seen.spec.reads.keys().find(|path| !facts.files.contains_key(*path) && !is_made(*path));
     if let Some(path) = missing {

@@ -50,18 +50,19 @@ const OWN_TAINTS: [&str; 2] = ["node.kubernetes.io/", "node.cloudprovider.kubern
 /// The annotation of a pod that kubelet created from a file: it cannot be evicted.
 const MIRROR: &str = "kubernetes.io/config.mirror";
 
+/// A page of a list.
 #[derive(Deserialize)]
-struct Page<T> {
+pub(crate) struct Page<T> {
     #[serde(default)]
-    metadata: PageMeta,
+    pub(crate) metadata: PageMeta,
     #[serde(default = "Vec::new")]
-    items: Vec<T>,
+    pub(crate) items: Vec<T>,
 }
 
 #[derive(Deserialize, Default)]
-struct PageMeta {
+pub(crate) struct PageMeta {
     #[serde(rename = "continue", default)]
-    rest: Option<String>,
+    pub(crate) rest: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -360,6 +361,18 @@ impl Kube for RemoteFleet {
         match reply.status {
             200 | 201 => Ok(()),
             _ => Err(refused("write the Secret windlass-ledger", &reply)),
+        }
+    }
+
+    async fn rewrite_secrets(&self, rest: Option<&str>) -> PortResult<Option<String>> {
+        self.rewrite_page(rest).await
+    }
+
+    async fn drop_roots(&self) -> PortResult<()> {
+        let reply = self.api(|| Call { method: Method::DELETE, ..Call::get(KEPT_PATH) }).await?;
+        match reply.status {
+            200 | 202 | 404 => Ok(()),
+            _ => Err(refused("delete the Secret windlass-ledger", &reply)),
         }
     }
 

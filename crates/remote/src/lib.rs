@@ -34,6 +34,7 @@ mod pods;
 mod preflight;
 mod render;
 mod room;
+mod secrets;
 mod seen;
 mod settings;
 mod snapshots;

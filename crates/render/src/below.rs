@@ -242,6 +242,7 @@ fn shows_its_origin(step: &Step) -> bool {
     step.reasons.iter().any(|reason| match reason {
         Reason::Missing
         | Reason::ImageNeeded { .. }
+        | Reason::SecretsStoredOtherwise
         | Reason::FirstStart
         // The step that writes the file names its cause.
         | Reason::Differs { difference: Difference::File { .. } } => false,

@@ -41,6 +41,8 @@ pub(crate) fn done_words(step: &Step) -> String {
         Action::MintCerts { .. } => "issued",
         Action::CommitLedger { .. } => "committed",
         Action::KeepRoots => "kept in Kubernetes",
+        Action::DropRoots => "deleted from Kubernetes",
+        Action::RewriteSecrets { .. } => "rewritten",
         Action::PullImage { .. } => "pulled",
         Action::WriteFiles { .. } => "written",
         Action::SetKernel { .. } => "set",

@@ -71,6 +71,8 @@ pub enum ViolationKind {
     PodsOfTwoRuntimes,
     /// An API server serves that cannot read stored Secrets.
     Unreadable,
+    /// A private key was written into an object that many may read.
+    InClear,
     /// Something was stopped, moved or deleted that windlass did not create for this cluster.
     Foreign,
     /// Something was stopped for a restore before every member's node had a copy of the snapshot that reads back.
@@ -147,6 +149,7 @@ pub(crate) enum Deed<'a> {
     },
     PatchNode,
     ChangeObject,
+    RewriteSecrets,
     DeleteNode,
     KeepRoots {
         kept: &'a KeptRoots,
@@ -211,6 +214,7 @@ impl Deed<'_> {
             | Self::Evict { .. }
             | Self::PatchNode
             | Self::ChangeObject
+            | Self::RewriteSecrets
             | Self::DeleteNode
             | Self::KeepRoots { .. }
             | Self::Mint { .. }
@@ -567,7 +571,11 @@ impl World {
             | (Action::CommitLedger { .. }, Deed::Commit { .. })
             | (Action::ForgetLedger, Deed::DeleteLedger)
             | (Action::KeepRoots, Deed::KeepRoots { .. })
-            | (Action::ApplyObjects { .. } | Action::DeleteObjects { .. }, Deed::ChangeObject) => true,
+            | (Action::RewriteSecrets { .. }, Deed::RewriteSecrets)
+            | (
+                Action::ApplyObjects { .. } | Action::DeleteObjects { .. } | Action::DropRoots,
+                Deed::ChangeObject,
+            ) => true,
             (Action::EtcdMemberAdd { peer_url, .. }, Deed::AddLearner { peer_url: url })
             | (Action::EtcdMemberPromote { peer_url, .. }, Deed::Promote { peer_url: url }) => {
                 peer_url == url

@@ -535,6 +535,16 @@ impl World {
         }
         kube.kept = Some(kept.clone());
         kube.revision += 1;
+        if let Some(name) = self.keys.in_clear(content.expose()) {
+            self.violate(ViolationKind::InClear, format!("the key of {name} goes into a Secret in clear"));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn drop_roots(&mut self) -> PortResult<()> {
+        let (_, kube) = self.kube()?;
+        kube.kept = None;
+        kube.revision += 1;
         Ok(())
     }
 }

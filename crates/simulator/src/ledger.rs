@@ -102,6 +102,10 @@ impl LedgerStore for MemoryLedger {
         })
     }
 
+    fn keep_recovery_key(&self, _: &Ledger) -> PortResult<()> {
+        Ok(())
+    }
+
     fn delete(&self) -> PortResult<()> {
         self.fleet.on_operators_machine("forget", Object::Nothing, Deed::DeleteLedger, |world| {
             world.shelf.lose();

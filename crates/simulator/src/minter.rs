@@ -97,6 +97,17 @@ impl Keys {
             .any(|(digest, (index, _))| self.all[*index].name == *name && self.durable.contains(digest))
     }
 
+    /// The name of a private key that these bytes contain, if they contain one.
+    pub(crate) fn in_clear(&self, bytes: &[u8]) -> Option<&CertName> {
+        let text = String::from_utf8_lossy(bytes);
+        let is_in = |known: &&Arc<Known>| {
+            let key = known.cert.key.expose();
+            // As it is, or as a string of JSON.
+            text.contains(key.as_str()) || text.contains(key.escape_debug().to_string().as_str())
+        };
+        self.all.iter().find(is_in).map(|known| &known.name)
+    }
+
     /// From when until when a certificate is valid: its own dates, and no longer than its issuer.
     pub(crate) fn validity(&self, cert: &StoredCert) -> (Timestamp, Timestamp) {
         let issuer = cert.issuer.as_ref().and_then(|digest| self.certificate(digest));

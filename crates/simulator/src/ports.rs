@@ -440,6 +440,18 @@ impl Kube for SimFleet {
         })
         .await
     }
+
+    async fn rewrite_secrets(&self, rest: Option<&str>) -> PortResult<Option<String>> {
+        let is_last = rest.is_some();
+        self.api(None, "rewrite secrets", Object::Nothing, Deed::RewriteSecrets, move |world| {
+            world.rewrite_page(is_last)
+        })
+        .await
+    }
+
+    async fn drop_roots(&self) -> PortResult<()> {
+        self.api(None, "drop roots", Object::Nothing, Deed::ChangeObject, World::drop_roots).await
+    }
 }
 
 /// Records which steps have begun, so that the world knows to which step a change belongs.

@@ -90,6 +90,8 @@ pub(crate) struct Run {
     pub(crate) reborn: BTreeSet<u64>,
     /// Which API server cannot read Secrets of which key: its machine, and since when it runs.
     pub(crate) unreadable: BTreeSet<(usize, u64, String)>,
+    /// The ciphers with which Secrets are stored although the ledger denies it, and which are reported.
+    pub(crate) unnoted: BTreeSet<String>,
     /// A moment of a runtime's clock, and the world's time at it.
     pub(crate) anchor: Option<(runtime::Id, Instant, u64)>,
 }
@@ -239,6 +241,7 @@ impl World {
             | Deed::Evict { .. }
             | Deed::PatchNode
             | Deed::ChangeObject
+            | Deed::RewriteSecrets
             | Deed::KeepRoots { .. }
             | Deed::DeleteNode => pace.api,
             Deed::Ask | Deed::AskApi | Deed::Mint { .. } | Deed::Commit { .. } | Deed::DeleteLedger => {

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use windlass_model::Component;
+use windlass_engine::PortResult;
+use windlass_model::{Component, StoredSecrets};
 
 use crate::at_rest::{AtRest, named};
 use crate::invariants::ViolationKind;
@@ -19,10 +20,8 @@ struct Serving {
 }
 
 impl World {
-    /// Every API server that serves stores Secrets, and must read those of the others.
-    ///
-    /// One without any encryption that has run since before the first key cannot read what the others write
-    /// while encryption is switched on: no order of replacements avoids that, so it is no violation.
+    /// Every API server that serves stores Secrets, and must read all that are stored: where it cannot, each
+    /// list and watch of Secrets through it fails.
     pub(crate) fn settle_secrets(&mut self) {
         let serving = self.serving();
         let now = self.now;
@@ -34,10 +33,8 @@ impl World {
         let mut found = BTreeSet::new();
         for Serving { machine, cluster, secrets, since } in &serving {
             let Some(cluster) = self.clusters.get(cluster) else { continue };
-            let is_excused = |from: &u64| *secrets == AtRest::Plain && since < from;
-            let unread =
-                cluster.kube.stored.iter().filter(|(way, from)| !secrets.reads(way) && !is_excused(from));
-            found.extend(unread.map(|(way, _)| (*machine, *since, way.clone())));
+            let unread = cluster.kube.stored.keys().filter(|way| !secrets.reads(way));
+            found.extend(unread.map(|way| (*machine, *since, way.clone())));
         }
         let fresh: Vec<_> = found.difference(&self.run.unreadable).cloned().collect();
         self.run.unreadable = found;
@@ -46,6 +43,41 @@ impl World {
             let what = format!("the API server of {name} cannot read Secrets of {}", named(&way));
             self.violate(ViolationKind::Unreadable, what);
         }
+        self.judge_note(&serving);
+    }
+
+    /// The ledger says with what all Secrets are stored: keys are taken away by it, so it must be true.
+    fn judge_note(&mut self, serving: &[Serving]) {
+        // An older copy from a backup is brought up to date before anything is planned.
+        let newest = self.shelf.highest_serial();
+        let ledger = self.ledger().filter(|ledger| ledger.serial == newest);
+        let Some(StoredSecrets::By(noted)) = ledger.map(|ledger| &ledger.stored) else { return };
+        let noted = if noted.is_identity() {
+            noted.provider.to_string()
+        } else {
+            format!("{} {}", noted.provider, noted.name)
+        };
+        let stored = serving.first().and_then(|serving| self.clusters.get(&serving.cluster));
+        let other = stored.and_then(|cluster| cluster.kube.stored.keys().find(|way| named(way) != noted));
+        if let Some(other) = other.map(String::as_str).map(named) {
+            if self.run.unnoted.insert(other.clone()) {
+                let what =
+                    format!("the ledger says that all Secrets are of {noted}, and some are of {other}");
+                self.violate(ViolationKind::Unreadable, what);
+            }
+        } else {
+            self.run.unnoted.clear();
+        }
+    }
+
+    /// A page of Secrets is read and written again; with the last one, none is left as it was.
+    pub(crate) fn rewrite_page(&mut self, is_last: bool) -> PortResult<Option<String>> {
+        self.kube()?;
+        if !is_last {
+            return Ok(Some("the rest".to_owned()));
+        }
+        self.rewrite_secrets();
+        Ok(None)
     }
 
     /// All Secrets are read and written again, by an API server that serves.

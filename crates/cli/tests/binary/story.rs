@@ -12,7 +12,8 @@ fn three_bare_machines_become_a_cluster_and_a_second_up_does_nothing() {
     assert_eq!(lab.files(), ["cluster.yml", "world.yml"]);
     lab.note("plan --simulate world.yml --detailed-exitcode --quiet");
     lab.note("up --simulate world.yml --quiet");
-    assert_eq!(lab.files(), ["cluster.windlass-ledger.json", "cluster.yml", "world.yml"]);
+    let files = ["cluster.windlass-ledger.json", "cluster.windlass-recovery.key", "cluster.yml", "world.yml"];
+    assert_eq!(lab.files(), files);
     let world = lab.read("world.yml");
     let ledger = lab.read("cluster.windlass-ledger.json");
     lab.note("up --simulate world.yml");
@@ -183,7 +184,7 @@ fn remove_asks_and_leaves_nothing() {
     lab.note("remove --simulate world.yml");
     assert_eq!(lab.read("world.yml"), world, "nobody agreed");
     lab.note("remove --simulate world.yml --force --delete-snapshots");
-    assert_eq!(lab.files(), ["cluster.yml", "world.yml"]);
+    assert_eq!(lab.files(), ["cluster.windlass-recovery.key", "cluster.yml", "world.yml"]);
     lab.note("remove --simulate world.yml --force");
     lab.compare("remove.out");
 }
@@ -195,7 +196,8 @@ fn a_lost_ledger_is_brought_back_from_a_node() {
     let ledger = lab.read("cluster.windlass-ledger.json");
     std::fs::remove_file(lab.path("cluster.windlass-ledger.json")).unwrap();
     lab.note("plan --simulate world.yml");
-    assert_eq!(lab.files(), ["cluster.yml", "world.yml"], "a plan writes nothing");
+    let files = ["cluster.windlass-recovery.key", "cluster.yml", "world.yml"];
+    assert_eq!(lab.files(), files, "a plan writes nothing");
     lab.note("up --simulate world.yml");
     assert_eq!(lab.read("cluster.windlass-ledger.json"), ledger);
     lab.compare("lost.out");
@@ -222,7 +224,9 @@ fn another_config_has_a_ledger_of_its_own() {
     let lab = Lab::with_three_nodes("config").with("prod.yml", THREE_NODES);
     let output = lab.run(&["up", "--simulate", "world.yml", "--config", "prod.yml"]);
     assert_eq!(output.status.code(), Some(0));
-    assert_eq!(lab.files(), ["cluster.yml", "prod.windlass-ledger.json", "prod.yml", "world.yml"]);
+    let files =
+        ["cluster.yml", "prod.windlass-ledger.json", "prod.windlass-recovery.key", "prod.yml", "world.yml"];
+    assert_eq!(lab.files(), files);
 }
 
 #[test]

@@ -610,6 +610,10 @@ impl LedgerStore for Fake {
         Ok(())
     }
 
+    fn keep_recovery_key(&self, _: &Ledger) -> PortResult<()> {
+        Ok(())
+    }
+
     fn delete(&self) -> PortResult<()> {
         self.write_down("  ledger delete");
         self.world().ledger = None;

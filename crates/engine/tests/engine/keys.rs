@@ -47,6 +47,7 @@ fn commit() -> Action {
         foundation: None,
         born: true,
         restore: None,
+        stored: None,
     };
     Action::CommitLedger { change }
 }

@@ -126,6 +126,11 @@ pub enum Refusal {
         /// The keys with which API servers write.
         keys: Vec<String>,
     },
+    /// Secrets may still be stored with keys that cluster.yml no longer has, and cannot be rewritten now.
+    EncryptionKeyStillNeeded {
+        /// The keys.
+        keys: Vec<String>,
+    },
     /// API servers write plain text, and no provider of cluster.yml reads it.
     PlainTextUnread {
         /// The kind of resource.
@@ -289,6 +294,27 @@ pub enum NotGone {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "cause")]
 pub enum Waiting {
+    /// API servers read a new key and do not write with it yet; Secrets are rewritten after that.
+    KeyLearned {
+        /// The key.
+        key: String,
+        /// What it waits for.
+        waits_for: WaitsFor,
+    },
+    /// Secrets are written in plain text again, and the key is taken away when all of them are.
+    KeyLeaves {
+        /// The key.
+        key: String,
+        /// What it waits for.
+        waits_for: WaitsFor,
+    },
+    /// Secrets are not rewritten yet.
+    SecretsNotRewritten {
+        /// The cipher with which they should be stored.
+        cipher: String,
+        /// What it waits for.
+        waits_for: WaitsFor,
+    },
     /// The rest of the cluster, while etcd is restored first.
     AfterRestore,
     /// A later link of the chain of upgrades.
@@ -565,6 +591,12 @@ pub enum WaitsFor {
     ApiServerBehindProxy,
     /// Every control-plane node is reachable.
     ControlPlanesReachable,
+    /// Every API server reads the new key.
+    KeyReadEverywhere,
+    /// Every API server writes with this cipher.
+    CipherEverywhere,
+    /// All Secrets are rewritten.
+    SecretsRewritten,
     /// Every node of its kind is reachable.
     NodesReachable,
     /// A worker that is ready and unreachable becomes reachable: its nginx-proxy may know no other API

@@ -24,9 +24,10 @@ pub use self::cause::{
 pub use self::foreign::{Foreign, MadeBy};
 pub use self::restore::RestoreRefused;
 use crate::action::Action;
+use crate::ciphers::ENCRYPTION_FILE;
 use crate::component::Component;
 use crate::inventory::MemberId;
-use crate::names::{CertName, NodeName, SpecPath};
+use crate::names::{CertName, FilePath, NodeName, SpecPath};
 use crate::objects::AddonKind;
 use crate::plan::{Plan, Step};
 use crate::reason::Reason;
@@ -144,7 +145,8 @@ impl Subject {
     pub fn covers(&self, step: &Step) -> bool {
         let (place, subject) = (step.id.place(), step.id.subject());
         match self {
-            Self::Cluster | Self::Ledger | Self::Secrets | Self::Snapshots | Self::Certificate(_) => false,
+            Self::Cluster | Self::Ledger | Self::Snapshots | Self::Certificate(_) => false,
+            Self::Secrets => changes_how_secrets_are_stored(step),
             Self::Link(_) => comes_with_a_version(&step.action),
             Self::Restored => true,
             Self::NodeObjects => {
@@ -173,6 +175,17 @@ impl Subject {
             }
             Self::EtcdData(node) => place == node.as_str() && subject == "etcd-data",
         }
+    }
+}
+
+/// Whether a step rewrites Secrets, or changes by which keys an API server reads and writes them.
+fn changes_how_secrets_are_stored(step: &Step) -> bool {
+    let is_configuration = |path: &FilePath| path.as_str().ends_with(ENCRYPTION_FILE);
+    match &step.action {
+        Action::RewriteSecrets { .. } => true,
+        Action::WriteFiles { files, .. } => files.keys().all(is_configuration),
+        Action::RemovePaths { paths, .. } => paths.iter().all(is_configuration),
+        _ => step.id.subject() == Component::KubeApiserver.as_str(),
     }
 }
 
@@ -208,6 +221,8 @@ fn comes_with_a_version(action: &Action) -> bool {
         | Action::DeleteObjects { .. }
         | Action::StageSnapshot { .. }
         | Action::RestoreMember { .. }
+        | Action::DropRoots
+        | Action::RewriteSecrets { .. }
         | Action::ForgetLedger => false,
     }
 }

@@ -17,18 +17,18 @@ use crate::words::counted;
 const RESTORE: &str = "restore a snapshot (`windlass etcd snapshot restore NAME`)";
 
 // How to change keys that encrypt Secrets without losing any.
-const OWN_KEY_STAYS: &str = "they would become unreadable: keep `secrets_encryption_config: {enabled: true}` without \
-                             `custom_config`; turning encryption off is not supported yet";
+const OWN_KEY_STAYS: &str = "they would become unreadable: write `enabled: false` and run `windlass up`, which rewrites them in plain text; \
+     then `custom_config` may be added";
 const PLAIN_TEXT_FIRST: &str = "they would become unreadable: keep `custom_config` and put `identity: {}` first in its providers; run `windlass \
-     up`, rewrite all Secrets in plain text (`kubectl get secrets -A -o json | kubectl replace -f -`), then remove the \
-     section";
-const BEHIND_THEN_BEFORE: &str = "they would become unreadable: put the old key back. To change keys, put the new one behind the old one and run \
-     `windlass up`; move it to the front and run `windlass up`; rewrite everything that is encrypted (`kubectl get \
-     secrets -A -o json | kubectl replace -f -`); then remove the old one";
-const IDENTITY_LAST: &str = "they would become unreadable: put `- identity: {}` last in the providers; it can go when everything was rewritten \
-     (`kubectl get secrets -A -o json | kubectl replace -f -`)";
+     up`, which rewrites all Secrets in plain text; then remove the section";
+const BEHIND_THEN_BEFORE: &str = "they would become unreadable: put the old key back. To change keys, put the new one first and the old one behind \
+     it and run `windlass up`, which rewrites all Secrets with the new one; then remove the old one";
+const IDENTITY_LAST: &str = "they would become unreadable: put `- identity: {}` last in the providers; it can go when everything was rewritten, \
+     which `windlass up` does for Secrets";
 const BEHIND_FIRST: &str = "what the first new API server writes, these could not read: put it behind the others first and run `windlass up`, \
      with every control-plane node reachable; then move it to the front";
+const STILL_NEEDED: &str = "put them back behind the others and run `windlass up` with every control-plane node reachable: it rewrites all \
+     Secrets; then remove them";
 
 /// What it waits for, or what to do.
 pub(super) fn help(finding: &Finding) -> String {
@@ -60,6 +60,7 @@ fn refused_help(cause: &Refusal) -> String {
         Refusal::EncryptionKeysDropped { .. } => OWN_KEY_STAYS.to_owned(),
         Refusal::CustomEncryptionDropped => PLAIN_TEXT_FIRST.to_owned(),
         Refusal::EncryptionKeyLost { .. } => BEHIND_THEN_BEFORE.to_owned(),
+        Refusal::EncryptionKeyStillNeeded { .. } => STILL_NEEDED.to_owned(),
         Refusal::PlainTextUnread { .. } => IDENTITY_LAST.to_owned(),
         Refusal::EncryptionKeyTooNew { .. } => BEHIND_FIRST.to_owned(),
         Refusal::LedgerLost { .. } => {
@@ -146,6 +147,9 @@ fn waiting_help(cause: &Waiting, weight: Weight) -> String {
         | Waiting::NotStarted { waits_for }
         | Waiting::CannotWork { waits_for }
         | Waiting::ControlPlaneUnchanged { waits_for }
+        | Waiting::KeyLearned { waits_for, .. }
+        | Waiting::KeyLeaves { waits_for, .. }
+        | Waiting::SecretsNotRewritten { waits_for, .. }
         | Waiting::ControlPlaneKept { waits_for } => waits(waits_for, weight),
         Waiting::Link { waits: Some(waits), .. } => chain_waits(waits),
         Waiting::Link { waits: None, .. } if weight == Weight::Next => {
@@ -286,11 +290,10 @@ fn note_help(cause: &Note) -> String {
         Note::ExternalEtcdDataKept { urls, prefix } => {
             format!("`etcdctl --endpoints={} del --prefix {prefix}/` deletes it too", urls.join(","))
         }
-        Note::EncryptionKeyLeaves { .. } => {
-            "sure if everything was rewritten since it was no longer first (`kubectl get secrets -A -o json | kubectl \
-             replace -f -`); windlass cannot see that"
-                .to_owned()
-        }
+        Note::EncryptionKeyLeaves { resource, .. } => format!(
+            "sure if everything was rewritten since it was no longer first (`kubectl get {resource} -A -o json | kubectl \
+             replace -f -`); windlass rewrites Secrets, and nothing else"
+        ),
         Note::NetworkMissing { .. } => {
             "write `network.plugin: flannel`, or apply another one with kubectl; nothing else waits for it".to_owned()
         }
@@ -367,6 +370,11 @@ fn waits(waits_for: &WaitsFor, weight: Weight) -> String {
             "every control-plane node must be reachable; if one is gone, remove it from cluster.yml".to_owned()
         }
         WaitsFor::ControlPlanesReachable => "every control-plane node must be reachable first".to_owned(),
+        WaitsFor::KeyReadEverywhere => {
+            "every API server must read it first; then they write with it, and all Secrets are rewritten".to_owned()
+        }
+        WaitsFor::CipherEverywhere => "every API server must write so first".to_owned(),
+        WaitsFor::SecretsRewritten => "all Secrets must be rewritten first".to_owned(),
         WaitsFor::NodesReachable => {
             "every node of its kind must be reachable; if one is gone, remove it from cluster.yml".to_owned()
         }

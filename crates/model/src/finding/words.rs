@@ -54,6 +54,7 @@ fn refused(cause: &Refusal) -> String {
             kind_of(resource),
             row(keys)
         ),
+        Refusal::EncryptionKeyStillNeeded { keys } => still_stored_with(keys),
         Refusal::PlainTextUnread { resource } => format!(
             "{} in etcd are stored in plain text, and cluster.yml has no provider `identity` that reads it",
             kind_of(resource)
@@ -144,6 +145,11 @@ fn not_planned(cause: &Waiting) -> String {
         Waiting::CannotWork { .. } => "runs and cannot work yet".to_owned(),
         Waiting::ControlPlaneUnchanged { .. } => {
             "the control plane of this node is not changed yet".to_owned()
+        }
+        Waiting::KeyLearned { key, .. } => format!("API servers do not write with {key} yet"),
+        Waiting::KeyLeaves { key, .. } => format!("API servers still read what was written with {key}"),
+        Waiting::SecretsNotRewritten { cipher, .. } => {
+            format!("Secrets are not rewritten with {cipher} yet")
         }
         Waiting::ControlPlaneKept { .. } => "the control plane is not removed from this node yet".to_owned(),
         Waiting::ProxyListKept => "nginx-proxy keeps its list of API servers".to_owned(),
@@ -351,6 +357,13 @@ fn machine(fault: &MachineFault) -> String {
 }
 
 /// A kind of resource as a person writes it.
+fn still_stored_with(keys: &[String]) -> String {
+    format!(
+        "Secrets in etcd may still be stored with {}, which no provider of cluster.yml has, and cannot be rewritten now",
+        row(keys)
+    )
+}
+
 fn kind_of(resource: &str) -> &str {
     if resource == SECRETS { "Secrets" } else { resource }
 }

@@ -1,6 +1,6 @@
 //! Whether a plan that only reissues certificates does that and nothing else.
 
-use windlass_model::{Action, Component, ContainerState, Content, Maker, NodeName, RestartWhen};
+use windlass_model::{Action, CertPart, Component, ContainerState, Content, Maker, NodeName, RestartWhen};
 
 use super::audited::Audited;
 use super::fault::Fault;
@@ -56,9 +56,11 @@ fn check_kinds(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
                 certs.keys().all(|name| audited.seen.ledger.certs.contains_key(name))
             }
             Action::CommitLedger { change } => change.is_empty(),
-            Action::WriteFiles { files, .. } => {
-                files.values().all(|file| matches!(file.content, Content::Cert { .. } | Content::Ledger))
-            }
+            Action::WriteFiles { files, .. } => files.values().all(|file| match &file.content {
+                Content::Cert { part, .. } => matches!(part, CertPart::Certificate | CertPart::Key),
+                Content::Ledger => true,
+                Content::Text(_) | Content::Secret(_) => false,
+            }),
             Action::ReplaceContainer { node, component, spec, .. } => {
                 let seen = audited.facts(node).and_then(|facts| facts.containers.get(component.as_str()));
                 seen.is_some_and(|seen| seen.spec == *spec)
@@ -76,6 +78,8 @@ fn check_kinds(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
             | Action::AwaitHealthy { .. } => true,
             Action::ForgetLedger
             | Action::KeepRoots
+            | Action::DropRoots
+            | Action::RewriteSecrets { .. }
             | Action::PullImage { .. }
             | Action::SetKernel { .. }
             | Action::RemovePaths { .. }

@@ -121,8 +121,17 @@ const WINDLASS: &[Key] = &[
     )
     .or("https://kubernetes.default.svc. and the cluster domain"),
     flag("drain_leaving", "drain a node that has left cluster.yml before it is cleared").or("true"),
+    key(
+        "ledger_in_cluster",
+        Word(LEDGER_IN_CLUSTER),
+        "whether the cluster keeps the CAs and keys of the ledger, in a Secret that the recovery key opens",
+    )
+    .or("encrypted"),
     key("links", SectionMap(SYSTEM_IMAGES), LINKS).or("the newest known of each minor version"),
 ];
+
+/// `windlass.ledger_in_cluster`.
+const LEDGER_IN_CLUSTER: &[&str] = &["encrypted", "none"];
 
 const LINKS: &str =
     "versions that an upgrade over several minor versions goes through, each perhaps with images";

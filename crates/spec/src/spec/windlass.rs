@@ -21,6 +21,8 @@ pub struct WindlassSpec {
     pub token_issuer: Option<String>,
     /// `drain_leaving`: drain a node before it leaves.
     pub drain_leaving: Option<bool>,
+    /// `ledger_in_cluster`: whether the cluster keeps the CAs and keys of the ledger.
+    pub ledger_in_cluster: Option<LedgerInClusterSpec>,
     /// `links`: versions of Kubernetes that a chain of upgrades goes through, at most one of each minor version, with the
     /// images that each has beside those that follow from `system_images`.
     pub links: BTreeMap<KubernetesVersion, BTreeMap<String, String>>,
@@ -49,6 +51,26 @@ impl PodRuntimeSpec {
         match self {
             Self::Docker => "docker",
             Self::Containerd => "containerd",
+        }
+    }
+}
+
+/// Whether the cluster keeps the CAs and keys of the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LedgerInClusterSpec {
+    /// In a Secret that only the recovery key opens.
+    Encrypted,
+    /// Not at all.
+    None,
+}
+
+impl LedgerInClusterSpec {
+    /// The word in cluster.yml.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Encrypted => "encrypted",
+            Self::None => "none",
         }
     }
 }

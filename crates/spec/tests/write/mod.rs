@@ -421,12 +421,20 @@ fn monitoring_of(spec: &MonitoringSpec) -> Value {
 }
 
 fn windlass_of(spec: &WindlassSpec) -> Value {
-    let WindlassSpec { endpoint, certificate_validity, pod_runtime, token_issuer, drain_leaving, links } =
-        spec;
+    let WindlassSpec {
+        endpoint,
+        certificate_validity,
+        pod_runtime,
+        token_issuer,
+        drain_leaving,
+        ledger_in_cluster,
+        links,
+    } = spec;
     json!({
         "links": links,
         "token_issuer": token_issuer,
         "drain_leaving": drain_leaving,
+        "ledger_in_cluster": ledger_in_cluster.map(windlass_spec::LedgerInClusterSpec::as_str),
         "pod_runtime": pod_runtime.map(windlass_spec::PodRuntimeSpec::as_str),
         "endpoint": endpoint.as_ref().map(ToString::to_string),
         "certificate_validity": hours(*certificate_validity),

@@ -164,6 +164,18 @@ impl Kube for Fake {
         self.verb("kube", format!("kube why pods of {object} wait"), |_| Ok(Vec::new())).await
     }
 
+    async fn rewrite_secrets(&self, rest: Option<&str>) -> PortResult<Option<String>> {
+        let (from, then) = match rest {
+            None => ("the first", Some("rest".to_owned())),
+            Some(_) => ("the rest", None),
+        };
+        self.verb("kube", format!("kube rewrite {from}"), move |_| Ok(then)).await
+    }
+
+    async fn drop_roots(&self) -> PortResult<()> {
+        self.verb("kube", "kube drop roots".to_owned(), |_| Ok(())).await
+    }
+
     async fn keep_roots(&self, kept: &KeptRoots, _: &Secret<Vec<u8>>) -> PortResult<()> {
         self.verb("kube", format!("kube keep roots of serial {}", kept.serial), |_| Ok(())).await
     }
