@@ -1,6 +1,6 @@
 //! The keys with which an API server writes and reads what it stores; keys are distinguished by digests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -112,6 +112,8 @@ pub enum StoredSecrets {
     Unknown,
     /// All with this cipher: they were rewritten, and no API server has written with another since.
     By(Cipher),
+    /// Each with one of these: all were with one of them, and API servers have written with the others since.
+    Among(BTreeSet<Cipher>),
 }
 
 impl StoredSecrets {

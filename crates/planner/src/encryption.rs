@@ -115,9 +115,13 @@ impl<'a> Servers<'a> {
             known_of.iter().filter_map(|(_, ciphers)| ciphers.of(SECRETS).into_iter().next()).collect();
         match &ledger.stored {
             StoredSecrets::By(cipher) => drop(stored.insert(cipher.clone())),
+            StoredSecrets::Among(ciphers) => stored.extend(ciphers.iter().cloned()),
             StoredSecrets::Unknown => {
                 stored.extend(known_of.iter().flat_map(|(_, ciphers)| ciphers.of(SECRETS)));
-                stored.extend(Some(Cipher::own()).filter(|_| own_key && ledger.born == Birth::Born));
+                let lives = ledger.born == Birth::Born;
+                stored.extend(Some(Cipher::own()).filter(|_| own_key && lives));
+                // Where no label says how, as after a container was made by hand, they are as without encryption.
+                stored.extend(Some(Cipher::identity()).filter(|_| !own_key && lives && known_of.is_empty()));
             }
         }
         Self { known: known_of, unseen, has_unknown, stored, several: desired_names.len() + others > 1 }
@@ -170,14 +174,20 @@ pub(crate) fn desired_ciphers(desired: &Blueprint) -> Option<Ciphers> {
 pub(crate) fn stored_before_all(ctx: &Context<'_>) -> Option<StoredSecrets> {
     let writes = desired_ciphers(ctx.desired)?.of(SECRETS).into_iter().next()?;
     let noted = &ctx.seen.ledger.stored;
-    let is_new =
-        ctx.seen.ledger.born == Birth::Expected && Servers::of(ctx.desired, ctx.seen).known.is_empty();
+    let servers = Servers::of(ctx.desired, ctx.seen);
+    let is_new = ctx.seen.ledger.born == Birth::Expected && servers.known.is_empty();
+    // What API servers write now, and will.
+    let mut ciphers = servers.stored;
+    ciphers.insert(writes.clone());
     match noted {
         StoredSecrets::By(cipher) if *cipher == writes => None,
-        StoredSecrets::Unknown | StoredSecrets::By(_) if is_new && !writes.is_identity() => {
+        StoredSecrets::Unknown | StoredSecrets::By(_) | StoredSecrets::Among(_)
+            if is_new && !writes.is_identity() =>
+        {
             Some(StoredSecrets::By(writes))
         }
-        StoredSecrets::By(_) => Some(StoredSecrets::Unknown),
+        StoredSecrets::Among(noted) if *noted == ciphers => None,
+        StoredSecrets::By(_) | StoredSecrets::Among(_) => Some(StoredSecrets::Among(ciphers)),
         StoredSecrets::Unknown => None,
     }
 }

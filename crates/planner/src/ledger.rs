@@ -392,7 +392,7 @@ fn commit_reasons(minted: usize, change: &LedgerChange) -> Vec<Reason> {
         born.then_some(LedgerNews::EtcdBorn),
         stored.as_deref().map(|stored| match stored {
             StoredSecrets::By(cipher) => LedgerNews::SecretsBy { cipher: cipher.to_string() },
-            StoredSecrets::Unknown => LedgerNews::SecretsMixed,
+            StoredSecrets::Among(_) | StoredSecrets::Unknown => LedgerNews::SecretsMixed,
         }),
     ];
     news.into_iter().flatten().map(|news| Reason::LedgerBehind { news }).collect()

@@ -87,6 +87,7 @@ fn is_needed(ctx: &Context<'_>, keys: &Keys, servers: &Servers<'_>, writes: &Cip
     let noted = keys.stored.as_deref().unwrap_or(&ctx.seen.ledger.stored);
     match noted {
         StoredSecrets::By(cipher) => cipher != writes,
+        StoredSecrets::Among(ciphers) => ciphers.iter().any(|cipher| cipher != writes),
         StoredSecrets::Unknown => servers.stored.iter().any(|cipher| cipher != writes),
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use windlass_engine::PortResult;
 use windlass_model::{
-    Action, CertName, ChosenSnapshot, Component, ContainerName, DesiredKernel, FilePath, ImageRef, KeptRoots,
-    Ledger, MemberId, MemberRestore, NodeName,
+    Action, CertName, ChosenSnapshot, Component, ContainerName, DesiredKernel, ENCRYPTION_FILE, FilePath,
+    ImageRef, KeptRoots, Ledger, MemberId, MemberRestore, NodeName,
 };
 
+use crate::at_rest::is_plain;
 use crate::docker::is_already_so;
 use crate::files::{FileState, is_under, ledger_copy};
 use crate::process::path_on_machine;
@@ -495,10 +496,18 @@ impl World {
             .collect()
     }
 
-    /// A CA that a live cluster trusts is never recreated, nor is the key that signs its tokens.
+    /// A CA that a live cluster trusts is never recreated, nor is the key that signs its tokens, nor one by which
+    /// its Secrets are stored.
     pub(crate) fn judge_new_authority(&mut self, name: &CertName) {
         let lives = self.clusters.values().any(|cluster| cluster.lived && !cluster.dismantled);
-        if lives && self.keys.has_durable(name) {
+        // No API server has had it yet: the machine that made it was lost with its disk.
+        let is_unused = name.base() == "kube-encryption"
+            && self.clusters.values().all(|cluster| is_plain(&cluster.kube.stored))
+            && !self
+                .nodes
+                .iter()
+                .any(|node| node.files.keys().any(|path| path.as_str().ends_with(ENCRYPTION_FILE)));
+        if lives && !is_unused && self.keys.has_durable(name) {
             self.violate(ViolationKind::NewAuthority, format!("{name} is made again"));
         }
     }

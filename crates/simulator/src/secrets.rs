@@ -3,12 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_engine::PortResult;
-use windlass_model::{Component, StoredSecrets};
+use windlass_model::{Cipher, Component, StoredSecrets};
 
 use crate::at_rest::{AtRest, named};
 use crate::invariants::ViolationKind;
 use crate::process::Work;
 use crate::world::World;
+
+/// A cipher as [`named`] gives it.
+fn in_words(cipher: &Cipher) -> String {
+    if cipher.is_identity() {
+        cipher.provider.to_string()
+    } else {
+        format!("{} {}", cipher.provider, cipher.name)
+    }
+}
 
 /// An API server that serves.
 struct Serving {
@@ -51,18 +60,21 @@ impl World {
         // An older copy from a backup is brought up to date before anything is planned.
         let newest = self.shelf.highest_serial();
         let ledger = self.ledger().filter(|ledger| ledger.serial == newest);
-        let Some(StoredSecrets::By(noted)) = ledger.map(|ledger| &ledger.stored) else { return };
-        let noted = if noted.is_identity() {
-            noted.provider.to_string()
-        } else {
-            format!("{} {}", noted.provider, noted.name)
+        let noted: BTreeSet<String> = match ledger.map(|ledger| &ledger.stored) {
+            Some(StoredSecrets::By(cipher)) => BTreeSet::from([in_words(cipher)]),
+            Some(StoredSecrets::Among(ciphers)) => ciphers.iter().map(in_words).collect(),
+            Some(StoredSecrets::Unknown) | None => return,
         };
         let stored = serving.first().and_then(|serving| self.clusters.get(&serving.cluster));
-        let other = stored.and_then(|cluster| cluster.kube.stored.keys().find(|way| named(way) != noted));
+        let other =
+            stored.and_then(|cluster| cluster.kube.stored.keys().find(|way| !noted.contains(&named(way))));
         if let Some(other) = other.map(String::as_str).map(named) {
             if self.run.unnoted.insert(other.clone()) {
-                let what =
-                    format!("the ledger says that all Secrets are of {noted}, and some are of {other}");
+                let noted: Vec<String> = noted.into_iter().collect();
+                let what = format!(
+                    "the ledger says that all Secrets are of {}, and some are of {other}",
+                    noted.join(" or ")
+                );
                 self.violate(ViolationKind::Unreadable, what);
             }
         } else {
