@@ -45,6 +45,14 @@ impl Group {
     }
 }
 
+/// Whether a node works now. One that this run leaves without a container may, and is then changed after those
+/// that do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Works {
+    Not,
+    Now,
+}
+
 /// How much of the limit on unavailable workers is left.
 #[derive(Debug)]
 struct Room {
@@ -66,16 +74,20 @@ pub(crate) fn roll<'a>(
 ) -> Nodes<'a> {
     let BroughtUp(mut nodes) = brought_up;
     let site = given.site;
-    let mut rolling: Vec<(Group, &'a NodeName)> = site
+    let mut rolling: Vec<(Group, Works, &'a NodeName)> = site
         .ctx
         .reachable()
         .filter(|node| is_disturbed(site, node.name))
         .map(|node| {
-            let works = site.conditions.is_available(node.name) && !stays_broken(site.ctx, node.name);
-            (if works { Group::of(node.desired) } else { Group::Broken }, node.name)
+            let works = site.conditions.is_available(node.name);
+            let stays = works && !stays_broken(site.ctx, node.name);
+            let group = if stays { Group::of(node.desired) } else { Group::Broken };
+            (group, if works { Works::Now } else { Works::Not }, node.name)
         })
         .collect();
     rolling.sort_unstable();
+    let rolling: Vec<(Group, &'a NodeName)> =
+        rolling.into_iter().map(|(group, _, name)| (group, name)).collect();
     let room = &room_beside(given, &rolling);
     let mut before = Previous { ends: Vec::new(), because: Because::Window };
     for group in Group::ALL {
