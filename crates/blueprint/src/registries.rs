@@ -9,6 +9,7 @@ use windlass_addons::Problems;
 pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
     registries(cluster, problems);
     without_default(cluster, problems);
+    of_nobody(cluster, problems);
     let help = "write it like `registry.example.com:5000/rancher/hyperkube:v1.20.15-rancher2`";
     for (key, image) in &cluster.spec.system_images {
         let Some(why) = image_flaw(image) else { continue };
@@ -111,6 +112,24 @@ fn docker_hub(url: &str, place: &str, problems: &mut Problems) {
             place,
             format!("`{url}/rancher/…` is no name on Docker Hub, which has names of two parts alone"),
             Some("write `docker.io`, and name images of your own under `system_images`".to_owned()),
+        );
+    }
+}
+
+/// RKE's images for subscribers have names that are in no public registry: on Docker Hub somebody else may take
+/// them.
+///
+/// Source: the release notes of RKE 1.8.14.
+fn of_nobody(cluster: &Cluster<'_>, problems: &mut Problems) {
+    const PAID: &str = "rke-extended-life/";
+    let used = cluster.images.of("kubernetes").map(|used| used.image.as_str());
+    if let Some(image) = used.filter(|image| image.starts_with(PAID)) {
+        problems.warning(
+            "kubernetes_version",
+            format!(
+                "`{image}` is in no public registry, and whoever takes the name `{PAID}` on Docker Hub would run on every node as root"
+            ),
+            Some("name the registry that has it in `private_registries`, with `is_default: true`, or another image in `system_images.kubernetes`".to_owned()),
         );
     }
 }
