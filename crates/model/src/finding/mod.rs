@@ -9,6 +9,7 @@
 mod cause;
 mod etcd_data;
 mod foreign;
+mod gone;
 mod remedies;
 mod restore;
 mod words;

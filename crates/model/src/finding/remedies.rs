@@ -1,10 +1,11 @@
 //! What to do about a finding, or what it waits for, in words.
 
 use super::etcd_data;
+use super::gone::FORMER_READY_HELP;
 use super::words::{named, row};
 use super::{
-    Cause, ChainWaits, Finding, KeptByKubernetes, MachineFault, NotGone, Note, Refusal, RestartObstacle,
-    Waiting, WaitsFor, Weight,
+    Cause, ChainWaits, Finding, KeptByKubernetes, MachineFault, Note, Refusal, RestartObstacle, Waiting,
+    WaitsFor, Weight,
 };
 use crate::etcd_version::EtcdVersion;
 use crate::host_report::ContainerdCri;
@@ -12,6 +13,10 @@ use crate::inventory::{Alarm, Unasked};
 use crate::names::{ImageRef, NodeName};
 use crate::pod_runtime::CONTAINERD_CONFIG;
 use crate::words::counted;
+
+/// Where a ledger may be found.
+const LEDGER_BACK: &str = "bring back the ledger file, or the control-plane node that holds a copy; or run `windlass remove` and \
+     start again";
 
 /// How to restore a snapshot; what follows it says which.
 const RESTORE: &str = "restore a snapshot (`windlass etcd snapshot restore NAME`)";
@@ -63,11 +68,7 @@ fn refused_help(cause: &Refusal) -> String {
         Refusal::EncryptionKeyStillNeeded { .. } => STILL_NEEDED.to_owned(),
         Refusal::PlainTextUnread { .. } => IDENTITY_LAST.to_owned(),
         Refusal::EncryptionKeyTooNew { .. } => BEHIND_FIRST.to_owned(),
-        Refusal::LedgerLost { .. } => {
-            "bring back the ledger file, or the control-plane node that holds a copy; or run `windlass remove` and start \
-             again"
-                .to_owned()
-        }
+        Refusal::LedgerLost { .. } => LEDGER_BACK.to_owned(),
         Refusal::DataOfSomebody { .. } => {
             "bring back the ledger file, or the control-plane node that holds a copy; if nobody needs the data, move the \
              directory away by hand"
@@ -126,13 +127,7 @@ fn refused_help(cause: &Refusal) -> String {
              up`, then remove the old one; another etcd knows nothing of this cluster: build a second one on it"
                 .to_owned()
         }
-        Refusal::NotGone { because: NotGone::InClusterYml } => "remove it from cluster.yml first".to_owned(),
-        Refusal::NotGone { because: NotGone::Answers } => {
-            "leave `--gone` away: it is cleared as every node that is reached".to_owned()
-        }
-        Refusal::NotGone { because: NotGone::Unknown } => {
-            "check the name; a node that was forgotten already needs no `--gone`".to_owned()
-        }
+        Refusal::NotGone { because } => because.help().to_owned(),
         Refusal::FirstStartWithoutMajority { .. } => {
             "fix what is held on the other nodes, or remove these nodes from cluster.yml".to_owned()
         }
@@ -164,11 +159,7 @@ fn waiting_help(cause: &Waiting, weight: Weight) -> String {
              gone for good, `windlass remove --gone` with its name does not wait for it"
                 .to_owned()
         }
-        Waiting::FormerNodeReady => {
-            "make it reachable to have it cleared; where the machine is gone, Kubernetes notices within a minute, and the next `windlass up` \
-             deletes its node object, or `windlass up --gone` with its name at once"
-                .to_owned()
-        }
+        Waiting::FormerNodeReady => FORMER_READY_HELP.to_owned(),
         Waiting::NotThisClusters { found } => found.help(),
         Waiting::ProxyListKept => "one API server of the new list must work first".to_owned(),
         Waiting::OldCertificateKept { obstacle } => old_certificate_help(obstacle).to_owned(),

@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use super::etcd_data;
-use super::{
-    Cause, ClockOf, KeptByKubernetes, MachineFault, NotGone, Note, Refusal, RestartObstacle, Waiting,
-};
+use super::gone::FORMER_READY;
+use super::{Cause, ClockOf, KeptByKubernetes, MachineFault, Note, Refusal, RestartObstacle, Waiting};
 use crate::ciphers::SECRETS;
 use crate::foundation::Fact;
 use crate::host_report::ContainerdCri;
 use crate::inventory::Alarm;
-use crate::names::{ContainerName, NodeName};
+use crate::names::{CertName, ContainerName, Lineage, NodeName};
 use crate::pod_runtime::{CONTAINERD_CONFIG, CONTAINERD_SOCKET};
 use crate::words::{counted, row_of};
 
@@ -29,41 +28,25 @@ pub(super) fn what(cause: &Cause) -> String {
     }
 }
 
+const CUSTOM_KEYS_GONE: &str =
+    "Secrets in etcd are encrypted with the keys of `custom_config`, and cluster.yml no longer has them";
+
 fn refused(cause: &Refusal) -> String {
     match cause {
         Refusal::Restore { refused } => refused.what(),
         Refusal::UnreadableContainers { containers } => {
             format!("this version of windlass cannot read the labels of {}", named(&on_nodes(containers)))
         }
-        Refusal::OtherLineage { nodes, lineage, own } => {
-            let own = own.as_ref().map_or_else(
-                || "this cluster has none".to_owned(),
-                |own| format!("this cluster's is {own}"),
-            );
-            format!("{} belong to another cluster: the lineage of their ledger is {lineage}, {own}", named(nodes))
-        }
-        Refusal::EncryptionKeysDropped { keys } => format!(
-            "Secrets in etcd are encrypted with {}, and cluster.yml no longer asks for encryption",
-            row(keys.iter().map(|key| format!("`{key}`")))
-        ),
-        Refusal::CustomEncryptionDropped => {
-            "Secrets in etcd are encrypted with the keys of `custom_config`, and cluster.yml no longer has them".to_owned()
-        }
-        Refusal::EncryptionKeyLost { resource, keys } => format!(
-            "{} in etcd are encrypted with {}, which no provider of cluster.yml has",
-            kind_of(resource),
-            row(keys)
-        ),
+        Refusal::OtherLineage { nodes, lineage, own } => other_lineage(nodes, lineage, own.as_ref()),
+        Refusal::EncryptionKeysDropped { keys } => keys_dropped(keys),
+        Refusal::CustomEncryptionDropped => CUSTOM_KEYS_GONE.to_owned(),
+        Refusal::EncryptionKeyLost { resource, keys } => keys_lost(resource, keys),
         Refusal::EncryptionKeyStillNeeded { keys } => still_stored_with(keys),
         Refusal::PlainTextUnread { resource } => format!(
             "{} in etcd are stored in plain text, and cluster.yml has no provider `identity` that reads it",
             kind_of(resource)
         ),
-        Refusal::EncryptionKeyTooNew { resource, key, nodes } => format!(
-            "cluster.yml has {key} first for {}, and the API servers of {} cannot read it yet",
-            kind_of(resource),
-            named(nodes)
-        ),
+        Refusal::EncryptionKeyTooNew { resource, key, nodes } => key_too_new(resource, key, nodes),
         Refusal::LedgerLost { nodes } if nodes.is_empty() => {
             "a cluster exists here, and its ledger with the keys was not found".to_owned()
         }
@@ -71,7 +54,10 @@ fn refused(cause: &Refusal) -> String {
             format!("a cluster exists here ({}), and its ledger with the keys was not found", named(nodes))
         }
         Refusal::DataOfSomebody { nodes } => {
-            format!("data of an etcd is on {}, and neither a ledger nor a container tells whose", named(nodes))
+            format!(
+                "data of an etcd is on {}, and neither a ledger nor a container tells whose",
+                named(nodes)
+            )
         }
         Refusal::OtherToolsCluster { made_by, containers, files } => made_by.cluster(containers, files),
         Refusal::TooFewReachable { role, reachable, total } => {
@@ -93,30 +79,56 @@ fn refused(cause: &Refusal) -> String {
         Refusal::VersionNotNamed { runs, default } => format!(
             "cluster.yml names no version, and the default of this windlass is {default}; the cluster runs {runs}"
         ),
-        Refusal::VersionSkipped { from, to } => format!("Kubernetes cannot be upgraded from {from} to {to} at once"),
-        Refusal::LinkImpossible { kubernetes, problems } => {
-            format!("the upgrade goes through {kubernetes}, which does not allow what cluster.yml says: {}", problems.join("; "))
+        Refusal::VersionSkipped { from, to } => {
+            format!("Kubernetes cannot be upgraded from {from} to {to} at once")
         }
-        Refusal::EtcdBack { from, to } => format!("etcd cannot go back from {from} to {to}: it does not start with newer data"),
+        Refusal::LinkImpossible { kubernetes, problems } => {
+            format!(
+                "the upgrade goes through {kubernetes}, which does not allow what cluster.yml says: {}",
+                problems.join("; ")
+            )
+        }
+        Refusal::EtcdBack { from, to } => {
+            format!("etcd cannot go back from {from} to {to}: it does not start with newer data")
+        }
         Refusal::EtcdSkipped { from, to } => {
             format!("etcd cannot go from {from} to {to} at once: it goes one minor version at a time")
         }
         Refusal::MemberElsewhere { nodes, is, desired } => etcd_data::elsewhere(&named(nodes), is, desired),
-        Refusal::EtcdDataLost { nodes } => format!("every member of etcd has lost its data ({})", named(nodes)),
+        Refusal::EtcdDataLost { nodes } => {
+            format!("every member of etcd has lost its data ({})", named(nodes))
+        }
         Refusal::OtherExternalEtcd { servers } => {
             format!("API servers use etcd at {servers}, and cluster.yml names none of these addresses")
         }
-        Refusal::NotGone { because: NotGone::InClusterYml } => {
-            "cannot be forgotten: cluster.yml asks for it".to_owned()
-        }
-        Refusal::NotGone { because: NotGone::Answers } => "cannot be forgotten: it answers".to_owned(),
-        Refusal::NotGone { because: NotGone::Unknown } => {
-            "cannot be forgotten: the ledger has no node of this name".to_owned()
-        }
+        Refusal::NotGone { because } => because.what(),
         Refusal::FirstStartWithoutMajority { usable, total } => {
-            format!("etcd cannot start for the first time: {usable} of its {total} nodes can be used, which is no majority")
+            format!(
+                "etcd cannot start for the first time: {usable} of its {total} nodes can be used, which is no majority"
+            )
         }
     }
+}
+
+fn other_lineage(nodes: &[NodeName], lineage: &Lineage, own: Option<&Lineage>) -> String {
+    let own =
+        own.map_or_else(|| "this cluster has none".to_owned(), |own| format!("this cluster's is {own}"));
+    format!("{} belong to another cluster: the lineage of their ledger is {lineage}, {own}", named(nodes))
+}
+
+fn keys_dropped(keys: &[CertName]) -> String {
+    let keys = row(keys.iter().map(|key| format!("`{key}`")));
+    format!("Secrets in etcd are encrypted with {keys}, and cluster.yml no longer asks for encryption")
+}
+
+fn keys_lost(resource: &str, keys: &[String]) -> String {
+    let (kind, keys) = (kind_of(resource), row(keys));
+    format!("{kind} in etcd are encrypted with {keys}, which no provider of cluster.yml has")
+}
+
+fn key_too_new(resource: &str, key: &str, nodes: &[NodeName]) -> String {
+    let (kind, nodes) = (kind_of(resource), named(nodes));
+    format!("cluster.yml has {key} first for {kind}, and the API servers of {nodes} cannot read it yet")
 }
 
 fn not_planned(cause: &Waiting) -> String {
@@ -136,9 +148,7 @@ fn not_planned(cause: &Waiting) -> String {
         }
         Waiting::NodeUnreachableForRemoval { error } => format!("unreachable: {error}"),
         Waiting::NotThisClusters { found } => found.what(),
-        Waiting::FormerNodeReady => {
-            "has left cluster.yml and is unreachable, and Kubernetes calls it ready".to_owned()
-        }
+        Waiting::FormerNodeReady => FORMER_READY.to_owned(),
         Waiting::FormerNodeKept { .. } => "the node has left cluster.yml and is not cleared yet".to_owned(),
         Waiting::NodeUnchanged { .. } => "the containers of this node are not replaced yet".to_owned(),
         Waiting::NotStarted { .. } => "missing, and not started yet".to_owned(),

@@ -1,0 +1,31 @@
+//! What is said of nodes that left cluster.yml and are not reached.
+
+use super::NotGone;
+
+/// A former node that may have died a moment ago.
+pub(super) const FORMER_READY: &str =
+    "has left cluster.yml and is unreachable, and Kubernetes calls it ready";
+/// What helps then.
+pub(super) const FORMER_READY_HELP: &str = "make it reachable to have it cleared; where the machine is gone, Kubernetes notices \
+     within a minute, and the next `windlass up` deletes its node object, or `windlass up --gone` with its name at once";
+
+impl NotGone {
+    /// Why it is not forgotten.
+    pub(super) fn what(self) -> String {
+        let why = match self {
+            Self::InClusterYml => "cluster.yml asks for it",
+            Self::Answers => "it answers",
+            Self::Unknown => "the ledger has no node of this name",
+        };
+        format!("cannot be forgotten: {why}")
+    }
+
+    /// What to do.
+    pub(super) fn help(self) -> &'static str {
+        match self {
+            Self::InClusterYml => "remove it from cluster.yml first",
+            Self::Answers => "leave `--gone` away: it is cleared as every node that is reached",
+            Self::Unknown => "check the name; a node that was forgotten already needs no `--gone`",
+        }
+    }
+}
