@@ -127,7 +127,7 @@ fn of_nobody(cluster: &Cluster<'_>, problems: &mut Problems) {
         problems.warning(
             "kubernetes_version",
             format!(
-                "`{image}` is in no public registry, and whoever takes the name `{PAID}` on Docker Hub would run on every node as root"
+                "`{image}` is in no public registry, and anyone who takes the name `{PAID}` on Docker Hub would run on every node as root"
             ),
             Some("name the registry that has it in `private_registries`, with `is_default: true`, or another image in `system_images.kubernetes`".to_owned()),
         );

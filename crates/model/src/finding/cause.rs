@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::foreign::{Foreign, MadeBy};
+use super::gone::NotGone;
 use super::restore::RestoreRefused;
 use crate::component::Component;
 use crate::etcd_places::EtcdPlaces;
@@ -276,18 +277,6 @@ pub enum Refusal {
         /// Of how many.
         total: usize,
     },
-}
-
-/// Why a node is not gone for good, whatever the operator says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NotGone {
-    /// cluster.yml asks for it.
-    InClusterYml,
-    /// It answers.
-    Answers,
-    /// The ledger has no node of this name.
-    Unknown,
 }
 
 /// Something desired that is not planned, for now or until a person acts.

@@ -1,6 +1,18 @@
 //! What is said of nodes that left cluster.yml and are not reached.
 
-use super::NotGone;
+use serde::{Deserialize, Serialize};
+
+/// Why a node is not gone for good, whatever the operator says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotGone {
+    /// cluster.yml asks for it.
+    InClusterYml,
+    /// It answers.
+    Answers,
+    /// The ledger has no node of this name.
+    Unknown,
+}
 
 /// A former node that may have died a moment ago.
 pub(super) const FORMER_READY: &str =

@@ -19,10 +19,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use self::cause::{
-    Cause, ChainWaits, ClockOf, KeptByKubernetes, MachineFault, NotGone, Note, Refusal, RestartObstacle,
-    Waiting, WaitsFor,
+    Cause, ChainWaits, ClockOf, KeptByKubernetes, MachineFault, Note, Refusal, RestartObstacle, Waiting,
+    WaitsFor,
 };
 pub use self::foreign::{Foreign, MadeBy};
+pub use self::gone::NotGone;
 pub use self::restore::RestoreRefused;
 use crate::action::Action;
 use crate::ciphers::ENCRYPTION_FILE;
