@@ -2,7 +2,7 @@
 //! signs of life.
 //!
 //! ```text
-//! create `windlass-operator` ─┬─ the name is free ──▶ attach ─▶ start ─▶ a byte every 10 s ─▶ … ─▶ removed
+//! create `windlass-operator` ─┬─ the name is free ──▶ start ─▶ attach ─▶ a byte every 10 s ─▶ … ─▶ removed
 //!                             └─ it is taken ──▶ runs: another run's │ ends or never started: removed, and again
 //! ```
 //!
@@ -24,7 +24,7 @@ use windlass_model::NodeName;
 use windlass_sidecar::LEASE;
 
 use crate::docker::ASK_WITHIN;
-use crate::docker_error::{DockerError, lasting, passing};
+use crate::docker_error::{lasting, passing};
 use crate::fleet::{Machine, RemoteFleet};
 use crate::kept_leases::remove;
 use crate::labels;
@@ -111,11 +111,11 @@ impl RemoteFleet {
     async fn start_lease(&self, link: Arc<Link>, container: String) -> PortResult<Lease> {
         let started = async {
             let options = AttachContainerOptionsBuilder::new().stdin(true).stdout(true).stream(true).build();
-            let attached =
-                link.call(ASK_WITHIN, link.docker.attach_container(&container, Some(options))).await?;
+            // In this order: Docker keeps the connection of one that was attached to and never started, and with it
+            // the ssh of a run that died in between.
             let start = link.docker.start_container(&container, None::<StartContainerOptions>);
             link.call(ASK_WITHIN, start).await?;
-            Ok::<_, DockerError>(attached)
+            link.call(ASK_WITHIN, link.docker.attach_container(&container, Some(options))).await
         };
         let attached = match started.await {
             Ok(attached) => attached,
