@@ -150,7 +150,7 @@ async fn round_by_round<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
         };
         let Survey { observation: Observation { inventory, ledger }, planning } = survey;
         conclusion.rounds = round;
-        let keepers = keepers(assignment, &inventory);
+        let keepers = keepers(assignment, &inventory, &planning);
         conclusion.inventory = Some(inventory);
         conclusion.planning = planning;
         conclusion.ledger.clone_from(&ledger);

@@ -10,11 +10,12 @@
 //! Two runs that reach the same node first meet there, so not both give up. A node that is unreachable, or
 //! cannot give a lease, is left out and reported: a cluster with such a node must be repaired too.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::time::sleep;
-use windlass_model::{Inventory, LastNode, NodeName, Role};
+use windlass_model::{Finding, Inventory, LastNode, NodeName, Planning, Role};
 
 use crate::events::{Event, Listener};
 use crate::ports::{Assignment, Lease, Leases, PortResult};
@@ -32,15 +33,17 @@ pub struct AnotherRun {
     pub holder: String,
 }
 
-/// The reachable nodes that have or are to have a control plane, by name.
-pub(crate) fn keepers(assignment: &Assignment, seen: &Inventory) -> Vec<NodeName> {
+/// The reachable nodes that have or are to have a control plane, by name. On those that are held as a whole
+/// nothing is put: they may be of another cluster.
+pub(crate) fn keepers(assignment: &Assignment, seen: &Inventory, planning: &Planning) -> Vec<NodeName> {
     let is_control_plane =
         |node: Option<&LastNode>| node.is_some_and(|node| node.roles.contains(&Role::ControlPlane));
     let keeps = |name: &NodeName| {
         is_control_plane(assignment.nodes.get(name)) || is_control_plane(seen.ledger.nodes.get(name))
     };
-    let reachable = seen.nodes.iter().filter(|(_, node)| node.facts().is_some());
-    reachable.map(|(name, _)| name).filter(|name| keeps(name)).cloned().collect()
+    let held: BTreeSet<&NodeName> = planning.findings.iter().filter_map(Finding::holds_all_of).collect();
+    let reachable = seen.nodes.iter().filter(|(_, node)| node.facts().is_some()).map(|(name, _)| name);
+    reachable.filter(|name| keeps(name) && !held.contains(name)).cloned().collect()
 }
 
 /// Takes a lease on each of these nodes; what was taken is given back where another run has one.

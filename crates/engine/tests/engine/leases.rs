@@ -1,5 +1,6 @@
 //! One run at a time: leases on the control-plane nodes, before anything is changed.
 
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::time::Duration;
 
@@ -7,7 +8,9 @@ use windlass_engine::{
     AnotherRun, Assignment, Conclusion, End, Interrupt, Lease, Leases, NotConverged, Options, PortResult,
     converge,
 };
-use windlass_model::{Inventory, NodeName, Planning, Role};
+use windlass_model::{
+    Finding, Foreign, Inventory, MadeBy, NodeName, Planning, Role, Subject, Waiting, Weight,
+};
 
 use crate::fake::{Fake, Fault, assignment, passing};
 use crate::plans::{plan, pull};
@@ -48,10 +51,14 @@ fn three() -> Assignment {
 }
 
 async fn run(fake: &Fake) -> Result<Conclusion, NotConverged> {
+    run_with(fake, Vec::new()).await
+}
+
+async fn run_with(fake: &Fake, findings: Vec<Finding>) -> Result<Conclusion, NotConverged> {
     let options = Options { holder: Some("up, process 7 on here".to_owned()), ..Options::default() };
     let pulls = |_: &Inventory| Planning {
         plan: plan(vec![("1", pull(1, "a")), ("2", pull(1, "b"))], &[("1", "2")]),
-        findings: Vec::new(),
+        findings: findings.clone(),
     };
     converge(&fake.ports(), &three(), pulls, &options, fake, &Interrupt::default()).await
 }
@@ -78,6 +85,22 @@ async fn where_another_run_has_a_lease_nothing_is_done_and_none_is_kept() {
         assert!(!fake.take_log().contains("pull"));
         assert!(fake.world().leases.is_empty());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_put_on_a_node_that_is_held_as_a_whole() {
+    let fake = Fake::new();
+    let (made_by, containers, files) = (MadeBy::Somebody, BTreeSet::new(), BTreeSet::new());
+    let found = Foreign { made_by, containers, files, etcd_data: None };
+    let stranger = Finding {
+        weight: Weight::Held,
+        about: Subject::Node("node-1".into()),
+        cause: Waiting::NotThisClusters { found }.into(),
+        origin: None,
+    };
+    assert_eq!(run_with(&fake, vec![stranger]).await.unwrap().end, End::StoodStill);
+    let log = fake.take_log();
+    assert!(!log.contains("node-1 lease") && log.contains("node-2 lease"), "{log}");
 }
 
 #[tokio::test(start_paused = true)]
