@@ -2,11 +2,13 @@
 //! answered.
 //!
 //! ```text
-//! create ─▶ attach ─▶ start ─▶ request on stdin ─▶ answer on stdout ─▶ it exits, and Docker removes it
+//! create ─▶ start ─▶ attach ─▶ request on stdin ─▶ answer on stdout ─▶ it exits, and Docker removes it
 //! ```
 //!
 //! If windlass dies, stdin is closed, the program exits, and Docker removes the container all the same. Only
-//! a container that was never started stays; the next run that changes anything removes it.
+//! a container that was not attached to yet stays; the next run that changes anything removes it. Docker keeps the
+//! connection of one that was attached to and never started, even when it is removed, and with it the ssh of the
+//! run that died: so it starts first.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -79,15 +81,15 @@ async fn start_and_ask(
     within: Duration,
     failed: &(impl Fn(&str, DockerError) -> PortError + Sync),
 ) -> PortResult<Answer> {
+    link.call(DOCKER_WITHIN, link.docker.start_container(name, None::<StartContainerOptions>))
+        .await
+        .map_err(|error| failed("start", error))?;
     let options =
         AttachContainerOptionsBuilder::new().stdin(true).stdout(true).stderr(true).stream(true).build();
     let attached = link
         .call(DOCKER_WITHIN, link.docker.attach_container(name, Some(options)))
         .await
         .map_err(|error| failed("attach", error))?;
-    link.call(DOCKER_WITHIN, link.docker.start_container(name, None::<StartContainerOptions>))
-        .await
-        .map_err(|error| failed("start", error))?;
     let talk = async {
         let mut input = attached.input;
         // It may answer and exit without having read everything.
