@@ -171,37 +171,9 @@ pub fn decode(bytes: &[u8]) -> Result<Ledger, LedgerFileError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::ledger;
     use crate::stored::face_of;
-    use std::collections::BTreeSet;
-    use windlass_model::{
-        CertKind, CertName, DesiredCert, LastNode, Lineage, NodeName, NodeTarget, Role, StoredCert, Timestamp,
-    };
-
-    fn ledger() -> Ledger {
-        let mut ledger = Ledger::new(Lineage::from("blue"));
-        ledger.serial = 7;
-        let desired = DesiredCert {
-            kind: CertKind::Authority,
-            common_name: "kube-ca".to_owned(),
-            organizations: Vec::new(),
-            issuer: None,
-            usages: BTreeSet::new(),
-            sans: BTreeSet::new(),
-            valid_days: 3650,
-            service: None,
-        };
-        let cert = StoredCert {
-            desired,
-            certificate: "CERTIFICATE".to_owned(),
-            key: Secret::new("KEY".to_owned()),
-            issued_at: None,
-            not_before: Timestamp(0),
-            not_after: Timestamp(1),
-            issuer: None,
-        };
-        ledger.certs.insert(CertName::from("kube-ca"), cert);
-        ledger
-    }
+    use windlass_model::{CertKind, CertName, LastNode, NodeName, NodeTarget, Role};
 
     #[test]
     fn a_ledger_reads_back_as_it_was_written_with_its_keys() {
@@ -280,7 +252,7 @@ mod tests {
             "certs": {"leaf": {
                 "wish": {"kind": "leaf", "common_name": "system:node", "valid_days": 3650},
                 "certificate": "CERTIFICATE",
-                "key": "KEY",
+                "key": "PRIVATE",
                 "not_before": 1767225600,
                 "not_after": 2082758400,
                 "issuer": null

@@ -8,6 +8,8 @@ mod etcd;
 mod events;
 mod execute;
 mod files;
+#[cfg(test)]
+mod fixture;
 mod gates;
 mod guards;
 mod interrupt;

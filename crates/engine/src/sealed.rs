@@ -145,37 +145,8 @@ pub(crate) fn sealed_roots(ledger: &Ledger) -> Option<Secret<Vec<u8>>> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use windlass_model::{CertKind, DesiredCert, StoredCert, Timestamp};
-
     use super::*;
-
-    fn ledger() -> Ledger {
-        let mut ledger = Ledger::new(Lineage::from("blue"));
-        ledger.serial = 7;
-        let desired = DesiredCert {
-            kind: CertKind::Authority,
-            common_name: AUTHORITY.to_owned(),
-            organizations: Vec::new(),
-            issuer: None,
-            usages: BTreeSet::new(),
-            sans: BTreeSet::new(),
-            valid_days: 3650,
-            service: None,
-        };
-        let cert = StoredCert {
-            desired,
-            certificate: "CERTIFICATE".to_owned(),
-            key: Secret::new("PRIVATE".to_owned()),
-            issued_at: None,
-            not_before: Timestamp(0),
-            not_after: Timestamp(1),
-            issuer: None,
-        };
-        ledger.certs.insert(CertName::from(AUTHORITY), cert);
-        ledger
-    }
+    use crate::fixture::ledger;
 
     fn sealed(ledger: &Ledger) -> Vec<u8> {
         sealed_roots(ledger).unwrap().expose().clone()
