@@ -27,6 +27,8 @@ pub(crate) struct ControlPlane<'a> {
     pub(crate) heals: Vec<StepHandle>,
     /// The ends of its disturbances: the nodes wait for them.
     pub(crate) ends: Vec<StepHandle>,
+    /// The removals of nginx-proxy from nodes that become control planes.
+    pub(crate) freed: Vec<(&'a NodeName, StepHandle)>,
     /// Whether a change of the control plane is held back.
     pub(crate) held: bool,
     /// The steps that replace, restart or remove containers.
@@ -220,6 +222,7 @@ impl<'a> Stage<'_, '_, 'a> {
         build.after_all(remove, pull.into_iter().chain(files), Because::Needs);
         build.after_all(remove, self.etcd.heals.iter().copied(), Because::HealFirst);
         self.control_plane.changed.insert((name, proxy), remove);
+        self.control_plane.freed.push((name, remove));
         Some(remove)
     }
 

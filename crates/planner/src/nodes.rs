@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::control_plane::ControlPlane;
 use crate::etcd::Etcd;
 use crate::files;
-use crate::site::{Changes, Site, await_container, await_ready};
+use crate::site::{Changes, Site, await_container, await_ready, await_reconnected};
 
 /// The components of a node, in the order in which they are changed: the connection to the API first.
 pub(crate) const COMPONENTS: [Component; 3] =
@@ -31,6 +31,8 @@ pub(crate) struct Nodes<'a> {
     pub(crate) reloads: Vec<StepHandle>,
     /// The waits for what it starts.
     pub(crate) heals: Vec<StepHandle>,
+    /// The waits for what it repairs on broken workers, where these need no API server of this plan.
+    pub(crate) repaired: Vec<(&'a NodeName, StepHandle)>,
     /// The writes of changed lists of API servers.
     pub(crate) proxy_files: BTreeMap<&'a NodeName, StepHandle>,
     /// The steps that replace or restart containers.
@@ -63,6 +65,12 @@ pub(crate) fn bring_up<'a>(given: Given<'_, '_, 'a>, build: &mut PlanBuilder<'a>
         nodes.heals.extend(heal);
         reload_proxy(given, &mut nodes, node.name, build);
     }
+    for (name, _) in &given.control_plane.freed {
+        // Nothing else is disturbed before its kubelet has its connection again.
+        let ready = await_reconnected(given.site.ctx, name, build);
+        build.after_all(ready, given.control_plane.up.get(name).copied(), Because::Needs);
+        nodes.heals.push(ready);
+    }
     match given.site.ctx.intent {
         Intent::Converge { .. } | Intent::Restore { .. } => given.site.ctx.note_missing_network(build),
         Intent::Reissue { .. } | Intent::Dismantle { .. } => {}
@@ -82,8 +90,7 @@ fn write_proxy_files<'a>(given: Given<'_, '_, 'a>, nodes: &mut Nodes<'a>, build:
         return;
     }
     let Given { site, control_plane, .. } = given;
-    let works = |(name, _)| site.condition(name, Component::KubeApiserver).is_some_and(Condition::works);
-    let one_works = site.ctx.with_role(Role::ControlPlane).any(works);
+    let one_works = one_works(site);
     for (name, differing) in &site.files.late {
         let step = files::write(site.keys, name, "nginx-proxy", differing.clone(), build);
         // A proxy that does not run has nothing to lose, and its node is not available until it does: a roll may wait for it.
@@ -147,7 +154,13 @@ fn bring_up_node<'a>(
             held = true;
             continue;
         }
-        waits.extend(bring_up_component(given, nodes, name, component, build));
+        let Some(wait) = bring_up_component(given, nodes, name, component, build) else { continue };
+        waits.push(wait);
+        let needs_control_plane = site.conditions.kubernetes_moves()
+            || component == Component::NginxProxy && !proxy_finds_one(given);
+        if !desired.has(Role::ControlPlane) && !needs_control_plane {
+            nodes.repaired.push((name, wait));
+        }
     }
     if (waits.is_empty() && !is_not_ready(site.ctx, name)) || is_disturbed(site, name) || held {
         return waits.last().copied();
@@ -203,10 +216,21 @@ fn bring_up_component<'a>(
         }
     }
     let wait = await_container(name, component, step, build);
-    if component == Component::NginxProxy {
+    if component == Component::NginxProxy && !proxy_finds_one(given) {
         build.after_all(wait, control_plane.all_up(), Because::Needs);
     }
     Some(wait)
+}
+
+/// Whether an nginx-proxy that starts now finds an API server of its list that works.
+fn proxy_finds_one(given: Given<'_, '_, '_>) -> bool {
+    given.site.ctx.kube_answers() && one_works(given.site)
+}
+
+/// Whether an API server that cluster.yml asks for works now.
+fn one_works(site: &Site<'_, '_>) -> bool {
+    let works = |(name, _)| site.condition(name, Component::KubeApiserver).is_some_and(Condition::works);
+    site.ctx.with_role(Role::ControlPlane).any(works)
 }
 
 /// Makes a step on nginx-proxy wait for its list of API servers.

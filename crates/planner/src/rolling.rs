@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use windlass_model::{
-    Because, Birth, Component, DesiredNode, Emptied, Guard, Intent, NodeName, Readiness, Reason, Role,
-    Scheduling, Subject, Waiting, WaitsFor,
+    Action, Because, Birth, Component, ContainerState, DesiredNode, Emptied, Guard, Intent, Maker, NodeName,
+    Readiness, Reason, Role, Scheduling, Subject, Waiting, WaitsFor,
 };
 
 use crate::api_servers::Old;
@@ -74,7 +74,10 @@ pub(crate) fn roll<'a>(
 ) -> Nodes<'a> {
     let BroughtUp(mut nodes) = brought_up;
     let site = given.site;
-    let mut rolling: Vec<(Group, Works, &'a NodeName)> = site
+    // A node that becomes a control plane waits for the workers that are repaired: it comes after them.
+    let waits_for_workers =
+        |node: &DesiredNode| !given.control_plane.freed.is_empty() && Group::of(node) != Group::Worker;
+    let mut rolling: Vec<(Group, bool, Works, &'a NodeName)> = site
         .ctx
         .reachable()
         .filter(|node| is_disturbed(site, node.name))
@@ -82,12 +85,13 @@ pub(crate) fn roll<'a>(
             let works = site.conditions.is_available(node.name);
             let stays = works && !stays_broken(site.ctx, node.name);
             let group = if stays { Group::of(node.desired) } else { Group::Broken };
-            (group, if works { Works::Now } else { Works::Not }, node.name)
+            let works = if works { Works::Now } else { Works::Not };
+            (group, waits_for_workers(node.desired), works, node.name)
         })
         .collect();
     rolling.sort_unstable();
     let rolling: Vec<(Group, &'a NodeName)> =
-        rolling.into_iter().map(|(group, _, name)| (group, name)).collect();
+        rolling.into_iter().map(|(group, _, _, name)| (group, name)).collect();
     let room = &room_beside(given, &rolling);
     let mut before = Previous { ends: Vec::new(), because: Because::Window };
     for group in Group::ALL {
@@ -100,7 +104,16 @@ pub(crate) fn roll<'a>(
         }
     }
     nodes.ends.extend(before.ends);
+    repair_before_gaining(given, &nodes, build);
     nodes
+}
+
+/// A worker that becomes a control plane is unavailable for a moment: the broken workers are repaired before.
+fn repair_before_gaining(given: Given<'_, '_, '_>, nodes: &Nodes<'_>, build: &mut PlanBuilder<'_>) {
+    for (gaining, free) in &given.control_plane.freed {
+        let of_others = nodes.repaired.iter().filter(|(name, _)| name != gaining);
+        build.after_all(*free, of_others.map(|(_, step)| *step), Because::HealFirst);
+    }
 }
 
 /// The last steps of the group that was changed before, and why the next one waits for them.
@@ -127,16 +140,30 @@ fn roll_group<'a>(
             hold(Follows::Not, name, why_no_room(room), given, build);
             continue;
         }
+        let healthy = group != Group::Broken;
         if let Some((follows, waits_for)) = why_wait_for_the_api(given, name) {
+            if !healthy && follows == Follows::ByItself {
+                start_as_it_is(given, nodes, name, build);
+            }
             hold(follows, name, waits_for, given, build);
             continue;
         }
-        let healthy = group != Group::Broken;
+        let moves = site.conditions.kubernetes_moves();
+        // A worker that becomes a control plane waits for the broken ones, so these wait for no control plane.
+        let is_first = !healthy && !control_plane.freed.is_empty() && is_worker_only(site, name);
+        if is_first && moves && start_as_it_is(given, nodes, name, build) {
+            hold(Follows::ByItself, name, WaitsFor::ApiServersUpgraded, given, build);
+            continue;
+        }
         let Some((first, last)) = disturb_node(given, nodes, name, group, build) else { continue };
+        let keeps_version = is_only_restarted(site, name) || is_first && !moves;
+        if is_first && keeps_version {
+            nodes.repaired.push((name, last));
+        }
         if lanes.begins_lane() {
             build.after_all(first, before.ends.iter().copied(), before.because);
             // What is only restarted has the version that it had, and others may wait for its node.
-            if healthy || !is_only_restarted(site, name) {
+            if healthy || !keeps_version {
                 build.after_all(first, etcd.ends.iter().chain(&control_plane.ends).copied(), Because::Skew);
             }
             if healthy {
@@ -249,6 +276,11 @@ fn stays_broken(ctx: &Context<'_>, name: &NodeName) -> bool {
     })
 }
 
+/// Whether a node has neither a control plane nor etcd.
+fn is_worker_only(site: &Site<'_, '_>, name: &NodeName) -> bool {
+    Group::of(&site.ctx.desired.nodes[name]) == Group::Worker
+}
+
 /// Whether no container of the node becomes another one, and none waits for an API server.
 fn is_only_restarted(site: &Site<'_, '_>, name: &NodeName) -> bool {
     let differs = |component| matches!(site.condition(name, component), Some(Condition::Differs { .. }));
@@ -272,6 +304,47 @@ fn is_blind_to(given: Given<'_, '_, '_>, group: Group) -> bool {
         Group::Etcd => away() > 0,
         Group::Worker | Group::Broken => false,
     }
+}
+
+/// Starts the containers of a broken node that were stopped and cannot become the desired ones yet, so that it is
+/// available while others change. Returns whether there are any.
+fn start_as_it_is<'a>(
+    given: Given<'_, '_, 'a>,
+    nodes: &mut Nodes<'a>,
+    name: &'a NodeName,
+    build: &mut PlanBuilder<'a>,
+) -> bool {
+    let site = given.site;
+    let Some(facts) = site.ctx.facts(name) else { return false };
+    let mut waits = Vec::new();
+    for component in COMPONENTS {
+        let Some(Condition::Differs { reasons, .. }) = site.condition(name, component) else { continue };
+        let Some(seen) = facts.containers.get(component.as_str()) else { continue };
+        let is_stopped = matches!(seen.state, ContainerState::Stopped | ContainerState::Created);
+        let has_port = component != Component::NginxProxy || !port_is_taken(site.ctx, name);
+        if !is_stopped || !has_port || seen.maker != Maker::Windlass {
+            continue;
+        }
+        let is_why = |reason: &&Reason| matches!(reason, Reason::NotRunning { .. });
+        let start = build.step(
+            name,
+            component,
+            Action::StartContainer { node: name.clone(), component },
+            reasons.iter().filter(is_why).cloned().collect(),
+            vec![],
+        );
+        build.after_all(start, site.files.written.get(name).copied(), Because::Needs);
+        waits.push(await_container(name, component, Some(start), build));
+    }
+    if waits.is_empty() {
+        return false;
+    }
+    let ready = await_ready(site.ctx, name, Reason::Disturbed, build);
+    build.after_all(ready, waits, Because::Needs);
+    nodes.ready.insert(name, ready);
+    nodes.ends.push(ready);
+    nodes.repaired.push((name, ready));
+    true
 }
 
 /// Changes one node: cordon and drain if cluster.yml says so, one container after another, ready, uncordon.

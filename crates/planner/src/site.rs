@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use windlass_model::{
     Action, Because, Component, Gate, Guard, ImageRef, NodeName, PodNetwork, Reason, RestartWhen, Role,
-    SpecPath,
+    SpecPath, StepId,
 };
 
 use crate::builder::{PlanBuilder, StepHandle};
@@ -222,16 +222,26 @@ pub(crate) fn await_ready(
     reason: Reason,
     build: &mut PlanBuilder<'_>,
 ) -> StepHandle {
+    let action = until_ready(ctx, node);
+    build.step(node, "node", action, vec![reason], vec![])
+}
+
+/// The same for a node that has become a control plane: its kubelet reaches the API again, by its own API server. Other
+/// changes of the node come later, with their own wait.
+pub(crate) fn await_reconnected(
+    ctx: &Context<'_>,
+    node: &NodeName,
+    build: &mut PlanBuilder<'_>,
+) -> StepHandle {
+    let id = StepId::new(node, "node", "await-reconnected");
+    build.step_at(id, until_ready(ctx, node), vec![Reason::Disturbed], vec![])
+}
+
+fn until_ready(ctx: &Context<'_>, node: &NodeName) -> Action {
     let network =
         if ctx.has_pod_network() || ctx.brings_network() { PodNetwork::Required } else { PodNetwork::NotYet };
-    build.step(
-        node,
-        "node",
-        Action::AwaitHealthy {
-            gate: Gate::NodeReady { node: node.clone(), network },
-            within_seconds: READY_WITHIN_SECONDS,
-        },
-        vec![reason],
-        vec![],
-    )
+    Action::AwaitHealthy {
+        gate: Gate::NodeReady { node: node.clone(), network },
+        within_seconds: READY_WITHIN_SECONDS,
+    }
 }
