@@ -105,6 +105,7 @@ fn save(driver: &Driver, desired: &Desired, node: &NodeName) -> SnapshotSeen {
         authority: FilePath::from("/etc/kubernetes/ssl/kube-etcd-ca.pem"),
         certificate: FilePath::from("/etc/kubernetes/ssl/kube-etcd.pem"),
         key: FilePath::from("/etc/kubernetes/ssl/kube-etcd-key.pem"),
+        kubernetes: None,
     };
     driver.fleet.begin_run(windlass_simulator::RolloutRules::default(), FaultSchedule::none());
     driver.fleet.enrol(node, &nodes[node]);
@@ -122,6 +123,7 @@ fn chosen(node: &NodeName, seen: &SnapshotSeen) -> ChosenSnapshot {
         revision: proof.revision,
         taken_at: seen.taken_at(),
         etcd: proof.etcd.clone(),
+        kubernetes: proof.kubernetes.clone(),
         authority: proof.authority,
     }
 }
@@ -286,4 +288,79 @@ fn an_older_version_of_kubernetes_stops_nothing() {
     assert_eq!(conclusion.end, End::Refused, "{conclusion:#?}");
     assert_eq!(lived.driver.complaints(), [""; 0]);
     assert_eq!(lived.driver.fleet.with(|world| world.fingerprint()), before);
+}
+
+/// A cluster that was upgraded after all of this, and whose cluster.yml names the former version again: the snapshot is the one
+/// that `up` took before.
+fn upgraded() -> Lived {
+    let mut lived = Lived::new();
+    let former = lived.desired.clone();
+    let draft = Draft { minor: 21, ..Draft::sized(3, 2) };
+    let later = desired_of(&draft, Catalog::builtin()).unwrap();
+    let up = lived.driver.run(&later, &Goal::Converge, FaultSchedule::none());
+    assert!(up.is_converged(), "{up:?}");
+    lived.desired = former;
+    let directory = FilePath::from(DIRECTORY);
+    let before = lived.members.iter().find_map(|member| {
+        lived.driver.fleet.enrol(member, &later.ordinary().last_nodes()[member]);
+        let look = async { lived.driver.fleet.snapshots(member, &directory).await };
+        let snapshots = windlass_simulator::run(look).unwrap();
+        let before = snapshots.into_iter().find(|snapshot| snapshot.name.starts_with("before-v1.21.2"));
+        before.map(|snapshot| chosen(member, &snapshot))
+    });
+    lived.snapshot = before.expect("`up` took one");
+    lived
+}
+
+fn versions_of(lived: &Lived, component: Component) -> Vec<String> {
+    let (seen, _) = lived.driver.look_and_plan(&lived.desired, &Goal::Converge).unwrap();
+    let facts = seen.nodes.values().filter_map(windlass_model::NodeSeen::facts);
+    let versions = facts.filter_map(|facts| facts.containers.get(component.as_str())?.spec.version.clone());
+    versions.map(|version| version.to_string()).collect()
+}
+
+/// The way back from an upgrade: the former version in cluster.yml, and the snapshot from before it. Killed at any verb and
+/// begun again, it ends.
+#[test]
+fn an_upgrade_is_undone_by_the_snapshot_from_before_it() {
+    let lived = upgraded();
+    assert_eq!(versions_of(&lived, Component::Kubelet), vec!["v1.21.2"; 5]);
+    let ended = lived.restore(FaultSchedule::none());
+    let verbs = lived.driver.fleet.with(|world| world.verbs());
+    let check = |lived: &Lived, ended: &Ended, what: &str| {
+        let story = || lived.driver.fleet.with(|world| world.story());
+        assert!(ended.is_converged(), "{what}: {ended:?}\n{}", story());
+        assert_eq!(lived.driver.complaints(), [""; 0], "{what}: {:?}", lived.driver.complaints_in_full());
+        for component in [Component::KubeApiserver, Component::Kubelet, Component::KubeProxy] {
+            let versions = versions_of(lived, component);
+            assert!(
+                !versions.is_empty() && versions.iter().all(|of| of == "v1.20.2"),
+                "{what}: {versions:?}"
+            );
+        }
+        let (_, planning) = lived.driver.look_and_plan(&lived.desired, &Goal::Converge).unwrap();
+        assert!(planning.plan.is_empty(), "{what}: {planning:#?}");
+    };
+    check(&lived, &ended, "undone");
+    for verb in (1..=verbs).step_by(7) {
+        let when = if verb % 2 == 0 { When::Before } else { When::After };
+        let what = format!("killed at verb {verb} of {verbs}, {when:?}");
+        let lived = upgraded();
+        lived.restore(FaultSchedule::at(verb, Fault::OperatorDies { when }));
+        let ended = lived.restore(FaultSchedule::none());
+        check(&lived, &ended, &what);
+    }
+}
+
+/// A snapshot of an unknown Kubernetes, or of the newer one, is no way back.
+#[test]
+fn an_upgrade_is_not_undone_by_a_snapshot_from_after_it() {
+    for kubernetes in [None, Some("v1.21.2")] {
+        let mut lived = upgraded();
+        lived.snapshot.kubernetes = kubernetes.map(|version| version.parse().unwrap());
+        let before = lived.driver.fleet.with(|world| world.fingerprint());
+        let Ended::Concluded(conclusion) = lived.restore(FaultSchedule::none()) else { unreachable!() };
+        assert_eq!(conclusion.end, End::Refused, "{conclusion:#?}");
+        assert_eq!(lived.driver.fleet.with(|world| world.fingerprint()), before);
+    }
 }

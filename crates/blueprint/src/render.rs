@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt::{Display, Write as _};
 
 use windlass_model::{
-    Blueprint, CertKind, CertPart, ContainerSpec, Content, DesiredCert, DesiredEtcd, DesiredFile,
-    DesiredNode, Digest, Elsewhere, Footprint, Footprints, LedgerInCluster, OnChange, PidMode, Privilege,
-    Rollout, Usage,
+    BeforeUpgrade, Blueprint, CertKind, CertPart, ContainerSpec, Content, DesiredCert, DesiredEtcd,
+    DesiredFile, DesiredNode, Digest, Elsewhere, Footprint, Footprints, LedgerInCluster, OnChange, PidMode,
+    Privilege, Rollout, Usage,
 };
 
 /// The blueprint as text, for people and for comparing; it holds no secret.
@@ -22,6 +22,7 @@ pub fn render(blueprint: &Blueprint) -> String {
         etcd_log: _,
         keys_phase: _,
         ledger_in_cluster,
+        before_upgrade,
         addons,
         footprints,
         origins: _,
@@ -36,6 +37,9 @@ pub fn render(blueprint: &Blueprint) -> String {
     }
     if *ledger_in_cluster == LedgerInCluster::None {
         page.line(1, "no ledger in the cluster");
+    }
+    if *before_upgrade == BeforeUpgrade::Nothing {
+        page.line(1, "no snapshot before an upgrade");
     }
     page.rollout(rollout);
     for (kind, addon) in addons {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use windlass_model::{
-    AddonKind, Blueprint, BlueprintOrigins, Component, DesiredAddon, DesiredEtcd, DrainOptions, Emptied,
-    EtcdPlace, Fact, Foundation, HostFacts, KeysPhase, LedgerInCluster, Limit, LogSnapshots, NodeName,
-    PodRuntime, Prefix, Rollout, San, Secret, SecretName, SpecPath,
+    AddonKind, BeforeUpgrade, Blueprint, BlueprintOrigins, Component, DesiredAddon, DesiredEtcd,
+    DrainOptions, Emptied, EtcdPlace, Fact, Foundation, HostFacts, KeysPhase, LedgerInCluster, Limit,
+    LogSnapshots, NodeName, PodRuntime, Prefix, Rollout, San, Secret, SecretName, SpecPath,
 };
 use windlass_spec::{Cidr, ClusterSpec, LedgerInClusterSpec, MaxUnavailable, Severity};
 
@@ -104,6 +104,10 @@ fn blueprint(cluster: &Cluster<'_>, hosts: &BTreeMap<NodeName, HostFacts>) -> Op
         rollout: rollout(cluster.spec),
         etcd_log: LogSnapshots::default(),
         keys_phase: KeysPhase::default(),
+        before_upgrade: match cluster.spec.windlass.snapshot_before_upgrade {
+            Some(false) => BeforeUpgrade::Nothing,
+            Some(true) | None => BeforeUpgrade::Snapshot,
+        },
         ledger_in_cluster: match cluster.spec.windlass.ledger_in_cluster {
             Some(LedgerInClusterSpec::None) => LedgerInCluster::None,
             Some(LedgerInClusterSpec::Encrypted) | None => LedgerInCluster::Encrypted,

@@ -250,6 +250,9 @@ fn action(action: &Action) -> Value {
         Action::MoveAside { node: _, path, to, guards: guarded } => {
             json!({"do": "move_aside", "path": path, "to": to, "guards": guards(guarded)})
         }
+        Action::SaveSnapshot { node: _, snapshot } => {
+            json!({"do": "save_snapshot", "directory": snapshot.directory, "name": snapshot.name})
+        }
         Action::StageSnapshot { node: _, snapshot } => {
             json!({"do": "stage_snapshot", "snapshot": snapshot})
         }

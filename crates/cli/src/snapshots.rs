@@ -162,6 +162,7 @@ impl<S: Scene> Session<'_, S> {
             authority: path_of(AUTHORITY, CertPart::Certificate)?,
             certificate: path_of(&client, CertPart::Certificate)?,
             key: path_of(&client, CertPart::Key)?,
+            kubernetes: None,
         })
     }
 
@@ -249,6 +250,7 @@ impl<S: Scene> Session<'_, S> {
             revision: proof.revision,
             taken_at: on.snapshot.taken_at(),
             etcd: proof.etcd.clone(),
+            kubernetes: proof.kubernetes.clone(),
             authority,
         })
     }

@@ -1,12 +1,20 @@
-//! The steps that copy a snapshot of etcd to a node and create a member's data from it.
+//! The steps that take a snapshot of etcd, copy it to a node and create a member's data from it.
 
-use windlass_model::{ChosenSnapshot, MemberRestore, NodeName};
+use windlass_model::{ChosenSnapshot, MemberRestore, NodeName, SnapshotWanted};
 
 use crate::ports::{Clock, Fleet, LedgerStore, Minter};
 use crate::run::Run;
 use crate::step_error::{Doing, Done, accept_already_so};
 
 impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
+    /// The snapshot's name ends with the time, so that it never meets an earlier one.
+    pub(crate) async fn save_snapshot(&self, node: &NodeName, wanted: &SnapshotWanted) -> Done {
+        let now = self.ports.clock.now().to_string().replace(':', "-");
+        let wanted = SnapshotWanted { name: format!("{}-{now}", wanted.name), ..wanted.clone() };
+        let saved = self.ports.fleet.save_snapshot(node, &wanted).await;
+        saved.map(drop).doing(|| format!("take the snapshot {} of the member of {node}", wanted.name))
+    }
+
     pub(crate) async fn stage_snapshot(&self, node: &NodeName, snapshot: &ChosenSnapshot) -> Done {
         accept_already_so(self.ports.fleet.stage_snapshot(node, snapshot).await)
             .doing(|| format!("copy {} from {} to {node}", snapshot.name, snapshot.node))

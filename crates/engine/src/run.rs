@@ -58,6 +58,7 @@ impl<'a, F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'a, F, L, M, C> {
             Action::SetKernel { node, kernel } => self.set_kernel(node, kernel).await,
             Action::RemovePaths { node, paths } => self.remove_paths(node, paths).await,
             Action::MoveAside { node, path, to, guards } => self.move_aside(node, path, to, guards).await,
+            Action::SaveSnapshot { node, snapshot } => self.save_snapshot(node, snapshot).await,
             Action::StageSnapshot { node, snapshot } => self.stage_snapshot(node, snapshot).await,
             Action::RestoreMember { node, restore } => self.restore_member(node, restore).await,
             Action::RunContainer { node, component, spec, birth } => {
@@ -148,6 +149,7 @@ fn concerned(action: &Action) -> Option<(&NodeName, ContainerName)> {
         | Action::SetKernel { .. }
         | Action::RemovePaths { .. }
         | Action::MoveAside { .. }
+        | Action::SaveSnapshot { .. }
         | Action::StageSnapshot { .. }
         | Action::RestoreMember { .. }
         | Action::RemoveContainer { .. }

@@ -15,7 +15,7 @@ use crate::inventory::{MemberId, Owned};
 use crate::names::{CertName, ContainerName, FilePath, ImageRef, NodeName};
 use crate::objects::{AddonKind, DesiredObject, ObjectRef};
 use crate::pod_runtime::PodRuntime;
-use crate::snapshot::{ChosenSnapshot, MemberRestore, RestoreNote};
+use crate::snapshot::{ChosenSnapshot, MemberRestore, RestoreNote, SnapshotWanted};
 use crate::target::LastNode;
 
 /// One thing to do. Every action may have been done already, and then counts as done.
@@ -83,6 +83,13 @@ pub enum Action {
         /// What must be true immediately before.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         guards: Vec<Guard>,
+    },
+    /// Takes a snapshot of a node's own member of etcd, and reads it back from the disk.
+    SaveSnapshot {
+        /// The node.
+        node: NodeName,
+        /// Where it is stored, and how the member is asked. Its name gets the time at which it is taken.
+        snapshot: SnapshotWanted,
     },
     /// Gives a node its own copy of a snapshot, and reads the copy back.
     StageSnapshot {
@@ -444,6 +451,7 @@ impl Action {
             | Self::SetKernel { node, .. }
             | Self::RemovePaths { node, .. }
             | Self::MoveAside { node, .. }
+            | Self::SaveSnapshot { node, .. }
             | Self::StageSnapshot { node, .. }
             | Self::RestoreMember { node, .. }
             | Self::RunContainer { node, .. }
@@ -508,6 +516,7 @@ impl Action {
             Self::SetKernel { .. } => "set",
             Self::RemovePaths { .. } | Self::RemoveContainer { .. } | Self::RemovePods { .. } => "remove",
             Self::MoveAside { .. } => "move aside",
+            Self::SaveSnapshot { .. } => "save",
             Self::StageSnapshot { .. } => "copy",
             Self::RestoreMember { .. } => "restore",
             Self::RunContainer { .. } => "run",
@@ -533,6 +542,7 @@ impl Action {
         match self {
             Self::MintCerts { .. }
             | Self::PullImage { .. }
+            | Self::SaveSnapshot { .. }
             | Self::StageSnapshot { .. }
             | Self::RestoreMember { .. }
             | Self::RunContainer { .. }

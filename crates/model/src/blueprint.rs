@@ -48,6 +48,9 @@ pub struct Blueprint {
     /// Whether the cluster keeps the ledger's roots.
     #[serde(default)]
     pub ledger_in_cluster: LedgerInCluster,
+    /// Whether a snapshot of etcd is taken before a minor version changes.
+    #[serde(default)]
+    pub before_upgrade: BeforeUpgrade,
     /// The objects in the cluster that windlass manages.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub addons: BTreeMap<AddonKind, DesiredAddon>,
@@ -66,6 +69,17 @@ pub enum LogSnapshots {
     Whenever,
     /// Each must do so once before the next link of a chain of upgrades.
     Awaited,
+}
+
+/// What is done before Kubernetes or etcd changes to another minor version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BeforeUpgrade {
+    /// A snapshot of etcd is taken.
+    #[default]
+    Snapshot,
+    /// Nothing.
+    Nothing,
 }
 
 /// Whether the cluster keeps the ledger's roots, in a Secret.

@@ -44,8 +44,8 @@ mod words;
 
 pub use action::{Action, Gate, Guard, LedgerChange, ObjectChange, PodNetwork, RestartWhen, Sign};
 pub use blueprint::{
-    Blueprint, BlueprintOrigins, Content, DesiredContainer, DesiredEtcd, DesiredFile, DesiredKernel,
-    DesiredNode, DrainOptions, Emptied, LedgerInCluster, Limit, LogSnapshots, Rollout, Taint,
+    BeforeUpgrade, Blueprint, BlueprintOrigins, Content, DesiredContainer, DesiredEtcd, DesiredFile,
+    DesiredKernel, DesiredNode, DrainOptions, Emptied, LedgerInCluster, Limit, LogSnapshots, Rollout, Taint,
 };
 pub use certificate::{BACKDATED_SECONDS, CA_BACKDATED_SECONDS, CertKind, CertPart, DesiredCert, San, Usage};
 pub use ciphers::{Cipher, Ciphers, ENCRYPTION_FILE, KeysPhase, SECRETS, StoredSecrets};

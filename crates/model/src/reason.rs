@@ -45,6 +45,20 @@ pub enum Reason {
     },
     /// The log of a member of etcd may begin with what 3.5 wrote, which the next version cannot read.
     LogOfEtcd35,
+    /// Kubernetes changes to another minor version after this.
+    BeforeKubernetes {
+        /// The oldest version that runs.
+        from: KubernetesVersion,
+        /// The version in cluster.yml.
+        to: KubernetesVersion,
+    },
+    /// etcd changes to another minor version after this.
+    BeforeEtcd {
+        /// The oldest version that runs.
+        from: Arc<str>,
+        /// The desired version.
+        to: Arc<str>,
+    },
     /// A container with the name of a component was made by somebody else.
     MadeByOther,
     /// A file has other content, mode or owner than desired, or is missing.
@@ -387,6 +401,8 @@ impl fmt::Display for Reason {
             Self::Starting => f.write_str("not healthy yet"),
             Self::PodRuntime { from, to } => write!(f, "pods run by {from} → {to}"),
             Self::LogOfEtcd35 => f.write_str("its log may hold what etcd 3.5 wrote, which 3.7 cannot read"),
+            Self::BeforeKubernetes { from, to } => write!(f, "before Kubernetes {from} → {to}"),
+            Self::BeforeEtcd { from, to } => write!(f, "before etcd {from} → {to}"),
             Self::MadeByOther => f.write_str("not created by windlass"),
             Self::FileDiffers { path, how } => match how {
                 FileDifference::Missing => write!(f, "{path} missing"),

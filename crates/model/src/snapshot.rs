@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Digest;
 use crate::names::{FilePath, NodeName};
 use crate::time::Timestamp;
+use crate::version::KubernetesVersion;
 
 /// The extension of a snapshot's file.
 pub const SNAPSHOT_EXTENSION: &str = ".db";
@@ -29,6 +30,9 @@ pub struct SnapshotProof {
     /// The version that the members had agreed on, such as `3.5.0`; none where they had not yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etcd: Option<String>,
+    /// The oldest version of Kubernetes that wrote into it; none where it was not recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<KubernetesVersion>,
     /// The names of the members.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<String>,
@@ -119,11 +123,21 @@ pub struct ChosenSnapshot {
     pub taken_at: Timestamp,
     /// The version of etcd that its members had agreed on.
     pub etcd: Option<String>,
+    /// The oldest version of Kubernetes that wrote into it; none where it was not recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<KubernetesVersion>,
     /// The digest of the CA of its cluster; none where it was not recorded.
     pub authority: Option<Digest>,
 }
 
 impl ChosenSnapshot {
+    /// Whether API servers of this version read all of it: it was taken before anything newer wrote. What is not recorded is
+    /// not known.
+    pub fn is_read_by(&self, version: &KubernetesVersion) -> bool {
+        let minor = |version: &KubernetesVersion| (version.major, version.minor);
+        self.kubernetes.as_ref().is_some_and(|wrote| minor(wrote) <= minor(version))
+    }
+
     /// The major and minor version of etcd whose data it holds.
     pub fn etcd_minor(&self) -> Option<(u32, u32)> {
         minor_of(self.etcd.as_deref()?)
@@ -197,6 +211,9 @@ pub struct SnapshotWanted {
     pub certificate: FilePath,
     /// The file with the client's key on the node.
     pub key: FilePath,
+    /// The oldest version of the API servers, which is recorded beside the snapshot; none where it is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<KubernetesVersion>,
 }
 
 #[cfg(test)]

@@ -85,6 +85,11 @@ impl<'a> PlanBuilder<'a> {
         handle
     }
 
+    /// The pulls onto a node that are planned so far.
+    pub(crate) fn pulls_on(&self, node: &NodeName) -> Vec<StepHandle> {
+        self.pulls.iter().filter(|((of, _), _)| *of == node).map(|(_, pull)| *pull).collect()
+    }
+
     // Order.
 
     /// Makes `later` wait for `earlier`.
@@ -106,6 +111,13 @@ impl<'a> PlanBuilder<'a> {
     ) {
         for handle in earlier {
             self.after(later, handle, because);
+        }
+    }
+
+    /// Makes `later` wait for `earlier` where no other order asks for the opposite: for what is better, and not needed.
+    pub(crate) fn after_if_possible(&mut self, later: StepHandle, earlier: StepHandle, because: Because) {
+        if self.rules.order_by(because) {
+            drop(self.graph.try_add_edge(earlier.0, later.0, because));
         }
     }
 

@@ -27,6 +27,8 @@ pub(crate) struct ControlPlane<'a> {
     pub(crate) heals: Vec<StepHandle>,
     /// The ends of its disturbances: the nodes wait for them.
     pub(crate) ends: Vec<StepHandle>,
+    /// The steps that start API servers which were not there.
+    pub(crate) started: Vec<(&'a NodeName, StepHandle)>,
     /// The removals of nginx-proxy from nodes that become control planes.
     pub(crate) freed: Vec<(&'a NodeName, StepHandle)>,
     /// Whether a change of the control plane is held back.
@@ -121,6 +123,7 @@ impl<'a> Stage<'_, '_, 'a> {
         if component == Component::KubeApiserver {
             if let Some(step) = step {
                 self.needs_ciphers(step, build);
+                self.control_plane.started.push((name, step));
             }
             // An API server answers only when etcd does.
             build.after_all(wait, self.etcd.heals.iter().copied(), Because::Needs);

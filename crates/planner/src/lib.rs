@@ -14,6 +14,7 @@
 mod alarms;
 mod api_servers;
 mod audit;
+mod before_upgrade;
 mod builder;
 mod certificates;
 mod clearing;
@@ -126,6 +127,7 @@ pub fn plan_by(rules: Rules, intent: &Intent, all_seen: &Inventory) -> Planning 
     let etcd = etcd::plan(site, &mut build);
     let known = &ApiServers::of(&ctx, conditions);
     let control_plane = control_plane::plan(site, known, &etcd, &mut build);
+    before_upgrade::plan(site, &etcd, &control_plane, &mut build);
     let born = etcd.born.or(etcd::external::note_birth(site, &control_plane, &mut build));
     let api_servers = control_plane.api_servers(&ctx, known);
     let objects = objects::apply(&ctx, &control_plane, &mut build);

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{
-    Birth, Component, ContainerName, ContainerState, EtcdData, EtcdPlace, EtcdPlaces, EtcdVersion, Fact,
-    FilePath, Foreign, Foundation, ImageRef, Intent, KubernetesVersion, MadeBy, Maker, NodeFacts, NodeName,
-    NodeTarget, Refusal, Role, Subject,
+    Birth, ChosenSnapshot, Component, ContainerName, ContainerState, EtcdData, EtcdPlace, EtcdPlaces,
+    EtcdVersion, Fact, FilePath, Foreign, Foundation, ImageRef, Intent, KubernetesVersion, MadeBy, Maker,
+    NodeFacts, NodeName, NodeTarget, Refusal, Role, Subject,
 };
 
 use crate::builder::{Allowed, PlanBuilder};
@@ -49,13 +49,18 @@ fn refuse(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
 }
 
 /// The same before etcd is restored: what it holds, and where, does not matter then.
-pub(crate) fn check_for_restore(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
+pub(crate) fn check_for_restore(ctx: &Context<'_>, snapshot: &ChosenSnapshot, build: &mut PlanBuilder<'_>) {
     unreadable_containers(ctx, build);
     two_lineages(ctx, build);
     lost_keys(ctx, build);
     // The cluster goes on by these versions once etcd is restored: it is refused before anything stops.
-    if let Some(refusal @ (Refusal::VersionBack { .. } | Refusal::VersionNotNamed { .. })) = version_jump(ctx)
-    {
+    let refusal = match version_jump(ctx) {
+        // An older Kubernetes goes on with a snapshot from before the newer one wrote.
+        Some(Refusal::VersionBack { .. }) if snapshot.is_read_by(&ctx.desired.version) => None,
+        Some(refusal @ (Refusal::VersionBack { .. } | Refusal::VersionNotNamed { .. })) => Some(refusal),
+        _ => None,
+    };
+    if let Some(refusal) = refusal {
         build.refuse(Subject::Cluster, refusal, ctx.desired.origins.version.clone());
     }
 }
@@ -289,7 +294,8 @@ fn version_jump(ctx: &Context<'_>) -> Option<Refusal> {
             .collect()
     };
     let mut versions = of(Component::KubeApiserver);
-    if versions.is_empty() {
+    // A restore may go on with an older version; a node that was away has a newer kubelet then.
+    if versions.is_empty() && !matches!(ctx.intent, Intent::Restore { .. }) {
         versions = of(Component::Kubelet);
     }
     let (&oldest, &newest) = (versions.first()?, versions.last()?);

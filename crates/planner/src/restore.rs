@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! note in the ledger ─▶ a checked copy on every member's node
-//!     ─▶ API servers, controller managers, schedulers are removed ─▶ etcd is removed ─▶ data is moved aside
+//!     ─▶ API servers, controller managers, schedulers are removed, and kubelets that would be newer
+//!     ─▶ etcd is removed ─▶ data is moved aside
 //!     ─▶ every member's data is created from its copy, with a token that no other cluster has
 //! ```
 //!
@@ -13,9 +14,9 @@
 //! nodes, not remembered.
 
 use windlass_model::{
-    Action, Because, CertPart, Component, Digest, EtcdData, EtcdVersion, Intent, LedgerChange, MemberRestore,
-    NodeFacts, NodeName, Note, Planning, RESTORED_MARK, Reason, Refusal, Restore, RestoreNote,
-    RestoreRefused, Role, Subject, Waiting,
+    Action, Because, CertPart, Component, Digest, EtcdData, EtcdVersion, Intent, KubernetesVersion,
+    LedgerChange, MemberRestore, NodeFacts, NodeName, Note, Planning, RESTORED_MARK, Reason, Refusal,
+    Restore, RestoreNote, RestoreRefused, Role, Subject, Waiting,
 };
 
 use crate::builder::{Follows, PlanBuilder, StepHandle};
@@ -127,7 +128,7 @@ pub(crate) fn plan<'a>(
     note: RestoreNote,
     mut build: PlanBuilder<'a>,
 ) -> Planning {
-    refusals::check_for_restore(ctx, &mut build);
+    refusals::check_for_restore(ctx, &restore.snapshot, &mut build);
     refuse(ctx, restore, &mut build);
     if build.allowed().is_none() {
         return build.finish();
@@ -262,7 +263,21 @@ impl<'a> Stage<'_, 'a> {
         for component in CONTROL_PLANE {
             stopped.extend(self.stop(component, copies));
         }
+        // Older API servers go on: nothing of a node may be newer than they are. Pods run meanwhile.
+        for component in [Component::Kubelet, Component::KubeProxy] {
+            if self.is_newer(component) {
+                stopped.extend(self.stop(component, copies));
+            }
+        }
         stopped
+    }
+
+    /// Whether any node has this component in a later minor version than cluster.yml asks for.
+    fn is_newer(&self, component: Component) -> bool {
+        let minor = |version: &KubernetesVersion| (version.major, version.minor);
+        let seen = self.ctx.all_facts().filter_map(|(_, facts)| facts.containers.get(component.as_str()));
+        let mut versions = seen.filter_map(|container| container.spec.version.as_ref());
+        versions.any(|version| minor(version) > minor(&self.ctx.desired.version))
     }
 
     fn stop_etcd(&mut self, copies: &[StepHandle], control_plane: &[StepHandle]) -> Vec<StepHandle> {

@@ -111,8 +111,10 @@ pub(crate) fn roll<'a>(
 /// A worker that becomes a control plane is unavailable for a moment: the broken workers are repaired before.
 fn repair_before_gaining(given: Given<'_, '_, '_>, nodes: &Nodes<'_>, build: &mut PlanBuilder<'_>) {
     for (gaining, free) in &given.control_plane.freed {
-        let of_others = nodes.repaired.iter().filter(|(name, _)| name != gaining);
-        build.after_all(*free, of_others.map(|(_, step)| *step), Because::HealFirst);
+        for (_, repaired) in nodes.repaired.iter().filter(|(name, _)| name != gaining) {
+            // A broken nginx-proxy may itself need the new API server.
+            build.after_if_possible(*free, *repaired, Because::HealFirst);
+        }
     }
 }
 
@@ -148,18 +150,14 @@ fn roll_group<'a>(
             hold(follows, name, waits_for, given, build);
             continue;
         }
+        let is_first = comes_before_gaining(given, name, group);
         let moves = site.conditions.kubernetes_moves();
-        // A worker that becomes a control plane waits for the broken ones, so these wait for no control plane.
-        let is_first = !healthy && !control_plane.freed.is_empty() && is_worker_only(site, name);
         if is_first && moves && start_as_it_is(given, nodes, name, build) {
             hold(Follows::ByItself, name, WaitsFor::ApiServersUpgraded, given, build);
             continue;
         }
         let Some((first, last)) = disturb_node(given, nodes, name, group, build) else { continue };
         let keeps_version = is_only_restarted(site, name) || is_first && !moves;
-        if is_first && keeps_version {
-            nodes.repaired.push((name, last));
-        }
         if lanes.begins_lane() {
             build.after_all(first, before.ends.iter().copied(), before.because);
             // What is only restarted has the version that it had, and others may wait for its node.
@@ -276,9 +274,11 @@ fn stays_broken(ctx: &Context<'_>, name: &NodeName) -> bool {
     })
 }
 
-/// Whether a node has neither a control plane nor etcd.
-fn is_worker_only(site: &Site<'_, '_>, name: &NodeName) -> bool {
-    Group::of(&site.ctx.desired.nodes[name]) == Group::Worker
+/// Whether a broken worker is repaired before another becomes a control plane: it waits for no control plane then.
+fn comes_before_gaining(given: Given<'_, '_, '_>, name: &NodeName, group: Group) -> bool {
+    group == Group::Broken
+        && !given.control_plane.freed.is_empty()
+        && Group::of(&given.site.ctx.desired.nodes[name]) == Group::Worker
 }
 
 /// Whether no container of the node becomes another one, and none waits for an API server.
@@ -340,10 +340,11 @@ fn start_as_it_is<'a>(
         return false;
     }
     let ready = await_ready(site.ctx, name, Reason::Disturbed, build);
-    build.after_all(ready, waits, Because::Needs);
+    build.after_all(ready, waits.iter().copied(), Because::Needs);
+    build.after_all(ready, given.network, Because::Needs);
     nodes.ready.insert(name, ready);
     nodes.ends.push(ready);
-    nodes.repaired.push((name, ready));
+    nodes.repaired.extend(waits.into_iter().map(|wait| (name, wait)));
     true
 }
 
@@ -397,6 +398,11 @@ fn disturb_node<'a>(
         waits.push(wait);
     }
     let first = first?;
+    let keeps_version = is_only_restarted(site, name) || !site.conditions.kubernetes_moves();
+    if comes_before_gaining(given, name, group) && keeps_version {
+        // Its readiness may wait for the network, and with it for the control plane.
+        nodes.repaired.extend(waits.iter().map(|wait| (name, *wait)));
+    }
     if drains {
         is_ready_before(given, name, first, build);
     }

@@ -48,6 +48,7 @@ pub(crate) fn done_words(step: &Step) -> String {
         Action::SetKernel { .. } => "set",
         Action::RemovePaths { .. } | Action::RemoveContainer { .. } | Action::RemovePods { .. } => "removed",
         Action::MoveAside { .. } => "moved aside",
+        Action::SaveSnapshot { .. } => "taken and read back",
         Action::StageSnapshot { .. } => "copied and read back",
         Action::RestoreMember { .. } => "restored",
         Action::RunContainer { .. } => "running",

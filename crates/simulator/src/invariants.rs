@@ -536,6 +536,7 @@ impl World {
                 here && removed.is_subset(paths)
             }
             (Action::MoveAside { path, .. }, Deed::MoveAside { path: moved }) => here && path == *moved,
+            (Action::SaveSnapshot { .. }, Deed::SaveSnapshot) => here,
             (Action::StageSnapshot { snapshot, .. }, Deed::StageSnapshot { snapshot: staged }) => {
                 here && snapshot == *staged
             }

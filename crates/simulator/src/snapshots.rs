@@ -4,8 +4,9 @@
 use serde::{Deserialize, Serialize};
 use windlass_engine::{PortResult, Snapshots};
 use windlass_model::{
-    ChosenSnapshot, Component, Digest, EtcdVersion, FilePath, MemberId, MemberRestore, Mode, NodeName, Owner,
-    RESTORED_MARK, SNAPSHOT_EXTENSION, SnapshotProof, SnapshotSeen, SnapshotState, SnapshotWanted, Timestamp,
+    ChosenSnapshot, Component, Digest, EtcdVersion, FilePath, KubernetesVersion, MemberId, MemberRestore,
+    Mode, NodeName, Owner, RESTORED_MARK, SNAPSHOT_EXTENSION, SnapshotProof, SnapshotSeen, SnapshotState,
+    SnapshotWanted, Timestamp,
 };
 
 use crate::etcd::{Boot, Cluster, Member, MemberData, cluster_id, founder_id};
@@ -24,6 +25,9 @@ pub(crate) struct SnapshotFile {
     kube: KubeState,
     revision: u64,
     taken_at: Timestamp,
+    /// The oldest version of Kubernetes that wrote into it, from its metadata.
+    #[serde(default)]
+    kubernetes: Option<KubernetesVersion>,
     /// The version that its members had agreed on.
     etcd: Option<(u32, u32)>,
     /// The CA of its cluster, from its metadata; none without metadata.
@@ -80,6 +84,7 @@ impl SnapshotFile {
                 keys: u64::try_from(self.kube.nodes.len() + self.kube.objects.len()).unwrap_or(u64::MAX),
                 keys_by_prefix: [].into(),
                 etcd: self.etcd.map(|(major, minor)| format!("{major}.{minor}.0")),
+                kubernetes: self.kubernetes.clone(),
                 members: Vec::new(),
                 authority: self.authority,
                 endpoint: None,
@@ -180,7 +185,7 @@ impl World {
     }
 
     fn save_snapshot(&mut self, machine: usize, wanted: &SnapshotWanted) -> PortResult<SnapshotSeen> {
-        let SnapshotWanted { directory, name, authority, .. } = wanted;
+        let SnapshotWanted { directory, name, authority, kubernetes, .. } = wanted;
         let name = format!("{}{SNAPSHOT_EXTENSION}", name.trim_end_matches(SNAPSHOT_EXTENSION));
         let path = path_of(directory, &name);
         if self.nodes[machine].snapshots.contains_key(&path) {
@@ -203,6 +208,7 @@ impl World {
             revision: cluster.kube.revision,
             taken_at: now,
             etcd: cluster.version,
+            kubernetes: kubernetes.clone(),
             authority: self.nodes[machine].files.get(authority).map(|file| file.digest),
             condition: Condition::Whole,
         };

@@ -197,6 +197,7 @@ fn comes_with_a_version(action: &Action) -> bool {
     match action {
         Action::CommitLedger { .. }
         | Action::PullImage { .. }
+        | Action::SaveSnapshot { .. }
         | Action::WriteFiles { .. }
         | Action::SetKernel { .. }
         | Action::RunContainer { .. }

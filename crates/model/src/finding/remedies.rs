@@ -99,8 +99,8 @@ fn refused_help(cause: &Refusal) -> String {
         ),
         Refusal::VersionBack { from, .. } => {
             format!(
-                "set `kubernetes_version: {from}`; Kubernetes never goes back: for an older version, build a second cluster \
-                 and move the workloads"
+                "set `kubernetes_version: {from}`; Kubernetes goes back only together with its data: to undo an upgrade, \
+                 {RESTORE} from before it (`before-…` in `windlass etcd snapshot list`)"
             )
         }
         Refusal::VersionNotNamed { runs, .. } => {

@@ -84,6 +84,7 @@ fn check_kinds(audited: &Audited<'_>, faults: &mut Vec<Fault>) {
             | Action::SetKernel { .. }
             | Action::RemovePaths { .. }
             | Action::MoveAside { .. }
+            | Action::SaveSnapshot { .. }
             | Action::StageSnapshot { .. }
             | Action::RestoreMember { .. }
             | Action::RunContainer { .. }

@@ -27,8 +27,11 @@ pub(super) fn check(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
             Action::CommitLedger { .. } | Action::PullImage { .. } | Action::StageSnapshot { .. } => true,
             Action::RemoveContainer { container, .. } => {
                 let component = Component::of_container(container);
-                component.is_some_and(|what| what == Component::Etcd || what.is_control_plane())
-                    && all_before(&copies, index)
+                let of_node = [Component::Kubelet, Component::KubeProxy];
+                let stops = |what: Component| {
+                    what == Component::Etcd || what.is_control_plane() || of_node.contains(&what)
+                };
+                component.is_some_and(stops) && all_before(&copies, index)
             }
             Action::MoveAside { .. } => all_before(&copies, index) && all_before(&stops, index),
             Action::RestoreMember { node, .. } => {

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
-use windlass_model::{Digest, SnapshotProof, Timestamp};
+use windlass_model::{Digest, KubernetesVersion, SnapshotProof, Timestamp};
 
 use super::intake::{Intake, NotASnapshot};
 use super::tree::{self, Broken};
@@ -33,6 +33,7 @@ pub(crate) struct Origin {
     pub(crate) authority: Option<Digest>,
     pub(crate) endpoint: Option<String>,
     pub(crate) taken_at: Option<Timestamp>,
+    pub(crate) kubernetes: Option<KubernetesVersion>,
 }
 
 /// Reads all of a file: the digest that etcd appended, and every page of its tree.
@@ -50,7 +51,7 @@ pub(crate) fn prove(path: &Path, origin: Origin, now: Timestamp) -> Result<Snaps
     }
     let bytes = intake.finish()?;
     let contents = tree::walk(&file, bytes)?;
-    let Origin { authority, endpoint, taken_at } = origin;
+    let Origin { authority, endpoint, taken_at, kubernetes } = origin;
     Ok(SnapshotProof {
         format: SnapshotProof::FORMAT,
         sha256: Digest::from_bytes(whole.finalize().into()),
@@ -59,6 +60,7 @@ pub(crate) fn prove(path: &Path, origin: Origin, now: Timestamp) -> Result<Snaps
         keys: contents.keys,
         keys_by_prefix: contents.keys_by_prefix,
         etcd: contents.etcd,
+        kubernetes,
         members: contents.members,
         authority,
         endpoint,

@@ -81,6 +81,7 @@ pub(crate) fn verify(directory: &FilePath, name: &str) -> Result<SnapshotSeen, F
         authority: proof.authority,
         endpoint: proof.endpoint.clone(),
         taken_at: proof.taken_at,
+        kubernetes: proof.kubernetes.clone(),
     });
     let metadata = fs::metadata(&path).at(path.display())?;
     let mut seen = seen(&path, name.to_owned(), &metadata);
@@ -99,7 +100,7 @@ pub(crate) fn verify(directory: &FilePath, name: &str) -> Result<SnapshotSeen, F
 
 /// Takes a snapshot of the member on this node, and reads it back.
 pub(crate) fn save(wanted: &SnapshotWanted) -> Result<SnapshotSeen, Fault> {
-    let SnapshotWanted { directory, name, endpoint, authority, certificate, key } = wanted;
+    let SnapshotWanted { directory, name, endpoint, authority, certificate, key, kubernetes } = wanted;
     let refused = |why: String| Fault::Refused { path: format!("{directory}/{name}"), why };
     let file = name::requested(name).map_err(|why| refused(why.to_owned()))?;
     make_directory(Path::new(directory.as_str())).at(directory)?;
@@ -117,6 +118,10 @@ pub(crate) fn save(wanted: &SnapshotWanted) -> Result<SnapshotSeen, Fault> {
         .block_on(take(&target.access, &target.directory, &file))
         .map_err(|error| refused(journal::reported(&error)))?;
     let path = target.directory.join(&file);
+    if let (Some(version), Some(mut proof)) = (kubernetes, proof::noted(&path)) {
+        proof.kubernetes = Some(version.clone());
+        proof::note(&path, &proof).at(path.display())?;
+    }
     let metadata = fs::metadata(&path).at(path.display())?;
     Ok(seen(&path, file, &metadata))
 }

@@ -71,6 +71,7 @@ pub(crate) async fn take(access: &Access, directory: &Path, name: &str) -> Resul
                     authority: proof::authority_in(&access.authority),
                     endpoint: Some(endpoint.clone()),
                     taken_at: Some(journal::now()),
+                    kubernetes: None,
                 };
                 let proof = proof::prove(draft.path(), origin, journal::now())
                     .map_err(|source| TakeError::ReadBack { endpoint: endpoint.clone(), source })?;

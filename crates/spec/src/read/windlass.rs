@@ -26,6 +26,7 @@ pub(super) fn windlass(view: View<'_, '_>, reports: &mut Reports<'_>) -> Windlas
         pod_runtime: words::pod_runtime(view),
         token_issuer: checked(view, "token_issuer", issuer, reports),
         drain_leaving: view.flag("drain_leaving"),
+        snapshot_before_upgrade: view.flag("snapshot_before_upgrade"),
         ledger_in_cluster: words::ledger_in_cluster(view),
         links: links(view, reports),
     }

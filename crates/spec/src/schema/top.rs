@@ -121,6 +121,11 @@ const WINDLASS: &[Key] = &[
     )
     .or("https://kubernetes.default.svc. and the cluster domain"),
     flag("drain_leaving", "drain a node that has left cluster.yml before it is cleared").or("true"),
+    flag(
+        "snapshot_before_upgrade",
+        "take a snapshot of etcd before Kubernetes or etcd changes to another minor version",
+    )
+    .or("true"),
     key(
         "ledger_in_cluster",
         Word(LEDGER_IN_CLUSTER),

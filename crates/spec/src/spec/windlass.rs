@@ -21,6 +21,8 @@ pub struct WindlassSpec {
     pub token_issuer: Option<String>,
     /// `drain_leaving`: drain a node before it leaves.
     pub drain_leaving: Option<bool>,
+    /// `snapshot_before_upgrade`: take a snapshot of etcd before a minor version changes.
+    pub snapshot_before_upgrade: Option<bool>,
     /// `ledger_in_cluster`: whether the cluster keeps the CAs and keys of the ledger.
     pub ledger_in_cluster: Option<LedgerInClusterSpec>,
     /// `links`: versions of Kubernetes that a chain of upgrades goes through, at most one of each minor version, with the

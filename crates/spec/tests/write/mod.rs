@@ -427,6 +427,7 @@ fn windlass_of(spec: &WindlassSpec) -> Value {
         pod_runtime,
         token_issuer,
         drain_leaving,
+        snapshot_before_upgrade,
         ledger_in_cluster,
         links,
     } = spec;
@@ -434,6 +435,7 @@ fn windlass_of(spec: &WindlassSpec) -> Value {
         "links": links,
         "token_issuer": token_issuer,
         "drain_leaving": drain_leaving,
+        "snapshot_before_upgrade": snapshot_before_upgrade,
         "ledger_in_cluster": ledger_in_cluster.map(windlass_spec::LedgerInClusterSpec::as_str),
         "pod_runtime": pod_runtime.map(windlass_spec::PodRuntimeSpec::as_str),
         "endpoint": endpoint.as_ref().map(ToString::to_string),
