@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::meant::{Looks, Unknown, hint, home};
 use crate::nearest::nearest;
 use crate::path::Path;
-use crate::report::{Draft, Reports};
+use crate::report::{Draft, Reports, also_on};
 use crate::scalar;
 use crate::schema::{self, Key, Kind, Status};
 use crate::strictness::Strictness;
@@ -730,15 +730,8 @@ fn tell(sighting: Sighting, plugin: Option<&str>, strictness: Strictness, report
         }
     };
     if further > 0 {
-        let lines: Vec<String> = further_lines.iter().map(usize::to_string).collect();
-        let more = further - further_lines.len();
-        let rest = match more {
-            0 => String::new(),
-            1 => " and in one more place".to_owned(),
-            more => format!(" and in {more} more places"),
-        };
-        let noun = if lines.len() == 1 { "line" } else { "lines" };
-        reports.draft(id).note(format!("also on {noun} {}{rest}", lines.join(", ")));
+        let note = also_on(&further_lines, further - further_lines.len());
+        reports.draft(id).note(note);
     }
     if !others.is_empty() {
         reports.draft(id).note(format!("the same is so of {}", others.join(", ")));

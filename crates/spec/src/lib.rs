@@ -40,10 +40,11 @@ pub use self::source_map::SourceMap;
 pub use self::spec::{
     Argument, AuditLogSpec, AuthenticationSpec, AuthorizationMode, BackupSpec, BastionSpec, Cidr,
     CloudProviderSpec, ClusterSpec, DnsSpec, DrainSpec, EcrSpec, EndpointSpec, EtcdSpec, EventRateLimitSpec,
-    IngressSpec, KubeApiSpec, KubeControllerSpec, KubeletSpec, LedgerInClusterSpec, MaxUnavailable,
-    MonitoringSpec, NetworkPlugin, NetworkSpec, NodeLocalDnsSpec, NodeSpec, NodeWindlassSpec, NotACidr,
-    NotAPortRange, PodRuntimeSpec, PodSecurity, PortRange, RegistrySpec, S3Spec, SecretsEncryptionSpec,
-    ServiceSpec, ServicesSpec, TaintEffect, TaintSpec, UpgradeSpec, WebhookSpec, WindlassSpec,
+    IngressSpec, KubeApiSpec, KubeControllerSpec, KubeletSpec, LedgerInClusterSpec, LocalPortsSpec,
+    MaxUnavailable, MonitoringSpec, NetworkPlugin, NetworkSpec, NodeLocalDnsSpec, NodeSpec, NodeWindlassSpec,
+    NotACidr, NotAPortRange, PodRuntimeSpec, PodSecurity, PortRange, RegistrySpec, S3Spec,
+    SecretsEncryptionSpec, ServiceSpec, ServicesSpec, TaintEffect, TaintSpec, UpgradeSpec, WebhookSpec,
+    WindlassSpec,
 };
 pub use self::strictness::Strictness;
 

@@ -18,7 +18,7 @@ const MOST_SECTIONS: usize = 3;
 const TELLING: usize = 2;
 
 /// The names that things have elsewhere, by section, with the key that stands for each here.
-const OTHER_NAMES: [(&str, &str, &str); 67] = [
+const OTHER_NAMES: [(&str, &str, &str); 72] = [
     ("services", "kube-apiserver", "kube-api"),
     ("services", "apiserver", "kube-api"),
     ("services", "api-server", "kube-api"),
@@ -82,6 +82,11 @@ const OTHER_NAMES: [(&str, &str, &str); 67] = [
     ("services.kube-controller", "service-cidr", "service_cluster_ip_range"),
     ("system_images", "pause", "pod_infra_container"),
     ("system_images", "hyperkube", "kubernetes"),
+    ("system_images", "ingress-nginx", "ingress"),
+    ("system_images", "nginx-ingress", "ingress"),
+    ("system_images", "ingress-controller", "ingress"),
+    ("system_images", "nginx-ingress-controller", "ingress"),
+    ("services.kubelet", "serving-certificates", "generate_serving_certificate"),
     ("authentication", "cert-sans", "sans"),
     ("dns", "nameservers", "upstreamnameservers"),
     ("network.options", "flannel-priority-class-name", "kube_flannel_priority_class_name"),
@@ -103,7 +108,7 @@ const OF_ANY_SERVICE: [(&str, &str); 10] = [
 ];
 
 /// Keys of other sections that stand for what people write here.
-const ELSEWHERE: [(&str, &str, &str); 13] = [
+const ELSEWHERE: [(&str, &str, &str); 15] = [
     ("services", "etcd-snapshot", "services.etcd.backup_config"),
     ("services", "snapshot", "services.etcd.snapshot"),
     ("services.kubeproxy", "mode", "services.kubeproxy.extra_args.proxy-mode"),
@@ -111,6 +116,8 @@ const ELSEWHERE: [(&str, &str, &str); 13] = [
     ("", "pod-cidr", "services.kube-controller.cluster_cidr"),
     ("network", "service-cidr", "services.kube-api.service_cluster_ip_range"),
     ("network", "pod-cidr", "services.kube-controller.cluster_cidr"),
+    ("", "ssh-user", "nodes[].user"),
+    ("", "ssh-port", "nodes[].port"),
     ("", "max-pods", "services.kubelet.extra_args.max-pods"),
     ("nodes[]", "max-pods", "services.kubelet.extra_args.max-pods"),
     ("", "proxy-mode", "services.kubeproxy.extra_args.proxy-mode"),
@@ -158,6 +165,8 @@ pub(crate) fn hint(unknown: &Unknown<'_>, draft: &mut Draft) {
         draft
             .note("it begins with a blank that is no space: text copied from a web page often has them")
             .help("indent the line by spaces");
+    } else if let Some(help) = copied_along(key) {
+        draft.note("it is ignored").help(help);
     } else if let Some(meant) = other_name(key, section, known).or_else(|| spelt_alike(key, known)) {
         propose(unknown, meant, draft);
     } else if let Some((meant, help)) = interface(unknown) {
@@ -184,6 +193,16 @@ pub(crate) fn hint(unknown: &Unknown<'_>, draft: &mut Draft) {
     } else {
         draft.note("it is ignored").help("remove it");
     }
+}
+
+/// What stands on a page or in an editor beside the file: the numbers of lines, and the name of the file.
+fn copied_along(key: &str) -> Option<&'static str> {
+    let rest = key.trim_start_matches(|letter: char| letter.is_ascii_digit());
+    if rest.len() < key.len() && rest.starts_with([' ', '|']) {
+        return Some("the numbers of lines were copied along: take them away from all lines");
+    }
+    let is_file = [".yml", ".yaml"].iter().any(|ending| key.to_lowercase().ends_with(ending));
+    is_file.then_some("remove it: it is the name of a file")
 }
 
 /// A key of a service that its section does not know is a flag of its program, more often than not; one that begins as
@@ -384,14 +403,16 @@ fn misspelt(key: &str, known: &[&'static str]) -> Option<&'static str> {
         own.iter().all(|token| {
             theirs.contains(token)
                 || !VOCABULARY.contains(token)
-                || theirs.iter().any(|other| is_plural(token, other))
+                || theirs.iter().any(|other| is_form_of(token, other) || is_form_of(other, token))
         })
     };
     nearest(key, known.iter().filter(fits).copied())
 }
 
-fn is_plural(one: &str, other: &str) -> bool {
-    one.strip_suffix('s') == Some(other) || other.strip_suffix('s') == Some(one)
+/// Whether a word is another one with the ending of a plural, or of what one does.
+fn is_form_of(word: &str, of: &str) -> bool {
+    let stem = word.strip_suffix("ies").filter(|stem| of.strip_suffix('y') == Some(stem));
+    stem.is_some() || word.strip_suffix('s') == Some(of) || word.strip_suffix("ing") == Some(of)
 }
 
 /// Where a name belongs that few sections have.

@@ -1,5 +1,7 @@
 //! Collects what is found while the file is read, and turns it into diagnostics at the end.
 
+use std::collections::BTreeMap;
+
 use crate::diagnostic::{Diagnostic, Place, Severity};
 use crate::lines::Lines;
 use crate::yaml::Span;
@@ -117,6 +119,7 @@ impl<'t> Reports<'t> {
         let mut diagnostics: Vec<Diagnostic> =
             drafts.into_iter().map(|draft| resolve(draft, &lines)).collect();
         diagnostics.dedup();
+        let mut diagnostics = said_once(diagnostics);
         if left_out > 0 {
             diagnostics.push(Diagnostic {
                 severity: if has_errors { Severity::Error } else { Severity::Warning },
@@ -129,6 +132,56 @@ impl<'t> Reports<'t> {
         }
         diagnostics
     }
+}
+
+/// Of how many lines all are named.
+const LINES_NAMED: usize = 3;
+
+/// Where else the same is so, as a note.
+pub(crate) fn also_on(lines: &[usize], more: usize) -> String {
+    let noun = if lines.len() == 1 { "line" } else { "lines" };
+    let lines: Vec<String> = lines.iter().map(usize::to_string).collect();
+    let rest = match more {
+        0 => String::new(),
+        1 => " and in one more place".to_owned(),
+        more => format!(" and in {more} more places"),
+    };
+    format!("also on {noun} {}{rest}", lines.join(", "))
+}
+
+/// What is warned of in the same words in several places is said at the first of them, which names the others.
+fn said_once(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let line_of = |diagnostic: &Diagnostic| diagnostic.place.range.map(|range| range.start.line as usize);
+    let mut said: Vec<(Diagnostic, Vec<usize>)> = Vec::new();
+    let mut known: BTreeMap<(String, Option<String>), usize> = BTreeMap::new();
+    for diagnostic in diagnostics {
+        let may_be_merged = diagnostic.severity == Severity::Warning
+            && diagnostic.label.is_empty()
+            && diagnostic.notes.is_empty()
+            && diagnostic.place.range.is_some();
+        if !may_be_merged {
+            said.push((diagnostic, Vec::new()));
+            continue;
+        }
+        let words = (diagnostic.summary.clone(), diagnostic.help.clone());
+        match known.get(&words) {
+            Some(first) => said[*first].1.extend(line_of(&diagnostic)),
+            None => {
+                known.insert(words, said.len());
+                said.push((diagnostic, Vec::new()));
+            }
+        }
+    }
+    let with_others = |(mut diagnostic, mut lines): (Diagnostic, Vec<usize>)| {
+        lines.retain(|line| Some(*line) != line_of(&diagnostic));
+        lines.dedup();
+        if !lines.is_empty() {
+            let named = lines.len().min(LINES_NAMED);
+            diagnostic.notes.push(also_on(&lines[..named], lines.len() - named));
+        }
+        diagnostic
+    };
+    said.into_iter().map(with_others).collect()
 }
 
 fn resolve(draft: Draft, lines: &Lines<'_>) -> Diagnostic {

@@ -29,7 +29,9 @@ pub use self::service::{
     KubeletSpec, PodSecurity, S3Spec, SecretsEncryptionSpec, ServiceSpec, ServicesSpec,
 };
 pub use self::upgrade::{DrainSpec, MaxUnavailable, UpgradeSpec};
-pub use self::windlass::{EndpointSpec, LedgerInClusterSpec, NodeWindlassSpec, PodRuntimeSpec, WindlassSpec};
+pub use self::windlass::{
+    EndpointSpec, LedgerInClusterSpec, LocalPortsSpec, NodeWindlassSpec, PodRuntimeSpec, WindlassSpec,
+};
 use windlass_model::KubernetesVersion;
 
 /// Everything in a cluster.yml that takes effect.

@@ -3,15 +3,15 @@
 /// What to do about a template that nobody has filled in.
 pub(crate) const NO_VARIABLES: &str = "windlass fills in no variables: write the value itself";
 
-/// The signs that every template has one of; the last three with a second one beside.
-const SIGNS: [char; 5] = ['$', '{', '<', '%', '['];
+/// The signs that every template has one of.
+const SIGNS: [char; 7] = ['$', '{', '<', '%', '[', '@', '_'];
 
 /// What people write for a value that is to follow.
 const TO_FOLLOW: [&str; 8] =
     ["CHANGEME", "CHANGE_ME", "CHANGE-ME", "REPLACEME", "REPLACE_ME", "REPLACE-ME", "TODO", "FIXME"];
 
 /// Whether a text has a place in it that something else fills in: `${NAME}`, `$(name)`, `{{ … }}`, `{% … %}`; or is one
-/// as a whole: `$NAME`, `<name>`, `%NAME%`, `CHANGEME`.
+/// as a whole: `$NAME`, `$NAME/path`, `<name>`, `%NAME%`, `@NAME@`, `__NAME__`, `CHANGEME`.
 pub(crate) fn is_template(text: &str) -> bool {
     if TO_FOLLOW.iter().any(|word| word.eq_ignore_ascii_case(text)) {
         return true;
@@ -35,6 +35,7 @@ pub(crate) fn is_template(text: &str) -> bool {
     };
     // A variable's value may be one, as in `NAME=$VALUE`.
     let value = text.split_once('=').filter(|(name, _)| is_loud(name)).map_or(text, |(_, value)| value);
+    let enclosed = |sign: &str| value.strip_prefix(sign).and_then(|rest| rest.strip_suffix(sign));
     let is_angled = |text: &str| {
         let name = text.strip_prefix('<').and_then(|rest| rest.strip_suffix('>'));
         name.is_some_and(|name| is_name(&name.replace([' ', '/'], "-")))
@@ -47,7 +48,10 @@ pub(crate) fn is_template(text: &str) -> bool {
         || within("[[ ", " ]]", &|_| true)
         || within("#{", "}", &is_name)
         || within("$ENV{", "}", &is_name)
-        || value.strip_prefix('$').is_some_and(is_loud)
+        // `$HOME/.ssh/id_rsa` too: no shell reads the file.
+        || value.strip_prefix('$').is_some_and(|rest| is_loud(rest.split('/').next().unwrap_or(rest)))
+        || enclosed("@").is_some_and(is_loud)
+        || enclosed("__").is_some_and(is_loud)
         || value.strip_prefix('%').and_then(|rest| rest.strip_suffix('%')).is_some_and(is_loud)
         || is_angled(value)
 }
@@ -75,6 +79,9 @@ mod tests {
             "{{ name }}",
             "{% if x %}",
             "%NAME%",
+            "$HOME/.ssh/id_rsa",
+            "@NAME@",
+            "__NAME__",
             "<name>",
             "<your password>",
             "<IP/name>",
@@ -90,6 +97,12 @@ mod tests {
             "5%d%6",
             "memory.available<500Mi",
             "$remote_addr",
+            "a@b",
+            "@",
+            "@name@",
+            "____",
+            "__init__",
+            "$1/a",
             "<>",
             "{x}",
             "a=b",

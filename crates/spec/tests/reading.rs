@@ -97,6 +97,23 @@ fn a_node_is_named_in_lower_case() {
 }
 
 #[test]
+fn more_nodes_than_the_default_range_has_room_for_are_reported_at_the_nodes() {
+    let text = |count: usize| {
+        let mut text = "kubernetes_version: v1.22.16-rancher1-1\nnodes:\n".to_owned();
+        for number in 0..count {
+            let (high, low) = (number / 250, number % 250 + 1);
+            let role = if number == 0 { "[controlplane, etcd]" } else { "[worker]" };
+            text += &format!("- {{address: 10.0.{high}.{low}, user: ops, role: {role}}}\n");
+        }
+        text
+    };
+    assert!(read(text(256).as_bytes()).diagnostics.is_empty());
+    let diagnostics = read(text(257).as_bytes()).diagnostics;
+    let places: Vec<_> = diagnostics.iter().map(|found| found.place.path.as_str()).collect();
+    assert_eq!(places, ["nodes"]);
+}
+
+#[test]
 fn nodes_of_one_key_misspelt_make_one_warning() {
     let node = |number| {
         format!("- {{address: 10.0.0.{number}, user: ops, role: [controlplane, etcd, worker], prot: 22}}\n")

@@ -374,6 +374,7 @@ pub(super) fn right_form(name: &str) -> &'static str {
         "cache_timeout" => "write a number and a unit, such as `5s` or `2m`",
         "endpoint" => "write it like `api.example.org` or `api.example.org:6443`",
         "certificate_validity" => "write hours, such as `8760h` for a year",
+        "token_issuer" => "write a URL that outside services can ask, such as `https://tokens.example.org`",
         _ => "write a number and a unit, such as `12h`",
     }
 }

@@ -65,40 +65,7 @@ fn sizes(
         let (path, span) = place("kube-api", "service_cluster_ip_range");
         reports.warning(path, span, summary).note("kube-apiserver ends with it").help(help);
     }
-    let arguments = &spec.services.kube_controller.service;
-    for range in pods {
-        let (mask, flag) = if range.address.is_ipv4() {
-            (NODE_MASK.0, "node-cidr-mask-size-ipv4")
-        } else {
-            (NODE_MASK.1, "node-cidr-mask-size-ipv6")
-        };
-        let given = arguments.argument(flag).or_else(|| arguments.argument("node-cidr-mask-size"));
-        let mask = given.and_then(|mask| mask.value.parse().ok()).unwrap_or(mask);
-        if !range.address.is_ipv4() && mask > range.prefix && mask - range.prefix > MOST_NODES_BITS {
-            let (path, span) = place("kube-controller", "cluster_cidr");
-            let least = mask - MOST_NODES_BITS;
-            reports
-                .warning(
-                    path,
-                    span,
-                    format!("the pods' range {range} is too large for nodes with a /{mask} each"),
-                )
-                .note("kube-controller-manager ends with it")
-                .help(format!(
-                    "choose a prefix of at least /{least}, or a smaller `{flag}` under `extra_args`"
-                ));
-        } else if range.prefix > mask {
-            let (path, span) = place("kube-controller", "cluster_cidr");
-            reports
-                .warning(
-                    path,
-                    span,
-                    format!("the pods' range {range} has no room for one node, which gets a /{mask}"),
-                )
-                .note("kube-controller-manager ends with it")
-                .help(format!("choose a larger range, or a larger `{flag}` under `extra_args`"));
-        }
-    }
+    node_masks(spec, pods, place, reports);
     if services.iter().all(|range| range.address.is_ipv4() != pods[0].address.is_ipv4()) {
         let (path, span) = place("kube-controller", "cluster_cidr");
         reports
@@ -112,6 +79,160 @@ fn sizes(
     }
 }
 
+/// The flag for the length of all nodes' ranges, whatever their family.
+const MASK_OF_ALL: &str = "node-cidr-mask-size";
+/// How many pods kubelet runs at most where nothing says otherwise (`--max-pods`).
+const MOST_PODS: u32 = 110;
+
+/// The lengths of the nodes' own ranges of pods: the controller manager takes them, and each holds the pods of a node.
+///
+/// Source: `setNodeCIDRMaskSizes` in `cmd/kube-controller-manager/app/core.go`, `NewNodeIpamController` in
+/// `pkg/controller/nodeipam/node_ipam_controller.go` of kubernetes/kubernetes.
+fn node_masks(
+    spec: &ClusterSpec,
+    pods: &[Cidr],
+    place: &dyn Fn(&'static str, &str) -> (String, Span),
+    reports: &mut Reports<'_>,
+) {
+    let arguments = &spec.services.kube_controller.service;
+    if arguments.argument("allocate-node-cidrs").is_some_and(|given| given.value == "false") {
+        return;
+    }
+    let at = |flag: &str| place("kube-controller", &flag.replace('-', "_"));
+    let of_family = |is_ipv4| if is_ipv4 { "node-cidr-mask-size-ipv4" } else { "node-cidr-mask-size-ipv6" };
+    let all = arguments.argument(MASK_OF_ALL);
+    if all.is_some() && pods.len() > 1 {
+        let (path, span) = at(MASK_OF_ALL);
+        reports
+            .error(path, span, format!("`{MASK_OF_ALL}` is for pods in one range, and here they have two"))
+            .note("kube-controller-manager ends with it")
+            .help("write `node-cidr-mask-size-ipv4` and `node-cidr-mask-size-ipv6`");
+        return;
+    }
+    for is_ipv4 in [true, false] {
+        let flag = of_family(is_ipv4);
+        let has_range = pods.iter().any(|range| range.address.is_ipv4() == is_ipv4);
+        if arguments.argument(flag).is_some() && (all.is_some() || !has_range) {
+            let (path, span) = at(flag);
+            let summary = if has_range {
+                format!("`{flag}` has `{MASK_OF_ALL}` beside it")
+            } else {
+                format!("`{flag}` is for a family in which pods have no range: theirs is {}", text(pods))
+            };
+            reports
+                .error(path, span, summary)
+                .note("kube-controller-manager ends with it")
+                .help(if has_range { "take one of the two out" } else { "take it out" });
+            return;
+        }
+    }
+    for range in pods {
+        let is_ipv4 = range.address.is_ipv4();
+        let own = if is_ipv4 { NODE_MASK.0 } else { NODE_MASK.1 };
+        let flag = if all.is_some() { MASK_OF_ALL } else { of_family(is_ipv4) };
+        let given = arguments.argument(flag);
+        let Some(mask) = given.map_or(Some(i64::from(own)), |mask| mask.value.parse().ok()) else { continue };
+        // Not given, or 0, is the default.
+        let Ok(mask) = u8::try_from(if mask == 0 { i64::from(own) } else { mask }) else {
+            outside(range, mask, flag, &at, reports);
+            continue;
+        };
+        if u32::from(mask) > range.bits() {
+            outside(range, i64::from(mask), flag, &at, reports);
+        } else {
+            node_mask(spec, range, mask, flag, place, reports);
+        }
+    }
+}
+
+/// A length that no address of the family has.
+fn outside(
+    range: &Cidr,
+    mask: i64,
+    flag: &str,
+    at: &dyn Fn(&str) -> (String, Span),
+    reports: &mut Reports<'_>,
+) {
+    let (path, span) = at(flag);
+    reports
+        .error(path, span, format!("a range of /{mask} for each node is not within the pods' range {range}"))
+        .note("kube-controller-manager ends with it")
+        .help(format!("write a length from {} to {}", range.prefix, range.bits()));
+}
+
+/// Whether nodes with ranges of this length fit into the pods' range, and the pods of a node into its own.
+fn node_mask(
+    spec: &ClusterSpec,
+    range: &Cidr,
+    mask: u8,
+    flag: &str,
+    place: &dyn Fn(&'static str, &str) -> (String, Span),
+    reports: &mut Reports<'_>,
+) {
+    let is_given = spec.services.kube_controller.service.argument(flag).is_some();
+    let (path, span) = if is_given {
+        place("kube-controller", &flag.replace('-', "_"))
+    } else if spec.services.pod_ranges().is_empty() {
+        // It is the default, which suits fewer nodes.
+        place("", "nodes")
+    } else {
+        place("kube-controller", "cluster_cidr")
+    };
+    if !range.address.is_ipv4() && mask > range.prefix && mask - range.prefix > MOST_NODES_BITS {
+        let least = mask - MOST_NODES_BITS;
+        reports
+            .warning(
+                path,
+                span,
+                format!("the pods' range {range} is too large for nodes with a /{mask} each"),
+            )
+            .note("kube-controller-manager ends with it")
+            .help(format!("choose a prefix of at least /{least}, or a smaller `{flag}` under `extra_args`"));
+        return;
+    }
+    if range.prefix > mask {
+        reports
+            .warning(
+                path,
+                span,
+                format!("the pods' range {range} has no room for one node, which gets a /{mask}"),
+            )
+            .note("kube-controller-manager ends with it")
+            .help(format!("choose a larger range, or a larger `{flag}` under `extra_args`"));
+        return;
+    }
+    let most = spec.services.kubelet.service.argument("max-pods");
+    let most = most.and_then(|given| given.value.parse().ok()).unwrap_or(MOST_PODS);
+    // The first and the last address of a range are no pod's.
+    let bits = range.bits() - u32::from(mask);
+    let room = 1_u64.checked_shl(bits).unwrap_or(u64::MAX).saturating_sub(2);
+    if is_given && room < u64::from(most) {
+        reports
+            .warning(
+                path,
+                span,
+                format!("a node with a /{mask} has room for {room} pods, and kubelet runs {most}"),
+            )
+            .note("the pods beyond get no address")
+            .help(format!("choose a smaller `{flag}`, or set `max-pods` of kubelet"));
+        return;
+    }
+    let nodes = 1_u64.checked_shl(u32::from(mask - range.prefix)).unwrap_or(u64::MAX);
+    let wanted = spec.nodes.len();
+    if u64::try_from(wanted).is_ok_and(|wanted| wanted > nodes) {
+        reports
+            .warning(
+                path,
+                span,
+                format!(
+                    "the pods' range {range} has room for no more than {nodes} of {wanted} nodes with a /{mask} each"
+                ),
+            )
+            .note("the nodes beyond get no range, and run no pods")
+            .help(format!("choose a larger range, or a larger `{flag}` under `extra_args`"));
+    }
+}
+
 /// What RKE 1 did not check: such a cluster comes up, and then its services are not reached.
 fn check_together(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>) {
     let (own, pods) = (&spec.services.service_ranges(), &or(&spec.services.pod_ranges(), POD_RANGE));
@@ -121,6 +242,9 @@ fn check_together(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'
     let section = top.section("services", &services);
     // A range is at its key, or at the flag that stands for it.
     let place = |service: &'static str, name: &str| {
+        if service.is_empty() {
+            return (top.path.key(name).to_string(), top.span_of(name));
+        }
         let arguments = match service {
             "kube-api" => &spec.services.kube_api.service,
             "kube-controller" => &spec.services.kube_controller.service,
@@ -160,6 +284,7 @@ fn check_together(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'
             .help("give both the same");
     }
     sizes(spec, api, pods, &place, reports);
+    check_kinds(api, pods, &place, reports);
     if let Some((one, other)) =
         pods.iter().find_map(|pod| Some((pod, api.iter().find(|range| range.overlaps(pod))?)))
     {
@@ -174,6 +299,26 @@ fn check_together(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'
             .help("choose ranges that have no address in common");
     }
     check_dns(spec, api, &place, reports);
+}
+
+/// Ranges of addresses that no Service and no pod can have.
+fn check_kinds(
+    api: &[Cidr],
+    pods: &[Cidr],
+    place: &dyn Fn(&'static str, &str) -> (String, Span),
+    reports: &mut Reports<'_>,
+) {
+    let of_services = api.iter().map(|range| (range, "Services", "kube-api", "service_cluster_ip_range"));
+    let of_pods = pods.iter().map(|range| (range, "pods", "kube-controller", "cluster_cidr"));
+    for (range, whose, service, key) in of_services.chain(of_pods) {
+        let address = range.address.to_string();
+        let Some(kind) = hosts::impossible_kind(&address).or(hosts::local_kind(&address)) else { continue };
+        let (path, span) = place(service, key);
+        reports
+            .warning(path, span, format!("{whose} in {range}: {kind} addresses"))
+            .note("no packet to such an address leaves the node that it is on")
+            .help("choose a private range, such as `10.42.0.0/16` or `fd00:42::/56`");
+    }
 }
 
 /// Which network plugins have room for two families.
@@ -224,6 +369,14 @@ fn check_dns(
         reports
             .warning(path, span, format!("{server} is the address of the API server's own Service"))
             .note("it is always the first of the services' range")
+            .help("choose another address of the range, its tenth as a rule");
+    }
+    let own =
+        dns.and_then(|server| api.iter().find(|range| range.contains(server)).map(|range| (server, range)));
+    if let Some((server, range)) = own.filter(|(server, range)| range.nth(0) == Some(*server)) {
+        let (path, span) = place("kubelet", "cluster_dns_server");
+        reports
+            .warning(path, span, format!("{server} is the first address of {range}, which no Service gets"))
             .help("choose another address of the range, its tenth as a rule");
     }
     if let Some(server) = dns

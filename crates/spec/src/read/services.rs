@@ -63,8 +63,18 @@ fn service(view: View<'_, '_>, reports: &mut Reports<'_>) -> ServiceSpec {
                 .help(format!("write `{}`", brief(&plain)));
         }
     }
+    let mut names: BTreeMap<&str, Span> = BTreeMap::new();
     for (index, variable, span) in view.texts("extra_env") {
-        variable_flaw(variable.trim(), (&view.path.key("extra_env").item(index), span), reports);
+        let path = view.path.key("extra_env");
+        variable_flaw(variable.trim(), (&path.item(index), span), reports);
+        let Some((name, _)) = variable.trim().split_once('=') else { continue };
+        if let Some(before) = names.insert(name, span) {
+            let line = reports.line_of(before);
+            reports
+                .warning(path.item(index), span, format!("`{}` is set twice: this value counts", brief(name)))
+                .label(format!("the other is on line {line}"))
+                .help("leave one of the two out");
+        }
     }
     for key in ["extra_args", "extra_args_array"] {
         for entry in view.names(key) {

@@ -37,6 +37,14 @@ pub(super) fn address(text: &str) -> Result<(), Flaw> {
     if text.starts_with('-') {
         return Err("it begins with `-`".to_owned());
     }
+    if text.contains("://") {
+        return Err("it is a URL".to_owned());
+    }
+    if let Some((address, _)) = text.split_once('%')
+        && address.parse::<std::net::Ipv6Addr>().is_ok()
+    {
+        return Err(format!("what follows `%` counts on one machine alone: `{address}`"));
+    }
     if let Some((_, port)) = text.split_once(':')
         && port.bytes().all(|byte| byte.is_ascii_digit())
     {

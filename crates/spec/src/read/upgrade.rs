@@ -8,6 +8,15 @@ use crate::view::View;
 pub(super) fn upgrade_strategy(view: View<'_, '_>, reports: &mut Reports<'_>) -> UpgradeSpec {
     let path = view.path.key("node_drain_input");
     let drain = view.section("node_drain_input", &path);
+    if drain.integer("timeout").is_some_and(|seconds| seconds < 0) {
+        reports
+            .warning(
+                drain.path.key("timeout"),
+                drain.span_of("timeout"),
+                "`timeout` is below zero: 120 is taken",
+            )
+            .help("write for how many seconds a drain may last");
+    }
     UpgradeSpec {
         max_unavailable_worker: max_unavailable(view, "max_unavailable_worker", reports),
         max_unavailable_controlplane: max_unavailable(view, "max_unavailable_controlplane", reports),

@@ -28,6 +28,7 @@ pub(super) fn windlass(view: View<'_, '_>, reports: &mut Reports<'_>) -> Windlas
         drain_leaving: view.flag("drain_leaving"),
         snapshot_before_upgrade: view.flag("snapshot_before_upgrade"),
         ledger_in_cluster: words::ledger_in_cluster(view),
+        local_ports: words::local_ports(view),
         links: links(view, reports),
     }
 }

@@ -132,11 +132,17 @@ const WINDLASS: &[Key] = &[
         "whether the cluster keeps the CAs and keys of the ledger, in a Secret that the recovery key opens",
     )
     .or("encrypted"),
+    key("local_ports", Word(LOCAL_PORTS), LOCAL_PORTS_MEANING).or("closed"),
     key("links", SectionMap(SYSTEM_IMAGES), LINKS).or("the newest known of each minor version"),
 ];
 
 /// `windlass.ledger_in_cluster`.
 const LEDGER_IN_CLUSTER: &[&str] = &["encrypted", "none"];
+
+/// `windlass.local_ports`.
+const LOCAL_PORTS: &[&str] = &["closed", "open"];
+
+const LOCAL_PORTS_MEANING: &str = "whether ports that the node alone needs can be reached from elsewhere; a living cluster keeps what it has";
 
 const LINKS: &str =
     "versions that an upgrade over several minor versions goes through, each perhaps with images";

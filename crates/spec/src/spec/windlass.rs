@@ -25,6 +25,8 @@ pub struct WindlassSpec {
     pub snapshot_before_upgrade: Option<bool>,
     /// `ledger_in_cluster`: whether the cluster keeps the CAs and keys of the ledger.
     pub ledger_in_cluster: Option<LedgerInClusterSpec>,
+    /// `local_ports`: whether ports that the node alone needs can be reached from elsewhere.
+    pub local_ports: Option<LocalPortsSpec>,
     /// `links`: versions of Kubernetes that a chain of upgrades goes through, at most one of each minor version, with the
     /// images that each has beside those that follow from `system_images`.
     pub links: BTreeMap<KubernetesVersion, BTreeMap<String, String>>,
@@ -73,6 +75,26 @@ impl LedgerInClusterSpec {
         match self {
             Self::Encrypted => "encrypted",
             Self::None => "none",
+        }
+    }
+}
+
+/// Whether ports that the node alone needs can be reached from elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LocalPortsSpec {
+    /// Only from the node itself.
+    Closed,
+    /// From everywhere, as in RKE 1.
+    Open,
+}
+
+impl LocalPortsSpec {
+    /// The word in cluster.yml.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
         }
     }
 }

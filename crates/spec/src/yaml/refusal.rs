@@ -42,6 +42,13 @@ pub(super) fn refusal(text: &str, error: &ScanError) -> Syntax {
             help: "remove it if it was copied along, such as the prompt of a shell; else a `:` is missing",
         };
     }
+    if let Some(at) = quoted_by_mail(text, at) {
+        return Syntax {
+            at,
+            summary: "not YAML: a line that begins with `>`".to_owned(),
+            help: "take the sign away from all lines: text copied from a mail often has it",
+        };
+    }
     if let Some(at) = fence(text, at) {
         return Syntax {
             at,
@@ -66,6 +73,12 @@ pub(super) fn refusal(text: &str, error: &ScanError) -> Syntax {
 fn line_at(text: &str, at: usize) -> (usize, &str) {
     let start = text[..at].rfind('\n').map_or(0, |line| line + 1);
     (start, text[start..].lines().next().unwrap_or_default())
+}
+
+/// Where a line is that a mail quotes, if reading stopped on it.
+fn quoted_by_mail(text: &str, at: usize) -> Option<usize> {
+    let (start, line) = line_at(text, at);
+    line.strip_prefix("> ").is_some_and(|rest| rest.contains(':') || rest.starts_with("- ")).then_some(start)
 }
 
 /// Where a fence of Markdown is, if reading stopped at one.

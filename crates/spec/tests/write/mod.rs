@@ -429,6 +429,7 @@ fn windlass_of(spec: &WindlassSpec) -> Value {
         drain_leaving,
         snapshot_before_upgrade,
         ledger_in_cluster,
+        local_ports,
         links,
     } = spec;
     json!({
@@ -437,6 +438,7 @@ fn windlass_of(spec: &WindlassSpec) -> Value {
         "drain_leaving": drain_leaving,
         "snapshot_before_upgrade": snapshot_before_upgrade,
         "ledger_in_cluster": ledger_in_cluster.map(windlass_spec::LedgerInClusterSpec::as_str),
+        "local_ports": local_ports.map(windlass_spec::LocalPortsSpec::as_str),
         "pod_runtime": pod_runtime.map(windlass_spec::PodRuntimeSpec::as_str),
         "endpoint": endpoint.as_ref().map(ToString::to_string),
         "certificate_validity": hours(*certificate_validity),
