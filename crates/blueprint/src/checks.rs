@@ -4,13 +4,13 @@
 use windlass_model::{Component, PodRuntime, SpecPath};
 use windlass_spec::{AuthorizationMode, NetworkPlugin, PodSecurity, ServiceSpec};
 
-use crate::catalog::Minor;
+use crate::catalog::{Feature, Minor};
 use crate::cluster::Cluster;
 use crate::flags::{Fate, fate};
 use crate::nodes::warn_of_reserved;
 use crate::services::{name_of_flag, service_of};
 use crate::values::ClusterValues;
-use crate::{clouds, contradictions, flag_values, mounts, places, proxies, registries};
+use crate::{clouds, contradictions, flag_values, mounts, named_files, places, proxies, registries};
 use windlass_addons::{Problems, Severity};
 
 pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
@@ -22,12 +22,42 @@ pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
     let values = ClusterValues::new(cluster, "");
     mounts::check(cluster, &values, problems);
     places::check(cluster, &values, problems);
+    named_files::check(cluster, &values, problems);
     registries::check(cluster, problems);
     proxies::check(cluster, problems);
     names_of_nodes(cluster, problems);
     credentials(cluster, problems);
+    doors(cluster, problems);
     windlass_addons::check(cluster.spec, problems);
     not_deployed(cluster, problems);
+}
+
+/// Settings that let in anyone who knocks.
+///
+/// RKE 1 took them, and files that Rancher wrote have the first of them.
+fn doors(cluster: &Cluster<'_>, problems: &mut Problems) {
+    let authentication = &cluster.spec.authentication;
+    let has_own = authentication.webhook.as_ref().is_some_and(|webhook| webhook.config_file.is_some());
+    if cluster.has(Feature::Webhook) && !has_own {
+        let is_named = authentication.strategy.iter().any(|strategy| strategy == "webhook");
+        problems.warning(
+            if is_named { "authentication.strategy" } else { "authentication.webhook" },
+            "API servers ask http://127.0.0.1:6440 who the bearer of a token is, and believe every answer: anyone who opens \
+             that port on a node of the control plane is an administrator"
+                .to_owned(),
+            Some(
+                "write `strategy: x509` without `webhook`, or the kubeconfig of your own webhook under `webhook.config_file`"
+                    .to_owned(),
+            ),
+        );
+    }
+    if cluster.spec.authorization == Some(AuthorizationMode::None) {
+        problems.warning(
+            "authorization.mode",
+            "everybody who has any certificate or token of the cluster, each pod among them, may do everything".to_owned(),
+            Some("write `rbac`".to_owned()),
+        );
+    }
 }
 
 /// Flags by which the components find each other and their keys: with another value a cluster falls apart.

@@ -53,8 +53,20 @@ pub(crate) fn flaw(component: Component, flag: &str, value: &str, minor: Option<
         (Component::Kubelet, "reserved-memory", _) => managers::reserved_memory(value).err(),
         _ => {
             let form = form_of(component, flag)?;
-            form.flaw(value, minor).or_else(|| limit_of(component, flag)?.flaw(form, value, minor))
+            form.flaw(value, minor)
+                .or_else(|| limit_of(component, flag)?.flaw(form, value, minor))
+                .or_else(|| negative_time(form, flag, value))
         }
+    }
+}
+
+/// A time below 0, with which the component goes on: it never waits, or gives up at once.
+fn negative_time(form: Form, flag: &str, value: &str) -> Option<Flaw> {
+    let is_negative = form == Form::Duration && go::duration(value).is_some_and(|seconds| seconds < 0.0);
+    if is_negative && !TABLE.signed_durations.has(flag) {
+        doubtful("is less than 0", "write a time above 0, or take it out")
+    } else {
+        None
     }
 }
 

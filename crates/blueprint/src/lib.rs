@@ -23,6 +23,7 @@ mod images;
 mod kernel;
 mod links;
 mod mounts;
+mod named_files;
 mod nodes;
 mod places;
 mod pod_runtimes;

@@ -170,7 +170,7 @@ pub(crate) fn check(cluster: &Cluster<'_>, values: &ClusterValues, problems: &mu
                     ),
                     Some("leave one of the two out".to_owned()),
                 );
-            } else if let Some(file) = files.iter().find(|file| mount.holds(file))
+            } else if let Some(file) = files.iter().find(|file| hides(&mount, file, &own))
                 && !mount.is_same_path()
             {
                 problems.warning(
@@ -188,6 +188,11 @@ pub(crate) fn check(cluster: &Cluster<'_>, values: &ClusterValues, problems: &mu
             seen.entry(target.clone()).or_insert(mount);
         }
     }
+}
+
+/// Whether a mount is what a path of the container leads through: Docker mounts the deeper of two later.
+fn hides(mount: &Mount<'_>, path: &str, own: &BTreeMap<String, Mount<'_>>) -> bool {
+    mount.holds(path) && !own.values().any(|ours| ours.holds(path) && ours.depth() > mount.depth())
 }
 
 /// The mounts that windlass gives a component.

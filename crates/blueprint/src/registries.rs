@@ -64,6 +64,9 @@ fn image_flaw(image: &str) -> Option<String> {
     {
         return Some(format!("`{port}` is no port"));
     }
+    if let Some(why) = host_flaw(parts[0]).filter(|_| has_host) {
+        return Some(why);
+    }
     let path = if has_host { &parts[1..] } else { &parts[..] };
     let of_path =
         |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "_.-".contains(letter);
@@ -74,6 +77,24 @@ fn image_flaw(image: &str) -> Option<String> {
     }
     let outer = |part: &&str| part.starts_with(['.', '_', '-']) || part.ends_with(['.', '_', '-']);
     path.iter().find(|part| outer(part)).map(|part| format!("`{part}` begins or ends with a sign"))
+}
+
+/// What keeps a text from being the host of a registry, whose port is right.
+fn host_flaw(host: &str) -> Option<String> {
+    if let Some((address, _)) = host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        let is_address = address.parse::<std::net::Ipv6Addr>().is_ok();
+        return (!is_address).then(|| format!("`{address}` is no IPv6 address"));
+    }
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let of_host = |letter: char| letter.is_ascii_alphanumeric() || ".-".contains(letter);
+    let is_outer = |part: &str| part.is_empty() || part.starts_with('-') || part.ends_with('-');
+    match name.chars().find(|letter| !of_host(*letter)) {
+        Some(wrong) => {
+            Some(format!("`{}` is in the name of its host, which cannot have it", wrong.escape_debug()))
+        }
+        None if name.split('.').any(is_outer) => Some(format!("`{name}` is no name of a host")),
+        None => None,
+    }
 }
 
 fn is_digest(text: &str) -> bool {
@@ -221,6 +242,7 @@ mod tests {
             "localhost:5000/etcd:3.5.1-0",
             "10.0.0.1:5000/qa/mirror/rancher/pause:3.6",
             "REG.example.com/rancher/pause:3.6",
+            "[fd00::1]:5000/rancher/pause:3.6",
             "registry.k8s.io/pause@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
         ] {
             assert_eq!(image_flaw(right), None, "{right}");
@@ -237,6 +259,12 @@ mod tests {
             "registry.example.com:port/rancher/pause",
             "registry.example.com:70000/rancher/pause",
             "my_registry.example.com/rancher/pause",
+            "registry example.com/rancher/pause",
+            "registry.example.com?x=1/rancher/pause",
+            "user:password@registry.example.com/rancher/pause",
+            "-registry.example.com/rancher/pause",
+            "registry..example.com/rancher/pause",
+            "[fd00::1x]:5000/rancher/pause",
         ] {
             assert!(image_flaw(wrong).is_some(), "{wrong}");
         }

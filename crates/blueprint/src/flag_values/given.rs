@@ -109,6 +109,25 @@ impl<'a> Flags<'a> {
         single.chain(several.flat_map(|(_, values)| values)).cloned().collect()
     }
 
+    /// Whether windlass gives the flag, with a value of each node's own or with one for all.
+    pub(super) fn is_given_by_windlass(&self, flag: &str) -> bool {
+        let Some(recipe) = self.cluster.catalog.recipe(self.component) else { return false };
+        let setting = self.cluster.setting();
+        let mut texts = recipe.flags.iter().filter_map(|entry| entry.text_in(&setting));
+        texts.any(|template| template.flag().trim_start_matches("--") == flag)
+    }
+
+    /// The variables that cluster.yml gives, by name, with their places.
+    pub(super) fn variables(&self) -> Vec<(&str, String)> {
+        let Some((service, path)) = service_of(self.component, self.cluster) else { return Vec::new() };
+        let variables = service.extra_env.iter().enumerate();
+        let named = variables.filter_map(|(index, text)| {
+            let (name, _) = text.split_once('=')?;
+            Some((name, format!("{path}.extra_env[{index}]")))
+        });
+        named.collect()
+    }
+
     pub(super) fn at_least(&self, major: u32, minor: u32) -> bool {
         self.cluster.images.version.at_least(major, minor)
     }

@@ -15,6 +15,8 @@ use crate::flags::Words;
 pub(super) struct Table {
     pub(super) forms: BTreeMap<Form, Words>,
     pub(super) only: BTreeMap<Component, BTreeMap<Form, Words>>,
+    /// Durations that mean something below 0, or are judged elsewhere.
+    pub(super) signed_durations: Words,
     pub(super) limits: BTreeMap<Component, BTreeMap<String, Limit>>,
     pub(super) shared_words: BTreeMap<String, Choice>,
     pub(super) words: BTreeMap<Component, BTreeMap<String, Choice>>,

@@ -12,7 +12,9 @@ use crate::cluster::Cluster;
 pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
     let of = |component| Flags::of(component, cluster);
     if cluster.spec.services.etcd.external_urls.is_empty() {
-        elections_of_etcd(&of(Component::Etcd), problems);
+        let etcd = of(Component::Etcd);
+        elections_of_etcd(&etcd, problems);
+        variables_of_etcd(&etcd, problems);
     }
     authentication(&of(Component::KubeApiserver), problems);
     admission(&of(Component::KubeApiserver), problems);
@@ -61,7 +63,38 @@ fn elections_of_etcd(etcd: &Flags<'_>, problems: &mut Problems) {
     }
 }
 
-/// Source: `NewLeaderElector` in `tools/leaderelection` of kubernetes/client-go.
+/// A variable of a flag that is given too.
+///
+/// Source: `verifyEnv` in `pkg/flags/flag.go` of etcd-io/etcd, from 3.4 on.
+fn variables_of_etcd(etcd: &Flags<'_>, problems: &mut Problems) {
+    for (name, place) in etcd.variables() {
+        let Some(flag) = name.strip_prefix("ETCD_").map(|name| name.replace('_', "-").to_lowercase()) else {
+            continue;
+        };
+        let is_of_file = etcd.place_of(&flag).is_some();
+        let is_of_birth = Component::Etcd.nature().birth_flags.contains(&flag.as_str());
+        if !is_of_file && !is_of_birth && !etcd.is_given_by_windlass(&flag) {
+            continue;
+        }
+        let help = if is_of_file {
+            "etcd does not start with both: leave one out".to_owned()
+        } else if is_of_birth {
+            "etcd does not start with both, and windlass alone decides on it: take it out".to_owned()
+        } else {
+            format!(
+                "etcd does not start with both, and windlass gives the flag: write `{flag}` under `extra_args`"
+            )
+        };
+        problems.error(
+            &place,
+            format!("`{name}` is the variable of the flag `--{flag}`, which is given too"),
+            Some(help),
+        );
+    }
+}
+
+/// Sources: `NewLeaderElector` in `tools/leaderelection` of kubernetes/client-go, `ValidateLeaderElectionConfiguration` in
+/// `config/validation` of kubernetes/component-base.
 fn leases(component: &Flags<'_>, problems: &mut Problems) {
     const JITTER: f64 = 1.2;
     if component.get("leader-elect").is_some_and(|given| given.value.eq_ignore_ascii_case("false")) {
@@ -76,7 +109,15 @@ fn leases(component: &Flags<'_>, problems: &mut Problems) {
     else {
         return;
     };
-    let summary = if of_lease <= of_renew {
+    let not_positive = [
+        ("lease-duration", of_lease, &lease),
+        ("renew-deadline", of_renew, &renew),
+        ("retry-period", of_retry, &retry),
+    ];
+    let not_positive = not_positive.into_iter().find(|(_, seconds, _)| *seconds <= 0.0);
+    let summary = if let Some((name, _, given)) = not_positive {
+        format!("`--leader-elect-{name}={}` is not above 0", given.value)
+    } else if of_lease <= of_renew {
         format!(
             "`--leader-elect-lease-duration={}` is not more than `--leader-elect-renew-deadline={}`",
             lease.value, renew.value
@@ -282,9 +323,47 @@ fn ipvs(proxy: &Flags<'_>, problems: &mut Problems) {
         let help = format!("kube-proxy does not start with it: write one of {}", SCHEDULERS.join(", "));
         problems.warning(&place, format!("`--ipvs-scheduler={value}` is no scheduler of IPVS"), Some(help));
     }
+    ipvs_times(proxy, problems);
     if let Some(Given { value, place: Some(place) }) = proxy.list_of_file("ipvs-exclude-cidrs")
         && let Some(flaw) = ranges(&value)
     {
         problems.error(&place, format!("`--ipvs-exclude-cidrs={value}` {}", flaw.what), Some(flaw.help));
+    }
+}
+
+/// The times of the same mode.
+fn ipvs_times(proxy: &Flags<'_>, problems: &mut Problems) {
+    let of = |flag: &str, default: &str| {
+        let given = proxy.get_or(flag, default);
+        duration(&given.value).map(|seconds| (given, seconds))
+    };
+    for flag in [
+        "ipvs-sync-period",
+        "ipvs-min-sync-period",
+        "ipvs-tcp-timeout",
+        "ipvs-tcpfin-timeout",
+        "ipvs-udp-timeout",
+    ] {
+        let Some((Given { value, place: Some(place) }, seconds)) = of(flag, "1s") else { continue };
+        // Only this one may not be 0 either.
+        if seconds < 0.0 || (seconds == 0.0 && flag == "ipvs-sync-period") {
+            let help = "kube-proxy does not start with that in the mode `ipvs`";
+            problems.error(&place, format!("`--{flag}={value}` is not above 0"), Some(help.to_owned()));
+        }
+    }
+    let (Some((sync, of_sync)), Some((least, of_least))) =
+        (of("ipvs-sync-period", "30s"), of("ipvs-min-sync-period", "0"))
+    else {
+        return;
+    };
+    if let Some(place) = place(&[&least, &sync]).filter(|_| of_sync > 0.0 && of_least > of_sync) {
+        problems.error(
+            place,
+            format!(
+                "`--ipvs-min-sync-period={}` is more than `--ipvs-sync-period={}`",
+                least.value, sync.value
+            ),
+            Some("kube-proxy does not start with that".to_owned()),
+        );
     }
 }
