@@ -3,6 +3,7 @@
 //!
 //! A rule that is removed from the audit lets its plan pass, and its test fails.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use windlass_blueprint::Catalog;
@@ -187,7 +188,7 @@ fn a_reissue_has_no_step_of_another_kind() {
                 unreachable!("it replaces")
             };
             *action(planning, "node-2/kubelet/replace") =
-                Action::RunContainer { node, component, spec, birth };
+                Action::RunContainer { node, component, spec, birth, forgets: BTreeSet::new() };
         })
     };
     assert!(kubelet_runs(&sound).contains(&does_more("node-2/kubelet/replace")));
@@ -227,8 +228,21 @@ fn a_removal_makes_and_changes_nothing() {
             .clone();
     let (node, component) = (|| NodeName::from("node-2"), Component::Kubelet);
     let made = [
-        Action::RunContainer { node: node(), component, spec: spec.clone(), birth: vec![] },
-        Action::ReplaceContainer { node: node(), component, spec, birth: vec![], guards: vec![] },
+        Action::RunContainer {
+            node: node(),
+            component,
+            spec: spec.clone(),
+            birth: vec![],
+            forgets: BTreeSet::new(),
+        },
+        Action::ReplaceContainer {
+            node: node(),
+            component,
+            spec,
+            birth: vec![],
+            guards: vec![],
+            forgets: BTreeSet::new(),
+        },
         Action::StartContainer { node: node(), component },
         Action::RestartContainer { node: node(), component, when: RestartWhen::Always, guards: vec![] },
         Action::ReloadContainer { node: node(), component },

@@ -26,7 +26,7 @@ nodes:
 ";
 
 /// The file is refused; `alter` makes the same change, and the simulated world refuses it with these words.
-fn assert_needed(part: &str, bad: &str, alter: fn(&mut Blueprint), words: &str) {
+fn assert_needed(part: &str, bad: &str, alter: impl Fn(&mut Blueprint) + Send + Sync + 'static, words: &str) {
     assert!(FILE.contains(part), "{part}");
     let refused = desired(&FILE.replacen(part, bad, 1), Catalog::builtin());
     assert!(refused.is_err(), "{bad} is taken");
@@ -134,6 +134,57 @@ fn kubernetes_takes_no_label_of_more_than_63_characters() {
         node.labels.insert("a".into(), "b".repeat(64).as_str().into());
     };
     assert_needed("role: [worker]", &bad, alter, "must be no more than 63 characters");
+}
+
+/// Values of flags, at least one of each kind: the service in cluster.yml, its component, the flag, a value that is refused, and
+/// the words with which the component ends.
+#[rustfmt::skip]
+const REFUSED_VALUES: [(&str, Component, &str, &str, &str); 27] = [
+    ("kubelet", Component::Kubelet, "max-pods", "1O0", "ParseInt"),
+    ("kubelet", Component::Kubelet, "max-pods", "-1", "must be from"),
+    ("kubelet", Component::Kubelet, "read-only-port", "70000", "must be from"),
+    ("kubelet", Component::Kubelet, "serialize-image-pulls", "yes", "ParseBool"),
+    ("kubelet", Component::Kubelet, "streaming-connection-idle-timeout", "30d", "invalid duration"),
+    ("kubelet", Component::Kubelet, "container-log-max-size", "8GB", "quantities must match"),
+    ("kubelet", Component::Kubelet, "kube-reserved", "cpus=1", "unknown or malformed"),
+    ("kubelet", Component::Kubelet, "eviction-hard", "memory.free<100Mi", "unknown or malformed"),
+    ("kubelet", Component::Kubelet, "node-labels", "kubernetes.io/role=a", "unknown 'kubernetes.io'"),
+    ("kubelet", Component::Kubelet, "register-with-taints", "a=b:Never", "invalid taint spec"),
+    ("kubelet", Component::Kubelet, "cpu-manager-policy", "Static", "must be one of"),
+    ("kubelet", Component::Kubelet, "cpu-manager-policy", "static", "the static policy requires"),
+    ("kubelet", Component::Kubelet, "feature-gates", "CSIMigration", "bool value"),
+    ("kubelet", Component::Kubelet, "address", "10.0.0.300", "failed to parse IP"),
+    ("kubelet", Component::Kubelet, "tls-min-version", "TLS1.2", "must be one of"),
+    ("kubeproxy", Component::KubeProxy, "proxy-mode", "IPVS", "must be one of"),
+    ("kubeproxy", Component::KubeProxy, "iptables-min-sync-period", "-1s", "must not be negative"),
+    ("kubeproxy", Component::KubeProxy, "conntrack-tcp-timeout-established", "-5m", "must not be negative"),
+    ("kube-api", Component::KubeApiserver, "request-timeout", "-1m", "must not be negative"),
+    ("kube-api", Component::KubeApiserver, "shutdown-delay-duration", "-30s", "must not be negative"),
+    ("kube-api", Component::KubeApiserver, "authorization-mode", "Node,RBCA", "not a valid mode"),
+    ("kube-api", Component::KubeApiserver, "secure-port", "0", "must be from"),
+    ("kube-controller", Component::KubeControllerManager, "node-cidr-mask-size", "130", "must be from"),
+    ("kube-controller", Component::KubeControllerManager, "leader-elect-lease-duration", "5s", "leaseDuration"),
+    ("scheduler", Component::KubeScheduler, "leader-elect-renew-deadline", "20s", "leaseDuration"),
+    ("etcd", Component::Etcd, "heartbeat-interval", "1500", "at least as 5 times"),
+    ("etcd", Component::Etcd, "log-level", "verbose", "must be one of"),
+];
+
+#[test]
+fn no_component_starts_with_a_value_that_it_refuses() {
+    for (service, component, flag, value, words) in REFUSED_VALUES {
+        let bad = format!("services: {{{service}: {{extra_args: {{{flag}: \"{value}\"}}}}}}");
+        let alter = move |blueprint: &mut Blueprint| {
+            let asked = |node: &mut windlass_model::DesiredNode| node.containers.remove(&component);
+            for node in blueprint.nodes.values_mut() {
+                let Some(mut container) = asked(node) else { continue };
+                let spec = Arc::make_mut(&mut container.spec);
+                spec.command.retain(|argument| !argument.starts_with(&format!("--{flag}=")));
+                spec.command.push(format!("--{flag}={value}").into());
+                node.containers.insert(component, container);
+            }
+        };
+        assert_needed("services: {kubelet: {}, kubeproxy: {}}", &bad, alter, words);
+    }
 }
 
 /// `up` by the first file, then by the second with nothing refused: the errors of the world.

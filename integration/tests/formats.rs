@@ -20,7 +20,7 @@ const LEDGER: &[u8] = include_bytes!("../../crates/engine/tests/formats/v1/ledge
 
 /// With the issuer of that time, which a live cluster keeps.
 fn sample() -> Desired {
-    let text = format!("{CLUSTER}\nwindlass: {{token_issuer: rke}}\n");
+    let text = format!("{CLUSTER}\nwindlass: {{token_issuer: rke, local_ports: open}}\n");
     desired(&text, Catalog::builtin()).expect("it was a cluster.yml, and stays one")
 }
 

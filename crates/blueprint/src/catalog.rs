@@ -386,12 +386,14 @@ pub(crate) enum Feature {
     ExternalEtcd,
     /// Host directories are under another prefix than `/`.
     Prefix,
+    /// Ports that a node alone needs are reached from there alone.
+    LocalPorts,
 }
 
 #[cfg(test)]
 impl Feature {
     /// All of them.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Rbac,
         Self::Webhook,
         Self::Audit,
@@ -405,6 +407,7 @@ impl Feature {
         Self::OwnEtcd,
         Self::ExternalEtcd,
         Self::Prefix,
+        Self::LocalPorts,
     ];
 }
 

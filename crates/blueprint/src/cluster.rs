@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use windlass_model::{NodeName, PodRuntime, Role, SpecPath};
-use windlass_spec::{AuthorizationMode, Cidr, ClusterSpec, NodeSpec, PodRuntimeSpec};
+use windlass_model::{LocalPorts, NodeName, PodRuntime, Role, SpecPath};
+use windlass_spec::{AuthorizationMode, Cidr, ClusterSpec, LocalPortsSpec, NodeSpec, PodRuntimeSpec};
 
 use crate::catalog::{Catalog, Feature, Setting};
 use crate::images::{self, Images};
@@ -100,6 +100,11 @@ impl<'a> Cluster<'a> {
         self.spec.windlass.token_issuer.clone().unwrap_or_else(own)
     }
 
+    /// Whether ports that a node alone needs can be reached from elsewhere.
+    pub(crate) fn local_ports(&self) -> LocalPorts {
+        if self.has(Feature::LocalPorts) { LocalPorts::Closed } else { LocalPorts::Open }
+    }
+
     /// Whether etcd's nodes take snapshots by themselves.
     pub(crate) fn takes_snapshots(&self) -> bool {
         let etcd = &self.spec.services.etcd;
@@ -119,6 +124,7 @@ impl<'a> Cluster<'a> {
         [
             (Feature::Webhook, place_of(authentication.webhook.as_ref(), "authentication.webhook")),
             (Feature::Webhook, place_of(authentication.strategy.first(), "authentication.strategy")),
+            (Feature::LocalPorts, place_of(self.spec.windlass.local_ports.as_ref(), "windlass.local_ports")),
             (Feature::Audit, place_of(services.kube_api.audit_log.as_ref(), "services.kube-api.audit_log")),
             (
                 Feature::ServingCertificates,
@@ -178,6 +184,7 @@ fn features(spec: &ClusterSpec, images: &Images) -> BTreeSet<Feature> {
         (Feature::ServingCertificates, spec.services.kubelet.generate_serving_certificate.unwrap_or(false)),
         (Feature::RegistryAuth, secrets::has_credentials(spec)),
         (Feature::CloudProvider, spec.cloud_provider.as_ref().is_some_and(|cloud| cloud.name.is_some())),
+        (Feature::LocalPorts, spec.windlass.local_ports != Some(LocalPortsSpec::Open)),
         (Feature::RkeIssuer, spec.windlass.token_issuer.as_deref() == Some("rke")),
         (
             Feature::Encryption,

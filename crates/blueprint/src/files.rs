@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use windlass_model::{
-    CertName, CertPart, Content, DesiredFile, EtcdPlaces, FilePath, Footprint, Holds, Mode, NodeName, Owner,
-    Role, SecretName, SpecPath, aside_of,
+    CertName, CertPart, Content, DesiredFile, EtcdPlaces, FilePath, Footprint, Holds, KUBELETS_OWN, Mode,
+    NodeName, Owner, Role, SecretName, SpecPath, aside_of,
 };
 use windlass_spec::NetworkPlugin;
 
@@ -22,18 +22,6 @@ use crate::texts;
 
 /// The copy of the ledger on control-plane nodes.
 const LEDGER: &str = "/etc/kubernetes/windlass/ledger.json";
-
-/// What kubelet makes in its directory (`pkg/kubelet/config/defaults.go` and `kubelet_getters.go`).
-const OF_KUBELET: [&str; 8] = [
-    "pods",
-    "plugins",
-    "plugins_registry",
-    "device-plugins",
-    "pod-resources",
-    "checkpoints",
-    "usernamespaces",
-    "pki",
-];
 
 /// All files of a cluster whose host directories are under one prefix.
 pub(crate) struct Places {
@@ -197,7 +185,7 @@ impl Places {
         if kubelet != usual {
             // There may be other things in a directory that somebody chose.
             let own = |name| (FilePath::from(format!("{kubelet}/{name}")), Holds::PodState);
-            directories.extend(OF_KUBELET.map(own));
+            directories.extend(KUBELETS_OWN.map(own));
         }
         Footprint {
             files,
@@ -335,7 +323,7 @@ impl Places {
 
     fn add_others(&mut self, cluster: &Cluster<'_>) {
         let servers = cluster.with_role(Role::ControlPlane).map(|(_, node)| node.url_host());
-        let text = Source::Text(texts::nginx(servers).into());
+        let text = Source::Text(texts::nginx(servers, cluster.local_ports()).into());
         let short = "/etc/kubernetes/nginx-proxy/nginx.conf";
         let file = self.add(short.into(), text, Mode::PUBLIC, On::Lacking(Role::ControlPlane));
         file.origin = Some("nodes".into());

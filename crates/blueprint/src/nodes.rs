@@ -69,6 +69,7 @@ impl Kit {
             images: images_of_pods(cluster),
             labels: labels(node),
             taints: taints(node),
+            taint_places: places_of_taints(node),
         }
     }
 }
@@ -125,11 +126,7 @@ fn is_label_of_role(key: &str) -> bool {
 
 /// The user's taints, and those that keep pods off nodes that are no workers.
 fn taints(node: &Member<'_>) -> BTreeSet<Taint> {
-    let of_user = node.spec.taints.iter().filter(|taint| !is_taint_of_role(&taint.key)).map(|taint| Taint {
-        key: taint.key.as_str().into(),
-        value: taint.value.as_str().into(),
-        effect: taint.effect.as_str().into(),
-    });
+    let of_user = taints_of_user(node).map(|(_, taint)| taint);
     let of_roles =
         [(Role::Etcd, ETCD_TAINT, "NoExecute"), (Role::ControlPlane, CONTROL_PLANE_TAINT, "NoSchedule")]
             .into_iter()
@@ -137,6 +134,40 @@ fn taints(node: &Member<'_>) -> BTreeSet<Taint> {
             .map(|(_, key, effect)| Taint { key: key.into(), value: "true".into(), effect: effect.into() });
     of_user.chain(of_roles).collect()
 }
+
+/// The user's taints, each with its index in the file.
+fn taints_of_user(node: &Member<'_>) -> impl Iterator<Item = (usize, Taint)> {
+    let own = node.spec.taints.iter().enumerate().filter(|(_, taint)| !is_taint_of_role(&taint.key));
+    own.map(|(index, taint)| {
+        let (key, value, effect) =
+            (taint.key.as_str().into(), taint.value.as_str().into(), taint.effect.as_str().into());
+        (index, Taint { key, value, effect })
+    })
+}
+
+fn places_of_taints(node: &Member<'_>) -> BTreeMap<Taint, SpecPath> {
+    let place = |index| SpecPath::from(format!("nodes[{}].taints[{index}]", node.index));
+    taints_of_user(node).map(|(index, taint)| (taint, place(index))).collect()
+}
+
+/// The labels that kubelet gives its node, and gives again as it starts.
+///
+/// Source: `updateDefaultLabels` in `pkg/kubelet/kubelet_node_status.go` of kubernetes/kubernetes.
+const LABELS_OF_KUBELET: [&str; 3] = ["kubernetes.io/hostname", "kubernetes.io/os", "kubernetes.io/arch"];
+
+/// The taints that Kubernetes puts on a node by its state, and takes away by that.
+///
+/// Source: <https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/>, "Taint based Evictions" and "Taint
+/// Nodes by Condition".
+const TAINTS_OF_STATE: [&str; 7] = [
+    "node.kubernetes.io/not-ready",
+    "node.kubernetes.io/unreachable",
+    "node.kubernetes.io/memory-pressure",
+    "node.kubernetes.io/disk-pressure",
+    "node.kubernetes.io/pid-pressure",
+    "node.kubernetes.io/network-unavailable",
+    "node.kubernetes.io/unschedulable",
+];
 
 fn is_taint_of_role(key: &str) -> bool {
     [ETCD_TAINT, CONTROL_PLANE_TAINT].contains(&key)
@@ -147,9 +178,11 @@ pub(crate) fn warn_of_reserved(cluster: &Cluster<'_>, problems: &mut Problems) {
     // What is so of many nodes is said at the first.
     let mut seen: BTreeMap<(&str, &str), (String, usize)> = BTreeMap::new();
     for (index, node) in cluster.spec.nodes.iter().enumerate() {
-        let labels = node.labels.keys().filter(|key| is_label_of_role(key));
+        let is_reserved = |key: &str| is_label_of_role(key) || LABELS_OF_KUBELET.contains(&key);
+        let labels = node.labels.keys().filter(|key| is_reserved(key));
         let labels = labels.map(|key| ("label", key.as_str(), format!("nodes[{index}].labels.{key}")));
-        let taints = node.taints.iter().enumerate().filter(|(_, taint)| is_taint_of_role(&taint.key));
+        let is_reserved = |key: &str| is_taint_of_role(key) || TAINTS_OF_STATE.contains(&key);
+        let taints = node.taints.iter().enumerate().filter(|(_, taint)| is_reserved(&taint.key));
         let taints = taints
             .map(|(place, taint)| ("taint", taint.key.as_str(), format!("nodes[{index}].taints[{place}]")));
         for (kind, key, place) in labels.chain(taints) {
@@ -162,11 +195,15 @@ pub(crate) fn warn_of_reserved(cluster: &Cluster<'_>, problems: &mut Problems) {
             1 => ", here and in one more place".to_owned(),
             more => format!(", here and in {more} more places"),
         };
-        problems.warning(
-            &place,
-            format!("the {kind} `{key}` is decided by `role`{also}"),
-            Some("take it out; it has no effect".to_owned()),
-        );
+        let (by, help) = if LABELS_OF_KUBELET.contains(&key) {
+            ("kubelet, each time that it starts", "take it out, or choose a key of your own")
+        } else if TAINTS_OF_STATE.contains(&key) {
+            ("Kubernetes, by the state of the node", "take it out, or choose a key of your own")
+        } else {
+            ("`role`", "take it out; it has no effect")
+        };
+        let summary = format!("the {kind} `{key}` is decided by {by}{also}");
+        problems.warning(&place, summary, Some(help.to_owned()));
     }
     let arguments = &cluster.spec.services.etcd.service;
     for flag in Component::Etcd.nature().birth_flags {

@@ -113,6 +113,7 @@ impl Page {
             images,
             labels,
             taints,
+            taint_places: _,
         } = node;
         let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
         self.line(1, format_args!("roles {}", roles.join(", ")));

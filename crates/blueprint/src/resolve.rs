@@ -91,7 +91,7 @@ fn blueprint(cluster: &Cluster<'_>, hosts: &BTreeMap<NodeName, HostFacts>) -> Op
     let etcd = etcd_of(cluster.spec);
     // Neither the runtime nor the prefix of a machine's system is part of what a cluster is founded on.
     let kit = Kit::new(cluster, ordinary_prefix, PodRuntime::default());
-    let (foundation, foundation_origins) = foundation(cluster.spec, &kit, &etcd)?;
+    let (foundation, foundation_origins) = foundation(cluster, &kit, &etcd)?;
     let ranges = ranges_of(&foundation.service_range);
     let addons = addons_of(cluster, &kit, &foundation);
     Some(Blueprint {
@@ -167,7 +167,7 @@ fn etcd_of(spec: &ClusterSpec) -> DesiredEtcd {
 
 /// What the components really get, whether by a key of its own or by `extra_args`.
 fn foundation(
-    spec: &ClusterSpec,
+    cluster: &Cluster<'_>,
     kit: &Kit,
     etcd: &DesiredEtcd,
 ) -> Option<(Foundation, BTreeMap<Fact, SpecPath>)> {
@@ -198,11 +198,12 @@ fn foundation(
             }
             DesiredEtcd::OfNodes => {
                 let (data, place) = kit.prepared(Component::Etcd)?.shared_flag("data-dir")?;
-                let prefix = place_of(spec.prefix_path.as_ref(), "prefix_path");
+                let prefix = place_of(cluster.spec.prefix_path.as_ref(), "prefix_path");
                 origins.extend(place.cloned().or(prefix).map(|place| (Fact::EtcdData, place)));
                 EtcdPlace::OnNodes { directory: kit.places.etcd_base(), inside: data.into() }
             }
         },
+        local_ports: cluster.local_ports(),
     };
     Some((foundation, origins))
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
-use windlass_model::{Digest, KubernetesVersion};
+use windlass_model::{Digest, KubernetesVersion, LocalPorts};
 use windlass_spec::{KubeApiSpec, PodSecurity};
 
 /// How a component reaches the API server of its node, or the proxy there, with the certificate of this name.
@@ -162,11 +162,16 @@ contexts:
     cluster: Default
 ";
 
-/// The configuration of nginx-proxy: whatever reaches port 6443 of the node goes on to an API server.
+/// The configuration of nginx-proxy: whatever reaches port 6443 of the node goes on to an API server; from elsewhere
+/// nothing reaches it where the port is closed.
 ///
 /// Port 6444 of the node itself answers with the digest of this text without the line that says so: thus the
 /// configuration that nginx runs with can be distinguished from the one that is on the disk.
-pub(crate) fn nginx(servers: impl Iterator<Item = String>) -> String {
+pub(crate) fn nginx(servers: impl Iterator<Item = String>, ports: LocalPorts) -> String {
+    let listen = match ports {
+        LocalPorts::Open => "6443",
+        LocalPorts::Closed => "127.0.0.1:6443",
+    };
     let upstream =
         servers.fold(String::new(), |text, server| text + "        server " + &server + ":6443;\n");
     // Debian's nginx has `stream` as a module to be loaded; where it is built in, nothing is there to include.
@@ -186,7 +191,7 @@ stream {{
 {upstream}    }}
 
     server {{
-        listen 6443;
+        listen {listen};
         proxy_pass kube_apiserver;
         proxy_timeout 10m;
         proxy_connect_timeout 2s;

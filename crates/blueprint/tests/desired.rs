@@ -74,8 +74,10 @@ fn a_users_flag_takes_the_place_of_ours_or_comes_behind_in_order() {
         [
             "kube-scheduler",
             "--address=0.0.0.0",
+            "--bind-address=127.0.0.1",
             "--kubeconfig=/etc/kubernetes/ssl/kubecfg-kube-scheduler.yaml",
             "--leader-elect=true",
+            "--port=0",
             "--profiling=false",
             "--v=4",
             "--kube-api-qps=50",

@@ -257,12 +257,13 @@ fn action(action: &Action) -> Value {
             json!({"do": "stage_snapshot", "snapshot": snapshot})
         }
         Action::RestoreMember { node: _, restore } => json!({"do": "restore_member", "restore": restore}),
-        Action::RunContainer { node: _, component, spec, birth } => {
-            json!({"do": "run_container", "component": component, "spec": container(spec), "birth": birth})
-        }
-        Action::ReplaceContainer { node: _, component, spec, birth, guards } => json!({
+        Action::RunContainer { node: _, component, spec, birth, forgets } => json!({
+            "do": "run_container", "component": component, "spec": container(spec), "birth": birth,
+            "forgets": forgets,
+        }),
+        Action::ReplaceContainer { node: _, component, spec, birth, guards, forgets } => json!({
             "do": "replace_container", "component": component, "spec": container(spec), "birth": birth,
-            "guards": self::guards(guards),
+            "guards": self::guards(guards), "forgets": forgets,
         }),
         Action::StartContainer { node: _, component } => {
             json!({"do": "start_container", "component": component})

@@ -152,7 +152,7 @@ impl<'a> Course<'a> {
             .filter(|(_, host)| *host != ordinary)
             .collect();
         self.leave_out_forgotten(seen);
-        self.keep_issuer(seen);
+        self.keep_founded(seen);
         self.stage_keys(seen);
         let link = self.stage(seen).map(|stage| stage.link);
         if let Some((latest, of_link, intent)) = &self.latest
@@ -202,12 +202,14 @@ impl<'a> Course<'a> {
     }
 
     /// Keeps the issuer of tokens with which the cluster was created, where cluster.yml names none: tokens of
-    /// another one would be refused.
-    fn keep_issuer(&mut self, seen: &Inventory) {
+    /// another one would be refused. And its ports: another windlass alone opens or closes none.
+    fn keep_founded(&mut self, seen: &Inventory) {
         let Some(founded) = &seen.ledger.foundation else { return };
-        let issuer = &founded.service_account_issuer;
-        if self.whole().ordinary().foundation.service_account_issuer != *issuer {
-            self.kept = self.desired.with_issuer(issuer);
+        let now = &self.whole().ordinary().foundation;
+        let is_kept = (&now.service_account_issuer, now.local_ports)
+            == (&founded.service_account_issuer, founded.local_ports);
+        if !is_kept {
+            self.kept = self.desired.as_founded(founded);
             self.keys = (KeysStage::Asked, None);
             self.latest = None;
         }

@@ -1,14 +1,16 @@
 //! The desired state of a cluster, on any machines.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use windlass_blueprint::{Catalog, Link, Problem, Severity, resolve, with_first};
 use windlass_model::{
-    Blueprint, CertKind, Cipher, HostFacts, KeysPhase, LogSnapshots, NodeName, Secret, SecretName,
+    Blueprint, CertKind, Cipher, Foundation, HostFacts, KeysPhase, LocalPorts, LogSnapshots, NodeName,
+    Secret, SecretName,
 };
 use windlass_planner::KeysStage;
-use windlass_spec::{ClusterSpec, SecretsEncryptionSpec};
+use windlass_spec::{ClusterSpec, LocalPortsSpec, SecretsEncryptionSpec};
 
 /// What a cluster.yml without errors asks for.
 #[derive(Clone, Debug)]
@@ -20,7 +22,17 @@ pub struct Desired {
     leaf_days: Option<u32>,
     /// What API servers write with meanwhile, in the place of what cluster.yml asks for.
     first: Option<(Cipher, KeysPhase)>,
-    altered: Option<fn(&mut Blueprint)>,
+    altered: Option<Alteration>,
+}
+
+/// What a test changes behind the checks of cluster.yml.
+#[derive(Clone)]
+struct Alteration(Arc<dyn Fn(&mut Blueprint) + Send + Sync>);
+
+impl fmt::Debug for Alteration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Alteration")
+    }
 }
 
 impl Desired {
@@ -50,15 +62,19 @@ impl Desired {
         self
     }
 
-    /// The same with this issuer of tokens; none where cluster.yml names another.
-    pub(crate) fn with_issuer(&self, issuer: &str) -> Option<Self> {
-        let is_named = self.spec.windlass.token_issuer.is_some()
-            || self.spec.services.kube_api.service.extra_args.contains_key("service-account-issuer");
-        if is_named {
-            return None;
-        }
+    /// The same with the issuer of tokens and the ports that the cluster was founded with, where cluster.yml names none.
+    pub(crate) fn as_founded(&self, founded: &Foundation) -> Option<Self> {
         let mut spec = ClusterSpec::clone(&self.spec);
-        spec.windlass.token_issuer = Some(issuer.to_owned());
+        let names_issuer = spec.windlass.token_issuer.is_some()
+            || spec.services.kube_api.service.extra_args.contains_key("service-account-issuer");
+        let issuer = &founded.service_account_issuer;
+        if !names_issuer && self.ordinary.foundation.service_account_issuer != *issuer {
+            spec.windlass.token_issuer = Some(issuer.clone());
+        }
+        spec.windlass.local_ports.get_or_insert(match founded.local_ports {
+            LocalPorts::Open => LocalPortsSpec::Open,
+            LocalPorts::Closed => LocalPortsSpec::Closed,
+        });
         let mut kept = Self::new(Arc::new(spec), self.catalog).0?;
         kept.leaf_days = self.leaf_days;
         kept.ordinary = Arc::new(kept.adjusted(Blueprint::clone(&kept.ordinary)));
@@ -73,7 +89,7 @@ impl Desired {
             node.role.clear();
         }
         let mut rest = Self::new(Arc::new(spec), self.catalog).0?;
-        (rest.leaf_days, rest.altered) = (self.leaf_days, self.altered);
+        (rest.leaf_days, rest.altered) = (self.leaf_days, self.altered.clone());
         rest.ordinary = Arc::new(rest.adjusted(Blueprint::clone(&rest.ordinary)));
         Some(rest)
     }
@@ -81,8 +97,8 @@ impl Desired {
     /// The same, altered without any check: for tests that prove a check necessary.
     #[doc(hidden)]
     #[must_use]
-    pub fn altered(mut self, alter: fn(&mut Blueprint)) -> Self {
-        self.altered = Some(alter);
+    pub fn altered(mut self, alter: impl Fn(&mut Blueprint) + Send + Sync + 'static) -> Self {
+        self.altered = Some(Alteration(Arc::new(alter)));
         self.ordinary = Arc::new(self.adjusted(Blueprint::clone(&self.ordinary)));
         self
     }
@@ -172,7 +188,7 @@ impl Desired {
         spec.services.kube_api.secrets_encryption =
             Some(SecretsEncryptionSpec { enabled: Some(true), custom_config: None });
         let mut kept = Self::new(Arc::new(spec), self.catalog).0?;
-        (kept.leaf_days, kept.altered) = (self.leaf_days, self.altered);
+        (kept.leaf_days, kept.altered) = (self.leaf_days, self.altered.clone());
         Some(kept)
     }
 
@@ -185,7 +201,7 @@ impl Desired {
         if let Some((first, phase)) = &self.first {
             blueprint = with_first(blueprint, first, phase.clone());
         }
-        if let Some(alter) = self.altered {
+        if let Some(Alteration(alter)) = &self.altered {
             alter(&mut blueprint);
         }
         blueprint

@@ -6,7 +6,7 @@
 //! remove NAME.next   a left-over of an interrupted run
 //! create NAME.next   bad image, mount or argument: fails here, and the old one still runs
 //! guards             do not hold: remove NAME.next again, fail
-//! stop NAME · remove NAME · rename NAME.next NAME · hand its data over · start NAME
+//! stop NAME · delete what the next one refuses · remove NAME · rename NAME.next NAME · hand its data over · start NAME
 //! ```
 //!
 //! If it is interrupted anywhere in between, the same body, or [`Run::run_container`] where `NAME` is removed
@@ -16,8 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use windlass_model::{
-    Component, ContainerName, ContainerSeen, ContainerSpec, ContainerState, EtcdPlaces, Guard, Health,
-    Loaded, NodeName, RestartWhen, SUCCESSOR,
+    Component, ContainerName, ContainerSeen, ContainerSpec, ContainerState, EtcdPlaces, FilePath, Guard,
+    Health, Loaded, NodeName, RestartWhen, SUCCESSOR,
 };
 
 use crate::ports::{Clock, Fleet, LedgerStore, LookScope, Minter, NewContainer, Traces};
@@ -42,13 +42,16 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         &self,
         node: &NodeName,
         name: &ContainerName,
-        spec: &Arc<ContainerSpec>,
-        birth: &[Arc<str>],
+        (spec, birth): (&Arc<ContainerSpec>, &[Arc<str>]),
+        forgets: &BTreeSet<FilePath>,
     ) -> Done {
         self.remove_stopped(node, &successor(name)).await?;
         let new = self.new_container(node, name, spec, birth).await?;
         match self.look_for(node, name).await? {
-            None => self.create(node, name, &new).await?,
+            None => {
+                self.forget(node, forgets).await?;
+                self.create(node, name, &new).await?;
+            }
             // An earlier attempt created it.
             Some(there)
                 if there.spec == new.spec && there.loaded == new.loaded && there.lineage == new.lineage => {}
@@ -66,9 +69,9 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
         &self,
         node: &NodeName,
         name: &ContainerName,
-        spec: &Arc<ContainerSpec>,
-        birth: &[Arc<str>],
+        (spec, birth): (&Arc<ContainerSpec>, &[Arc<str>]),
         guards: &[Guard],
+        forgets: &BTreeSet<FilePath>,
     ) -> Done {
         let next = successor(name);
         self.remove_stopped(node, &next).await?;
@@ -82,12 +85,19 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
                 return Err(unguarded);
             }
             self.stop(node, name).await?;
+            // As long as the old one is there, the next look tells that they must go.
+            self.forget(node, forgets).await?;
             self.remove_stopped(node, name).await?;
         }
         accept_already_so(self.ports.fleet.rename(node, &next, name).await)
             .doing(|| format!("rename {next} to {name} on {node}"))?;
         self.hand_over(node, name, spec).await?;
         self.start(node, name).await
+    }
+
+    /// Deletes what a former container wrote and the next one may refuse.
+    async fn forget(&self, node: &NodeName, paths: &BTreeSet<FilePath>) -> Done {
+        if paths.is_empty() { Ok(()) } else { self.remove_paths(node, paths).await }
     }
 
     pub(crate) async fn start_container(&self, node: &NodeName, name: &ContainerName) -> Done {

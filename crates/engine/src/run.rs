@@ -61,11 +61,11 @@ impl<'a, F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'a, F, L, M, C> {
             Action::SaveSnapshot { node, snapshot } => self.save_snapshot(node, snapshot).await,
             Action::StageSnapshot { node, snapshot } => self.stage_snapshot(node, snapshot).await,
             Action::RestoreMember { node, restore } => self.restore_member(node, restore).await,
-            Action::RunContainer { node, component, spec, birth } => {
-                self.run_container(node, &component.container(), spec, birth).await
+            Action::RunContainer { node, component, spec, birth, forgets } => {
+                self.run_container(node, &component.container(), (spec, birth), forgets).await
             }
-            Action::ReplaceContainer { node, component, spec, birth, guards } => {
-                self.replace_container(node, &component.container(), spec, birth, guards).await
+            Action::ReplaceContainer { node, component, spec, birth, guards, forgets } => {
+                self.replace_container(node, &component.container(), (spec, birth), guards, forgets).await
             }
             Action::StartContainer { node, component } => {
                 self.start_container(node, &component.container()).await

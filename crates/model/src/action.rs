@@ -115,6 +115,9 @@ pub enum Action {
         spec: Arc<ContainerSpec>,
         /// Arguments appended for the creation of its data; not compared afterwards.
         birth: Vec<Arc<str>>,
+        /// Files that a former container wrote and this one may refuse: deleted before it starts.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        forgets: BTreeSet<FilePath>,
     },
     /// Replaces a container that differs by a new one.
     ReplaceContainer {
@@ -128,6 +131,10 @@ pub enum Action {
         birth: Vec<Arc<str>>,
         /// What must be true immediately before the old one stops.
         guards: Vec<Guard>,
+        /// Files that the old one wrote and the new one refuses: deleted once the old one has stopped, before it is
+        /// removed.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        forgets: BTreeSet<FilePath>,
     },
     /// Starts a container that is not running.
     StartContainer {

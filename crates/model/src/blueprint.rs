@@ -156,6 +156,9 @@ pub struct DesiredNode {
     pub labels: BTreeMap<Arc<str>, Arc<str>>,
     /// Taints of its node object that windlass manages.
     pub taints: BTreeSet<Taint>,
+    /// The places in cluster.yml of those of them that are there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", with = "crate::pairs")]
+    pub taint_places: BTreeMap<Taint, SpecPath>,
 }
 
 impl DesiredNode {

@@ -14,6 +14,7 @@ use crate::ciphers::Ciphers;
 use crate::component::{Component, Manner};
 use crate::container::ContainerSpec;
 use crate::etcd_places::EtcdPlaces;
+use crate::kubelet_shares::KubeletShares;
 use crate::names::FilePath;
 use crate::pod_runtime::PodRuntime;
 use crate::version::KubernetesVersion;
@@ -81,6 +82,9 @@ pub enum Settings {
         /// Whether it runs on a machine with cgroup v1.
         #[serde(default)]
         cgroup_v1: OnCgroupV1,
+        /// How it divides processors and memory.
+        #[serde(default)]
+        shares: KubeletShares,
     },
     /// Of the service proxy.
     Proxy {
@@ -186,6 +190,14 @@ impl Settings {
         }
     }
 
+    /// How a kubelet divides processors and memory; none where they belong to another component.
+    pub fn shares(&self) -> Option<&KubeletShares> {
+        match self {
+            Self::Kubelet { shares, .. } => Some(shares),
+            _ => None,
+        }
+    }
+
     /// How an API server stores Secrets; none where they belong to another component.
     pub fn secrets(&self) -> Option<&SecretsAtRest> {
         match self {
@@ -231,6 +243,7 @@ impl Settings {
                     }
                     _ => OnCgroupV1::Runs,
                 },
+                shares: KubeletShares::of(spec),
             },
             Component::KubeProxy => Self::Proxy { pod_ranges: list("cluster-cidr") },
             Component::EtcdRollingSnapshots
@@ -417,6 +430,7 @@ mod tests {
                 kernel: KernelDefaults::Checks,
                 pods: PodRuntime::Dockershim,
                 cgroup_v1: OnCgroupV1::Runs,
+                shares: KubeletShares::default(),
             }
         );
         assert_eq!(
@@ -426,6 +440,7 @@ mod tests {
                 kernel: KernelDefaults::Sets,
                 pods: PodRuntime::Dockershim,
                 cgroup_v1: OnCgroupV1::Runs,
+                shares: KubeletShares::default(),
             }
         );
         assert_eq!(

@@ -19,6 +19,21 @@ pub struct Foundation {
     pub service_account_issuer: String,
     /// Where the data of etcd is.
     pub etcd_data: EtcdPlace,
+    /// Whether ports that a node alone needs can be reached from elsewhere. A live cluster survives the change, so it is none of
+    /// its [`Fact`]s; it is kept so that another windlass does not make it.
+    #[serde(default)]
+    pub local_ports: LocalPorts,
+}
+
+/// Whether ports that a node alone needs can be reached from elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LocalPorts {
+    /// From everywhere, as in RKE 1 and in clusters of an earlier windlass.
+    #[default]
+    Open,
+    /// Only from the node itself.
+    Closed,
 }
 
 /// Where the data of etcd is: on nodes, or in an external etcd.
@@ -112,7 +127,14 @@ impl Foundation {
 
     /// All settings, each with its value in the form for people.
     pub fn facts(&self) -> [(Fact, String); 5] {
-        let Self { service_range, pod_range, cluster_domain, service_account_issuer, etcd_data } = self;
+        let Self {
+            service_range,
+            pod_range,
+            cluster_domain,
+            service_account_issuer,
+            etcd_data,
+            local_ports: _,
+        } = self;
         [
             (Fact::ServiceRange, service_range.clone()),
             (Fact::PodRange, pod_range.clone()),

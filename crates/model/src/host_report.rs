@@ -46,6 +46,9 @@ pub struct HostReport {
     pub cgroup: Option<u8>,
     /// Whether its containerd serves kubelet; none where that was not asked.
     pub containerd: Option<ContainerdCri>,
+    /// Whether cri-dockerd listens there; none where that was not asked.
+    #[serde(default)]
+    pub cri_dockerd: Option<CriDockerd>,
     /// Memory in bytes.
     pub memory: Option<u64>,
     /// Free bytes on the disks under these directories.
@@ -116,6 +119,16 @@ pub enum ContainerdCri {
     /// Its configuration switches CRI off, as that of Docker's own packages does.
     Off,
     /// It has no socket where it usually is.
+    Absent,
+}
+
+/// Whether cri-dockerd listens on a host, by which kubelet reaches Docker from 1.24 on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CriDockerd {
+    /// It has a socket where kubelet looks for it.
+    Listens,
+    /// It has none.
     Absent,
 }
 

@@ -25,6 +25,7 @@ mod foundation;
 mod host_report;
 mod intent;
 mod inventory;
+mod kubelet_shares;
 mod ledger;
 mod names;
 mod objects;
@@ -68,13 +69,16 @@ pub use finding::{
     Planning, Refusal, RestartObstacle, RestoreRefused, Subject, Waiting, WaitsFor, Weight,
 };
 pub use footprint::{Elsewhere, Footprint, Footprints, Holds};
-pub use foundation::{EtcdPlace, Fact, Foundation};
-pub use host_report::{ContainerdCri, HostReport, Meeting, Selinux, Swap, ports_between};
+pub use foundation::{EtcdPlace, Fact, Foundation, LocalPorts};
+pub use host_report::{ContainerdCri, CriDockerd, HostReport, Meeting, Selinux, Swap, ports_between};
 pub use intent::{CertSelector, Intent, Reissue, Restore, Snapshots};
 pub use inventory::{
     Alarm, ContainerSeen, ContainerState, EtcdLogSeen, EtcdSeen, FileSeen, Health, HostFacts, Inventory,
     KeptForm, KeptRoots, KubeSeen, LedgerCopy, Maker, MemberId, MemberSeen, NodeFacts, NodeObject, NodeSeen,
     Owned, Readiness, Scheduling, Unasked, Vote,
+};
+pub use kubelet_shares::{
+    KUBELET_STATE_FILES, KUBELETS_OWN, KubeletShares, kubelet_root, kubelet_state_files,
 };
 pub use ledger::{Birth, CertFace, Ledger, LedgerFace, StoredCert};
 pub use names::{

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{
-    Action, Because, Component, ContainerName, FilePath, Footprint, Guard, Holds, Intent, NodeFacts,
-    NodeName, Note, PodRuntime, Reason, Subject,
+    Action, Because, Component, ContainerName, FilePath, Footprint, Guard, Holds, Intent,
+    KUBELET_STATE_FILES, KUBELETS_OWN, NodeFacts, NodeName, Note, PodRuntime, Reason, Subject, kubelet_root,
 };
 
 use crate::builder::{PlanBuilder, StepHandle};
@@ -58,16 +58,22 @@ pub(crate) fn remove_container(
 /// the pods again, and kube-proxy would write its rules again.
 pub(crate) fn remove_pods(
     name: &NodeName,
-    footprint: &Footprint,
+    kubelet: FilePath,
     keep: Option<PodRuntime>,
     reason: Reason,
     after: impl IntoIterator<Item = StepHandle>,
     build: &mut PlanBuilder<'_>,
 ) -> StepHandle {
-    let action = Action::RemovePods { node: name.clone(), kubelet: footprint.kubelet.clone(), keep };
+    let action = Action::RemovePods { node: name.clone(), kubelet, keep };
     let pods = build.step(name, "pods", action, vec![reason], vec![]);
     build.after_all(pods, after, Because::Needs);
     pods
+}
+
+/// Where the pods of a node have their volumes: in the root directory of the kubelet that is there, or else in that of cluster.yml.
+pub(crate) fn root_of_pods(ctx: &Context<'_>, name: &NodeName, facts: &NodeFacts) -> FilePath {
+    let footprint = ctx.desired.footprints.under(facts.prefix.as_ref());
+    present_root(ctx, name, facts).unwrap_or_else(|| footprint.kubelet.clone())
 }
 
 /// Removes files and directories after these steps; none if the list is empty.
@@ -132,7 +138,35 @@ pub(crate) fn traces(
         .filter(|path| !covered(path))
         .cloned()
         .collect();
-    directories.into_iter().chain(files).collect()
+    directories.into_iter().chain(files).chain(kubelets_own(ctx, name, facts)).collect()
+}
+
+/// What kubelet has in a root directory that somebody chose: there may be other things beside it. A look covers the
+/// directories at the place of cluster.yml; at another place, where the kubelet that is there works, they are deleted if
+/// they exist.
+fn kubelets_own(ctx: &Context<'_>, name: &NodeName, facts: &NodeFacts) -> Vec<FilePath> {
+    let is_chosen = |root: &FilePath| !root.as_str().ends_with("/var/lib/kubelet");
+    let footprint = ctx.desired.footprints.under(facts.prefix.as_ref());
+    let within = |root: &FilePath, name: &str| FilePath::from(format!("{root}/{name}"));
+    let mut own = Vec::new();
+    let desired = Some(&footprint.kubelet).filter(|root| is_chosen(root));
+    let is_used =
+        |root: &&FilePath| KUBELETS_OWN.iter().any(|name| facts.directories.contains(&within(root, name)));
+    if let Some(root) = desired.filter(is_used) {
+        own.extend(KUBELET_STATE_FILES.map(|name| within(root, name)));
+    }
+    let present = present_root(ctx, name, facts).filter(is_chosen);
+    if let Some(root) = present.filter(|root| *root != footprint.kubelet) {
+        own.extend(KUBELETS_OWN.iter().chain(&KUBELET_STATE_FILES).map(|name| within(&root, name)));
+    }
+    own
+}
+
+/// The root directory of this cluster's kubelet on a node, as its container has it.
+fn present_root(ctx: &Context<'_>, name: &NodeName, facts: &NodeFacts) -> Option<FilePath> {
+    let kubelet = Component::Kubelet.container();
+    let seen = facts.containers.get(&kubelet).filter(|seen| is_ours(ctx, name, &kubelet, seen))?;
+    Some(kubelet_root(&seen.spec))
 }
 
 fn lies_within(path: &FilePath, directory: &FilePath) -> bool {

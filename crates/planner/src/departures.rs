@@ -7,7 +7,7 @@ use windlass_model::{
 
 use crate::builder::{Follows, PlanBuilder, StepHandle};
 use crate::clearing::{
-    has_pod_state, note_foreign_containers, remove_container, remove_paths, remove_pods, traces,
+    has_pod_state, note_foreign_containers, remove_container, remove_paths, remove_pods, root_of_pods, traces,
 };
 use crate::context::Context;
 use crate::drain;
@@ -71,7 +71,8 @@ pub(crate) fn plan<'a>(
     let footprint = ctx.desired.footprints.under(facts.prefix.as_ref());
     if kubelet != emptied || has_pod_state(footprint, facts) {
         let gone = kubelet.into_iter().chain(proxy);
-        done.push(remove_pods(name, footprint, None, Reason::NodeLeft, gone, build));
+        let root = root_of_pods(ctx, name, facts);
+        done.push(remove_pods(name, root, None, Reason::NodeLeft, gone, build));
     }
     if ctx.object(name).is_some() || !ctx.kube_answers() {
         let delete = delete_object(name, build);

@@ -9,7 +9,7 @@ use windlass_model::{
 
 use crate::builder::{PlanBuilder, StepHandle};
 use crate::clearing::{
-    has_pod_state, note_foreign_containers, remove_container, remove_paths, remove_pods, traces,
+    has_pod_state, note_foreign_containers, remove_container, remove_paths, remove_pods, root_of_pods, traces,
 };
 use crate::context::Context;
 use crate::ownership::{found_on, is_known, is_our_place, is_ours};
@@ -133,7 +133,7 @@ fn clear_node(
     if kubelet.is_some() || has_pod_state(footprint, facts) {
         removed.push(remove_pods(
             name,
-            footprint,
+            root_of_pods(ctx, name, facts),
             None,
             Reason::Dismantled,
             kubelet.into_iter().chain(proxy),

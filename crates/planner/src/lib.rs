@@ -31,6 +31,7 @@ mod files;
 mod gone;
 mod holds;
 mod kernel;
+mod kubelet_state;
 mod ledger;
 mod member_places;
 mod node_objects;

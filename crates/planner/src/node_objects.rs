@@ -96,9 +96,9 @@ fn difference(desired: &DesiredNode, object: &NodeObject) -> Option<(ObjectChang
 /// The node in cluster.yml, whose roles determine most of it; or its own labels and taints, where these change.
 fn origins(desired: &DesiredNode, change: &ObjectChange) -> Vec<SpecPath> {
     let is_own = |key: &str| !key.starts_with("node-role.kubernetes.io/");
-    let labels = change.labels.keys().filter(|key| is_own(key)).map(|key| format!("labels.{key}"));
-    let taints = change.taints.iter().any(|taint| is_own(&taint.key)).then(|| "taints".to_owned());
-    let own: Vec<SpecPath> =
-        labels.chain(taints).map(|key| SpecPath::from(format!("{}.{key}", desired.origin))).collect();
+    let labels = change.labels.keys().filter(|key| is_own(key));
+    let labels = labels.map(|key| SpecPath::from(format!("{}.labels.{key}", desired.origin)));
+    let taints = change.taints.iter().filter_map(|taint| desired.taint_places.get(taint).cloned());
+    let own: Vec<SpecPath> = labels.chain(taints).collect();
     if own.is_empty() { vec![desired.origin.clone()] } else { own }
 }

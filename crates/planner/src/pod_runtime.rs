@@ -8,10 +8,12 @@
 //! A run that is interrupted in between leaves a node without kubelet; the step that starts kubelet there
 //! first removes the pods of every other runtime, which would keep ports and addresses.
 
-use windlass_model::{Action, Because, Component, Guard, NodeName, PodRuntime, Reason, Settings};
+use windlass_model::{
+    Action, Because, Component, Guard, NodeName, PodRuntime, Reason, Settings, kubelet_state_files,
+};
 
 use crate::builder::{PlanBuilder, StepHandle};
-use crate::clearing::{has_pod_state, remove_container, remove_pods};
+use crate::clearing::{has_pod_state, remove_container, remove_pods, root_of_pods};
 use crate::site::Site;
 
 impl<'a> Site<'_, 'a> {
@@ -39,9 +41,8 @@ impl<'a> Site<'_, 'a> {
         let reason = Reason::PodRuntime { from, to };
         let desired = &self.ctx.desired.nodes[node].containers[&kubelet];
         let gone = remove_container(node, &kubelet.container(), guards, reason.clone(), build);
-        let prefix = self.ctx.facts(node).and_then(|facts| facts.prefix.as_ref());
-        let footprint = self.ctx.desired.footprints.under(prefix);
-        let pods = remove_pods(node, footprint, Some(to), reason.clone(), [gone], build);
+        let root = self.ctx.facts(node).map(|facts| root_of_pods(self.ctx, node, facts));
+        let pods = remove_pods(node, root.unwrap_or_default(), Some(to), reason.clone(), [gone], build);
         let run = build.step(
             node,
             kubelet,
@@ -50,6 +51,7 @@ impl<'a> Site<'_, 'a> {
                 component: kubelet,
                 spec: desired.spec.clone(),
                 birth: Vec::new(),
+                forgets: kubelet_state_files(&desired.spec),
             },
             vec![reason],
             desired.origins.of_flag("container-runtime-endpoint").cloned().into_iter().collect(),
@@ -69,7 +71,8 @@ impl<'a> Site<'_, 'a> {
         let desired = &self.ctx.desired.nodes[node].containers[&Component::Kubelet];
         let Some(keep) = desired.conduct.settings.pod_runtime() else { return };
         if has_pod_state(footprint, facts) {
-            let pods = remove_pods(node, footprint, Some(keep), Reason::LeftOver, [], build);
+            let root = root_of_pods(self.ctx, node, facts);
+            let pods = remove_pods(node, root, Some(keep), Reason::LeftOver, [], build);
             build.after(run, pods, Because::Needs);
         }
     }

@@ -25,10 +25,11 @@ use windlass_model::{
     Birth, EtcdSeen, Finding, Intent, MachineFault, NodeName, Note, Refusal, Role, Subject, Waiting, Weight,
 };
 
-use self::examined::{Examined, Wrong};
+use self::examined::{Examined, Moves, Wrong};
 use crate::builder::PlanBuilder;
 use crate::context::{Context, why_unreachable};
 use crate::ownership::{Stranger, in_the_way};
+use crate::refusals;
 use crate::sight::Sighted;
 
 /// Holds desired nodes that belong to another cluster, or where somebody else's things are in this cluster's
@@ -79,9 +80,10 @@ pub(crate) fn check(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) -> BTreeSet<
             })
             .collect();
         let version = &ctx.desired.version;
-        let alone = examined
-            .iter()
-            .flat_map(|node| machine::judge(node, version).into_iter().map(move |wrong| (*node, wrong)));
+        let moves = if refusals::version_jump(ctx).is_none() { Moves::ToDesired } else { Moves::Nowhere };
+        let alone = examined.iter().flat_map(|node| {
+            machine::judge(node, version, moves).into_iter().map(move |wrong| (*node, wrong))
+        });
         let common = machines::common_time(&examined);
         if common != 0 {
             build.note(Subject::Cluster, Note::OperatorClockOff { ahead_seconds: -common }, None);

@@ -286,7 +286,7 @@ fn moved_members(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
 /// the default differs between releases of windlass.
 ///
 /// Source: <https://kubernetes.io/releases/version-skew-policy/>, "Supported component upgrade order".
-fn version_jump(ctx: &Context<'_>) -> Option<Refusal> {
+pub(crate) fn version_jump(ctx: &Context<'_>) -> Option<Refusal> {
     let of = |component: Component| -> BTreeSet<&KubernetesVersion> {
         ctx.all_facts()
             .filter_map(|(_, facts)| facts.containers.get(component.as_str()))

@@ -362,13 +362,15 @@ fn disturb_node<'a>(
     let object = ctx.object(name);
     let scheduling = object.map(|object| object.scheduling).unwrap_or_default();
     let runtimes = site.changes_runtime(name);
-    let drains = (drains(given, name) || runtimes.is_some())
+    let divides = site.divides_otherwise(name);
+    let drains = (drains(given, name) || runtimes.is_some() || divides.is_some())
         && object.is_some_and(|object| object.ready == Readiness::Ready)
         && (group != Group::Broken || scheduling != Scheduling::Open);
     let drained = if drains {
-        let (reasons, origins) = match runtimes {
-            Some((from, to)) => (vec![Reason::PodRuntime { from, to }], vec![]),
-            None => (upgrade_reasons(given, name), vec!["upgrade_strategy.drain".into()]),
+        let (reasons, origins) = match (runtimes, divides) {
+            (Some((from, to)), _) => (vec![Reason::PodRuntime { from, to }], vec![]),
+            (None, Some(divides)) => divides,
+            (None, None) => (upgrade_reasons(given, name), vec!["upgrade_strategy.drain".into()]),
         };
         let cordon_by = (scheduling == Scheduling::Open).then(|| std::mem::take(&mut guards));
         Some(drain::plan(ctx, name, cordon_by, &reasons, &origins, build))

@@ -96,7 +96,13 @@ impl<'a> Site<'_, 'a> {
         let desired = self.ctx.desired.nodes.get(node)?.containers.get(&component)?;
         let (action, reasons, origins, image) = match self.condition(node, component)? {
             Condition::Absent => (
-                Action::RunContainer { node: node.clone(), component, spec: desired.spec.clone(), birth },
+                Action::RunContainer {
+                    node: node.clone(),
+                    component,
+                    spec: desired.spec.clone(),
+                    birth,
+                    forgets: self.forgotten_by_new(node, component),
+                },
                 vec![Reason::Missing],
                 self.place_of_new(node, component),
                 self.image(node, &desired.spec.image, build),
@@ -137,6 +143,7 @@ impl<'a> Site<'_, 'a> {
                     spec: desired.spec.clone(),
                     birth,
                     guards,
+                    forgets: self.forgotten_by_next(node, component),
                 },
                 reasons.clone(),
                 origins.clone(),

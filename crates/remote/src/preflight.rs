@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bollard::models::SystemInfo;
 use windlass_engine::{LookScope, PortResult};
-use windlass_model::{ContainerdCri, FilePath, HostReport, Meeting, NodeName, Selinux, Swap};
+use windlass_model::{ContainerdCri, CriDockerd, FilePath, HostReport, Meeting, NodeName, Selinux, Swap};
 
 use crate::link::{Link, quoted};
 
@@ -49,6 +49,7 @@ if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo "cgroup 2"; elif [ -d /sy
 if [ ! -S /run/containerd/containerd.sock ]; then echo "containerd absent"
 elif grep -qsE '^ *disabled_plugins *=.*"(io\.containerd\.grpc\.v1\.)?cri"' /etc/containerd/config.toml; then echo "containerd off"
 else echo "containerd serves"; fi
+if [ -S /var/run/cri-dockerd.sock ]; then echo "cri-dockerd listens"; else echo "cri-dockerd absent"; fi
 stat -f -c 'free %a %S %n' "$@" 2> /dev/null
 "#;
 
@@ -187,6 +188,8 @@ fn report(reported: &str, info: &SystemInfo, now: u64) -> HostReport {
             "swap" => report.swap = if rest == "on" { Swap::On } else { Swap::Off },
             "cgroup" => report.cgroup = rest.parse().ok(),
             "containerd" => report.containerd = containerd(rest),
+            "cri-dockerd" if rest == "listens" => report.cri_dockerd = Some(CriDockerd::Listens),
+            "cri-dockerd" if rest == "absent" => report.cri_dockerd = Some(CriDockerd::Absent),
             "loadable" if MODULES.contains(&rest) => drop(report.loadable.insert(Arc::from(rest))),
             "module" if MODULES.contains(&rest) => drop(report.modules.insert(Arc::from(rest))),
             "free" => report.free.extend(free(rest)),
@@ -300,6 +303,7 @@ LISTEN 0      4096            [::]:2380            [::]:*
 2: eth0    inet6 fd00::1/64 scope global
 cgroup 2
 containerd off
+cri-dockerd absent
 free 256 4096 /
 clock 1700000058.123456789
 unreached 10.0.0.9 2380 No route to host
@@ -336,6 +340,7 @@ clock 1700000062.123456789
             loadable: ["ip_vs".into()].into(),
             cgroup: Some(2),
             containerd: Some(ContainerdCri::Off),
+            cri_dockerd: Some(CriDockerd::Absent),
             memory: Some(4_096),
             free: [("/".into(), 1_048_576)].into(),
             unreached: [(meeting("10.0.0.9", 2380), "No route to host".into())].into(),

@@ -47,6 +47,10 @@ pub(crate) fn details(step: &Step, detail: Detail) -> Vec<String> {
             let paths: Vec<String> = paths.iter().map(ToString::to_string).collect();
             details.push(some(&paths, limit(PATHS_SHOWN)));
         }
+        Action::ReplaceContainer { forgets, .. } if !forgets.is_empty() => {
+            let paths: Vec<String> = forgets.iter().map(ToString::to_string).collect();
+            details.push(format!("deletes {}, which the new one refuses", some(&paths, limit(PATHS_SHOWN))));
+        }
         Action::MoveAside { path, to, .. } => details.push(format!("{path} → {to}")),
         Action::EtcdMemberRemove { peer_url, .. } => details.push(format!("the member at {peer_url}")),
         _ => {}

@@ -64,5 +64,6 @@ impl std::fmt::Debug for Page<'_> {
 
 /// Whether a path is that of a node as a whole: its name says as much.
 pub(crate) fn is_a_mere_node(path: &SpecPath) -> bool {
-    path.as_str().starts_with("nodes[") && path.as_str().ends_with(']')
+    let index = path.as_str().strip_prefix("nodes[").and_then(|rest| rest.strip_suffix(']'));
+    index.is_some_and(|index| index.bytes().all(|digit| digit.is_ascii_digit()))
 }

@@ -58,6 +58,7 @@ fn kubelets(count: usize, limit: usize, reason: &Reason) -> Plan {
             spec: spec(),
             birth: Vec::new(),
             guards: vec![guard],
+            forgets: BTreeSet::new(),
         };
         plan.steps.push(step(&node, "kubelet", replace, reason.clone()));
         let wait = Action::AwaitHealthy {

@@ -124,7 +124,9 @@ fn is_reference(image: &str) -> bool {
         |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "._-".contains(letter);
     let of_tag = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
     let is_part = |part: &&str| !part.is_empty() && part.chars().all(of_path);
+    let of_host = |letter: char| letter.is_ascii_alphanumeric() || ".-:[]".contains(letter);
     !image.contains("://")
+        && (!has_host || parts[0].chars().all(of_host))
         && parts[usize::from(has_host)..].iter().all(is_part)
         && !tag.is_empty()
         && tag.chars().all(of_tag)
@@ -442,17 +444,37 @@ impl World {
 
     /// Computes the processes again whose files or arguments have changed.
     pub(crate) fn understand(&mut self, machine: usize) {
-        let node = &mut self.nodes[machine];
+        let node = &self.nodes[machine];
         let addresses = [node.address.as_str(), node.internal_address.as_str()];
-        let (node_machine, host) = (&node.machine, &node.host);
-        let kept =
-            |container: &Container| node_machine.keeps_from_starting(container.kind, &container.spec, host);
-        for container in node.containers.values_mut().filter(|container| container.program.is_none()) {
-            let start =
-                start_of(container.kind, &container.spec, &container.birth, node.name.as_str(), addresses);
-            let mut program = start.run(&container.loaded, &self.keys);
-            program.crash = program.crash.or_else(|| kept(container));
+        let kept = |container: &Container| {
+            let by_machine = node.machine.keeps_from_starting(container.kind, &container.spec, &node.host);
+            by_machine.or_else(|| node.refuses_state(container))
+        };
+        let pending = node.containers.iter().filter(|(_, container)| container.program.is_none());
+        let understood: Vec<(ContainerName, Program)> = pending
+            .map(|(name, container)| {
+                let start = start_of(
+                    container.kind,
+                    &container.spec,
+                    &container.birth,
+                    node.name.as_str(),
+                    addresses,
+                );
+                let mut program = start.run(&container.loaded, &self.keys);
+                program.crash = program.crash.or_else(|| kept(container));
+                (name.clone(), program)
+            })
+            .collect();
+        let node = &mut self.nodes[machine];
+        for (name, program) in understood {
+            let Some(container) = node.containers.get_mut(&name) else { continue };
+            let writes_state =
+                container.kind == Some(Component::Kubelet) && container.runs() && program.crash.is_none();
             container.program = Some(Arc::new(program));
+            let spec = container.spec.clone();
+            if writes_state {
+                node.write_state(&spec);
+            }
         }
     }
 

@@ -535,6 +535,10 @@ impl World {
             (Action::RemovePaths { paths, .. }, Deed::RemovePaths { paths: removed }) => {
                 here && removed.is_subset(paths)
             }
+            (
+                Action::RunContainer { forgets, .. } | Action::ReplaceContainer { forgets, .. },
+                Deed::RemovePaths { paths: removed },
+            ) => here && removed.is_subset(forgets),
             (Action::MoveAside { path, .. }, Deed::MoveAside { path: moved }) => here && path == *moved,
             (Action::SaveSnapshot { .. }, Deed::SaveSnapshot) => here,
             (Action::StageSnapshot { snapshot, .. }, Deed::StageSnapshot { snapshot: staged }) => {

@@ -7,6 +7,7 @@
 //!                                     └──▶ Violation  what windlass must never do, and did
 //! ```
 
+mod arguments;
 mod at_rest;
 mod docker;
 mod etcd;
@@ -16,6 +17,7 @@ mod file;
 mod files;
 mod invariants;
 mod kube;
+mod kubelet_state;
 mod leases;
 mod ledger;
 mod machine;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use windlass_model::{
-    Component, ContainerSpec, ContainerdCri, DesiredKernel, Digest, FilePath, HostFacts, HostReport,
-    Privilege, Selinux, Swap,
+    Component, ContainerSpec, ContainerdCri, CriDockerd, DesiredKernel, Digest, FilePath, HostFacts,
+    HostReport, Privilege, Selinux, Swap,
 };
 
 use crate::docker::Container;
@@ -48,6 +48,7 @@ pub(crate) struct Machine {
     pub(crate) selinux: Selinux,
     pub(crate) cgroup: Option<u8>,
     pub(crate) containerd: ContainerdCri,
+    pub(crate) cri_dockerd: CriDockerd,
     /// Whether somebody has deployed a pod network.
     pub(crate) pod_network: bool,
     pub(crate) memory: Option<u64>,
@@ -86,6 +87,7 @@ impl Default for Machine {
             selinux: Selinux::Off,
             cgroup: Some(1),
             containerd: ContainerdCri::Serves,
+            cri_dockerd: CriDockerd::Listens,
             pod_network: true,
             memory: Some(8 << 30),
             free: ["/", "/var/lib/docker"].map(|path| (FilePath::from(path), 50 << 30)).into(),
@@ -172,6 +174,13 @@ impl Machine {
             return Some("kubelet is configured to not run on a host using cgroup v1".to_owned());
         }
         let endpoint = spec.flag("container-runtime-endpoint").unwrap_or_default();
+        if endpoint.ends_with("/cri-dockerd.sock") && self.cri_dockerd != CriDockerd::Listens {
+            return Some(
+                "validate CRI v1 runtime API for endpoint \"unix:///var/run/cri-dockerd.sock\": dial unix: connect: no such file \
+                 or directory"
+                    .to_owned(),
+            );
+        }
         if endpoint.ends_with("/containerd.sock") && self.containerd != ContainerdCri::Serves {
             return Some(
                 "validate CRI v1 runtime API for endpoint \"unix:///run/containerd/containerd.sock\": rpc error: code = \
@@ -286,6 +295,7 @@ impl Node {
             selinux,
             cgroup,
             containerd,
+            cri_dockerd,
             pod_network: _,
             memory,
             free,
@@ -319,6 +329,7 @@ impl Node {
             selinux: *selinux,
             cgroup: *cgroup,
             containerd: Some(*containerd),
+            cri_dockerd: Some(*cri_dockerd),
             memory: *memory,
             free,
             unreached: BTreeMap::new(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use windlass_model::{Component, ContainerSpec, Digest, FilePath, Owner, San, StoredCert, Timestamp, Usage};
 
+use crate::arguments;
 use crate::at_rest::AtRest;
 use crate::files::FileState;
 use crate::minter::Keys;
@@ -243,6 +244,9 @@ impl Start<'_> {
     }
 
     fn work(&self, loaded: &LoadedFiles, keys: &Keys, program: &mut Program) -> Result<Work, String> {
+        if let Some(why) = self.kind.and_then(|kind| arguments::refused(kind, self.spec)) {
+            return Err(why);
+        }
         self.check_files(loaded)?;
         match self.kind {
             Some(Component::Etcd) => self.etcd(loaded, keys, program).map(Work::Etcd),

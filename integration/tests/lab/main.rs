@@ -14,6 +14,7 @@ mod etcd_user;
 mod external_etcd;
 mod hosts;
 mod interrupted;
+mod ports;
 mod restore;
 mod upgrade;
 mod zero_downtime;

@@ -1,5 +1,6 @@
 //! Replacing a container, complete and interrupted anywhere.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -168,7 +169,16 @@ async fn the_data_of_an_etcd_that_is_not_root_is_its_users_before_each_start() {
     let seen = |state| ContainerSeen { spec: of_a_user("1"), state, ..running("1") };
     let birth = Vec::new;
     for (there, action) in [
-        (None, Action::RunContainer { node: node.clone(), component, spec: of_a_user("1"), birth: birth() }),
+        (
+            None,
+            Action::RunContainer {
+                node: node.clone(),
+                component,
+                spec: of_a_user("1"),
+                birth: birth(),
+                forgets: BTreeSet::new(),
+            },
+        ),
         (
             Some(ContainerState::Running),
             Action::ReplaceContainer {
@@ -177,6 +187,7 @@ async fn the_data_of_an_etcd_that_is_not_root_is_its_users_before_each_start() {
                 spec: of_a_user("2"),
                 birth: birth(),
                 guards: vec![],
+                forgets: BTreeSet::new(),
             },
         ),
         (Some(ContainerState::Stopped), Action::StartContainer { node: node.clone(), component }),
@@ -220,6 +231,31 @@ async fn the_data_of_an_etcd_that_runs_or_is_root_is_left_alone() {
         assert!(done.report.is_complete(), "{}", reported(&done));
         assert!(!fake.take_log().contains("hand over"));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_next_one_refuses_is_deleted_between_the_stop_of_the_old_one_and_its_removal() {
+    let node = node(1);
+    let state = windlass_model::FilePath::from("/var/lib/kubelet/cpu_manager_state");
+    let mut world = World::default();
+    world.files.insert((node.to_string(), "/etc/ca.pem".into()), b"ca".to_vec());
+    world.files.insert((node.to_string(), state.to_string()), b"none".to_vec());
+    world.containers.insert((node.to_string(), "etcd".into()), running("1"));
+    let action = Action::ReplaceContainer {
+        node: node.clone(),
+        component: Component::Etcd,
+        spec: spec("2"),
+        birth: vec![],
+        guards: vec![],
+        forgets: [state].into(),
+    };
+    let fake = Fake::new().with(world);
+    let done = fake.execute(&alone("etcd", action), &assignment(3), &Limits::default()).await;
+    assert!(done.report.is_complete(), "{}", reported(&done));
+    let log = fake.take_log();
+    let place = |wanted: &str| log.lines().position(|line| line.contains(wanted)).expect(wanted);
+    let verbs = [place("stop etcd"), place("cpu_manager_state"), place("rename"), place("start etcd")];
+    assert!(verbs.is_sorted(), "{log}");
 }
 
 fn forwarding() -> DesiredKernel {

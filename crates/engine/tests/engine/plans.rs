@@ -89,6 +89,7 @@ pub(crate) fn replace(number: u8, version: &str, guards: Vec<Guard>) -> Action {
         spec: spec(version),
         birth: vec!["--initial-cluster-state=existing".into()],
         guards,
+        forgets: BTreeSet::new(),
     }
 }
 
@@ -99,6 +100,7 @@ pub(crate) fn run(number: u8, version: &str) -> Action {
         component: Component::Etcd,
         spec: spec(version),
         birth: vec!["--initial-cluster-state=existing".into()],
+        forgets: BTreeSet::new(),
     }
 }
 

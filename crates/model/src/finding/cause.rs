@@ -718,6 +718,8 @@ pub enum MachineFault {
         /// What it does instead.
         serves: ContainerdCri,
     },
+    /// kubelet is to reach Docker through cri-dockerd, and it does not listen.
+    CriDockerd,
     /// Docker confines containers with `SELinux`.
     Selinux {
         /// Components that could not read their files on the machine.

@@ -469,6 +469,9 @@ fn machine_help(fault: &MachineFault) -> String {
         MachineFault::Containerd { .. } => "install containerd, or let Docker use the host's own \
              (`systemctl status containerd`); otherwise set `windlass.pod_runtime: docker`"
             .to_owned(),
+        MachineFault::CriDockerd => "install and start cri-dockerd there (https://github.com/Mirantis/cri-dockerd), or have the \
+             host's containerd run pods: `windlass.pod_runtime: containerd`"
+            .to_owned(),
         MachineFault::NoCgroups => "mount them; every usual system does so at boot".to_owned(),
         MachineFault::Selinux { .. } => {
             "set `\"selinux-enabled\": false` in /etc/docker/daemon.json, and restart Docker; windlass does not label files \

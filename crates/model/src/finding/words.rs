@@ -11,7 +11,7 @@ use crate::foundation::Fact;
 use crate::host_report::ContainerdCri;
 use crate::inventory::Alarm;
 use crate::names::{CertName, ContainerName, Lineage, NodeName};
-use crate::pod_runtime::{CONTAINERD_CONFIG, CONTAINERD_SOCKET};
+use crate::pod_runtime::{CONTAINERD_CONFIG, CONTAINERD_SOCKET, CRI_DOCKERD_SOCKET};
 use crate::words::{counted, row_of};
 
 const KIBIBYTE: u64 = 1 << 10;
@@ -330,6 +330,9 @@ fn machine(fault: &MachineFault) -> String {
         }
         MachineFault::Containerd { .. } => {
             format!("no containerd answers at {CONTAINERD_SOCKET}, by which pods are to be run")
+        }
+        MachineFault::CriDockerd => {
+            format!("no cri-dockerd listens at {CRI_DOCKERD_SOCKET}, by which kubelet reaches Docker")
         }
         MachineFault::NoCgroups => {
             "it shows no control groups under /sys/fs/cgroup, without which kubelet does not start".to_owned()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use windlass_model::{
     Action, CertName, Component, ContainerState, Content, DesiredKernel, FilePath, Intent, Maker, NodeFacts,
-    NodeName, NodeSeen, Subject, Weight,
+    NodeName, NodeSeen, Settings, Subject, Weight, kubelet_state_files,
 };
 
 use super::audited::{Audited, Ordered};
@@ -117,6 +117,14 @@ pub(super) fn check_containers(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
             faults.push(Fault(format!("{id}: the image is not there, and nothing pulls it before")));
         }
         let seen = facts.containers.get(component.as_str());
+        if let (Action::ReplaceContainer { forgets, .. }, Component::Kubelet, Some(seen)) =
+            (action, component, seen)
+            && Settings::of(component, &seen.spec).shares() != Settings::of(component, spec).shares()
+            && *forgets != kubelet_state_files(spec)
+        {
+            faults
+                .push(Fault(format!("{id}: the new kubelet refuses the state of the old one, which stays")));
+        }
         if let (Action::ReplaceContainer { .. }, Some(seen)) = (action, seen) {
             let rewritten = spec.reads.keys().any(|path| {
                 written_by(audited, node, path).is_some()

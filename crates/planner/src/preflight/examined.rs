@@ -14,6 +14,15 @@ pub(super) struct Examined<'a> {
     pub(super) report: &'a HostReport,
 }
 
+/// Whether the cluster moves to the version in the desired state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moves {
+    /// It does, or has that version already.
+    ToDesired,
+    /// That version is refused: the refusal is the only thing that counts.
+    Nowhere,
+}
+
 /// Something that is wrong with a machine.
 #[derive(Debug)]
 pub(super) struct Wrong {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use windlass_model::{
-    Component, ContainerdCri, DesiredContainer, HostReport, KubernetesVersion, MachineFault, PodRuntime,
-    Privilege, Role, Selinux, Settings, Swap,
+    CRI_DOCKERD_SOCKET, Component, ContainerdCri, CriDockerd, DesiredContainer, HostReport,
+    KubernetesVersion, MachineFault, PodRuntime, Privilege, Role, Selinux, Settings, Swap,
 };
 
-use super::examined::{Examined, Wrong, holds, warns};
+use super::examined::{Examined, Moves, Wrong, holds, warns};
 use super::ports::ports_in_use;
 use crate::kernel::BROUGHT_BY_MODULES;
 
@@ -28,21 +28,28 @@ const OLDEST_DOCKER: (u32, u32) = (1, 13);
 /// The newest Docker with which RKE 1 ran Kubernetes up to and with this minor version.
 const NEWEST_DOCKER: [(u32, (u32, u32)); 4] = [(22, (20, 10)), (24, (24, 0)), (26, (25, 0)), (32, (27, 2))];
 
-/// What is wrong with a machine.
-pub(super) fn judge(node: &Examined<'_>, version: &KubernetesVersion) -> Vec<Wrong> {
+/// What is wrong with a machine. What a version needs is not judged where the cluster does not move to it.
+pub(super) fn judge(node: &Examined<'_>, version: &KubernetesVersion, moves: Moves) -> Vec<Wrong> {
     let mut wrongs = Vec::new();
     judge_architecture(node, &mut wrongs);
     judge_ports(node, version, &mut wrongs);
     judge_addresses(node, &mut wrongs);
     judge_swap(node, &mut wrongs);
     judge_disk(node, &mut wrongs);
-    judge_docker(node, version, &mut wrongs);
     judge_kernel_settings(node, &mut wrongs);
-    judge_kubelet(node, &mut wrongs);
     judge_selinux(node, &mut wrongs);
     if node.is_new() {
-        judge_control_groups(node, version, &mut wrongs);
         judge_memory(node, &mut wrongs);
+    }
+    match moves {
+        Moves::ToDesired => {
+            judge_docker(node, version, &mut wrongs);
+            judge_kubelet(node, &mut wrongs);
+            if node.is_new() {
+                judge_control_groups(node, version, &mut wrongs);
+            }
+        }
+        Moves::Nowhere => {}
     }
     wrongs
 }
@@ -207,6 +214,11 @@ fn judge_kubelet(node: &Examined<'_>, wrongs: &mut Vec<Wrong>) {
             wrongs.push(holds(MachineFault::Containerd { serves }));
         }
         _ => {}
+    }
+    // dockershim has a socket of its own, which says nothing of cri-dockerd.
+    let endpoint = kubelet.spec.flag("container-runtime-endpoint").unwrap_or_default();
+    if endpoint.ends_with(CRI_DOCKERD_SOCKET) && node.report.cri_dockerd == Some(CriDockerd::Absent) {
+        wrongs.push(holds(MachineFault::CriDockerd));
     }
 }
 
