@@ -158,11 +158,11 @@ pub enum Era {
 pub enum Deploys {
     /// Nothing: somebody else has deployed a pod network.
     Nothing,
-    /// flannel, with this `network.mtu`, and possibly `CoreDNS`.
+    /// flannel, with this `network.mtu`, and possibly `CoreDNS`, metrics-server and manifests.
     Network {
         /// `network.mtu`.
         mtu: u32,
-        /// Whether `CoreDNS` is deployed too.
+        /// Whether the others are deployed too.
         names: bool,
     },
 }
@@ -196,7 +196,29 @@ impl Deploys {
             }
         }
     }
+
+    /// The sections at the end.
+    fn last_text(self) -> &'static str {
+        match self {
+            Self::Network { names: true, .. } => MANIFESTS,
+            Self::Nothing | Self::Network { .. } => "monitoring: {provider: none}\n",
+        }
+    }
 }
+
+/// A definition and its object in the wrong order, and a Job.
+const MANIFESTS: &str = "addons: |
+  {apiVersion: example.org/v1, kind: Widget, metadata: {name: first, namespace: shop}}
+  ---
+  apiVersion: apiextensions.k8s.io/v1
+  kind: CustomResourceDefinition
+  metadata: {name: widgets.example.org}
+  spec: {group: example.org, scope: Namespaced, names: {kind: Widget, plural: widgets}}
+  ---
+  {apiVersion: v1, kind: Namespace, metadata: {name: shop}}
+  ---
+  {apiVersion: batch/v1, kind: Job, metadata: {name: stock, namespace: shop}, spec: {template: {spec: {}}}}
+";
 
 impl DraftNode {
     /// A node without roles, for struct update syntax.
@@ -349,6 +371,7 @@ impl Draft {
                 text.push_str(" {}\n");
             }
         }
+        text += self.deploys.last_text();
         text
     }
 

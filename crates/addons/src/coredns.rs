@@ -10,8 +10,8 @@ use windlass_model::{AddonKind, DesiredAddon, DesiredObject};
 use windlass_spec::ClusterSpec;
 
 use crate::objects::{
-    APP, NAMESPACE, config_map, on_nodes_with, option, os_label, roles, service_account, tolerate_all,
-    tolerations,
+    APP, NAMESPACE, WORKER, config_map, on_nodes_with, option, os_label, roles, service_account,
+    tolerate_all, tolerations,
 };
 use crate::problem::Problems;
 use crate::{Wanted, strategy};
@@ -26,8 +26,6 @@ const COREFILE: &str = "Corefile";
 /// The label of its pods and the name of its Service: those of kube-dns, by which clients and monitoring find
 /// either.
 const KUBE_DNS: &str = "kube-dns";
-/// Only workers run pods that are not bound to a node.
-const WORKER: &str = "node-role.kubernetes.io/worker";
 
 /// Where cluster.yml asks for it, or for kube-dns; and where windlass deploys the network that its pods need, unless
 /// cluster.yml says `none`.

@@ -8,6 +8,12 @@ use windlass_model::KubernetesVersion;
 /// Where RKE 1 deployed everything except its ingress controller.
 pub(crate) const NAMESPACE: &str = "kube-system";
 
+/// The cluster's CA in every pod with an account.
+pub(crate) const SERVICE_ACCOUNT_CA: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
+
+/// The label of nodes that run pods which are not bound to a node.
+pub(crate) const WORKER: &str = "node-role.kubernetes.io/worker";
+
 /// The label by which the pods of an add-on are found.
 pub(crate) const APP: &str = "k8s-app";
 
@@ -21,20 +27,34 @@ pub(crate) fn service_account(name: &str) -> Value {
 
 /// A role, and its binding to an account.
 pub(crate) fn roles(name: &str, account: &str, rules: &Value) -> [Value; 2] {
-    let role = json!({
+    roles_in(NAMESPACE, name, account, rules)
+}
+
+/// The same for an account of another namespace.
+pub(crate) fn roles_in(namespace: &str, name: &str, account: &str, rules: &Value) -> [Value; 2] {
+    let mut binding = bind(name, "ClusterRole", name, account);
+    binding["subjects"][0]["namespace"] = json!(namespace);
+    [cluster_role(name, rules), binding]
+}
+
+pub(crate) fn cluster_role(name: &str, rules: &Value) -> Value {
+    json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRole",
         "metadata": {"name": name},
         "rules": rules,
-    });
-    let binding = json!({
+    })
+}
+
+/// Binds an account to a role, in all namespaces or, where it is a `Role`, in one.
+pub(crate) fn bind(name: &str, kind: &str, role: &str, account: &str) -> Value {
+    json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRoleBinding",
+        "kind": format!("{kind}Binding"),
         "metadata": {"name": name},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role},
         "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": NAMESPACE}],
-    });
-    [role, binding]
+    })
 }
 
 pub(crate) fn config_map(name: &str, data: &BTreeMap<&str, String>) -> Value {

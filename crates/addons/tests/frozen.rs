@@ -11,7 +11,7 @@ fn frozen(
     kind: AddonKind,
     text: &str,
     version: &str,
-    images: [(&'static str, &str); 4],
+    images: [(&'static str, &str); 6],
     ranges: &[&str],
 ) {
     let addons = of(text, version, images, ranges);
@@ -82,4 +82,62 @@ dns:
   options: {coredns_priority_class_name: own-critical, coredns_autoscaler_priority_class_name: own-less}
 authorization: {mode: none}";
     frozen("coredns-with-all-keys", AddonKind::Dns, text, "v1.13.12-rancher1-1", OF_RKE, POD_RANGE);
+}
+
+#[test]
+fn metrics_server_of_rkes_images() {
+    frozen("metrics-server-of-rke", AddonKind::Metrics, "", "v1.30.5-rancher1-1", OF_RKE, POD_RANGE);
+}
+
+#[test]
+fn metrics_server_of_published_images() {
+    frozen("metrics-server-published", AddonKind::Metrics, "", "v1.37.2", PUBLISHED, POD_RANGE);
+}
+
+#[test]
+fn metrics_server_with_all_its_keys() {
+    let text = "
+monitoring:
+  provider: metrics-server
+  replicas: 2
+  options: {v: '2', metric-resolution: 30s}
+  node_selector: {metrics: here}
+  update_strategy: {strategy: RollingUpdate, rollingUpdate: {maxUnavailable: 0, maxSurge: 1}}
+  tolerations: [{key: dedicated, operator: Equal, value: metrics, effect: NoSchedule}]
+  metrics_server_priority_class_name: own-critical
+services: {kubelet: {generate_serving_certificate: true}}";
+    frozen(
+        "metrics-server-with-all-keys",
+        AddonKind::Metrics,
+        text,
+        "v1.22.17-rancher1-2",
+        OF_RKE,
+        POD_RANGE,
+    );
+}
+
+#[test]
+fn traefik_by_default() {
+    frozen("traefik-by-default", AddonKind::Ingress, "", "v1.37.2", PUBLISHED, POD_RANGE);
+}
+
+#[test]
+fn traefik_with_all_its_keys() {
+    let text = "
+ingress:
+  provider: traefik
+  network_mode: hostNetwork
+  http_port: 8080
+  https_port: 8443
+  node_selector: {edge: here}
+  default_ingress_class: false
+  update_strategy: {strategy: RollingUpdate, rollingUpdate: {maxUnavailable: 2}}
+  options: {proxy-body-size: 8m, proxy-buffering: 'on', proxy-read-timeout: '30'}
+  extra_args: {default-ssl-certificate: ingress-nginx/own, default-backend-service: web/other, log.level: DEBUG}
+  extra_envs: [{name: TZ, value: UTC}]
+  extra_volumes: [{name: own, emptyDir: {}}]
+  extra_volume_mounts: [{name: own, mountPath: /own}]
+  nginx_ingress_controller_priority_class_name: own-critical
+authorization: {mode: none}";
+    frozen("traefik-with-all-keys", AddonKind::Ingress, text, "v1.30.5-rancher1-1", OF_RKE, POD_RANGE);
 }

@@ -99,7 +99,16 @@ impl Catalog {
     /// images cluster.yml names.
     pub(crate) fn images_before(&self, version: &KubernetesVersion) -> BTreeMap<String, String> {
         let near = rke_images::versions().rfind(|near| *near <= version);
-        near.or_else(|| rke_images::versions().next()).and_then(|near| self.images(near)).unwrap_or_default()
+        let near = near.or_else(|| rke_images::versions().next());
+        let mut images = near.and_then(|near| self.images(near)).unwrap_or_default();
+        // What RKE 1 did not have in any version is that of the first version that has it.
+        let of_rke =
+            rke_images::versions().next_back().and_then(|last| self.images(last)).unwrap_or_default();
+        let beyond = self.beyond.values().next().into_iter().flatten();
+        for (key, image) in beyond.filter(|(key, _)| !of_rke.contains_key(*key)) {
+            images.extend(image.fill(|_| None).map(|image| (key.clone(), image)));
+        }
+        images
     }
 
     /// The images of a version that is not listed, and the listed version that most of them are of.

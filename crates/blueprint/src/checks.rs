@@ -28,7 +28,7 @@ pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
     names_of_nodes(cluster, problems);
     credentials(cluster, problems);
     doors(cluster, problems);
-    windlass_addons::check(cluster.spec, problems);
+    windlass_addons::check(cluster.spec, &cluster.images.version, problems);
     not_deployed(cluster, problems);
 }
 
@@ -473,24 +473,14 @@ fn not_deployed(cluster: &Cluster<'_>, problems: &mut Problems) {
     if spec.dns.provider.is_none() && plugin != NetworkPlugin::Flannel {
         miss("coredns".to_owned(), None);
     }
-    for (section, given, default) in [
-        ("ingress", &spec.ingress.provider, "nginx"),
-        ("monitoring", &spec.monitoring.provider, "metrics-server"),
-    ] {
-        let provider = given.as_deref().unwrap_or(default);
-        if provider != "none" {
-            let at = format!("{section}.provider");
-            miss(provider.to_owned(), given.as_ref().map(|_| at.as_str()));
-        }
+    if let Some(provider) = windlass_addons::ingress_not_deployed(spec, &cluster.images.version) {
+        miss(provider.to_owned(), spec.ingress.provider.as_ref().map(|_| "ingress.provider"));
+    }
+    if spec.monitoring.provider.is_none() && !windlass_addons::deploys_metrics(spec) {
+        miss("metrics-server".to_owned(), None);
     }
     if let Some(local) = &spec.dns.node_local {
         miss(format!("the cache of names at {}", local.ip_address), Some("dns.nodelocal"));
-    }
-    if spec.addons.is_some() {
-        miss("`addons`".to_owned(), Some("addons"));
-    }
-    if !spec.addons_include.is_empty() {
-        miss("`addons_include`".to_owned(), Some("addons_include"));
     }
     let mut help = Vec::new();
     if !missing.is_empty() {

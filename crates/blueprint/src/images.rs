@@ -69,7 +69,7 @@ pub(crate) fn choose(spec: &ClusterSpec, catalog: &Catalog, problems: &mut Probl
     };
     let registry = default_registry(spec);
     let (mut by_key, mut guessed, mut lacking) = (BTreeMap::new(), Vec::new(), Vec::new());
-    let of_addons = windlass_addons::images(spec);
+    let of_addons = windlass_addons::images(spec, &version);
     // An add-on that is there goes on in every version: it must never seem to be no longer asked for.
     let before = if of_addons.is_empty() { BTreeMap::new() } else { catalog.images_before(&listed) };
     for key in needed(spec, catalog, &listed, &of_addons) {

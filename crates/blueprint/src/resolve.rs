@@ -152,7 +152,10 @@ fn addons_of(cluster: &Cluster<'_>, kit: &Kit, foundation: &Foundation) -> BTree
         pod_ranges: &ranges_of(&foundation.pod_range),
         cluster_dns,
         cluster_domain: &foundation.cluster_domain,
-        images: &windlass_addons::images(cluster.spec).into_iter().filter_map(image).collect(),
+        images: &windlass_addons::images(cluster.spec, &cluster.images.version)
+            .into_iter()
+            .filter_map(image)
+            .collect(),
     })
 }
 

@@ -19,6 +19,7 @@ use crate::access;
 use crate::arguments::{Command, Graph, PlanArguments, SnapshotCommand};
 use crate::command_error::CommandError;
 use crate::exit::Exit;
+use crate::includes::Includes;
 use crate::json::{DiagnosticsDocument, PlanDocument, RunDocument, RunFacts};
 use crate::ledger_file::{FileLedger, write_durably};
 use crate::lock::{OperatorLock, this_run};
@@ -47,7 +48,7 @@ fn run_with(command: &Command, printer: &Printer) -> Result<Exit, CommandError> 
         return Err(CommandError::NobodyToAsk { command: command.name() });
     }
     let source = Source::read(&common.config)?;
-    let (desired, diagnostics) = source.understand();
+    let (desired, diagnostics) = source.understand(includes(command));
     printer.diagnostics_in_brief(&diagnostics, &source);
     let Some(desired) = desired else {
         printer.document(&DiagnosticsDocument::new(source.name(), &diagnostics, Exit::BadInput));
@@ -78,6 +79,15 @@ fn run_with(command: &Command, printer: &Printer) -> Result<Exit, CommandError> 
         scene.close().await;
         ended
     })
+}
+
+/// What a command needs of `addons_include`: whatever looks at objects needs all of it.
+fn includes(command: &Command) -> Includes {
+    match command {
+        Command::Plan(_) | Command::Up(_) => Includes::All,
+        Command::Etcd(etcd) if matches!(etcd.snapshot(), SnapshotCommand::Restore(_)) => Includes::All,
+        Command::CertRotate(_) | Command::Remove(_) | Command::Etcd(_) => Includes::Nothing,
+    }
 }
 
 /// Whether a command asks before it does anything.

@@ -14,6 +14,7 @@ use windlass_spec::{Severity, Strictness, json_schema, skeleton};
 use crate::arguments::{ConfigArguments, FileCommand, Output, ValidateArguments};
 use crate::command_error::CommandError;
 use crate::exit::Exit;
+use crate::includes::Includes;
 use crate::json::DiagnosticsDocument;
 use crate::printer::Printer;
 use crate::questions;
@@ -51,7 +52,7 @@ pub(crate) fn run(command: &FileCommand) -> Exit {
 fn validate(arguments: &ValidateArguments, printer: &Printer) -> Result<Exit, CommandError> {
     let source = Source::read(&arguments.config)?;
     let strictness = if arguments.strict { Strictness::Strict } else { Strictness::Lenient };
-    let (desired, diagnostics) = source.understand_with(strictness);
+    let (desired, diagnostics) = source.understand_with(strictness, Includes::Files);
     printer.diagnostics(&diagnostics, &source);
     let count = |severity| diagnostics.iter().filter(|found| found.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));

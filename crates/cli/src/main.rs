@@ -14,6 +14,7 @@ mod commands;
 mod exit;
 mod file_commands;
 mod harmless;
+mod includes;
 mod json;
 mod kubeconfig;
 mod ledger_file;

@@ -11,6 +11,7 @@ use windlass_model::SpecPath;
 use windlass_spec::{ClusterSpec, Diagnostic, Severity, SourceMap, Strictness};
 
 use crate::command_error::CommandError;
+use crate::includes::{Includes, include};
 use crate::pairs;
 use crate::ssh_pairs;
 
@@ -56,19 +57,23 @@ impl Source {
     }
 
     /// The desired state, if nothing is wrong with the file; and everything to be reported about it.
-    pub(crate) fn understand(&self) -> (Option<Desired>, Vec<Diagnostic>) {
-        self.understand_with(Strictness::Lenient)
+    pub(crate) fn understand(&self, includes: Includes) -> (Option<Desired>, Vec<Diagnostic>) {
+        self.understand_with(Strictness::Lenient, includes)
     }
 
     /// The same, with this treatment of unknown keys.
-    pub(crate) fn understand_with(&self, strictness: Strictness) -> (Option<Desired>, Vec<Diagnostic>) {
+    pub(crate) fn understand_with(
+        &self,
+        strictness: Strictness,
+        includes: Includes,
+    ) -> (Option<Desired>, Vec<Diagnostic>) {
         let mut reading = windlass_spec::read_with(&self.text, strictness);
         if strictness == Strictness::Strict {
             // An unknown key must not hide what else is wrong.
             reading.spec = windlass_spec::read(&self.text).spec;
         }
         let places = self.places();
-        let Some(spec) = reading.spec.take() else {
+        let Some(mut spec) = reading.spec.take() else {
             if let Some(partial) = reading.partial.take() {
                 let errors = reading.diagnostics.iter().filter(|found| found.severity == Severity::Error);
                 let unread: Vec<String> = errors.map(|error| error.place.path.clone()).collect();
@@ -77,8 +82,10 @@ impl Source {
             }
             return (None, reading.diagnostics);
         };
+        let included = include(&mut spec, &self.path, includes, &places);
         let spec = Arc::new(spec);
         let (desired, problems) = Desired::new(spec.clone(), Catalog::builtin());
+        reading.diagnostics.extend(included);
         add(&mut reading.diagnostics, problems, &spec, &places);
         let is_refused = reading.diagnostics.iter().any(|found| found.severity == Severity::Error);
         (desired.filter(|_| !is_refused), reading.diagnostics)

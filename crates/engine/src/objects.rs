@@ -4,7 +4,7 @@ use windlass_model::{AddonKind, DesiredObject, ObjectRef, ObjectsSeen, row_of};
 
 use crate::ports::{Clock, Fleet, LedgerStore, Minter, PortError};
 use crate::run::Run;
-use crate::step_error::{Doing, Done, accept_already_so};
+use crate::step_error::{Doing, Done, StepError, Unapplied, accept_already_so};
 
 /// How many reasons of pods a wait names.
 const NAMED_REASONS: usize = 3;
@@ -14,12 +14,47 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
     /// is interrupted.
     pub(crate) async fn apply_objects(&self, addon: AddonKind, objects: &[DesiredObject]) -> Done {
         let fleet = self.ports.fleet;
+        if addon == AddonKind::Manifests {
+            return self.apply_manifests(objects).await;
+        }
         let refs: Vec<ObjectRef> = objects.iter().map(|desired| desired.object.clone()).collect();
         fleet.note_objects(&refs, &[]).await.doing(|| format!("note the objects of {addon}"))?;
         for desired in objects {
             fleet.apply_object(desired).await.doing(|| format!("apply {}", desired.object))?;
         }
         Ok(())
+    }
+
+    /// Applies all that can be applied, and says of each of the others why not.
+    ///
+    /// Jobs are recorded after they were applied: a Job that is recorded and gone has done its work.
+    async fn apply_manifests(&self, objects: &[DesiredObject]) -> Done {
+        let fleet = self.ports.fleet;
+        let doing = || "note the objects of manifests".to_owned();
+        let refs: Vec<ObjectRef> = objects
+            .iter()
+            .filter(|desired| !desired.object.is_job())
+            .map(|desired| desired.object.clone())
+            .collect();
+        fleet.note_objects(&refs, &[]).await.doing(doing)?;
+        let mut failed = Vec::new();
+        for desired in objects {
+            match fleet.apply_object(desired).await {
+                Ok(()) if desired.object.is_job() => {
+                    fleet.note_objects(std::slice::from_ref(&desired.object), &[]).await.doing(doing)?;
+                }
+                Ok(()) => {}
+                Err(error @ PortError::OutOfSight { .. }) => {
+                    return Err(error).doing(|| format!("apply {}", desired.object));
+                }
+                Err(error) => failed.push(Unapplied {
+                    from: desired.from.as_deref().unwrap_or_default().to_owned(),
+                    object: desired.object.to_string(),
+                    error,
+                }),
+            }
+        }
+        if failed.is_empty() { Ok(()) } else { Err(StepError::Manifests { of: objects.len(), failed }) }
     }
 
     /// Page by page: interrupted, it begins again, and what is stored as it should be is not written again.

@@ -21,9 +21,23 @@ pub(crate) enum StepError {
     /// What was waited for did not happen.
     #[error("waited {seconds} s in vain for {wanted}")]
     TimeUp { wanted: String, seconds: u32, source: Seen },
+    /// Some objects of manifests could not be applied.
+    #[error("{} of {of} objects of manifests are not applied", failed.len())]
+    Manifests { of: usize, failed: Vec<Unapplied> },
     /// The step cannot be carried out as it is.
     #[error("{what}")]
     Unfit { what: String },
+}
+
+/// An object of a manifest that could not be applied.
+#[derive(Debug)]
+pub(crate) struct Unapplied {
+    /// The place of the manifest; empty where it has none.
+    pub(crate) from: String,
+    /// The object.
+    pub(crate) object: String,
+    /// Why not.
+    pub(crate) error: PortError,
 }
 
 /// What was last seen of the thing that was waited for.
@@ -42,6 +56,9 @@ impl StepError {
             Self::Verb { source, .. } | Self::NotStarted { source, .. } => {
                 Some(source).filter(|source| source.is_passing())
             }
+            Self::Manifests { of: _, failed } => {
+                failed.iter().map(|unapplied| &unapplied.error).find(|error| error.is_passing())
+            }
             Self::Unguarded { .. } | Self::TimeUp { .. } | Self::Unfit { .. } => None,
         }
     }
@@ -52,7 +69,7 @@ impl StepError {
             Self::NotStarted { source, .. } => !matches!(source, PortError::OutOfSight { .. }),
             Self::TimeUp { .. } => true,
             // Before a start, the log would be that of an unrelated container.
-            Self::Verb { .. } | Self::Unguarded { .. } | Self::Unfit { .. } => false,
+            Self::Verb { .. } | Self::Unguarded { .. } | Self::Manifests { .. } | Self::Unfit { .. } => false,
         }
     }
 
@@ -68,6 +85,16 @@ impl StepError {
             causes.push(rest.unwrap_or(&inner).to_owned());
             outer = inner;
             cause = error.source();
+        }
+        if let Self::Manifests { of: _, failed } = self {
+            causes.extend(failed.iter().map(|Unapplied { from, object, error }| {
+                let what = error.to_string();
+                // A port names the object that it was asked to apply.
+                let what = what.strip_prefix("apply ").unwrap_or(&what);
+                let what =
+                    if what.starts_with(object) { what.to_owned() } else { format!("{object}: {what}") };
+                if from.is_empty() { what } else { format!("{from}: {what}") }
+            }));
         }
         causes
     }
@@ -103,6 +130,24 @@ mod tests {
     fn causes(of_port: &str) -> Vec<String> {
         let source = PortError::Lasting { what: of_port.to_owned() };
         StepError::Verb { doing: "pull x on node-1".to_owned(), source }.causes()
+    }
+
+    #[test]
+    fn each_object_that_was_not_applied_is_a_cause() {
+        let unapplied = |what: &str| Unapplied {
+            from: "web.yml, line 3".to_owned(),
+            object: "ConfigMap a/b".to_owned(),
+            error: PortError::Lasting { what: what.to_owned() },
+        };
+        let failed = vec![unapplied("apply ConfigMap a/b: refused"), unapplied("no API server answers")];
+        assert_eq!(
+            StepError::Manifests { of: 3, failed }.causes(),
+            [
+                "2 of 3 objects of manifests are not applied",
+                "web.yml, line 3: ConfigMap a/b: refused",
+                "web.yml, line 3: ConfigMap a/b: no API server answers",
+            ]
+        );
     }
 
     #[test]

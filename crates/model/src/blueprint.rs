@@ -345,7 +345,7 @@ impl Blueprint {
         let of = |(kind, addon): (&AddonKind, &DesiredAddon)| {
             let objects: Vec<ObjectRef> =
                 addon.objects.iter().map(|desired| desired.object.clone()).collect();
-            objects.into_iter().chain([kind.rke_marker()])
+            objects.into_iter().chain(kind.rke_marker())
         };
         self.addons.iter().flat_map(of).collect()
     }

@@ -85,8 +85,8 @@ pub use names::{
     CertName, ContainerName, FilePath, ImageRef, Lineage, NodeName, Prefix, Role, Roles, SecretName, SpecPath,
 };
 pub use objects::{
-    ADDON_LABEL, APPLIED, AddonKind, DesiredAddon, DesiredObject, FieldDifference, ObjectRef, ObjectSeen,
-    ObjectsSeen, PodsReady, is_ours,
+    ADDON_LABEL, APPLIED, AddonKind, DesiredAddon, DesiredObject, FOUND, FieldDifference, ObjectRef,
+    ObjectSeen, ObjectsSeen, PodsReady, is_ours,
 };
 pub use permission::{Mode, Owner};
 pub use plan::{Because, Edge, Plan, Step, StepId};

@@ -11,11 +11,14 @@ use serde_json::{Value, json};
 pub use self::compare::FieldDifference;
 use crate::digest::Digest;
 use crate::names::SpecPath;
+use crate::secret::HIDDEN;
 
 /// The label of each object that windlass applied: the add-on that it belongs to.
 pub const ADDON_LABEL: &str = "windlass.io/addon";
 /// The annotation of each object that windlass applied: the digest of what was applied.
 pub const APPLIED: &str = "windlass.io/applied";
+/// The annotation of an object of a manifest that somebody else had made before: it outlives its manifest.
+pub const FOUND: &str = "windlass.io/found";
 
 /// The identity of an object of Kubernetes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,6 +51,25 @@ impl ObjectRef {
         self.api_version.split_once('/').map_or("", |(group, _)| group)
     }
 
+    /// Whether it is a Job: what it does is done once.
+    pub fn is_job(&self) -> bool {
+        self.group() == "batch" && &*self.kind == "Job"
+    }
+
+    /// Whether it is a Secret: no value of it is shown.
+    pub fn is_secret(&self) -> bool {
+        self.group().is_empty() && &*self.kind == "Secret"
+    }
+
+    /// Whether deleting it deletes what others put into it.
+    pub fn holds_others(&self) -> bool {
+        match self.group() {
+            "" => ["Namespace", "PersistentVolume", "PersistentVolumeClaim"].contains(&&*self.kind),
+            "apiextensions.k8s.io" => &*self.kind == "CustomResourceDefinition",
+            _ => false,
+        }
+    }
+
     /// Whether both are the same object, perhaps in two versions.
     pub fn is_same_object(&self, other: &Self) -> bool {
         (self.group(), &self.kind, &self.namespace, &self.name)
@@ -71,34 +93,47 @@ pub enum AddonKind {
     Network,
     /// Pods resolve the names of Services.
     Dns,
+    /// The use of processor and memory can be asked for.
+    Metrics,
+    /// Requests from outside reach Services.
+    Ingress,
+    /// The manifests that cluster.yml contains or names.
+    Manifests,
 }
 
 impl AddonKind {
     /// All of them, in the order in which they are applied.
-    pub const ALL: [Self; 2] = [Self::Network, Self::Dns];
+    pub const ALL: [Self; 5] = [Self::Network, Self::Dns, Self::Metrics, Self::Ingress, Self::Manifests];
 
     /// Its word, as in a step's address.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Network => "network",
             Self::Dns => "dns",
+            Self::Metrics => "metrics",
+            Self::Ingress => "ingress",
+            Self::Manifests => "manifests",
         }
     }
 
-    /// The object that shows that RKE 1 deployed this: the `ConfigMap` of its manifest.
+    /// The object that shows that RKE 1 deployed this: the `ConfigMap` of its manifest. None for manifests, as cluster.yml
+    /// names each of their objects; and none for Ingress: what RKE 1 deployed is another program, and both want one port.
     ///
-    /// Source: `doAddonDeploy` of RKE's `cluster/addons.go` (`NetworkPluginResourceName`, `CoreDNSAddonResourceName`).
-    pub fn rke_marker(self) -> ObjectRef {
+    /// Source: `doAddonDeploy` of RKE's `cluster/addons.go` (`NetworkPluginResourceName`, `CoreDNSAddonResourceName`,
+    /// `MetricsServerAddonResourceName`).
+    pub fn rke_marker(self) -> Option<ObjectRef> {
         let name = match self {
             Self::Network => "rke-network-plugin",
             Self::Dns => "rke-coredns-addon",
+            Self::Metrics => "rke-metrics-addon",
+            Self::Ingress | Self::Manifests => return None,
         };
-        ObjectRef {
+        Some(ObjectRef {
             api_version: "v1".into(),
             kind: "ConfigMap".into(),
             namespace: "kube-system".into(),
             name: name.into(),
-        }
+        })
     }
 
     /// The add-on of this word.
@@ -151,6 +186,9 @@ pub struct DesiredObject {
     pub object: ObjectRef,
     /// What is applied, with the label of its add-on and its own digest.
     pub body: Arc<Value>,
+    /// Where its manifest is, in words: `web.yml, line 12`; none for windlass' own objects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Arc<str>>,
 }
 
 impl DesiredObject {
@@ -163,12 +201,35 @@ impl DesiredObject {
         let object = ObjectRef::of(&body).expect("a body has a version, a kind and a name");
         let digest = Digest::of(body.to_string().as_bytes());
         body["metadata"]["annotations"][APPLIED] = json!(digest.short());
-        Self { object, body: Arc::new(body) }
+        Self { object, body: Arc::new(body), from: None }
+    }
+
+    /// The same object, of a manifest at this place.
+    #[must_use]
+    pub fn from(self, place: &str) -> Self {
+        Self { from: Some(place.into()), ..self }
+    }
+
+    /// The same object, which somebody else had made before.
+    #[must_use]
+    pub fn found(mut self) -> Self {
+        Arc::make_mut(&mut self.body)["metadata"]["annotations"][FOUND] = json!("true");
+        self
     }
 
     /// How the object that was seen differs: fields that windlass manages and that have another value.
+    ///
+    /// Fields that Kubernetes has added to an element of a list are no difference either. A value of a Secret is named
+    /// and not shown.
     pub fn differences(&self, seen: &Value) -> Vec<FieldDifference> {
-        compare::differences(&self.body, seen)
+        let mut found = compare::differences(&self.body, seen);
+        if self.object.is_secret() {
+            for field in found.iter_mut().filter(|field| field.path.starts_with("data.")) {
+                field.from = field.from.as_ref().map(|_| HIDDEN.to_owned());
+                HIDDEN.clone_into(&mut field.to);
+            }
+        }
+        found
     }
 
     /// Whether what was applied last is what is desired now: then somebody else caused a difference.
@@ -222,6 +283,11 @@ impl ObjectSeen {
     /// The add-on that its label names.
     pub fn addon(&self) -> Option<AddonKind> {
         self.body["metadata"]["labels"][ADDON_LABEL].as_str().and_then(AddonKind::of_word)
+    }
+
+    /// Whether somebody else had made it before a manifest named it.
+    pub fn is_found(&self) -> bool {
+        self.body["metadata"]["annotations"][FOUND].is_string()
     }
 
     /// How many of its pods are ready; none where it has no pods.
@@ -315,5 +381,29 @@ mod tests {
         other["data"]["x"] = json!("2");
         assert!(!DesiredObject::new(AddonKind::Dns, other).is_applied(&desired.body));
         assert_eq!(desired.object.to_string(), "ConfigMap a");
+    }
+
+    #[test]
+    fn values_of_a_secret_are_not_shown() {
+        let body = |value: &str| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "data": {"x": value}});
+        let desired = DesiredObject::new(AddonKind::Manifests, body("bmV3"));
+        let found: Vec<String> = desired.differences(&body("b2xk")).iter().map(ToString::to_string).collect();
+        assert!(found.contains(&"data.x «secret» → «secret»".to_owned()), "{found:?}");
+    }
+
+    #[test]
+    fn defaults_in_a_list_are_no_difference() {
+        let of = |port: Value| {
+            json!({"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "a"},
+                "spec": {"egress": [{"ports": [port]}]}})
+        };
+        let desired = DesiredObject::new(AddonKind::Manifests, of(json!({"endPort": 8})));
+        let seen = |port: Value| {
+            let mut seen = Value::clone(&desired.body);
+            seen["spec"] = of(port)["spec"].clone();
+            seen
+        };
+        assert_eq!(desired.differences(&seen(json!({"endPort": 8, "protocol": "TCP"}))), []);
+        assert_eq!(desired.differences(&seen(json!({"endPort": 9, "protocol": "TCP"}))).len(), 1);
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use windlass_model::{
-    Action, AddonKind, Because, Birth, DesiredAddon, DesiredObject, Gate, Intent, ObjectDifference,
+    Action, AddonKind, Because, Birth, DesiredAddon, DesiredObject, Gate, Intent, Note, ObjectDifference,
     ObjectRef, ObjectSeen, ObjectsSeen, PodsReady, Readiness, Reason, Role, Subject, Waiting,
 };
 
@@ -56,6 +56,11 @@ pub(crate) fn apply<'a>(
             applied.held.push(*kind);
             continue;
         }
+        if is_new_default(ctx, *kind, addon) {
+            build.note(Subject::Addon(*kind), Note::DefaultNotAdded { name: addon.name.clone() }, None);
+            applied.held.push(*kind);
+            continue;
+        }
         let Some(step) = apply_one(ctx, *kind, addon, build) else { continue };
         build.after_all(step, control_plane.all_up(), Because::Needs);
         build.after_all(step, control_plane.ends.iter().copied(), Because::Skew);
@@ -80,7 +85,9 @@ fn announce(ctx: &Context<'_>, control_plane: &ControlPlane<'_>, build: &mut Pla
 fn why_held(ctx: &Context<'_>, kind: AddonKind, addon: &DesiredAddon) -> Option<Waiting> {
     let ObjectsSeen::Seen { objects: _, noted } = &ctx.seen.objects else { return None };
     let is_noted = |object: &ObjectRef| noted.iter().any(|noted| noted.is_same_object(object));
-    let of_rke = ctx.seen.objects.get(&kind.rke_marker()).is_some();
+    // cluster.yml names each object of a manifest: whoever made it, its fields are to be these.
+    let of_rke = kind == AddonKind::Manifests
+        || kind.rke_marker().is_some_and(|marker| ctx.seen.objects.get(&marker).is_some());
     let foreign: Vec<ObjectRef> = addon
         .objects
         .iter()
@@ -100,6 +107,27 @@ fn why_held(ctx: &Context<'_>, kind: AddonKind, addon: &DesiredAddon) -> Option<
     has_other_network.then_some(Waiting::OtherNetworkKept)
 }
 
+/// Whether an add-on that cluster.yml does not name would come into a living cluster: its network is windlass' own and
+/// carries pods, and nothing of this add-on was ever recorded. A newer windlass, or a newer Kubernetes, is no reason
+/// to take ports of the nodes. A first run that was interrupted has no ready node yet.
+fn is_new_default(ctx: &Context<'_>, kind: AddonKind, addon: &DesiredAddon) -> bool {
+    let ObjectsSeen::Seen { objects: _, noted } = &ctx.seen.objects else { return false };
+    let is_noted = |object: &ObjectRef| noted.iter().any(|noted| noted.is_same_object(object));
+    let lives = || {
+        let network = ctx.desired.addons.get(&AddonKind::Network);
+        let is_carried =
+            network.is_some_and(|network| network.objects.iter().any(|own| is_noted(&own.object)));
+        is_carried
+            && ctx.reachable().any(|node| node.object.is_some_and(|object| object.ready == Readiness::Ready))
+    };
+    let of_rke = kind.rke_marker().is_some_and(|marker| ctx.seen.objects.get(&marker).is_some());
+    addon.origin.is_none()
+        && matches!(kind, AddonKind::Metrics | AddonKind::Ingress)
+        && !of_rke
+        && !addon.objects.iter().any(|desired| is_noted(&desired.object))
+        && lives()
+}
+
 /// Applies those objects of an add-on that differ; none if all are as desired.
 fn apply_one<'a>(
     ctx: &Context<'a>,
@@ -109,21 +137,65 @@ fn apply_one<'a>(
 ) -> Option<StepHandle> {
     let mut reasons = Vec::new();
     let mut objects = Vec::new();
+    let mut changed_jobs = Vec::new();
     for desired in &addon.objects {
-        let differences = differences(ctx, desired);
+        let is_job = kind == AddonKind::Manifests && desired.object.is_job();
+        let differences = if is_job { of_job(ctx, desired) } else { differences(ctx, desired) };
         if differences.is_empty() {
+            continue;
+        }
+        if is_job && differences.iter().any(|how| matches!(how, ObjectDifference::Changed { .. })) {
+            changed_jobs.push(desired.object.clone());
             continue;
         }
         let reason = |how| Reason::Object { object: desired.object.clone(), how };
         reasons.extend(differences.into_iter().take(FIELDS_NAMED).map(reason));
-        objects.push(desired.clone());
+        objects.push(if is_found(ctx, kind, desired) { desired.clone().found() } else { desired.clone() });
+    }
+    if !changed_jobs.is_empty() {
+        let waiting = Waiting::JobsChanged { objects: changed_jobs };
+        build.hold(Subject::Addon(kind), waiting, addon.origin.clone());
     }
     if objects.is_empty() {
         return None;
     }
+    if kind == AddonKind::Metrics && objects.iter().any(believes_any_kubelet) {
+        build.note(Subject::Addon(kind), Note::KubeletsUnverified, addon.origin.clone());
+    }
     let origins = addon.origin.clone().into_iter().collect();
     let action = Action::ApplyObjects { addon: kind, objects };
     Some(build.step("cluster", kind, action, reasons, origins))
+}
+
+fn believes_any_kubelet(desired: &DesiredObject) -> bool {
+    let arguments =
+        desired.body.pointer("/spec/template/spec/containers/0/args").and_then(|args| args.as_array());
+    arguments.into_iter().flatten().any(|argument| argument == "--kubelet-insecure-tls=true")
+}
+
+/// Whether somebody else had made an object of a manifest before.
+fn is_found(ctx: &Context<'_>, kind: AddonKind, desired: &DesiredObject) -> bool {
+    let seen = ctx.seen.objects.get(&desired.object);
+    kind == AddonKind::Manifests && seen.is_some_and(|seen| !seen.is_ours() || seen.is_found())
+}
+
+/// How a Job of a manifest is not as desired. One that was applied and is gone has done its work: Kubernetes deletes it
+/// where `ttlSecondsAfterFinished` says so. It is recorded after it was applied, not before, so one that is recorded
+/// was applied; one that is there and not recorded was applied by a run that did not reach its end.
+fn of_job(ctx: &Context<'_>, desired: &DesiredObject) -> Vec<ObjectDifference> {
+    let ObjectsSeen::Seen { noted, .. } = &ctx.seen.objects else { return differences(ctx, desired) };
+    let is_noted = noted.iter().any(|noted| noted.is_same_object(&desired.object));
+    match ctx.seen.objects.get(&desired.object) {
+        None if is_noted => Vec::new(),
+        Some(seen) if desired.is_applied(&seen.body) => {
+            if is_noted {
+                Vec::new()
+            } else {
+                vec![ObjectDifference::Unmarked]
+            }
+        }
+        _ => differences(ctx, desired),
+    }
 }
 
 fn differences(ctx: &Context<'_>, desired: &DesiredObject) -> Vec<ObjectDifference> {
@@ -228,6 +300,14 @@ pub(crate) fn delete_unwanted<'a>(ctx: &Context<'a>, applied: &Applied, build: &
                 Some("network.plugin".into()),
             );
         }
+    }
+    let stays = |object: &&ObjectRef| {
+        ctx.seen.objects.get(object).is_some_and(|seen| object.holds_others() || seen.is_found())
+    };
+    let kept: Vec<ObjectRef> = unwanted.iter().copied().filter(stays).cloned().collect();
+    if !kept.is_empty() {
+        unwanted.retain(|object| !stays(object));
+        build.note(Subject::Addons, Note::ObjectsKept { objects: kept }, None);
     }
     if unwanted.is_empty() {
         return;

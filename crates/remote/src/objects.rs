@@ -1,5 +1,8 @@
 //! Objects of add-ons in Kubernetes: recorded, applied on the server's side, read and deleted.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use hyper::Method;
 use serde::Deserialize;
@@ -26,7 +29,22 @@ const NOBODY: [&str; 3] = ["kubectl", "rke", "before-first-apply"];
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct NoteReply {
-    data: std::collections::BTreeMap<String, String>,
+    data: BTreeMap<String, String>,
+}
+
+/// The resources of a group and version: `APIResourceList`.
+#[derive(Clone, Debug, Deserialize, Default)]
+#[serde(default)]
+struct Resources {
+    resources: Vec<Resource>,
+}
+
+#[derive(Clone, Debug, Deserialize, Default)]
+#[serde(default)]
+struct Resource {
+    name: String,
+    kind: String,
+    namespaced: bool,
 }
 
 #[derive(Deserialize, Default)]
@@ -69,8 +87,29 @@ impl RemoteFleet {
         asked.extend(
             noted.iter().filter(|noted| !wanted.iter().any(|one| one.is_same_object(noted))).cloned(),
         );
+        let defined: BTreeSet<Arc<str>> = asked
+            .iter()
+            .filter(|object| !is_of_kubernetes(object.group()))
+            .map(|object| object.api_version.clone())
+            .collect();
+        let mut known = BTreeMap::new();
+        for version in defined {
+            let resources = self.resources(&version).await?;
+            known.insert(version, resources);
+        }
         let objects: Vec<Option<ObjectSeen>> = stream::iter(asked)
-            .map(|object| async move { self.object_seen(object).await })
+            .map(|object| {
+                let path = match known.get(&object.api_version) {
+                    Some(resources) => defined_path(&object, resources).ok(),
+                    None => Some(path_of(&object)),
+                };
+                async move {
+                    match path {
+                        Some(path) => self.object_at(object, &path).await,
+                        None => Ok(None),
+                    }
+                }
+            })
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
@@ -89,9 +128,27 @@ impl RemoteFleet {
         }
     }
 
-    async fn object_seen(&self, object: ObjectRef) -> PortResult<Option<ObjectSeen>> {
-        let path = path_of(&object);
+    /// The resources that others have defined under a group and version; none where nobody has, yet.
+    async fn resources(&self, api_version: &str) -> PortResult<Resources> {
+        let path = format!("/apis/{api_version}");
         let reply = self.api(|| Call::get(&path)).await?;
+        match reply.status {
+            200 => understood(&reply),
+            404 => Ok(Resources::default()),
+            _ => Err(refused(&format!("ask for the resources of {api_version}"), &reply)),
+        }
+    }
+
+    /// The path of an object, whoever defined its kind.
+    async fn found_path(&self, object: &ObjectRef) -> PortResult<String> {
+        if is_of_kubernetes(object.group()) {
+            return Ok(path_of(object));
+        }
+        defined_path(object, &self.resources(&object.api_version).await?)
+    }
+
+    async fn object_at(&self, object: ObjectRef, path: &str) -> PortResult<Option<ObjectSeen>> {
+        let reply = self.api(|| Call::get(path)).await?;
         match reply.status {
             200 => {
                 let mut body: Value = understood(&reply)?;
@@ -135,7 +192,15 @@ impl RemoteFleet {
     ///
     /// Source: <https://kubernetes.io/docs/reference/using-api/server-side-apply/>.
     pub(crate) async fn apply(&self, desired: &DesiredObject) -> PortResult<()> {
-        let reply = self.apply_by(desired, Conflicts::Refused).await?;
+        let path = self.found_path(&desired.object).await?;
+        let reply = self.apply_by(desired, &path, Conflicts::Refused).await?;
+        if reply.status == 404 && !is_of_kubernetes(desired.object.group()) {
+            // An API server lists a kind a moment before it serves it.
+            let PortError::Lasting { what } = refused(&format!("apply {}", desired.object), &reply) else {
+                return applied(desired, &reply);
+            };
+            return Err(PortError::Passing { what });
+        }
         if reply.status != 409 {
             return applied(desired, &reply);
         }
@@ -149,7 +214,7 @@ impl RemoteFleet {
             .map(|(manager, field)| format!("{field} belongs to {manager}"))
             .collect();
         if others.is_empty() {
-            return applied(desired, &self.apply_by(desired, Conflicts::Taken).await?);
+            return applied(desired, &self.apply_by(desired, &path, Conflicts::Taken).await?);
         }
         let object = &desired.object;
         Err(lasting(format!(
@@ -158,19 +223,24 @@ impl RemoteFleet {
         )))
     }
 
-    async fn apply_by(&self, desired: &DesiredObject, conflicts: Conflicts) -> PortResult<Reply> {
+    async fn apply_by(&self, desired: &DesiredObject, path: &str, conflicts: Conflicts) -> PortResult<Reply> {
         let force = conflicts == Conflicts::Taken;
-        let path = format!("{}?fieldManager={FIELD_MANAGER}&force={force}", path_of(&desired.object));
+        let path = format!("{path}?fieldManager={FIELD_MANAGER}&force={force}");
         let body = || Some(("application/apply-patch+yaml", desired.body.to_string().into_bytes()));
         self.api(|| Call { method: Method::PATCH, body: body(), ..Call::get(&path) }).await
     }
 
     /// Reads it again, and deletes that very object and no later one of its name.
     pub(crate) async fn delete(&self, object: &ObjectRef) -> PortResult<()> {
-        let Some(seen) = self.object_seen(object.clone()).await?.filter(ObjectSeen::is_ours) else {
+        let path = match self.found_path(object).await {
+            Ok(path) => path,
+            // With its kind went the object.
+            Err(PortError::Passing { .. }) if !is_of_kubernetes(object.group()) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let Some(seen) = self.object_at(object.clone(), &path).await?.filter(ObjectSeen::is_ours) else {
             return Ok(());
         };
-        let path = path_of(object);
         let options = json!({
             "apiVersion": "v1",
             "kind": "DeleteOptions",
@@ -210,7 +280,52 @@ fn note_key(object: &ObjectRef) -> String {
     Digest::of(object.to_string().as_bytes()).short()
 }
 
-/// The path of an object in the API.
+/// Whether a group is Kubernetes' own, so that the resource of a kind follows from the kind.
+fn is_of_kubernetes(group: &str) -> bool {
+    const OWN: [&str; 17] = [
+        "admissionregistration.k8s.io",
+        "apiextensions.k8s.io",
+        "apiregistration.k8s.io",
+        "authentication.k8s.io",
+        "authorization.k8s.io",
+        "certificates.k8s.io",
+        "coordination.k8s.io",
+        "discovery.k8s.io",
+        "events.k8s.io",
+        "flowcontrol.apiserver.k8s.io",
+        "networking.k8s.io",
+        "node.k8s.io",
+        "rbac.authorization.k8s.io",
+        "resource.k8s.io",
+        "scheduling.k8s.io",
+        "storage.k8s.io",
+        "storagemigration.k8s.io",
+    ];
+    !group.contains('.') || OWN.contains(&group)
+}
+
+/// The path of an object whose kind others have defined; a passing error where nobody has, yet.
+fn defined_path(object: &ObjectRef, resources: &Resources) -> PortResult<String> {
+    let ObjectRef { api_version, kind, namespace, name } = object;
+    // `widgets/status` is of the kind Widget too.
+    let found = resources.resources.iter().find(|one| one.kind == **kind && !one.name.contains('/'));
+    let Some(Resource { name: resource, kind: _, namespaced }) = found else {
+        let what = format!("apply {object}: the API server knows no kind {kind} of {api_version}");
+        return Err(PortError::Passing { what });
+    };
+    match (namespaced, namespace.is_empty()) {
+        (true, false) => Ok(format!("/apis/{api_version}/namespaces/{namespace}/{resource}/{name}")),
+        (false, true) => Ok(format!("/apis/{api_version}/{resource}/{name}")),
+        (true, true) => {
+            Err(lasting(format!("apply {object}: a {kind} is in a namespace: write `metadata.namespace`")))
+        }
+        (false, false) => {
+            Err(lasting(format!("apply {object}: a {kind} is in no namespace: remove `metadata.namespace`")))
+        }
+    }
+}
+
+/// The path of an object of one of Kubernetes' own groups.
 pub(crate) fn path_of(object: &ObjectRef) -> String {
     let ObjectRef { api_version, kind, namespace, name } = object;
     let root = if api_version.contains('/') { "apis" } else { "api" };
@@ -223,7 +338,9 @@ pub(crate) fn path_of(object: &ObjectRef) -> String {
 /// Source: `UnsafeGuessKindToResource` of Kubernetes' `apimachinery/pkg/api/meta/restmapper.go`.
 fn resource_of(kind: &str) -> String {
     let small = kind.to_lowercase();
-    if small.ends_with('s') {
+    if small == "endpoints" {
+        small
+    } else if small.ends_with('s') {
         format!("{small}es")
     } else if let Some(stem) = small.strip_suffix('y') {
         format!("{stem}ies")
@@ -258,6 +375,30 @@ mod tests {
         );
         assert!(path("networking.k8s.io/v1", "Ingress", "a", "b").ends_with("/ingresses/b"));
         assert!(path("networking.k8s.io/v1", "NetworkPolicy", "a", "b").ends_with("/networkpolicies/b"));
+    }
+
+    #[test]
+    fn kinds_of_others_are_where_their_definition_says() {
+        let resources: Resources = serde_json::from_str(
+            r#"{"resources":[{"name":"mice/status","kind":"Mouse","namespaced":true},
+            {"name":"mice","kind":"Mouse","namespaced":true},{"name":"zoos","kind":"Zoo","namespaced":false}]}"#,
+        )
+        .unwrap();
+        let path = |kind, namespace| {
+            defined_path(&object("example.org/v1", kind, namespace, "a"), &resources)
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(path("Mouse", "b"), Ok("/apis/example.org/v1/namespaces/b/mice/a".to_owned()));
+        assert_eq!(path("Zoo", ""), Ok("/apis/example.org/v1/zoos/a".to_owned()));
+        for (kind, namespace, why) in [
+            ("Mouse", "", "apply Mouse a: a Mouse is in a namespace: write `metadata.namespace`"),
+            ("Zoo", "b", "apply Zoo b/a: a Zoo is in no namespace: remove `metadata.namespace`"),
+            ("Cat", "b", "apply Cat b/a: the API server knows no kind Cat of example.org/v1"),
+        ] {
+            assert_eq!(path(kind, namespace), Err(why.to_owned()));
+        }
+        assert!(is_of_kubernetes("apps") && is_of_kubernetes("") && !is_of_kubernetes("example.org"));
+        assert!(!is_of_kubernetes("gateway.networking.k8s.io"));
     }
 
     #[test]

@@ -406,6 +406,7 @@ impl World {
             | Mischief::ObjectEdited { .. }
             | Mischief::ObjectOwned { .. }
             | Mischief::ObjectMade { .. }
+            | Mischief::ObjectRefused { .. }
             | Mischief::PodsBroken { .. } => self.meddle_with_addon(mischief),
             Mischief::SecretsRewritten => self.rewrite_secrets(),
             Mischief::BootsWithoutDisk { node, path } => self.boot_without(node, path),
@@ -573,6 +574,7 @@ impl World {
                     self.make_object(&body, owner);
                 }
             }
+            Mischief::ObjectRefused { object, why } => self.refuse_object(object, why.as_deref()),
             Mischief::PodsBroken { object, why } => self.break_pods(object, why.as_deref()),
             _ => {}
         }

@@ -38,6 +38,9 @@ pub(crate) struct KubeState {
     /// Those that windlass records as its own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) noted: Vec<ObjectRef>,
+    /// Objects that a webhook refuses, each with its words.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) refused: BTreeMap<String, String>,
     /// Grows with every change.
     pub(crate) revision: u64,
     /// Whether the users have created their pods.

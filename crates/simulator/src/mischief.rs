@@ -256,6 +256,14 @@ pub enum Mischief {
         /// Their field manager.
         owner: String,
     },
+    /// A webhook refuses an object with these words; none where it no longer does.
+    ObjectRefused {
+        /// The object.
+        object: ObjectRef,
+        /// Its words.
+        #[serde(default)]
+        why: Option<String>,
+    },
     /// The pods of an object do not become ready, or do again.
     PodsBroken {
         /// The object.

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use windlass_engine::PortResult;
+use windlass_engine::{PortError, PortResult};
 use windlass_model::{
     ADDON_LABEL, AddonKind, Component, DesiredObject, NodeName, ObjectRef, ObjectSeen, ObjectsSeen, is_ours,
 };
@@ -34,6 +34,8 @@ pub(crate) struct Stored {
 const OBSERVED_AFTER: u64 = 1_000;
 /// How long pods take to be ready.
 const PODS_START: u64 = 3_000;
+/// How long an API server takes to serve a kind that was defined.
+const ESTABLISHED_AFTER: u64 = 700;
 /// Namespaces that every cluster has.
 const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 /// The managers whose fields windlass may take over, according to its own list.
@@ -66,6 +68,19 @@ impl Stored {
 impl KubeState {
     fn find(&mut self, object: &ObjectRef) -> Option<&mut Stored> {
         self.objects.iter_mut().find(|stored| stored.object.is_same_object(object))
+    }
+
+    /// Whether the kind of an object is Kubernetes' own, or that of a definition which is there since a moment.
+    fn knows_kind(&self, object: &ObjectRef, now: u64) -> bool {
+        let defines = |stored: &Stored| {
+            let spec = &stored.body["spec"];
+            &*stored.object.kind == "CustomResourceDefinition"
+                && spec["group"] == json!(object.group())
+                && spec["names"]["kind"] == json!(&*object.kind)
+                && stored.created_at + ESTABLISHED_AFTER <= now
+        };
+        let group = object.group();
+        !group.contains('.') || group.ends_with(".k8s.io") || self.objects.iter().any(defines)
     }
 
     fn has_namespace(&self, object: &ObjectRef) -> bool {
@@ -109,7 +124,17 @@ impl World {
     pub(crate) fn apply_object(&mut self, desired: &DesiredObject) -> PortResult<()> {
         let now = self.now;
         let (_, kube) = self.kube()?;
-        let DesiredObject { object, body } = desired;
+        let DesiredObject { object, body, from: _ } = desired;
+        if !kube.knows_kind(object, now) {
+            let what = format!(
+                "apply {object}: the API server knows no kind {} of {}",
+                object.kind, object.api_version
+            );
+            return Err(PortError::Passing { what });
+        }
+        if let Some(why) = kube.refused.get(&object.to_string()) {
+            return Err(lasting(format!("apply {object}: {why}")));
+        }
         if !kube.has_namespace(object) {
             return Err(lasting(format!("apply {object}: namespaces \"{}\" not found", object.namespace)));
         }
@@ -292,6 +317,15 @@ impl World {
         });
     }
 
+    /// A webhook refuses an object from now on, or no longer.
+    pub(crate) fn refuse_object(&mut self, object: &ObjectRef, why: Option<&str>) {
+        let Ok((_, kube)) = self.kube() else { return };
+        match why {
+            Some(why) => drop(kube.refused.insert(object.to_string(), why.to_owned())),
+            None => drop(kube.refused.remove(&object.to_string())),
+        }
+    }
+
     /// Somebody else creates an object.
     pub(crate) fn make_object(&mut self, body: &Value, owner: &str) {
         let now = self.now;
@@ -318,6 +352,10 @@ impl World {
 /// Source: `ValidateDaemonSetUpdate` and `ValidateDeploymentUpdate` of Kubernetes' `pkg/apis/apps/validation`.
 fn refuse_immutable(stored: &Stored, desired: &DesiredObject) -> PortResult<()> {
     let selector = |body: &Value| body["spec"]["selector"].clone();
+    let template = |body: &Value| body["spec"]["template"].clone();
+    if stored.object.is_job() && template(&stored.body) != template(&desired.body) {
+        return Err(lasting(format!("apply {}: spec.template: field is immutable", desired.object)));
+    }
     if stored.has_pods() && selector(&stored.body) != selector(&desired.body) {
         return Err(lasting(format!("apply {}: spec.selector: field is immutable", desired.object)));
     }
@@ -333,8 +371,24 @@ fn is_selected(
     labels: &std::collections::BTreeMap<std::sync::Arc<str>, std::sync::Arc<str>>,
 ) -> bool {
     let none = Map::new();
-    let selector = body["spec"]["template"]["spec"]["nodeSelector"].as_object().unwrap_or(&none);
-    selector.iter().all(|(key, value)| labels.get(key.as_str()).map(|it| &**it) == value.as_str())
+    let pod = &body["spec"]["template"]["spec"];
+    let selector = pod["nodeSelector"].as_object().unwrap_or(&none);
+    // kubelet labels its node with its system, which is Linux here.
+    let has = |key: &str, value: Option<&str>| match labels.get(key) {
+        Some(label) => value.is_none_or(|value| value == &**label),
+        None => key.ends_with("kubernetes.io/os") && value.is_none_or(|value| value == "linux"),
+    };
+    let required = "/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms/0/matchExpressions";
+    let expressions = pod.pointer(required).and_then(Value::as_array);
+    let suits = |expression: &Value| {
+        let key = expression["key"].as_str().unwrap_or_default();
+        match expression["values"].as_array() {
+            Some(values) => values.iter().any(|value| has(key, value.as_str())),
+            None => has(key, None),
+        }
+    };
+    selector.iter().all(|(key, value)| has(key, value.as_str()))
+        && expressions.into_iter().flatten().all(suits)
 }
 
 /// Removes what was applied before and no longer is.

@@ -167,7 +167,7 @@ impl Walk<'_, '_> {
             }
             if key.is_current() {
                 let outer = self.read;
-                // RKE 1 went on where Kubernetes refused these objects, and nobody deploys them here.
+                // RKE 1 went on where Kubernetes refused these objects; `up` says what Kubernetes says.
                 let is_of_kubernetes = |format: &&[Key]| std::ptr::eq(*format, schema::children(key.kind));
                 if matches!(path.root(), "ingress" | "monitoring")
                     && schema::OF_KUBERNETES.iter().any(is_of_kubernetes)

@@ -33,14 +33,14 @@ mod yaml;
 pub use self::diagnostic::{Diagnostic, Place, Position, Range, Severity};
 pub use self::json_schema::json_schema;
 pub use self::nearest::nearest;
-pub use self::read::{label_key_flaw, label_value_flaw, newest_version, read, read_with};
+pub use self::read::{Flaw, label_key_flaw, label_value_flaw, manifests, newest_version, read, read_with};
 pub use self::reference::{reference, skeleton};
 pub use self::render::render;
 pub use self::source_map::SourceMap;
 pub use self::spec::{
     Argument, AuditLogSpec, AuthenticationSpec, AuthorizationMode, BackupSpec, BastionSpec, Cidr,
     CloudProviderSpec, ClusterSpec, DnsSpec, DrainSpec, EcrSpec, EndpointSpec, EtcdSpec, EventRateLimitSpec,
-    IngressSpec, KubeApiSpec, KubeControllerSpec, KubeletSpec, LedgerInClusterSpec, LocalPortsSpec,
+    IngressSpec, KubeApiSpec, KubeControllerSpec, KubeletSpec, LedgerInClusterSpec, LocalPortsSpec, Manifest,
     MaxUnavailable, MonitoringSpec, NetworkPlugin, NetworkSpec, NodeLocalDnsSpec, NodeSpec, NodeWindlassSpec,
     NotACidr, NotAPortRange, PodRuntimeSpec, PodSecurity, PortRange, RegistrySpec, S3Spec,
     SecretsEncryptionSpec, ServiceSpec, ServicesSpec, TaintEffect, TaintSpec, UpgradeSpec, WebhookSpec,

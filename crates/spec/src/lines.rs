@@ -42,6 +42,11 @@ impl<'t> Lines<'t> {
         self.text[start..end].trim_end_matches(['\n', '\r'])
     }
 
+    /// Where a line that is counted from 1 begins.
+    pub(crate) fn start_of(&self, line: usize) -> usize {
+        self.starts.get(line.wrapping_sub(1)).copied().unwrap_or(self.text.len())
+    }
+
     /// What stands on the line before something; the thing itself where there is none.
     pub(crate) fn line_before(&self, span: Span) -> Span {
         let line = self.line_of(span.start);

@@ -13,6 +13,7 @@ mod cluster;
 mod formats;
 mod hosts;
 mod keys;
+mod manifests;
 mod nodes;
 mod ranges;
 mod services;
@@ -24,6 +25,7 @@ mod whole;
 mod windlass;
 mod words;
 
+pub use self::manifests::{Flaw, manifests};
 pub use self::versions::newest_version;
 
 use crate::Reading;

@@ -58,6 +58,22 @@ impl<'t> Reports<'t> {
         self.lines.line_before(span)
     }
 
+    /// Where a place in a text of several lines is in the file; none where the text is not written line by line, as it is
+    /// after `|`.
+    pub(crate) fn within(&self, value: Span, text: &str, at: usize) -> Option<Span> {
+        let at = at.min(text.len());
+        let (blank, first) = text.lines().enumerate().find(|(_, line)| !line.trim().is_empty())?;
+        let from = self.lines.line_of(value.start);
+        let begins = (from..=from + blank + 1).find(|line| self.lines.line(*line).trim() == first.trim())?;
+        let begin = text[..at].rfind('\n').map_or(0, |end| end + 1);
+        let line = text[begin..].lines().next().unwrap_or_default();
+        let number = (begins + text[..at].matches('\n').count()).checked_sub(blank)?;
+        let written = self.lines.line(number);
+        let indented = written.trim_end().strip_suffix(line.trim_end())?.len();
+        let start = self.lines.start_of(number);
+        Some(Span { start: start + indented + (at - begin), end: start + written.len() })
+    }
+
     pub(crate) fn has_errors(&self) -> bool {
         self.has_errors
     }

@@ -20,7 +20,9 @@ use serde::Serialize;
 pub use self::access::{
     AuthenticationSpec, AuthorizationMode, BastionSpec, EcrSpec, RegistrySpec, WebhookSpec,
 };
-pub use self::addons::{DnsSpec, IngressSpec, MonitoringSpec, NetworkPlugin, NetworkSpec, NodeLocalDnsSpec};
+pub use self::addons::{
+    DnsSpec, IngressSpec, Manifest, MonitoringSpec, NetworkPlugin, NetworkSpec, NodeLocalDnsSpec,
+};
 pub use self::cloud::CloudProviderSpec;
 pub use self::node::{NodeSpec, TaintEffect, TaintSpec};
 pub use self::ranges::{Cidr, NotACidr, NotAPortRange, PortRange};
@@ -83,6 +85,9 @@ pub struct ClusterSpec {
     pub monitoring: MonitoringSpec,
     /// `addons`: manifests of the user's own.
     pub addons: Option<String>,
+    /// The objects of `addons`, and of what `addons_include` names once whoever reads cluster.yml has read that too.
+    #[serde(skip)]
+    pub manifests: Vec<Manifest>,
     /// `addons_include`: files or URLs of manifests of the user's own.
     pub addons_include: Vec<String>,
     /// `addon_job_timeout` in seconds.

@@ -9,8 +9,15 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use windlass_spec::{json_schema, read};
+use windlass_spec::{ClusterSpec, json_schema, read};
 use write::write;
+
+/// Without the lines of manifests, which depend on how the file is written.
+fn without_lines(spec: &ClusterSpec) -> ClusterSpec {
+    let mut spec = spec.clone();
+    spec.manifests.iter_mut().for_each(|manifest| manifest.from.clear());
+    spec
+}
 
 fn same_again(text: &[u8], what: &str) {
     let Some(spec) = read(text).spec else { return };
@@ -18,7 +25,7 @@ fn same_again(text: &[u8], what: &str) {
     let again = read(written.as_bytes());
     let again = again.spec.unwrap_or_else(|| panic!("{what}\n{written}\n{:#?}", again.diagnostics));
     // Compared in clear, since a secret shows nothing of itself.
-    assert!(spec == again, "{what}\n{written}\n---\n{}", write(&again));
+    assert!(without_lines(&spec) == without_lines(&again), "{what}\n{written}\n---\n{}", write(&again));
 }
 
 #[test]

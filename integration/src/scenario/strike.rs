@@ -199,6 +199,10 @@ fn kubectl(command: &str) -> Result<Mischief, String> {
         [owner, "makes", body] => {
             Mischief::ObjectMade { body: (*body).to_owned(), owner: (*owner).to_owned() }
         }
+        ["webhook", "takes", kind, name] => Mischief::ObjectRefused { object: object(kind, name), why: None },
+        ["webhook", "refuses", kind, name, why @ ..] => {
+            Mischief::ObjectRefused { object: object(kind, name), why: Some(why.join(" ")) }
+        }
         ["pods", "of", kind, name, "run"] => Mischief::PodsBroken { object: object(kind, name), why: None },
         ["pods", "of", kind, name, why @ ..] => {
             Mischief::PodsBroken { object: object(kind, name), why: Some(why.join(" ")) }
@@ -212,6 +216,8 @@ fn kubectl(command: &str) -> Result<Mischief, String> {
 fn object(kind: &str, name: &str) -> ObjectRef {
     let api_version = match kind {
         "DaemonSet" | "Deployment" => "apps/v1",
+        "Job" => "batch/v1",
+        "CustomResourceDefinition" => "apiextensions.k8s.io/v1",
         "ClusterRole" | "ClusterRoleBinding" | "Role" | "RoleBinding" => "rbac.authorization.k8s.io/v1",
         _ => "v1",
     };

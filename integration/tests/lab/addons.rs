@@ -39,7 +39,126 @@ fn a_network_and_names_come_with_the_cluster_and_are_repaired() -> Outcome {
     a_changed_key_changes_its_objects(&windlass, &mut cluster)?;
     a_field_of_somebody_else_is_left(&windlass, &kubectl, &mut cluster)?;
     names_are_resolved(&kubectl)?;
+    objects_without_pods_are_taken_as_they_are(&lab, &windlass, &kubectl, &mut cluster)?;
+    manifests_fail_by_themselves_and_jobs_run_once(&lab, &windlass, &kubectl, &mut cluster)?;
     what_is_no_longer_asked_for_goes(&windlass, &kubectl, &mut cluster)
+}
+
+/// The API server takes the objects of metrics-server and of Traefik, whose images no lab has, and stores each field as
+/// it was applied: without pods both are as desired.
+fn objects_without_pods_are_taken_as_they_are(
+    lab: &Lab,
+    windlass: &Windlass,
+    kubectl: &Kubectl,
+    cluster: &mut Cluster,
+) -> Outcome {
+    let image = format!("{}/lab/none:1", lab.registry().host);
+    cluster
+        .set("system_images.metrics_server", image.as_str())
+        .set("monitoring.provider", "metrics-server")
+        .set("monitoring.replicas", 0)
+        .set("system_images.ingress_traefik", image.as_str())
+        .set("ingress.provider", "traefik")
+        .set("ingress.node_selector.edge", "nowhere")
+        .set("ingress.extra_args.default-ssl-certificate", "ingress-nginx/own")
+        .write(windlass)?;
+    windlass.succeeds(["up"])?;
+    let planned = windlass.planned()?;
+    assert_eq!((planned.code, planned.changes), (Some(0), Vec::new()));
+    kubectl.run(["get", "apiservice", "v1beta1.metrics.k8s.io"])?;
+    kubectl.run(["--namespace", "ingress-nginx", "get", "daemonset", "traefik"])?;
+    cluster.set("monitoring.provider", "none").set("ingress.provider", "none").write(windlass)?;
+    windlass.succeeds(["up"])?;
+    let left = kubectl.run(["get", "namespace,ingressclass,apiservice", "-o", "name"])?;
+    for (object, stays) in [
+        ("namespace/ingress-nginx", true),
+        ("ingressclass.networking.k8s.io/nginx", false),
+        ("apiservice.apiregistration.k8s.io/v1beta1.metrics.k8s.io", false),
+    ] {
+        assert_eq!(left.lines().any(|line| line == object), stays, "{object}: {left}");
+    }
+    Ok(())
+}
+
+/// A definition with its object, a Job and what Kubernetes refuses, in one text.
+fn manifests_fail_by_themselves_and_jobs_run_once(
+    lab: &Lab,
+    windlass: &Windlass,
+    kubectl: &Kubectl,
+    cluster: &mut Cluster,
+) -> Outcome {
+    const MANIFESTS: &str = "
+apiVersion: example.org/v1
+kind: Mouse
+metadata: {name: first, namespace: shop}
+spec: {size: 3}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: refused, namespace: shop}
+spec: {ports: [{port: 99999}]}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: mice.example.org}
+spec:
+  group: example.org
+  scope: Namespaced
+  names: {kind: Mouse, plural: mice}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: stock, namespace: shop}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: stock, image: IMAGE, command: ['true']}]
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: till, namespace: shop}
+stringData: {key: value}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: open, namespace: shop}
+spec: {podSelector: {}, egress: [{ports: [{port: 53}]}]}
+";
+    let text = MANIFESTS.replace("IMAGE", &format!("{}/lab/busybox:1", lab.registry().host));
+    cluster.set("addons", text.as_str()).write(windlass)?;
+    let refused = windlass.run(["up"])?;
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    let said = format!("{}{}", refused.stdout, refused.stderr);
+    assert!(said.contains("Service shop/refused") && said.contains("99999"), "{said}");
+    kubectl.run(["--namespace", "shop", "get", "mice/first", "secret/till", "networkpolicy/open"])?;
+    cluster.set("addons", text.replace("99999", "99")).write(windlass)?;
+    windlass.succeeds(["up"])?;
+    kubectl.run([
+        "--namespace",
+        "shop",
+        "wait",
+        "--for=condition=complete",
+        "--timeout=120s",
+        "job/stock",
+    ])?;
+    kubectl.run(["--namespace", "shop", "delete", "job", "stock"])?;
+    assert_eq!(windlass.planned()?.code, Some(0), "a Job that has run is not made again");
+    cluster.remove("addons").write(windlass)?;
+    windlass.succeeds(["up"])?;
+    let left = kubectl.run(["get", "namespace/shop", "crd/mice.example.org", "-o", "name"])?;
+    assert_eq!(left.lines().count(), 2, "{left}");
+    assert_eq!(kubectl.run(["--namespace", "shop", "get", "mice,secrets", "-o", "name"])?, "");
+    Ok(())
 }
 
 /// All of `CoreDNS` is removed except the Service, which somebody else has created again; the network stays.

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use windlass_spec::DnsSpec;
 
-use super::{NAME as TARGET, WORKER};
+use super::NAME as TARGET;
 use crate::Wanted;
 use crate::objects::{
-    APP, NAMESPACE, config_map, on_nodes_with, option, os_label, roles, service_account, tolerate_all,
-    tolerations,
+    APP, NAMESPACE, WORKER, config_map, on_nodes_with, option, os_label, roles, service_account,
+    tolerate_all, tolerations,
 };
 use crate::problem::Problems;
 

@@ -9,19 +9,23 @@ use windlass_model::{AddonKind, DesiredAddon};
 use windlass_spec::{Cidr, ClusterSpec, read};
 
 /// Images as RKE 1 had them in its last version of 1.30.
-pub(crate) const OF_RKE: [(&str, &str); 4] = [
+pub(crate) const OF_RKE: [(&str, &str); 6] = [
     ("coredns", "rancher/mirrored-coredns-coredns:1.11.1"),
     ("coredns_autoscaler", "rancher/mirrored-cluster-proportional-autoscaler:v1.8.9"),
     ("flannel", "rancher/mirrored-flannel-flannel:v0.25.1"),
     ("flannel_cni", "rancher/flannel-cni:v1.4.1-rancher1"),
+    ("ingress_traefik", "docker.io/library/traefik:v3.7.13"),
+    ("metrics_server", "rancher/mirrored-metrics-server:v0.7.1"),
 ];
 
 /// Images as they are published.
-pub(crate) const PUBLISHED: [(&str, &str); 4] = [
+pub(crate) const PUBLISHED: [(&str, &str); 6] = [
     ("coredns", "registry.k8s.io/coredns/coredns:v1.14.2"),
     ("coredns_autoscaler", "registry.k8s.io/cpa/cluster-proportional-autoscaler:v1.9.0"),
     ("flannel", "docker.io/flannel/flannel:v0.28.9"),
     ("flannel_cni", "docker.io/flannel/flannel-cni-plugin:v1.9.1-flannel3"),
+    ("ingress_traefik", "docker.io/library/traefik:v3.7.13"),
+    ("metrics_server", "registry.k8s.io/metrics-server/metrics-server:v0.8.0"),
 ];
 
 /// Reads sections of a cluster.yml with one node; its network is flannel where they name none.
@@ -38,7 +42,7 @@ pub(crate) fn spec(text: &str) -> ClusterSpec {
 pub(crate) fn of(
     text: &str,
     version: &str,
-    images: [(&'static str, &str); 4],
+    images: [(&'static str, &str); 6],
     pod_ranges: &[&str],
 ) -> BTreeMap<AddonKind, DesiredAddon> {
     let spec = spec(text);
@@ -64,8 +68,13 @@ pub(crate) fn body(addon: &DesiredAddon, object: &str) -> Value {
 
 /// What is reported of sections of a cluster.yml.
 pub(crate) fn problems(text: &str) -> Vec<String> {
+    problems_at(text, "v1.30.5")
+}
+
+/// The same with a version of Kubernetes.
+pub(crate) fn problems_at(text: &str, version: &str) -> Vec<String> {
     let mut problems = Problems::default();
-    check(&spec(text), &mut problems);
+    check(&spec(text), &version.parse().unwrap(), &mut problems);
     let line = |Problem { severity, path, summary, help }: Problem| {
         format!("{severity}: {path}: {summary} ({})", help.unwrap_or_default())
     };

@@ -5,6 +5,7 @@
 mod documents;
 mod file;
 mod formats;
+mod includes;
 mod input;
 mod json;
 mod lab;

@@ -391,6 +391,11 @@ pub enum Waiting {
         /// The objects.
         objects: Vec<ObjectRef>,
     },
+    /// Jobs of manifests were changed after they had been applied.
+    JobsChanged {
+        /// The Jobs.
+        objects: Vec<ObjectRef>,
+    },
     /// The cluster does not start: its keys would be on the operator's machine only.
     KeysWithoutCopy,
     /// etcd does not start for the first time, because most of its nodes are unreachable.
@@ -529,6 +534,18 @@ pub enum Note {
     SnapshotsKept {
         /// Their path.
         path: FilePath,
+    },
+    /// What RKE 1 deploys by default is not in this cluster, which lives without it.
+    DefaultNotAdded {
+        /// The add-on.
+        name: String,
+    },
+    /// metrics-server cannot check the certificates of kubelets.
+    KubeletsUnverified,
+    /// Objects of manifests are no longer desired, and are left.
+    ObjectsKept {
+        /// The objects.
+        objects: Vec<ObjectRef>,
     },
     /// A CA expires soon, or has expired.
     CaExpires {

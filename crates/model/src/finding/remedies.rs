@@ -175,6 +175,7 @@ fn waiting_help(cause: &Waiting, weight: Weight) -> String {
             "name another provider (or `none`) to keep them; to hand them over, label them `windlass.io/addon`, or delete them"
                 .to_owned()
         }
+        Waiting::JobsChanged { .. } => "a Job runs once: give the changed one another name".to_owned(),
         Waiting::KeysWithoutCopy => "a control-plane node must be reachable and take a copy of the ledger".to_owned(),
         Waiting::FirstStartUnreachable => {
             "a majority of its nodes must be reachable; if the others are gone, remove them from cluster.yml".to_owned()
@@ -295,6 +296,16 @@ fn note_help(cause: &Note) -> String {
             "`etcdctl defrag` one member after another, see what fills it (`etcdctl get /registry --prefix --keys-only`), \
              or raise `quota-backend-bytes` in `services.etcd.extra_args`"
                 .to_owned()
+        }
+        Note::DefaultNotAdded { name } => {
+            let section = if name == "metrics-server" { "monitoring" } else { "ingress" };
+            format!("write `{section}.provider: {name}` to have it, or `none`")
+        }
+        Note::KubeletsUnverified => {
+            "`services.kubelet.generate_serving_certificate: true` gives them certificates of the cluster's CA".to_owned()
+        }
+        Note::ObjectsKept { .. } => {
+            "others may have put something into them, or made them: delete them with kubectl if nobody needs them".to_owned()
         }
         Note::CaExpires { .. } => "windlass cannot renew a CA yet: look for a release that does, long before this day".to_owned(),
         Note::LedgerInKubernetesKept { kept: KeptByKubernetes::OtherCluster } => {

@@ -176,6 +176,10 @@ fn not_planned(cause: &Waiting) -> String {
             let objects: Vec<String> = objects.iter().map(ToString::to_string).collect();
             format!("not applied: somebody else made {}", objects.join(", "))
         }
+        Waiting::JobsChanged { objects } => {
+            let objects: Vec<String> = objects.iter().map(ToString::to_string).collect();
+            format!("not applied: Kubernetes does not change a Job that it has: {}", objects.join(", "))
+        }
         Waiting::OldCertificateKept { obstacle } => old_certificate_kept(obstacle),
         Waiting::KeysWithoutCopy => {
             "the cluster is not started: its keys would be on this machine only".to_owned()
@@ -257,6 +261,15 @@ fn noticed(cause: &Note) -> String {
             size(*bytes),
             size(*quota)
         ),
+        Note::DefaultNotAdded { name } => format!("{name} is not added: this cluster lives without it"),
+        Note::KubeletsUnverified => {
+            "metrics-server believes whatever answers in the place of a kubelet: kubelets sign their certificates themselves"
+                .to_owned()
+        }
+        Note::ObjectsKept { objects } => {
+            let objects: Vec<String> = objects.iter().map(ToString::to_string).collect();
+            format!("no longer asked for, and not deleted: {}", objects.join(", "))
+        }
         Note::CaExpires { on } => {
             format!("the CA expires {on}, and with it every certificate that it signed")
         }

@@ -2,13 +2,16 @@
 
 use windlass_model::Secret;
 
+use super::manifests::{objects, within};
 use super::services::{count, texts_map};
 use super::whole::{all, whole};
 use crate::conform::brief;
 use crate::nearest::nearest;
 use crate::report::{Draft, Reports};
 use crate::schema::{ACI_NEEDED, ACI_REFUSED, DNS, INGRESS, MONITORING, NETWORK, NODELOCAL};
-use crate::spec::{DnsSpec, IngressSpec, MonitoringSpec, NetworkPlugin, NetworkSpec, NodeLocalDnsSpec};
+use crate::spec::{
+    DnsSpec, IngressSpec, Manifest, MonitoringSpec, NetworkPlugin, NetworkSpec, NodeLocalDnsSpec,
+};
 use crate::view::{View, text_of};
 
 pub(super) fn network(view: View<'_, '_>, reports: &mut Reports<'_>) -> NetworkSpec {
@@ -223,6 +226,27 @@ fn port(view: View<'_, '_>, name: &str, opens: Opens, reports: &mut Reports<'_>)
             .help("a port is a number from 1 to 65535");
     }
     port.filter(|port| *port > 0)
+}
+
+/// The objects of `addons`; what is wrong with them is reported at its line.
+pub(super) fn manifests(top: View<'_, '_>, reports: &mut Reports<'_>) -> Vec<Manifest> {
+    let Some(text) = top.text("addons") else { return Vec::new() };
+    let span = top.span_of("addons");
+    let (objects, flaws) = objects(text);
+    for flaw in flaws {
+        match reports.within(span, text, flaw.at) {
+            Some(place) => reports.error("addons", place, flaw.summary).help(flaw.help),
+            None => {
+                let summary = format!("line {} of the text: {}", flaw.line, flaw.summary);
+                reports.error("addons", span, summary).help(flaw.help)
+            }
+        };
+    }
+    let manifest = |(body, at)| {
+        let line = reports.within(span, text, at).map(|place| reports.line_of(place));
+        Manifest { body: Secret::new(body), from: within(line, text, at), path: "addons".to_owned() }
+    };
+    objects.into_iter().map(manifest).collect()
 }
 
 /// RKE 1 went on where metrics-server could not be deployed.

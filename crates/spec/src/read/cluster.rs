@@ -50,6 +50,7 @@ pub(super) fn cluster(top: View<'_, '_>, reports: &mut Reports<'_>) -> Option<Cl
         ingress: addons::ingress(top.section("ingress", &key("ingress")), reports),
         monitoring: addons::monitoring(top.section("monitoring", &key("monitoring")), reports),
         addons: top.string("addons"),
+        manifests: addons::manifests(top, reports),
         addons_include: top.strings("addons_include"),
         addon_job_timeout: services::count(top, "addon_job_timeout", reports).filter(|seconds| *seconds > 0),
         windlass: windlass::windlass(top.section("windlass", &key("windlass")), reports),

@@ -14,6 +14,11 @@ pub(super) fn whole(view: View<'_, '_>, keys: &'static [schema::Key], name: &str
     Some(json(kind, &entry.value)).filter(|json| !is_empty(json))
 }
 
+/// A value in nobody's format as JSON.
+pub(super) fn foreign(node: &Node<'_>) -> Json {
+    json(Kind::Foreign, node)
+}
+
 /// The items of a list as JSON.
 pub(super) fn all(view: View<'_, '_>, keys: &'static [schema::Key], name: &str) -> Vec<Json> {
     match whole(view, keys, name) {

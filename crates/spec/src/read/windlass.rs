@@ -29,8 +29,25 @@ pub(super) fn windlass(view: View<'_, '_>, reports: &mut Reports<'_>) -> Windlas
         snapshot_before_upgrade: view.flag("snapshot_before_upgrade"),
         ledger_in_cluster: words::ledger_in_cluster(view),
         local_ports: words::local_ports(view),
+        checksums: checksums(view, reports),
         links: links(view, reports),
     }
+}
+
+/// SHA-256 sums; one that is none is reported.
+fn checksums(view: View<'_, '_>, reports: &mut Reports<'_>) -> BTreeMap<String, String> {
+    let path = view.path.key("checksums");
+    let mut sums = view.text_map("checksums");
+    for entry in view.names("checksums") {
+        let Some(sum) = sums.get_mut(&*entry.key) else { continue };
+        *sum = sum.strip_prefix("sha256:").unwrap_or(sum).to_lowercase();
+        if sum.len() != 64 || !sum.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            reports
+                .error(path.key(&entry.key), entry.span(), format!("`{}` has no SHA-256 sum", entry.key))
+                .help("it has 64 hexadecimal digits: `sha256sum FILE` prints it");
+        }
+    }
+    sums
 }
 
 /// The versions of a chain of upgrades; a name that is no version is reported.

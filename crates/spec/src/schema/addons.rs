@@ -56,7 +56,12 @@ pub(crate) fn is_network_option(name: &str) -> bool {
 }
 
 pub(crate) const INGRESS: &[Key] = &[
-    key("provider", Word(&["nginx", "none"]), "the ingress controller").or("nginx"),
+    key(
+        "provider",
+        Word(&["traefik", "nginx", "none"]),
+        "the ingress controller; nginx is not deployed yet, and retired",
+    )
+    .or("traefik from 1.33 on, where windlass deploys the network"),
     text_map("options", "keys of the controller's ConfigMap"),
     text_map("node_selector", "labels of the nodes that it runs on"),
     text_map("extra_args", "flags of the controller"),

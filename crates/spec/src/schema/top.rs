@@ -14,8 +14,8 @@ pub(crate) const CLUSTER: &[Key] = &[
     section("network", NETWORK, "how pods reach each other; deployed is flannel, any other plugin not yet"),
     section("authentication", AUTHENTICATION, "who the API server believes"),
     section("authorization", AUTHORIZATION, "who may do what"),
-    text("addons", "manifests of your own, applied after all else").later(),
-    texts("addons_include", "files or URLs of manifests of your own").later(),
+    text("addons", "manifests of your own, applied after all else"),
+    texts("addons_include", "manifests of your own: URLs, and files relative to cluster.yml"),
     section("system_images", SYSTEM_IMAGES, "images by name, in the place of those of the version"),
     text("ssh_key_path", "the private key of nodes and bastion that name none").or("~/.ssh/id_rsa"),
     text("ssh_cert_path", "the SSH certificate of nodes and bastion that name none"),
@@ -33,7 +33,7 @@ pub(crate) const CLUSTER: &[Key] = &[
     text("kubernetes_version", "the version of Kubernetes, such as v1.20.15-rancher2-2")
         .or(windlass_model::DEFAULT_KUBERNETES),
     key("private_registries", Sections(REGISTRY), "registries that images come from"),
-    section("ingress", INGRESS, "how requests from outside reach Services").later(),
+    section("ingress", INGRESS, "how requests from outside reach Services"),
     text("cluster_name", "the name of the cluster in kubeconfigs").or("local"),
     section("cloud_provider", CLOUD_PROVIDER, "the cloud that the nodes run in"),
     text("prefix_path", "what the directories on nodes are put under").or("/"),
@@ -42,7 +42,7 @@ pub(crate) const CLUSTER: &[Key] = &[
         .void("windlass runs no Windows nodes"),
     integer("addon_job_timeout", "seconds to wait for each add-on").or("45").later(),
     section("bastion_host", BASTION, "the one host through which every node is reached"),
-    section("monitoring", MONITORING, "who serves the metrics of pods and nodes").later(),
+    section("monitoring", MONITORING, "who serves the metrics of pods and nodes"),
     section("restore", RESTORE, "restore a snapshot")
         .idle("the format has it for Rancher; no snapshot is restored by it"),
     section("rotate_certificates", ROTATE_CERTIFICATES, "reissue certificates")
@@ -133,6 +133,10 @@ const WINDLASS: &[Key] = &[
     )
     .or("encrypted"),
     key("local_ports", Word(LOCAL_PORTS), LOCAL_PORTS_MEANING).or("closed"),
+    text_map(
+        "checksums",
+        "the SHA-256 of what `addons_include` names, by the file or URL as it is written there",
+    ),
     key("links", SectionMap(SYSTEM_IMAGES), LINKS).or("the newest known of each minor version"),
 ];
 
@@ -185,7 +189,8 @@ pub(crate) const SYSTEM_IMAGES: &[Key] = &[
     text("canal_flexvol", "canal: its volume driver"),
     text("weave_node", "weave: its agent"),
     text("weave_cni", "weave: its plugin"),
-    text("ingress", "the ingress controller"),
+    text("ingress", "ingress-nginx"),
+    text("ingress_traefik", "Traefik; a key of windlass"),
     text("ingress_backend", "its default backend"),
     text("ingress_webhook", "the certificates of its webhook"),
     text("metrics_server", "metrics-server"),

@@ -110,7 +110,7 @@ pub struct NodeLocalDnsSpec {
 /// `ingress`: how requests from outside reach Services.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct IngressSpec {
-    /// `provider`: `nginx` or `none`.
+    /// `provider`: `traefik`, `nginx` or `none`.
     pub provider: Option<String>,
     /// `options`: keys of the controller's `ConfigMap`.
     pub options: BTreeMap<String, String>,
@@ -163,4 +163,15 @@ pub struct MonitoringSpec {
     pub tolerations: Vec<Value>,
     /// `metrics_server_priority_class_name`.
     pub priority_class_name: Option<String>,
+}
+
+/// One object of the user's own. It may be a Secret, so it is not shown.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Manifest {
+    /// The object, as Kubernetes takes it.
+    pub body: Secret<Value>,
+    /// Where it is, in words: `web.yml, line 12`.
+    pub from: String,
+    /// The path in cluster.yml by which it came.
+    pub path: String,
 }

@@ -27,6 +27,8 @@ pub struct WindlassSpec {
     pub ledger_in_cluster: Option<LedgerInClusterSpec>,
     /// `local_ports`: whether ports that the node alone needs can be reached from elsewhere.
     pub local_ports: Option<LocalPortsSpec>,
+    /// `checksums`: the SHA-256, in hexadecimal digits, of what `addons_include` names.
+    pub checksums: BTreeMap<String, String>,
     /// `links`: versions of Kubernetes that a chain of upgrades goes through, at most one of each minor version, with the
     /// images that each has beside those that follow from `system_images`.
     pub links: BTreeMap<KubernetesVersion, BTreeMap<String, String>>,

@@ -37,6 +37,7 @@ pub(crate) fn write(spec: &ClusterSpec) -> String {
         ingress,
         monitoring,
         addons,
+        manifests: _,
         addons_include,
         addon_job_timeout,
         windlass,
@@ -430,9 +431,11 @@ fn windlass_of(spec: &WindlassSpec) -> Value {
         snapshot_before_upgrade,
         ledger_in_cluster,
         local_ports,
+        checksums,
         links,
     } = spec;
     json!({
+        "checksums": checksums,
         "links": links,
         "token_issuer": token_issuer,
         "drain_leaving": drain_leaving,
