@@ -505,6 +505,16 @@ impl Action {
         }
     }
 
+    /// The files and directories that it deletes, if it may delete any.
+    pub fn deletes(&self) -> Option<&BTreeSet<FilePath>> {
+        match self {
+            Self::RemovePaths { paths, .. }
+            | Self::RunContainer { forgets: paths, .. }
+            | Self::ReplaceContainer { forgets: paths, .. } => Some(paths),
+            _ => None,
+        }
+    }
+
     /// Whether it only waits, and changes nothing.
     pub fn only_waits(&self) -> bool {
         matches!(self, Self::AwaitHealthy { .. })

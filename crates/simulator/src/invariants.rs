@@ -532,13 +532,9 @@ impl World {
                 here && put.iter().all(|(path, _)| files.contains_key(path))
             }
             (Action::SetKernel { kernel, .. }, Deed::SetKernel { kernel: set }) => here && kernel == *set,
-            (Action::RemovePaths { paths, .. }, Deed::RemovePaths { paths: removed }) => {
-                here && removed.is_subset(paths)
+            (_, Deed::RemovePaths { paths }) => {
+                here && action.deletes().is_some_and(|deleted| paths.is_subset(deleted))
             }
-            (
-                Action::RunContainer { forgets, .. } | Action::ReplaceContainer { forgets, .. },
-                Deed::RemovePaths { paths: removed },
-            ) => here && removed.is_subset(forgets),
             (Action::MoveAside { path, .. }, Deed::MoveAside { path: moved }) => here && path == *moved,
             (Action::SaveSnapshot { .. }, Deed::SaveSnapshot) => here,
             (Action::StageSnapshot { snapshot, .. }, Deed::StageSnapshot { snapshot: staged }) => {

@@ -99,13 +99,13 @@ fn a_node_is_named_in_lower_case() {
 #[test]
 fn more_nodes_than_the_default_range_has_room_for_are_reported_at_the_nodes() {
     let text = |count: usize| {
-        let mut text = "kubernetes_version: v1.22.16-rancher1-1\nnodes:\n".to_owned();
-        for number in 0..count {
+        let node = |number: usize| {
             let (high, low) = (number / 250, number % 250 + 1);
             let role = if number == 0 { "[controlplane, etcd]" } else { "[worker]" };
-            text += &format!("- {{address: 10.0.{high}.{low}, user: ops, role: {role}}}\n");
-        }
-        text
+            format!("- {{address: 10.0.{high}.{low}, user: ops, role: {role}}}\n")
+        };
+        let nodes: Vec<String> = (0..count).map(node).collect();
+        format!("kubernetes_version: v1.22.16-rancher1-1\nnodes:\n{}", nodes.concat())
     };
     assert!(read(text(256).as_bytes()).diagnostics.is_empty());
     let diagnostics = read(text(257).as_bytes()).diagnostics;

@@ -104,10 +104,8 @@ fn listening(node: &Node) -> Result<BTreeMap<Socket, String>, LabError> {
 
 /// Whether it is one of those for the streams of `kubectl exec`, whose port the system chooses.
 fn is_a_stream(socket: &Socket, program: &str, table: &[Row]) -> bool {
-    let of_table = table.iter().filter(|row| row.ports.is_empty());
-    socket.at == "127.0.0.1"
-        && socket.port >= 32_768
-        && of_table.into_iter().any(|row| row.listener.contains(program))
+    let mut of_table = table.iter().filter(|row| row.ports.is_empty());
+    socket.at == "127.0.0.1" && socket.port >= 32_768 && of_table.any(|row| row.listener.contains(program))
 }
 
 /// Whether one host gets a connection to a port of another.

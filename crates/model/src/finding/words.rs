@@ -297,6 +297,10 @@ fn fact_words(fact: Fact) -> &'static str {
     }
 }
 
+fn no_cri_dockerd() -> String {
+    format!("no cri-dockerd listens at {CRI_DOCKERD_SOCKET}, by which kubelet reaches Docker")
+}
+
 fn machine(fault: &MachineFault) -> String {
     match fault {
         MachineFault::OfAnotherCluster { found } | MachineFault::NamesTaken { found } => found.what(),
@@ -344,9 +348,7 @@ fn machine(fault: &MachineFault) -> String {
         MachineFault::Containerd { .. } => {
             format!("no containerd answers at {CONTAINERD_SOCKET}, by which pods are to be run")
         }
-        MachineFault::CriDockerd => {
-            format!("no cri-dockerd listens at {CRI_DOCKERD_SOCKET}, by which kubelet reaches Docker")
-        }
+        MachineFault::CriDockerd => no_cri_dockerd(),
         MachineFault::NoCgroups => {
             "it shows no control groups under /sys/fs/cgroup, without which kubelet does not start".to_owned()
         }
