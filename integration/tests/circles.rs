@@ -73,6 +73,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
             "objects",
             "ports",
             "process",
+            "rolling",
             "run",
             "snapshots",
             "view",

@@ -204,11 +204,12 @@ impl World {
         self.node("ssl", &["snapshots", &format!("--every={every}"), &format!("--keep={keep}")])
     }
 
-    /// The files in the directory of snapshots, sorted.
+    /// The files in the directory of snapshots, sorted, without what windlass notes about them.
     fn snapshots(&self) -> Vec<String> {
         let entries = fs::read_dir(self.path("backup")).unwrap();
         let mut names: Vec<String> =
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.retain(|name| !name.ends_with(".json"));
         names.sort();
         names
     }

@@ -182,9 +182,10 @@ Examples:
   windlass cert-rotate
   windlass cert-rotate --service kubelet --service kube-proxy")]
     CertRotate(CertRotateArguments),
-    /// Take, list, check, delete and restore snapshots of etcd.
+    /// Look after etcd: its state, its snapshots, and its members.
     #[command(after_long_help = "\
 Examples:
+  windlass etcd status                           exit code 1 if anything is wrong
   windlass etcd snapshot save before-upgrade
   windlass etcd snapshot list --output json
   windlass etcd snapshot restore before-upgrade --plan
@@ -196,29 +197,112 @@ Examples:
 #[derive(Debug, Args)]
 pub(crate) struct EtcdArguments {
     #[command(subcommand)]
-    command: EtcdCommand,
-}
-
-impl EtcdArguments {
-    /// What is done with snapshots, however it is spelled.
-    pub(crate) fn snapshot(&self) -> &SnapshotCommand {
-        let EtcdCommand::Snapshot(snapshot) = &self.command;
-        &snapshot.command
-    }
+    pub(crate) command: EtcdCommand,
 }
 
 /// What is done with etcd.
 #[derive(Debug, Subcommand)]
-enum EtcdCommand {
+pub(crate) enum EtcdCommand {
+    /// Show each member, its latency, and its newest snapshot; change nothing.
+    ///
+    /// It exits with 1 if anything is wrong or could not be asked: a member that does not work, no majority, an alarm,
+    /// a database that is nearly full, an expired certificate, or a snapshot that is overdue, fails or is damaged.
+    #[command(after_long_help = "\
+Examples:
+  windlass etcd status
+  windlass etcd status --quiet                   only what is wrong; for monitoring
+  windlass etcd status --output json             for programs")]
+    Status(EtcdStatusArguments),
+    /// Give back the free pages of all databases, one member at a time, the leader last.
+    ///
+    /// A member answers nobody while its database is rewritten, so nothing begins unless all members are healthy. The
+    /// leader hands over first.
+    Defrag(EtcdDefragArguments),
+    /// Make the member on a node the leader.
+    MoveLeader(EtcdMoveLeaderArguments),
+    /// Lift NOSPACE alarms, after compaction and defragmentation have made room.
+    ///
+    /// It deletes old revisions from all databases, defragments them one at a time, and lifts the alarms if there is room
+    /// then. It never lifts CORRUPT: members hold different data.
+    Disarm(EtcdDisarmArguments),
     /// Snapshots of etcd, on its nodes.
-    Snapshot(SnapshotsArguments),
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
 }
 
-/// `windlass etcd snapshot`
+/// `windlass etcd status`
 #[derive(Debug, Args)]
-struct SnapshotsArguments {
-    #[command(subcommand)]
-    command: SnapshotCommand,
+pub(crate) struct EtcdStatusArguments {
+    #[command(flatten)]
+    common: CommonArguments,
+}
+
+/// `windlass etcd defrag`
+#[derive(Debug, Args)]
+pub(crate) struct EtcdDefragArguments {
+    #[command(flatten)]
+    common: CommonArguments,
+    /// Show how much room it would give, and do nothing.
+    #[arg(long)]
+    pub(crate) plan: bool,
+}
+
+/// `windlass etcd move-leader`
+#[derive(Debug, Args)]
+pub(crate) struct EtcdMoveLeaderArguments {
+    #[command(flatten)]
+    common: CommonArguments,
+    /// The node whose member is to lead.
+    pub(crate) node: String,
+}
+
+/// `windlass etcd disarm`
+#[derive(Debug, Args)]
+pub(crate) struct EtcdDisarmArguments {
+    #[command(flatten)]
+    common: CommonArguments,
+}
+
+impl EtcdCommand {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Status(_) => "etcd status",
+            Self::Defrag(_) => "etcd defrag",
+            Self::MoveLeader(_) => "etcd move-leader",
+            Self::Disarm(_) => "etcd disarm",
+            Self::Snapshot(snapshot) => snapshot.name(),
+        }
+    }
+
+    fn common(&self) -> &CommonArguments {
+        match self {
+            Self::Status(EtcdStatusArguments { common })
+            | Self::Defrag(EtcdDefragArguments { common, .. })
+            | Self::MoveLeader(EtcdMoveLeaderArguments { common, .. })
+            | Self::Disarm(EtcdDisarmArguments { common }) => common,
+            Self::Snapshot(snapshot) => snapshot.common(),
+        }
+    }
+
+    /// Whether it changes anything on a node.
+    pub(crate) fn changes(&self) -> bool {
+        match self {
+            Self::Status(_) => false,
+            Self::Defrag(defrag) => !defrag.plan,
+            Self::MoveLeader(_) | Self::Disarm(_) => true,
+            Self::Snapshot(snapshot) => snapshot.changes(),
+        }
+    }
+
+    /// Whether it asks before it does anything.
+    pub(crate) fn asks_first(&self) -> bool {
+        match self {
+            Self::Snapshot(SnapshotCommand::Restore(restore)) => !restore.yes && !restore.plan,
+            Self::Status(_) | Self::Defrag(_) | Self::MoveLeader(_) | Self::Disarm(_) | Self::Snapshot(_) => {
+                false
+            }
+        }
+    }
 }
 
 /// What is done with snapshots.
@@ -331,7 +415,7 @@ impl Command {
             Self::Up(_) => "up",
             Self::Remove(_) => "remove",
             Self::CertRotate(_) => "cert-rotate",
-            Self::Etcd(etcd) => etcd.snapshot().name(),
+            Self::Etcd(etcd) => etcd.command.name(),
         }
     }
 
@@ -342,7 +426,7 @@ impl Command {
             | Self::Up(UpArguments { common, .. })
             | Self::Remove(RemoveArguments { common, .. })
             | Self::CertRotate(CertRotateArguments { common, .. }) => common,
-            Self::Etcd(etcd) => etcd.snapshot().common(),
+            Self::Etcd(etcd) => etcd.command.common(),
         }
     }
 }

@@ -43,6 +43,12 @@ pub(crate) enum CommandError {
     /// Files of one name are different snapshots.
     #[error("the snapshots `{name}` on {} are not the same", windlass_model::row_of(nodes, 4))]
     SnapshotsDiffer { name: String, nodes: Vec<NodeName> },
+    /// The etcd is none of windlass'.
+    #[error("the cluster uses an etcd that windlass does not run")]
+    ExternalEtcd,
+    /// There is no ledger, and so no key to etcd.
+    #[error("this cluster has no ledger yet, and so no etcd to ask")]
+    NoLedger,
     /// The program cannot find its own file, and so cannot copy itself to nodes.
     #[error("this program cannot be found on the disk")]
     OwnProgram { source: std::io::Error },
@@ -99,6 +105,8 @@ impl CommandError {
             | Self::NoSuchSnapshot { .. }
             | Self::SnapshotDamaged { .. }
             | Self::SnapshotsDiffer { .. }
+            | Self::ExternalEtcd
+            | Self::NoLedger
             | Self::OwnProgram { .. }
             | Self::NoRoom { .. }
             | Self::KubeconfigUnwritable { .. }
@@ -148,6 +156,8 @@ impl CommandError {
                 "nothing was stopped or changed: choose another one of `windlass etcd snapshot list`"
             }
             Self::SnapshotsDiffer { .. } => "choose one with `--node NODE`",
+            Self::ExternalEtcd => "look after it by its own tools",
+            Self::NoLedger => "`windlass up` creates the cluster, or brings its ledger back from a node",
             Self::NoRoom { .. } => "make `$XDG_RUNTIME_DIR` or the temporary directory writable",
             Self::KubeconfigUnwritable { .. } => {
                 "the cluster itself is done with: make the file writable and run `windlass up` again"

@@ -16,7 +16,7 @@ use windlass_render::{Language, PlanView, RunView, Sight, changes, graph, plan, 
 use windlass_spec::Diagnostic;
 
 use crate::access;
-use crate::arguments::{Command, Graph, PlanArguments, SnapshotCommand};
+use crate::arguments::{Command, Graph, PlanArguments};
 use crate::command_error::CommandError;
 use crate::exit::Exit;
 use crate::includes::Includes;
@@ -95,10 +95,7 @@ fn asks_first(command: &Command) -> bool {
     match command {
         Command::Plan(_) | Command::Up(_) | Command::CertRotate(_) => false,
         Command::Remove(remove) => !remove.force && !remove.plan,
-        Command::Etcd(etcd) => match etcd.snapshot() {
-            SnapshotCommand::Restore(restore) => !restore.yes && !restore.plan,
-            _ => false,
-        },
+        Command::Etcd(etcd) => etcd.command.asks_first(),
     }
 }
 
@@ -108,7 +105,7 @@ fn changes_the_cluster(command: &Command) -> Option<&'static str> {
         Command::Plan(_) => None,
         Command::CertRotate(rotate) if rotate.plan => None,
         Command::Remove(remove) if remove.plan => None,
-        Command::Etcd(etcd) if !etcd.snapshot().changes() => None,
+        Command::Etcd(etcd) if !etcd.command.changes() => None,
         Command::Etcd(_) | Command::Up(_) | Command::CertRotate(_) | Command::Remove(_) => {
             Some(command.name())
         }
@@ -136,7 +133,7 @@ fn real_time<F: Future>(future: F) -> F::Output {
 
 /// One run of the program.
 pub(crate) struct Session<'a, S> {
-    command: &'a Command,
+    pub(crate) command: &'a Command,
     pub(crate) printer: &'a Printer,
     source: &'a Source,
     pub(crate) desired: &'a Desired,
@@ -165,7 +162,7 @@ impl<S: Scene> Session<'_, S> {
                 let goal = Goal::Reissue(Reissue { which: rotate.selector(), issued_before });
                 if rotate.plan { self.preview(&goal).await } else { self.act(goal, None).await }
             }
-            Command::Etcd(etcd) => Box::pin(self.snapshot(etcd.snapshot())).await,
+            Command::Etcd(etcd) => Box::pin(self.etcd(&etcd.command)).await,
             Command::Remove(remove) => {
                 let goal = Goal::Dismantle(remove.snapshots());
                 if remove.plan {
@@ -395,7 +392,7 @@ fn exit_of(end: End, violations: &[String]) -> Exit {
 }
 
 /// The signals by which an operator interrupts a run: from a terminal, or from what supervises it.
-struct Signals {
+pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     /// The terminal is gone, as when the operator's own connection breaks; none under `nohup`, which keeps a run
@@ -404,7 +401,7 @@ struct Signals {
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    pub(crate) fn new() -> std::io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
@@ -413,7 +410,7 @@ impl Signals {
     }
 
     /// Turns every signal into a request: the first finishes what runs, the second leaves.
-    async fn obey(mut self, interrupt: &Interrupt) -> std::convert::Infallible {
+    pub(crate) async fn obey(mut self, interrupt: &Interrupt) -> std::convert::Infallible {
         loop {
             let hangs_up = async {
                 match &mut self.hang_up {

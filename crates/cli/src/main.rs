@@ -11,6 +11,8 @@ mod access;
 mod arguments;
 mod command_error;
 mod commands;
+mod etcd;
+mod etcd_status;
 mod exit;
 mod file_commands;
 mod harmless;

@@ -235,12 +235,7 @@ impl<S: Scene> Session<'_, S> {
             let nodes = whole().map(|(on, _)| on.node.clone()).collect();
             return Err(CommandError::SnapshotsDiffer { name: on.snapshot.name.clone(), nodes });
         }
-        let own = || {
-            let ledger = self.scene.ports().ledger.read().ok().flatten()?;
-            let authority = ledger.certs.get(AUTHORITY)?;
-            Some(windlass_model::Digest::of(&authority.certificate))
-        };
-        let authority = proof.authority.or_else(|| of_this_cluster.then(own).flatten());
+        let authority = proof.authority.or_else(|| if of_this_cluster { self.own_authority() } else { None });
         Ok(ChosenSnapshot {
             node: on.node.clone(),
             directory: self.directory(),
@@ -255,8 +250,15 @@ impl<S: Scene> Session<'_, S> {
         })
     }
 
+    /// The digest of the CA of this cluster's etcd.
+    pub(crate) fn own_authority(&self) -> Option<windlass_model::Digest> {
+        let ledger = self.scene.ports().ledger.read().ok().flatten()?;
+        let authority = ledger.certs.get(AUTHORITY)?;
+        Some(windlass_model::Digest::of(&authority.certificate))
+    }
+
     /// Stores the changed state of simulated machines.
-    fn keep(&self, exit: Exit) -> Result<(), CommandError> {
+    pub(crate) fn keep(&self, exit: Exit) -> Result<(), CommandError> {
         let blueprint = self.desired.ordinary();
         let run = Run { blueprint, dismantles: false, restores: false, changed: exit == Exit::Done };
         self.scene.remember(run)

@@ -115,6 +115,7 @@ impl<'a> Course<'a> {
                 footprints: footprints.clone(),
                 last_prefix: None,
                 last_etcd: None,
+                snapshots: footprints.ordinary.snapshots().cloned(),
                 peers: Arc::new(LookScope::peers_of(&nodes)),
             },
             nodes,

@@ -169,7 +169,7 @@ async fn round_by_round<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
         }
         let Execution { report, ledger } = tokio::select! {
             biased;
-            never = end_with_leases(ports.fleet, listener, interrupt) => match never {},
+            never = lease::end_with_leases(ports.fleet, listener, interrupt) => match never {},
             execution = execute(&conclusion.planning.plan, ledger, ports, assignment, limits, listener, interrupt) => execution,
         };
         progress.note(&conclusion.planning.plan, &report);
@@ -180,18 +180,6 @@ async fn round_by_round<F: Fleet, L: LedgerStore, M: Minter, C: Clock>(
             return Ok(conclusion);
         }
     }
-}
-
-/// Interrupts the run when its leases are gone: another one may begin then.
-async fn end_with_leases<F: Fleet>(
-    fleet: &F,
-    listener: &dyn Listener,
-    interrupt: &Interrupt,
-) -> std::convert::Infallible {
-    fleet.leases_lost().await;
-    listener.hear(Event::LeasesLost);
-    interrupt.request();
-    std::future::pending().await
 }
 
 /// How the loop ends with this planning, if no part of it is to be carried out.

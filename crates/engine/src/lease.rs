@@ -18,6 +18,7 @@ use tokio::time::sleep;
 use windlass_model::{Finding, Inventory, LastNode, NodeName, Planning, Role};
 
 use crate::events::{Event, Listener};
+use crate::interrupt::Interrupt;
 use crate::ports::{Assignment, Lease, Leases, PortResult};
 
 /// How often a node is asked for a lease, and how long between.
@@ -83,4 +84,38 @@ async fn patiently<F: Leases + Sync>(fleet: &F, node: &NodeName, holder: &str) -
         }
     }
     fleet.take_lease(node, holder).await
+}
+
+/// Interrupts the run when its leases are gone: another one may begin then.
+pub(crate) async fn end_with_leases<F: Leases + Sync>(
+    fleet: &F,
+    listener: &dyn Listener,
+    interrupt: &Interrupt,
+) -> std::convert::Infallible {
+    fleet.leases_lost().await;
+    listener.hear(Event::LeasesLost);
+    interrupt.request();
+    std::future::pending().await
+}
+
+/// Does work while this run has a lease on each of these nodes, except those that give none.
+///
+/// # Errors
+/// Another run has one.
+pub async fn with_leases<F: Leases + Sync, T>(
+    fleet: &F,
+    nodes: &[NodeName],
+    holder: &str,
+    listener: &dyn Listener,
+    interrupt: &Interrupt,
+    work: impl Future<Output = T>,
+) -> Result<T, AnotherRun> {
+    take(fleet, nodes, holder, listener).await?;
+    let done = tokio::select! {
+        biased;
+        never = end_with_leases(fleet, listener, interrupt) => match never {},
+        done = work => done,
+    };
+    fleet.end_leases().await;
+    Ok(done)
 }

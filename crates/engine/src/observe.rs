@@ -166,7 +166,12 @@ async fn look_at_all<F: Fleet>(
         .await
 }
 
-async fn look_at<F: Fleet>(fleet: &F, scope: &LookScope, node: &NodeName, traces: Traces) -> NodeSeen {
+pub(crate) async fn look_at<F: Fleet>(
+    fleet: &F,
+    scope: &LookScope,
+    node: &NodeName,
+    traces: Traces,
+) -> NodeSeen {
     let look = || timeout(LOOK_WITHIN, fleet.look(node, scope, traces));
     let mut looked = look().await;
     if matches!(&looked, Ok(Err(error)) if error.is_passing()) {

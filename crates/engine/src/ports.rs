@@ -10,11 +10,11 @@ use std::future::Future;
 use std::sync::Arc;
 
 use windlass_model::{
-    CertName, ChosenSnapshot, ContainerName, ContainerSeen, ContainerSpec, DesiredCert, DesiredKernel,
+    Alarm, CertName, ChosenSnapshot, ContainerName, ContainerSeen, ContainerSpec, DesiredCert, DesiredKernel,
     DesiredObject, Digest, DrainOptions, EtcdPlaces, EtcdSeen, FilePath, Footprint, Footprints, ImageRef,
-    KeptRoots, KubeSeen, LastNode, Ledger, Lineage, Loaded, Meeting, MemberId, MemberRestore, Mode,
-    NodeFacts, NodeName, NodeObject, ObjectChange, ObjectRef, ObjectsSeen, Owner, PodRuntime, Prefix, Role,
-    Roles, Secret, SnapshotSeen, SnapshotWanted, StoredCert, Timestamp, ports_between,
+    KeptRoots, KubeSeen, LastNode, Ledger, Lineage, Loaded, Meeting, MemberId, MemberReport, MemberRestore,
+    Mode, NodeFacts, NodeName, NodeObject, ObjectChange, ObjectRef, ObjectsSeen, Owner, PodRuntime, Prefix,
+    Role, Roles, Secret, SnapshotSeen, SnapshotWanted, StoredCert, Timestamp, ports_between,
 };
 
 /// Why a verb did not succeed.
@@ -71,6 +71,8 @@ pub struct LookScope {
     pub last_prefix: Option<Prefix>,
     /// Where the ledger has the member of etcd of this node, where that is another place than usual.
     pub last_etcd: Option<EtcdPlaces>,
+    /// The directory with snapshots of etcd, whose newest periodic one is read; none where nobody asks.
+    pub snapshots: Option<FilePath>,
     /// The nodes that others must reach: those of etcd and the control plane.
     pub peers: Arc<BTreeMap<NodeName, LastNode>>,
 }
@@ -294,6 +296,35 @@ pub trait Etcd {
     fn move_leader(&self, via: &[NodeName], away_from: &str) -> impl Future<Output = PortResult<()>> + Send;
 }
 
+/// The care of etcd's members, each asked on its own node.
+pub trait EtcdCare {
+    /// What the member on this node reports about itself, with a majority behind it or without. Changes
+    /// nothing.
+    fn member_report(&self, node: &NodeName) -> impl Future<Output = PortResult<MemberReport>> + Send;
+
+    /// Deletes from all databases the revisions before the present one, which it returns.
+    fn compact(&self, via: &[NodeName]) -> impl Future<Output = PortResult<u64>> + Send;
+
+    /// Rewrites the database of the member on this node without its free pages. The member answers nobody
+    /// meanwhile.
+    fn defragment(&self, node: &NodeName) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Lifts an alarm that a member has raised. The member raises it again where its cause is still there.
+    fn disarm(
+        &self,
+        via: &[NodeName],
+        member: MemberId,
+        alarm: Alarm,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Makes the voter with this peer address the leader.
+    fn give_leadership(
+        &self,
+        via: &[NodeName],
+        peer_url: &str,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+}
+
 /// A pod on a node, with what a drain must know.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PodSeen {
@@ -480,9 +511,9 @@ pub trait Leases {
 }
 
 /// Everything that windlass may act on.
-pub trait Fleet: Nodes + Etcd + Kube + Snapshots + Leases + Sync {}
+pub trait Fleet: Nodes + Etcd + EtcdCare + Kube + Snapshots + Leases + Sync {}
 
-impl<T: Nodes + Etcd + Kube + Snapshots + Leases + Sync> Fleet for T {}
+impl<T: Nodes + Etcd + EtcdCare + Kube + Snapshots + Leases + Sync> Fleet for T {}
 
 /// Where the operator's own copy of the ledger is.
 pub trait LedgerStore: Sync {

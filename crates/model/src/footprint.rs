@@ -84,6 +84,12 @@ impl Footprint {
         EtcdPlaces { data: self.etcd_data.clone(), log: self.etcd_log.clone() }
     }
 
+    /// The directory with snapshots of etcd.
+    pub fn snapshots(&self) -> Option<&FilePath> {
+        let mut directories = self.directories.iter().filter(|(_, holds)| **holds == Holds::Snapshots);
+        directories.next().map(|(path, _)| path)
+    }
+
     /// All directories to look for: those above, etcd's own, and what was moved aside.
     pub fn all_directories(&self) -> BTreeMap<FilePath, Holds> {
         let mut all = self.directories.clone();

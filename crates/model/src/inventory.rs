@@ -16,6 +16,7 @@ use crate::ledger::LedgerFace;
 use crate::names::{ContainerName, FilePath, ImageRef, Lineage, NodeName, Prefix};
 use crate::objects::ObjectsSeen;
 use crate::permission::{Mode, Owner};
+use crate::rolling::RollingSeen;
 use crate::time::Timestamp;
 
 /// Everything that was seen in one look. An unreachable node is an entry, never an error.
@@ -87,6 +88,9 @@ pub struct NodeFacts {
     /// Where the log of its member of etcd begins.
     #[serde(default)]
     pub etcd_log: EtcdLogSeen,
+    /// The periodic snapshots of etcd on it; none where it has no directory for them, or that was not read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolling: Option<RollingSeen>,
 }
 
 impl NodeFacts {

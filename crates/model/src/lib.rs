@@ -18,6 +18,7 @@ mod container;
 mod digest;
 mod ending;
 mod etcd_places;
+mod etcd_survey;
 mod etcd_version;
 mod finding;
 mod footprint;
@@ -27,6 +28,7 @@ mod intent;
 mod inventory;
 mod kubelet_shares;
 mod ledger;
+mod member_report;
 mod names;
 mod objects;
 mod pairs;
@@ -36,6 +38,7 @@ mod pod_runtime;
 mod reason;
 mod replay;
 mod report;
+mod rolling;
 mod secret;
 mod snapshot;
 mod target;
@@ -63,6 +66,7 @@ pub use container::{
 pub use digest::{Digest, NotADigest};
 pub use ending::{Ending, Outlook};
 pub use etcd_places::{EtcdData, EtcdElsewhere, EtcdPlaces, aside_of};
+pub use etcd_survey::{EtcdNodeSeen, EtcdProblem, EtcdSurvey, NEARLY_FULL, SurveyedMember};
 pub use etcd_version::{EtcdVersion, tag_of};
 pub use finding::{
     Cause, ChainWaits, ClockOf, Finding, Foreign, KeptByKubernetes, MachineFault, MadeBy, NotGone, Note,
@@ -81,6 +85,7 @@ pub use kubelet_shares::{
     KUBELET_STATE_FILES, KUBELETS_OWN, KubeletShares, kubelet_root, kubelet_state_files,
 };
 pub use ledger::{Birth, CertFace, Ledger, LedgerFace, StoredCert};
+pub use member_report::{Latency, ListedMember, MemberReport};
 pub use names::{
     CertName, ContainerName, FilePath, ImageRef, Lineage, NodeName, Prefix, Role, Roles, SecretName, SpecPath,
 };
@@ -98,6 +103,10 @@ pub use reason::{
 };
 pub use replay::{Replay, ReplaySchema};
 pub use report::{End, Failure, Outcome, Report};
+pub use rolling::{
+    DAMAGED_EXTENSION, FailedSnapshot, ROLLING_JOURNAL, RollingFault, RollingJournal, RollingSeen,
+    rolling_interval, rolling_moment, rolling_name,
+};
 pub use secret::{HIDDEN, Secret, exposed};
 pub use snapshot::{
     ChosenSnapshot, MemberRestore, RESTORED_MARK, RestoreNote, SNAPSHOT_EXTENSION, STAGING, SnapshotProof,

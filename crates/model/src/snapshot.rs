@@ -36,6 +36,9 @@ pub struct SnapshotProof {
     /// The names of the members.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<String>,
+    /// The name of the member that gave it; none where it was not recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
     /// The digest of the CA of the cluster from which it was taken; none where it was not recorded.
     #[serde(default, rename = "ca", skip_serializing_if = "Option::is_none")]
     pub authority: Option<Digest>,
@@ -56,6 +59,13 @@ impl SnapshotProof {
     /// The major and minor version of etcd whose data it holds.
     pub fn etcd_minor(&self) -> Option<(u32, u32)> {
         minor_of(self.etcd.as_deref()?)
+    }
+
+    /// The place of the member that gave it among all members by name, from 0, and how many there are.
+    pub fn place(&self) -> Option<(u64, u64)> {
+        let own = self.member.as_ref()?;
+        let place = self.members.iter().position(|name| name == own)?;
+        Some((u64::try_from(place).ok()?, u64::try_from(self.members.len()).ok()?))
     }
 }
 
@@ -87,6 +97,19 @@ pub enum SnapshotState {
     Unproven,
     /// It cannot be used, for this reason.
     Damaged(String),
+}
+
+impl SnapshotState {
+    /// What is known of a file of this size without reading it: by the damage that was found when it was read
+    /// last, and by the metadata beside it, which with another size belongs to another file.
+    pub fn noted(damage: Option<String>, proof: Option<SnapshotProof>, bytes: u64) -> Self {
+        match (damage, proof.filter(|proof| proof.format == SnapshotProof::FORMAT)) {
+            (Some(why), _) => Self::Damaged(why),
+            (None, Some(proof)) if proof.bytes == bytes => Self::Proven(Box::new(proof)),
+            (None, Some(_)) => Self::Damaged("its size is another than when it was checked".to_owned()),
+            (None, None) => Self::Unproven,
+        }
+    }
 }
 
 impl SnapshotSeen {

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use windlass_model::{Alarm, Component, ETCD_QUOTA, Intent, MemberSeen, Note, Settings, Subject, Waiting};
+use windlass_model::{
+    Alarm, Component, ETCD_QUOTA, Intent, MemberSeen, NEARLY_FULL, Note, Settings, Subject, Waiting,
+};
 
 use crate::builder::PlanBuilder;
 use crate::context::Context;
-
-/// A database is reported as nearly full from this percentage of its quota on.
-const NEARLY_FULL: u64 = 80;
 
 /// Reports alarms and databases that are nearly full. Neither causes a restart.
 pub(crate) fn report(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {

@@ -50,6 +50,7 @@ mod rolling;
 mod rules;
 mod sight;
 mod site;
+mod snapshots;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -120,6 +121,7 @@ pub fn plan_by(rules: Rules, intent: &Intent, all_seen: &Inventory) -> Planning 
     let conditions = &Conditions::of(&ctx, &keys);
     conditions.hold_unasked(&ctx, &mut build);
     alarms::report(&ctx, &mut build);
+    snapshots::report(&ctx, &mut build);
     let left_overs = &clearing::left_overs(&ctx, &mut build);
     let files = &files::plan(&ctx, conditions, &keys, &mut build);
     let kernels = &kernel::plan(&ctx, &keys, files, &mut build);

@@ -26,19 +26,19 @@ use crate::link::{Counts, Far, Link};
 /// The port at which members serve clients.
 const CLIENTS: u16 = 2379;
 /// How long a member may take to report its health: with a majority behind it, it answers at once.
-const HEALTH_WITHIN: Duration = Duration::from_secs(3);
+pub(crate) const HEALTH_WITHIN: Duration = Duration::from_secs(3);
 /// How long a change of the membership may take.
-const CHANGE_WITHIN: Duration = Duration::from_secs(15);
+pub(crate) const CHANGE_WITHIN: Duration = Duration::from_secs(15);
 
 /// A member that can be asked.
-struct Member {
-    link: Arc<Link>,
+pub(crate) struct Member {
+    pub(crate) link: Arc<Link>,
     near: PathBuf,
     speech: Speech,
 }
 
 impl Member {
-    async fn ask(&self, call: Call<'_>, within: Duration) -> Result<Reply, Silence> {
+    pub(crate) async fn ask(&self, call: Call<'_>, within: Duration) -> Result<Reply, Silence> {
         Counts::count(&self.link.counts.probes);
         https::ask(&self.near, &self.speech, call, within).await
     }
@@ -78,7 +78,12 @@ impl Member {
         self.health().await == Health::Healthy
     }
 
-    async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value, within: Duration) -> PortResult<T> {
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &Value,
+        within: Duration,
+    ) -> PortResult<T> {
         let node = &self.link.node;
         let reply = self.ask(Call::post(path, body), within).await;
         let Reply { status, body, .. } =
@@ -112,32 +117,32 @@ struct ErrorReply {
 }
 
 #[derive(Deserialize)]
-struct ListReply {
+pub(crate) struct ListReply {
     #[serde(default)]
-    members: Vec<ListedMember>,
+    pub(crate) members: Vec<ListedMember>,
 }
 
 /// A member as the list describes it; the JSON leaves out empty fields.
 #[derive(Deserialize)]
-struct ListedMember {
+pub(crate) struct ListedMember {
     #[serde(rename = "ID")]
-    id: String,
+    pub(crate) id: String,
     #[serde(default)]
-    name: String,
+    pub(crate) name: String,
     #[serde(rename = "peerURLs", default)]
-    peer_urls: Vec<String>,
+    pub(crate) peer_urls: Vec<String>,
     #[serde(rename = "clientURLs", default)]
-    client_urls: Vec<String>,
+    pub(crate) client_urls: Vec<String>,
     #[serde(rename = "isLearner", default)]
-    is_learner: bool,
+    pub(crate) is_learner: bool,
 }
 
 impl ListedMember {
-    fn id(&self) -> PortResult<MemberId> {
+    pub(crate) fn id(&self) -> PortResult<MemberId> {
         self.id.parse().map(MemberId).map_err(|_| passing(format!("`{}` is no id of a member", self.id)))
     }
 
-    fn is(&self, peer_url: &str) -> bool {
+    pub(crate) fn is(&self, peer_url: &str) -> bool {
         self.peer_urls.iter().any(|url| url == peer_url)
     }
 }
@@ -183,7 +188,7 @@ struct Header {
 }
 
 #[derive(Deserialize)]
-struct Done {}
+pub(crate) struct Done {}
 
 /// The meaning of etcd's error messages (`api/v3rpc/rpctypes/error.go`).
 fn meaning(message: &str) -> PortError {
@@ -276,7 +281,7 @@ impl Etcd for RemoteFleet {
     }
 }
 
-async fn list(member: &Member) -> PortResult<Vec<ListedMember>> {
+pub(crate) async fn list(member: &Member) -> PortResult<Vec<ListedMember>> {
     // A member that has fallen behind answers from its own state, unless it has to ask its leader first.
     let path = "/v3/cluster/member/list";
     let reply: PortResult<ListReply> =
@@ -309,13 +314,13 @@ impl RemoteFleet {
         None
     }
 
-    async fn needed_member(&self, via: &[NodeName]) -> PortResult<Member> {
+    pub(crate) async fn needed_member(&self, via: &[NodeName]) -> PortResult<Member> {
         let keys = self.needed_keys()?;
         let answering = self.answering(via, &keys).await;
         answering.ok_or_else(|| passing("no member of etcd answers with a majority behind it"))
     }
 
-    async fn member_on(&self, node: &NodeName, keys: &Keys) -> PortResult<Member> {
+    pub(crate) async fn member_on(&self, node: &NodeName, keys: &Keys) -> PortResult<Member> {
         let machine = self.machine(node)?;
         let link = self.link_of(&machine).await?;
         let host = machine.last.target.internal_address.trim_matches(['[', ']']).to_owned();
@@ -324,7 +329,7 @@ impl RemoteFleet {
 
     /// A connection to a listed member: over its own node where that is connected, otherwise through the one
     /// that answers.
-    async fn member_for(
+    pub(crate) async fn member_for(
         &self,
         answering: &Member,
         listed: &ListedMember,
@@ -378,7 +383,7 @@ impl RemoteFleet {
 
 /// The node from which a member is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
+pub(crate) enum Asked {
     /// Through the connection to its own node.
     OnItsNode,
     /// From the node of another member: its own is not connected.

@@ -9,7 +9,7 @@ use windlass_engine::{LookScope, PortError, PortResult, Traces};
 use windlass_model::{
     Component, ContainerName, ContainerSeen, ContainerState, Ending, EtcdData, EtcdElsewhere, EtcdLogSeen,
     EtcdPlaces, FilePath, FileSeen, Health, HostFacts, ImageRef, LedgerCopy, Lineage, NodeFacts, OnChange,
-    Probe, Unasked,
+    Probe, RollingSeen, Unasked,
 };
 use windlass_sidecar::protocol::{Answer, Request, Seen, SeenFile};
 
@@ -86,7 +86,7 @@ impl RemoteFleet {
         let etcd_data = files.etcd_at(&own.etcd());
         let elsewhere = scope.etcd_elsewhere(own, etcd_there.as_deref());
         let etcd_elsewhere = elsewhere.into_iter().map(|places| files.elsewhere(places)).collect();
-        let Files { seen: files, directories, ledgers, etcd_snapshots, hidden: _ } = files;
+        let Files { seen: files, directories, ledgers, etcd_snapshots, rolling, hidden: _ } = files;
         let ledger = ledgers.get(&own.ledger).cloned();
         let cgroup_driver = info.cgroup_driver.map(|driver| driver.to_string().into());
         Ok(NodeFacts {
@@ -110,6 +110,7 @@ impl RemoteFleet {
                 (Some(written), Some(created)) if *written > created => EtcdLogSeen::SnapshotSinceCreated,
                 _ => EtcdLogSeen::Older,
             },
+            rolling,
         })
     }
 
@@ -204,6 +205,7 @@ impl RemoteFleet {
             of_etcd: etcd.directories(),
             etcd_data: etcd.data(),
             ledgers: ledgers(scope),
+            snapshots: scope.snapshots.clone(),
         };
         if let Asking::Answered(Answer::Seen(seen)) =
             aide::ask(link, &self.settings.node_image, request()).await?
@@ -247,6 +249,8 @@ struct Files {
     ledgers: BTreeMap<FilePath, (Lineage, u64)>,
     /// When the newest snapshot of a member's log was written.
     etcd_snapshots: BTreeMap<FilePath, u64>,
+    /// The periodic snapshots of etcd, where they were read.
+    rolling: Option<RollingSeen>,
     /// Of these nothing is known.
     hidden: BTreeSet<FilePath>,
 }
@@ -276,6 +280,7 @@ impl Files {
             seen: files,
             ledgers: BTreeMap::new(),
             etcd_snapshots: BTreeMap::new(),
+            rolling: None,
             hidden,
         }
     }
@@ -283,13 +288,14 @@ impl Files {
 
 impl From<Seen> for Files {
     fn from(seen: Seen) -> Self {
-        let Seen { files, directories, ledgers, etcd_snapshots } = seen;
+        let Seen { files, directories, ledgers, etcd_snapshots, rolling } = seen;
         let file = |(path, SeenFile { digest, mode, owner })| (path, FileSeen { digest, mode, owner });
         Self {
             seen: files.into_iter().map(file).collect(),
             directories,
             ledgers,
             etcd_snapshots,
+            rolling,
             hidden: BTreeSet::new(),
         }
     }

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use windlass_engine::LookScope;
 use windlass_model::{
     Component, ContainerState, Digest, FilePath, Lineage, Maker, Mode, Owner, PidMode, Privilege,
+    RollingJournal, RollingSeen, SnapshotProof, SnapshotSeen, SnapshotState, Timestamp, rolling_moment,
 };
 use windlass_sidecar::protocol::{Seen, SeenFile};
 
@@ -51,6 +52,16 @@ $(tail -c 6 "$1")" = '{ "format": 1, "ledger": {
 printf 'k %s %s %s\n' "$l" "$s" "$1";;
 *) exit 1;;
 esac; }
+"#;
+/// Reports the newest periodic snapshot in a directory, and the record of what takes them.
+const SNAPSHOTS: &str = r#"shots() { ! far "$1" && [ -d "$1" ] || return 0
+printf 'r %s\n' "$1"; n=
+for e in "$1"/[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]-[0-9][0-9]-[0-9][0-9]Z_etcd.db; do
+[ ! -f "$e" ] || [ -L "$e" ] || n=$e; done
+[ -z "$n" ] || { printf 'b %s %s\n' "$(stat -c '%Y %s' -- "$n")" "${n##*/}"
+[ ! -f "$n.json" ] || printf 'p %s\n' "$(tr -d '\n' < "$n.json")"
+[ ! -f "$n.damaged" ] || printf 'x %s\n' "$(head -n 1 "$n.damaged")"; }
+[ ! -f "$1/.windlass-rolling.json" ] || printf 'q %s\n' "$(head -n 1 "$1/.windlass-rolling.json")"; }
 "#;
 /// After the list of files: the existing ones, all at once.
 const FILES: &str = r#"do [ ! -f "$f" ] || set -- "$@" "$f"; done
@@ -101,7 +112,7 @@ pub(crate) async fn look(link: &Link, lines: &[Listed], scope: &LookScope, etcd:
 
 fn script(scope: &LookScope, etcd: &OfEtcd) -> String {
     let is_whole = |path: &&FilePath| path.as_str().starts_with('/');
-    let mut script = format!("{FUNCTIONS}{FAR}set --\n");
+    let mut script = format!("{FUNCTIONS}{FAR}{SNAPSHOTS}set --\n");
     if scope.files.iter().any(|path| is_whole(&path)) {
         script.push_str("for f in");
         for path in scope.files.iter().filter(is_whole) {
@@ -123,6 +134,9 @@ fn script(scope: &LookScope, etcd: &OfEtcd) -> String {
     for ledger in scope.footprints.all().map(|footprint| &footprint.ledger).filter(is_whole) {
         let _ = writeln!(script, "ledger {}", quoted(ledger.as_str()));
     }
+    if let Some(snapshots) = &scope.snapshots {
+        let _ = writeln!(script, "shots {}", quoted(snapshots.as_str()));
+    }
     let _ = writeln!(script, "echo {}", END.trim_end());
     script
 }
@@ -131,10 +145,11 @@ fn script(scope: &LookScope, etcd: &OfEtcd) -> String {
 fn reported(text: &str) -> Option<Seen> {
     let text = text.strip_suffix(END)?;
     let mut seen = Seen::default();
-    let mut metadata = BTreeMap::new();
+    let (mut metadata, mut snapshots) = (BTreeMap::new(), Snapshots::default());
     for line in text.lines() {
         let (word, rest) = line.split_once(' ')?;
         match word {
+            "r" | "b" | "p" | "x" | "q" => snapshots.take(word, rest)?,
             "m" => {
                 let mut words = rest.splitn(4, ' ');
                 let mode = Mode(u32::from_str_radix(words.next()?, 8).ok()?);
@@ -163,7 +178,49 @@ fn reported(text: &str) -> Option<Seen> {
             }
         }
     }
+    seen.rolling = snapshots.seen();
     metadata.is_empty().then_some(seen)
+}
+
+/// What was reported of the snapshots.
+#[derive(Default)]
+struct Snapshots {
+    is_read: bool,
+    newest: Option<(Timestamp, u64, String)>,
+    proof: Option<SnapshotProof>,
+    damage: Option<String>,
+    journal: Option<RollingJournal>,
+}
+
+impl Snapshots {
+    /// Takes a line; none if it cannot be understood. What is no metadata is none, as for the program.
+    fn take(&mut self, word: &str, rest: &str) -> Option<()> {
+        match word {
+            "r" => self.is_read = true,
+            "b" => {
+                let mut words = rest.splitn(3, ' ');
+                let written_at = Timestamp(words.next()?.parse().ok()?);
+                let bytes = words.next()?.parse().ok()?;
+                let name = words.next()?;
+                rolling_moment(name)?;
+                self.newest = Some((written_at, bytes, name.to_owned()));
+            }
+            "p" => self.proof = serde_json::from_str(rest).ok(),
+            "x" => self.damage = Some(rest.to_owned()),
+            _ => self.journal = serde_json::from_str(rest).ok(),
+        }
+        Some(())
+    }
+
+    fn seen(self) -> Option<RollingSeen> {
+        let Self { is_read, newest, proof, damage, journal } = self;
+        let newest = newest.map(|(written_at, bytes, name)| {
+            let state = SnapshotState::noted(damage, proof, bytes);
+            SnapshotSeen { name, bytes, written_at, state }
+        });
+        let journal = journal.filter(|journal| journal.format == RollingJournal::FORMAT);
+        is_read.then_some(RollingSeen { newest, journal })
+    }
 }
 
 /// The first line of a ledger, as [`windlass_engine::encode`] writes it for a shell, and where the ledger is.
@@ -259,6 +316,7 @@ mod tests {
             of_etcd: etcd.directories(),
             etcd_data: etcd.data(),
             ledgers: ledgers(scope),
+            snapshots: scope.snapshots.clone(),
         };
         match answer(Asked { protocol: PROTOCOL, request }) {
             Answer::Seen(seen) => seen,
@@ -307,6 +365,53 @@ mod tests {
         host.file("opt etcd/member/wal/0", b"", 0o600);
         assert_eq!(by_script(&scope), Some(by_program(&scope)));
         assert!(by_program(&scope).directories.contains(host.path("opt etcd/member/wal").as_str()));
+    }
+
+    #[test]
+    fn the_script_tells_of_snapshots_what_the_program_would() {
+        let host = Host::new();
+        let scope = LookScope { snapshots: Some(host.path("a 'b/shots")), ..host.scope(&[], &[]) };
+        let both = |what: &str| {
+            let seen = by_script(&scope);
+            assert_eq!(seen, Some(by_program(&scope)), "{what}");
+            seen.unwrap().rolling
+        };
+        assert_eq!(both("no directory"), None);
+        fs::create_dir_all(host.path("a 'b/shots").as_str()).unwrap();
+        assert_eq!(both("nothing in it"), Some(RollingSeen::default()));
+        let put =
+            |name: &str, content: &str| host.file(&format!("a 'b/shots/{name}"), content.as_bytes(), 0o600);
+        put("9999_etcd.db", "of somebody");
+        put("2026-01-31T12-00-00Z_etcd.db", "older");
+        put("2026-01-31T18-00-00Z_etcd.db", "newer");
+        put("by-hand.db", "by hand");
+        let newest = both("without metadata").unwrap().newest.unwrap();
+        assert_eq!((newest.name.as_str(), newest.bytes), ("2026-01-31T18-00-00Z_etcd.db", 5));
+        assert_eq!(newest.state, SnapshotState::Unproven);
+        let proof = |bytes| {
+            format!(
+                "{{\n  \"format\": 1,\n  \"sha256\": \"{}\",\n  \"bytes\": {bytes},\n  \"revision\": 7,\n  \"keys\": 3,\n  \
+                 \"keys_by_prefix\": {{\"/a b\": 3}},\n  \"checked_at\": 9\n}}\n",
+                Digest::of("x")
+            )
+        };
+        put("2026-01-31T18-00-00Z_etcd.db.json", &proof(5));
+        let newest = both("with metadata").unwrap().newest.unwrap();
+        assert_eq!(newest.proof().map(|proof| proof.revision), Some(7));
+        put("2026-01-31T18-00-00Z_etcd.db.json", &proof(6));
+        assert!(matches!(both("resized").unwrap().newest.unwrap().state, SnapshotState::Damaged(_)));
+        put("2026-01-31T18-00-00Z_etcd.db.json", "{");
+        assert_eq!(both("no metadata").unwrap().newest.unwrap().state, SnapshotState::Unproven);
+        put("2026-01-31T18-00-00Z_etcd.db.damaged", "its digest is another\n");
+        let damaged = SnapshotState::Damaged("its digest is another".to_owned());
+        assert_eq!(both("damaged").unwrap().newest.unwrap().state, damaged);
+        put(
+            ".windlass-rolling.json",
+            "{\"format\":1,\"started_at\":5,\"failed\":{\"since\":6,\"why\":\"a b\"}}\n",
+        );
+        assert_eq!(both("with a journal").unwrap().journal.unwrap().failed.unwrap().why, "a b");
+        put(".windlass-rolling.json", "{\"format\":2,\"started_at\":5}\n");
+        assert_eq!(both("of a later version").unwrap().journal, None);
     }
 
     #[test]

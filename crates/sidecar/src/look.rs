@@ -48,15 +48,15 @@ pub(crate) fn look(
         }
     }
     let far = remote_mounts()?;
+    let is_far = |path: &FilePath| Path::new(path.as_str()).ancestors().any(|above| far.contains(above));
     for path in directories {
-        let is_far = Path::new(path.as_str()).ancestors().any(|above| far.contains(above));
-        if is_far || answer_of(path).transpose().at(path)?.unwrap_or(true) {
+        if is_far(path) || within_time(path, is_filled).transpose().at(path)?.unwrap_or(true) {
             seen.directories.insert(path.clone());
         }
     }
     for path in &etcd.directories {
         let slow = || io::Error::other(format!("no answer within {} s", ANSWER_WITHIN.as_secs()));
-        if answer_of(path).unwrap_or_else(|| Err(slow())).at(path)? {
+        if within_time(path, is_filled).unwrap_or_else(|| Err(slow())).at(path)? {
             seen.directories.insert(path.clone());
         }
     }
@@ -68,13 +68,26 @@ pub(crate) fn look(
     Ok(seen)
 }
 
-/// Whether a directory is filled; none if that is not known in time. What still waits for it ends with the process.
-fn answer_of(path: &FilePath) -> Option<io::Result<bool>> {
+/// What a directory answers, where it is not on a file system of the network and answers in time without an error.
+pub(crate) fn if_near<T: Send + 'static>(
+    path: &FilePath,
+    ask: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+) -> Option<T> {
+    let far = remote_mounts().ok()?;
+    let is_far = Path::new(path.as_str()).ancestors().any(|above| far.contains(above));
+    if is_far { None } else { within_time(path, ask)?.ok() }
+}
+
+/// The answer of a directory; none if it is not there in time. What still waits for it ends with the process.
+fn within_time<T: Send + 'static>(
+    path: &FilePath,
+    ask: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+) -> Option<io::Result<T>> {
     let (sender, receiver) = mpsc::channel();
     let path = path.clone();
     thread::spawn(move || {
         // Nobody listens any more where it took too long.
-        let _ = sender.send(is_filled(Path::new(path.as_str())));
+        let _ = sender.send(ask(Path::new(path.as_str())));
     });
     receiver.recv_timeout(ANSWER_WITHIN).ok()
 }

@@ -12,10 +12,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use windlass_model::{ChosenSnapshot, Digest, FilePath, Lineage, Mode, Owner, SnapshotSeen, SnapshotWanted};
+use windlass_model::{
+    ChosenSnapshot, Digest, FilePath, Lineage, Mode, Owner, RollingSeen, SnapshotSeen, SnapshotWanted,
+};
 
 /// The version of these documents: two programs communicate only if it is the same.
-pub const PROTOCOL: u32 = 5;
+pub const PROTOCOL: u32 = 6;
 
 /// The longest document that is read, so that a stray stream does not fill the memory.
 const LONGEST: u32 = 256 << 20;
@@ -56,6 +58,9 @@ pub enum Request {
         etcd_data: BTreeSet<FilePath>,
         /// Where a copy of the ledger may be.
         ledgers: BTreeSet<FilePath>,
+        /// The directory with snapshots of etcd, whose newest periodic one is requested. One on a file system of the
+        /// network, or that does not answer, is not read.
+        snapshots: Option<FilePath>,
     },
     /// Writes files in order, each completely or not at all; one that is as desired already is left alone.
     Put {
@@ -238,6 +243,8 @@ pub struct Seen {
     pub ledgers: BTreeMap<FilePath, (Lineage, u64)>,
     /// When the newest snapshot of a member's log was written, by its data directory: seconds since 1970.
     pub etcd_snapshots: BTreeMap<FilePath, u64>,
+    /// The periodic snapshots of etcd; none where their directory does not exist or was not read.
+    pub rolling: Option<RollingSeen>,
 }
 
 /// A file as it was seen.

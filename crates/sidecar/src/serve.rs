@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::look::Etcd;
-use crate::protocol::{Answer, Asked, PROTOCOL, Request, read, write};
+use crate::protocol::{Answer, Asked, PROTOCOL, Request, Seen, read, write};
 use crate::snapshots::shelf;
 use crate::{aside, clean, hand_over, kernel, look, network, pods, put};
 
@@ -56,9 +56,13 @@ pub fn answer(asked: Asked) -> Answer {
         return Answer::Failed(format!("it speaks version {PROTOCOL}, and was asked in {}", asked.protocol));
     }
     let done = match asked.request {
-        Request::Look { files, directories, of_etcd, etcd_data, ledgers } => {
-            look::look(&files, &ledgers, &directories, &Etcd { directories: of_etcd, data: etcd_data })
-                .map(Answer::Seen)
+        Request::Look { files, directories, of_etcd, etcd_data, ledgers, snapshots } => {
+            let etcd = Etcd { directories: of_etcd, data: etcd_data };
+            look::look(&files, &ledgers, &directories, &etcd).map(|seen| {
+                // Whether snapshots are fresh is no reason for a look to fail.
+                let rolling = snapshots.and_then(|path| look::if_near(&path, shelf::rolling)).flatten();
+                Answer::Seen(Seen { rolling, ..seen })
+            })
         }
         Request::Read { path } => look::content(&path).map(Answer::Content),
         Request::Put { files } => put::put(&files).map(|()| Answer::Done),

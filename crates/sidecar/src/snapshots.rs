@@ -9,7 +9,7 @@
 //! *Guarantees*: a file under its name is complete, checked and durable; the metadata beside it describes its
 //! contents. When the next one is due is derived from the existing files, so a process that is restarted
 //! every minute takes no more of them. Only the process' own periodic snapshots are removed, and none of them
-//! before a newer one exists.
+//! before a newer one exists. Members take turns: each has its own moments in every interval.
 
 mod arguments;
 mod draft;
@@ -17,6 +17,7 @@ mod intake;
 mod journal;
 mod name;
 mod proof;
+mod record;
 pub(crate) mod shelf;
 mod take;
 mod tree;
@@ -28,11 +29,12 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep};
-use windlass_model::Timestamp;
+use windlass_model::{Timestamp, rolling_name};
 
 use self::arguments::{Once, Rolling, Wrong};
 use self::draft::Draft;
 use self::journal::{log, now, reported};
+use self::record::Record;
 use self::take::{TakeError, Taken, take};
 
 /// The verb that takes snapshots periodically until it is asked to stop.
@@ -101,12 +103,13 @@ async fn take_rolling(rolling: &Rolling) {
     // What a killed process has left would stay until the next snapshot.
     drop(Draft::begin(directory));
     log(&format!("a snapshot every {} s into `{}`, {keep} kept", every.as_secs(), directory.display()));
+    let mut record = Record::begin(directory, now());
     let mut failures = 0;
     let mut is_started = false;
     loop {
         let step = match name::moments_in(directory) {
             Err(error) => Err(format!("`{}` cannot be read: {error}", directory.display())),
-            Ok(moments) => match wait_until_due(&moments, now(), *every) {
+            Ok(moments) => match wait_until_due(&moments, now(), *every, || place_by(directory, &moments)) {
                 Some(wait) => {
                     if !is_started {
                         log(&format!("the last one is fresh: the next is due in {} s", wait.as_secs()));
@@ -115,18 +118,20 @@ async fn take_rolling(rolling: &Rolling) {
                     sleep(wait.min(LOOK_AGAIN)).await;
                     continue;
                 }
-                None => take_logged(target, &name::rolling(now())).await.map_err(|error| reported(&error)),
+                None => take_logged(target, &rolling_name(now())).await.map_err(|error| reported(&error)),
             },
         };
         match step {
             Ok(()) => {
                 (failures, is_started) = (0, true);
+                record.succeeded();
                 remove_expired(directory, *keep);
             }
             Err(error) => {
                 let wait = wait_after(failures);
                 failures += 1;
                 log(&format!("no snapshot: {error}; tried again in {} s", wait.as_secs()));
+                record.failed(&error, now());
                 sleep(wait).await;
             }
         }
@@ -156,13 +161,37 @@ async fn take_logged(target: &arguments::Target, name: &str) -> Result<(), TakeE
     Ok(())
 }
 
+/// The place of this node's member among all, and how many there are, as the newest snapshot says.
+fn place_by(directory: &Path, moments: &[Timestamp]) -> Option<(u64, u64)> {
+    let newest = directory.join(rolling_name(*moments.last()?));
+    proof::noted(&newest)?.place()
+}
+
 /// How long until the next snapshot is due; none if it is.
 ///
 /// Snapshots of the future, from before a clock was set back, say nothing about the last one.
-fn wait_until_due(moments: &[Timestamp], now: Timestamp, every: Duration) -> Option<Duration> {
+fn wait_until_due(
+    moments: &[Timestamp],
+    now: Timestamp,
+    every: Duration,
+    place: impl FnOnce() -> Option<(u64, u64)>,
+) -> Option<Duration> {
     let last = moments.iter().rfind(|moment| **moment <= now)?;
-    let due = last.plus_seconds(every.as_secs());
+    let due = due_after(*last, every.as_secs(), place());
     Some(Duration::from_secs(due.seconds_since(now))).filter(|wait| !wait.is_zero())
+}
+
+/// When the next snapshot is due: one interval after the last one, moved to the member's own moment.
+///
+/// Each interval of the calendar has one moment for each member, at equal distances: so three members never
+/// read, write and flush their databases at the same time. The first snapshot comes at once, and the second
+/// after half an interval at least, and one and a half at most.
+fn due_after(last: Timestamp, every: u64, place: Option<(u64, u64)>) -> Timestamp {
+    let Some((place, of)) = place.filter(|(_, of)| *of > 1) else { return last.plus_seconds(every) };
+    let own = every.saturating_mul(place) / of;
+    let earliest = last.plus_seconds(every.div_ceil(2));
+    let ahead = (own + every - earliest.0 % every) % every;
+    earliest.plus_seconds(ahead)
 }
 
 fn wait_after(failures: u32) -> Duration {
@@ -176,7 +205,7 @@ fn remove_expired(directory: &Path, keep: usize) {
         Err(error) => return log(&format!("`{}` cannot be read: {error}", directory.display())),
     };
     for moment in expired(&moments, now(), keep) {
-        let name = name::rolling(moment);
+        let name = rolling_name(moment);
         let path = directory.join(&name);
         match std::fs::remove_file(&path) {
             Ok(()) => log(&format!("removed `{name}`: {keep} newer ones are kept")),
@@ -184,6 +213,7 @@ fn remove_expired(directory: &Path, keep: usize) {
         }
         // Metadata of a deleted file is useless; the next snapshot of this name overwrites it.
         let _ = std::fs::remove_file(proof::note_of(&path));
+        let _ = std::fs::remove_file(proof::damage_of(&path));
     }
 }
 
@@ -206,7 +236,7 @@ mod tests {
 
     #[test]
     fn the_first_is_due_at_once_and_a_fresh_one_is_enough() {
-        let wait = |moments: &[u64], now| wait_until_due(&at(moments), Timestamp(now), HOUR);
+        let wait = |moments: &[u64], now| wait_until_due(&at(moments), Timestamp(now), HOUR, || None);
         assert_eq!(wait(&[], 10_000), None);
         assert_eq!(wait(&[10_000], 10_000), Some(HOUR));
         assert_eq!(wait(&[5_000, 10_000], 13_599), Some(Duration::from_secs(1)));
@@ -215,9 +245,42 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_back_neither_stops_snapshots_nor_doubles_them() {
-        let wait = |moments: &[u64]| wait_until_due(&at(moments), Timestamp(10_000), HOUR);
+        let wait = |moments: &[u64]| wait_until_due(&at(moments), Timestamp(10_000), HOUR, || None);
         assert_eq!(wait(&[90_000]), None);
         assert_eq!(wait(&[9_999, 90_000]), Some(Duration::from_secs(3_599)));
+    }
+
+    #[test]
+    fn members_take_turns() {
+        const DAY: u64 = 86_400;
+        // All begin at the same time, as the first snapshot comes at once.
+        let firsts = [0, 7, 12_345, 43_200, 86_399].map(|first| Timestamp(20_000 * DAY + first));
+        for every in [DAY / 2, DAY, 3_600, 60, 5, 1] {
+            for of in [2, 3, 5, 7] {
+                for first in firsts {
+                    let moments: Vec<Timestamp> =
+                        (0..of).map(|place| due_after(first, every, Some((place, of)))).collect();
+                    for (place, due) in (0..).zip(&moments) {
+                        let waits = due.seconds_since(first);
+                        assert!(
+                            waits >= every / 2 && waits <= every + every.div_ceil(2),
+                            "{every} {of}: {waits}"
+                        );
+                        // From then on one each interval, whatever the delay of an attempt.
+                        let late = due.plus_seconds(every / 4);
+                        assert_eq!(due_after(*due, every, Some((place, of))), due.plus_seconds(every));
+                        assert_eq!(due_after(late, every, Some((place, of))), due.plus_seconds(every));
+                    }
+                    let apart = every / of;
+                    for (one, other) in moments.iter().zip(&moments[1..]) {
+                        let distance = one.0.abs_diff(other.0) % every;
+                        assert!(distance.min(every - distance) >= apart, "{every} {of}: {moments:?}");
+                    }
+                }
+            }
+        }
+        assert_eq!(due_after(Timestamp(7), 60, None), Timestamp(67), "nobody knows its place");
+        assert_eq!(due_after(Timestamp(7), 60, Some((0, 1))), Timestamp(67));
     }
 
     #[test]

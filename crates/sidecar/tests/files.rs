@@ -48,6 +48,7 @@ fn look(host: &Host, files: &[&str], directories: &[&str]) -> Seen {
         of_etcd: ["etcd/member/snap", "etcd/member/wal"].map(|name| host.path(name)).into(),
         etcd_data: ["etcd", "opt/etcd"].map(|name| host.path(name)).into(),
         ledgers: ["ledger.json", "opt/ledger.json"].map(|name| host.path(name)).into(),
+        snapshots: None,
     };
     match ask(request) {
         Answer::Seen(seen) => seen,

@@ -47,6 +47,14 @@ pub(crate) struct Cluster {
     /// The size of each member's database.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) db_bytes: Option<u64>,
+    /// Whether old revisions were deleted: their pages are free.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) compacted: bool,
+    /// The sizes of databases that were defragmented since.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) defragmented: BTreeMap<MemberId, u64>,
+    /// The term of raft: it grows with each leader.
+    pub(crate) term: u64,
     /// Until when there is no leader, after a leader was lost.
     pub(crate) election_until: u64,
     pub(crate) kube: KubeState,
@@ -103,6 +111,14 @@ pub(crate) struct MemberData {
     /// Whether it was created again by a member that had data before.
     #[serde(default)]
     pub(crate) blank: bool,
+    /// How many of the revisions on which its cluster has agreed it lacks, while it is not connected.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) behind: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The state of an etcd process after its start, from its data and arguments.
@@ -376,7 +392,14 @@ impl World {
         if work.existing { self.join(machine, work, views) } else { self.found(machine, work) }.map(
             |(cluster, id, blank, founded)| {
                 let (home, log) = (work.data.clone(), work.log.clone());
-                self.nodes[machine].write_member(MemberData { cluster, member: id, home, log, blank });
+                self.nodes[machine].write_member(MemberData {
+                    cluster,
+                    member: id,
+                    home,
+                    log,
+                    blank,
+                    behind: 0,
+                });
                 if let Some(member) = self.clusters.get_mut(&cluster).and_then(|c| c.members.get_mut(&id)) {
                     member.had_data = true;
                 }
@@ -601,6 +624,9 @@ impl World {
     fn note(&mut self, id: u64, view: &ClusterView, election_until: u64, names: &[(MemberId, String)]) {
         let now = self.now;
         let Some(cluster) = self.clusters.get_mut(&id) else { return };
+        if view.leader.is_some() && view.leader != cluster.leader {
+            cluster.term += 1;
+        }
         cluster.leader = view.leader;
         cluster.election_until = election_until;
         for (member_id, member) in &mut cluster.members {
@@ -696,7 +722,7 @@ impl World {
                     health: self.health_of_member(*id, view),
                     leads: view.leader == Some(*id),
                     alarms: cluster.alarms.get(id).cloned().unwrap_or_default(),
-                    db_bytes: cluster.db_bytes,
+                    db_bytes: cluster.db_bytes.map(|_| cluster.bytes_of(*id)),
                 })
                 .collect(),
         )

@@ -421,8 +421,15 @@ impl World {
             Mischief::OperatorElsewhereEnds { node } => {
                 self.on(node, |machine| machine.operator_elsewhere = None);
             }
+            Mischief::SnapshotsFail { node, why } => {
+                self.on(node, |machine| machine.rolling.obstacle = Some(why.clone()));
+            }
+            Mischief::SnapshotsSucceed { node } => self.on(node, |machine| machine.rolling.obstacle = None),
+            Mischief::SnapshotDamaged { node } => {
+                self.on(node, |machine| machine.rolling.damaged = Some("its digest is another".to_owned()));
+            }
             Mischief::EtcdGrows { node, bytes } => {
-                self.on_cluster_of(node, |cluster, _| cluster.db_bytes = Some(*bytes));
+                self.on_cluster_of(node, |cluster, _| cluster.grow_to(*bytes));
             }
         }
         self.touch();
@@ -536,7 +543,8 @@ impl World {
             Mischief::ForeignData { node, path } => self.on(node, |machine| {
                 // Of an external cluster.
                 let (cluster, member) = (u64::MAX, MemberId(u64::MAX));
-                let data = MemberData { cluster, member, home: path.clone(), log: None, blank: false };
+                let data =
+                    MemberData { cluster, member, home: path.clone(), log: None, blank: false, behind: 0 };
                 machine.etcd_data.insert(path.clone(), data);
                 machine.foreign.insert(path.clone());
             }),

@@ -219,6 +219,10 @@ impl World {
             node.files.retain(|file, _| !is_under(file.as_str(), path.as_str()));
             node.directories.retain(|directory| !is_under(directory.as_str(), path.as_str()));
             node.delete_etcd_under(path);
+            node.snapshots.retain(|file, _| !is_under(file.as_str(), path.as_str()));
+            if crate::docker::is_snapshots(path) {
+                node.rolling = crate::rolling::Rolling::default();
+            }
             node.etcd_owners.retain(|data, _| !is_under(data.as_str(), path.as_str()));
         }
         self.running_make_directories_again(machine);

@@ -143,6 +143,9 @@ pub(crate) enum Deed<'a> {
         id: MemberId,
     },
     MoveLeader,
+    /// Databases are compacted, or an alarm is lifted.
+    CareForEtcd,
+    Defragment,
     Cordon,
     Uncordon,
     Evict {
@@ -203,6 +206,7 @@ impl Deed<'_> {
             | Self::MoveAside { .. }
             | Self::RemovePods
             | Self::SaveSnapshot
+            | Self::Defragment
             | Self::StageSnapshot { .. }
             | Self::RestoreMember { .. } => true,
             Self::AskApi
@@ -210,6 +214,7 @@ impl Deed<'_> {
             | Self::Promote { .. }
             | Self::RemoveMember { .. }
             | Self::MoveLeader
+            | Self::CareForEtcd
             | Self::Cordon
             | Self::Uncordon
             | Self::Evict { .. }

@@ -9,6 +9,7 @@
 
 mod arguments;
 mod at_rest;
+mod care;
 mod docker;
 mod etcd;
 mod etcd_places;
@@ -27,6 +28,7 @@ mod mischief;
 mod objects;
 mod ports;
 mod process;
+mod rolling;
 mod run;
 mod secrets;
 mod snapshots;

@@ -111,6 +111,7 @@ impl World {
         match next {
             Some(next) => {
                 cluster.leader = Some(next);
+                cluster.term += 1;
                 self.touch();
                 Ok(())
             }

@@ -40,6 +40,23 @@ pub enum Mischief {
         /// The size.
         bytes: u64,
     },
+    /// Something keeps every periodic snapshot from succeeding.
+    SnapshotsFail {
+        /// The machine.
+        node: NodeName,
+        /// The error.
+        why: String,
+    },
+    /// Nothing keeps them from succeeding any more.
+    SnapshotsSucceed {
+        /// The machine.
+        node: NodeName,
+    },
+    /// The newest periodic snapshot does not read back.
+    SnapshotDamaged {
+        /// The machine.
+        node: NodeName,
+    },
     /// A run of windlass on another machine begins to change the cluster of this node.
     OperatorElsewhere {
         /// The machine that keeps its lease.

@@ -129,7 +129,7 @@ impl SimFleet {
         .await
     }
 
-    async fn api<T>(
+    pub(crate) async fn api<T>(
         &self,
         node: Option<&NodeName>,
         word: &'static str,

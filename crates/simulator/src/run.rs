@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::runtime;
 use tokio::time::Instant;
 use windlass_engine::{PortError, PortResult};
-use windlass_model::{Action, Blueprint, FilePath, NodeName, Role, Step, StepId};
+use windlass_model::{Action, Blueprint, FilePath, NodeName, Restore, Role, Step, StepId};
 
 use crate::faults::{Fault, FaultSchedule, How, When};
 use crate::invariants::{Deed, Violation};
@@ -227,7 +227,10 @@ impl World {
             | Deed::Reload { .. }
             | Deed::SetKernel { .. }
             | Deed::RemovePods => pace.docker,
-            Deed::SaveSnapshot | Deed::StageSnapshot { .. } | Deed::RestoreMember { .. } => pace.pull,
+            Deed::SaveSnapshot
+            | Deed::StageSnapshot { .. }
+            | Deed::RestoreMember { .. }
+            | Deed::Defragment => pace.pull,
             Deed::PutFiles { .. }
             | Deed::HandOver { .. }
             | Deed::RemovePaths { .. }
@@ -236,6 +239,7 @@ impl World {
             | Deed::Promote { .. }
             | Deed::RemoveMember { .. }
             | Deed::MoveLeader
+            | Deed::CareForEtcd
             | Deed::Cordon
             | Deed::Uncordon
             | Deed::Evict { .. }

@@ -77,6 +77,7 @@ impl SnapshotFile {
             Condition::Corrupt => SnapshotState::Damaged("its digest is another".to_owned()),
             Condition::Truncated => SnapshotState::Damaged("its end is missing".to_owned()),
             Condition::Whole => SnapshotState::Proven(Box::new(SnapshotProof {
+                member: None,
                 format: SnapshotProof::FORMAT,
                 sha256: self.digest(),
                 bytes: self.bytes(),
@@ -279,7 +280,8 @@ impl World {
             member.had_data = true;
         }
         let node = &mut self.nodes[machine];
-        let made = MemberData { cluster: id, member: own, home: data.clone(), log: None, blank: false };
+        let made =
+            MemberData { cluster: id, member: own, home: data.clone(), log: None, blank: false, behind: 0 };
         node.etcd_data.insert(data.clone(), made);
         let content = FileState::new(token.as_bytes(), Mode(0o600), Owner::default());
         node.files.insert(mark, std::sync::Arc::new(content));

@@ -95,6 +95,8 @@ impl World {
     /// Works everything out again.
     pub(crate) fn refresh(&mut self) {
         self.heartbeats();
+        // By what was so until now.
+        self.take_due_snapshots();
         let mut until = u64::MAX;
         let clusters = self.settle_etcd(&mut until);
         self.view.clusters = clusters;
@@ -163,7 +165,12 @@ impl World {
         }
     }
 
-    fn able_component(&self, machine: usize, kind: Component, until: &mut u64) -> Option<&Container> {
+    pub(crate) fn able_component(
+        &self,
+        machine: usize,
+        kind: Component,
+        until: &mut u64,
+    ) -> Option<&Container> {
         if self.nodes[machine].power == Power::Off {
             return None;
         }

@@ -18,6 +18,7 @@ use crate::kube::Workload;
 use crate::ledger::Shelf;
 use crate::machine::Machine;
 use crate::minter::Keys;
+use crate::rolling::Rolling;
 use crate::run::Run;
 use crate::snapshots::SnapshotFile;
 use crate::view::View;
@@ -144,6 +145,9 @@ pub(crate) struct Node {
     /// Snapshots of etcd, and copies of them for a restore.
     #[serde(skip_serializing_if = "is_usual_map")]
     pub(crate) snapshots: BTreeMap<FilePath, SnapshotFile>,
+    /// The periodic snapshots of etcd.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub(crate) rolling: Rolling,
     /// The owners of the directories for data of etcd that do not belong to root.
     #[serde(skip_serializing_if = "is_usual_map")]
     pub(crate) etcd_owners: BTreeMap<FilePath, Owner>,
@@ -461,6 +465,7 @@ impl World {
         name: &NodeName,
         scope: &windlass_engine::LookScope,
     ) -> NodeFacts {
+        let rolling = scope.snapshots.as_ref().and_then(|_| self.rolling(machine));
         self.run.ledger_paths.extend(scope.footprints.all().map(|footprint| footprint.ledger.clone()));
         let node = &self.nodes[machine];
         // Only what is in the places for this machine's operating system is found.
@@ -515,6 +520,7 @@ impl World {
             etcd_elsewhere,
             ledger: node.files.get(&own.ledger).and_then(|file| ledger_copy(file)),
             etcd_log: self.etcd_log(node),
+            rolling,
         }
     }
 

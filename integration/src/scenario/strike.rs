@@ -154,6 +154,12 @@ fn by_hand(node: NodeName, command: &str, block: Option<String>) -> Result<Misch
         }
         ["is", "changed", "no", "more"] => Mischief::OperatorElsewhereEnds { node },
         ["etcd", "grows", "to", bytes] => Mischief::EtcdGrows { node, bytes: number(bytes)? },
+        ["snapshots", "fail", ..] => {
+            let why = command.split_once("fail").map_or("", |(_, why)| why.trim()).to_owned();
+            Mischief::SnapshotsFail { node, why }
+        }
+        ["snapshots", "succeed"] => Mischief::SnapshotsSucceed { node },
+        ["snapshot", "is", "damaged"] => Mischief::SnapshotDamaged { node },
         ["boots", "without", path] => Mischief::BootsWithoutDisk { node, path: FilePath::from(*path) },
         ["mount", path] => Mischief::DiskMounted { node, path: FilePath::from(*path) },
         ["lose", "etcd", "data"] => Mischief::EtcdDataLost { node },

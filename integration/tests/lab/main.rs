@@ -10,6 +10,7 @@ mod available;
 mod bad_worlds;
 mod cluster;
 mod dockershim;
+mod etcd_care;
 mod etcd_user;
 mod external_etcd;
 mod hosts;

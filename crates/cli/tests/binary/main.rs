@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should fail where it stands")]
 
 mod documents;
+mod etcd;
 mod file;
 mod formats;
 mod includes;

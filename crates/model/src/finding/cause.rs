@@ -16,6 +16,7 @@ use crate::host_report::ContainerdCri;
 use crate::inventory::{Alarm, Unasked};
 use crate::names::{CertName, ContainerName, FilePath, ImageRef, Lineage, NodeName, Role};
 use crate::objects::ObjectRef;
+use crate::rolling::RollingFault;
 use crate::time::Timestamp;
 use crate::version::KubernetesVersion;
 
@@ -529,6 +530,11 @@ pub enum Note {
         bytes: u64,
         /// How many it may have.
         quota: u64,
+    },
+    /// There is no fresh and intact snapshot of the member of a node.
+    SnapshotsStale {
+        /// What is wrong.
+        fault: RollingFault,
     },
     /// Snapshots stay on the nodes.
     SnapshotsKept {

@@ -12,6 +12,7 @@ use crate::host_report::ContainerdCri;
 use crate::inventory::{Alarm, Unasked};
 use crate::names::{ImageRef, NodeName};
 use crate::pod_runtime::CONTAINERD_CONFIG;
+use crate::rolling::RollingFault;
 use crate::words::counted;
 
 /// Where a ledger may be found.
@@ -292,6 +293,7 @@ fn note_help(cause: &Note) -> String {
         Note::SnapshotsKept { .. } => {
             "they are all that is left of the cluster's data; `--delete-snapshots` deletes them too".to_owned()
         }
+        Note::SnapshotsStale { fault } => stale_snapshots_help(fault).to_owned(),
         Note::EtcdNearlyFull { .. } => {
             "`etcdctl defrag` one member after another, see what fills it (`etcdctl get /registry --prefix --keys-only`), \
              or raise `quota-backend-bytes` in `services.etcd.extra_args`"
@@ -506,6 +508,20 @@ fn machine_help(fault: &MachineFault) -> String {
         }
         MachineFault::NotReachedBy { ports, .. } | MachineFault::DoesNotReach { ports, .. } => {
             format!("open TCP {} between the nodes, or set the right `internal_address`", row(ports))
+        }
+    }
+}
+
+fn stale_snapshots_help(fault: &RollingFault) -> &'static str {
+    match fault {
+        RollingFault::Overdue { .. } => {
+            "`docker logs etcd-rolling-snapshots` on the node says what keeps it; `windlass etcd snapshot save` takes one now"
+        }
+        RollingFault::Failing { .. } => {
+            "remove what keeps it: make room, or bring the member back; it tries again every five minutes at most"
+        }
+        RollingFault::Damaged { .. } => {
+            "look at the disk of the node; take one with `windlass etcd snapshot save`, and delete the damaged one"
         }
     }
 }

@@ -256,6 +256,7 @@ fn noticed(cause: &Note) -> String {
             )
         }
         Note::SnapshotsKept { path } => format!("the snapshots of etcd in {path} are kept"),
+        Note::SnapshotsStale { fault } => fault.to_string(),
         Note::EtcdNearlyFull { bytes, quota } => format!(
             "the database of etcd takes {} of the {} that it may; when it is full, Kubernetes can store nothing",
             size(*bytes),

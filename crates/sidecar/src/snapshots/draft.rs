@@ -14,12 +14,26 @@ const NAME: &str = ".windlass-snapshot.part";
 /// A snapshot contains the whole cluster, including its secrets.
 const MODE: u32 = 0o600;
 
+/// How many bytes are written before they are flushed to the disk.
+const SYNC_EVERY: usize = 16 << 20;
+
+/// The space on a file system, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Space {
+    /// What may still be written.
+    pub(crate) free: u64,
+    /// All of it.
+    pub(crate) all: u64,
+}
+
 /// An unfinished snapshot. It is removed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Draft {
     path: PathBuf,
     /// Locked as long as it is open.
     file: File,
+    /// How many bytes may not be on the disk yet.
+    unsynced: usize,
     is_kept: bool,
 }
 
@@ -43,7 +57,7 @@ impl Draft {
             if is_at(&file, &path)? {
                 file.set_permissions(Permissions::from_mode(MODE))?;
                 file.set_len(0)?;
-                return Ok(Some(Self { path, file, is_kept: false }));
+                return Ok(Some(Self { path, file, unsynced: 0, is_kept: false }));
             }
         }
     }
@@ -53,14 +67,23 @@ impl Draft {
         &self.path
     }
 
+    /// Writes it to the disk piece by piece: gigabytes at once would stop the log of a member of etcd on the
+    /// same disk for seconds.
     pub(crate) fn write(&mut self, piece: &[u8]) -> io::Result<()> {
-        self.file.write_all(piece)
+        self.file.write_all(piece)?;
+        self.unsynced += piece.len();
+        if self.unsynced >= SYNC_EVERY {
+            self.file.sync_data()?;
+            self.unsynced = 0;
+        }
+        Ok(())
     }
 
-    /// Bytes that may still be written to the file system.
-    pub(crate) fn free_bytes(&self) -> io::Result<u64> {
+    /// The space on its file system.
+    pub(crate) fn space(&self) -> io::Result<Space> {
         let system = rustix::fs::fstatvfs(&self.file)?;
-        Ok(system.f_bavail.saturating_mul(system.f_frsize))
+        let bytes = |blocks: u64| blocks.saturating_mul(system.f_frsize);
+        Ok(Space { free: bytes(system.f_bavail), all: bytes(system.f_blocks) })
     }
 
     /// Gives it its name, under which there must be nothing; when this returns, a loss of power leaves it there.

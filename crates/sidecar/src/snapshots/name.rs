@@ -1,28 +1,15 @@
 //! The names of snapshots, and which of them are the periodic ones.
 //!
 //! RKE 1 calls its files `2026-01-31T12:00:00Z_etcd`, some with the suffix `.zip`. Periodic ones here are
-//! called `2026-01-31T12-00-00Z_etcd.db`: those of RKE 1 never count as ours, and no `:` confuses `scp`.
+//! called `2026-01-31T12-00-00Z_etcd.db` ([`windlass_model::rolling_name`]): those of RKE 1 never count as ours,
+//! and no `:` confuses `scp`.
 
 use std::path::Path;
 
-use windlass_model::Timestamp;
+use windlass_model::{Timestamp, rolling_moment};
 
-const SUFFIX: &str = "_etcd.db";
 /// The extension of snapshots on request.
 const EXTENSION: &str = ".db";
-
-/// The name of the periodic snapshot of this time.
-pub(crate) fn rolling(moment: Timestamp) -> String {
-    moment.to_string().replace(':', "-") + SUFFIX
-}
-
-/// The time of a periodic snapshot; none if the name is not that of one.
-pub(crate) fn moment_of(name: &str) -> Option<Timestamp> {
-    let text = name.strip_suffix(SUFFIX)?;
-    let (date, time) = text.split_once('T')?;
-    let moment = format!("{date}T{}", time.replace('-', ":")).parse().ok()?;
-    (rolling(moment) == name).then_some(moment)
-}
 
 /// The file of a snapshot that was requested by name.
 ///
@@ -34,7 +21,7 @@ pub(crate) fn requested(name: &str) -> Result<String, &'static str> {
         return Err("a snapshot's name is made of letters, digits and `-_.+`, and begins with none of `.-`");
     }
     let file = format!("{}{EXTENSION}", name.strip_suffix(EXTENSION).unwrap_or(name));
-    if moment_of(&file).is_some() {
+    if rolling_moment(&file).is_some() {
         return Err("snapshots of this name belong to the timer, which deletes them when they are old");
     }
     Ok(file)
@@ -45,7 +32,7 @@ pub(crate) fn moments_in(directory: &Path) -> std::io::Result<Vec<Timestamp>> {
     let mut moments = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
-        if let Some(moment) = entry.file_name().to_str().and_then(moment_of)
+        if let Some(moment) = entry.file_name().to_str().and_then(rolling_moment)
             && entry.file_type()?.is_file()
         {
             moments.push(moment);
@@ -58,28 +45,6 @@ pub(crate) fn moments_in(directory: &Path) -> std::io::Result<Vec<Timestamp>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_timers_names_read_back_and_no_others_do() {
-        let moment = Timestamp(1_769_860_800);
-        assert_eq!(rolling(moment), "2026-01-31T12-00-00Z_etcd.db");
-        assert_eq!(moment_of("2026-01-31T12-00-00Z_etcd.db"), Some(moment));
-        for other in [
-            "2026-01-31T12:00:00Z_etcd",
-            "2026-01-31T12:00:00Z_etcd.zip",
-            "2026-01-31T12:00:00Z_etcd.db",
-            "2026-01-31T12-00-00Z_etcd",
-            "2026-01-31T12-00-00Z_etcd.db.zip",
-            "2026-02-31T12-00-00Z_etcd.db",
-            "2026-01-31T12-0-00Z_etcd.db",
-            "2026:01:31T12-00-00Z_etcd.db",
-            "c2026-01-31T12-00-00Z_etcd.db",
-            "before-upgrade.db",
-            "pki.bundle.tar.gz",
-        ] {
-            assert_eq!(moment_of(other), None, "{other}");
-        }
-    }
 
     #[test]
     fn a_requested_name_stays_in_the_directory_and_off_the_timers_ground() {

@@ -5,10 +5,10 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
-use windlass_model::{Digest, KubernetesVersion, SnapshotProof, Timestamp};
+use windlass_model::{DAMAGED_EXTENSION, Digest, KubernetesVersion, SnapshotProof, Timestamp};
 
 use super::intake::{Intake, NotASnapshot};
-use super::tree::{self, Broken};
+use super::tree::{self, Broken, Listed};
 use crate::protocol::FileToPut;
 
 /// The suffix of the name of a snapshot's metadata.
@@ -52,6 +52,7 @@ pub(crate) fn prove(path: &Path, origin: Origin, now: Timestamp) -> Result<Snaps
     let bytes = intake.finish()?;
     let contents = tree::walk(&file, bytes)?;
     let Origin { authority, endpoint, taken_at, kubernetes } = origin;
+    let member = endpoint.as_deref().and_then(|endpoint| member_at(endpoint, &contents.members));
     Ok(SnapshotProof {
         format: SnapshotProof::FORMAT,
         sha256: Digest::from_bytes(whole.finalize().into()),
@@ -61,12 +62,44 @@ pub(crate) fn prove(path: &Path, origin: Origin, now: Timestamp) -> Result<Snaps
         keys_by_prefix: contents.keys_by_prefix,
         etcd: contents.etcd,
         kubernetes,
-        members: contents.members,
+        members: contents.members.into_iter().map(|member| member.name).collect(),
+        member,
         authority,
         endpoint,
         taken_at,
         checked_at: now,
     })
+}
+
+/// The name of the member on the host of this endpoint.
+fn member_at(endpoint: &str, members: &[Listed]) -> Option<String> {
+    let host = host_of(endpoint)?;
+    let is_there = |member: &&Listed| member.peer_urls.iter().any(|url| host_of(url) == Some(host));
+    members.iter().find(is_there).map(|member| member.name.clone())
+}
+
+/// The host of a URL with a port.
+fn host_of(url: &str) -> Option<&str> {
+    let authority = url.split_once("://")?.1.split('/').next()?;
+    authority.rsplit_once(':').map(|(host, _)| host)
+}
+
+/// The path of the file that says why a snapshot is damaged.
+pub(crate) fn damage_of(snapshot: &Path) -> PathBuf {
+    let mut name = snapshot.as_os_str().to_owned();
+    name.push(DAMAGED_EXTENSION);
+    name.into()
+}
+
+/// Why a snapshot is damaged, as it was found when it was read last; none where nothing was found.
+pub(crate) fn damage_noted(snapshot: &Path) -> Option<String> {
+    let text = fs::read(damage_of(snapshot)).ok()?;
+    Some(String::from_utf8_lossy(&text).trim_end().to_owned())
+}
+
+/// Records why a snapshot is damaged.
+pub(crate) fn note_damage(snapshot: &Path, why: &str) -> io::Result<()> {
+    put(&damage_of(snapshot), format!("{}\n", why.replace('\n', " ")).into_bytes())
 }
 
 /// The path of a snapshot's metadata.
@@ -86,7 +119,11 @@ pub(crate) fn noted(snapshot: &Path) -> Option<SnapshotProof> {
 pub(crate) fn note(snapshot: &Path, proof: &SnapshotProof) -> io::Result<()> {
     let mut content = serde_json::to_vec_pretty(proof).map_err(io::Error::other)?;
     content.push(b'\n');
-    let path = note_of(snapshot);
+    put(&note_of(snapshot), content)
+}
+
+/// Writes a file that only root may read, completely or not at all.
+pub(crate) fn put(path: &Path, content: Vec<u8>) -> io::Result<()> {
     let file = FileToPut {
         path: path.to_string_lossy().into_owned().into(),
         content: crate::protocol::Bytes(content),

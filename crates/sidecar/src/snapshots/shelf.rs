@@ -6,14 +6,15 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use windlass_model::{
-    ChosenSnapshot, FilePath, Owner, RESTORED_MARK, SNAPSHOT_EXTENSION, SnapshotSeen, SnapshotState,
-    SnapshotWanted, Timestamp,
+    ChosenSnapshot, FilePath, Owner, RESTORED_MARK, RollingSeen, SNAPSHOT_EXTENSION, SnapshotSeen,
+    SnapshotState, SnapshotWanted, Timestamp, rolling_name,
 };
 
 use super::arguments::Target;
 use super::journal;
 use super::name;
 use super::proof::{self, Origin};
+use super::record::recorded;
 use super::take::take;
 use crate::etcd::Access;
 use crate::fault::{At, Fault};
@@ -46,14 +47,30 @@ pub(crate) fn list(directory: &FilePath) -> Result<Vec<SnapshotSeen>, Fault> {
     Ok(found)
 }
 
-/// What is known without reading it. Metadata with another size belongs to another file.
+/// The newest periodic snapshot in a directory, and what the process that takes them records; none if there is
+/// no such directory.
+pub(crate) fn rolling(directory: &Path) -> io::Result<Option<RollingSeen>> {
+    let moments = match name::moments_in(directory) {
+        Err(error) if is_absent(&error) => return Ok(None),
+        moments => moments?,
+    };
+    let newest = moments.last().map(|moment| {
+        let name = rolling_name(*moment);
+        let path = directory.join(&name);
+        fs::metadata(&path).map(|metadata| seen(&path, name, &metadata))
+    });
+    let newest = match newest.transpose() {
+        // Somebody has removed it meanwhile.
+        Err(error) if is_absent(&error) => None,
+        newest => newest?,
+    };
+    Ok(Some(RollingSeen { newest, journal: recorded(directory)? }))
+}
+
+/// What is known without reading it.
 fn seen(path: &Path, name: String, metadata: &fs::Metadata) -> SnapshotSeen {
     let bytes = metadata.len();
-    let state = match proof::noted(path) {
-        Some(proof) if proof.bytes == bytes => SnapshotState::Proven(Box::new(proof)),
-        Some(_) => SnapshotState::Damaged("its size is another than when it was checked".to_owned()),
-        None => SnapshotState::Unproven,
-    };
+    let state = SnapshotState::noted(proof::damage_noted(path), proof::noted(path), bytes);
     let written_at = Timestamp(u64::try_from(metadata.mtime()).unwrap_or_default());
     SnapshotSeen { name, bytes, written_at, state }
 }
@@ -95,6 +112,10 @@ pub(crate) fn verify(directory: &FilePath, name: &str) -> Result<SnapshotSeen, F
             SnapshotState::Proven(Box::new(proof))
         }
     };
+    match &seen.state {
+        SnapshotState::Damaged(why) => proof::note_damage(&path, why).at(path.display())?,
+        SnapshotState::Proven(_) | SnapshotState::Unproven => remove_if_there(&proof::damage_of(&path))?,
+    }
     Ok(seen)
 }
 
@@ -131,6 +152,7 @@ pub(crate) fn delete(directory: &FilePath, name: &str) -> Result<(), Fault> {
     let path = path_of(directory, name)?;
     fs::remove_file(&path).at(path.display())?;
     remove_if_there(&proof::note_of(&path))?;
+    remove_if_there(&proof::damage_of(&path))?;
     sync_directory(Path::new(directory.as_str())).at(directory)
 }
 

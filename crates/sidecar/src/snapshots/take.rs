@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::draft::Draft;
+use super::draft::{Draft, Space};
 use super::intake::{Intake, NotASnapshot};
 use super::journal;
 use super::proof::{self, Origin, Unproven};
@@ -14,9 +14,15 @@ use crate::etcd::{Access, EtcdError};
 
 /// How long a member may be silent in the middle of a snapshot.
 const SILENCE: Duration = Duration::from_secs(60);
-/// The disk space that is left for others: etcd's own log, which may be on the same disk, grows by files of
-/// 64 MB, and a member that finds the disk full stops.
+/// The disk space that is left for others at least: etcd's own log, which may be on the same disk, grows by
+/// files of 64 MB, and a member that finds the disk full stops.
 const LEFT_FREE: u64 = 128 << 20;
+/// The percentage of the file system that is left for others: below it kubelet evicts pods by default
+/// (`nodefs.available<10%`,
+/// <https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/#hard-eviction-thresholds>).
+const LEFT_FREE_PERCENT: u64 = 10;
+/// The percentage that is left where less than that is free already: kubelet has another limit then, or evicts anyway.
+const LEFT_OF_LITTLE_PERCENT: u64 = 1;
 
 /// Why there is no snapshot.
 #[derive(Debug, thiserror::Error)]
@@ -32,9 +38,9 @@ pub(crate) enum TakeError {
     #[error("{endpoint}: {source}")]
     Unfit { endpoint: String, source: NotASnapshot },
     #[error(
-        "the snapshot has {bytes} bytes and the disk {free} free ones, of which {LEFT_FREE} are left to others"
+        "the snapshot has {bytes} bytes and the disk {free} free ones, of which {left} are left to etcd and kubelet"
     )]
-    NoRoom { bytes: u64, free: u64 },
+    NoRoom { bytes: u64, free: u64, left: u64 },
     #[error("what {endpoint} sent does not read back from the disk: {source}")]
     ReadBack { endpoint: String, source: Unproven },
     #[error("another snapshot is being taken")]
@@ -91,6 +97,13 @@ pub(crate) async fn take(access: &Access, directory: &Path, name: &str) -> Resul
     Err(failed)
 }
 
+/// How many bytes are left to others.
+fn left_free(space: Space) -> u64 {
+    let percent = |percent: u64| space.all / 100 * percent;
+    let share = percent(LEFT_FREE_PERCENT);
+    LEFT_FREE.max(if space.free >= share { share } else { percent(LEFT_OF_LITTLE_PERCENT) })
+}
+
 async fn receive(access: &Access, endpoint: &str, draft: &mut Draft, path: &Path) -> Result<u64, TakeError> {
     let unwritable = |source| TakeError::Unwritable { path: path.to_owned(), source };
     let silent = || TakeError::Silent { endpoint: endpoint.to_owned() };
@@ -104,9 +117,10 @@ async fn receive(access: &Access, endpoint: &str, draft: &mut Draft, path: &Path
         let Some(piece) = next.map_err(broken_off)? else { break };
         if is_first {
             let bytes = piece.remaining_bytes.saturating_add(piece.blob.len() as u64);
-            let free = draft.free_bytes().map_err(unwritable)?;
-            if free < bytes.saturating_add(LEFT_FREE) {
-                return Err(TakeError::NoRoom { bytes, free });
+            let space = draft.space().map_err(unwritable)?;
+            let left = left_free(space);
+            if space.free < bytes.saturating_add(left) {
+                return Err(TakeError::NoRoom { bytes, free: space.free, left });
             }
             is_first = false;
         }
@@ -114,4 +128,19 @@ async fn receive(access: &Access, endpoint: &str, draft: &mut Draft, path: &Path
         draft.write(&piece.blob).map_err(unwritable)?;
     }
     intake.finish().map_err(|source| TakeError::Unfit { endpoint: endpoint.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_left_to_etcd_and_kubelet() {
+        let left = |free, all| left_free(Space { free, all });
+        assert_eq!(left(1 << 30, 1 << 30), LEFT_FREE, "a small disk");
+        let all = 100_000_000_000;
+        assert_eq!(left(all, all), 10_000_000_000);
+        assert_eq!(left(10_000_000_000, all), 10_000_000_000, "no snapshot makes it less than a tenth");
+        assert_eq!(left(9_000_000_000, all), 1_000_000_000, "it is less already");
+    }
 }

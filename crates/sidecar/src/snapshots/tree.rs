@@ -36,7 +36,16 @@ pub(crate) struct Contents {
     pub(crate) keys: u64,
     pub(crate) keys_by_prefix: BTreeMap<String, u64>,
     pub(crate) etcd: Option<String>,
-    pub(crate) members: Vec<String>,
+    /// By name.
+    pub(crate) members: Vec<Listed>,
+}
+
+/// A member of the cluster, as the database lists it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Listed {
+    pub(crate) name: String,
+    /// The URLs by which other members reach it.
+    pub(crate) peer_urls: Vec<String>,
 }
 
 /// Why the tree is invalid.
@@ -236,7 +245,7 @@ struct Reading {
     prefixes: Vec<String>,
     numbers: HashMap<String, usize>,
     etcd: Option<String>,
-    members: Vec<String>,
+    members: Vec<Listed>,
 }
 
 /// The part of a `KeyValue` with its name (`mvccpb.KeyValue` of etcd's `api/mvccpb/kv.proto`).
@@ -255,8 +264,7 @@ impl Reading {
             }
             "members" => {
                 let member: Option<serde_json::Value> = serde_json::from_slice(value).ok();
-                let name = member.and_then(|member| Some(member.get("name")?.as_str()?.to_owned()));
-                self.members.extend(name);
+                self.members.extend(member.as_ref().and_then(listed));
             }
             _ => {}
         }
@@ -302,6 +310,14 @@ impl Reading {
             members,
         })
     }
+}
+
+/// `membership.Member` of etcd, as it writes it in JSON.
+fn listed(member: &serde_json::Value) -> Option<Listed> {
+    let name = member.get("name")?.as_str()?.to_owned();
+    let urls = member.get("peerURLs").and_then(serde_json::Value::as_array);
+    let urls = urls.into_iter().flatten().filter_map(|url| url.as_str()).map(str::to_owned);
+    Some(Listed { name, peer_urls: urls.collect() })
 }
 
 /// The name of a key: the first field of its record, whatever follows.

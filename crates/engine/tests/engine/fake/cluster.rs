@@ -1,9 +1,9 @@
 //! The scripted etcd and Kubernetes of the fake.
 
-use windlass_engine::{Etcd, Eviction, Kube, PodSeen, PortResult};
+use windlass_engine::{Etcd, EtcdCare, Eviction, Kube, PodSeen, PortResult};
 use windlass_model::{
-    DesiredObject, DrainOptions, EtcdSeen, Health, KeptRoots, KubeSeen, MemberId, MemberSeen, NodeName,
-    NodeObject, ObjectChange, ObjectRef, ObjectsSeen, Scheduling, Secret, Vote,
+    Alarm, DesiredObject, DrainOptions, EtcdSeen, Health, KeptRoots, KubeSeen, MemberId, MemberReport,
+    MemberSeen, NodeName, NodeObject, ObjectChange, ObjectRef, ObjectsSeen, Scheduling, Secret, Vote,
 };
 
 use super::{Evicted, Fake, lasting};
@@ -69,6 +69,29 @@ impl Etcd for Fake {
             Ok(())
         })
         .await
+    }
+}
+
+impl EtcdCare for Fake {
+    async fn member_report(&self, node: &NodeName) -> PortResult<MemberReport> {
+        self.verb(node.as_str(), format!("{node} member report"), |_| Err(lasting("no report is scripted")))
+            .await
+    }
+
+    async fn compact(&self, via: &[NodeName]) -> PortResult<u64> {
+        self.verb("etcd", format!("etcd compact via {}", names(via)), |_| Ok(1)).await
+    }
+
+    async fn defragment(&self, node: &NodeName) -> PortResult<()> {
+        self.verb(node.as_str(), format!("{node} defragment"), |_| Ok(())).await
+    }
+
+    async fn disarm(&self, _: &[NodeName], member: MemberId, alarm: Alarm) -> PortResult<()> {
+        self.verb("etcd", format!("etcd disarm {alarm} of {member}"), |_| Ok(())).await
+    }
+
+    async fn give_leadership(&self, _: &[NodeName], peer_url: &str) -> PortResult<()> {
+        self.verb("etcd", format!("etcd lead by {peer_url}"), |_| Ok(())).await
     }
 }
 
