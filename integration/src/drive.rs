@@ -146,7 +146,7 @@ impl Driver {
         self.sights.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let rules = match goal {
             Goal::Converge | Goal::Reissue(_) => RolloutRules::of(desired.ordinary()),
-            Goal::Restore(_) => RolloutRules::restore(desired.ordinary()),
+            Goal::Restore(restore) => RolloutRules::restore(desired.ordinary(), restore),
             Goal::Dismantle(_) => RolloutRules::dismantle(),
         };
         self.fleet.begin_run(rules, schedule);

@@ -51,7 +51,7 @@ impl Lived {
 
     fn goal(&self) -> Goal {
         let snapshot = self.snapshot.clone();
-        Goal::Restore(Restore { snapshot, asked_at: Timestamp(0), gone: [].into() })
+        Goal::Restore(Restore { snapshot, asked_at: Timestamp(0), gone: [].into(), recovery: None })
     }
 
     fn restore(&self, schedule: FaultSchedule) -> Ended {

@@ -225,9 +225,38 @@ Examples:
     /// It deletes old revisions from all databases, defragments them one at a time, and lifts the alarms if there is room
     /// then. It never lifts CORRUPT: members hold different data.
     Disarm(EtcdDisarmArguments),
+    /// Let etcd go on from the most advanced member that is left, when its majority is gone for good.
+    ///
+    /// It shows how far each member that answers has come, takes a snapshot of the most advanced, and makes that the only
+    /// member of a new cluster, as `snapshot restore` does; all other data that can be reached is moved aside. `windlass up`
+    /// then adds members as cluster.yml says. It refuses while a majority may come back. If it is interrupted, run it again.
+    #[command(after_long_help = "\
+Examples:
+  windlass etcd recover --gone node-2 --gone node-3 --plan
+  windlass etcd recover --gone node-2 --gone node-3")]
+    Recover(EtcdRecoverArguments),
     /// Snapshots of etcd, on its nodes.
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
+}
+
+/// `windlass etcd recover`
+#[derive(Debug, Args)]
+pub(crate) struct EtcdRecoverArguments {
+    #[command(flatten)]
+    common: CommonArguments,
+    /// Show what would be done, and do nothing.
+    #[arg(long)]
+    pub(crate) plan: bool,
+    /// Do not ask for confirmation.
+    #[arg(short, long, conflicts_with = "plan")]
+    pub(crate) yes: bool,
+    /// This machine is gone for good, and its member can never start again; may be given several times.
+    #[arg(long, value_name = "NODE")]
+    pub(crate) gone: Vec<String>,
+    /// Give up the member on this node, which can be reached and has data; may be given several times.
+    #[arg(long, value_name = "NODE")]
+    pub(crate) abandon: Vec<String>,
 }
 
 /// `windlass etcd status`
@@ -270,6 +299,7 @@ impl EtcdCommand {
             Self::Defrag(_) => "etcd defrag",
             Self::MoveLeader(_) => "etcd move-leader",
             Self::Disarm(_) => "etcd disarm",
+            Self::Recover(_) => "etcd recover",
             Self::Snapshot(snapshot) => snapshot.name(),
         }
     }
@@ -279,6 +309,7 @@ impl EtcdCommand {
             Self::Status(EtcdStatusArguments { common })
             | Self::Defrag(EtcdDefragArguments { common, .. })
             | Self::MoveLeader(EtcdMoveLeaderArguments { common, .. })
+            | Self::Recover(EtcdRecoverArguments { common, .. })
             | Self::Disarm(EtcdDisarmArguments { common }) => common,
             Self::Snapshot(snapshot) => snapshot.common(),
         }
@@ -289,6 +320,7 @@ impl EtcdCommand {
         match self {
             Self::Status(_) => false,
             Self::Defrag(defrag) => !defrag.plan,
+            Self::Recover(recover) => !recover.plan,
             Self::MoveLeader(_) | Self::Disarm(_) => true,
             Self::Snapshot(snapshot) => snapshot.changes(),
         }
@@ -298,6 +330,7 @@ impl EtcdCommand {
     pub(crate) fn asks_first(&self) -> bool {
         match self {
             Self::Snapshot(SnapshotCommand::Restore(restore)) => !restore.yes && !restore.plan,
+            Self::Recover(recover) => !recover.yes && !recover.plan,
             Self::Status(_) | Self::Defrag(_) | Self::MoveLeader(_) | Self::Disarm(_) | Self::Snapshot(_) => {
                 false
             }

@@ -49,6 +49,18 @@ pub(crate) enum CommandError {
     /// There is no ledger, and so no key to etcd.
     #[error("this cluster has no ledger yet, and so no etcd to ask")]
     NoLedger,
+    /// etcd has a majority.
+    #[error("etcd has a majority: there is nothing to recover from")]
+    NothingToRecover,
+    /// No member of etcd answers.
+    #[error("no member of etcd answers, so none can go on")]
+    NoSurvivor { silent: Vec<String> },
+    /// Members that answer are of different clusters.
+    #[error("the members that answer are of different clusters of etcd: {}", members.join(", "))]
+    SurvivorsOfTwoClusters { members: Vec<String> },
+    /// The member that goes on gave no usable snapshot.
+    #[error("the member on {node} gives no snapshot: {why}")]
+    NoSnapshotOfSurvivor { node: NodeName, why: String },
     /// The program cannot find its own file, and so cannot copy itself to nodes.
     #[error("this program cannot be found on the disk")]
     OwnProgram { source: std::io::Error },
@@ -106,6 +118,10 @@ impl CommandError {
             | Self::SnapshotDamaged { .. }
             | Self::SnapshotsDiffer { .. }
             | Self::ExternalEtcd
+            | Self::NothingToRecover
+            | Self::NoSurvivor { .. }
+            | Self::SurvivorsOfTwoClusters { .. }
+            | Self::NoSnapshotOfSurvivor { .. }
             | Self::NoLedger
             | Self::OwnProgram { .. }
             | Self::NoRoom { .. }
@@ -144,6 +160,7 @@ impl CommandError {
                 "make the directory of cluster.yml writable: the ledger goes there too"
             }
             Self::NobodyToAsk { command: "remove" } => "say `--force` to remove without being asked",
+            Self::NobodyToAsk { command: "etcd recover" } => "say `--yes` to recover without being asked",
             Self::NobodyToAsk { .. } => "say `--yes` to restore without being asked",
             Self::NoSuchSnapshot { unreachable, .. } if !unreachable.is_empty() => {
                 return Some(format!(
@@ -157,6 +174,19 @@ impl CommandError {
             }
             Self::SnapshotsDiffer { .. } => "choose one with `--node NODE`",
             Self::ExternalEtcd => "look after it by its own tools",
+            Self::NothingToRecover => "`windlass up` repairs the members that are down",
+            Self::NoSurvivor { silent } => {
+                return Some(format!(
+                    "`windlass up` starts those that have their data; without any, `windlass etcd snapshot restore`. Asked: {}",
+                    silent.join("; ")
+                ));
+            }
+            Self::SurvivorsOfTwoClusters { .. } => {
+                "stop those that are not of this cluster; windlass never chooses between clusters"
+            }
+            Self::NoSnapshotOfSurvivor { .. } => {
+                "nothing was stopped: make room on that node, or restore another snapshot"
+            }
             Self::NoLedger => "`windlass up` creates the cluster, or brings its ledger back from a node",
             Self::NoRoom { .. } => "make `$XDG_RUNTIME_DIR` or the temporary directory writable",
             Self::KubeconfigUnwritable { .. } => {

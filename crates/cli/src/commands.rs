@@ -233,6 +233,11 @@ impl<S: Scene> Session<'_, S> {
         let nodes = counted(survey.observation.inventory.nodes.len(), "node");
         let cluster = &self.desired.ordinary().cluster;
         let question = match goal {
+            Goal::Restore(Restore { recovery: Some(recovery), .. }) => format!(
+                "\nThis makes etcd of the cluster \"{cluster}\" go on from the member on {} alone: what only other members knew is \
+                 gone, and none of them may ever start again. Type `yes` to recover it: ",
+                recovery.node
+            ),
             Goal::Restore(Restore { snapshot, .. }) => format!(
                 "\nThis brings the cluster \"{cluster}\" back to {}, taken {}: what was written since then is gone. Type `yes` to \
                  restore it: ",
@@ -256,8 +261,11 @@ impl<S: Scene> Session<'_, S> {
         let Self { command, printer, source, desired, diagnostics, scene } = self;
         let blueprint = desired.ordinary();
         let dismantles = matches!(goal, Goal::Dismantle(_));
-        let restores = matches!(goal, Goal::Restore(_));
-        let mut run = Run { blueprint, dismantles, restores, changed: false };
+        let restore = match &goal {
+            Goal::Restore(restore) => Some(restore.clone()),
+            Goal::Converge | Goal::Reissue(_) | Goal::Dismantle(_) => None,
+        };
+        let mut run = Run { blueprint, dismantles, restore: restore.as_ref(), changed: false };
         scene.begin(run);
         let reported = reported(&goal, source);
         let progress = Progress::new(printer, source, blueprint.clone(), &reported, known);
@@ -331,7 +339,7 @@ impl<S: Scene> Session<'_, S> {
     }
 
     /// Looks and plans, and changes nothing.
-    async fn survey(&self, goal: &Goal) -> Result<Survey, CommandError> {
+    pub(crate) async fn survey(&self, goal: &Goal) -> Result<Survey, CommandError> {
         let mut course = Course::new(self.desired, goal.clone()).with_gone(&self.gone());
         let assignment = course.assignment();
         let plan = |seen: &_| course.plan(seen);

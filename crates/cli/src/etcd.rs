@@ -139,6 +139,7 @@ impl<S: Scene> Session<'_, S> {
                 self.etcd_move_leader(&NodeName::from(arguments.node.as_str())).await
             }
             EtcdCommand::Disarm(_) => self.etcd_disarm().await,
+            EtcdCommand::Recover(arguments) => Box::pin(self.etcd_recover(arguments)).await,
         }
     }
 
@@ -146,7 +147,7 @@ impl<S: Scene> Session<'_, S> {
         Course::new(self.desired, Goal::Converge).assignment()
     }
 
-    fn own_ledger(&self) -> Result<Ledger, CommandError> {
+    pub(crate) fn own_ledger(&self) -> Result<Ledger, CommandError> {
         let ledger = self.scene.ports().ledger.read().map_err(|source| CommandError::Look { source })?;
         let ledger = ledger.ok_or(CommandError::NoLedger)?;
         self.scene.ports().fleet.entrust(&ledger);
@@ -284,7 +285,7 @@ impl<S: Scene> Session<'_, S> {
     }
 
     /// The nodes that may have a member, with its peer address.
-    fn nodes_of_etcd(&self, ledger: &Ledger) -> BTreeMap<NodeName, String> {
+    pub(crate) fn nodes_of_etcd(&self, ledger: &Ledger) -> BTreeMap<NodeName, String> {
         let fleet = self.scene.ports().fleet;
         let mut nodes: BTreeMap<NodeName, LastNode> = ledger.nodes.clone();
         nodes.extend(self.desired.ordinary().last_nodes());
@@ -296,7 +297,7 @@ impl<S: Scene> Session<'_, S> {
     }
 
     /// Does something to etcd while this run has its leases, until it is interrupted twice.
-    async fn caring<T>(
+    pub(crate) async fn caring<T>(
         &self,
         interrupted: impl FnOnce() -> T,
         work: impl AsyncFnOnce(BTreeMap<NodeName, String>, &Interrupt) -> T,

@@ -337,7 +337,7 @@ pub(crate) fn bytes(bytes: u64) -> String {
 }
 
 /// Lines in columns.
-fn columns<const N: usize>(lines: &[[String; N]]) -> String {
+pub(crate) fn columns<const N: usize>(lines: &[[String; N]]) -> String {
     let width =
         |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
     let widths: Vec<usize> = (0..N).map(width).collect();

@@ -12,6 +12,7 @@ mod arguments;
 mod command_error;
 mod commands;
 mod etcd;
+mod etcd_recover;
 mod etcd_status;
 mod exit;
 mod file_commands;

@@ -1,7 +1,7 @@
 //! Where a command runs: on simulated machines, or on real ones.
 
 use windlass_engine::{Clock, Fleet, LedgerStore, Listener, Minter, Ports};
-use windlass_model::{Blueprint, Ledger};
+use windlass_model::{Blueprint, Ledger, Restore};
 use windlass_remote::Stats;
 
 use crate::command_error::CommandError;
@@ -13,8 +13,8 @@ pub(crate) struct Run<'a> {
     pub(crate) blueprint: &'a Blueprint,
     /// Whether the cluster is to be removed.
     pub(crate) dismantles: bool,
-    /// Whether etcd is restored from a snapshot.
-    pub(crate) restores: bool,
+    /// The snapshot from which etcd is restored, if it is.
+    pub(crate) restore: Option<&'a Restore>,
     /// Whether steps were carried out.
     pub(crate) changed: bool,
 }

@@ -68,10 +68,10 @@ impl Scene for Simulation {
     }
 
     fn begin(&self, run: Run<'_>) {
-        let rules = match (run.dismantles, run.restores) {
+        let rules = match (run.dismantles, run.restore) {
             (true, _) => RolloutRules::dismantle(),
-            (false, true) => RolloutRules::restore(run.blueprint),
-            (false, false) => RolloutRules::of(run.blueprint),
+            (false, Some(restore)) => RolloutRules::restore(run.blueprint, restore),
+            (false, None) => RolloutRules::of(run.blueprint),
         };
         self.fleet.begin_run(rules, FaultSchedule::none());
     }

@@ -33,17 +33,17 @@ struct SnapshotsDocument<'a> {
 
 /// A snapshot, and where it is.
 #[derive(Clone, Debug, Serialize)]
-struct OnNode {
-    node: NodeName,
+pub(crate) struct OnNode {
+    pub(crate) node: NodeName,
     #[serde(flatten)]
-    snapshot: SnapshotSeen,
+    pub(crate) snapshot: SnapshotSeen,
 }
 
 /// What was found on all nodes of etcd.
 #[derive(Debug, Default)]
-struct Found {
-    snapshots: Vec<OnNode>,
-    unreachable: BTreeMap<NodeName, String>,
+pub(crate) struct Found {
+    pub(crate) snapshots: Vec<OnNode>,
+    pub(crate) unreachable: BTreeMap<NodeName, String>,
 }
 
 impl<S: Scene> Session<'_, S> {
@@ -78,7 +78,7 @@ impl<S: Scene> Session<'_, S> {
         Ok(nodes.into_keys().collect())
     }
 
-    fn directory(&self) -> FilePath {
+    pub(crate) fn directory(&self) -> FilePath {
         let directories = &self.desired.ordinary().footprints.ordinary.directories;
         let mut snapshots = directories.iter().filter(|(_, holds)| **holds == Holds::Snapshots);
         let (path, _) = snapshots.next().expect("the footprint of every cluster names one for snapshots");
@@ -106,7 +106,7 @@ impl<S: Scene> Session<'_, S> {
     }
 
     /// Those of this name; an error if there is none.
-    async fn named(&self, name: &str, only: Option<&str>) -> Result<Found, CommandError> {
+    pub(crate) async fn named(&self, name: &str, only: Option<&str>) -> Result<Found, CommandError> {
         let mut found = self.found(only).await?;
         let file = format!("{}{SNAPSHOT_EXTENSION}", name.trim_end_matches(SNAPSHOT_EXTENSION));
         found.snapshots.retain(|on| on.snapshot.name == file);
@@ -143,7 +143,7 @@ impl<S: Scene> Session<'_, S> {
     }
 
     /// The request for a snapshot of a node's own member; none if it is to have no member.
-    fn wanted(&self, node: &NodeName, name: &str) -> Option<SnapshotWanted> {
+    pub(crate) fn wanted(&self, node: &NodeName, name: &str) -> Option<SnapshotWanted> {
         let desired = self.desired.ordinary().nodes.get(node).filter(|desired| desired.has(Role::Etcd))?;
         let path_of = |cert: &str, half: CertPart| {
             let mut files = desired.files.iter();
@@ -175,7 +175,7 @@ impl<S: Scene> Session<'_, S> {
         Ok(self.show_snapshots(&found, exit))
     }
 
-    async fn read_back(&self, found: &mut Found) {
+    pub(crate) async fn read_back(&self, found: &mut Found) {
         let directory = self.directory();
         for on in &mut found.snapshots {
             match self.scene.ports().fleet.verify_snapshot(&on.node, &directory, &on.snapshot.name).await {
@@ -213,7 +213,7 @@ impl<S: Scene> Session<'_, S> {
         self.read_back(&mut found).await;
         let snapshot = self.choose(&found, arguments.of_this_cluster)?;
         let gone = arguments.gone.iter().map(|node| NodeName::from(node.as_str())).collect();
-        let goal = Goal::Restore(Restore { snapshot, asked_at, gone });
+        let goal = Goal::Restore(Restore { snapshot, asked_at, gone, recovery: None });
         if arguments.plan {
             return self.preview(&goal).await;
         }
@@ -221,7 +221,11 @@ impl<S: Scene> Session<'_, S> {
         self.act(goal, agreed).await
     }
 
-    fn choose(&self, found: &Found, of_this_cluster: bool) -> Result<ChosenSnapshot, CommandError> {
+    pub(crate) fn choose(
+        &self,
+        found: &Found,
+        of_this_cluster: bool,
+    ) -> Result<ChosenSnapshot, CommandError> {
         let whole = || found.snapshots.iter().filter_map(|on| Some((on, on.snapshot.proof()?)));
         let Some((on, proof)) = whole().next() else {
             let damage = found.snapshots.iter().map(|on| match &on.snapshot.state {
@@ -260,7 +264,7 @@ impl<S: Scene> Session<'_, S> {
     /// Stores the changed state of simulated machines.
     pub(crate) fn keep(&self, exit: Exit) -> Result<(), CommandError> {
         let blueprint = self.desired.ordinary();
-        let run = Run { blueprint, dismantles: false, restores: false, changed: exit == Exit::Done };
+        let run = Run { blueprint, dismantles: false, restore: None, changed: exit == Exit::Done };
         self.scene.remember(run)
     }
 

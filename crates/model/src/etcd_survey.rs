@@ -98,6 +98,12 @@ impl EtcdSurvey {
         self.nodes.iter().filter_map(|(name, node)| Some((name, &**node.report.as_ref().ok()?)))
     }
 
+    /// The member with the most advanced data of those that answer, and its node; the first by name where several
+    /// are equal.
+    pub fn most_advanced(&self) -> Option<(&NodeName, &MemberReport)> {
+        self.reports().max_by_key(|(name, report)| (report.progress(), std::cmp::Reverse(*name)))
+    }
+
     /// The node whose member has this peer address.
     pub fn node_of(&self, peer_url: &str) -> Option<&NodeName> {
         self.nodes.iter().find(|(_, node)| node.peer_url == peer_url).map(|(name, _)| name)
@@ -296,7 +302,9 @@ impl EtcdProblem {
     /// What to do about it, or how to learn more.
     pub fn help(&self) -> &'static str {
         match self {
-            Self::NoMajority => "bring the other members' nodes back and run `windlass up`",
+            Self::NoMajority => {
+                "bring the other members' nodes back and run `windlass up`; if they are gone for good, `windlass etcd recover`"
+            }
             Self::MemberDown { .. } | Self::NoMember { .. } | Self::SnapshotsStopped { .. } => {
                 "`windlass plan` says what `windlass up` would do about it"
             }

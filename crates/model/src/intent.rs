@@ -1,6 +1,6 @@
 //! The operator's intent for one run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -117,6 +117,24 @@ pub struct Restore {
     /// Former nodes of etcd that are lost according to the operator: windlass cannot verify it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub gone: BTreeSet<NodeName>,
+    /// Set where etcd has lost its majority: then the snapshot is of a member that survived, and becomes the only
+    /// member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<Recovery>,
+}
+
+/// How etcd goes on after its majority is lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// The node whose member goes on: the most advanced of those that answer.
+    pub node: NodeName,
+    /// The voters as the members that answer list them: their names by peer address. Empty where an interrupted
+    /// recovery is continued.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub voters: BTreeMap<String, String>,
+    /// Reachable nodes whose members are given up by the operator, although their data is there.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub abandoned: BTreeSet<NodeName>,
 }
 
 /// Valid certificates to reissue: the selected ones that were issued before a moment.

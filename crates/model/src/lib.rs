@@ -75,7 +75,7 @@ pub use finding::{
 pub use footprint::{Elsewhere, Footprint, Footprints, Holds};
 pub use foundation::{EtcdPlace, Fact, Foundation, LocalPorts};
 pub use host_report::{ContainerdCri, CriDockerd, HostReport, Meeting, Selinux, Swap, ports_between};
-pub use intent::{CertSelector, Intent, Reissue, Restore, Snapshots};
+pub use intent::{CertSelector, Intent, Recovery, Reissue, Restore, Snapshots};
 pub use inventory::{
     Alarm, ContainerSeen, ContainerState, EtcdLogSeen, EtcdSeen, FileSeen, Health, HostFacts, Inventory,
     KeptForm, KeptRoots, KubeSeen, LedgerCopy, Maker, MemberId, MemberSeen, NodeFacts, NodeObject, NodeSeen,

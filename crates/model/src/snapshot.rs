@@ -192,6 +192,9 @@ pub struct RestoreNote {
     pub members: String,
     /// What distinguishes the new cluster of etcd from every other: its `--initial-cluster-token`.
     pub token: String,
+    /// Whether it makes a cluster of the only member that survived.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recovers: bool,
     /// When it was finished; none while it is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done_at: Option<Timestamp>,

@@ -8,15 +8,20 @@
 //!     ─▶ every member's data is created from its copy, with a token that no other cluster has
 //! ```
 //!
+//! A recovery from a lost majority is the same for one member: the one that goes on, restored from its own
+//! snapshot, while the data of all others that can be reached is moved aside too.
+//!
 //! Nothing is stopped before every node has its verified copy; no data is created before all former data has
 //! been moved aside. So there are never two clusters, and a run that is killed in between is continued by the
 //! same command. Restored data carries a mark with the token ([`RESTORED_MARK`]): progress is seen on the
 //! nodes, not remembered.
 
+use std::collections::BTreeSet;
+
 use windlass_model::{
-    Action, Because, CertPart, Component, Digest, EtcdData, EtcdVersion, Intent, KubernetesVersion,
-    LedgerChange, MemberRestore, NodeFacts, NodeName, Note, Planning, RESTORED_MARK, Reason, Refusal,
-    Restore, RestoreNote, RestoreRefused, Role, Subject, Waiting,
+    Action, Because, CertPart, Component, DesiredNode, Digest, EtcdData, EtcdVersion, Intent,
+    KubernetesVersion, LedgerChange, MemberRestore, NodeFacts, NodeName, Note, Planning, RESTORED_MARK,
+    Reason, Recovery, Refusal, Restore, RestoreNote, RestoreRefused, Role, Subject, Waiting,
 };
 
 use crate::builder::{Follows, PlanBuilder, StepHandle};
@@ -53,7 +58,7 @@ pub(crate) fn before_all<'a>(ctx: &Context<'a>) -> Option<(&'a Restore, RestoreN
 
 /// What the ledger says of this restore while it is under way; none if it is over.
 fn note_of(ctx: &Context<'_>, restore: &Restore) -> Option<RestoreNote> {
-    let members = initial_cluster(ctx);
+    let members = members_of(ctx, restore);
     let noted = ctx.seen.ledger.restore.as_ref();
     if noted.is_some_and(|noted| noted.done_at >= Some(restore.asked_at)) {
         return None;
@@ -66,14 +71,39 @@ fn note_of(ctx: &Context<'_>, restore: &Restore) -> Option<RestoreNote> {
         sha256: restore.snapshot.sha256,
         members,
         token: format!("windlass-{}", restore.asked_at.0),
+        recovers: restore.recovery.is_some(),
         done_at: None,
     }))
+}
+
+/// The members that are restored: those of cluster.yml, or the one that goes on alone.
+fn members_of(ctx: &Context<'_>, restore: &Restore) -> String {
+    match &restore.recovery {
+        None => initial_cluster(ctx),
+        Some(Recovery { node, .. }) => as_listed(ctx, node).unwrap_or_default(),
+    }
+}
+
+/// A member in the form of etcd's `--initial-cluster`.
+fn as_listed(ctx: &Context<'_>, node: &NodeName) -> Option<String> {
+    Some(format!("{}={}", member_name(node), ctx.peer_url(node)?))
+}
+
+/// The nodes of cluster.yml whose members are restored.
+fn restored<'c, 'a>(
+    ctx: &'c Context<'a>,
+    note: &'c RestoreNote,
+) -> impl Iterator<Item = (&'a NodeName, &'a DesiredNode)> + 'c {
+    let listed: BTreeSet<&str> = note.members.split(',').collect();
+    let is_listed =
+        move |name: &NodeName| as_listed(ctx, name).is_some_and(|member| listed.contains(member.as_str()));
+    ctx.with_role(Role::Etcd).filter(move |(name, _)| is_listed(name))
 }
 
 /// Whether the data of all reachable members was created from the snapshot. It is created only after all
 /// former data has been moved aside.
 fn is_formed(ctx: &Context<'_>, note: &RestoreNote) -> bool {
-    let mut seen = ctx.with_role(Role::Etcd).filter_map(|(name, _)| ctx.facts(name)).peekable();
+    let mut seen = restored(ctx, note).filter_map(|(name, _)| ctx.facts(name)).peekable();
     seen.peek().is_some() && seen.all(|facts| is_restored(ctx, facts, note))
 }
 
@@ -101,7 +131,7 @@ pub(crate) fn refuse_unfinished(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) 
     if let Some(note) = ctx.seen.ledger.restore.as_ref().filter(|note| note.done_at.is_none())
         && !is_formed(ctx, note)
     {
-        let refused = RestoreRefused::Unfinished { snapshot: note.snapshot.clone() };
+        let refused = RestoreRefused::Unfinished { snapshot: note.snapshot.clone(), recovers: note.recovers };
         build.refuse(Subject::Etcd, Refusal::Restore { refused }, None);
     }
 }
@@ -129,7 +159,7 @@ pub(crate) fn plan<'a>(
     mut build: PlanBuilder<'a>,
 ) -> Planning {
     refusals::check_for_restore(ctx, &restore.snapshot, &mut build);
-    refuse(ctx, restore, &mut build);
+    refuse(ctx, restore, &note, &mut build);
     if build.allowed().is_none() {
         return build.finish();
     }
@@ -153,7 +183,7 @@ fn reason_of(restore: &Restore) -> Reason {
 }
 
 /// What is refused before anything is stopped.
-fn refuse(ctx: &Context<'_>, restore: &Restore, build: &mut PlanBuilder<'_>) {
+fn refuse(ctx: &Context<'_>, restore: &Restore, note: &RestoreNote, build: &mut PlanBuilder<'_>) {
     let mut refuse = |refused| build.refuse(Subject::Etcd, Refusal::Restore { refused }, None);
     if ctx.desired.etcd.is_external() {
         return refuse(RestoreRefused::ExternalEtcd);
@@ -169,7 +199,7 @@ fn refuse(ctx: &Context<'_>, restore: &Restore, build: &mut PlanBuilder<'_>) {
     }
     let mut unreachable = Vec::new();
     let mut too_new = None;
-    for (name, node) in ctx.with_role(Role::Etcd) {
+    for (name, node) in restored(ctx, note) {
         let Some(facts) = ctx.facts(name) else {
             unreachable.push(name.clone());
             continue;
@@ -192,6 +222,13 @@ fn refuse(ctx: &Context<'_>, restore: &Restore, build: &mut PlanBuilder<'_>) {
     if !unreachable.is_empty() {
         refuse(RestoreRefused::Unreachable { nodes: unreachable });
     }
+    if let Some(recovery) = &restore.recovery {
+        // What was agreed on before the first step stays agreed on.
+        if ctx.seen.ledger.restore.as_ref() != Some(note) {
+            refuse_recovery(ctx, restore, recovery, &mut refuse);
+        }
+        return;
+    }
     let former: Vec<&NodeName> =
         ctx.seen.ledger.nodes.keys().filter(|name| ctx.had(name, Role::Etcd)).collect();
     let is_away = |name: &&NodeName| {
@@ -200,6 +237,46 @@ fn refuse(ctx: &Context<'_>, restore: &Restore, build: &mut PlanBuilder<'_>) {
     let away: Vec<NodeName> = former.iter().copied().filter(is_away).cloned().collect();
     if away.len() * 2 > former.len() {
         refuse(RestoreRefused::MajorityElsewhere { nodes: away });
+    }
+}
+
+/// A cluster goes on from one member only where no majority of it can come back.
+fn refuse_recovery(
+    ctx: &Context<'_>,
+    restore: &Restore,
+    recovery: &Recovery,
+    refuse: &mut impl FnMut(RestoreRefused),
+) {
+    let Recovery { node: survivor, voters, abandoned } = recovery;
+    if !ctx.should_have(survivor, Role::Etcd) {
+        refuse(RestoreRefused::SurvivorLeaves { node: survivor.clone() });
+    }
+    if !ctx.etcd_is_silent() {
+        refuse(RestoreRefused::MajorityAnswers);
+    }
+    let answers: Vec<NodeName> = restore
+        .gone
+        .iter()
+        .filter(|name| ctx.seen.nodes.get(*name).is_some_and(|seen| seen.facts().is_some()))
+        .cloned()
+        .collect();
+    if !answers.is_empty() {
+        refuse(RestoreRefused::GoneAnswers { nodes: answers });
+    }
+    let is_lost = |url: &str, name: &str| match ctx.node_of_peer(url) {
+        None => restore.gone.contains(name) || restore.gone.contains(url),
+        Some(node) => match ctx.seen.nodes.get(node).and_then(|seen| seen.facts()) {
+            None => restore.gone.contains(node),
+            Some(facts) => abandoned.contains(node) || !facts.holds_a_member(),
+        },
+    };
+    let place =
+        |url: &str, name: &str| ctx.node_of_peer(url).map_or_else(|| name.to_owned(), ToString::to_string);
+    let left: Vec<String> =
+        voters.iter().filter(|(url, name)| !is_lost(url, name)).map(|(url, name)| place(url, name)).collect();
+    if left.len() * 2 > voters.len() {
+        let places = left.into_iter().filter(|place| place != survivor.as_str()).collect();
+        refuse(RestoreRefused::MajorityMayReturn { places });
     }
 }
 
@@ -216,7 +293,7 @@ impl<'a> Stage<'_, 'a> {
     /// The members whose data does not exist yet.
     fn unformed(&self) -> Vec<(&'a NodeName, &'a NodeFacts)> {
         let (ctx, note) = (self.ctx, &self.note);
-        let seen = ctx.with_role(Role::Etcd).filter_map(|(name, _)| Some((name, ctx.facts(name)?)));
+        let seen = restored(ctx, note).filter_map(|(name, _)| Some((name, ctx.facts(name)?)));
         seen.filter(|(_, facts)| !is_restored(ctx, facts, note)).collect()
     }
 

@@ -41,7 +41,7 @@ impl Cluster {
 
 impl World {
     /// The cluster and member of a machine's etcd, if it answers on its own machine.
-    fn member_on(&self, machine: usize) -> PortResult<(u64, MemberId)> {
+    pub(crate) fn member_on(&self, machine: usize) -> PortResult<(u64, MemberId)> {
         let silent = || passing(format!("etcd on {} does not answer", self.nodes[machine].name));
         let container = self.nodes[machine].running(Component::Etcd).ok_or_else(silent)?;
         let Boot::Member { cluster, id } = container.boot else { return Err(silent()) };

@@ -421,6 +421,9 @@ impl World {
             Mischief::OperatorElsewhereEnds { node } => {
                 self.on(node, |machine| machine.operator_elsewhere = None);
             }
+            Mischief::MemberBehind { node, revisions } => self.on(node, |machine| {
+                machine.etcd_data.values_mut().for_each(|data| data.behind = *revisions);
+            }),
             Mischief::SnapshotsFail { node, why } => {
                 self.on(node, |machine| machine.rolling.obstacle = Some(why.clone()));
             }

@@ -40,6 +40,13 @@ pub enum Mischief {
         /// The size.
         bytes: u64,
     },
+    /// A member lacks the last revisions on which its cluster has agreed, as it was disconnected then.
+    MemberBehind {
+        /// The machine.
+        node: NodeName,
+        /// How many.
+        revisions: u64,
+    },
     /// Something keeps every periodic snapshot from succeeding.
     SnapshotsFail {
         /// The machine.

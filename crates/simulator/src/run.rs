@@ -30,6 +30,8 @@ pub struct RolloutRules {
     /// Whether etcd is restored from a snapshot: then it stops, and the API servers with it, once every
     /// member's node is ready.
     pub restoring: bool,
+    /// The machines that are gone for good according to the operator: their data counts no more.
+    pub gone: BTreeSet<NodeName>,
     /// Whether every change must belong to a step that has begun; needs [`crate::SimFleet`] as a listener.
     pub honest: bool,
 }
@@ -50,13 +52,20 @@ impl RolloutRules {
             controlplanes,
             dismantling: false,
             restoring: false,
+            gone: BTreeSet::new(),
             honest: true,
         }
     }
 
-    /// The rules of a run that restores etcd of this blueprint from a snapshot.
-    pub fn restore(blueprint: &Blueprint) -> Self {
-        Self { restoring: true, ..Self::of(blueprint) }
+    /// The rules of a run that restores etcd of this blueprint from a snapshot: on all members, or on the one that
+    /// goes on alone.
+    pub fn restore(blueprint: &Blueprint, restore: &Restore) -> Self {
+        let all = Self::of(blueprint);
+        let etcds = match &restore.recovery {
+            None => all.etcds.clone(),
+            Some(recovery) => BTreeSet::from([recovery.node.clone()]),
+        };
+        Self { restoring: true, gone: restore.gone.clone(), etcds, ..all }
     }
 
     /// The rules of a run that removes the cluster.

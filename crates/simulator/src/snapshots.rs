@@ -9,7 +9,7 @@ use windlass_model::{
     SnapshotWanted, Timestamp,
 };
 
-use crate::etcd::{Boot, Cluster, Member, MemberData, cluster_id, founder_id};
+use crate::etcd::{Cluster, Member, MemberData, cluster_id, founder_id};
 use crate::files::{FileState, is_under};
 use crate::invariants::Deed;
 use crate::kube::KubeState;
@@ -127,7 +127,9 @@ impl World {
     fn could_live(&self, id: u64) -> bool {
         let Some(cluster) = self.clusters.get(&id) else { return false };
         let at_home = |member: &MemberId| {
-            self.nodes.iter().flat_map(|node| &node.etcd_data).any(|(path, data)| {
+            let gone = &self.run.rules.gone;
+            let there = self.nodes.iter().filter(|node| !gone.contains(&node.name.0));
+            there.flat_map(|node| &node.etcd_data).any(|(path, data)| {
                 data.cluster == id && data.member == *member && *path == data.home && !data.blank
             })
         };
@@ -195,18 +197,17 @@ impl World {
         if self.nodes[machine].disk == Disk::Full {
             return Err(lasting(format!("{}: no space left on device", self.nodes[machine].name)));
         }
-        let silent = || lasting("no member answers");
-        let (_, boot, _) = self.etcd_work(machine).ok_or_else(silent)?;
-        let Boot::Member { cluster, id } = boot else { return Err(silent()) };
-        let view = self.view.clusters.get(cluster).ok_or_else(silent)?;
-        if !view.serves(*id) {
-            return Err(silent());
-        }
-        let cluster = &self.clusters[cluster];
+        // A member gives what it has, with a majority or without.
+        let (id, member) = self.member_on(machine).map_err(|error| lasting(error.to_string()))?;
+        let serves = self.view.clusters.get(&id).is_some_and(|view| view.serves(member));
+        let behind = if serves { 0 } else { self.behind(machine, member) };
+        let cluster = &self.clusters[&id];
         let now = self.time();
+        let mut kube = cluster.kube.clone();
+        kube.revision = kube.revision.saturating_sub(behind);
         let file = SnapshotFile {
-            kube: cluster.kube.clone(),
-            revision: cluster.kube.revision,
+            revision: kube.revision,
+            kube,
             taken_at: now,
             etcd: cluster.version,
             kubernetes: kubernetes.clone(),

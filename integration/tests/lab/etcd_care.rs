@@ -1,4 +1,5 @@
-//! etcd is looked after on real members: its status, the leader's move and a full database that is mended.
+//! etcd is looked after on real members: its status, the leader's move, a full database that is mended, and two of
+//! three hosts that are gone for good.
 
 use std::time::{Duration, Instant};
 
@@ -27,8 +28,8 @@ fn problems(status: &Value) -> String {
 
 #[test]
 #[ignore = "needs a lab; see integration/lab/test"]
-fn etcd_is_looked_after() -> Outcome {
-    let lab = Lab::start(&LabShape::nodes(3).with_images_loaded())?;
+fn etcd_is_looked_after_and_survives_the_loss_of_two_hosts() -> Outcome {
+    let lab = Lab::start(&LabShape::nodes(4).with_images_loaded())?;
     let windlass = Windlass::new(&lab)?;
     let roles = [(1, &ALL_ROLES[..]), (2, &ALL_ROLES[..]), (3, &ALL_ROLES[..])];
     let mut cluster = Cluster::of(&lab, Images::Loaded, roles);
@@ -70,7 +71,8 @@ fn etcd_is_looked_after() -> Outcome {
     let ran = windlass.run(["etcd", "defrag"])?;
     assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
     windlass.succeeds(["up"])?;
-    Ok(())
+
+    two_of_three_hosts_are_lost(&lab, &windlass, &mut cluster)
 }
 
 fn a_full_database_is_mended(lab: &Lab, windlass: &Windlass) -> Outcome {
@@ -96,5 +98,35 @@ fn a_full_database_is_mended(lab: &Lab, windlass: &Windlass) -> Outcome {
     eprintln!("{}", windlass.succeeds(["etcd", "defrag", "--plan"])?);
     eprintln!("{}", windlass.succeeds(["etcd", "defrag"])?);
     assert_eq!(windlass.succeeds(["etcd", "disarm"])?, "no alarm is raised\n");
+    Ok(())
+}
+
+fn two_of_three_hosts_are_lost(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster) -> Outcome {
+    eprintln!("two of three hosts are gone");
+    let kubectl = windlass.kubectl(lab);
+    kubectl.run(["create", "configmap", "before-the-loss"])?;
+    for number in [2, 3] {
+        lab.node(number).power_off()?;
+    }
+    let ran = windlass.run(["etcd", "recover", "--plan"])?;
+    assert_eq!(ran.code, Some(1), "they may come back: {}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("may come back"), "{}", ran.stdout);
+    let begun = Instant::now();
+    let ran = windlass.run(["etcd", "recover", "--gone", "node-2", "--gone", "node-3", "--yes"])?;
+    eprintln!("recovered in {:.1} s\n{}", begun.elapsed().as_secs_f64(), ran.stdout);
+    assert_eq!(ran.code, Some(3), "the lost nodes are still in cluster.yml: {}{}", ran.stdout, ran.stderr);
+    let names = kubectl.run(["get", "configmaps", "-o", "name"])?;
+    assert!(names.contains("before-the-loss"), "{names}");
+    assert!(!lab.node(1).root("ls /var/lib/etcd-aside")?.is_empty(), "its former data is kept");
+
+    eprintln!("it grows back");
+    let roles = [(1, &ALL_ROLES[..]), (4, &ALL_ROLES[..])];
+    *cluster = Cluster::of(lab, Images::Loaded, roles);
+    cluster.set("services.etcd.extra_args.quota-backend-bytes", QUOTA).write(windlass)?;
+    windlass.succeeds(["up", "--gone", "node-2", "--gone", "node-3"])?;
+    await_that("nothing is wrong with etcd", SOON, || Ok(status(windlass)?.0 == Some(0)))?;
+    let (_, seen) = status(windlass)?;
+    assert_eq!(seen["members"].as_array().map(Vec::len), Some(2), "{seen:#}");
+    kubectl.await_ready_nodes(2, Duration::from_secs(120))?;
     Ok(())
 }

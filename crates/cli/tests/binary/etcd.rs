@@ -34,3 +34,20 @@ fn a_member_that_is_down_is_a_problem_and_stops_all_care() {
     }
     lab.compare("etcd-down.out");
 }
+
+#[test]
+fn etcd_goes_on_from_the_member_that_is_left() {
+    let mut lab = Lab::with_three_nodes("etcd-recover");
+    assert_eq!(lab.run(&["up", "--simulate", "world.yml"]).status.code(), Some(0));
+    lab.note("etcd recover --simulate world.yml --yes");
+    let world = lab.read("world.yml");
+    let second = world.rfind("- name: node-2").unwrap();
+    let (before, after) = world.split_at(second);
+    let lost = format!("{before}{}", after.replace("\n  address:", "\n  power: off\n  address:"));
+    std::fs::write(lab.path("world.yml"), lost).unwrap();
+    lab.note("etcd recover --simulate world.yml --yes --quiet");
+    lab.note("etcd recover --simulate world.yml --plan --gone node-2 --gone node-3");
+    lab.note("etcd recover --simulate world.yml --yes --quiet --gone node-2 --gone node-3");
+    lab.note("etcd status --simulate world.yml --quiet");
+    lab.compare("etcd-recover.out");
+}

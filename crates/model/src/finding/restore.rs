@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::words::named;
 use crate::digest::Digest;
 use crate::names::NodeName;
+use crate::words::row_of;
 
 /// Why a restore is refused.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -14,6 +15,25 @@ pub enum RestoreRefused {
     Unfinished {
         /// Its snapshot.
         snapshot: String,
+        /// Whether it recovers etcd from a lost majority.
+        recovers: bool,
+    },
+    /// etcd is to be recovered from a lost majority, and has one.
+    MajorityAnswers,
+    /// etcd is to be recovered from a lost majority, and may have one again.
+    MajorityMayReturn {
+        /// The nodes, or the names of members on no known node, that are not known to be lost.
+        places: Vec<String>,
+    },
+    /// Nodes that are gone for good according to the operator answer.
+    GoneAnswers {
+        /// The nodes.
+        nodes: Vec<NodeName>,
+    },
+    /// cluster.yml gives no member to the node whose member goes on.
+    SurvivorLeaves {
+        /// The node.
+        node: NodeName,
     },
     /// The etcd is external.
     ExternalEtcd,
@@ -58,8 +78,22 @@ pub enum RestoreRefused {
 impl RestoreRefused {
     pub(super) fn what(&self) -> String {
         match self {
-            Self::Unfinished { snapshot } => {
+            Self::Unfinished { snapshot, recovers: false } => {
                 format!("a restore of etcd from {snapshot} was begun and is not finished")
+            }
+            Self::Unfinished { snapshot, recovers: true } => {
+                format!("a recovery of etcd from {snapshot} was begun and is not finished")
+            }
+            Self::MajorityAnswers => "etcd has a majority: there is nothing to recover from".to_owned(),
+            Self::MajorityMayReturn { places } => format!(
+                "etcd may have a majority again, and would be two clusters then: {} may come back",
+                row_of(places, 6)
+            ),
+            Self::GoneAnswers { nodes } => {
+                format!("{} should be gone for good, and can be reached", named(nodes))
+            }
+            Self::SurvivorLeaves { node } => {
+                format!("etcd goes on from the member on {node}, and cluster.yml gives it none")
             }
             Self::ExternalEtcd => {
                 "the cluster lives in an etcd that windlass does not run, and cannot restore".to_owned()
@@ -93,7 +127,18 @@ impl RestoreRefused {
 
     pub(super) fn help(&self) -> String {
         match self {
-            Self::Unfinished { snapshot } => format!(
+            Self::Unfinished { recovers: true, .. } => "finish it with `windlass etcd recover`".to_owned(),
+            Self::MajorityAnswers => "`windlass up` repairs the members that are down".to_owned(),
+            Self::MajorityMayReturn { .. } => {
+                "bring their machines back and run `windlass up`; add `--gone NODE` for each machine that is gone for good, \
+                 and `--abandon NODE` for each that can be reached and whose member cannot be started any more"
+                    .to_owned()
+            }
+            Self::GoneAnswers { .. } => "take `--gone` away, or switch the machine off for good".to_owned(),
+            Self::SurvivorLeaves { .. } => {
+                "give it the role `etcd` again until the recovery is over".to_owned()
+            }
+            Self::Unfinished { snapshot, .. } => format!(
                 "finish it with `windlass etcd snapshot restore {snapshot}`, or restore another snapshot"
             ),
             Self::ExternalEtcd => "restore it by its own tools".to_owned(),
