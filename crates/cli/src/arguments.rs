@@ -326,6 +326,16 @@ impl EtcdCommand {
         }
     }
 
+    /// Whether it brings up the cluster afterwards, with the objects in it.
+    pub(crate) fn goes_on_with_the_cluster(&self) -> bool {
+        match self {
+            Self::Recover(_) | Self::Snapshot(SnapshotCommand::Restore(_)) => true,
+            Self::Status(_) | Self::Defrag(_) | Self::MoveLeader(_) | Self::Disarm(_) | Self::Snapshot(_) => {
+                false
+            }
+        }
+    }
+
     /// Whether it asks before it does anything.
     pub(crate) fn asks_first(&self) -> bool {
         match self {

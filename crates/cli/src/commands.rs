@@ -85,7 +85,7 @@ fn run_with(command: &Command, printer: &Printer) -> Result<Exit, CommandError> 
 fn includes(command: &Command) -> Includes {
     match command {
         Command::Plan(_) | Command::Up(_) => Includes::All,
-        Command::Etcd(etcd) if matches!(etcd.snapshot(), SnapshotCommand::Restore(_)) => Includes::All,
+        Command::Etcd(etcd) if etcd.command.goes_on_with_the_cluster() => Includes::All,
         Command::CertRotate(_) | Command::Remove(_) | Command::Etcd(_) => Includes::Nothing,
     }
 }

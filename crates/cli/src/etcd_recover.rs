@@ -115,6 +115,7 @@ impl<S: Scene> Session<'_, S> {
             revision: report.revision,
             taken_at: asked_at,
             etcd: Some(report.version.clone()),
+            kubernetes: None,
             authority: self.own_authority(),
         }
     }

@@ -44,6 +44,7 @@ fn read_back(at: Timestamp) -> SnapshotState {
         keys: 1,
         keys_by_prefix: [].into(),
         etcd: None,
+        kubernetes: None,
         members: Vec::new(),
         member: None,
         authority: None,
