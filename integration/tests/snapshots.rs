@@ -209,7 +209,7 @@ impl World {
         let entries = fs::read_dir(self.path("backup")).unwrap();
         let mut names: Vec<String> =
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.retain(|name| !name.ends_with(".json"));
+        names.retain(|name| Path::new(name).extension().is_none_or(|extension| extension != "json"));
         names.sort();
         names
     }

@@ -23,12 +23,11 @@ impl<S: Scene> Session<'_, S> {
         let ledger = self.own_ledger()?;
         let asked_at = self.scene.ports().clock.now();
         let unfinished = ledger.restore.as_ref().filter(|note| note.recovers && note.done_at.is_none());
-        let restore = match unfinished {
-            Some(note) => self.unfinished_recovery(&ledger, note, asked_at).await?,
-            None => {
-                let survey = self.etcd_survey().await?;
-                self.new_recovery(&survey, asked_at)?
-            }
+        let restore = if let Some(begun) = unfinished {
+            self.unfinished_recovery(&ledger, begun, asked_at).await?
+        } else {
+            let survey = self.etcd_survey().await?;
+            self.new_recovery(&survey, asked_at)?
         };
         let nodes = |names: &[String]| names.iter().map(|name| NodeName::from(name.as_str())).collect();
         let restore = Restore {
@@ -55,14 +54,14 @@ impl<S: Scene> Session<'_, S> {
     async fn unfinished_recovery(
         &self,
         ledger: &Ledger,
-        note: &RestoreNote,
+        begun: &RestoreNote,
         asked_at: Timestamp,
     ) -> Result<Restore, CommandError> {
-        let mut found = self.named(&note.snapshot, None).await?;
+        let mut found = self.named(&begun.snapshot, None).await?;
         self.read_back(&mut found).await;
         let snapshot = self.choose(&found, true)?;
         let is_listed =
-            |url: &String| note.members.split(',').any(|member| member.ends_with(&format!("={url}")));
+            |url: &String| begun.members.split(',').any(|member| member.ends_with(&format!("={url}")));
         let nodes = self.nodes_of_etcd(ledger);
         let node = nodes.iter().find(|(_, url)| is_listed(url)).map(|(name, _)| name.clone());
         let node = node.unwrap_or_else(|| snapshot.node.clone());

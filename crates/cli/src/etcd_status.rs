@@ -192,8 +192,8 @@ fn member_document<'s>(survey: &'s EtcdSurvey, row: &Row<'s>) -> MemberDocument<
 fn snapshots_document<'s>(survey: &EtcdSurvey, node: Option<&'s EtcdNodeSeen>) -> SnapshotsDocument<'s> {
     let rolling = node.and_then(EtcdNodeSeen::rolling);
     let newest = rolling.and_then(|rolling| rolling.newest.as_ref());
-    let proof = newest.and_then(|newest| newest.proof());
-    let taken_at = rolling.and_then(|rolling| rolling.newest_at());
+    let proof = newest.and_then(windlass_model::SnapshotSeen::proof);
+    let taken_at = rolling.and_then(windlass_model::RollingSeen::newest_at);
     let failed = rolling.and_then(|rolling| rolling.journal.as_ref()?.failed.as_ref());
     SnapshotsDocument {
         every_seconds: node.and_then(EtcdNodeSeen::interval),

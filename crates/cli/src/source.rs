@@ -82,10 +82,10 @@ impl Source {
             }
             return (None, reading.diagnostics);
         };
-        let included = include(&mut spec, &self.path, includes, &places);
+        let found = include(&mut spec, &self.path, includes, &places);
         let spec = Arc::new(spec);
         let (desired, problems) = Desired::new(spec.clone(), Catalog::builtin());
-        reading.diagnostics.extend(included);
+        reading.diagnostics.extend(found);
         add(&mut reading.diagnostics, problems, &spec, &places);
         let is_refused = reading.diagnostics.iter().any(|found| found.severity == Severity::Error);
         (desired.filter(|_| !is_refused), reading.diagnostics)

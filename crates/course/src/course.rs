@@ -19,6 +19,7 @@ use crate::desired::Desired;
 
 /// The goal of a command, whatever machines it meets.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a run")]
 pub enum Goal {
     /// The cluster becomes what cluster.yml says.
     Converge,
@@ -36,7 +37,7 @@ impl Goal {
         match self {
             Self::Converge => Intent::converge(desired),
             Self::Reissue(reissue) => Intent::Reissue { desired, reissue: reissue.clone() },
-            Self::Restore(restore) => Intent::Restore { desired, restore: restore.clone() },
+            Self::Restore(restore) => Intent::Restore { desired, restore: Box::new(restore.clone()) },
             Self::Dismantle(snapshots) => Intent::dismantle(&desired, *snapshots),
         }
     }

@@ -38,7 +38,7 @@ pub enum Intent {
         /// What cluster.yml says.
         desired: Arc<Blueprint>,
         /// The snapshot, and when the command began.
-        restore: Restore,
+        restore: Box<Restore>,
     },
     /// The cluster is removed completely.
     Dismantle {

@@ -53,7 +53,7 @@ const CONTROL_PLANE: [Component; 3] =
 pub(crate) fn before_all<'a>(ctx: &Context<'a>) -> Option<(&'a Restore, RestoreNote)> {
     let Intent::Restore { restore, .. } = ctx.intent else { return None };
     let note = note_of(ctx, restore)?;
-    (!is_formed(ctx, &note)).then_some((restore, note))
+    (!is_formed(ctx, &note)).then_some((restore.as_ref(), note))
 }
 
 /// What the ledger says of this restore while it is under way; none if it is over.

@@ -24,6 +24,7 @@ use crate::world::{Node, World, passing};
 /// stores.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact by itself, and none excludes another")]
 pub(crate) struct Cluster {
     pub(crate) members: BTreeMap<MemberId, Member>,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]

@@ -541,7 +541,6 @@ impl World {
                 here && action.deletes().is_some_and(|deleted| paths.is_subset(deleted))
             }
             (Action::MoveAside { path, .. }, Deed::MoveAside { path: moved }) => here && path == *moved,
-            (Action::SaveSnapshot { .. }, Deed::SaveSnapshot) => here,
             (Action::StageSnapshot { snapshot, .. }, Deed::StageSnapshot { snapshot: staged }) => {
                 here && snapshot == *staged
             }
@@ -597,7 +596,8 @@ impl World {
             }
             (Action::EtcdMemberRemove { id, .. }, Deed::RemoveMember { id: removed }) => id == removed,
             (Action::Drain { node, .. }, Deed::Evict { pod }) => self.is_pod_on(pod, node),
-            (Action::RemovePods { .. }, Deed::RemovePods)
+            (Action::SaveSnapshot { .. }, Deed::SaveSnapshot)
+            | (Action::RemovePods { .. }, Deed::RemovePods)
             | (Action::Cordon { .. }, Deed::Cordon)
             | (Action::Uncordon { .. }, Deed::Uncordon)
             | (Action::LabelNode { .. }, Deed::PatchNode)

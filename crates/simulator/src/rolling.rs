@@ -78,17 +78,14 @@ impl World {
         if due > now {
             return;
         }
-        match obstacle {
-            Some(why) => {
-                let since = rolling.failed.as_ref().map_or(due, |failed| failed.since);
-                rolling.failed = Some(FailedSnapshot { since, why });
-            }
-            None => {
-                let intervals = now.seconds_since(due) / every;
-                rolling.newest = Some(due.plus_seconds(intervals * every));
-                rolling.failed = None;
-                rolling.damaged = None;
-            }
+        if let Some(why) = obstacle {
+            let since = rolling.failed.as_ref().map_or(due, |failed| failed.since);
+            rolling.failed = Some(FailedSnapshot { since, why });
+        } else {
+            let intervals = now.seconds_since(due) / every;
+            rolling.newest = Some(due.plus_seconds(intervals * every));
+            rolling.failed = None;
+            rolling.damaged = None;
         }
     }
 

@@ -180,12 +180,11 @@ fn said_once(diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
             continue;
         }
         let words = (diagnostic.summary.clone(), diagnostic.help.clone());
-        match known.get(&words) {
-            Some(first) => said[*first].1.extend(line_of(&diagnostic)),
-            None => {
-                known.insert(words, said.len());
-                said.push((diagnostic, Vec::new()));
-            }
+        if let Some(first) = known.get(&words) {
+            said[*first].1.extend(line_of(&diagnostic));
+        } else {
+            known.insert(words, said.len());
+            said.push((diagnostic, Vec::new()));
         }
     }
     let with_others = |(mut diagnostic, mut lines): (Diagnostic, Vec<usize>)| {

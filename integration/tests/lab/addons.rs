@@ -122,7 +122,7 @@ spec:
   template:
     spec:
       restartPolicy: Never
-      containers: [{name: stock, image: IMAGE, command: ['true']}]
+      containers: [{name: stock, image: IMAGE, command: [sh, -c, 'true']}]
 ---
 apiVersion: v1
 kind: Secret
@@ -143,14 +143,7 @@ spec: {podSelector: {}, egress: [{ports: [{port: 53}]}]}
     kubectl.run(["--namespace", "shop", "get", "mice/first", "secret/till", "networkpolicy/open"])?;
     cluster.set("addons", text.replace("99999", "99")).write(windlass)?;
     windlass.succeeds(["up"])?;
-    kubectl.run([
-        "--namespace",
-        "shop",
-        "wait",
-        "--for=condition=complete",
-        "--timeout=120s",
-        "job/stock",
-    ])?;
+    kubectl.run(["--namespace", "shop", "wait", "--for=condition=complete", "--timeout=50s", "job/stock"])?;
     kubectl.run(["--namespace", "shop", "delete", "job", "stock"])?;
     assert_eq!(windlass.planned()?.code, Some(0), "a Job that has run is not made again");
     cluster.remove("addons").write(windlass)?;

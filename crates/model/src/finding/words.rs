@@ -11,6 +11,7 @@ use crate::foundation::Fact;
 use crate::host_report::ContainerdCri;
 use crate::inventory::Alarm;
 use crate::names::{CertName, ContainerName, Lineage, NodeName};
+use crate::objects::ObjectRef;
 use crate::pod_runtime::{CONTAINERD_CONFIG, CONTAINERD_SOCKET, CRI_DOCKERD_SOCKET};
 use crate::words::{counted, row_of};
 
@@ -172,13 +173,9 @@ fn not_planned(cause: &Waiting) -> String {
                 .to_owned()
         }
         Waiting::NetworkKept => "the network is no longer asked for, and is not removed".to_owned(),
-        Waiting::ObjectsOfOthers { objects } => {
-            let objects: Vec<String> = objects.iter().map(ToString::to_string).collect();
-            format!("not applied: somebody else made {}", objects.join(", "))
-        }
+        Waiting::ObjectsOfOthers { objects } => format!("not applied: others made {}", listed(objects)),
         Waiting::JobsChanged { objects } => {
-            let objects: Vec<String> = objects.iter().map(ToString::to_string).collect();
-            format!("not applied: Kubernetes does not change a Job that it has: {}", objects.join(", "))
+            format!("not applied: Kubernetes does not change a Job that it has: {}", listed(objects))
         }
         Waiting::OldCertificateKept { obstacle } => old_certificate_kept(obstacle),
         Waiting::KeysWithoutCopy => {
@@ -215,6 +212,10 @@ fn not_planned(cause: &Waiting) -> String {
         Waiting::MembersInUse => "the members that are to leave etcd stay in it".to_owned(),
         Waiting::EtcdKept => "etcd is not removed from this node yet".to_owned(),
     }
+}
+
+fn listed(objects: &[ObjectRef]) -> String {
+    objects.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn alarm_raised(alarm: Alarm, members: &[String]) -> String {

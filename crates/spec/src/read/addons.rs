@@ -234,13 +234,12 @@ pub(super) fn manifests(top: View<'_, '_>, reports: &mut Reports<'_>) -> Vec<Man
     let span = top.span_of("addons");
     let (objects, flaws) = objects(text);
     for flaw in flaws {
-        match reports.within(span, text, flaw.at) {
-            Some(place) => reports.error("addons", place, flaw.summary).help(flaw.help),
-            None => {
-                let summary = format!("line {} of the text: {}", flaw.line, flaw.summary);
-                reports.error("addons", span, summary).help(flaw.help)
-            }
+        let place = reports.within(span, text, flaw.at);
+        let summary = match place {
+            Some(_) => flaw.summary,
+            None => format!("line {} of the text: {}", flaw.line, flaw.summary),
         };
+        reports.error("addons", place.unwrap_or(span), summary).help(flaw.help);
     }
     let manifest = |(body, at)| {
         let line = reports.within(span, text, at).map(|place| reports.line_of(place));

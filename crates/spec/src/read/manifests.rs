@@ -112,10 +112,10 @@ impl Reader<'_> {
                 }
                 What::SecondDocument => self.flaw(at, "a second document", "write `---` between documents"),
                 What::KeyNotText => {
-                    self.flaw(at, "a key that is a list or a map", "keys of Kubernetes are texts")
+                    self.flaw(at, "a key that is a list or a map", "keys of Kubernetes are texts");
                 }
                 What::MergeOfNoMap => {
-                    self.flaw(at, "`<<` does not name a map", "name a map, or a list of maps")
+                    self.flaw(at, "`<<` does not name a map", "name a map, or a list of maps");
                 }
             }
         }
@@ -154,7 +154,9 @@ impl Reader<'_> {
         if let Some(Value::List(items)) = items.map(|items| &items.value.value)
             && kind.ends_with("List")
         {
-            items.iter().for_each(|item| self.object(start, item));
+            for item in items {
+                self.object(start, item);
+            }
             return;
         }
         let metadata = entries.iter().find(|entry| entry.key == "metadata");
@@ -164,13 +166,15 @@ impl Reader<'_> {
             None => (&[][..], at),
         };
         if text(metadata, "name").is_none() {
-            return if text(metadata, "generateName").is_some() {
+            let (summary, help) = if text(metadata, "generateName").is_some() {
                 let summary =
                     format!("a {kind} whose name Kubernetes would make up: each `up` would make another one");
-                self.flaw(place, summary, "write `name` in the place of `generateName`")
+                (summary, "write `name` in the place of `generateName`")
             } else {
-                self.flaw(place, format!("a {kind} without `metadata.name`"), "give it a name")
+                (format!("a {kind} without `metadata.name`"), "give it a name")
             };
+            self.flaw(place, summary, help);
+            return;
         }
         self.objects.push((foreign(node), at));
     }
