@@ -17,6 +17,8 @@ fn any_control_plane_may_die_and_every_host_may_boot() -> Outcome {
     let windlass = Windlass::new(&lab)?;
     let mut cluster = Cluster::three_control_planes_two_workers(&lab);
     let balancer = lab.start_balancer(&api_balancer(&lab.nodes()[..3]))?;
+    // The test reaches nginx-proxy from elsewhere.
+    cluster.set("windlass.local_ports", "open");
     cluster.set("windlass.endpoint", format!("{balancer}:6443")).write(&windlass)?;
     windlass.succeeds(["up"])?;
     start_web(&lab, &windlass.kubectl(&lab), Images::FromRegistry)?;
