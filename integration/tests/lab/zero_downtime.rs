@@ -2,7 +2,6 @@
 //! one control plane at a time, and the API answers throughout.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use windlass_integration::lab::{
@@ -22,8 +21,7 @@ fn arguments_and_certificates_change_and_the_api_answers_throughout() -> Outcome
     windlass.succeeds(["up"])?;
     each_component_changes_alone(&lab, &windlass, &mut cluster)?;
     a_load_balancer_is_put_in_front(&lab, &windlass, &mut cluster)?;
-    certificates_are_made_anew(&lab, &windlass)?;
-    secrets_are_encrypted_and_not_any_more(&lab, &windlass, &mut cluster)
+    certificates_are_made_anew(&lab, &windlass)
 }
 
 fn each_component_changes_alone(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster) -> Outcome {
@@ -193,71 +191,4 @@ fn certificates_are_made_anew(lab: &Lab, windlass: &Windlass) -> Outcome {
     }
     assert_eq!(windlass.planned()?.code, Some(0));
     windlass.kubectl(lab).await_ready_nodes(5, Duration::from_secs(60)).map(|_| ())
-}
-
-/// More Secrets than one page of a list has.
-const SECRETS: usize = 120;
-
-/// Encryption is switched on and off: every API server reads what any of them writes, and all Secrets are written again.
-fn secrets_are_encrypted_and_not_any_more(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster) -> Outcome {
-    let secret = |number| {
-        format!(
-            "apiVersion: v1\nkind: Secret\nmetadata: {{name: kept-{number}}}\nstringData: {{word: plain}}\n---\n"
-        )
-    };
-    windlass.kubectl(lab).apply(&(1..=SECRETS).map(secret).collect::<String>())?;
-    assert_eq!(encrypted(lab)?.0, 0);
-    for (is_on, what) in [(true, "encryption on"), (false, "encryption off")] {
-        cluster.set("services.kube-api.secrets_encryption_config.enabled", is_on).write(windlass)?;
-        let ends = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            let unread = scope.spawn(|| unread_lists(lab, windlass, &ends));
-            let through = format!("{}:6443", lab.node(4).address);
-            // Each API server is replaced twice: it learns to read before any writes, and reads until all is rewritten.
-            let stops = Stops { api_servers: 6, ..Stops::default() };
-            let outcome =
-                answering(what, &through, stops, windlass, || windlass.succeeds(["up"]).map(|_| ()));
-            ends.store(true, Ordering::Relaxed);
-            let (lists, unread) = unread.join().expect("it does not panic")?;
-            eprintln!("{what}: {lists} lists of Secrets");
-            assert_eq!(unread, Vec::<String>::new());
-            assert!(lists >= 30, "{lists}");
-            outcome
-        })?;
-        let (encrypted, all) = encrypted(lab)?;
-        assert!(all > SECRETS, "{all}");
-        assert_eq!(encrypted, if is_on { all } else { 0 }, "of {all}");
-        assert_eq!(windlass.planned()?.code, Some(0));
-    }
-    Ok(())
-}
-
-/// How many Secrets are stored encrypted, and how many there are, as the first member of etcd has them.
-fn encrypted(lab: &Lab) -> Result<(usize, usize), LabError> {
-    let ssl = "/etc/kubernetes/ssl";
-    let fields = lab.node(1).root(&format!(
-        "docker exec etcd etcdctl --endpoints=https://{}:2379 --cacert={ssl}/kube-etcd-ca.pem --cert={ssl}/kube-etcd.pem \
-         --key={ssl}/kube-etcd-key.pem get --prefix /registry/secrets/ --write-out fields | grep -a '^\"Value\"' | cut -c 1-60",
-        lab.node(1).address
-    ))?;
-    let values: Vec<&str> = fields.lines().collect();
-    Ok((values.iter().filter(|value| value.contains("k8s:enc:aescbc:v1:key-1:")).count(), values.len()))
-}
-
-/// Lists Secrets through one API server after another until this ends: how many lists there were, and what could not be
-/// decrypted. A server that is being replaced does not answer, which is no fault.
-fn unread_lists(lab: &Lab, windlass: &Windlass, ends: &AtomicBool) -> Result<(usize, Vec<String>), LabError> {
-    let (mut lists, mut unread) = (0, Vec::new());
-    for number in (1..=3).cycle() {
-        if ends.load(Ordering::Relaxed) {
-            break;
-        }
-        let kubectl = windlass.kubectl(lab).in_context(&format!("lab-node-{number}"));
-        let ran = kubectl.to(["get", "secrets", "--output", "name"]).ran()?;
-        lists += usize::from(ran.is_success());
-        if ["decrypt", "transform", "no matching"].iter().any(|word| ran.stderr.contains(word)) {
-            unread.push(ran.stderr);
-        }
-    }
-    Ok((lists, unread))
 }
