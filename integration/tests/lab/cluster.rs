@@ -158,7 +158,9 @@ fn is_repaired(lab: &Lab, windlass: &Windlass) -> Outcome {
         Breakage {
             node: lab.node(3),
             by: other_flag,
-            changes: &["node-3/kube-scheduler/replace: not created by windlass; --v 4 → 2"],
+            changes: &[
+                "node-3/kube-scheduler/replace: not created by windlass; --bind-address=127.0.0.1 added; --v 4 → 2",
+            ],
             touched: &["node-3 kube-scheduler created"],
         },
         Breakage {
