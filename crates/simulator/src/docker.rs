@@ -384,6 +384,7 @@ impl World {
             if *on_change == OnChange::Reload
                 && !container.spec.binds.iter().any(mounted)
                 && let Some(file) = files.get(path)
+                && !container.loaded.get(path).is_some_and(|loaded| binds_otherwise(loaded, file))
             {
                 container.loaded.insert(path.clone(), file.clone());
             }
@@ -711,4 +712,15 @@ pub(crate) fn images(names: &[&str]) -> std::collections::BTreeSet<ImageRef> {
 /// Whether an error says that the effect existed already.
 pub(crate) fn is_already_so<T>(result: &PortResult<T>) -> bool {
     matches!(result, Err(PortError::AlreadySo { .. }))
+}
+
+/// Whether nginx would have to bind another address of a port that it has: it cannot while it runs, says so in its log, and
+/// goes on with what it had ("bind() failed (98: Address already in use)").
+fn binds_otherwise(loaded: &FileState, file: &FileState) -> bool {
+    let listens = |file: &FileState| -> Vec<String> {
+        let lines = file.text().lines().map(str::trim);
+        lines.filter(|line| line.starts_with("listen ")).map(str::to_owned).collect()
+    };
+    let (had, has) = (listens(loaded), listens(file));
+    !had.is_empty() && !has.is_empty() && had != has
 }

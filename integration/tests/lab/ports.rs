@@ -17,7 +17,8 @@ fn every_host_listens_where_the_table_of_ports_says_and_nowhere_else() -> Outcom
     let lab = Lab::start(&LabShape::nodes(3))?;
     let windlass = Windlass::new(&lab)?;
     let roles: [(usize, &[&str]); 3] = [(1, &["controlplane"]), (2, &["etcd"]), (3, &["worker"])];
-    Cluster::of(&lab, Images::FromRegistry, roles).write(&windlass)?;
+    let mut cluster = Cluster::of(&lab, Images::FromRegistry, roles);
+    cluster.write(&windlass)?;
     windlass.succeeds(["up"])?;
 
     let table = rows(PAGE);
@@ -37,7 +38,11 @@ fn every_host_listens_where_the_table_of_ports_says_and_nowhere_else() -> Outcom
             .collect();
         assert!(beyond.is_empty(), "{letter}: listens, and is not in the table: {beyond:?}");
     }
+    // The way back: where somebody needs a port from elsewhere, cluster.yml opens it.
     assert!(!answers(lab.node(1), lab.node(3), 6443)?);
+    cluster.set("windlass.local_ports", "open").write(&windlass)?;
+    windlass.succeeds(["up"])?;
+    assert!(answers(lab.node(1), lab.node(3), 6443)?);
     Ok(())
 }
 
