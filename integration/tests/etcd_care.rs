@@ -1,5 +1,5 @@
 //! etcd is looked after on request: its status, defragmentation, the leader's move, alarms that are lifted; and
-//! snapshots that are overdue are told.
+//! snapshots that are overdue are reported.
 #![expect(clippy::unwrap_used, reason = "all of it is test; a helper of tests may panic as they do")]
 
 use std::collections::BTreeMap;
@@ -121,7 +121,7 @@ fn whatever_is_wrong_with_a_member_is_told() {
     let lived = Lived::new();
     let node = lived.members[2].clone();
     lived.strike(&Fault::Unreachable { node: node.clone(), seconds: None });
-    // It works, and only windlass does not reach it: that is unknown, and told.
+    // It works, and only windlass does not reach it: that is unknown, and reported.
     let problems = lived.problems();
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert!(

@@ -314,7 +314,7 @@ impl<S: Scene> Session<'_, S> {
         let holder = this_run(self.command.name(), ports.clock.now());
         let interrupt = Interrupt::default();
         let signals = Signals::new().map_err(|source| CommandError::Signals { source })?;
-        let listener = Told(self.printer);
+        let listener = Shown(self.printer);
         let done =
             with_leases(ports.fleet, &keepers, &holder, &listener, &interrupt, work(nodes, &interrupt));
         tokio::select! {
@@ -353,9 +353,9 @@ fn defragmented_total(done: &[Defragmented]) -> String {
 }
 
 /// Says what a person should know of leases.
-struct Told<'p>(&'p Printer);
+struct Shown<'p>(&'p Printer);
 
-impl Listener for Told<'_> {
+impl Listener for Shown<'_> {
     fn hear(&self, event: Event<'_>) {
         match event {
             Event::LeaseNotTaken { node, error } => self

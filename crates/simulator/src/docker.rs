@@ -715,7 +715,7 @@ pub(crate) fn is_already_so<T>(result: &PortResult<T>) -> bool {
 }
 
 /// Whether nginx would have to bind another address of a port that it has: it cannot while it runs, says so in its log, and
-/// goes on with what it had ("bind() failed (98: Address already in use)").
+/// goes on with what it had ("`bind()` failed (98: Address already in use)").
 fn binds_otherwise(loaded: &FileState, file: &FileState) -> bool {
     let listens = |file: &FileState| -> Vec<String> {
         let lines = file.text().lines().map(str::trim);

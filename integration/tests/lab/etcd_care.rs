@@ -1,4 +1,4 @@
-//! etcd is looked after on real members: its status, the leader's move, a full database that is mended, and two of
+//! etcd is looked after on real members: its status, the leader's move, a full database that is repaired, and two of
 //! three hosts that are gone for good.
 
 use std::time::{Duration, Instant};
@@ -91,7 +91,7 @@ fn a_full_database_is_mended(lab: &Lab, windlass: &Windlass) -> Outcome {
     assert_eq!(lab.state()?.since(&before), [""; 0], "nothing is restarted");
     let begun = Instant::now();
     eprintln!("{}", windlass.succeeds(["etcd", "disarm"])?);
-    eprintln!("mended in {:.1} s", begun.elapsed().as_secs_f64());
+    eprintln!("repaired in {:.1} s", begun.elapsed().as_secs_f64());
     assert_eq!(lab.state()?.since(&before), [""; 0], "nothing is restarted");
     let (code, seen) = status(windlass)?;
     assert_eq!(code, Some(0), "{}", problems(&seen));

@@ -10,6 +10,7 @@ mod cause;
 mod etcd_data;
 mod foreign;
 mod gone;
+mod machine;
 mod remedies;
 mod restore;
 mod words;
@@ -19,11 +20,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use self::cause::{
-    Cause, ChainWaits, ClockOf, KeptByKubernetes, MachineFault, Note, Refusal, RestartObstacle, Waiting,
-    WaitsFor,
+    Cause, ChainWaits, KeptByKubernetes, Note, Refusal, RestartObstacle, Waiting, WaitsFor,
 };
 pub use self::foreign::{Foreign, MadeBy};
 pub use self::gone::NotGone;
+pub use self::machine::{ClockOf, MachineFault};
 pub use self::restore::RestoreRefused;
 use crate::action::Action;
 use crate::ciphers::ENCRYPTION_FILE;
