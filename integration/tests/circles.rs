@@ -29,17 +29,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
             "lab::windlass",
         ],
     ),
-    (
-        "model",
-        &[
-            "finding",
-            "finding::cause",
-            "finding::foreign",
-            "finding::remedies",
-            "finding::restore",
-            "finding::words",
-        ],
-    ),
+    ("model", &["finding", "finding::remedies"]),
     ("model", &["objects", "objects::compare"]),
     (
         "spec",

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::words::{named, row};
 use crate::names::{ContainerName, FilePath, Lineage, NodeName};
+use crate::words::{named, row};
 
 /// What was found on a node and was not created by this cluster.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -2,7 +2,6 @@
 
 use super::etcd_data;
 use super::gone::FORMER_READY_HELP;
-use super::words::{named, row};
 use super::{
     Cause, ChainWaits, Finding, KeptByKubernetes, MachineFault, Note, Refusal, RestartObstacle, Waiting,
     WaitsFor, Weight,
@@ -13,7 +12,7 @@ use crate::inventory::{Alarm, Unasked};
 use crate::names::{ImageRef, NodeName};
 use crate::pod_runtime::CONTAINERD_CONFIG;
 use crate::rolling::RollingFault;
-use crate::words::counted;
+use crate::words::{counted, named, row};
 
 /// Where a ledger may be found.
 const LEDGER_BACK: &str = "bring back the ledger file, or the control-plane node that holds a copy; or run `windlass remove` and \

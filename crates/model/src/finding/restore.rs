@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::words::named;
 use crate::digest::Digest;
 use crate::names::NodeName;
-use crate::words::row_of;
+use crate::words::{named, row_of};
 
 /// Why a restore is refused.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -1,11 +1,11 @@
 //! The cause of a finding in words: the only place that turns a cause into text.
 
 use std::collections::BTreeSet;
-use std::fmt::Display;
 
+use super::cause::{Cause, KeptByKubernetes, Note, Refusal, RestartObstacle, Waiting};
 use super::etcd_data;
 use super::gone::FORMER_READY;
-use super::{Cause, ClockOf, KeptByKubernetes, MachineFault, Note, Refusal, RestartObstacle, Waiting};
+use super::machine::{ClockOf, MachineFault};
 use crate::ciphers::SECRETS;
 use crate::foundation::Fact;
 use crate::host_report::ContainerdCri;
@@ -13,7 +13,7 @@ use crate::inventory::Alarm;
 use crate::names::{CertName, ContainerName, Lineage, NodeName};
 use crate::objects::ObjectRef;
 use crate::pod_runtime::{CONTAINERD_CONFIG, CONTAINERD_SOCKET, CRI_DOCKERD_SOCKET};
-use crate::words::{counted, row_of};
+use crate::words::{counted, named, row, row_of};
 
 const KIBIBYTE: u64 = 1 << 10;
 const MEBIBYTE: u64 = KIBIBYTE << 10;
@@ -402,11 +402,6 @@ fn on_nodes(containers: &[(NodeName, ContainerName)]) -> Vec<String> {
     containers.iter().map(|(node, container)| format!("{container} on {node}")).collect()
 }
 
-/// The first of many names: `a, b, c, d and 3 more`.
-pub(super) fn named<T: Display>(names: &[T]) -> String {
-    row_of(names, 4)
-}
-
 /// Bytes as a person reads them.
 fn size(bytes: u64) -> String {
     // Tenths of a gibibyte, or whole mebibytes, are precise enough.
@@ -414,16 +409,6 @@ fn size(bytes: u64) -> String {
         format!("{}.{} GiB", bytes / GIBIBYTE, bytes % GIBIBYTE * 10 / GIBIBYTE)
     } else {
         format!("{} MiB", bytes / MEBIBYTE)
-    }
-}
-
-/// A list of names: `a`, `a and b`, `a, b and c`.
-pub(super) fn row<T: Display>(names: impl IntoIterator<Item = T>) -> String {
-    let names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
-    match names.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
-        Some((last, _)) => last.clone(),
-        None => String::new(),
     }
 }
 
@@ -446,14 +431,4 @@ fn old_certificate_kept(obstacle: &RestartObstacle) -> String {
         RestartObstacle::KernelSetting { name } => format!("the kernel setting {name} is not as it requires"),
     };
     format!("not replaced, and keeps its old certificate: it would not start again, as {why}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_stand_in_a_row() {
-        assert_eq!(row(["a", "b", "c"]), "a, b and c");
-    }
 }
