@@ -193,6 +193,7 @@ fn object_of(name: &NodeName, node: &DesiredNode) -> NodeObject {
     NodeObject {
         why_not_ready: String::new(),
         ready: Readiness::Ready,
+        kubelet: node.containers.get(&Component::Kubelet).and_then(|kubelet| kubelet.spec.version.clone()),
         scheduling: Scheduling::Open,
         owned: Owned { labels: owned.keys().map(copy_of).collect(), taints: taints.clone() },
         labels: owned.into_iter().chain(own).collect(),

@@ -16,11 +16,12 @@ use windlass_model::{
 };
 
 use crate::desired::Desired;
+use crate::left::left_by;
 
 /// The first minor version of etcd that does not start with a log of 3.5.
 const PAST_MINOR_5: (u32, u32) = (3, 7);
 
-/// What a round works on, where the upgrade to cluster.yml's version has several links.
+/// What a round works on, where the upgrade to cluster.yml's version has several links, or its only one must wait.
 #[derive(Clone, Debug)]
 pub(crate) struct Stage {
     /// The link that the plan of this round is for.
@@ -31,7 +32,7 @@ pub(crate) struct Stage {
     waits: Option<ChainWaits>,
 }
 
-/// Where the cluster is in a chain of upgrades; none where one link suffices.
+/// Where the cluster is in a chain of upgrades; none where one link suffices and no kubelet is too old for it.
 pub(crate) fn stage(desired: &Desired, seen: &Inventory) -> Option<Stage> {
     // No chain leads to a default: the planner refuses to upgrade a cluster whose version cluster.yml does
     // not name.
@@ -39,17 +40,18 @@ pub(crate) fn stage(desired: &Desired, seen: &Inventory) -> Option<Stage> {
     let parts = Parts::of(desired, seen);
     let running = parts.running()?;
     let mut links = links(desired.spec(), desired.catalog(), &running);
-    if links.len() < 2 {
-        return None;
-    }
-    // Without an API server nothing shows which version it had: the next link is at most one minor version
-    // beyond it, and never before it, while the link of its followers may be.
-    if parts.has_api_server()
-        && !parts.is_under_way(&running)
-        && let Some(waits) = parts.why_unfinished(desired.ordinary(), seen, &running)
-    {
+    let waits = if links.len() < 2 {
+        Some(parts.too_old_for(&links.last()?.kubernetes, desired.ordinary(), seen, &running)?)
+    } else if parts.has_api_server() && !parts.is_under_way(&running) {
+        // Without an API server nothing shows which version it had: the next link is at most one minor version
+        // beyond it, and never before it, while the link of its followers may be.
+        parts.why_unfinished(desired.ordinary(), seen, &running)
+    } else {
+        None
+    };
+    if waits.is_some() {
         let link = as_running(desired.spec(), desired.catalog(), &running);
-        return Some(Stage { link, follow: links, waits: Some(waits) });
+        return Some(Stage { link, follow: links, waits });
     }
     let link = links.remove(0);
     Some(Stage { link, follow: links, waits: None })
@@ -57,15 +59,11 @@ pub(crate) fn stage(desired: &Desired, seen: &Inventory) -> Option<Stage> {
 
 impl Stage {
     /// The findings about the rest of the chain, in addition to the plan of this round.
-    pub(crate) fn findings(&self, desired: &Desired, planning: &Planning) -> Vec<Finding> {
-        // What a link waits for may be what this plan causes.
-        let follows = !planning.is_held()
-            && match &self.waits {
-                None => true,
-                Some(ChainWaits::Unreachable { .. }) => false,
-                Some(_) => !planning.plan.is_empty(),
-            };
-        let weight = if follows { Weight::Next } else { Weight::Held };
+    pub(crate) fn findings(&self, desired: &Desired, seen: &Inventory, planning: &Planning) -> Vec<Finding> {
+        let (weight, first_waits) = match self.once_done(desired, &left_by(&planning.plan, desired, seen)) {
+            Follows::ByItself => (Weight::Next, self.waits.clone()),
+            Follows::Waits(waits) => (Weight::Held, waits.or_else(|| self.waits.clone())),
+        };
         let origin = desired.ordinary().origins.version.clone();
         let mut before = desired.sample(&self.link.spec);
         let mut findings = Vec::new();
@@ -83,7 +81,7 @@ impl Stage {
                 });
                 return findings;
             };
-            let waits = self.waits.clone().filter(|_| findings.is_empty());
+            let waits = first_waits.clone().filter(|_| findings.is_empty());
             let changes = before.as_ref().map(|before| Changes::between(before, &at)).unwrap_or_default();
             findings.push(Finding {
                 weight,
@@ -102,6 +100,26 @@ impl Stage {
         }
         findings
     }
+
+    /// Whether the next link follows on this inventory, which is as the plan of this round leaves it.
+    fn once_done(&self, desired: &Desired, left: &Inventory) -> Follows {
+        let of = |link: &Link| (link.kubernetes.clone(), link.etcd.clone(), link.snapshots_log);
+        match stage(desired, left) {
+            Some(Self { waits: Some(waits), .. }) => Follows::Waits(Some(waits)),
+            // API servers or members of etcd stay as they are.
+            Some(Self { link, .. }) if self.waits.is_none() && of(&link) == of(&self.link) => {
+                Follows::Waits(None)
+            }
+            Some(_) | None => Follows::ByItself,
+        }
+    }
+}
+
+/// Whether the next link is begun by this same `up`.
+enum Follows {
+    ByItself,
+    /// Not before something else happens: this, where it is known.
+    Waits(Option<ChainWaits>),
 }
 
 /// What one link replaces, and which flags begin and end with it.
@@ -214,6 +232,33 @@ impl<'a> Parts<'a> {
         let newer = |version: &KubernetesVersion| *version > running.kubernetes;
         all.into_iter().any(|component| self.versions(component).any(|(_, version)| newer(version)))
             || running.has_two_etcds()
+    }
+
+    /// The first node whose kubelet or kube-proxy would be too old for API servers of this later minor version.
+    fn too_old_for(
+        &self,
+        later: &KubernetesVersion,
+        desired: &Blueprint,
+        seen: &Inventory,
+        running: &Running,
+    ) -> Option<ChainWaits> {
+        if !later.at_least(running.kubernetes.major, running.kubernetes.minor + 1)
+            || self.is_under_way(running)
+        {
+            return None;
+        }
+        let too_old = [Component::Kubelet, Component::KubeProxy].into_iter().find_map(|component| {
+            let mut versions = self.versions(component).filter(|(node, _)| desired.nodes.contains_key(*node));
+            let (node, version) = versions.find(|(_, version)| !version.serves_under(later))?;
+            Some(ChainWaits::Older { node: node.clone(), component, version: version.clone() })
+        });
+        too_old.or_else(|| {
+            let reported = |node: &NodeName| seen.kube.node(node)?.kubelet.as_ref();
+            let mut unreachable = self.unreachable.iter().copied();
+            let node = unreachable
+                .find(|node| reported(node).is_some_and(|version| !version.serves_under(later)))?;
+            Some(ChainWaits::Unreachable { node: node.clone() })
+        })
     }
 
     /// What is not complete yet in the present link.

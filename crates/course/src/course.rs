@@ -253,7 +253,7 @@ impl<'a> Course<'a> {
         if let Some(stage) = self.stage(seen)
             && !planning.is_refused()
         {
-            let findings = stage.findings(self.desired(), &planning);
+            let findings = stage.findings(self.desired(), seen, &planning);
             planning.findings.extend(findings);
             planning.findings.sort();
         }

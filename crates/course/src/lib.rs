@@ -12,6 +12,7 @@
 mod chain;
 mod course;
 mod desired;
+mod left;
 
 pub use course::{Course, Goal};
 pub use desired::Desired;

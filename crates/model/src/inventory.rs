@@ -18,6 +18,7 @@ use crate::objects::ObjectsSeen;
 use crate::permission::{Mode, Owner};
 use crate::rolling::RollingSeen;
 use crate::time::Timestamp;
+use crate::version::KubernetesVersion;
 
 /// Everything that was seen in one look. An unreachable node is an entry, never an error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -436,6 +437,9 @@ pub struct NodeObject {
     /// Why that condition is not true, in Kubernetes' words; empty if it is, or if no reason is given.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub why_not_ready: String,
+    /// The version that its kubelet last reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubelet: Option<KubernetesVersion>,
     /// Whether pods may be scheduled on it.
     pub scheduling: Scheduling,
     /// All its labels.

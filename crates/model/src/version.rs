@@ -32,6 +32,16 @@ impl KubernetesVersion {
         (self.major, self.minor) >= (major, minor)
     }
 
+    /// Whether a kubelet or kube-proxy of this version works with an API server of that one: it may be three minor versions
+    /// older, two before 1.25, and never newer.
+    ///
+    /// Source: <https://kubernetes.io/releases/version-skew-policy/#kubelet>.
+    pub fn serves_under(&self, api_server: &Self) -> bool {
+        let most = if self.at_least(1, 25) { 3 } else { 2 };
+        self.major == api_server.major
+            && api_server.minor.checked_sub(self.minor).is_some_and(|behind| behind <= most)
+    }
+
     /// The three numbers, without the suffix.
     pub fn numbers(&self) -> (u32, u32, u32) {
         (self.major, self.minor, self.patch)
@@ -91,5 +101,13 @@ mod tests {
         assert_eq!(parse("v1.20.15-rancher2-2").to_string(), "v1.20.15-rancher2-2");
         assert!("1.20.2".parse::<KubernetesVersion>().is_err());
         assert!("v1.20".parse::<KubernetesVersion>().is_err());
+    }
+
+    #[test]
+    fn a_kubelet_is_at_most_two_or_three_minor_versions_older() {
+        let version = |minor: u32| KubernetesVersion::new(1, minor, 7);
+        let fits = |kubelet: u32, server: u32| version(kubelet).serves_under(&version(server));
+        assert!(fits(24, 26) && fits(25, 28) && fits(30, 30));
+        assert!(!fits(24, 27) && !fits(25, 29) && !fits(31, 30));
     }
 }

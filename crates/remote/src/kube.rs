@@ -102,6 +102,14 @@ struct NodeSpec {
 #[serde(default)]
 struct NodeStatus {
     conditions: Vec<Condition>,
+    #[serde(rename = "nodeInfo")]
+    node_info: NodeInfo,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct NodeInfo {
+    kubelet_version: String,
 }
 
 #[derive(Deserialize)]
@@ -177,6 +185,7 @@ impl NodeReply {
                 Some(_) => Readiness::NotReady,
             },
             why_not_ready: why.unwrap_or_default(),
+            kubelet: self.status.node_info.kubelet_version.parse().ok(),
             scheduling: match (self.spec.unschedulable, self.is_marked()) {
                 (false, _) => Scheduling::Open,
                 (true, true) => Scheduling::CordonedByWindlass,
@@ -577,7 +586,10 @@ mod tests {
             {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule", "timeAdded": "2020-01-01T00:00:00Z"},
             {"key": "dedicated", "value": "x", "effect": "NoExecute"},
             {"key": "old", "effect": "NoSchedule"}]},
-        "status": {"conditions": [{"type": "MemoryPressure", "status": "False"}, {"type": "Ready", "status": "True"}]}
+        "status": {
+                "conditions": [{"type": "MemoryPressure", "status": "False"}, {"type": "Ready", "status": "True"}],
+                "nodeInfo": {"kubeletVersion": "v1.37.2"}
+            }
     }"#;
 
     fn taint_of(key: &str, value: &str, effect: &str) -> Taint {

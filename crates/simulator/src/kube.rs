@@ -355,6 +355,7 @@ impl World {
     fn object(&self, id: u64, name: &NodeName, object: &NodeState) -> NodeObject {
         NodeObject {
             why_not_ready: String::new(),
+            kubelet: self.machine_of(name).and_then(|machine| self.version_of(machine, Component::Kubelet)),
             ready: match (self.is_ready(id, name, object), self.has_pod_network(name)) {
                 (true, true) => Readiness::Ready,
                 (true, false) => Readiness::LacksNetwork,

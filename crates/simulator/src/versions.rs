@@ -30,15 +30,15 @@ impl World {
 
     /// Checks what was started on a machine against the API servers that serve.
     pub(crate) fn judge_versions(&mut self, machine: usize, name: &ContainerName) {
-        let version_of = |machine: usize, name: &str| -> Option<KubernetesVersion> {
-            self.nodes[machine].containers.get(name)?.spec.version.clone()
-        };
         let kind = self.nodes[machine].containers.get(name).and_then(|container| container.kind);
-        let (Some(kind), Some(started)) = (kind, version_of(machine, name.as_str())) else { return };
-        let api = Component::KubeApiserver.as_str();
+        let (Some(kind), Some(started)) = (kind, kind.and_then(|kind| self.version_of(machine, kind))) else {
+            return;
+        };
+        let api = Component::KubeApiserver;
         let beside: BTreeSet<usize> = match kind {
             // It may connect to any of them, or is one of them.
             Component::Kubelet | Component::KubeProxy | Component::KubeApiserver => {
+                self.judge_old_nodes(machine, kind, &started);
                 self.view.marks.serving_apis.keys().copied().collect()
             }
             // It connects to that of its own node.
@@ -51,7 +51,7 @@ impl World {
             .filter(|other| *other != machine || kind != Component::KubeApiserver)
             .filter(|other| !self.is_given_up(*other))
             .find_map(|other| {
-                let server = version_of(other, api)?;
+                let server = self.version_of(other, api)?;
                 let (server_major, server_minor, _) = server.numbers();
                 let fits = if kind == Component::KubeApiserver {
                     major == server_major && minor.abs_diff(server_minor) <= 1
@@ -65,6 +65,35 @@ impl World {
             let what = format!("{name} {started} on {node} beside the API server {server} on {other}");
             self.violate(ViolationKind::Skew, what);
         }
+    }
+
+    /// Checks the kubelets and kube-proxies of cluster.yml's nodes against an API server that was started.
+    fn judge_old_nodes(&mut self, machine: usize, kind: Component, started: &KubernetesVersion) {
+        if kind != Component::KubeApiserver {
+            return;
+        }
+        let rules = &self.run.rules;
+        let nodes: BTreeSet<usize> = [&rules.workers, &rules.etcds, &rules.controlplanes]
+            .into_iter()
+            .flatten()
+            .filter_map(|node| self.machine_of(node))
+            .collect();
+        let unfit = nodes.into_iter().find_map(|other| {
+            [Component::Kubelet, Component::KubeProxy].into_iter().find_map(|component| {
+                let version = self.version_of(other, component)?;
+                (!version.serves_under(started)).then_some((other, component, version))
+            })
+        });
+        if let Some((other, component, version)) = unfit {
+            let (node, other) = (&self.nodes[machine].name, &self.nodes[other].name);
+            let what = format!("API server {started} on {node} above {component} {version} on {other}");
+            self.violate(ViolationKind::Skew, what);
+        }
+    }
+
+    /// The version of this component's container on a machine, whether or not it runs.
+    pub(crate) fn version_of(&self, machine: usize, component: Component) -> Option<KubernetesVersion> {
+        self.nodes[machine].containers.get(component.as_str())?.spec.version.clone()
     }
 
     /// Whether a control plane was removed from cluster.yml and is unreachable: no node connects to it any

@@ -42,7 +42,7 @@ fn reported(name: &NodeName, node: &NodeSeen, kube: &KubeSeen) -> String {
 }
 
 fn object(object: &NodeObject) -> String {
-    let NodeObject { ready, why_not_ready: _, scheduling, labels, taints, owned: _ } = object;
+    let NodeObject { ready, why_not_ready: _, scheduling, labels, taints, owned: _, kubelet: _ } = object;
     let mut words = vec![match ready {
         Readiness::Ready => "ready".to_owned(),
         Readiness::LacksNetwork => "without a pod network".to_owned(),
