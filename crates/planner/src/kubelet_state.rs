@@ -1,5 +1,6 @@
-//! The files in which kubelet keeps how it has divided processors and memory, and which it refuses under other settings: the
-//! node is drained, and they are deleted between the old kubelet and the new one.
+//! What kubelet keeps in its root directory. The files in which it keeps how it has divided processors and memory are
+//! refused under other settings: the node is drained, and they are deleted between the old kubelet and the new one. A kubelet
+//! that would get another root directory is held: pods that run have their volumes in the old one.
 //!
 //! ```text
 //! cordon ─▶ drain ─▶ kubelet/replace (stops the old one, deletes the files, starts the new one) ─▶ await ─▶ uncordon
@@ -11,11 +12,13 @@
 use std::collections::BTreeSet;
 
 use windlass_model::{
-    Component, Difference, FilePath, NodeName, Reason, Settings, SpecPath, kubelet_state_files,
+    Component, Difference, FilePath, NodeName, Reason, Settings, SpecPath, Waiting, kubelet_root,
+    kubelet_state_files,
 };
 
 use crate::clearing::has_pod_state;
 use crate::compare::Condition;
+use crate::ownership::is_ours;
 use crate::site::Site;
 
 impl Site<'_, '_> {
@@ -39,6 +42,17 @@ impl Site<'_, '_> {
         };
         let places = differing.iter().filter_map(|flag| desired.origins.of_flag(flag).cloned());
         Some((reasons.iter().filter(is_of_them).cloned().collect(), places.collect()))
+    }
+
+    /// The root directory of a node's kubelet, and the desired one, where these differ.
+    pub(crate) fn moves_kubelet(&self, node: &NodeName) -> Option<Waiting> {
+        let kubelet = Component::Kubelet;
+        let container = kubelet.container();
+        let seen = self.ctx.facts(node)?.containers.get(&container)?;
+        let desired = self.ctx.desired.nodes.get(node)?.containers.get(&kubelet)?;
+        let (from, to) = (kubelet_root(&seen.spec), kubelet_root(&desired.spec));
+        (from != to && is_ours(self.ctx, node, &container, seen))
+            .then_some(Waiting::KubeletMoves { from, to })
     }
 
     /// What the successor of a node's kubelet would refuse.

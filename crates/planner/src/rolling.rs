@@ -142,6 +142,12 @@ fn roll_group<'a>(
             hold(Follows::Not, name, why_no_room(room), given, build);
             continue;
         }
+        if let Some(moves) = site.moves_kubelet(name) {
+            let kubelet = site.ctx.desired.nodes[name].containers.get(&Component::Kubelet);
+            let flag = kubelet.and_then(|kubelet| kubelet.origins.of_flag("root-dir").cloned());
+            build.hold(Subject::Node(name.clone()), moves, flag.or_else(|| site.ctx.origin(name)));
+            continue;
+        }
         let healthy = group != Group::Broken;
         if let Some((follows, waits_for)) = why_wait_for_the_api(given, name) {
             if !healthy && follows == Follows::ByItself {

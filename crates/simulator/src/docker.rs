@@ -531,7 +531,6 @@ impl World {
                 Some(Component::Kubelet) => {
                     let root = container.spec.flag("root-dir").unwrap_or("/var/lib/kubelet");
                     let root = FilePath::from(root);
-                    node.kubelet_root = Some(root.clone());
                     // There may be other things in a directory that somebody chose.
                     let is_usual = root.as_str().ends_with("/var/lib/kubelet");
                     made.push(if is_usual { root } else { FilePath::from(format!("{root}/pods")) });

@@ -68,7 +68,8 @@ pub enum ViolationKind {
     /// A key left the operator's machine before it was on its disk.
     DurableFirst,
     /// A kubelet was started with another runtime while containers of pods ran with the former one: they keep
-    /// ports and addresses, and nothing stops them any more.
+    /// ports and addresses, and nothing stops them any more. Or with another root directory while they have their volumes in the
+    /// former one.
     PodsOfTwoRuntimes,
     /// An API server serves that cannot read stored Secrets.
     Unreadable,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use windlass_engine::{Eviction, PodController, PodSeen, PortResult};
 use windlass_model::{
     Alarm, Component, DrainOptions, KeptRoots, KubeSeen, NodeName, NodeObject, ObjectChange, ObjectRef,
-    Owned, PodRuntime, Readiness, Scheduling, Secret, Taint,
+    Owned, PodRuntime, Readiness, Scheduling, Secret, Taint, kubelet_root,
 };
 
 use crate::at_rest::is_plain;
@@ -176,8 +176,9 @@ impl World {
         let Some((cluster, name)) = self.view.nodes[machine].registered.clone() else { return };
         let Some(kubelet) = self.nodes[machine].running(Component::Kubelet) else { return };
         let runtime = PodRuntime::at_endpoint(kubelet.spec.flag("container-runtime-endpoint"));
-        self.nodes[machine].pod_containers = true;
-        self.nodes[machine].pod_runtime = runtime;
+        let root = kubelet_root(&kubelet.spec);
+        let node = &mut self.nodes[machine];
+        (node.pod_containers, node.pod_runtime, node.kubelet_root) = (true, runtime, Some(root));
         let Some(kubelet) = self.nodes[machine].running(Component::Kubelet) else { return };
         let Some(program) = kubelet.program.clone() else { return };
         let (Work::Client(client), since) = (&program.work, kubelet.since) else { return };

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use windlass_model::{Component, ContainerName, KubernetesVersion, PodRuntime};
+use windlass_model::{Component, ContainerName, KubernetesVersion, PodRuntime, kubelet_root};
 
 use crate::invariants::ViolationKind;
 use crate::world::World;
@@ -19,11 +19,15 @@ impl World {
         };
         let runtime = PodRuntime::at_endpoint(kubelet.spec.flag("container-runtime-endpoint"));
         let is_same = runtime == node.pod_runtime || (runtime.is_docker() && node.pod_runtime.is_docker());
-        if node.pod_containers && !is_same {
-            let what = format!(
-                "kubelet on {} was started with {runtime} beside pods of {}",
-                node.name, node.pod_runtime
-            );
+        let root = kubelet_root(&kubelet.spec);
+        let former = node.kubelet_root.as_ref().filter(|former| **former != root);
+        let beside = match former {
+            _ if !node.pod_containers => None,
+            _ if !is_same => Some(format!("with {runtime} beside pods of {}", node.pod_runtime)),
+            former => former.map(|former| format!("in {root} beside pods with volumes in {former}")),
+        };
+        if let Some(beside) = beside {
+            let what = format!("kubelet on {} was started {beside}", node.name);
             self.violate(ViolationKind::PodsOfTwoRuntimes, what);
         }
     }

@@ -175,7 +175,7 @@ pub(crate) struct Node {
     /// Their runtime.
     #[serde(skip_serializing_if = "is_usual")]
     pub(crate) pod_runtime: PodRuntime,
-    /// The directory with kubelet's state.
+    /// The root directory of the kubelet that made them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) kubelet_root: Option<FilePath>,
 }

@@ -345,6 +345,13 @@ pub enum Waiting {
         /// What its removal waits for.
         waits_for: WaitsFor,
     },
+    /// The kubelet of a node has its pods' volumes elsewhere than cluster.yml says: its pods would outlive it without them.
+    KubeletMoves {
+        /// Its root directory.
+        from: FilePath,
+        /// The one of cluster.yml.
+        to: FilePath,
+    },
     /// The containers of a node are not replaced or restarted.
     NodeUnchanged {
         /// What it waits for.

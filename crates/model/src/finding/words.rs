@@ -151,6 +151,11 @@ fn not_planned(cause: &Waiting) -> String {
         Waiting::NotThisClusters { found } => found.what(),
         Waiting::FormerNodeReady => FORMER_READY.to_owned(),
         Waiting::FormerNodeKept { .. } => "the node has left cluster.yml and is not cleared yet".to_owned(),
+        Waiting::KubeletMoves { from, to } => {
+            format!(
+                "its kubelet has its pods in {from}, and cluster.yml puts them into {to}: it is left as it is"
+            )
+        }
         Waiting::NodeUnchanged { .. } => "the containers of this node are not replaced yet".to_owned(),
         Waiting::NotStarted { .. } => "missing, and not started yet".to_owned(),
         Waiting::CannotWork { .. } => "runs and cannot work yet".to_owned(),
