@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use windlass_integration::lab::{
-    ApiProber, Cluster, Images, Lab, LabError, LabShape, Stops, Windlass, api_balancer, await_that,
+    ApiProber, Cluster, Images, Lab, LabError, LabShape, Stops, Versions, Windlass, api_balancer, await_that,
     await_web, start_web,
 };
 
@@ -28,7 +28,7 @@ fn a_cluster_is_upgraded_under_load_and_no_pod_is_restarted() -> Outcome {
     start_web(&lab, &kubectl, Images::FromRegistry)?;
     await_web(lab.node(4), 4)?;
     let pods = all_pods(&lab)?;
-    assert_eq!(versions(&lab, &windlass)?, BTreeSet::from([earlier.kubernetes]));
+    assert_eq!(versions(&lab, &windlass)?, BTreeSet::from([earlier.kubernetes.clone()]));
 
     // etcd 3.7 cannot read what 3.5 wrote into a member's log: members first snapshot their logs, as a link
     // of its own.
@@ -75,6 +75,31 @@ fn a_cluster_is_upgraded_under_load_and_no_pod_is_restarted() -> Outcome {
     // etcd is replaced twice: before 3.7 comes a link in which members snapshot their logs.
     let stops = Stops { members: 6, api_servers: 3 };
     assert_eq!((stops.unexplained(&proxy), stops.unexplained(&through)), (vec![], vec![]));
+    cluster.set_versions(&lab, &earlier).write(&windlass)?;
+    it_is_undone(&lab, &windlass, &earlier)
+}
+
+/// The former versions, and the snapshot that `up` took before the last link: what was written since is gone, and the pods of
+/// before answer.
+fn it_is_undone(lab: &Lab, windlass: &Windlass, earlier: &Versions) -> Outcome {
+    let kubectl = windlass.kubectl(lab);
+    kubectl.run(["create", "configmap", "later"])?;
+    let listed = windlass.succeeds(["etcd", "snapshot", "list"])?;
+    let before: BTreeSet<&str> =
+        listed.split_whitespace().filter(|word| word.starts_with("before-")).collect();
+    assert_eq!(before.len(), 1, "one link changes minor versions: {listed}");
+    let refused = windlass.run(["up"])?;
+    assert_eq!(refused.code, Some(1), "{}{}", refused.stdout, refused.stderr);
+    let began = Instant::now();
+    for snapshot in before {
+        windlass.succeeds(["etcd", "snapshot", "restore", snapshot, "--yes"])?;
+    }
+    eprintln!("undone in {:.1?}", began.elapsed());
+    assert_eq!(versions(lab, windlass)?, BTreeSet::from([earlier.kubernetes.clone()]));
+    let names = kubectl.run(["get", "configmaps", "-o", "name"])?;
+    assert!(!names.contains("configmap/later"), "{names}");
+    await_web(lab.node(4), 4)?;
+    assert_eq!(windlass.planned()?.code, Some(0));
     Ok(())
 }
 
