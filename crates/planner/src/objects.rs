@@ -15,6 +15,8 @@ use crate::nodes::Nodes;
 
 /// How long the plan waits for pods of an add-on: their images may have to be pulled.
 const PODS_WITHIN_SECONDS: u32 = 300;
+/// The same where nothing in the plan changes them or makes a node ready.
+const UNTOUCHED_PODS_WITHIN_SECONDS: u32 = 120;
 /// How many differing fields of an object are named as reasons.
 const FIELDS_NAMED: usize = 3;
 
@@ -245,7 +247,10 @@ pub(crate) fn await_pods<'a>(
             objects: with_pods.iter().map(|desired| desired.object.clone()).collect(),
             may_miss,
         };
-        let action = Action::AwaitHealthy { gate, within_seconds: PODS_WITHIN_SECONDS };
+        // What nothing in this plan changes has had its time.
+        let is_touched = step.is_some() || !nodes.ready.is_empty();
+        let within_seconds = if is_touched { PODS_WITHIN_SECONDS } else { UNTOUCHED_PODS_WITHIN_SECONDS };
+        let action = Action::AwaitHealthy { gate, within_seconds };
         let wait = build.step("cluster", kind, action, reasons, vec![]);
         build.after_all(wait, step, Because::Needs);
         build.after_all(wait, nodes.ready.values().copied(), Because::Needs);
