@@ -60,10 +60,11 @@ pub(crate) fn stage(desired: &Desired, seen: &Inventory) -> Option<Stage> {
 impl Stage {
     /// The findings about the rest of the chain, in addition to the plan of this round.
     pub(crate) fn findings(&self, desired: &Desired, seen: &Inventory, planning: &Planning) -> Vec<Finding> {
-        let (weight, first_waits) = match self.once_done(desired, &left_by(&planning.plan, desired, seen)) {
-            Follows::ByItself => (Weight::Next, self.waits.clone()),
-            Follows::Waits(waits) => (Weight::Held, waits.or_else(|| self.waits.clone())),
-        };
+        let (weight, first_waits) =
+            match self.once_done(desired, &left_by(planning, &self.link, desired, seen)) {
+                Follows::ByItself => (Weight::Next, self.waits.clone()),
+                Follows::Waits(waits) => (Weight::Held, waits.or_else(|| self.waits.clone())),
+            };
         let origin = desired.ordinary().origins.version.clone();
         let mut before = desired.sample(&self.link.spec);
         let mut findings = Vec::new();

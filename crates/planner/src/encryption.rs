@@ -108,9 +108,11 @@ impl<'a> Servers<'a> {
         };
         let desired_names: BTreeSet<&NodeName> =
             desired.with_role(Role::ControlPlane).map(|(name, _)| name).collect();
-        let unseen =
-            desired_names.iter().filter(|name| is_unseen(name)).map(|name| (*name).clone()).collect();
-        let others = known_of.iter().filter(|(name, _)| !desired_names.contains(name)).count();
+        // A node that loses the role keeps it in the ledger until its API server is removed.
+        let unseen: BTreeSet<NodeName> =
+            desired.nodes.keys().filter(|name| is_unseen(name)).cloned().collect();
+        let is_other = |name: &&NodeName| !desired_names.contains(*name);
+        let others = known_of.iter().map(|(name, _)| *name).chain(&unseen).filter(is_other).count();
         let mut stored: BTreeSet<Cipher> =
             known_of.iter().filter_map(|(_, ciphers)| ciphers.of(SECRETS).into_iter().next()).collect();
         match &ledger.stored {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use windlass_model::{
-    Action, Because, Birth, Component, DesiredNode, Intent, NodeName, Readiness, Reason, Role, Scheduling,
-    Subject, Waiting, WaitsFor,
+    Action, Because, Birth, Component, DesiredNode, Difference, Intent, NodeName, Readiness, Reason, Role,
+    Scheduling, Subject, Waiting, WaitsFor,
 };
 
 use crate::api_servers::{ApiServers, ApiServersAfter, Old};
@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::control_plane::ControlPlane;
 use crate::etcd::Etcd;
 use crate::files;
-use crate::site::{Changes, Site, await_container, await_ready, await_reconnected};
+use crate::site::{Changes, Site, await_container, await_ready, await_reconnected, await_started};
 
 /// The components of a node, in the order in which they are changed: the connection to the API first.
 pub(crate) const COMPONENTS: [Component; 3] =
@@ -33,6 +33,8 @@ pub(crate) struct Nodes<'a> {
     pub(crate) heals: Vec<StepHandle>,
     /// The waits for what it repairs on broken workers, where these need no API server of this plan.
     pub(crate) repaired: Vec<(&'a NodeName, StepHandle)>,
+    /// The waits for nginx-proxies that were down and start on the list of API servers that they have.
+    old_lists: BTreeMap<&'a NodeName, StepHandle>,
     /// The writes of changed lists of API servers.
     pub(crate) proxy_files: BTreeMap<&'a NodeName, StepHandle>,
     /// The steps that replace or restart containers.
@@ -156,8 +158,9 @@ fn bring_up_node<'a>(
         }
         let Some(wait) = bring_up_component(given, nodes, name, component, build) else { continue };
         waits.push(wait);
-        let needs_control_plane = site.conditions.kubernetes_moves()
-            || component == Component::NginxProxy && !proxy_finds_one(given);
+        let finds_one = proxy_finds_one(given) || nodes.old_lists.contains_key(name);
+        let needs_control_plane =
+            site.conditions.kubernetes_moves() || component == Component::NginxProxy && !finds_one;
         if !desired.has(Role::ControlPlane) && !needs_control_plane {
             nodes.repaired.push((name, wait));
         }
@@ -182,7 +185,7 @@ fn bring_up_node<'a>(
 /// Starts one component of a node, if it is down. Returns the wait for it.
 fn bring_up_component<'a>(
     given: Given<'_, '_, 'a>,
-    nodes: &Nodes<'a>,
+    nodes: &mut Nodes<'a>,
     name: &'a NodeName,
     component: Component,
     build: &mut PlanBuilder<'a>,
@@ -208,6 +211,11 @@ fn bring_up_component<'a>(
     {
         site.clear_other_pods(name, step, build);
     }
+    if component == Component::NginxProxy && starts_on_its_old_list(given, name) {
+        let wait = await_started(name, component, step, build);
+        nodes.old_lists.insert(name, wait);
+        return Some(wait);
+    }
     if let Some(step) = step {
         needs_proxy_files(nodes, name, component, step, build);
         if site.conditions.kubernetes_moves() && component != Component::NginxProxy {
@@ -225,6 +233,16 @@ fn bring_up_component<'a>(
 /// Whether an nginx-proxy that starts now finds an API server of its list that works.
 fn proxy_finds_one(given: Given<'_, '_, '_>) -> bool {
     given.site.ctx.kube_answers() && one_works(given.site)
+}
+
+/// Whether an nginx-proxy that is down starts before its new list of API servers is written: none of cluster.yml works yet, and
+/// one that leaves answers. The node may have to be available for the change that brings up the new one.
+fn starts_on_its_old_list(given: Given<'_, '_, '_>, name: &NodeName) -> bool {
+    let site = given.site;
+    matches!(site.condition(name, Component::NginxProxy), Some(Condition::Down(_)))
+        && site.files.late.contains_key(name)
+        && site.ctx.kube_answers()
+        && !one_works(site)
 }
 
 /// Whether an API server that cluster.yml asks for works now.
@@ -284,8 +302,16 @@ fn reload_proxy<'a>(
     build: &mut PlanBuilder<'a>,
 ) {
     let component = Component::NginxProxy;
-    let Some(Condition::Reload { reasons, origins, .. }) = given.site.condition(name, component) else {
-        return;
+    let site = given.site;
+    let started = nodes.old_lists.get(name).copied();
+    let (reasons, origins) = match (site.condition(name, component), started) {
+        (Some(Condition::Reload { reasons, origins, .. }), _) => (reasons.clone(), origins.clone()),
+        (_, Some(_)) => {
+            let changed = site.files.late[name].0.keys().cloned();
+            let changed = changed.map(|path| Reason::Differs { difference: Difference::File { path } });
+            (changed.collect(), vec![])
+        }
+        _ => return,
     };
     if !given.api_servers.one_stays() {
         let about = Subject::Container(name.clone(), component);
@@ -296,9 +322,10 @@ fn reload_proxy<'a>(
         name,
         component,
         Action::ReloadContainer { node: name.clone(), component },
-        reasons.clone(),
-        origins.clone(),
+        reasons,
+        origins,
     );
+    build.after_all(reload, started, Because::Needs);
     let written = nodes.proxy_files.get(name).or(given.site.files.written.get(name)).copied();
     build.after_all(reload, written, Because::Needs);
     nodes.reloads.push(await_container(name, component, Some(reload), build));

@@ -203,19 +203,35 @@ pub(crate) fn await_container(
     step: Option<StepHandle>,
     build: &mut PlanBuilder<'_>,
 ) -> StepHandle {
+    let id = StepId::new(node, component, "await");
+    await_as(id, (node, component), step, build)
+}
+
+/// The same for a container that the plan changes again later, with another wait.
+pub(crate) fn await_started(
+    node: &NodeName,
+    component: Component,
+    step: Option<StepHandle>,
+    build: &mut PlanBuilder<'_>,
+) -> StepHandle {
+    let id = StepId::new(node, component, "await-started");
+    await_as(id, (node, component), step, build)
+}
+
+fn await_as(
+    id: StepId,
+    (node, component): (&NodeName, Component),
+    step: Option<StepHandle>,
+    build: &mut PlanBuilder<'_>,
+) -> StepHandle {
     let gate = if component == Component::Etcd {
         Gate::EtcdMember { node: node.clone() }
     } else {
         Gate::Container { node: node.clone(), component }
     };
     let reason = if step.is_some() { Reason::Disturbed } else { Reason::Starting };
-    let wait = build.step(
-        node,
-        component,
-        Action::AwaitHealthy { gate, within_seconds: CONTAINER_WITHIN_SECONDS },
-        vec![reason],
-        vec![],
-    );
+    let action = Action::AwaitHealthy { gate, within_seconds: CONTAINER_WITHIN_SECONDS };
+    let wait = build.step_at(id, action, vec![reason], vec![]);
     build.after_all(wait, step, Because::Needs);
     wait
 }
