@@ -174,7 +174,12 @@ impl Desired {
                 (self.clone(), writes.clone(), KeysPhase::Learns(learns.clone()))
             }
             KeysStage::OwnKeyBehind => {
-                (self.with_own_key()?, Cipher::identity(), KeysPhase::Leaves(Cipher::own()))
+                let own_key = SecretsEncryptionSpec { enabled: Some(true), custom_config: None };
+                let staged = self.with_encryption(Some(own_key))?;
+                (staged, Cipher::identity(), KeysPhase::Leaves(Cipher::own()))
+            }
+            KeysStage::OwnKeyLater => {
+                (self.with_encryption(None)?, Cipher::identity(), KeysPhase::Learns(Cipher::own()))
             }
         };
         staged.first = Some((first, phase));
@@ -182,11 +187,10 @@ impl Desired {
         Some(staged)
     }
 
-    /// The same with windlass' own key, which cluster.yml no longer asks for.
-    fn with_own_key(&self) -> Option<Self> {
+    /// The same with another `secrets_encryption_config`.
+    fn with_encryption(&self, encryption: Option<SecretsEncryptionSpec>) -> Option<Self> {
         let mut spec = ClusterSpec::clone(&self.spec);
-        spec.services.kube_api.secrets_encryption =
-            Some(SecretsEncryptionSpec { enabled: Some(true), custom_config: None });
+        spec.services.kube_api.secrets_encryption = encryption;
         let mut kept = Self::new(Arc::new(spec), self.catalog).0?;
         (kept.leaf_days, kept.altered) = (self.leaf_days, self.altered.clone());
         Some(kept)

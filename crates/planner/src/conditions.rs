@@ -101,10 +101,13 @@ impl<'c, 'a> Conditions<'c, 'a> {
     /// Whether the node can run pods now: all its containers work, its object is ready and schedulable.
     pub(crate) fn is_available(&self, node: &NodeName) -> bool {
         let works = |component| self.of_container(node, component).is_none_or(Condition::works);
+        let Some(seen) = self.sight.of(node) else { return false };
+        // An API server that leaves the node holds the port of nginx-proxy until then, and serves in its place.
+        let has_api_server = seen.facts.containers.contains_key(Component::KubeApiserver.as_str());
         works(Component::Kubelet)
             && works(Component::KubeProxy)
-            && works(Component::NginxProxy)
-            && self.sight.of(node).and_then(|node| node.object).is_some_and(|object| {
+            && (works(Component::NginxProxy) || has_api_server)
+            && seen.object.is_some_and(|object| {
                 object.ready == Readiness::Ready && object.scheduling == Scheduling::Open
             })
     }

@@ -43,6 +43,9 @@ pub enum KeysStage {
     /// cluster.yml no longer asks for windlass' own key, and Secrets are stored with it: it is read, and plain
     /// text is written.
     OwnKeyBehind,
+    /// cluster.yml asks for windlass' own key, which the ledger does not have yet. A control-plane node that is not seen may hold a
+    /// newer ledger with one: none is made, and Secrets stay as they are.
+    OwnKeyLater,
 }
 
 /// The stage in which every API server reads what any of them writes and what is stored; where there is none,
@@ -50,6 +53,15 @@ pub enum KeysStage {
 pub fn keys_stage(desired: &Blueprint, seen: &Inventory) -> KeysStage {
     let servers = Servers::of(desired, seen);
     let Some(asked) = at_rest(desired).as_ref().and_then(known) else { return KeysStage::Asked };
+    let own = Cipher::own();
+    let has_own_key = seen.ledger.certs.contains_key(&CertName::from(OWN_KEY));
+    let is_known = servers.known.iter().any(|(_, ciphers)| ciphers.all().contains(&own));
+    if asked.all().contains(&own)
+        && seen.ledger.born == Birth::Born
+        && !(has_own_key || is_known || servers.unseen.is_empty())
+    {
+        return KeysStage::OwnKeyLater;
+    }
     if asked.is_empty() && servers.stored.contains(&Cipher::own()) {
         return KeysStage::OwnKeyBehind;
     }

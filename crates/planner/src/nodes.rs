@@ -235,11 +235,11 @@ fn proxy_finds_one(given: Given<'_, '_, '_>) -> bool {
     given.site.ctx.kube_answers() && one_works(given.site)
 }
 
-/// Whether an nginx-proxy that is down starts before its new list of API servers is written: none of cluster.yml works yet, and
+/// Whether an nginx-proxy that is down or missing starts before its new list of API servers is written: none of cluster.yml works yet, and
 /// one that leaves answers. The node may have to be available for the change that brings up the new one.
 fn starts_on_its_old_list(given: Given<'_, '_, '_>, name: &NodeName) -> bool {
     let site = given.site;
-    matches!(site.condition(name, Component::NginxProxy), Some(Condition::Down(_)))
+    matches!(site.condition(name, Component::NginxProxy), Some(Condition::Down(_) | Condition::Absent))
         && site.files.late.contains_key(name)
         && site.ctx.kube_answers()
         && !one_works(site)

@@ -275,16 +275,18 @@ fn stays_broken(ctx: &Context<'_>, name: &NodeName) -> bool {
         Intent::Converge { .. } | Intent::Restore { .. } | Intent::Dismantle { .. } => None,
     };
     let (Some(desired), Some(facts)) = (desired, ctx.facts(name)) else { return false };
+    // An API server that leaves the node holds the port of nginx-proxy until then, and serves in its place.
+    let has_api_server = facts.containers.contains_key(Component::KubeApiserver.as_str());
     COMPONENTS.into_iter().any(|component| {
-        desired.containers.contains_key(&component) && !facts.containers.contains_key(component.as_str())
+        desired.containers.contains_key(&component)
+            && !facts.containers.contains_key(component.as_str())
+            && !(component == Component::NginxProxy && has_api_server)
     })
 }
 
 /// Whether a broken worker is repaired before another becomes a control plane: it waits for no control plane then.
 fn comes_before_gaining(given: Given<'_, '_, '_>, name: &NodeName, group: Group) -> bool {
-    group == Group::Broken
-        && !given.control_plane.freed.is_empty()
-        && Group::of(&given.site.ctx.desired.nodes[name]) == Group::Worker
+    group == Group::Broken && !given.control_plane.freed.is_empty() && given.site.ctx.workers.contains(name)
 }
 
 /// Whether no container of the node becomes another one, and none waits for an API server.

@@ -450,8 +450,9 @@ impl World {
                 return Ok((live, id, false, false));
             }
         }
-        let mut data = self.nodes.iter().flat_map(|node| node.etcd_data.values());
-        let is_new = data.all(|there| there.cluster != founded);
+        let mut data = self.nodes.iter().flat_map(|node| &node.etcd_data);
+        // Nobody reads what was moved aside.
+        let is_new = data.all(|(path, there)| there.cluster != founded || *path != there.home);
         if is_new {
             // No peer remembers anything: the cluster begins empty, even if one with this id was live.
             let reborn = self.clusters.get(&founded).is_some_and(|former| former.lived && !former.dismantled);

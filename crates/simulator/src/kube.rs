@@ -309,6 +309,14 @@ impl World {
         })
     }
 
+    /// Whether the node object of this machine has the taint of a role that takes no pods.
+    pub(crate) fn keeps_pods_away(&self, machine: usize) -> bool {
+        let name = self.kubelet_name(machine);
+        let mut objects = self.clusters.values().filter_map(|cluster| cluster.kube.nodes.get(&name));
+        objects
+            .any(|object| object.taints.iter().any(|taint| taint.key.starts_with("node-role.kubernetes.io/")))
+    }
+
     /// Whether this machine is cordoned in any cluster.
     pub(crate) fn is_cordoned(&self, machine: usize) -> bool {
         let name = self.kubelet_name(machine);

@@ -328,8 +328,12 @@ impl World {
             .filter(|machine| self.nodes[*machine].machine.pod_network)
             .collect();
         self.run.last_darkening = workers.iter().filter_map(|machine| self.dark_since(*machine)).max();
-        // Who has never been of use cannot become unavailable: a first start disturbs nobody.
-        let of_use = available.iter().filter(|machine| self.view.nodes[**machine].registered.is_some());
+        // Who has never been of use cannot become unavailable: a first start disturbs nobody, and no pods are where a role's taint
+        // still keeps them away.
+        let of_use = available.iter().filter(|machine| {
+            self.view.nodes[**machine].registered.is_some() && !self.keeps_pods_away(**machine)
+        });
+        let of_use: Vec<usize> = of_use.copied().collect();
         self.run.workers_seen.extend(of_use);
         self.run.apis_seen.extend(serving_apis.keys());
         let known = &self.view.marks.available_workers;

@@ -164,7 +164,8 @@ impl Subject {
             Self::Node(node) => place == node.as_str(),
             Self::Container(node, component) => {
                 let is_of_component = match component {
-                    Component::Etcd => subject.starts_with("etcd"),
+                    // The keys of a member that leaves go with it.
+                    Component::Etcd => subject.starts_with("etcd") || removes_keys_of_etcd(&step.action),
                     // It registers its node, which gets its labels and taints then.
                     Component::Kubelet => {
                         subject == component.as_str() || matches!(step.action, Action::LabelNode { .. })
@@ -190,6 +191,11 @@ fn changes_how_secrets_are_stored(step: &Step) -> bool {
         Action::RemovePaths { paths, .. } => paths.iter().all(is_configuration),
         _ => step.id.subject() == Component::KubeApiserver.as_str(),
     }
+}
+
+fn removes_keys_of_etcd(action: &Action) -> bool {
+    let Action::RemovePaths { paths, .. } = action else { return false };
+    paths.iter().all(|path| path.as_str().contains("/kube-etcd"))
 }
 
 /// Whether a step of this kind may follow from another version of Kubernetes and etcd. Such steps remove and

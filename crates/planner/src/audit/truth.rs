@@ -144,6 +144,14 @@ fn written_by(audited: &Audited<'_>, node: &NodeName, path: &FilePath) -> Option
     })
 }
 
+/// Whether a container reads its files again after all of these steps.
+fn is_read_again(audited: &Ordered<'_>, container: (&NodeName, Component), after: [usize; 2]) -> bool {
+    audited.actions().any(|(index, _, action)| {
+        matches!(action, Action::ReloadContainer { node, component } if (node, *component) == container)
+            && after.iter().all(|&step| audited.order.comes_before(step, index))
+    })
+}
+
 /// What is written is known by then, stored by then, and written before it is read.
 pub(super) fn check_contents(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
     let mut minted: BTreeMap<&CertName, usize> = BTreeMap::new();
@@ -196,11 +204,15 @@ pub(super) fn check_contents(audited: &Ordered<'_>, faults: &mut Vec<Fault>) {
                     }
                 }
             }
-            Action::RunContainer { node, spec, .. } | Action::ReplaceContainer { node, spec, .. } => {
+            Action::RunContainer { node, component, spec, .. }
+            | Action::ReplaceContainer { node, component, spec, .. } => {
                 for path in spec.reads.keys() {
                     let there = audited.facts(node).is_some_and(|facts| facts.files.contains_key(path));
                     match written_by(audited, node, path) {
-                        Some(write) if !audited.order.comes_before(write, index) => {
+                        Some(write)
+                            if !audited.order.comes_before(write, index)
+                                && !is_read_again(audited, (node, *component), [index, write]) =>
+                        {
                             faults.push(Fault(format!("{id}: {path} may be written after it is read")));
                         }
                         None if !there => {
