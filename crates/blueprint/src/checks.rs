@@ -1,8 +1,10 @@
 //! What the file asks for in vain, or at its own risk: flags, labels and taints that windlass decides on, settings
 //! that need another version, and what is not deployed yet.
 
+use std::collections::BTreeSet;
+
 use windlass_model::{Component, PodRuntime, SpecPath};
-use windlass_spec::{AuthorizationMode, NetworkPlugin, PodSecurity, ServiceSpec};
+use windlass_spec::{AuthorizationMode, NetworkPlugin, PodSecurity, PortRange, ServiceSpec};
 
 use crate::catalog::{Feature, Minor};
 use crate::cluster::Cluster;
@@ -10,7 +12,7 @@ use crate::flags::{Fate, fate};
 use crate::nodes::warn_of_reserved;
 use crate::services::{name_of_flag, service_of};
 use crate::values::ClusterValues;
-use crate::{clouds, contradictions, flag_values, mounts, named_files, places, proxies, registries};
+use crate::{clouds, contradictions, flag_values, formats, mounts, named_files, places, proxies, registries};
 use windlass_addons::{Problems, Severity};
 
 pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
@@ -54,7 +56,9 @@ fn doors(cluster: &Cluster<'_>, problems: &mut Problems) {
     if cluster.spec.authorization == Some(AuthorizationMode::None) {
         problems.warning(
             "authorization.mode",
-            "everybody who has any certificate or token of the cluster, each pod among them, may do everything".to_owned(),
+            "everybody who has any certificate or token of the cluster, each pod among them, may do everything: every word but \
+             `rbac` means so, as in RKE 1"
+                .to_owned(),
             Some("write `rbac`".to_owned()),
         );
     }
@@ -150,8 +154,12 @@ fn flags(cluster: &Cluster<'_>, problems: &mut Problems) {
         let repeated = service.extra_args_array.keys().map(|name| ("extra_args_array", name));
         for (key, name) in names.chain(repeated) {
             let place = format!("{path}.{key}.{name}");
+            let written = name;
             let name = &name_of_flag(component, name);
             let is_birth = component.nature().birth_flags.contains(&name.as_str());
+            if is_lost(component, service, (key, written), &place, problems) {
+                continue;
+            }
             if !is_birth && !known(component, name, &place, cluster, problems) {
                 continue;
             }
@@ -173,6 +181,40 @@ fn flags(cluster: &Cluster<'_>, problems: &mut Problems) {
     report_overrides(overrides, problems);
 }
 
+/// Whether the same flag stands in the section in another spelling, which counts; that one tells of it.
+fn is_lost(
+    component: Component,
+    service: &ServiceSpec,
+    (key, written): (&str, &String),
+    place: &str,
+    problems: &mut Problems,
+) -> bool {
+    // Of lists all values are given.
+    if key != "extra_args" {
+        return false;
+    }
+    let name = name_of_flag(component, written);
+    let is_it = |other: &&String| name_of_flag(component, other) == name;
+    let spellings: Vec<&String> = service.extra_args.keys().filter(is_it).collect();
+    let Some((last, others)) = spellings.split_last().filter(|(_, others)| !others.is_empty()) else {
+        return false;
+    };
+    if *last != written {
+        return true;
+    }
+    let names: Vec<String> = others.iter().map(|name| format!("`{name}`")).collect();
+    let is = if names.len() == 1 { "is" } else { "are" };
+    problems.warning(
+        place,
+        format!(
+            "{} {is} the same flag: {component} gets the value of `{written}` alone",
+            names.join(" and ")
+        ),
+        Some("write it once".to_owned()),
+    );
+    false
+}
+
 /// Reports a value that the component does not start with, if there is one.
 fn has_flaw(
     component: Component,
@@ -185,7 +227,8 @@ fn has_flaw(
     let given =
         |(flag, value): (&String, &String)| (name_of_flag(component, flag) == name).then(|| value.clone());
     let values: Vec<String> = if key == "extra_args" {
-        service.extra_args.iter().filter_map(given).collect()
+        // Of two spellings the last counts.
+        service.extra_args.iter().filter_map(given).next_back().into_iter().collect()
     } else {
         let lists = service.extra_args_array.iter().filter(|(flag, _)| name_of_flag(component, flag) == name);
         lists.flat_map(|(_, values)| values.clone()).collect()
@@ -255,8 +298,16 @@ fn known(
         cluster.images.version.to_string()
     };
     let stops = format!("{component} does not start with a flag that it does not know");
+    let blank = name.split_once(':').filter(|(flag, _)| fate(component, flag, minor) == Fate::Known);
     let (summary, help) = match fate(component, name, minor) {
         Fate::Known => return true,
+        Fate::Unknown(_) if blank.is_some() => {
+            let (flag, value) = blank.unwrap_or_default();
+            (
+                format!("{component} has no flag `{name}`"),
+                format!("put a blank after the colon: `{flag}: {value}`"),
+            )
+        }
         Fate::Unknown(Some(near)) => {
             (format!("{component} has no flag `{name}`"), format!("did you mean `{near}`?"))
         }
@@ -297,7 +348,7 @@ fn overridden(
     let ours = ours
         .fill(|name| values.text(name))
         .map_or_else(|| format!("`{flag}` of each node"), |ours| format!("`{ours}`"));
-    if ours == theirs {
+    if ours == theirs || same_value(name, &ours, &theirs) {
         return None;
     }
     let found = |ours: String, help: String| {
@@ -308,6 +359,27 @@ fn overridden(
     }
     let help = advice(component, name, value)?;
     found(format!("windlass' own {ours}"), help)
+}
+
+/// Whether two arguments, between backquotes, mean the same in other spellings.
+fn same_value(name: &str, ours: &str, theirs: &str) -> bool {
+    let value = |text: &str| text.trim_matches('`').split_once('=').map(|(_, value)| value.to_owned());
+    let (Some(ours), Some(theirs)) = (value(ours), value(theirs)) else { return false };
+    match name {
+        "service-node-port-range" => {
+            let range = |text: &str| text.parse::<PortRange>().ok();
+            range(&ours).is_some() && range(&ours) == range(&theirs)
+        }
+        "secure-port" => {
+            let port = |text: &str| text.parse::<u16>().ok();
+            port(&ours).is_some() && port(&ours) == port(&theirs)
+        }
+        "authorization-mode" => {
+            let modes = |text: &str| text.split(',').map(str::to_owned).collect::<BTreeSet<_>>();
+            modes(&ours) == modes(&theirs)
+        }
+        _ => false,
+    }
 }
 
 /// What to do about a flag that windlass sets itself; nothing where it is right as it is.
@@ -325,6 +397,16 @@ fn advice(component: Component, name: &str, value: &str) -> Option<String> {
         | (Component::KubeProxy, "cluster-cidr") => {
             let key = name.replace('-', "_");
             format!("write it under `services.kube-controller.{key}`; two ranges with a comma")
+        }
+        // More modes than windlass' own take nothing away.
+        (Component::KubeApiserver, "authorization-mode")
+            if ["Node", "RBAC"].into_iter().all(|own| value.split(',').any(|mode| mode == own)) =>
+        {
+            return None;
+        }
+        (Component::KubeApiserver, "authorization-mode") => {
+            "kubelets need `Node`, and windlass' own roles `RBAC`: keep both in the list, or take it out"
+                .to_owned()
         }
         (Component::KubeApiserver, "service-node-port-range") => {
             "write it under `services.kube-api.service_node_port_range`".to_owned()
@@ -364,27 +446,8 @@ fn versions(cluster: &Cluster<'_>, problems: &mut Problems) {
         }
     }
     pod_security_policies(cluster, problems);
-    audit_format(cluster, problems);
+    formats::check(cluster, problems);
     clouds::check(cluster, problems);
-}
-
-/// The formats of audit policies before v1 ended with 1.24.
-fn audit_format(cluster: &Cluster<'_>, problems: &mut Problems) {
-    const PLACE: &str = "services.kube-api.audit_log.configuration.policy.apiVersion";
-    let log = cluster.spec.services.kube_api.audit_log.as_ref().filter(|log| log.enabled == Some(true));
-    let format = log.and_then(|log| log.policy.as_ref()?.get("apiVersion")?.as_str());
-    let version = &cluster.images.version;
-    if let Some(format @ ("audit.k8s.io/v1beta1" | "audit.k8s.io/v1alpha1")) = format
-        && version.at_least(1, 24)
-    {
-        problems.error(
-            PLACE,
-            format!(
-                "audit policies are no longer of `{format}` from Kubernetes 1.24 on, and this is {version}"
-            ),
-            Some("write `audit.k8s.io/v1`: its rules are the same".to_owned()),
-        );
-    }
 }
 
 /// Pod security policies ended with 1.25; before, nothing starts where there is none that lets it in.

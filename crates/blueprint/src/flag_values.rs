@@ -3,7 +3,9 @@
 //! An error is only what the flag's own parser or the component's own check refuses in every version; what depends on
 //! what windlass knows of versions is a warning.
 
+mod api_server;
 mod apis;
+mod etcd;
 mod flaw;
 mod formats;
 mod gates;
@@ -16,6 +18,7 @@ pub(crate) mod together;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 
 use windlass_addons::Severity;
 use windlass_model::Component;
@@ -40,10 +43,12 @@ pub(crate) fn flaw(component: Component, flag: &str, value: &str, minor: Option<
             Component::KubeApiserver,
             "enable-admission-plugins" | "disable-admission-plugins" | "admission-control",
             Some(minor),
-        ) => lists::stray(value).or_else(|| gates::plugins(value, minor)),
-        (Component::KubeControllerManager, "controllers", Some(minor)) => {
-            lists::stray(value).or_else(|| gates::controllers(value, minor))
+        ) => {
+            lists::unseparated(value).or_else(|| lists::stray(value)).or_else(|| gates::plugins(value, minor))
         }
+        (Component::KubeControllerManager, "controllers", Some(minor)) => lists::unseparated(value)
+            .or_else(|| lists::stray(value))
+            .or_else(|| gates::controllers(value, minor)),
         (Component::KubeApiserver, "runtime-config", _) => apis::runtime_config(value),
         (
             Component::Kubelet,
@@ -54,10 +59,17 @@ pub(crate) fn flaw(component: Component, flag: &str, value: &str, minor: Option<
         _ => {
             let form = form_of(component, flag)?;
             form.flaw(value, minor)
+                .map(|found| as_certain(component, flag, found))
                 .or_else(|| limit_of(component, flag)?.flaw(form, value, minor))
                 .or_else(|| negative_time(form, flag, value))
         }
     }
+}
+
+/// The controller manager goes on without a range of Services that it cannot read.
+fn as_certain(component: Component, flag: &str, found: Flaw) -> Flaw {
+    let is_read = component != Component::KubeControllerManager || flag != "service-cluster-ip-range";
+    if is_read { found } else { Flaw { severity: Severity::Warning, ..found } }
 }
 
 /// A time below 0, with which the component goes on: it never waits, or gives up at once.
@@ -95,7 +107,11 @@ impl Form {
             Self::Grace => return lists::grace(value),
             Self::Labels => return lists::node_labels(value, minor?),
             Self::Taints => return lists::taints(value),
-            Self::Ranges => return lists::ranges(value),
+            Self::Ranges => return lists::families(value),
+            Self::NodePortRanges => return lists::node_port_ranges(value, minor),
+            Self::NodeAddresses => return node_addresses(value, minor),
+            Self::Shares => return lists::shares(value),
+            Self::AuthToken => return formats::auth_token(value),
             Self::Urls => return lists::urls(value),
             Self::BindUrls => return lists::bind_urls(value),
             Self::Addresses => return addresses(value),
@@ -111,7 +127,13 @@ impl Form {
             Self::Quantity => go::quantity(value).is_some(),
             Self::Address => value.is_empty() || go::address(value).is_some(),
             Self::HostPort => value.is_empty() || is_host_port(value),
-            Self::Ports => value.parse::<PortRange>().is_ok(),
+            // The API server takes no blanks off the two ends.
+            Self::Ports => !value.trim().contains(char::is_whitespace) && value.parse::<PortRange>().is_ok(),
+            Self::Port => value.is_empty() || value.parse::<u16>().is_ok(),
+            Self::Severity => {
+                go::integer(value).is_some()
+                    || ["INFO", "WARNING", "ERROR", "FATAL"].contains(&value.to_ascii_uppercase().as_str())
+            }
             Self::Cpus => go::is_cpu_set(value),
             Self::HttpsUrl => value.starts_with("https://"),
             Self::Retention => {
@@ -132,6 +154,7 @@ impl Form {
             Self::Boolean => "write `true` or `false`",
             Self::Integer => "write digits alone",
             Self::Number => "write a number such as `50` or `0.5`",
+            Self::Duration if go::is_too_long(value) => "the longest is `2562047h`, some 292 years",
             Self::Duration if bare => {
                 return format!("write a unit behind it: `{value}ms`, `{value}s` or `{value}m`");
             }
@@ -147,6 +170,8 @@ impl Form {
                 "write an address such as `127.0.0.1`, or one with a port such as `127.0.0.1:10256`"
             }
             Self::Ports => "write the first and the last port, as in `30000-32767`",
+            Self::Port => "write a number up to 65535",
+            Self::Severity => "write one of INFO, WARNING, ERROR, FATAL",
             Self::Cpus => "write numbers of processors, such as `0-1,4`",
             Self::HttpsUrl => "write it like `https://accounts.example.org`",
             Self::Levels => "write it like `proxier=4,server=2`",
@@ -164,11 +189,17 @@ impl fmt::Display for Form {
             Self::Number => "no number",
             Self::Duration => "no duration",
             Self::Quantity => "no quantity",
-            Self::Resources | Self::Thresholds | Self::Reclaims | Self::Grace | Self::Levels => {
-                "no such list"
-            }
-            Self::Address | Self::Addresses | Self::HostPort => "no IP address",
-            Self::Ranges => "no range of addresses",
+            Self::Resources
+            | Self::Thresholds
+            | Self::Reclaims
+            | Self::Grace
+            | Self::Shares
+            | Self::Levels => "no such list",
+            Self::Address | Self::Addresses | Self::NodeAddresses | Self::HostPort => "no IP address",
+            Self::Ranges | Self::NodePortRanges => "no range of addresses",
+            Self::Port => "no port",
+            Self::Severity => "no severity of a log",
+            Self::AuthToken => "no kind of tokens",
             Self::Ports => "no range of ports",
             Self::Cpus => "no set of processors",
             Self::Labels => "no label",
@@ -192,6 +223,25 @@ fn addresses(value: &str) -> Option<Flaw> {
         format!("has `{wrong}`, which is no IP address"),
         "the component goes on without it: write an address",
     )
+}
+
+/// The first version whose kubelet ends with addresses that are no pair.
+const PAIRS: Minor = Minor(1, 20);
+
+/// One address, or one of each family.
+///
+/// Source: `ParseNodeIPArgument` in `k8s.io/component-helpers/node/util/ips.go`.
+fn node_addresses(value: &str, minor: Option<Minor>) -> Option<Flaw> {
+    let given: Vec<IpAddr> = lists::parts(value).filter_map(go::address).collect();
+    let is_pair = matches!(given[..], [one, other] if one.is_ipv4() != other.is_ipv4());
+    if given.len() > 1 && !is_pair {
+        let tell = if minor.is_some_and(|minor| PAIRS <= minor) { refused } else { doubtful };
+        return tell(
+            "is neither one address nor one of each family",
+            "write one, or one of IPv4 and one of IPv6",
+        );
+    }
+    addresses(value)
 }
 
 /// An address, or one with a port; IPv6 in brackets then.
@@ -247,13 +297,26 @@ const MOST_NAMED: usize = 12;
 
 impl Choice {
     fn flaw(&self, component: Component, value: &str, minor: Option<Minor>) -> Option<Flaw> {
-        if let Some(flaw) = lists::stray(value).filter(|_| self.list) {
+        if let Some(flaw) = lists::unseparated(value).or_else(|| lists::stray(value)).filter(|_| self.list) {
             let severity = if self.doubtful { Severity::Warning } else { flaw.severity };
             return Some(Flaw { severity, ..flaw });
         }
         let given: Vec<&str> = if self.list { lists::parts(value).collect() } else { vec![value] };
         let tell = if self.doubtful { doubtful } else { refused };
+        if let Some(word) = self.doubled(&given) {
+            return tell(format!("has `{word}` twice"), "leave one of the two out".to_owned());
+        }
         for word in given.into_iter().filter(|word| !word.is_empty()) {
+            if self.is_only_capital(word) && self.caseless.is_some() {
+                let since = self.caseless.filter(|since| minor.is_some_and(|minor| minor < *since));
+                if since.is_some() {
+                    return tell(
+                        "has capital letters".to_owned(),
+                        format!("write `{}`", word.to_ascii_lowercase()),
+                    );
+                }
+                continue;
+            }
             if !self.words.has(word) {
                 let what = if self.list {
                     format!("has `{word}`, which {component} does not know")
@@ -271,6 +334,17 @@ impl Choice {
             }
         }
         None
+    }
+
+    /// Whether a word is known but for its capital letters.
+    fn is_only_capital(&self, word: &str) -> bool {
+        !self.words.has(word) && self.words.has(&word.to_ascii_lowercase())
+    }
+
+    /// The first word that is in a list twice where none may be.
+    fn doubled<'v>(&self, given: &[&'v str]) -> Option<&'v str> {
+        let again = |(index, word): (usize, &&'v str)| given[..index].contains(word).then_some(*word);
+        given.iter().enumerate().filter(|_| self.unique).find_map(again)
     }
 
     /// What may be meant by a word that is not known.

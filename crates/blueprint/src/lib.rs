@@ -18,6 +18,7 @@ mod encryption;
 mod files;
 mod flag_values;
 mod flags;
+mod formats;
 mod hub;
 mod images;
 mod kernel;

@@ -11,7 +11,7 @@ use windlass_addons::Problems;
 
 /// Warns of a component that would ask a proxy for nodes or Services: the exceptions lack them.
 ///
-/// Source: `golang.org/x/net/http/httpproxy`, which the components use; it leaves out the own machine by itself.
+/// Source: `golang.org/x/net/http/httpproxy`, which the components use: `getEnvAny` there; it leaves out the own machine by itself.
 pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
     for component in
         [Component::Etcd, Component::KubeApiserver, Component::KubeControllerManager, Component::Kubelet]
@@ -28,10 +28,13 @@ pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
             continue;
         }
         let Some((service, path)) = service_of(component, cluster) else { continue };
+        // The capital letters come first, whatever the order of the variables.
         let value = |names: [&str; 2]| {
-            service.extra_env.iter().enumerate().rev().find_map(|(index, variable)| {
-                let (name, value) = variable.split_once('=')?;
-                (names.contains(&name) && !value.is_empty()).then_some((index, value))
+            names.into_iter().find_map(|wanted| {
+                service.extra_env.iter().enumerate().rev().find_map(|(index, variable)| {
+                    let (name, value) = variable.split_once('=')?;
+                    (name == wanted && !value.is_empty()).then_some((index, value))
+                })
             })
         };
         let proxy = value(["HTTPS_PROXY", "https_proxy"]).or_else(|| value(["HTTP_PROXY", "http_proxy"]));

@@ -12,8 +12,14 @@ pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
     of_nobody(cluster, problems);
     let help = "write it like `registry.example.com:5000/rancher/hyperkube:v1.20.15-rancher2`";
     for (key, image) in &cluster.spec.system_images {
-        let Some(why) = image_flaw(image) else { continue };
         let place = format!("system_images.{key}");
+        let Some(why) = image_flaw(image) else {
+            let is_used = cluster.images.of(key).is_some_and(|used| used.image.as_str() == image);
+            if is_used {
+                image_without_host(image, &place, problems);
+            }
+            continue;
+        };
         let summary = format!("`{image}` is no name of an image: {why}");
         // Docker is asked for those alone that are used.
         if cluster.images.of(key).is_some_and(|used| used.image.as_str() == image) {
@@ -137,6 +143,43 @@ fn docker_hub(url: &str, place: &str, problems: &mut Problems) {
     }
 }
 
+/// Whether the first part of a name is a host to Docker, where another one follows.
+///
+/// Source: `splitDockerDomain` in `normalize.go` of distribution/reference.
+fn is_host(first: &str) -> bool {
+    first.contains(['.', ':'])
+        || first == "localhost"
+        || first.contains(|letter: char| letter.is_ascii_uppercase())
+}
+
+/// A registry whose name Docker takes for a part of a name on Docker Hub.
+fn no_host(url: &str, place: &str, problems: &mut Problems) {
+    let first = url.split('/').next().unwrap_or(url);
+    if is_host(first) || image_flaw(&format!("{url}/x")).is_some() {
+        return;
+    }
+    problems.warning(
+        place,
+        format!("`{first}` is no host to Docker, which asks Docker Hub for `{url}/…`"),
+        Some(format!(
+            "write the whole name of the host, or its port: `{}`",
+            url.replacen(first, &format!("{first}:443"), 1)
+        )),
+    );
+}
+
+/// An image of three parts without a host: no such name is on Docker Hub.
+fn image_without_host(image: &str, place: &str, problems: &mut Problems) {
+    let name = image.split('@').next().unwrap_or(image);
+    let parts: Vec<&str> = name.split('/').collect();
+    let Some(first) = parts.first().filter(|first| parts.len() > 2 && !is_host(first)) else { return };
+    problems.warning(
+        place,
+        format!("`{first}` is no host to Docker, which asks Docker Hub for `{image}`"),
+        Some(format!("write the whole name of the host, or its port, as in `{first}:443/…`")),
+    );
+}
+
 /// RKE's images for subscribers have names that are in no public registry: on Docker Hub somebody else may take
 /// them.
 ///
@@ -207,6 +250,7 @@ fn registries(cluster: &Cluster<'_>, problems: &mut Problems) {
                 }
             }
         }
+        no_host(url, &place("url"), problems);
         let has_plugin = registry.ecr_credential_plugin.is_some();
         match (&registry.user, &registry.password) {
             (Some(_), Some(_)) if logins.insert(name_of_login(url)) => {}
@@ -268,5 +312,9 @@ mod tests {
         ] {
             assert!(image_flaw(wrong).is_some(), "{wrong}");
         }
+        for host in ["harbor.example.com", "harbor:443", "localhost", "HARBOR"] {
+            assert!(is_host(host), "{host}");
+        }
+        assert!(!is_host("harbor") && !is_host("rancher"));
     }
 }

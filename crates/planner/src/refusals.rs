@@ -358,7 +358,10 @@ fn lost_data(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     let could_hold_data =
         |name: &&NodeName| ctx.facts(name).is_none_or(|facts| facts.holds_a_member() || runs(facts));
     if !etcd_nodes.iter().any(could_hold_data) {
+        // What a removal has cleared is no longer in the ledger; what it waits for is.
+        let is_cleared = !etcd_nodes.iter().any(|name| ledger.nodes.contains_key(*name));
+        let waits_for = if is_cleared { ledger.nodes.keys().cloned().collect() } else { Vec::new() };
         let nodes = etcd_nodes.into_iter().cloned().collect();
-        build.refuse(Subject::Etcd, Refusal::EtcdDataLost { nodes }, None);
+        build.refuse(Subject::Etcd, Refusal::EtcdDataLost { nodes, waits_for }, None);
     }
 }

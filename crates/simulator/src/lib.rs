@@ -7,6 +7,7 @@
 //!                                     └──▶ Violation  what windlass must never do, and did
 //! ```
 
+mod admission;
 mod arguments;
 mod at_rest;
 mod care;

@@ -135,6 +135,9 @@ impl World {
         if let Some(why) = kube.refused.get(&object.to_string()) {
             return Err(lasting(format!("apply {object}: {why}")));
         }
+        if let Some(why) = crate::admission::refusal(&object.kind, body) {
+            return Err(lasting(format!("apply {object}: {why}")));
+        }
         if !kube.has_namespace(object) {
             return Err(lasting(format!("apply {object}: namespaces \"{}\" not found", object.namespace)));
         }

@@ -214,7 +214,9 @@ impl Walk<'_, '_> {
                 }
             }
             (Kind::WordOr(words, otherwise), Value::Scalar(scalar)) => {
-                if !scalar.text.is_empty() && !words.contains(&&*scalar.text) {
+                // What any other word means there is said with what comes of it.
+                let is_told = path.pattern() == "authorization.mode";
+                if !scalar.text.is_empty() && !words.contains(&&*scalar.text) && !is_told {
                     self.other_word(words, otherwise, &scalar.text, node, path);
                 }
             }

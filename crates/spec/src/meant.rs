@@ -18,7 +18,7 @@ const MOST_SECTIONS: usize = 3;
 const TELLING: usize = 2;
 
 /// The names that things have elsewhere, by section, with the key that stands for each here.
-const OTHER_NAMES: [(&str, &str, &str); 72] = [
+const OTHER_NAMES: [(&str, &str, &str); 85] = [
     ("services", "kube-apiserver", "kube-api"),
     ("services", "apiserver", "kube-api"),
     ("services", "api-server", "kube-api"),
@@ -89,6 +89,19 @@ const OTHER_NAMES: [(&str, &str, &str); 72] = [
     ("services.kubelet", "serving-certificates", "generate_serving_certificate"),
     ("authentication", "cert-sans", "sans"),
     ("dns", "nameservers", "upstreamnameservers"),
+    ("dns.update_strategy", "type", "strategy"),
+    ("dns.nodelocal.update_strategy", "type", "strategy"),
+    ("ingress.update_strategy", "type", "strategy"),
+    ("monitoring.update_strategy", "type", "strategy"),
+    ("network.update_strategy", "type", "strategy"),
+    ("services", "etcd-server", "etcd"),
+    ("services", "kube-controllers", "kube-controller"),
+    ("services.etcd.backup_config", "keep", "retention"),
+    ("services.etcd.backup_config", "interval", "interval_hours"),
+    ("services.etcd.backup_config", "s3", "s3backupconfig"),
+    ("services.etcd.backup_config", "s3-backup-config", "s3backupconfig"),
+    ("services.etcd.backup_config", "s3-config", "s3backupconfig"),
+    ("services.etcd.backup_config", "enable", "enabled"),
     ("network.options", "flannel-priority-class-name", "kube_flannel_priority_class_name"),
     ("cloud_provider.azureCloudProvider", "aad-tenant-id", "tenantId"),
 ];
@@ -108,9 +121,25 @@ const OF_ANY_SERVICE: [(&str, &str); 10] = [
 ];
 
 /// Keys of other sections that stand for what people write here.
-const ELSEWHERE: [(&str, &str, &str); 15] = [
+const ELSEWHERE: [(&str, &str, &str); 31] = [
     ("services", "etcd-snapshot", "services.etcd.backup_config"),
     ("services", "snapshot", "services.etcd.snapshot"),
+    ("services", "coredns", "dns"),
+    ("services", "kube-dns", "dns"),
+    ("services", "kubedns", "dns"),
+    ("services", "dns", "dns"),
+    ("services", "nginx-ingress", "ingress"),
+    ("services", "ingress-nginx", "ingress"),
+    ("services", "metrics-server", "monitoring"),
+    ("services", "canal", "network"),
+    ("services", "calico", "network"),
+    ("services", "flannel", "network"),
+    ("services.etcd", "snapshot-interval", "services.etcd.backup_config.interval_hours"),
+    ("services.etcd", "interval", "services.etcd.backup_config.interval_hours"),
+    ("services.etcd", "snapshot-retention", "services.etcd.backup_config.retention"),
+    ("services.etcd", "keep", "services.etcd.backup_config.retention"),
+    ("services.etcd", "s3", "services.etcd.backup_config.s3backupconfig"),
+    ("services.etcd", "s3-config", "services.etcd.backup_config.s3backupconfig"),
     ("services.kubeproxy", "mode", "services.kubeproxy.extra_args.proxy-mode"),
     ("", "service-cidr", "services.kube-api.service_cluster_ip_range"),
     ("", "pod-cidr", "services.kube-controller.cluster_cidr"),
@@ -167,6 +196,8 @@ pub(crate) fn hint(unknown: &Unknown<'_>, draft: &mut Draft) {
             .help("indent the line by spaces");
     } else if let Some(help) = copied_along(key) {
         draft.note("it is ignored").help(help);
+    } else if let Some((name, value)) = key.split_once(':').filter(|(name, _)| known.contains(name)) {
+        draft.note("it is ignored").help(format!("put a blank after the colon: `{name}: {value}`"));
     } else if let Some(meant) = other_name(key, section, known).or_else(|| spelt_alike(key, known)) {
         propose(unknown, meant, draft);
     } else if let Some((meant, help)) = interface(unknown) {

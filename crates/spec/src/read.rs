@@ -16,6 +16,7 @@ mod keys;
 mod manifests;
 mod nodes;
 mod ranges;
+mod scheduling;
 mod services;
 mod syntax;
 mod upgrade;
@@ -28,11 +29,13 @@ mod words;
 pub use self::manifests::{Flaw, manifests};
 pub use self::versions::newest_version;
 
+use std::collections::BTreeMap;
+
 use crate::Reading;
 use crate::conform::conform;
 use crate::lines::without_mark;
 use crate::path::Path;
-use crate::report::Reports;
+use crate::report::{LINES_NAMED, Reports, also_on};
 use crate::scalar;
 use crate::spelling;
 use crate::strictness::Strictness;
@@ -96,8 +99,8 @@ fn read_text(text: &str, strictness: Strictness) -> Reading {
             None
         }
         Ok(document) => {
-            for finding in document.findings {
-                tell(finding, &mut reports);
+            for (finding, places) in by_path(document.findings) {
+                tell(finding, &places, &mut reports);
             }
             match document.root.map(|root| (root.value, root.span)) {
                 None | Some((Value::Null, _)) => {
@@ -123,14 +126,46 @@ fn read_text(text: &str, strictness: Strictness) -> Reading {
     Reading { spec, partial, diagnostics: reports.finish() }
 }
 
-fn tell(finding: Finding, reports: &mut Reports<'_>) {
+/// A key that is there several times is found once, with all its places in the order of the file.
+fn by_path(findings: Vec<Finding>) -> Vec<(Finding, Vec<Span>)> {
+    let mut found: Vec<(Finding, Vec<Span>)> = Vec::with_capacity(findings.len());
+    let mut known: BTreeMap<String, usize> = BTreeMap::new();
+    for finding in findings {
+        let What::Duplicate { first, .. } = finding.what else {
+            found.push((finding, Vec::new()));
+            continue;
+        };
+        let both = [first, finding.span];
+        let before = known.get(&finding.path).and_then(|index| found.get_mut(*index));
+        if let Some((_, places)) = before {
+            places.extend(both);
+        } else {
+            known.insert(finding.path.clone(), found.len());
+            found.push((finding, both.to_vec()));
+        }
+    }
+    for (_, places) in &mut found {
+        places.sort_by_key(|place| place.start);
+        places.dedup_by_key(|place| place.start);
+    }
+    found
+}
+
+fn tell(finding: Finding, places: &[Span], reports: &mut Reports<'_>) {
     let Finding { path, span, what } = finding;
     match what {
-        What::Duplicate { first, merged } => {
-            let line = reports.line_of(first);
-            let summary = format!("`{}` is there twice", crate::conform::brief(&path));
-            let draft = reports.warning(&path, span, summary);
-            draft.label(format!("also on line {line}"));
+        What::Duplicate { merged, .. } => {
+            let (last, others) = places.split_last().map_or((span, places), |(last, others)| (*last, others));
+            let lines: Vec<usize> = others.iter().map(|place| reports.line_of(*place)).collect();
+            let times = match places.len() {
+                0..=2 => "twice".to_owned(),
+                times => format!("{times} times"),
+            };
+            let named = lines.len().min(LINES_NAMED);
+            let also = also_on(&lines[..named], lines.len() - named);
+            let summary = format!("`{}` is there {times}", crate::conform::brief(&path));
+            let draft = reports.warning(&path, last, summary);
+            draft.label(also);
             draft.note(if merged {
                 "the keys of both are taken together; of a key in both, the later value counts"
             } else {

@@ -151,7 +151,7 @@ impl<'t> Reports<'t> {
 }
 
 /// Of how many lines all are named.
-const LINES_NAMED: usize = 3;
+pub(crate) const LINES_NAMED: usize = 3;
 
 /// Where else the same is so, as a note.
 pub(crate) fn also_on(lines: &[usize], more: usize) -> String {

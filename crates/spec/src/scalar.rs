@@ -70,6 +70,12 @@ fn whole_float(digits: &str) -> Option<i128> {
     exact.then_some(number as i128)
 }
 
+/// Whether a text is digits alone, and more of them than a number has.
+fn is_too_large(text: &str) -> bool {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) && integer_of(text).is_none()
+}
+
 /// What a value is, in words.
 pub(crate) fn form_of(value: &Value<'_>) -> &'static str {
     match value {
@@ -80,6 +86,7 @@ pub(crate) fn form_of(value: &Value<'_>) -> &'static str {
         Value::Scalar(scalar) if scalar.quoted => "a quoted text",
         Value::Scalar(scalar) if flag(scalar).is_some() => "a boolean",
         Value::Scalar(scalar) if integer(scalar).is_some() => "a number",
+        Value::Scalar(scalar) if is_too_large(&scalar.text) => "one that is too large",
         Value::Scalar(scalar) if scalar.text.parse::<f64>().is_ok() => "a fraction",
         Value::Scalar(_) => "a text",
     }

@@ -228,7 +228,7 @@ impl<'t> Builder<'t> {
                 None => Err(Syntax {
                     at: span.start,
                     summary: "this alias is inside the value that it names".to_owned(),
-                    help: "an alias can only repeat a value that is complete before it",
+                    help: "an alias can only repeat a value that is complete before it".into(),
                 }),
             },
             _ => Ok(None),
@@ -243,7 +243,7 @@ impl<'t> Builder<'t> {
         Err(Syntax {
             at: span.start,
             summary: format!("more than {MAX_VALUES} values, copies made by aliases included"),
-            help: "a cluster.yml of that size is a mistake: look at what its aliases (`*name`) repeat",
+            help: "a cluster.yml of that size is a mistake: look at what its aliases (`*name`) repeat".into(),
         })
     }
 

@@ -72,6 +72,22 @@ pub(super) fn cert_key(value: &str) -> Option<Flaw> {
     }
 }
 
+/// `simple`, or `jwt,pub-key=…,priv-key=…,sign-method=…`.
+///
+/// Source: `NewTokenProvider` and `decomposeOpts` in `server/auth/store.go` of etcd-io/etcd.
+pub(super) fn auth_token(value: &str) -> Option<Flaw> {
+    let mut given = value.split(',');
+    let kind = given.next().unwrap_or_default();
+    if !matches!(kind, "" | "simple" | "jwt") {
+        return refused(
+            format!("has `{kind}`, which is no kind of tokens"),
+            "the kinds are `simple` and `jwt,…`",
+        );
+    }
+    let wrong = given.find(|option| !option.contains('='))?;
+    refused(format!("has `{wrong}` without `=`"), "write options like `jwt,sign-method=RS256`")
+}
+
 /// Regular expressions of Go; a `*` alone is a habit of other programs, and stops the API server.
 ///
 /// Source: `CompileRegexps` in `pkg/util/` of kubernetes/apiserver.
@@ -112,6 +128,7 @@ mod tests {
                 &["/a.crt,/a.key", "/a.crt,/a.key:*.example.com,b"],
                 &["", "/a.crt", "/a.crt,", "/a,/b,/c"],
             ),
+            (auth_token, &["", "simple", "jwt,pub-key=/a,sign-method=RS256"], &["jwtt", "jwt,RS256"]),
             (patterns, &["", "//.*", "//localhost(:|$)"], &["*", "*.example.com", "//a,*"]),
         ] {
             for value in right {

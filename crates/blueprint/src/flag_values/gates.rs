@@ -8,8 +8,8 @@ use windlass_model::Component;
 use windlass_spec::nearest;
 
 use super::flaw::{Flaw, doubtful};
-use super::go::is_boolean;
-use super::lists::parts;
+use super::go::{is_boolean, is_true};
+use super::lists::{parts, unseparated};
 use super::table::{Controllers, Plugins, TABLE};
 use crate::catalog::Minor;
 use crate::flags::Words;
@@ -20,7 +20,7 @@ const GATES_KNOWN: Minor = Minor(1, 33);
 /// `Gate=true,Other=false`.
 pub(super) fn gates(component: Component, value: &str, minor: Minor) -> Option<Flaw> {
     for part in parts(value) {
-        let gate = match gate_of(part) {
+        let gate = match gate_of(part, value) {
             Ok(gate) => gate,
             Err(flaw) => return Some(flaw),
         };
@@ -32,6 +32,9 @@ pub(super) fn gates(component: Component, value: &str, minor: Minor) -> Option<F
         let came = TABLE.new_gates.iter().find(|(_, gates)| gates.has(gate)).map(|(came, _)| *came);
         if let Some(came) = came.filter(|came| minor < *came) {
             return doubtful(format!("has `{gate}`, which Kubernetes has from {came} on"), stops);
+        }
+        if let Some(flaw) = locked(component, part, gate, minor) {
+            return Some(flaw);
         }
         if gone.is_some() || came.is_some() || TABLE.known_gates.has(gate) {
             continue;
@@ -57,8 +60,27 @@ pub(super) fn gates(component: Component, value: &str, minor: Minor) -> Option<F
     None
 }
 
-/// The name in `Gate=true`, if it is one with a value.
-fn gate_of(part: &str) -> Result<&str, Flaw> {
+/// A gate that has the other value for good.
+fn locked(component: Component, part: &str, gate: &str, minor: Minor) -> Option<Flaw> {
+    let state = part.split_once('=').map(|(_, state)| state.trim())?;
+    let is_on = is_true(state);
+    let (table, word) = if is_on { (&TABLE.locked_off, "off") } else { (&TABLE.locked_on, "on") };
+    let since = table.iter().find(|(_, gates)| gates.has(gate)).map(|(since, _)| *since)?;
+    if minor < since {
+        return None;
+    }
+    doubtful(
+        format!("has `{}`, and it is {word} for good from {since} on", part.replace(' ', "")),
+        format!("{component} does not start with that: take it out"),
+    )
+}
+
+/// The name in `Gate=true`, a part of the value, if it is one with a value.
+fn gate_of<'p>(part: &'p str, value: &str) -> Result<&'p str, Flaw> {
+    // Blanks around a `=` change nothing.
+    if let Some(flaw) = unseparated(value).filter(|_| part.matches('=').count() > 1) {
+        return Err(flaw);
+    }
     let wrong = |what: String, help: String| Flaw { severity: Severity::Error, what, help };
     let Some((gate, state)) = part.split_once('=') else {
         let help = match part.split_once(':') {
@@ -97,7 +119,7 @@ const OF_ETCD: [(&str, Minor); 11] = [
 pub(super) fn gates_of_etcd(value: &str, minor: Option<Minor>) -> Option<Flaw> {
     const STOPS: &str = "etcd does not start with a gate that it does not know: take it out";
     for part in parts(value) {
-        let gate = match gate_of(part) {
+        let gate = match gate_of(part, value) {
             Ok(gate) => gate,
             Err(flaw) => return Some(flaw),
         };

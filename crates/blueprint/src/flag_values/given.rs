@@ -1,7 +1,9 @@
 //! The flags that a component gets: those of cluster.yml with their places, and windlass' own.
 
-use windlass_model::Component;
+use windlass_model::{Component, Role};
 
+use super::go::is_true;
+use crate::catalog::Minor;
 use crate::cluster::Cluster;
 use crate::services::{name_of_flag, service_of};
 use crate::values::ClusterValues;
@@ -18,6 +20,11 @@ pub(super) struct Flags<'a> {
 pub(super) struct Given {
     pub(super) value: String,
     pub(super) place: Option<String>,
+}
+
+/// The place to report two values at: that of the first that cluster.yml gives; none where it gives none.
+pub(super) fn place<'g>(given: &[&'g Given]) -> Option<&'g str> {
+    given.iter().find_map(|given| given.place.as_deref())
 }
 
 impl<'a> Flags<'a> {
@@ -117,15 +124,50 @@ impl<'a> Flags<'a> {
         texts.any(|template| template.flag().trim_start_matches("--") == flag)
     }
 
-    /// The variables that cluster.yml gives, by name, with their places.
-    pub(super) fn variables(&self) -> Vec<(&str, String)> {
+    /// The variables that cluster.yml gives, by name, with their values and places.
+    pub(super) fn variables(&self) -> Vec<(&str, Given)> {
         let Some((service, path)) = service_of(self.component, self.cluster) else { return Vec::new() };
         let variables = service.extra_env.iter().enumerate();
         let named = variables.filter_map(|(index, text)| {
-            let (name, _) = text.split_once('=')?;
-            Some((name, format!("{path}.extra_env[{index}]")))
+            let (name, value) = text.split_once('=')?;
+            let place = Some(format!("{path}.extra_env[{index}]"));
+            Some((name, Given { value: value.to_owned(), place }))
         });
         named.collect()
+    }
+
+    /// The value that cluster.yml gives etcd, by the flag or by its variable.
+    pub(super) fn of_file_or_variable(&self, flag: &str) -> Option<Given> {
+        let of_variable = || {
+            let name = format!("ETCD_{}", flag.to_ascii_uppercase().replace('-', "_"));
+            self.variables().into_iter().rev().find(|(other, _)| *other == name).map(|(_, given)| given)
+        };
+        self.of_file(flag).or_else(of_variable)
+    }
+
+    /// Whether cluster.yml switches a feature gate on or off, by its name or with all of its stage.
+    pub(super) fn gate(&self, gate: &str, stage: &str) -> Option<bool> {
+        let list = self.list_of_file("feature-gates")?.value;
+        let is_on = |name: &str| {
+            let mut gates = list.split(',').filter_map(|part| part.split_once('='));
+            gates.rfind(|(given, _)| given.trim() == name).map(|(_, state)| is_true(state.trim()))
+        };
+        is_on(gate).or_else(|| is_on(stage))
+    }
+
+    /// How many nodes have a role.
+    pub(super) fn nodes(&self, role: Role) -> usize {
+        self.cluster.nodes.values().filter(|node| node.has(role)).count()
+    }
+
+    /// The minor version of Kubernetes.
+    pub(super) fn minor(&self) -> Minor {
+        Minor::of(&self.cluster.images.version)
+    }
+
+    /// The minor version of etcd, where it is known.
+    pub(super) fn minor_of_etcd(&self) -> Option<Minor> {
+        self.cluster.images.etcd.map(Minor::of_etcd)
     }
 
     pub(super) fn at_least(&self, major: u32, minor: u32) -> bool {

@@ -7,6 +7,11 @@ pub(super) fn is_boolean(text: &str) -> bool {
     matches!(text, "1" | "t" | "T" | "true" | "TRUE" | "True" | "0" | "f" | "F" | "false" | "FALSE" | "False")
 }
 
+/// Whether a text is a boolean that is true.
+pub(super) fn is_true(text: &str) -> bool {
+    is_boolean(text) && text.starts_with(['1', 't', 'T'])
+}
+
 /// Source: `strconv.ParseInt` of Go with the base 0.
 pub(super) fn integer(text: &str) -> Option<i64> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
@@ -24,6 +29,9 @@ pub(super) fn integer(text: &str) -> Option<i64> {
     let number = i64::from_str_radix(&plain, radix).ok()?;
     Some(if text.starts_with('-') { -number } else { number })
 }
+
+/// The longest duration of Go, whose nanoseconds are a number of 64 bits: some 292 years.
+const LONGEST: f64 = 9_223_372_036.854_775;
 
 /// The seconds of a duration. Source: `time.ParseDuration` of Go.
 pub(super) fn duration(text: &str) -> Option<f64> {
@@ -54,7 +62,16 @@ pub(super) fn duration(text: &str) -> Option<f64> {
             };
         rest = tail;
     }
+    if seconds > LONGEST {
+        return None;
+    }
     Some(if text.starts_with('-') { -seconds } else { seconds })
+}
+
+/// Whether a text is a duration but for its length.
+pub(super) fn is_too_long(text: &str) -> bool {
+    let hours = text.trim_start_matches(['+', '-']).strip_suffix('h');
+    hours.and_then(|hours| hours.parse::<f64>().ok()).is_some_and(|hours| hours * 3_600.0 > LONGEST)
 }
 
 /// A quantity as a number. Source: `resource.ParseQuantity` of Kubernetes.
@@ -128,7 +145,7 @@ mod tests {
         for right in ["0", "40s", "1h30m", "-1s", "1.5h", ".5s", "5m0s", "10µs"] {
             assert!(duration(right).is_some(), "{right}");
         }
-        for wrong in ["", "40", "30d", "s", "1h-", "1 h", "."] {
+        for wrong in ["", "40", "30d", "s", "1h-", "1 h", ".", "2562048h", "8760000h"] {
             assert_eq!(duration(wrong), None, "{wrong}");
         }
         for right in ["10Mi", "0.5", "500m", "1e3", "8G", "1Gi", "100"] {

@@ -60,6 +60,16 @@ pub(super) fn stray(value: &str) -> Option<Flaw> {
     None
 }
 
+/// Parts of a list with blanks or `;` between in place of commas: a name with one in it nobody knows.
+pub(super) fn unseparated(value: &str) -> Option<Flaw> {
+    let is_between = |letter: char| letter == ';' || (letter.is_whitespace() && !"\n\r".contains(letter));
+    let several = |part: &str| part.split(is_between).filter(|word| !word.is_empty()).count() > 1;
+    let wrong = parts(value).find(|part| several(part))?;
+    let all = value.split(|letter: char| letter == ',' || letter == ';' || letter.is_whitespace());
+    let all: Vec<&str> = all.filter(|word| !word.is_empty()).collect();
+    refused(format!("has `{wrong}`, and a list has commas between"), format!("write `{}`", all.join(",")))
+}
+
 /// A list of names with values.
 struct Pairs {
     sign: char,
@@ -237,17 +247,84 @@ pub(super) fn taints(value: &str) -> Option<Flaw> {
     None
 }
 
-/// Ranges of addresses; kube-proxy also knows the word `primary` among them.
+/// Ranges of addresses, with no blanks: the components take none off.
 pub(super) fn ranges(value: &str) -> Option<Flaw> {
-    for part in parts(value).filter(|part| *part != "primary") {
-        if part.parse::<Cidr>().is_err() {
+    for part in value.split(',').filter(|_| !value.is_empty()) {
+        let Err(_) = part.parse::<Cidr>() else { continue };
+        if part.trim().parse::<Cidr>().is_ok() {
+            let plain: Vec<&str> = parts(value).collect();
             return refused(
-                format!("has `{part}`, which is no range of addresses"),
-                "write an address and a prefix length, as in `10.42.0.0/16`",
+                format!("has a blank beside `{}`, which is taken for a part of it", part.trim()),
+                format!("write `{}`", plain.join(",")),
             );
         }
+        return refused(
+            format!("has `{part}`, which is no range of addresses"),
+            "write an address and a prefix length, as in `10.42.0.0/16`",
+        );
     }
     None
+}
+
+/// One range, or one of each family.
+///
+/// Source: `validateClusterIPFlags` in `cmd/kube-apiserver/app/options/validation.go` of kubernetes/kubernetes.
+pub(super) fn families(value: &str) -> Option<Flaw> {
+    ranges(value).or_else(|| {
+        let given: Vec<Cidr> = parts(value).filter_map(|part| part.parse().ok()).collect();
+        let is_right = match given[..] {
+            [] | [_] => true,
+            [one, other] => one.address.is_ipv4() != other.address.is_ipv4(),
+            _ => false,
+        };
+        if is_right {
+            None
+        } else {
+            refused("has more than one range of a family", "give one range, or one of IPv4 and one of IPv6")
+        }
+    })
+}
+
+/// The first version whose kube-proxy knows the word for the node's own addresses.
+const PRIMARY: Minor = Minor(1, 30);
+
+/// Ranges, or the word `primary` alone.
+///
+/// Source: `validateKubeProxyNodePortAddress` in `pkg/proxy/apis/config/validation` of kubernetes/kubernetes.
+pub(super) fn node_port_ranges(value: &str, minor: Option<Minor>) -> Option<Flaw> {
+    if !parts(value).any(|part| part == "primary") {
+        return ranges(value);
+    }
+    if minor.is_some_and(|minor| minor < PRIMARY) {
+        return doubtful(
+            format!("has `primary`, which kube-proxy knows from {PRIMARY} on"),
+            "write the ranges of the nodes' addresses",
+        );
+    }
+    if value == "primary" {
+        None
+    } else {
+        doubtful("has `primary` with others beside it", "write `primary` alone")
+    }
+}
+
+/// `memory=50%`.
+///
+/// Source: `ParseQOSReserved` in `pkg/kubelet/cm` of kubernetes/kubernetes.
+pub(super) fn shares(value: &str) -> Option<Flaw> {
+    let pairs = Pairs {
+        sign: '=',
+        names: &["memory"],
+        what: "resources of which shares can be kept",
+        example: "memory=50%",
+    };
+    pairs.flaw(value, |share| {
+        if percentage(share).is_some_and(|share| (0.0..=100.0).contains(&share)) {
+            None
+        } else {
+            refused(format!("has `{share}`, which is no percentage"), "")
+        }
+    })
 }
 
 /// URLs without a path: the programs of etcd take no others.

@@ -109,8 +109,90 @@ pub(super) fn reserved_memory(value: &str) -> Result<BTreeMap<String, f64>, Flaw
     Ok(sums)
 }
 
+/// Options that need a gate: the flag, the option, the versions from and before which it does, and the gate. Without an option
+/// all of the flag's do.
+///
+/// Source: `policy_options.go` of the two managers; an option at this stage needs the gate of the stage.
+const STAGES: [(&str, &str, Minor, Minor, &str); 9] = [
+    ("cpu-manager-policy-options", "", Minor(1, 22), Minor(1, 23), "CPUManagerPolicyOptions"),
+    (
+        "cpu-manager-policy-options",
+        "distribute-cpus-across-numa",
+        Minor(1, 23),
+        Minor(1, 33),
+        "CPUManagerPolicyAlphaOptions",
+    ),
+    (
+        "cpu-manager-policy-options",
+        "align-by-socket",
+        Minor(1, 25),
+        Minor(1, 34),
+        "CPUManagerPolicyAlphaOptions",
+    ),
+    (
+        "cpu-manager-policy-options",
+        "distribute-cpus-across-cores",
+        Minor(1, 31),
+        Minor(1, 34),
+        "CPUManagerPolicyAlphaOptions",
+    ),
+    (
+        "cpu-manager-policy-options",
+        "strict-cpu-reservation",
+        Minor(1, 32),
+        Minor(1, 33),
+        "CPUManagerPolicyAlphaOptions",
+    ),
+    (
+        "cpu-manager-policy-options",
+        "prefer-align-cpus-by-uncorecache",
+        Minor(1, 32),
+        Minor(1, 34),
+        "CPUManagerPolicyAlphaOptions",
+    ),
+    ("topology-manager-policy-options", "", Minor(1, 26), Minor(1, 28), "TopologyManagerPolicyOptions"),
+    (
+        "topology-manager-policy-options",
+        "prefer-closest-numa-nodes",
+        Minor(1, 26),
+        Minor(1, 28),
+        "TopologyManagerPolicyAlphaOptions",
+    ),
+    (
+        "topology-manager-policy-options",
+        MOST_NODES,
+        Minor(1, 31),
+        Minor(1, 33),
+        "TopologyManagerPolicyAlphaOptions",
+    ),
+];
+
+/// Options whose stage is not on by itself.
+fn stages(kubelet: &Flags<'_>, problems: &mut Problems) {
+    for (flag, option, from, before, gate) in STAGES {
+        let is_given = kubelet.values_of(flag).iter().any(|value| {
+            let name = value.split('=').next().unwrap_or_default().trim();
+            if option.is_empty() { !name.is_empty() } else { name == option }
+        });
+        let minor = kubelet.minor();
+        let Some(place) = kubelet.place_of(flag).filter(|_| is_given && from <= minor && minor < before)
+        else {
+            continue;
+        };
+        if kubelet.gate(gate, "AllAlpha") != Some(true) {
+            let what = if option.is_empty() { flag } else { option };
+            problems.error(
+                &place,
+                format!("`{what}` needs the feature gate `{gate}` before {before}"),
+                Some(format!("kubelet does not start without: write `feature-gates: {gate}=true` beside it")),
+            );
+        }
+    }
+}
+
 /// Settings that kubelet does not start with together.
 pub(super) fn check(kubelet: &Flags<'_>, problems: &mut Problems) {
+    stages(kubelet, problems);
     let is_static = kubelet.of_file("cpu-manager-policy").is_some_and(|given| given.value == "static");
     if let Some(place) = kubelet.place_of("cpu-manager-policy-options").filter(|_| !is_static) {
         problems.error(

@@ -24,6 +24,10 @@ pub(super) struct Table {
     pub(super) controllers: Controllers,
     pub(super) api_groups: Words,
     pub(super) gates: BTreeMap<Minor, Words>,
+    /// The gates that cannot be switched off from a version on.
+    pub(super) locked_on: BTreeMap<Minor, Words>,
+    /// The gates that cannot be switched on from a version on.
+    pub(super) locked_off: BTreeMap<Minor, Words>,
     pub(super) new_gates: BTreeMap<Minor, Words>,
     pub(super) known_gates: Words,
 }
@@ -45,13 +49,22 @@ pub(super) enum Form {
     Reclaims,
     /// `signal=duration` with commas between.
     Grace,
+    /// `memory=percentage`.
+    Shares,
     Address,
     /// Addresses with commas between, of which those are left out that cannot be read.
     Addresses,
+    /// The addresses of a node: one, or one of each family.
+    NodeAddresses,
     /// An address, perhaps with a port.
     HostPort,
+    /// One range of addresses, or one of each family.
     Ranges,
+    /// Ranges of addresses, or a word for the node's own.
+    NodePortRanges,
     Ports,
+    /// One port.
+    Port,
     Cpus,
     Labels,
     Taints,
@@ -64,6 +77,8 @@ pub(super) enum Form {
     Retention,
     /// `pattern=level` with commas between.
     Levels,
+    /// From which severity on klog also writes to the standard error.
+    Severity,
     /// Names of kernel settings, or beginnings of them with `*` behind.
     Sysctls,
     /// `resource#size` with commas between.
@@ -72,6 +87,8 @@ pub(super) enum Form {
     EtcdOverrides,
     /// `certificate,key`, perhaps with names behind a colon.
     CertKey,
+    /// The kind of etcd's tokens, with options behind commas.
+    AuthToken,
     /// Regular expressions with commas between.
     Patterns,
 }
@@ -92,6 +109,11 @@ pub(super) struct Choice {
     /// Whether the component goes on with another word.
     #[serde(default)]
     pub(super) doubtful: bool,
+    /// Whether no word may be in the list twice.
+    #[serde(default)]
+    pub(super) unique: bool,
+    /// The first version to which capital letters are the same as small ones.
+    pub(super) caseless: Option<Minor>,
     #[serde(default)]
     pub(super) since: BTreeMap<String, Minor>,
     #[serde(default)]

@@ -1,23 +1,25 @@
 //! Values of flags that belong together: each is right by itself, and the component does not start with all of them.
 
 use windlass_addons::Problems;
-use windlass_model::Component;
+use windlass_model::{Component, Role};
 
-use super::given::{Flags, Given};
-use super::go::{duration, integer, quantity};
+use super::given::{Flags, Given, place};
+use super::go::{address, duration, integer, is_true, quantity};
 use super::lists::{parts, ranges};
-use super::managers;
+use super::{api_server, etcd, managers};
 use crate::cluster::Cluster;
 
 pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
     let of = |component| Flags::of(component, cluster);
     if cluster.spec.services.etcd.external_urls.is_empty() {
-        let etcd = of(Component::Etcd);
-        elections_of_etcd(&etcd, problems);
-        variables_of_etcd(&etcd, problems);
+        etcd::check(&of(Component::Etcd), problems);
     }
-    authentication(&of(Component::KubeApiserver), problems);
-    admission(&of(Component::KubeApiserver), problems);
+    api_server::check(&of(Component::KubeApiserver), problems);
+    let serving = [Component::KubeApiserver, Component::KubeControllerManager, Component::KubeScheduler];
+    for component in serving.into_iter().chain([Component::Kubelet]) {
+        suites(&of(component), problems);
+    }
+    of_one_node(cluster, problems);
     for component in [Component::KubeControllerManager, Component::KubeScheduler] {
         leases(&of(component), problems);
     }
@@ -28,68 +30,13 @@ pub(crate) fn check(cluster: &Cluster<'_>, problems: &mut Problems) {
         reserved(&kubelet, problems);
         managers::check(&kubelet, problems);
         images_of_kubelet(&kubelet, problems);
+        gates_of_kubelet(&kubelet, problems);
+        ports_of_kubelet(&kubelet, problems);
     }
     let proxy = of(Component::KubeProxy);
     if proxy.of_file("config").is_none() {
         syncs_of_proxy(&proxy, problems);
         ipvs(&proxy, problems);
-    }
-}
-
-/// The place to report two values at: that of the first that cluster.yml gives; none where it gives none.
-fn place<'g>(given: &[&'g Given]) -> Option<&'g str> {
-    given.iter().find_map(|given| given.place.as_deref())
-}
-
-/// Source: `Validate` in `server/embed/config.go` of etcd-io/etcd.
-fn elections_of_etcd(etcd: &Flags<'_>, problems: &mut Problems) {
-    const TIMES: i64 = 5;
-    let (beat, election) =
-        (etcd.get_or("heartbeat-interval", "100"), etcd.get_or("election-timeout", "1000"));
-    let (Some(milliseconds), Some(timeout)) = (integer(&beat.value), integer(&election.value)) else {
-        return;
-    };
-    if let Some(place) = place(&[&beat, &election]).filter(|_| milliseconds > 0 && timeout > 0)
-        && milliseconds.saturating_mul(TIMES) > timeout
-    {
-        problems.error(
-            place,
-            format!(
-                "`--election-timeout={}` is less than {TIMES} times `--heartbeat-interval={}`",
-                election.value, beat.value
-            ),
-            Some("etcd does not start with that: ten times is usual".to_owned()),
-        );
-    }
-}
-
-/// A variable of a flag that is given too.
-///
-/// Source: `verifyEnv` in `pkg/flags/flag.go` of etcd-io/etcd, from 3.4 on.
-fn variables_of_etcd(etcd: &Flags<'_>, problems: &mut Problems) {
-    for (name, place) in etcd.variables() {
-        let Some(flag) = name.strip_prefix("ETCD_").map(|name| name.replace('_', "-").to_lowercase()) else {
-            continue;
-        };
-        let is_of_file = etcd.place_of(&flag).is_some();
-        let is_of_birth = Component::Etcd.nature().birth_flags.contains(&flag.as_str());
-        if !is_of_file && !is_of_birth && !etcd.is_given_by_windlass(&flag) {
-            continue;
-        }
-        let help = if is_of_file {
-            "etcd does not start with both: leave one out".to_owned()
-        } else if is_of_birth {
-            "etcd does not start with both, and windlass alone decides on it: take it out".to_owned()
-        } else {
-            format!(
-                "etcd does not start with both, and windlass gives the flag: write `{flag}` under `extra_args`"
-            )
-        };
-        problems.error(
-            &place,
-            format!("`{name}` is the variable of the flag `--{flag}`, which is given too"),
-            Some(help),
-        );
     }
 }
 
@@ -136,70 +83,80 @@ fn leases(component: &Flags<'_>, problems: &mut Problems) {
     }
 }
 
-/// Sources: `BuiltInAuthenticationOptions.Validate` and `BuiltInAuthorizationOptions.Validate` in
-/// `pkg/kubeapiserver/options` of kubernetes/kubernetes.
-fn authentication(api: &Flags<'_>, problems: &mut Problems) {
-    match (api.of_file("oidc-issuer-url"), api.of_file("oidc-client-id")) {
-        (Some(Given { place: Some(place), .. }), None) => problems.error(
-            &place,
-            "`oidc-issuer-url` needs `oidc-client-id` beside it".to_owned(),
-            Some("the API server does not start without".to_owned()),
-        ),
-        (None, Some(Given { place: Some(place), .. })) => problems.warning(
-            &place,
-            "`oidc-client-id` has no effect without `oidc-issuer-url`".to_owned(),
-            Some("give both, or none".to_owned()),
-        ),
-        _ => {}
-    }
-    let Some(Given { value, place: Some(place) }) = api.list_of_file("authorization-mode") else { return };
-    for (mode, flag) in
-        [("ABAC", "authorization-policy-file"), ("Webhook", "authorization-webhook-config-file")]
+/// The suites of which HTTP/2 requires one.
+const REQUIRED: [&str; 2] =
+    ["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"];
+
+/// A server of HTTP/2 does not start where a list of suites has none of those that it requires, unless it takes TLS 1.3 alone,
+/// whose suites nobody chooses.
+///
+/// Source: `ConfigureServer` in `golang.org/x/net/http2`, called by `Serve` in `pkg/server` of kubernetes/apiserver.
+fn suites(component: &Flags<'_>, problems: &mut Problems) {
+    let Some(Given { value, place: Some(place) }) = component.list_of_file("tls-cipher-suites") else {
+        return;
+    };
+    let is = |flag: &str, value: &str| component.get(flag).is_some_and(|given| given.value == value);
+    // What is wrong with the names is said by itself.
+    if value.is_empty()
+        || component.values_of("tls-cipher-suites").iter().any(|value| {
+            super::flaw(component.component, "tls-cipher-suites", value, Some(component.minor())).is_some()
+        })
+        || parts(&value).any(|suite| REQUIRED.contains(&suite))
+        || is("tls-min-version", "VersionTLS13")
+        || is("disable-http2-serving", "true")
+        || is("secure-port", "0")
     {
-        if parts(&value).any(|given| given == mode) && api.of_file(flag).is_none() {
-            problems.error(
-                &place,
-                format!("`{mode}` needs `{flag}` beside it"),
-                Some(
-                    "the API server does not start without; a file on the node is mounted by `extra_binds`"
-                        .to_owned(),
-                ),
-            );
-        }
+        return;
+    }
+    let summary = "`tls-cipher-suites` has no suite that HTTP/2 requires".to_owned();
+    let help = format!(
+        "{} does not start without {}, or {}: add the first to the list",
+        component.component, REQUIRED[0], REQUIRED[1]
+    );
+    // Kubelet's server is that of Go's library, which was read less closely.
+    if component.component == Component::Kubelet {
+        problems.warning(&place, summary, Some(help));
+    } else {
+        problems.error(&place, summary, Some(help));
     }
 }
 
-/// Source: `AdmissionOptions.Validate` in `pkg/kubeapiserver/options` and in `k8s.io/apiserver/pkg/server/options` of
-/// kubernetes/kubernetes, from 1.10 on.
-fn admission(api: &Flags<'_>, problems: &mut Problems) {
-    if !api.at_least(1, 10) {
-        return;
-    }
-    if let Some(Given { place: Some(place), .. }) = api.of_file("admission-control") {
-        problems.error(
-            &place,
-            "the API server takes `admission-control` or `enable-admission-plugins`, and gets the second"
-                .to_owned(),
-            Some("write the list under `enable-admission-plugins`".to_owned()),
-        );
-    }
-    let (Some(enabled), Some(disabled)) =
-        (api.whole_list("enable-admission-plugins"), api.list_of_file("disable-admission-plugins"))
-    else {
-        return;
-    };
-    let both: Vec<&str> =
-        parts(&disabled.value).filter(|plugin| parts(&enabled.value).any(|other| other == *plugin)).collect();
-    if let Some(place) = disabled.place.filter(|_| !both.is_empty()) {
-        let whose = if enabled.place.is_some() { "" } else { "windlass' own list of " };
-        let is = if both.len() == 1 { "is" } else { "are" };
-        problems.error(
-            &place,
-            format!("{} {is} in {whose}`enable-admission-plugins` too", both.join(", ")),
-            Some(
-                "the API server does not start with that: give `enable-admission-plugins` without".to_owned(),
-            ),
-        );
+/// Values that fit one node alone, and that all of a component's get.
+///
+/// Sources: `validateNodeIP` in `pkg/kubelet` and `pkg/controlplane/reconcilers` of kubernetes/kubernetes.
+fn of_one_node(cluster: &Cluster<'_>, problems: &mut Problems) {
+    const FLAGS: [(Component, &str, &str); 5] = [
+        (Component::Kubelet, "node-ip", "kubelet on the others does not find it, and its node is not ready"),
+        (Component::Kubelet, "address", "kubelet on the others cannot listen there, and does not start"),
+        (Component::Kubelet, "provider-id", "the cloud controller takes all nodes for one machine"),
+        (Component::KubeProxy, "bind-address", "kube-proxy on the others cannot listen there"),
+        (
+            Component::KubeApiserver,
+            "advertise-address",
+            "all API servers register there, and the others get no requests",
+        ),
+    ];
+    for (component, flag, what) in FLAGS {
+        let flags = Flags::of(component, cluster);
+        let Some(Given { value, place: Some(place) }) = flags.of_file(flag) else { continue };
+        let nodes = if component == Component::KubeApiserver {
+            flags.nodes(Role::ControlPlane)
+        } else {
+            cluster.nodes.len()
+        };
+        let is_of_all = value.is_empty()
+            || address(&value).is_some_and(|address| address.is_unspecified() || address.is_loopback());
+        if nodes > 1 && !is_of_all {
+            problems.warning(
+                &place,
+                format!("`--{flag}={value}` is of one node, and {nodes} nodes get it: {what}"),
+                Some(if matches!(flag, "node-ip" | "advertise-address") {
+                    "take it out: windlass gives each node its own".to_owned()
+                } else {
+                    "take it out".to_owned()
+                }),
+            );
+        }
     }
 }
 
@@ -272,6 +229,54 @@ fn reserved(kubelet: &Flags<'_>, problems: &mut Problems) {
                 );
             }
         }
+    }
+}
+
+/// Ports of kubelet that are one: it ends where it cannot open that for reading.
+///
+/// Source: `ListenAndServeKubeletReadOnlyServer` in `pkg/kubelet/server/server.go` of kubernetes/kubernetes.
+fn ports_of_kubelet(kubelet: &Flags<'_>, problems: &mut Problems) {
+    let Some(Given { value, place: Some(place) }) = kubelet.of_file("read-only-port") else { return };
+    let own = kubelet.get_or("port", "10250");
+    if integer(&value).is_some_and(|port| port != 0 && integer(&own.value) == Some(port)) {
+        problems.error(
+            &place,
+            format!("`--read-only-port={value}` is the port of kubelet itself"),
+            Some(
+                "kubelet does not start with that: the usual one is 10255, and 0 switches it off".to_owned(),
+            ),
+        );
+    }
+}
+
+/// Values that kubelet takes only where a gate is on.
+///
+/// Source: `ValidateKubeletConfiguration` in `pkg/kubelet/apis/config/validation` of kubernetes/kubernetes.
+fn gates_of_kubelet(kubelet: &Flags<'_>, problems: &mut Problems) {
+    const PERIOD: &str = "CustomCPUCFSQuotaPeriod";
+    const SECCOMP: &str = "SeccompDefault";
+    let needs = |flag: &str, gate: &str| {
+        (
+            format!("`{flag}` needs the feature gate `{gate}`"),
+            Some(format!("kubelet does not start without: write `feature-gates: {gate}=true` beside it")),
+        )
+    };
+    if let Some(Given { value, place: Some(place) }) = kubelet.of_file("cpu-cfs-quota-period")
+        && duration(&value).is_some_and(|seconds| (seconds - 0.1).abs() > 1e-9)
+        && kubelet.at_least(1, 27)
+        && kubelet.gate(PERIOD, "AllAlpha") != Some(true)
+    {
+        let (summary, help) = needs("cpu-cfs-quota-period", PERIOD);
+        problems.error(&place, summary, help);
+    }
+    if let Some(Given { value, place: Some(place) }) = kubelet.of_file("seccomp-default")
+        && is_true(&value)
+        && kubelet.at_least(1, 22)
+        && !kubelet.at_least(1, 25)
+        && kubelet.gate(SECCOMP, "AllAlpha") != Some(true)
+    {
+        let (summary, help) = needs("seccomp-default", SECCOMP);
+        problems.error(&place, summary, help);
     }
 }
 

@@ -259,6 +259,9 @@ pub enum Refusal {
     EtcdDataLost {
         /// The nodes of the members.
         nodes: Vec<NodeName>,
+        /// The nodes that a removal waits for, where it has cleared those of the members.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        waits_for: Vec<NodeName>,
     },
     /// API servers use an external etcd that shares no address with the desired one.
     OtherExternalEtcd {

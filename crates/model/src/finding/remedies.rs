@@ -119,9 +119,7 @@ fn refused_help(cause: &Refusal) -> String {
             format!("set `system_images.etcd` to an image of {} and run `windlass up` first", after(from))
         }
         Refusal::MemberElsewhere { .. } => etcd_data::MOVE_IT.to_owned(),
-        Refusal::EtcdDataLost { .. } => {
-            format!("see whether the disks with the data are mounted there; if it is lost for good, {RESTORE}; or, if nothing of the cluster is to be kept, run `windlass remove`, then `windlass up`")
-        }
+        Refusal::EtcdDataLost { waits_for, .. } => etcd_data::lost_help(waits_for, RESTORE),
         Refusal::OtherExternalEtcd { .. } => {
             "if it is the same etcd at other addresses, name one of the old ones beside the new ones, run `windlass \
              up`, then remove the old one; another etcd knows nothing of this cluster: build a second one on it"

@@ -96,9 +96,7 @@ fn refused(cause: &Refusal) -> String {
             format!("etcd cannot go from {from} to {to} at once: it goes one minor version at a time")
         }
         Refusal::MemberElsewhere { nodes, is, desired } => etcd_data::elsewhere(&named(nodes), is, desired),
-        Refusal::EtcdDataLost { nodes } => {
-            format!("every member of etcd has lost its data ({})", named(nodes))
-        }
+        Refusal::EtcdDataLost { nodes, waits_for } => etcd_data::lost(&named(nodes), waits_for),
         Refusal::OtherExternalEtcd { servers } => {
             format!("API servers use etcd at {servers}, and cluster.yml names none of these addresses")
         }

@@ -65,7 +65,7 @@ fn strategy(view: View<'_, '_>, reports: &mut Reports<'_>) -> Vec<String> {
 pub(super) fn authorization(view: View<'_, '_>) -> Option<AuthorizationMode> {
     match view.text("mode")? {
         "rbac" => Some(AuthorizationMode::Rbac),
-        // RKE 1 compared with `rbac` alone; the comparison with the schema says so of any other word.
+        // RKE 1 compared with `rbac` alone; what comes of any other word is said with the desired state.
         _ => Some(AuthorizationMode::None),
     }
 }

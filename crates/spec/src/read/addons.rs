@@ -3,6 +3,7 @@
 use windlass_model::Secret;
 
 use super::manifests::{objects, within};
+use super::scheduling::{self, Refusal};
 use super::services::{count, texts_map};
 use super::whole::{all, whole};
 use crate::conform::brief;
@@ -17,6 +18,9 @@ use crate::view::{View, text_of};
 pub(super) fn network(view: View<'_, '_>, reports: &mut Reports<'_>) -> NetworkSpec {
     let plugin = plugin(view, reports);
     of_another_plugin(plugin.unwrap_or(NetworkPlugin::Canal), view, reports);
+    section_of_another_plugin(plugin.unwrap_or(NetworkPlugin::Canal), view, reports);
+    let is_deployed = plugin != Some(NetworkPlugin::None);
+    scheduling::check(view, Refusal { is_certain: is_deployed }, reports);
     let provider = |section: &str, name: &str| {
         let path = view.path.key(section);
         view.section(section, &path).string(name)
@@ -92,6 +96,43 @@ fn of_another_plugin(plugin: NetworkPlugin, view: View<'_, '_>, reports: &mut Re
     }
 }
 
+/// The section of a plugin: of another one, or beside an option that counts in its place.
+fn section_of_another_plugin(plugin: NetworkPlugin, view: View<'_, '_>, reports: &mut Reports<'_>) {
+    for (word, owner) in NetworkPlugin::ALL {
+        let name = format!("{word}_network_provider");
+        let path = view.path.key(&name);
+        let has_text =
+            view.names(&name).iter().any(|entry| text_of(&entry.value).is_some_and(|text| !text.is_empty()));
+        if !has_text || plugin == NetworkPlugin::None {
+            continue;
+        }
+        let span = view.key(&name).map_or(view.span, |entry| entry.key_span);
+        if owner != plugin {
+            reports
+                .warning(path, span, format!("`{name}` has no effect: the plugin is {}", plugin.as_str()))
+                .help("remove it, or choose the plugin that it belongs to");
+            continue;
+        }
+        let own = view.section(&name, &path);
+        let options = view.path.key("options");
+        let options = view.section("options", &options);
+        for (key, option) in
+            [("iface", format!("{word}_iface")), ("cloudprovider", format!("{word}_cloud_provider"))]
+        {
+            let (Some(theirs), Some(counts)) = (own.text(key), options.text(&option)) else { continue };
+            if theirs != counts {
+                reports
+                    .warning(
+                        path.key(key),
+                        own.span_of(key),
+                        format!("`{key}` has no effect: `options.{option}` counts, and is {}", brief(counts)),
+                    )
+                    .help("write it once");
+            }
+        }
+    }
+}
+
 /// What RKE 1 demanded and refused of Cisco ACI.
 fn check_aci(network: View<'_, '_>, reports: &mut Reports<'_>) {
     let path = network.path.key("aci_network_provider");
@@ -122,6 +163,7 @@ fn check_aci(network: View<'_, '_>, reports: &mut Reports<'_>) {
 
 pub(super) fn dns(view: View<'_, '_>, reports: &mut Reports<'_>) -> DnsSpec {
     let nodelocal = view.path.key("nodelocal");
+    scheduling::check(view, Refusal { is_certain: false }, reports);
     DnsSpec {
         provider: view.text("provider").map(|word| taken(word, &["coredns", "kube-dns", "none"], "none")),
         options: view.text_map("options"),
@@ -142,6 +184,7 @@ fn taken(word: &str, words: &[&str], otherwise: &str) -> String {
 }
 
 fn node_local(view: View<'_, '_>, reports: &mut Reports<'_>) -> Option<NodeLocalDnsSpec> {
+    scheduling::check(view, Refusal { is_certain: false }, reports);
     let ip_address = view.string("ip_address")?;
     if ip_address.parse::<std::net::IpAddr>().is_err() {
         // RKE 1 went on where the cache of names could not be deployed.
@@ -165,6 +208,7 @@ pub(super) fn ingress(view: View<'_, '_>, reports: &mut Reports<'_>) -> IngressS
     // RKE 1 looked at the ports only where it opened them; without a word on it that depended on the version.
     let mode = view.text("network_mode").filter(|_| view.text("provider") != Some("none"));
     let opens = Opens { certain: mode == Some("hostPort") };
+    scheduling::check(view, Refusal { is_certain: false }, reports);
     let (plain, encrypted) =
         (port(view, "http_port", opens, reports), port(view, "https_port", opens, reports));
     if plain.unwrap_or(80) == encrypted.unwrap_or(443)
@@ -265,6 +309,7 @@ fn replicas(view: View<'_, '_>, reports: &mut Reports<'_>) -> Option<u32> {
 }
 
 pub(super) fn monitoring(view: View<'_, '_>, reports: &mut Reports<'_>) -> MonitoringSpec {
+    scheduling::check(view, Refusal { is_certain: false }, reports);
     MonitoringSpec {
         provider: view
             .text("provider")

@@ -77,7 +77,13 @@ fn kubernetes_version(top: View<'_, '_>, reports: &mut Reports<'_>) -> Option<Ku
             let summary = format!("`{}` is no Kubernetes version", brief(text));
             let draft = reports.error(top.path.key(NAME), top.span_of(NAME), summary);
             let with_v = format!("v{}", text.trim_start_matches('V'));
-            if with_v.parse::<KubernetesVersion>().is_ok() {
+            let is_dash = |letter: char| matches!(letter, '\u{2010}'..='\u{2015}' | '\u{2212}');
+            let plain = text.trim().replace(is_dash, "-");
+            if plain != text && plain.parse::<KubernetesVersion>().is_ok() {
+                let what =
+                    if text.contains(is_dash) { "has dashes of print" } else { "has a blank beside it" };
+                draft.help(format!("it {what}: write `{}`", brief(&plain)));
+            } else if with_v.parse::<KubernetesVersion>().is_ok() {
                 let how = if text.starts_with('V') { "write a small `v`" } else { "put a `v` before it" };
                 draft.help(format!("{how}: `{}`", brief(&with_v)));
             } else if let Some(newest) = newest_version(text).filter(|_| text.contains('+')) {

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::syntax;
 use crate::conform::{brief, cut};
 use crate::report::{Draft, Reports};
-use crate::view::View;
+use crate::view::{View, text_of};
 use crate::yaml::{Span, Value};
 
 const STAGES: [&str; 4] = ["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"];
@@ -51,6 +51,16 @@ pub(super) fn audit_log(view: View<'_, '_>, reports: &mut Reports<'_>) {
         reports,
     );
     stages(policy, weight, reports);
+    if is_empty_list(policy, "rules") {
+        weight
+            .tell(
+                policy.path.key("rules"),
+                policy.span_of("rules"),
+                "a policy without rules".to_owned(),
+                reports,
+            )
+            .help("the API server does not start with it: write `rules: [{level: Metadata}]` to log all");
+    }
     let rules = policy.path.key("rules");
     for (index, entries, span) in policy.items("rules") {
         let path = rules.item(index);
@@ -139,6 +149,21 @@ fn kind(view: View<'_, '_>, kinds: &[&str], versions: &[&str], weight: Weight, r
     }
 }
 
+/// Whether a list is there with nothing in it.
+fn is_empty_list(view: View<'_, '_>, name: &str) -> bool {
+    matches!(view.entry(name).map(|entry| &entry.value.value), Some(Value::List(items)) if items.is_empty())
+}
+
+/// Says of lists that are there with nothing in them, and of texts that are.
+fn not_empty(view: View<'_, '_>, name: &str, what: &str, weight: Weight, reports: &mut Reports<'_>) {
+    let is_empty_text = view.entry(name).and_then(|entry| text_of(&entry.value)).is_some_and(str::is_empty);
+    if is_empty_list(view, name) || is_empty_text {
+        weight
+            .tell(view.path.key(name), view.span_of(name), format!("`{name}` is empty"), reports)
+            .help(format!("the API server does not start with it: give {what}"));
+    }
+}
+
 /// How many bytes a key may have, by the provider.
 const KEY_LENGTHS: [(&str, &[usize]); 3] =
     [("aescbc", &[16, 24, 32]), ("aesgcm", &[16, 24, 32]), ("secretbox", &[32])];
@@ -157,14 +182,193 @@ pub(super) fn encryption(view: View<'_, '_>, reports: &mut Reports<'_>) {
         weight,
         reports,
     );
+    not_empty(config, "resources", "at least one entry with `resources` and `providers`", weight, reports);
     let list = config.path.key("resources");
+    let mut services = Vec::new();
     for (index, entries, span) in config.items("resources") {
         let path = list.item(index);
         let resources = View::new(entries, span, &path);
+        not_empty(resources, "resources", "at least one resource, such as `secrets`", weight, reports);
+        not_empty(resources, "providers", "at least one provider", weight, reports);
+        names_of_resources(resources, reports);
         let list = resources.path.key("providers");
         for (index, entries, span) in resources.items("providers") {
             let path = list.item(index);
-            provider(View::new(entries, span, &path), weight, reports);
+            let view = View::new(entries, span, &path);
+            provider(view, weight, reports);
+            kms(view, &mut services, weight, reports);
+        }
+    }
+}
+
+/// Resources of Kubernetes' core by the names that are none: of one object.
+const ONE_OBJECT: [&str; 8] =
+    ["secret", "configmap", "event", "pod", "service", "serviceaccount", "endpoint", "namespace"];
+
+/// Names that address nothing, and those that address the same.
+///
+/// API servers before 1.27 take all of them, and encrypt nothing by the wrong ones.
+fn names_of_resources(view: View<'_, '_>, reports: &mut Reports<'_>) {
+    let names = view.texts("resources");
+    let path = view.path.key("resources");
+    for (index, name, span) in &names {
+        let small = name.to_lowercase();
+        let single = ONE_OBJECT.contains(&small.as_str()).then(|| format!("{small}s"));
+        let right = single.or_else(|| (small != *name).then_some(small));
+        if let Some(right) = right {
+            reports
+                .warning(path.item(*index), *span, format!("`{}` is the name of no resource", brief(name)))
+                .note("nothing is encrypted by it")
+                .help(format!("write `{right}`"));
+        }
+    }
+    let covers = |one: &str, other: &str| {
+        one == other
+            || one == "*.*"
+            || one.strip_prefix('*').is_some_and(|group| match group {
+                "." => !other.contains('.'),
+                group => group.starts_with('.') && other.ends_with(group),
+            })
+    };
+    let twice = names.iter().enumerate().find_map(|(at, (index, name, span))| {
+        let rest = names.iter().take(at);
+        let other = rest.map(|(_, other, _)| *other).find(|other| covers(other, name) || covers(name, other));
+        Some((*index, *name, *span, other?))
+    });
+    if let Some((index, name, span, other)) = twice {
+        reports
+            .warning(path.item(index), span, format!("`{}` is in `{}` already", brief(name), brief(other)))
+            .note("API servers from 1.27 on do not start with both in one entry")
+            .help("leave one of the two out, or write it in an entry of its own before this one");
+    }
+}
+
+/// A key management service.
+///
+/// Source: `validateKMSConfiguration` in `pkg/apis/apiserver/validation` of kubernetes/apiserver.
+fn kms(view: View<'_, '_>, services: &mut Vec<String>, weight: Weight, reports: &mut Reports<'_>) {
+    let path = view.path.key("kms");
+    if view.entry("kms").is_none() {
+        return;
+    }
+    let kms = view.section("kms", &path);
+    let mut tell = |name: &str, summary: String, help: &str| {
+        weight.tell(path.key(name), kms.span_of(name), summary, reports).help(help);
+    };
+    let version = kms.text("apiVersion").unwrap_or("v1");
+    if !matches!(version, "v1" | "v2") {
+        tell("apiVersion", format!("`{}` is no version of a KMS", brief(version)), "write `v2`");
+    }
+    let is_second = version == "v2";
+    if let Some(endpoint) = kms.text("endpoint").filter(|endpoint| !endpoint.starts_with("unix://")) {
+        let summary = format!("`{}` is no socket", brief(endpoint));
+        tell(
+            "endpoint",
+            summary,
+            "write it like `unix:///run/kms/socket.sock`: the API server takes no others",
+        );
+    }
+    if is_second && kms.entry("cachesize").is_some() {
+        tell("cachesize", "`cachesize` is of version `v1` alone".to_owned(), "take it out");
+    } else if kms.integer("cachesize") == Some(0) {
+        let help = "write a number above 0, or one below for no cache";
+        tell("cachesize", "`cachesize` is 0".to_owned(), help);
+    }
+    if let Some(timeout) = kms.text("timeout") {
+        let is_long = syntax::go_duration(timeout).is_ok()
+            && !timeout.starts_with('-')
+            && timeout.contains(|letter: char| ('1'..='9').contains(&letter));
+        if !is_long {
+            let summary = format!("`{}` is no time above 0", brief(timeout));
+            tell("timeout", summary, "write a number and a unit, such as `3s`");
+        }
+    }
+    if let Some(name) = kms.text("name").filter(|_| is_second) {
+        if name.contains(':') {
+            tell("name", format!("`{}` has a `:` in it", brief(name)), "give it a name without");
+        } else if services.iter().any(|other| other == name) {
+            let summary = format!("`{}` is the name of another service", brief(name));
+            tell("name", summary, "give each a name of its own");
+        }
+        services.push(name.to_owned());
+    }
+}
+
+/// Checks `event_rate_limit`.
+///
+/// Source: `ValidateConfiguration` in `plugin/pkg/admission/eventratelimit/apis/eventratelimit/validation`.
+pub(super) fn event_rate_limit(view: View<'_, '_>, reports: &mut Reports<'_>) {
+    let weight = Weight::of(view);
+    let path = view.path.key("configuration");
+    let configuration = view.section("configuration", &path);
+    not_empty(configuration, "limits", "at least one limit", weight, reports);
+    let list = configuration.path.key("limits");
+    for (index, entries, span) in configuration.items("limits") {
+        let path = list.item(index);
+        let limit = View::new(entries, span, &path);
+        for name in ["qps", "burst"] {
+            if limit.integer(name).is_some_and(|number| number <= 0) {
+                weight
+                    .tell(path.key(name), limit.span_of(name), format!("`{name}` is not above 0"), reports)
+                    .help("the API server does not start with it: write a number above 0");
+            }
+        }
+        let is_counted = limit.text("type").is_some_and(|kind| kind != "Server");
+        if is_counted && limit.integer("cacheSize").is_some_and(|number| number < 0) {
+            weight
+                .tell(
+                    path.key("cacheSize"),
+                    limit.span_of("cacheSize"),
+                    "`cacheSize` is below 0".to_owned(),
+                    reports,
+                )
+                .help("the API server does not start with it: write 0 or a greater number");
+        }
+    }
+}
+
+/// Checks `admission_configuration`: what the plugin `PodSecurity` reads of it.
+///
+/// Source: `ValidatePodSecurityConfiguration` in `k8s.io/pod-security-admission/admission/api/validation`.
+pub(super) fn admission(view: View<'_, '_>, reports: &mut Reports<'_>) {
+    const LEVELS: [&str; 3] = ["privileged", "baseline", "restricted"];
+    let plugins = view.path.key("plugins");
+    for (index, entries, span) in view.items("plugins") {
+        let path = plugins.item(index);
+        let plugin = View::new(entries, span, &path);
+        if plugin.text("name") != Some("PodSecurity") {
+            continue;
+        }
+        let path = path.key("configuration");
+        let configuration = plugin.section("configuration", &path);
+        let path = path.key("defaults");
+        let defaults = configuration.section("defaults", &path);
+        for name in ["enforce", "audit", "warn"] {
+            if let Some(level) = defaults.text(name).filter(|level| !LEVELS.contains(level)) {
+                let draft = reports.error(
+                    path.key(name),
+                    defaults.span_of(name),
+                    format!("`{}` is no level of pod security", brief(level)),
+                );
+                match crate::nearest::nearest(level, LEVELS) {
+                    Some(near) => draft.help(format!("did you mean `{near}`?")),
+                    None => draft.help(format!("the levels are {}", LEVELS.join(", "))),
+                };
+            }
+            let name = format!("{name}-version");
+            let is_version = |text: &str| {
+                let minor = text.strip_prefix("v1.");
+                text == "latest" || minor.is_some_and(|minor| minor.parse::<u32>().is_ok())
+            };
+            if let Some(version) = defaults.text(&name).filter(|version| !is_version(version)) {
+                reports
+                    .error(
+                        path.key(&name),
+                        defaults.span_of(&name),
+                        format!("`{}` is no version of pod security", brief(version)),
+                    )
+                    .help("write `latest`, or a minor version such as `v1.30`");
+            }
         }
     }
 }
@@ -196,9 +400,11 @@ fn provider(view: View<'_, '_>, weight: Weight, reports: &mut Reports<'_>) {
         let path = view.path.key(name);
         let section = view.section(name, &path);
         let list = section.path.key("keys");
+        not_empty(section, "keys", "at least one key", weight, reports);
         for (index, entries, span) in section.items("keys") {
             let path = list.item(index);
             let key = View::new(entries, span, &path);
+            not_empty(key, "name", "a name, such as `key1`", weight, reports);
             let Some(secret) = key.text("secret") else { continue };
             let length = STANDARD.decode(secret.replace(['\n', '\r'], "")).ok().map(|bytes| bytes.len());
             if length.is_none_or(|length| !lengths.contains(&length)) {

@@ -111,6 +111,13 @@ pub(super) fn certificate_name_flaw(text: &str) -> Option<(String, String)> {
         return None;
     }
     let plain = |text: &str| text.trim_start_matches('[').trim_end_matches(']').to_owned();
+    if let Some((address, _)) = text.split_once('%').filter(|(address, _)| address.parse::<IpAddr>().is_ok())
+    {
+        return Some((
+            "what follows `%` counts on one machine alone, and is in no certificate".to_owned(),
+            format!("write `{address}`, or an address that other machines reach"),
+        ));
+    }
     if let Some((_, rest)) = text.split_once("://") {
         let authority = rest.split(['/', '?']).next().unwrap_or(rest);
         let help = match plain(without_port(authority)) {
@@ -306,6 +313,7 @@ mod tests {
             ("-a.example.com", "a DNS name has letters, digits, `-` and `.`, perhaps after `*.`"),
             ("a.b.", "write it without: `a.b`"),
             ("0.0.0.0", "take it out"),
+            ("fd00::1%eth0", "write `fd00::1`, or an address that other machines reach"),
             ("::", "take it out"),
             ("ff02::1", "take it out"),
             ("müller.example.com", "write the name in its ASCII form, `xn--…`"),

@@ -101,7 +101,7 @@ impl Reader<'_> {
     fn document(&mut self, start: usize, document: &str) {
         let parsed = match yaml::parse(document) {
             Ok(parsed) => parsed,
-            Err(yaml::Syntax { at, summary, help }) => return self.flaw(start + at, summary, help),
+            Err(yaml::Syntax { at, summary, help }) => return self.flaw(start + at, summary, &help),
         };
         for finding in &parsed.findings {
             let at = start + finding.span.start;

@@ -153,7 +153,10 @@ fn node(
                 )
                 .help("give the user that logs in over SSH and may use Docker");
         }
-        Some(user) => flaw(view, "user", user, syntax::user, reports),
+        Some(user) => {
+            flaw(view, "user", user, syntax::user, reports);
+            address_in_user(view, user, reports);
+        }
     }
     addresses(view, company, reports);
     let hostname_override = name(view, address.as_deref(), reports);
@@ -173,7 +176,10 @@ fn node(
                 view.span_of("docker_socket"),
                 "`docker_socket` is no absolute path",
             )
-            .help("the usual one is `/var/run/docker.sock`");
+            .help(match socket.strip_prefix("unix://").filter(|path| path.starts_with('/')) {
+                Some(path) => format!("write `{path}`, without `unix://`"),
+                None => "the usual one is `/var/run/docker.sock`".to_owned(),
+            });
     }
     let labels = labels(view, reports);
     let taints = taints(view, reports);
@@ -197,6 +203,21 @@ fn node(
         },
         node_name: view.string("nodeName"),
     })
+}
+
+/// `root@10.0.0.1`: the address is taken for a part of the user's name. Users of a domain have a `@` too.
+fn address_in_user(view: View<'_, '_>, user: &str, reports: &mut Reports<'_>) {
+    let Some((name, host)) = user.split_once('@') else { return };
+    let names = ["address", "internal_address", "hostname_override"];
+    let is_node = host.parse::<std::net::IpAddr>().is_ok()
+        || names.into_iter().any(|key| view.text(key).is_some_and(|own| own.eq_ignore_ascii_case(host)));
+    if is_node {
+        let summary = format!("`{}` is the name of a user with an address in it", brief(user));
+        reports
+            .warning(view.path.key("user"), view.span_of("user"), summary)
+            .note("the machine is asked for a user of that whole name")
+            .help(format!("write `{}`: the address has a key of its own", brief(name)));
+    }
 }
 
 /// `hostname_override`; without it the address is the node's name, and must be one.

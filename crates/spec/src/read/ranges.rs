@@ -328,6 +328,9 @@ fn check_dual_stack(
     place: &dyn Fn(&'static str, &str) -> (String, Span),
     reports: &mut Reports<'_>,
 ) {
+    if api.len() > 1 {
+        too_early(spec, place, reports);
+    }
     if api.len() > 1 || pods.len() > 1 {
         let dual_stack = [NetworkPlugin::Calico, NetworkPlugin::Aci, NetworkPlugin::None];
         let plugin = spec.network.plugin.unwrap_or(NetworkPlugin::Canal);
@@ -395,7 +398,14 @@ fn check_dns(
 /// Source: `validatePublicIPServiceClusterIPRangeIPFamilies` in `cmd/kube-apiserver/app/options/validation.go` of
 /// kubernetes/kubernetes, from 1.20 on.
 fn check_families(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>) {
-    if spec.services.kube_api.service.argument("advertise-address").is_some() {
+    if spec
+        .services
+        .kube_api
+        .service
+        .argument("advertise-address")
+        .is_some_and(|given| !given.value.is_empty())
+    {
+        advertised(spec, top, reports);
         return;
     }
     let ranges = spec.services.service_ranges();
@@ -434,6 +444,74 @@ fn check_families(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'
         ));
         // What is so of one is so of all.
         return;
+    }
+}
+
+/// The address that API servers register, where a flag gives it.
+///
+/// Sources: as above; `ValidateEndpointIP` in `pkg/apis/core/validation` of kubernetes/kubernetes, which lets no Service have
+/// an address that means another machine to everybody.
+fn advertised(spec: &ClusterSpec, top: View<'_, '_>, reports: &mut Reports<'_>) {
+    let Some(argument) = spec.services.kube_api.service.argument("advertise-address") else { return };
+    let Ok(address) = argument.value.trim().parse::<std::net::IpAddr>() else { return };
+    let (services, api, section) = ("services", "kube-api", argument.section);
+    let path = top.path.key(services);
+    let view = top.section(services, &path);
+    let path = path.key(api);
+    let view = view.section(api, &path);
+    let path = path.key(section);
+    let span = view.section(section, &path).span_of(argument.name);
+    let path = path.key(argument.name);
+    if let Some(kind) = hosts::local_kind(argument.value).filter(|_| !address.is_unspecified()) {
+        reports
+            .warning(path, span, format!("API servers register {address}: {kind} addresses"))
+            .note("no pod reaches the API by an address that means another machine to everybody")
+            .help("take it out: windlass gives each API server the address of its node");
+        return;
+    }
+    let ranges = spec.services.service_ranges();
+    let is_ipv4 = ranges.first().is_none_or(|range| range.address.is_ipv4());
+    if address.to_canonical().is_ipv4() == is_ipv4 || address.is_unspecified() {
+        return;
+    }
+    let (own, first) = if is_ipv4 { ("IPv6", "IPv4") } else { ("IPv4", "IPv6") };
+    let range = ranges.first().map_or_else(|| SERVICE_RANGE.to_owned(), ToString::to_string);
+    let summary = format!("an API server at the {own} address {address}, and Services in {range}");
+    let is_checked = spec.kubernetes_version.as_ref().is_none_or(|version| version.at_least(1, 20));
+    let draft =
+        if is_checked { reports.error(path, span, summary) } else { reports.warning(path, span, summary) };
+    draft
+        .label(format!("the first range of Services is {first}"))
+        .help("the API server starts only where both are of one family: take the flag out, or write its range first");
+}
+
+/// The first version that has two families without a feature gate.
+const TWO_FAMILIES: (u32, u32) = (1, 21);
+
+/// API servers before take a second range only where the gate `IPv6DualStack` is on.
+///
+/// Source: `validateClusterIPFlags` in `cmd/kube-apiserver/app/options/validation.go` of kubernetes/kubernetes.
+fn too_early(
+    spec: &ClusterSpec,
+    place: &dyn Fn(&'static str, &str) -> (String, Span),
+    reports: &mut Reports<'_>,
+) {
+    let (major, minor) = TWO_FAMILIES;
+    let Some(version) = spec.kubernetes_version.as_ref().filter(|version| !version.at_least(major, minor))
+    else {
+        return;
+    };
+    let gates = spec.services.kube_api.service.argument("feature-gates");
+    let is_on = |gates: &str| {
+        let mut gates = gates.split(',').map(|gate| gate.replace(' ', ""));
+        gates.any(|gate| matches!(gate.as_str(), "IPv6DualStack=true" | "AllAlpha=true"))
+    };
+    if gates.is_none_or(|gates| !is_on(gates.value)) {
+        let (path, span) = place("kube-api", "service_cluster_ip_range");
+        reports
+            .warning(path, span, format!("two families of addresses, and {version} has them behind a feature gate"))
+            .note("the API server ends with two ranges of Services without it")
+            .help("give one range, a version from 1.21 on, or `feature-gates: IPv6DualStack=true` to all components");
     }
 }
 

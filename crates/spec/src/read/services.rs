@@ -390,10 +390,15 @@ fn kube_api(view: View<'_, '_>, reports: &mut Reports<'_>) -> KubeApiSpec {
                 custom_config: whole(view, SECRETS_ENCRYPTION, "custom_config").map(Secret::new),
             }
         }),
-        admission_configuration: whole(view, KUBE_API, "admission_configuration"),
+        admission_configuration: {
+            let path = view.path.key("admission_configuration");
+            formats::admission(view.section("admission_configuration", &path), reports);
+            whole(view, KUBE_API, "admission_configuration")
+        },
         event_rate_limit: view.entry("event_rate_limit").map(|_| {
             let path = view.path.key("event_rate_limit");
             let view = view.section("event_rate_limit", &path);
+            formats::event_rate_limit(view, reports);
             EventRateLimitSpec {
                 enabled: view.flag("enabled"),
                 configuration: whole(view, EVENT_RATE_LIMIT, "configuration"),

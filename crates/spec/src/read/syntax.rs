@@ -188,6 +188,12 @@ pub(super) fn bind(text: &str) -> Result<(), Flaw> {
     {
         return Err(format!("it has more than one of {}", both.join(", ")));
     }
+    let spreads = given.iter().find(|option| {
+        option.ends_with("shared") || option.ends_with("slave") || option.ends_with("private")
+    });
+    if let Some(option) = spreads.filter(|_| is_volume) {
+        return Err(format!("`{option}` is for a directory of the node, and `{from}` is a volume of Docker"));
+    }
     for option in given {
         if !BIND_OPTIONS.contains(&option) {
             return Err(format!("Docker knows no mount option `{option}`"));
@@ -210,6 +216,9 @@ pub(super) fn go_duration(text: &str) -> Result<(), Flaw> {
     let plain = text.strip_prefix(['+', '-']).unwrap_or(text);
     if plain == "0" { Ok(()) } else { seconds(plain).map(|_| ()) }
 }
+
+/// The longest duration of Go, whose nanoseconds are a number of 64 bits.
+const LONGEST: f64 = 9_223_372_036.854_775;
 
 fn seconds(text: &str) -> Result<f64, Flaw> {
     let form = || "a duration is written like `72h` or `1h30m`".to_owned();
@@ -237,6 +246,9 @@ fn seconds(text: &str) -> Result<f64, Flaw> {
                 _ => return Err(form()),
             };
         rest = tail;
+    }
+    if seconds > LONGEST {
+        return Err("it is longer than `2562047h`, some 292 years: no program reads it".to_owned());
     }
     Ok(seconds)
 }
@@ -300,6 +312,8 @@ mod tests {
             "/a:/b:ro,rw",
             "/a:/b:z,z",
             "x:/b",
+            "data:/b:rshared",
+            "data:/b:ro,private",
         ] {
             assert!(bind(wrong).is_err(), "{wrong}");
         }
@@ -317,7 +331,9 @@ mod tests {
         for wrong in ["", "5", "-", "5 s", "1d"] {
             assert!(go_duration(wrong).is_err(), "{wrong}");
         }
-        for wrong in ["", "72", "3d", "h", "0s", "1h-", "-1h", "1 h", "1e9h", "999999999999999999999h"] {
+        for wrong in
+            ["", "72", "3d", "h", "0s", "1h-", "-1h", "1 h", "1e9h", "8760000h", "999999999999999999999h"]
+        {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
     }

@@ -1,5 +1,7 @@
 //! Why a text is no YAML, in words that say what to do.
 
+use std::borrow::Cow;
+
 use granit_parser::{ErrorKind, ScanError};
 
 use super::{MAX_NESTING, byte_offset};
@@ -12,7 +14,7 @@ pub(crate) struct Syntax {
     /// Why.
     pub(crate) summary: String,
     /// What to do about it.
-    pub(crate) help: &'static str,
+    pub(crate) help: Cow<'static, str>,
 }
 
 /// The parser's refusal in words that say what to do, where more is known than "unexpected".
@@ -25,35 +27,46 @@ pub(super) fn refusal(text: &str, error: &ScanError) -> Syntax {
                 "not YAML: the line begins with a blank that is no space (U+{:04X})",
                 u32::from(blank)
             ),
-            help: "indent it by spaces: text copied from a web page often has such blanks",
+            help: "indent it by spaces: text copied from a web page often has such blanks".into(),
         };
     }
     if let Some(at) = line_of_template(text, at) {
         return Syntax {
             at,
             summary: "not YAML: a place that a template fills in".to_owned(),
-            help: "fill in the template first: windlass reads what comes of it",
+            help: "fill in the template first: windlass reads what comes of it".into(),
+        };
+    }
+    let is_of_lines =
+        matches!(error.kind(), ErrorKind::SimpleKeyExpected | ErrorKind::ExpectedBlockMappingKey)
+            || error.info().contains("mapping value");
+    if let Some((at, right)) = colon_without_blank(text, at).filter(|_| is_of_lines) {
+        return Syntax {
+            at,
+            summary: "not YAML: a key with no blank behind its colon".to_owned(),
+            help: format!("put a blank after the colon: `{right}`").into(),
         };
     }
     if let Some(at) = stray_first_line(text, at) {
         return Syntax {
             at,
             summary: "not YAML: a line that is neither `key: value` nor `- item`".to_owned(),
-            help: "remove it if it was copied along, such as the prompt of a shell; else a `:` is missing",
+            help: "remove it if it was copied along, such as the prompt of a shell; else a `:` is missing"
+                .into(),
         };
     }
     if let Some(at) = quoted_by_mail(text, at) {
         return Syntax {
             at,
             summary: "not YAML: a line that begins with `>`".to_owned(),
-            help: "take the sign away from all lines: text copied from a mail often has it",
+            help: "take the sign away from all lines: text copied from a mail often has it".into(),
         };
     }
     if let Some(at) = fence(text, at) {
         return Syntax {
             at,
             summary: "not YAML: a line of three backquotes".to_owned(),
-            help: "remove it: it was copied along, from a page that shows the file",
+            help: "remove it: it was copied along, from a page that shows the file".into(),
         };
     }
     if matches!(error.kind(), ErrorKind::SimpleKeyExpected)
@@ -62,11 +75,11 @@ pub(super) fn refusal(text: &str, error: &ScanError) -> Syntax {
         return Syntax {
             at,
             summary: "not YAML: a `-` with no blank behind it".to_owned(),
-            help: "put a blank after each `-`",
+            help: "put a blank after each `-`".into(),
         };
     }
     let (summary, help) = words(error);
-    Syntax { at, summary: format!("not YAML: {summary}"), help }
+    Syntax { at, summary: format!("not YAML: {summary}"), help: help.into() }
 }
 
 /// The line at which reading stopped, with its place.
@@ -98,6 +111,36 @@ fn dash_without_blank(text: &str, at: usize) -> Option<usize> {
             .strip_prefix('-')
             .is_some_and(|rest| rest.starts_with(|letter: char| letter.is_ascii_alphabetic()));
         is_it.then_some(start + line.len() - words.len())
+    })
+}
+
+/// Where a key begins that has no blank behind its colon, on the line at which reading stopped or the last one before that
+/// says anything, and what it should be.
+fn colon_without_blank(text: &str, at: usize) -> Option<(usize, String)> {
+    const LONGEST: usize = 60;
+    let (start, line) = line_at(text, at);
+    let mut before = text[..start].len();
+    let before = loop {
+        if before == 0 {
+            break None;
+        }
+        let (start, line) = line_at(text, before - 1);
+        if !line.trim().is_empty() && !line.trim_start().starts_with('#') {
+            break Some((start, line));
+        }
+        before = start;
+    };
+    [Some((start, line)), before].into_iter().flatten().find_map(|(start, line)| {
+        let words = line.trim();
+        let words = words.strip_prefix("- ").unwrap_or(words).trim_start();
+        let (key, value) = words.split_once(':')?;
+        let of_key = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+        let is_key = key.starts_with(|letter: char| letter.is_ascii_alphabetic()) && key.chars().all(of_key);
+        // A URL, a mount and an image with a tag have other signs than a key and its value.
+        let is_value =
+            !value.is_empty() && !value.starts_with([' ', '\t', '/', ':']) && !value.contains(": ");
+        let is_it = is_key && is_value && words.len() <= LONGEST;
+        is_it.then(|| (start + line.find(words).unwrap_or_default(), format!("{key}: {value}")))
     })
 }
 
