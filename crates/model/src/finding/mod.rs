@@ -10,6 +10,7 @@ mod cause;
 mod etcd_data;
 mod foreign;
 mod gone;
+mod kubelet;
 mod machine;
 mod remedies;
 mod restore;

@@ -2,6 +2,7 @@
 
 use super::etcd_data;
 use super::gone::FORMER_READY_HELP;
+use super::kubelet;
 use super::{
     Cause, ChainWaits, Finding, KeptByKubernetes, MachineFault, Note, Refusal, RestartObstacle, Waiting,
     WaitsFor, Weight,
@@ -135,9 +136,7 @@ fn refused_help(cause: &Refusal) -> String {
 fn waiting_help(cause: &Waiting, weight: Weight) -> String {
     match cause {
         Waiting::AfterRestore => "this same run does that next".to_owned(),
-        Waiting::KubeletMoves { .. } => {
-            "node by node: remove it from cluster.yml, run `windlass up`, add it again; or restore `root-dir`".to_owned()
-        }
+        Waiting::KubeletMoves { .. } => kubelet::NODE_BY_NODE.to_owned(),
         Waiting::FormerNodeKept { waits_for }
         | Waiting::NodeUnchanged { waits_for }
         | Waiting::NotStarted { waits_for }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::cause::{Cause, KeptByKubernetes, Note, Refusal, RestartObstacle, Waiting};
 use super::etcd_data;
 use super::gone::FORMER_READY;
+use super::kubelet;
 use super::machine::{ClockOf, MachineFault};
 use crate::ciphers::SECRETS;
 use crate::foundation::Fact;
@@ -149,11 +150,7 @@ fn not_planned(cause: &Waiting) -> String {
         Waiting::NotThisClusters { found } => found.what(),
         Waiting::FormerNodeReady => FORMER_READY.to_owned(),
         Waiting::FormerNodeKept { .. } => "the node has left cluster.yml and is not cleared yet".to_owned(),
-        Waiting::KubeletMoves { from, to } => {
-            format!(
-                "its kubelet has its pods in {from}, and cluster.yml puts them into {to}: it is left as it is"
-            )
-        }
+        Waiting::KubeletMoves { from, to } => kubelet::moves(from, to),
         Waiting::NodeUnchanged { .. } => "the containers of this node are not replaced yet".to_owned(),
         Waiting::NotStarted { .. } => "missing, and not started yet".to_owned(),
         Waiting::CannotWork { .. } => "runs and cannot work yet".to_owned(),
