@@ -20,6 +20,10 @@ pub(crate) type DifferingFile<'a> = (&'a FilePath, &'a DesiredFile, FileDifferen
 pub(crate) struct Conditions<'c, 'a> {
     sight: &'c Sight<'a>,
     nodes: Vec<OfNode<'a>>,
+    /// Whether this plan changes the version of Kubernetes.
+    kubernetes_moves: bool,
+    /// Whether an API server that cluster.yml asks for works now.
+    one_api_server_works: bool,
 }
 
 /// The conditions of one node.
@@ -35,7 +39,7 @@ impl<'c, 'a> Conditions<'c, 'a> {
     /// Compares everything, once it is known which certificates this plan issues.
     pub(crate) fn of(ctx: &'c Context<'a>, keys: &Keys) -> Self {
         let contents = Contents::new(ctx.seen, keys);
-        let nodes = ctx
+        let nodes: Vec<OfNode<'a>> = ctx
             .reachable()
             .map(|node| {
                 let files = contents.files(node.desired, node.facts);
@@ -63,7 +67,11 @@ impl<'c, 'a> Conditions<'c, 'a> {
                 OfNode { containers, files }
             })
             .collect();
-        Self { sight: &ctx.sight, nodes }
+        // Asked for each node, and the same for all of them.
+        let api_servers = || nodes.iter().filter_map(|node| find(&node.containers, Component::KubeApiserver));
+        let kubernetes_moves = api_servers().any(Condition::has_new_image);
+        let one_api_server_works = api_servers().any(Condition::works);
+        Self { sight: &ctx.sight, nodes, kubernetes_moves, one_api_server_works }
     }
 
     /// What is to be done about a desired container of a reachable node.
@@ -114,9 +122,12 @@ impl<'c, 'a> Conditions<'c, 'a> {
 
     /// Whether this plan changes the version of Kubernetes.
     pub(crate) fn kubernetes_moves(&self) -> bool {
-        self.nodes.iter().any(|node| {
-            find(&node.containers, Component::KubeApiserver).is_some_and(Condition::has_new_image)
-        })
+        self.kubernetes_moves
+    }
+
+    /// Whether an API server that cluster.yml asks for works now.
+    pub(crate) fn one_api_server_works(&self) -> bool {
+        self.one_api_server_works
     }
 }
 

@@ -92,7 +92,7 @@ fn write_proxy_files<'a>(given: Given<'_, '_, 'a>, nodes: &mut Nodes<'a>, build:
         return;
     }
     let Given { site, control_plane, .. } = given;
-    let one_works = one_works(site);
+    let one_works = site.conditions.one_api_server_works();
     for (name, differing) in &site.files.late {
         let step = files::write(site.keys, name, "nginx-proxy", differing.clone(), build);
         // A proxy that does not run has nothing to lose, and its node is not available until it does: a roll may wait for it.
@@ -232,7 +232,7 @@ fn bring_up_component<'a>(
 
 /// Whether an nginx-proxy that starts now finds an API server of its list that works.
 fn proxy_finds_one(given: Given<'_, '_, '_>) -> bool {
-    given.site.ctx.kube_answers() && one_works(given.site)
+    given.site.ctx.kube_answers() && given.site.conditions.one_api_server_works()
 }
 
 /// Whether an nginx-proxy that is down or missing starts before its new list of API servers is written: none of cluster.yml works yet, and
@@ -242,13 +242,7 @@ fn starts_on_its_old_list(given: Given<'_, '_, '_>, name: &NodeName) -> bool {
     matches!(site.condition(name, Component::NginxProxy), Some(Condition::Down(_) | Condition::Absent))
         && site.files.late.contains_key(name)
         && site.ctx.kube_answers()
-        && !one_works(site)
-}
-
-/// Whether an API server that cluster.yml asks for works now.
-fn one_works(site: &Site<'_, '_>) -> bool {
-    let works = |(name, _)| site.condition(name, Component::KubeApiserver).is_some_and(Condition::works);
-    site.ctx.with_role(Role::ControlPlane).any(works)
+        && !site.conditions.one_api_server_works()
 }
 
 /// Makes a step on nginx-proxy wait for its list of API servers.
