@@ -88,7 +88,8 @@ fn a_reissue_mints_no_certificate_that_the_ledger_does_not_have() {
 #[test]
 fn a_reissue_changes_nothing_else_in_the_ledger() {
     let faults = Sound::reissue().faults_of("cluster/ledger/commit", |action| {
-        *action = Action::CommitLedger { change: LedgerChange { born: true, ..LedgerChange::default() } };
+        *action =
+            Action::CommitLedger { change: Box::new(LedgerChange { born: true, ..LedgerChange::default() }) };
     });
     assert_eq!(faults, [does_more("cluster/ledger/commit")]);
 }

@@ -30,7 +30,7 @@ pub enum Action {
     /// Writes the ledger to the operator's disk.
     CommitLedger {
         /// What else becomes true in it, besides freshly issued certificates.
-        change: LedgerChange,
+        change: Box<LedgerChange>,
     },
     /// Deletes the ledger from the operator's disk after the cluster is removed.
     ForgetLedger,
@@ -89,14 +89,14 @@ pub enum Action {
         /// The node.
         node: NodeName,
         /// Where it is stored, and how the member is asked. Its name gets the time at which it is taken.
-        snapshot: SnapshotWanted,
+        snapshot: Box<SnapshotWanted>,
     },
     /// Gives a node its own copy of a snapshot, and reads the copy back.
     StageSnapshot {
         /// The node.
         node: NodeName,
         /// The snapshot.
-        snapshot: ChosenSnapshot,
+        snapshot: Box<ChosenSnapshot>,
     },
     /// Creates the data of a member from a node's copy of a snapshot, where there is no data.
     RestoreMember {

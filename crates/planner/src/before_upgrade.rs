@@ -63,7 +63,7 @@ pub(crate) fn plan<'a>(
         Some((node.name, wanted(ctx, node.name, node.desired, &upgrade).filter(|_| is_ours)?))
     });
     let Some((node, snapshot)) = chosen.filter(|_| !steps.is_empty()) else { return };
-    let action = Action::SaveSnapshot { node: node.clone(), snapshot };
+    let action = Action::SaveSnapshot { node: node.clone(), snapshot: Box::new(snapshot) };
     let origins = ctx.desired.origins.version.iter().cloned().collect();
     let saved = build.step(node, "etcd-snapshot", action, upgrade.reasons(), origins);
     for (on, step) in steps {

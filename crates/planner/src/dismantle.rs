@@ -166,7 +166,7 @@ fn forget(
         }
         let change = LedgerChange { forget, ..LedgerChange::default() };
         let id = StepId::new("cluster", "ledger", "conclude");
-        build.step_at(id, Action::CommitLedger { change }, vec![Reason::Dismantled], vec![])
+        build.step_at(id, Action::CommitLedger { change: Box::new(change) }, vec![Reason::Dismantled], vec![])
     };
     build.after_all(step, done.iter().copied(), Because::RemoveLast);
 }

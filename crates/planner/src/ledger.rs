@@ -106,7 +106,8 @@ fn commit(
     build: &mut PlanBuilder<'_>,
 ) -> StepHandle {
     let reasons = commit_reasons(minted.len(), &change);
-    let commit = build.step("cluster", "ledger", Action::CommitLedger { change }, reasons, vec![]);
+    let commit =
+        build.step("cluster", "ledger", Action::CommitLedger { change: Box::new(change) }, reasons, vec![]);
     if minted.is_empty() {
         return commit;
     }
@@ -252,7 +253,7 @@ pub(crate) fn note_birth(
 ) -> StepHandle {
     let born = build.step_at(
         StepId::new("cluster", "ledger", "born"),
-        Action::CommitLedger { change: LedgerChange { born: true, ..LedgerChange::default() } },
+        Action::CommitLedger { change: Box::new(LedgerChange { born: true, ..LedgerChange::default() }) },
         vec![Reason::LedgerBehind { news }],
         vec![],
     );
@@ -288,7 +289,7 @@ pub(crate) fn conclude(
         let reasons = commit_reasons(0, &change);
         let conclude = build.step_at(
             StepId::new("cluster", "ledger", "conclude"),
-            Action::CommitLedger { change },
+            Action::CommitLedger { change: Box::new(change) },
             reasons,
             vec![],
         );

@@ -314,7 +314,7 @@ impl<'a> Stage<'_, 'a> {
         if change.is_empty() {
             return None;
         }
-        let action = Action::CommitLedger { change };
+        let action = Action::CommitLedger { change: Box::new(change) };
         Some(self.build.step("cluster", "ledger", action, vec![self.reason.clone()], vec![]))
     }
 
@@ -322,8 +322,10 @@ impl<'a> Stage<'_, 'a> {
     fn copies(&mut self, noted: Option<StepHandle>) -> Vec<StepHandle> {
         let mut ready = Vec::new();
         for (name, facts) in self.unformed() {
-            let action =
-                Action::StageSnapshot { node: name.clone(), snapshot: self.restore.snapshot.clone() };
+            let action = Action::StageSnapshot {
+                node: name.clone(),
+                snapshot: Box::new(self.restore.snapshot.clone()),
+            };
             let copy = self.build.step(name, "etcd-snapshot", action, vec![self.reason.clone()], vec![]);
             self.build.after_all(copy, noted, Because::DurableFirst);
             ready.push(copy);

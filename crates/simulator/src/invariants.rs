@@ -543,7 +543,7 @@ impl World {
             }
             (Action::MoveAside { path, .. }, Deed::MoveAside { path: moved }) => here && path == *moved,
             (Action::StageSnapshot { snapshot, .. }, Deed::StageSnapshot { snapshot: staged }) => {
-                here && snapshot == *staged
+                here && **snapshot == **staged
             }
             (Action::RestoreMember { restore, .. }, Deed::RestoreMember { restore: made }) => {
                 here && **restore == **made

@@ -49,7 +49,7 @@ fn commit() -> Action {
         restore: None,
         stored: None,
     };
-    Action::CommitLedger { change }
+    Action::CommitLedger { change: Box::new(change) }
 }
 
 fn secrets() -> Assignment {
@@ -73,7 +73,8 @@ async fn ledger_with_old_ca(fake: &Fake) {
     let certs = desired(&[("old-ca", None), ("gone", None)]);
     let nodes = BTreeMap::from([(node(9), last_node(9, &[]))]);
     let change = LedgerChange { nodes, ..LedgerChange::default() };
-    let steps = vec![("1", Action::MintCerts { certs }), ("2", Action::CommitLedger { change })];
+    let steps =
+        vec![("1", Action::MintCerts { certs }), ("2", Action::CommitLedger { change: Box::new(change) })];
     let done = fake.execute(&plan(steps, &[("1", "2")]), &assignment(1), &Limits::default()).await;
     assert!(done.report.is_complete());
 }
