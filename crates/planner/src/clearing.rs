@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_model::{
-    Action, Because, Component, ContainerName, FilePath, Footprint, Guard, Holds, Intent,
+    Action, Because, Component, ContainerName, EtcdData, FilePath, Footprint, Guard, Holds, Intent,
     KUBELET_STATE_FILES, KUBELETS_OWN, NodeFacts, NodeName, Note, PodRuntime, Reason, Subject, kubelet_root,
 };
 
@@ -131,14 +131,22 @@ pub(crate) fn traces(
     let files: Vec<FilePath> = facts
         .files
         .keys()
-        .filter(|path| {
-            let is_mark = Some(*path) == footprint.etcd().beside_log().as_ref();
-            footprint.files.contains(*path) || **path == footprint.ledger || is_mark
-        })
+        .filter(|path| footprint.files.contains(*path) || **path == footprint.ledger)
         .filter(|path| !covered(path))
         .cloned()
         .collect();
-    directories.into_iter().chain(files).chain(kubelets_own(ctx, name, facts)).collect()
+    let marks = marks_of_logs(footprint, facts, is_ours && !kept.contains(&Holds::EtcdData));
+    let own = kubelets_own(ctx, name, facts);
+    directories.into_iter().chain(files).chain(marks).chain(own).collect()
+}
+
+/// The files beside logs of etcd that have disks of their own. Such a disk may be mounted within a directory that goes, and
+/// only what is named goes from there. A look covers those of cluster.yml; others are deleted if they exist.
+fn marks_of_logs(footprint: &Footprint, facts: &NodeFacts, with_elsewhere: bool) -> Vec<FilePath> {
+    let seen = footprint.etcd().beside_log().filter(|mark| facts.files.contains_key(mark));
+    let elsewhere =
+        facts.etcd_elsewhere.iter().filter(|elsewhere| with_elsewhere && elsewhere.data != EtcdData::Absent);
+    seen.into_iter().chain(elsewhere.filter_map(|elsewhere| elsewhere.places.beside_log())).collect()
 }
 
 /// What kubelet has in a root directory that somebody chose: there may be other things beside it. A look covers the

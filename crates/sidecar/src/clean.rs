@@ -32,7 +32,12 @@ pub(crate) fn remove(paths: &BTreeSet<FilePath>) -> Result<(), Fault> {
             return Err(Fault::Refused { path: path.to_string(), why });
         }
     }
-    paths.iter().try_for_each(|path| remove_all(Path::new(path.as_str()), &mounts))
+    remove_deepest_first(paths, &mounts)
+}
+
+/// The way to a path may lead through a link in a directory that is deleted, too.
+fn remove_deepest_first(paths: &BTreeSet<FilePath>, mounts: &BTreeSet<PathBuf>) -> Result<(), Fault> {
+    paths.iter().rev().try_for_each(|path| remove_all(Path::new(path.as_str()), mounts))
 }
 
 /// Deletes a path. A link that somebody put there to a directory elsewhere stays, as a separate disk does,
@@ -135,5 +140,21 @@ mod tests {
         }
         let exist = ["etcd/data", "etcd/data/member", "etcd/wal", "etcd/wal/wal_dir", "etcd/old", "other/x"];
         assert_eq!(exist.map(|path| at(path).exists()), [true, false, true, false, false, true]);
+    }
+
+    #[test]
+    fn what_is_named_behind_a_link_goes_before_the_link() {
+        let host = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(host.path()).unwrap();
+        let at = |path: &str| root.join(path);
+        for path in ["etcd", "disk/member/snap", "disk/other"] {
+            fs::create_dir_all(at(path)).unwrap();
+        }
+        std::os::unix::fs::symlink(at("disk"), at("etcd/data")).unwrap();
+        let named = |path: &str| FilePath::from(at(path).to_str().unwrap());
+        let paths = BTreeSet::from([named("etcd"), named("etcd/data/member")]);
+        remove_deepest_first(&paths, &BTreeSet::new()).unwrap();
+        let exist = ["etcd", "disk/member", "disk/other"];
+        assert_eq!(exist.map(|path| at(path).exists()), [false, false, true]);
     }
 }

@@ -11,7 +11,7 @@ use windlass_model::{
 };
 
 use crate::etcd::Boot;
-use crate::files::FileState;
+use crate::files::{FileState, is_under};
 use crate::process::{LoadedFiles, Program, Start, kind_of, user_of};
 use crate::world::{Node, Service, World, already, lasting, passing};
 
@@ -416,6 +416,14 @@ impl World {
         let node = &mut self.nodes[machine];
         let slow = u64::from(node.slowness.max(1));
         let Some(container) = node.containers.get_mut(name) else { return };
+        if container.kind == Some(Component::Etcd) {
+            // Nobody mounts a directory beside the one that holds it, but for a disk of its own.
+            let within = |source: &FilePath| {
+                sources(&container.spec)
+                    .any(|other| other != *source && is_under(source.as_str(), other.as_str()))
+            };
+            node.disks.extend(sources(&container.spec).filter(within));
+        }
         container.phase = if is_missing { Phase::Stopped } else { Phase::Running };
         container.since = now;
         container.ready_at = now + startup(container.kind) * slow;

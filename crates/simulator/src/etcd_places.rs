@@ -87,10 +87,10 @@ impl Node {
             || self.etcd_logs.keys().any(|log| is_under(log.as_str(), path))
     }
 
-    /// Deletes everything of etcd in a directory.
-    pub(crate) fn delete_etcd_under(&mut self, path: &FilePath) {
-        self.etcd_data.retain(|data, _| !is_under(&member_of(data), path.as_str()));
-        self.etcd_logs.retain(|log, _| !is_under(log.as_str(), path.as_str()));
+    /// Deletes what etcd has in the directories that go.
+    pub(crate) fn delete_etcd(&mut self, goes: impl Fn(&str) -> bool) {
+        self.etcd_data.retain(|data, _| !goes(&member_of(data)));
+        self.etcd_logs.retain(|log, _| !goes(log.as_str()));
     }
 
     /// Moves everything of etcd in a directory.

@@ -534,7 +534,7 @@ impl World {
                 self.on(node, |machine| {
                     machine.files.retain(|file, _| !is_under(file.as_str(), path.as_str()));
                     machine.directories.retain(|file| !is_under(file.as_str(), path.as_str()));
-                    machine.delete_etcd_under(path);
+                    machine.delete_etcd(|file| is_under(file, path.as_str()));
                     machine.etcd_owners.retain(|file, _| !is_under(file.as_str(), path.as_str()));
                 });
                 self.files_changed(node);

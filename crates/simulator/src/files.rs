@@ -148,6 +148,11 @@ impl Node {
     }
 }
 
+/// Whether a disk is mounted within a directory, and not the directory itself.
+fn is_within(disk: &FilePath, directory: &FilePath) -> bool {
+    disk != directory && is_under(disk.as_str(), directory.as_str())
+}
+
 impl World {
     /// Whether the program that windlass copies to a machine starts there.
     fn runs_windlass(&self, machine: usize) -> PortResult<()> {
@@ -216,10 +221,15 @@ impl World {
             {
                 return Err(lasting(format!("{path}: device or resource busy")));
             }
-            node.files.retain(|file, _| !is_under(file.as_str(), path.as_str()));
-            node.directories.retain(|directory| !is_under(directory.as_str(), path.as_str()));
-            node.delete_etcd_under(path);
-            node.snapshots.retain(|file, _| !is_under(file.as_str(), path.as_str()));
+            let disks: Vec<FilePath> =
+                node.disks.iter().filter(|disk| is_within(disk, path)).cloned().collect();
+            let goes = |file: &str| {
+                is_under(file, path.as_str()) && !disks.iter().any(|disk| is_under(file, disk.as_str()))
+            };
+            node.files.retain(|file, _| !goes(file.as_str()));
+            node.directories.retain(|directory| !goes(directory.as_str()));
+            node.delete_etcd(goes);
+            node.snapshots.retain(|file, _| !goes(file.as_str()));
             if crate::docker::is_snapshots(path) {
                 node.rolling = crate::rolling::Rolling::default();
             }

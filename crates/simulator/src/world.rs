@@ -163,6 +163,9 @@ pub(crate) struct Node {
     /// The contents of disks that are not mounted.
     #[serde(skip_serializing_if = "is_usual_map")]
     pub(crate) unmounted: BTreeMap<FilePath, OffDisk>,
+    /// Directories that are disks of their own within others: what is deleted above them stays there.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub(crate) disks: BTreeSet<FilePath>,
     /// Components that work and answer windlass' requests too late, and until when.
     #[serde(skip_serializing_if = "is_usual_map")]
     pub(crate) busy: BTreeMap<Component, u64>,
