@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::control_plane::ControlPlane;
 use crate::etcd::Etcd;
 use crate::files;
-use crate::site::{Changes, Site, await_container, await_ready, await_reconnected, await_started};
+use crate::site::{Changes, Site, await_container, await_container_as, await_ready, await_reconnected};
 
 /// The components of a node, in the order in which they are changed: the connection to the API first.
 pub(crate) const COMPONENTS: [Component; 3] =
@@ -212,7 +212,7 @@ fn bring_up_component<'a>(
         site.clear_other_pods(name, step, build);
     }
     if component == Component::NginxProxy && starts_on_its_old_list(given, name) {
-        let wait = await_started(name, component, step, build);
+        let wait = await_container_as("await-started", (name, component), step, build);
         nodes.old_lists.insert(name, wait);
         return Some(wait);
     }
@@ -235,8 +235,9 @@ fn proxy_finds_one(given: Given<'_, '_, '_>) -> bool {
     given.site.ctx.kube_answers() && given.site.conditions.one_api_server_works()
 }
 
-/// Whether an nginx-proxy that is down or missing starts before its new list of API servers is written: none of cluster.yml works yet, and
-/// one that leaves answers. The node may have to be available for the change that brings up the new one.
+/// Whether an nginx-proxy that is down or missing starts before its new list of API servers is written: none of
+/// cluster.yml works yet, and one that leaves answers. The node may have to be available for the change that brings up
+/// the new one.
 fn starts_on_its_old_list(given: Given<'_, '_, '_>, name: &NodeName) -> bool {
     let site = given.site;
     matches!(site.condition(name, Component::NginxProxy), Some(Condition::Down(_) | Condition::Absent))

@@ -203,23 +203,12 @@ pub(crate) fn await_container(
     step: Option<StepHandle>,
     build: &mut PlanBuilder<'_>,
 ) -> StepHandle {
-    let id = StepId::new(node, component, "await");
-    await_as(id, (node, component), step, build)
+    await_container_as("await", (node, component), step, build)
 }
 
-/// The same for a container that the plan changes again later, with another wait.
-pub(crate) fn await_started(
-    node: &NodeName,
-    component: Component,
-    step: Option<StepHandle>,
-    build: &mut PlanBuilder<'_>,
-) -> StepHandle {
-    let id = StepId::new(node, component, "await-started");
-    await_as(id, (node, component), step, build)
-}
-
-fn await_as(
-    id: StepId,
+/// The same under a verb of its own, for a container that the plan waits for twice.
+pub(crate) fn await_container_as(
+    verb: &str,
     (node, component): (&NodeName, Component),
     step: Option<StepHandle>,
     build: &mut PlanBuilder<'_>,
@@ -231,7 +220,7 @@ fn await_as(
     };
     let reason = if step.is_some() { Reason::Disturbed } else { Reason::Starting };
     let action = Action::AwaitHealthy { gate, within_seconds: CONTAINER_WITHIN_SECONDS };
-    let wait = build.step_at(id, action, vec![reason], vec![]);
+    let wait = build.step_at(StepId::new(node, component, verb), action, vec![reason], vec![]);
     build.after_all(wait, step, Because::Needs);
     wait
 }
