@@ -8,6 +8,7 @@
 //! ```
 
 mod admission;
+mod api_files;
 mod arguments;
 mod at_rest;
 mod care;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use windlass_model::{Component, ContainerSpec, Digest, FilePath, Owner, San, StoredCert, Timestamp, Usage};
 
+use crate::api_files;
 use crate::arguments;
 use crate::at_rest::AtRest;
 use crate::files::FileState;
@@ -277,6 +278,15 @@ impl Start<'_> {
             {
                 return Err(format!("--{flag}: open {path}: no such file or directory"));
             }
+        }
+        let text_at =
+            |flag: &str| self.flag(flag).and_then(|path| self.file(path, loaded)).map(|file| file.text());
+        let refusals = [
+            text_at("audit-policy-file").and_then(api_files::audit_policy),
+            text_at("admission-control-config-file").and_then(api_files::admission),
+        ];
+        if let Some(why) = refusals.into_iter().flatten().next() {
+            return Err(why);
         }
         Ok(())
     }
