@@ -17,6 +17,8 @@ use crate::version::KubernetesVersion;
 use crate::words::counted;
 
 /// Why a step is there.
+///
+/// A large plan has tens of thousands of these: rare variants keep what is large in a box.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "why")]
 pub enum Reason {
@@ -172,10 +174,10 @@ pub enum Reason {
     /// An object in the cluster is not as desired.
     Object {
         /// Which.
-        object: ObjectRef,
+        object: Box<ObjectRef>,
         /// How.
         #[serde(flatten)]
-        how: ObjectDifference,
+        how: Box<ObjectDifference>,
     },
 }
 

@@ -49,9 +49,6 @@ fn missing_or_stale(ctx: &Context<'_>) -> Minted {
         ctx.desired.certs.iter().partition(|(_, desired)| desired.issuer.is_none());
     for (name, desired) in authorities.into_iter().chain(others) {
         let face = ctx.seen.ledger.certs.get(name);
-        if is_of_unreachable_node(ctx, name) {
-            continue;
-        }
         let mut reasons = match face {
             None => vec![Reason::CertMissing],
             Some(face) => why_renewed(ctx, desired, face),
@@ -59,7 +56,7 @@ fn missing_or_stale(ctx: &Context<'_>) -> Minted {
         if face.is_some() && desired.issuer.as_ref().is_some_and(|issuer| minted.contains_key(issuer)) {
             reasons.push(Reason::IssuerChanged);
         }
-        if !reasons.is_empty() {
+        if !reasons.is_empty() && !is_of_unreachable_node(ctx, name) {
             minted.insert(name.clone(), reasons);
         }
     }

@@ -150,7 +150,7 @@ fn apply_one<'a>(
             changed_jobs.push(desired.object.clone());
             continue;
         }
-        let reason = |how| Reason::Object { object: desired.object.clone(), how };
+        let reason = |how| Reason::Object { object: Box::new(desired.object.clone()), how: Box::new(how) };
         reasons.extend(differences.into_iter().take(FIELDS_NAMED).map(reason));
         objects.push(if is_found(ctx, kind, desired) { desired.clone().found() } else { desired.clone() });
     }
@@ -270,7 +270,8 @@ fn not_whole(ctx: &Context<'_>, desired: &DesiredObject, may_miss: usize) -> Opt
     let pods = ctx.seen.objects.get(&desired.object)?.pods()?;
     let may_miss = if &*desired.object.kind == "DaemonSet" { may_miss as u64 } else { 0 };
     let how = ObjectDifference::PodsNotReady { pods };
-    (pods.ready + may_miss < pods.of).then(|| Reason::Object { object: desired.object.clone(), how })
+    (pods.ready + may_miss < pods.of)
+        .then(|| Reason::Object { object: Box::new(desired.object.clone()), how: Box::new(how) })
 }
 
 /// Deletes what windlass applied and cluster.yml no longer asks for, after everything else.
@@ -320,7 +321,10 @@ pub(crate) fn delete_unwanted<'a>(ctx: &Context<'a>, applied: &Applied, build: &
     unwanted.sort_by_key(|object| (rank(object), *object));
     let reasons = unwanted
         .iter()
-        .map(|object| Reason::Object { object: (*object).clone(), how: ObjectDifference::Unwanted })
+        .map(|object| Reason::Object {
+            object: Box::new((*object).clone()),
+            how: Box::new(ObjectDifference::Unwanted),
+        })
         .collect();
     let action = Action::DeleteObjects { objects: unwanted.into_iter().cloned().collect() };
     let step = build.step("cluster", "objects", action, reasons, vec![]);

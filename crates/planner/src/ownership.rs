@@ -175,15 +175,15 @@ pub(crate) fn found_on(ctx: &Context<'_>, node: &NodeName, facts: &NodeFacts) ->
         Component::of_successor_or_container(name).is_some() && !is_ours(ctx, node, name, seen)
     });
     let footprint = ctx.desired.footprints.under(facts.prefix.as_ref());
-    let marks = MadeBy::MARKS.iter().map(|(path, _)| FilePath::from(*path));
-    let ledger = footprint.ledger.clone();
+    let marks = MadeBy::MARKS.iter().filter(|(path, _)| facts.files.contains_key(*path));
     let is_strange = |copy: &Lineage| Some(copy) != ctx.lineage.as_ref();
-    let strange_ledger = facts.ledger.as_ref().filter(|copy| is_strange(&copy.lineage)).map(|_| ledger);
+    let strange_ledger =
+        facts.ledger.as_ref().filter(|copy| is_strange(&copy.lineage)).map(|_| footprint.ledger.clone());
     let data = facts.etcd_data != EtcdData::Absent && !has_our_data(ctx, node, facts);
     let mut found = Foreign {
         made_by: MadeBy::Somebody,
         containers: containers.map(|(name, _)| name.clone()).collect(),
-        files: marks.filter(|path| facts.files.contains_key(path)).chain(strange_ledger).collect(),
+        files: marks.map(|(path, _)| FilePath::from(*path)).chain(strange_ledger).collect(),
         etcd_data: data.then(|| footprint.etcd_data.clone()),
     };
     found.made_by = made_by(ctx, facts, &found);

@@ -14,10 +14,14 @@ pub(super) fn via(ctx: &Context<'_>, members: &[MemberSeen], except: Option<&Nod
         .nodes
         .keys()
         .filter_map(|name| {
+            let is_or_may_be_one =
+                ctx.should_have(name, Role::Etcd) || (members.is_empty() && may_hold_a_member(ctx, name));
+            if members.is_empty() && !is_or_may_be_one {
+                return None;
+            }
             let peer = ctx.peer_url(name)?;
             let member = members.iter().find(|member| member.peer_url == peer);
-            let may_be_one = || members.is_empty() && may_hold_a_member(ctx, name);
-            (member.is_some() || ctx.should_have(name, Role::Etcd) || may_be_one()).then(|| {
+            (member.is_some() || is_or_may_be_one).then(|| {
                 let healthy = member.is_some_and(|member| member.health == Health::Healthy);
                 (!ctx.is_reachable(name), Some(name) == except, !healthy, name.clone())
             })
