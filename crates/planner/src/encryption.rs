@@ -189,7 +189,9 @@ pub(crate) fn stored_before_all(ctx: &Context<'_>) -> Option<StoredSecrets> {
     let writes = desired_ciphers(ctx.desired)?.of(SECRETS).into_iter().next()?;
     let noted = &ctx.seen.ledger.stored;
     let servers = Servers::of(ctx.desired, ctx.seen);
-    let is_new = ctx.seen.ledger.born == Birth::Expected && servers.known.is_empty();
+    // Behind a node that does not answer there may be a newer ledger, and a cluster that has stored Secrets.
+    let all_answer = ctx.seen.nodes.values().all(|node| node.facts().is_some());
+    let is_new = ctx.seen.ledger.born == Birth::Expected && servers.known.is_empty() && all_answer;
     // What API servers write now, and will.
     let mut ciphers = servers.stored;
     ciphers.insert(writes.clone());

@@ -133,7 +133,7 @@ pub fn plan_by(rules: Rules, intent: &Intent, all_seen: &Inventory) -> Planning 
     before_upgrade::plan(site, &etcd, &control_plane, &mut build);
     let born = etcd.born.or(etcd::external::note_birth(site, &control_plane, &mut build));
     let api_servers = control_plane.api_servers(&ctx, known);
-    let objects = objects::apply(&ctx, &control_plane, &mut build);
+    let objects = objects::apply(site, &control_plane, &mut build);
     let network = objects.network();
     let given =
         nodes::Given { site, known, api_servers, etcd: &etcd, control_plane: &control_plane, network };

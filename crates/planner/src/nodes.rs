@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use windlass_model::{
-    Action, Because, Birth, Component, DesiredNode, Difference, Intent, NodeName, Readiness, Reason, Role,
-    Scheduling, Subject, Waiting, WaitsFor,
+    Action, Because, Birth, Component, DesiredNode, Difference, Intent, NodeName, NodeObject, Readiness,
+    Reason, Role, Scheduling, Subject, Waiting, WaitsFor,
 };
 
 use crate::api_servers::{ApiServers, ApiServersAfter, Old};
@@ -161,21 +161,29 @@ fn bring_up_node<'a>(
         let finds_one = proxy_finds_one(given) || nodes.old_lists.contains_key(name);
         let needs_control_plane =
             site.conditions.kubernetes_moves() || component == Component::NginxProxy && !finds_one;
-        if !desired.has(Role::ControlPlane) && !needs_control_plane {
+        // A control plane is asked through its own API server.
+        let has_its_own = !desired.has(Role::ControlPlane)
+            || site.condition(name, Component::KubeApiserver).is_some_and(Condition::works);
+        if has_its_own && !needs_control_plane {
             nodes.repaired.push((name, wait));
         }
     }
     if (waits.is_empty() && !is_not_ready(site.ctx, name)) || is_disturbed(site, name) || held {
         return waits.last().copied();
     }
-    let reason = if waits.is_empty() { Reason::NotReady } else { Reason::Disturbed };
+    let is_untouched = waits.is_empty();
+    let reason = if is_untouched { Reason::NotReady } else { Reason::Disturbed };
     let ready = await_ready(site.ctx, name, reason, build);
     build.after_all(ready, waits, Because::Needs);
     build.after_all(ready, given.network, Because::Needs);
+    let lacks_network = is_untouched && lacks_only_the_network(site, name);
+    if lacks_network {
+        nodes.repaired.push((name, ready));
+    }
     // Readiness is what an API server reports.
     match control_plane.up.get(name) {
         Some(&own) => build.after(ready, own, Because::Needs),
-        None if desired.has(Role::ControlPlane) => {}
+        None if desired.has(Role::ControlPlane) || lacks_network => {}
         None => build.after_all(ready, control_plane.all_up(), Because::Needs),
     }
     nodes.ready.insert(name, ready);
@@ -257,6 +265,17 @@ pub(crate) fn needs_proxy_files(
     if component == Component::NginxProxy {
         build.after_all(step, nodes.proxy_files.get(name).copied(), Because::Needs);
     }
+}
+
+/// Whether a node lacks nothing but a pod network that this plan brings, and an API server says so: it becomes ready
+/// before anything is done that may have to wait until it is available.
+pub(crate) fn lacks_only_the_network(site: &Site<'_, '_>, name: &NodeName) -> bool {
+    let lacks = |object: &NodeObject| object.ready == Readiness::LacksNetwork;
+    // Objects of another version are for API servers of that version.
+    site.ctx.brings_network()
+        && !site.conditions.kubernetes_moves()
+        && site.ctx.kube_answers()
+        && site.ctx.object(name).is_some_and(lacks)
 }
 
 /// Whether a node is not ready; where that is unknown, whether it cannot be ready yet.

@@ -11,7 +11,8 @@ use windlass_model::{
 use crate::builder::{Follows, PlanBuilder, StepHandle};
 use crate::context::Context;
 use crate::control_plane::ControlPlane;
-use crate::nodes::Nodes;
+use crate::nodes::{self, Nodes};
+use crate::site::Site;
 
 /// How long the plan waits for pods of an add-on: their images may have to be pulled.
 const PODS_WITHIN_SECONDS: u32 = 300;
@@ -37,10 +38,11 @@ impl Applied {
 
 /// Applies what differs, as soon as API servers answer.
 pub(crate) fn apply<'a>(
-    ctx: &Context<'a>,
+    site: &Site<'_, 'a>,
     control_plane: &ControlPlane<'a>,
     build: &mut PlanBuilder<'a>,
 ) -> Applied {
+    let ctx = site.ctx;
     let mut applied = Applied::default();
     match ctx.intent {
         Intent::Converge { .. } | Intent::Restore { .. } => {}
@@ -64,8 +66,12 @@ pub(crate) fn apply<'a>(
             continue;
         }
         let Some(step) = apply_one(ctx, *kind, addon, build) else { continue };
-        build.after_all(step, control_plane.all_up(), Because::Needs);
-        build.after_all(step, control_plane.ends.iter().copied(), Because::Skew);
+        let brings_nodes_back = *kind == AddonKind::Network
+            && ctx.reachable().any(|node| nodes::lacks_only_the_network(site, node.name));
+        if !brings_nodes_back {
+            build.after_all(step, control_plane.all_up(), Because::Needs);
+            build.after_all(step, control_plane.ends.iter().copied(), Because::Skew);
+        }
         build.after_all(step, before, Because::Needs);
         before = Some(step);
         applied.steps.insert(*kind, step);
