@@ -17,6 +17,8 @@ use crate::ownership::{found_on, is_known, is_our_place, is_ours};
 /// The steps that clear a node.
 struct Cleared {
     all: Vec<StepHandle>,
+    /// The removal of its files, where a copy of the ledger is among them.
+    ledger: Option<StepHandle>,
     api_server: Option<StepHandle>,
     etcd: Option<StepHandle>,
 }
@@ -38,6 +40,7 @@ pub(crate) fn plan<'a>(ctx: &Context<'a>, snapshots: Snapshots, build: &mut Plan
     let mut cleared: BTreeSet<NodeName> = BTreeSet::new();
     let mut reached = Reached::All;
     let (mut api_servers, mut members) = (Vec::new(), Vec::new());
+    let (mut copies, mut without_copy) = (Vec::new(), Vec::new());
     for (name, node) in &ctx.seen.nodes {
         match node {
             NodeSeen::InSight(facts) if !is_known(ctx, name, facts) => {
@@ -53,6 +56,10 @@ pub(crate) fn plan<'a>(ctx: &Context<'a>, snapshots: Snapshots, build: &mut Plan
                 note_foreign_containers(ctx, name, facts, build);
                 note_foreign_data(ctx, name, facts, build);
                 let gone = clear_node(ctx, name, facts, kept, build);
+                match gone.ledger {
+                    Some(files) => copies.push(files),
+                    None => without_copy.extend(gone.all.iter().copied()),
+                }
                 done.extend(gone.all);
                 api_servers.extend(gone.api_server);
                 members.extend(gone.etcd);
@@ -68,6 +75,10 @@ pub(crate) fn plan<'a>(ctx: &Context<'a>, snapshots: Snapshots, build: &mut Plan
     for member in members {
         // An API server that is stopped waits for etcd, in order to record there that it is gone.
         build.after_all(member, api_servers.iter().copied(), Because::RemoveLast);
+    }
+    for copy in copies {
+        // If this run ends early and the operator's own ledger is lost, only a copy says whose the other nodes are.
+        build.after_all(copy, without_copy.iter().copied(), Because::RemoveLast);
     }
     note_what_is_kept(ctx, kept, build);
     forget(ctx, &cleared, reached, &done, build);
@@ -141,8 +152,9 @@ fn clear_node(
         ));
     }
     let paths = traces(ctx, name, facts, kept);
-    removed.extend(remove_paths(name, paths, Reason::Dismantled, removed.iter().copied(), build));
-    Cleared { all: removed, api_server, etcd }
+    let files = remove_paths(name, paths, Reason::Dismantled, removed.iter().copied(), build);
+    removed.extend(files);
+    Cleared { all: removed, ledger: files.filter(|_| facts.ledger.is_some()), api_server, etcd }
 }
 
 /// The ledger is deleted when nothing is left that needs it.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use windlass_model::{
     Action, Because, Birth, Component, ContainerState, DesiredNode, Emptied, Guard, Intent, Maker, NodeName,
-    Readiness, Reason, Role, Scheduling, Subject, Waiting, WaitsFor,
+    Readiness, Reason, RestartWhen, Role, Scheduling, Subject, Waiting, WaitsFor,
 };
 
 use crate::api_servers::Old;
@@ -314,7 +314,7 @@ fn is_blind_to(given: Given<'_, '_, '_>, group: Group) -> bool {
     }
 }
 
-/// Starts the containers of a broken node that were stopped and cannot become the desired ones yet, so that it is
+/// Starts the containers of a broken node that were stopped or paused and cannot become the desired ones yet, so that it is
 /// available while others change. Returns whether there are any.
 fn start_as_it_is<'a>(
     given: Given<'_, '_, 'a>,
@@ -328,19 +328,26 @@ fn start_as_it_is<'a>(
     for component in COMPONENTS {
         let Some(Condition::Differs { reasons, .. }) = site.condition(name, component) else { continue };
         let Some(seen) = facts.containers.get(component.as_str()) else { continue };
-        let is_stopped = matches!(seen.state, ContainerState::Stopped | ContainerState::Created);
+        let action = match seen.state {
+            ContainerState::Stopped | ContainerState::Created => {
+                Action::StartContainer { node: name.clone(), component }
+            }
+            ContainerState::Paused => Action::RestartContainer {
+                node: name.clone(),
+                component,
+                when: RestartWhen::StillSick,
+                guards: site.window_guard(name).into_iter().collect(),
+            },
+            // The new one may be what mends it.
+            ContainerState::Running | ContainerState::Crashing => continue,
+        };
         let has_port = component != Component::NginxProxy || !port_is_taken(site.ctx, name);
-        if !is_stopped || !has_port || seen.maker != Maker::Windlass {
+        if !has_port || seen.maker != Maker::Windlass {
             continue;
         }
         let is_why = |reason: &&Reason| matches!(reason, Reason::NotRunning { .. });
-        let start = build.step(
-            name,
-            component,
-            Action::StartContainer { node: name.clone(), component },
-            reasons.iter().filter(is_why).cloned().collect(),
-            vec![],
-        );
+        let reasons = reasons.iter().filter(is_why).cloned().collect();
+        let start = build.step(name, component, action, reasons, vec![]);
         build.after_all(start, site.files.written.get(name).copied(), Because::Needs);
         waits.push(await_container(name, component, Some(start), build));
     }
