@@ -27,7 +27,7 @@
 //! node-2 power-off for 60s                power-on, unreachable, partitioned, reconnected, docker-restarts,
 //!                                         slow-start 10, disk-full, busy etcd; permanently without `for`
 //! external-etcd down for 60s              external-etcd up
-//! registry down for 60s                   days 400 · ledger lost · ledger aged · evictions blocked
+//! registry down for 60s                   bucket down · days 400 · ledger lost · ledger aged · evictions blocked
 //! on node-2 docker stop etcd              pause, rm -f, rmi IMAGE, recreate NAME [with ARGUMENT],
 //!                                         run other NAME, copy NAME as OTHER
 //! on node-2 rm PATH                       rm -r DIRECTORY, chmod 0666 PATH, write PATH << … >>, lose etcd data,

@@ -397,12 +397,14 @@ pub(crate) enum Feature {
     Prefix,
     /// Ports that a node alone needs are reached from there alone.
     LocalPorts,
+    /// Snapshots of etcd are copied into a bucket.
+    Bucket,
 }
 
 #[cfg(test)]
 impl Feature {
     /// All of them.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Rbac,
         Self::Webhook,
         Self::Audit,
@@ -417,6 +419,7 @@ impl Feature {
         Self::ExternalEtcd,
         Self::Prefix,
         Self::LocalPorts,
+        Self::Bucket,
     ];
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use windlass_model::{LocalPorts, NodeName, PodRuntime, Role, SpecPath};
-use windlass_spec::{AuthorizationMode, Cidr, ClusterSpec, LocalPortsSpec, NodeSpec, PodRuntimeSpec};
+use windlass_spec::{AuthorizationMode, Cidr, ClusterSpec, LocalPortsSpec, NodeSpec, PodRuntimeSpec, S3Spec};
 
 use crate::catalog::{Catalog, Feature, Setting};
 use crate::images::{self, Images};
@@ -148,6 +148,7 @@ impl<'a> Cluster<'a> {
                 place_of(services.etcd.external_urls.first(), "services.etcd.external_urls"),
             ),
             (Feature::Prefix, place_of(self.spec.prefix_path.as_ref(), "prefix_path")),
+            (Feature::Bucket, place_of(bucket_of(self.spec), BUCKET)),
         ]
         .into_iter()
         .rev()
@@ -196,10 +197,19 @@ fn features(spec: &ClusterSpec, images: &Images) -> BTreeSet<Feature> {
         ),
         (Feature::OwnEtcd, spec.services.etcd.external_urls.is_empty()),
         (Feature::ExternalEtcd, !spec.services.etcd.external_urls.is_empty()),
+        (Feature::Bucket, bucket_of(spec).is_some()),
     ]
     .into_iter()
     .filter_map(|(feature, on)| on.then_some(feature))
     .collect()
+}
+
+/// The place of the bucket in cluster.yml.
+pub(crate) const BUCKET: &str = "services.etcd.backup_config.s3backupconfig";
+
+/// The bucket into which snapshots of etcd are copied.
+pub(crate) fn bucket_of(spec: &ClusterSpec) -> Option<&S3Spec> {
+    spec.services.etcd.backup_config.as_ref()?.s3.as_ref()
 }
 
 /// The place, if cluster.yml has something there.

@@ -14,10 +14,10 @@ use crate::certificates::{
     ENCRYPTION, ETCD_CA, KUBE_CA, KUBELET_SERVING, LEAVES, Leaf, REQUESTHEADER_CA, SERVICE_ACCOUNT,
 };
 use crate::cloud;
-use crate::cluster::{Cluster, Member, place_of};
+use crate::cluster::{BUCKET, Cluster, Member, place_of};
 use crate::encryption::ENCRYPTION_CONFIG;
 use crate::kernel;
-use crate::secrets::{AUTHN_WEBHOOK, CLOUD_CONFIG, ETCD_CLIENT_KEY, REGISTRY_AUTH};
+use crate::secrets::{AUTHN_WEBHOOK, CLOUD_CONFIG, ETCD_CLIENT_KEY, REGISTRY_AUTH, SNAPSHOTS_BUCKET};
 use crate::texts;
 
 /// The copy of the ledger on control-plane nodes.
@@ -321,7 +321,17 @@ impl Places {
         }
     }
 
+    /// Where snapshots of etcd are copied to, for what copies them.
+    fn add_bucket(&mut self) {
+        let source = Source::Secret(SNAPSHOTS_BUCKET.into());
+        let short = "/etc/kubernetes/etcd-snapshots-bucket.json";
+        let file = self.add(short.into(), source, Mode::PRIVATE, On::Having(&[Role::Etcd]));
+        file.with = Some(Feature::Bucket);
+        file.origin = Some(BUCKET.into());
+    }
+
     fn add_others(&mut self, cluster: &Cluster<'_>) {
+        self.add_bucket();
         let servers = cluster.with_role(Role::ControlPlane).map(|(_, node)| node.url_host());
         let text = Source::Text(texts::nginx(servers, cluster.local_ports()).into());
         let short = "/etc/kubernetes/nginx-proxy/nginx.conf";

@@ -49,4 +49,4 @@ pub use self::images::NODE_IMAGE;
 pub use self::links::{EtcdLog, Link, Running, as_running, links, snapshots_log_early};
 pub use self::render::render;
 pub use self::resolve::{Resolution, problems, resolve};
-pub use self::secrets::REGISTRY_AUTH;
+pub use self::secrets::{REGISTRY_AUTH, SNAPSHOTS_BUCKET};

@@ -6,8 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use windlass_model::{Secret, SecretName};
-use windlass_spec::{ClusterSpec, RegistrySpec};
+use windlass_spec::{ClusterSpec, RegistrySpec, S3Spec};
 
+use crate::cluster::bucket_of;
 use crate::hub::is_docker_hub;
 use crate::{cloud, encryption};
 
@@ -24,6 +25,9 @@ pub(crate) const CLOUD_CONFIG: &str = "cloud-config";
 
 /// The key by which the API server shows itself to an external etcd.
 pub(crate) const ETCD_CLIENT_KEY: &str = "etcd-client-key";
+
+/// The bucket into which snapshots of etcd are copied, with its keys.
+pub const SNAPSHOTS_BUCKET: &str = "snapshots-bucket";
 
 /// The key under which Docker and kubelet look for the credentials of Docker Hub.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
@@ -50,11 +54,45 @@ pub(crate) fn secrets(spec: &ClusterSpec) -> Vec<(SecretName, Secret<String>)> {
         (CLOUD_CONFIG, spec.cloud_provider.as_ref().and_then(cloud::config)),
         (ETCD_CLIENT_KEY, etcd_key),
         (REGISTRY_AUTH, registry_auth(spec)),
+        (SNAPSHOTS_BUCKET, bucket_of(spec).map(bucket)),
     ]
     .into_iter()
     .filter_map(|(name, secret)| Some((SecretName::from(name), secret?)))
     .chain(encryption.into_iter().flatten())
     .collect()
+}
+
+/// What the process that copies snapshots reads of a bucket, in the words of cluster.yml.
+#[derive(Serialize)]
+struct BucketDescription<'a> {
+    endpoint: &'a str,
+    bucket_name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    folder: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custom_ca: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_key: Option<&'a str>,
+}
+
+fn bucket(s3: &S3Spec) -> Secret<String> {
+    let S3Spec { access_key, secret_key, bucket_name, endpoint, region, folder, custom_ca } = s3;
+    let exposed = |key: &'_ Option<Secret<String>>| key.as_ref().map(|key| key.expose().clone());
+    let (access_key, secret_key) = (exposed(access_key), exposed(secret_key));
+    let description = BucketDescription {
+        endpoint,
+        bucket_name,
+        region: region.as_deref(),
+        folder: folder.as_deref(),
+        custom_ca: custom_ca.as_deref(),
+        access_key: access_key.as_deref(),
+        secret_key: secret_key.as_deref(),
+    };
+    Secret::new(serde_json::to_string(&description).expect("texts by texts are JSON"))
 }
 
 /// Whether any registry has credentials.

@@ -358,7 +358,9 @@ pub(crate) enum SnapshotCommand {
     /// Read a snapshot back: its digest, and every page of the database in it.
     Verify(SnapshotArguments),
     /// Delete a snapshot.
-    Delete(SnapshotArguments),
+    Delete(SnapshotDeleteArguments),
+    /// Bring a snapshot from the bucket of cluster.yml to a node of etcd, and read it back there.
+    Fetch(SnapshotArguments),
     /// Bring etcd back to a snapshot, on all members at once.
     ///
     /// It checks the snapshot and copies it to all nodes of etcd before it stops anything. Then it stops the API servers
@@ -384,9 +386,22 @@ pub(crate) struct SnapshotSaveArguments {
     /// Take it of the member on this node.
     #[arg(long, value_name = "NODE")]
     pub(crate) node: Option<String>,
+    /// Copy it into the bucket of cluster.yml, too.
+    #[arg(long)]
+    pub(crate) s3: bool,
 }
 
-/// `windlass etcd snapshot verify`, `delete`
+/// `windlass etcd snapshot delete`
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotDeleteArguments {
+    #[command(flatten)]
+    pub(crate) which: SnapshotArguments,
+    /// Delete it in the bucket of cluster.yml, and leave the files on nodes.
+    #[arg(long, conflicts_with = "node")]
+    pub(crate) s3: bool,
+}
+
+/// `windlass etcd snapshot verify`, `fetch`
 #[derive(Debug, Args)]
 pub(crate) struct SnapshotArguments {
     #[command(flatten)]
@@ -424,6 +439,7 @@ impl SnapshotCommand {
             Self::Save(_) => "etcd snapshot save",
             Self::Verify(_) => "etcd snapshot verify",
             Self::Delete(_) => "etcd snapshot delete",
+            Self::Fetch(_) => "etcd snapshot fetch",
             Self::Restore(_) => "etcd snapshot restore",
         }
     }
@@ -433,7 +449,8 @@ impl SnapshotCommand {
             Self::List(SnapshotListArguments { common })
             | Self::Save(SnapshotSaveArguments { common, .. })
             | Self::Verify(SnapshotArguments { common, .. })
-            | Self::Delete(SnapshotArguments { common, .. })
+            | Self::Delete(SnapshotDeleteArguments { which: SnapshotArguments { common, .. }, .. })
+            | Self::Fetch(SnapshotArguments { common, .. })
             | Self::Restore(SnapshotRestoreArguments { which: SnapshotArguments { common, .. }, .. }) => {
                 common
             }
@@ -445,7 +462,7 @@ impl SnapshotCommand {
         match self {
             Self::List(_) | Self::Verify(_) => false,
             Self::Restore(restore) => !restore.plan,
-            Self::Save(_) | Self::Delete(_) => true,
+            Self::Save(_) | Self::Delete(_) | Self::Fetch(_) => true,
         }
     }
 }

@@ -37,6 +37,15 @@ pub(crate) enum CommandError {
     /// No reachable node of etcd has a snapshot of this name.
     #[error("no node has a snapshot `{name}`")]
     NoSuchSnapshot { name: String, unreachable: Vec<NodeName> },
+    /// cluster.yml names no bucket.
+    #[error("cluster.yml names no bucket")]
+    NoBucket,
+    /// The bucket does not answer, or refuses.
+    #[error("the bucket cannot be listed: {why}")]
+    BucketSilent { why: String },
+    /// Only the bucket has the snapshot, and a plan changes nothing.
+    #[error("no node has a snapshot `{name}`, the bucket has it")]
+    OnlyInBucket { name: String },
     /// No file of this name can be used.
     #[error("the snapshot `{name}` cannot be used: {}", damage.join("; "))]
     SnapshotDamaged { name: String, damage: Vec<String> },
@@ -115,6 +124,9 @@ impl CommandError {
             | Self::ConfigUnwritable { .. }
             | Self::Declined { .. }
             | Self::NoSuchSnapshot { .. }
+            | Self::NoBucket
+            | Self::BucketSilent { .. }
+            | Self::OnlyInBucket { .. }
             | Self::SnapshotDamaged { .. }
             | Self::SnapshotsDiffer { .. }
             | Self::ExternalEtcd
@@ -169,6 +181,13 @@ impl CommandError {
                 ));
             }
             Self::NoSuchSnapshot { .. } => "`windlass etcd snapshot list` shows those that are there",
+            Self::NoBucket => "name one in `services.etcd.backup_config.s3backupconfig`",
+            Self::BucketSilent { .. } => {
+                "its address, keys and CA are in `services.etcd.backup_config.s3backupconfig`"
+            }
+            Self::OnlyInBucket { name } => {
+                return Some(format!("`windlass etcd snapshot fetch {name}` brings it to a node"));
+            }
             Self::SnapshotDamaged { .. } => {
                 "nothing was stopped or changed: choose another one of `windlass etcd snapshot list`"
             }

@@ -9,6 +9,7 @@
 
 mod access;
 mod arguments;
+mod bucket;
 mod command_error;
 mod commands;
 mod etcd;

@@ -7,11 +7,15 @@ use serde::Serialize;
 use windlass_course::Goal;
 use windlass_engine::{Clock as _, LedgerStore as _, Nodes as _, Snapshots as _};
 use windlass_model::{
-    CertPart, ChosenSnapshot, Content, FilePath, Holds, LastNode, NodeName, Restore, Role,
+    CertPart, ChosenSnapshot, Content, FilePath, Holds, InBucket, LastNode, NodeName, Restore, Role,
     SNAPSHOT_EXTENSION, SnapshotSeen, SnapshotState, SnapshotWanted, Timestamp,
 };
 
-use crate::arguments::{SnapshotArguments, SnapshotCommand, SnapshotRestoreArguments};
+use crate::arguments::{
+    SnapshotArguments, SnapshotCommand, SnapshotDeleteArguments, SnapshotRestoreArguments,
+    SnapshotSaveArguments,
+};
+use crate::bucket::FoundInBucket;
 use crate::command_error::CommandError;
 use crate::commands::Session;
 use crate::exit::Exit;
@@ -27,6 +31,11 @@ struct SnapshotsDocument<'a> {
     schema: &'static str,
     exit: u8,
     snapshots: &'a [OnNode],
+    /// The copies in the bucket of cluster.yml.
+    bucket: &'a [InBucket],
+    /// Why the bucket did not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bucket_error: Option<&'a str>,
     /// The nodes that did not answer, and why.
     unreachable: &'a BTreeMap<NodeName, String>,
 }
@@ -43,6 +52,7 @@ pub(crate) struct OnNode {
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     pub(crate) snapshots: Vec<OnNode>,
+    pub(crate) bucket: FoundInBucket,
     pub(crate) unreachable: BTreeMap<NodeName, String>,
 }
 
@@ -51,18 +61,24 @@ impl<S: Scene> Session<'_, S> {
     pub(crate) async fn snapshot(&self, command: &SnapshotCommand) -> Result<Exit, CommandError> {
         match command {
             SnapshotCommand::List(_) => {
-                let found = self.found(None).await?;
-                Ok(self.show_snapshots(&found, Exit::Done))
+                let mut found = self.found(None).await?;
+                found.bucket = self.in_bucket(&self.enrol()?).await;
+                let exit = if found.bucket.error.is_some() { Exit::Failed } else { Exit::Done };
+                Ok(self.show_snapshots(&found, exit))
             }
-            SnapshotCommand::Save(save) => self.save(save.name.as_deref(), save.node.as_deref()).await,
+            SnapshotCommand::Save(save) => self.save(save).await,
             SnapshotCommand::Verify(which) => self.verify(which).await,
-            SnapshotCommand::Delete(which) => self.delete(which).await,
+            SnapshotCommand::Delete(SnapshotDeleteArguments { which, s3: true }) => {
+                self.delete_in_bucket(&which.name).await
+            }
+            SnapshotCommand::Delete(SnapshotDeleteArguments { which, s3: false }) => self.delete(which).await,
+            SnapshotCommand::Fetch(which) => self.fetch(&which.name, which.node.as_deref()).await,
             SnapshotCommand::Restore(restore) => self.restore(restore).await,
         }
     }
 
     /// Makes the nodes of etcd known to the fleet: those of cluster.yml, and those that the ledger has.
-    fn enrol(&self) -> Result<Vec<NodeName>, CommandError> {
+    pub(crate) fn enrol(&self) -> Result<Vec<NodeName>, CommandError> {
         let ports = self.scene.ports();
         let ledger = ports.ledger.read().map_err(|source| CommandError::Look { source })?;
         let mut nodes: BTreeMap<NodeName, LastNode> =
@@ -120,7 +136,9 @@ impl<S: Scene> Session<'_, S> {
     }
 
     /// `windlass etcd snapshot save`: of the first member that returns one.
-    async fn save(&self, name: Option<&str>, only: Option<&str>) -> Result<Exit, CommandError> {
+    async fn save(&self, arguments: &SnapshotSaveArguments) -> Result<Exit, CommandError> {
+        let (name, only) = (arguments.name.as_deref(), arguments.node.as_deref());
+        self.needs_bucket(arguments.s3)?;
         let ports = self.scene.ports();
         let name = name.map_or_else(|| on_request(ports.clock.now()), str::to_owned);
         let mut found = Found::default();
@@ -137,9 +155,12 @@ impl<S: Scene> Session<'_, S> {
                 Err(error) => drop(found.unreachable.insert(node, error.to_string())),
             }
         }
-        let exit = if found.snapshots.is_empty() { Exit::Failed } else { Exit::Done };
-        self.keep(exit)?;
-        Ok(self.show_snapshots(&found, exit))
+        if arguments.s3 {
+            self.copy_saved(&mut found).await?;
+        }
+        let is_done = !found.snapshots.is_empty() && found.bucket.error.is_none();
+        self.keep(if found.snapshots.is_empty() { Exit::Failed } else { Exit::Done })?;
+        Ok(self.show_snapshots(&found, if is_done { Exit::Done } else { Exit::Failed }))
     }
 
     /// The request for a snapshot of a node's own member; none if it is to have no member.
@@ -209,7 +230,12 @@ impl<S: Scene> Session<'_, S> {
     async fn restore(&self, arguments: &SnapshotRestoreArguments) -> Result<Exit, CommandError> {
         let asked_at = self.scene.ports().clock.now();
         let which = &arguments.which;
-        let mut found = self.named(&which.name, which.node.as_deref()).await?;
+        let mut found = match self.named(&which.name, which.node.as_deref()).await {
+            Err(CommandError::NoSuchSnapshot { name, unreachable }) => {
+                self.only_in_bucket(arguments, name, unreachable).await?
+            }
+            found => found?,
+        };
         self.read_back(&mut found).await;
         let snapshot = self.choose(&found, arguments.of_this_cluster)?;
         let gone = arguments.gone.iter().map(|node| NodeName::from(node.as_str())).collect();
@@ -219,6 +245,28 @@ impl<S: Scene> Session<'_, S> {
         }
         let agreed = if arguments.yes { None } else { Some(self.agree(&goal).await?) };
         self.act(goal, agreed).await
+    }
+
+    /// Fetches a snapshot that no node has, where the bucket has it.
+    async fn only_in_bucket(
+        &self,
+        arguments: &SnapshotRestoreArguments,
+        name: String,
+        unreachable: Vec<NodeName>,
+    ) -> Result<Found, CommandError> {
+        let copies = self.in_bucket(&self.enrol()?).await.snapshots;
+        if !copies.iter().any(|copy| copy.snapshot.name == name) {
+            return Err(CommandError::NoSuchSnapshot { name, unreachable });
+        }
+        if arguments.plan {
+            return Err(CommandError::OnlyInBucket { name });
+        }
+        let found = self.fetched(&name, arguments.which.node.as_deref()).await?;
+        if found.snapshots.is_empty() {
+            let damage = found.unreachable.iter().map(|(node, why)| format!("{node}: {why}"));
+            return Err(CommandError::SnapshotDamaged { name, damage: damage.collect() });
+        }
+        Ok(found)
     }
 
     pub(crate) fn choose(
@@ -268,12 +316,14 @@ impl<S: Scene> Session<'_, S> {
         self.scene.remember(run)
     }
 
-    fn show_snapshots(&self, found: &Found, exit: Exit) -> Exit {
+    pub(crate) fn show_snapshots(&self, found: &Found, exit: Exit) -> Exit {
         self.printer.result(&table(found));
         self.printer.document(&SnapshotsDocument {
             schema: "windlass/snapshots/1",
             exit: exit.code(),
             snapshots: &found.snapshots,
+            bucket: &found.bucket.snapshots,
+            bucket_error: found.bucket.error.as_deref(),
             unreachable: &found.unreachable,
         });
         exit
@@ -288,10 +338,11 @@ fn on_request(now: Timestamp) -> String {
 /// Snapshots in columns, and the nodes that did not answer.
 fn table(found: &Found) -> String {
     let mut text = String::new();
-    let rows: Vec<[String; 7]> = found
-        .snapshots
-        .iter()
-        .map(|OnNode { node, snapshot }| {
+    let on_nodes = found.snapshots.iter().map(|on| (on.node.to_string(), &on.snapshot));
+    let in_bucket = found.bucket.snapshots.iter().map(|at| (format!("s3 {}", at.place.member), &at.snapshot));
+    let rows: Vec<[String; 7]> = on_nodes
+        .chain(in_bucket)
+        .map(|(place, snapshot)| {
             let proof = snapshot.proof();
             let count = |count: Option<u64>| count.map_or_else(|| "?".to_owned(), |count| count.to_string());
             let state = match &snapshot.state {
@@ -300,7 +351,7 @@ fn table(found: &Found) -> String {
                 SnapshotState::Damaged(why) => format!("damaged: {why}"),
             };
             [
-                node.to_string(),
+                place,
                 snapshot.name.clone(),
                 snapshot.taken_at().to_string(),
                 snapshot.bytes.to_string(),
@@ -310,7 +361,7 @@ fn table(found: &Found) -> String {
             ]
         })
         .collect();
-    let head = ["NODE", "NAME", "TAKEN", "BYTES", "REVISION", "KEYS", "STATE"].map(str::to_owned);
+    let head = ["PLACE", "NAME", "TAKEN", "BYTES", "REVISION", "KEYS", "STATE"].map(str::to_owned);
     let width = |column: usize| {
         rows.iter().chain([&head]).map(|row| row[column].chars().count()).max().unwrap_or_default()
     };
@@ -320,11 +371,14 @@ fn table(found: &Found) -> String {
         let line = cells.collect::<Vec<_>>().join("  ");
         let _ = writeln!(text, "{}", line.trim_end());
     }
-    if found.snapshots.is_empty() && found.unreachable.is_empty() {
+    if rows.is_empty() && found.unreachable.is_empty() && found.bucket.error.is_none() {
         text.push_str("no snapshots\n");
     }
     for (node, why) in &found.unreachable {
         let _ = writeln!(text, "{node}: {why}");
+    }
+    if let Some(why) = &found.bucket.error {
+        let _ = writeln!(text, "s3: {why}");
     }
     text
 }

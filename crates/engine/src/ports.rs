@@ -10,11 +10,12 @@ use std::future::Future;
 use std::sync::Arc;
 
 use windlass_model::{
-    Alarm, CertName, ChosenSnapshot, ContainerName, ContainerSeen, ContainerSpec, DesiredCert, DesiredKernel,
-    DesiredObject, Digest, DrainOptions, EtcdPlaces, EtcdSeen, FilePath, Footprint, Footprints, ImageRef,
-    KeptRoots, KubeSeen, LastNode, Ledger, Lineage, Loaded, Meeting, MemberId, MemberReport, MemberRestore,
-    Mode, NodeFacts, NodeName, NodeObject, ObjectChange, ObjectRef, ObjectsSeen, Owner, PodRuntime, Prefix,
-    Role, Roles, Secret, SnapshotSeen, SnapshotWanted, StoredCert, Timestamp, ports_between,
+    Alarm, BucketPlace, CertName, ChosenSnapshot, ContainerName, ContainerSeen, ContainerSpec, DesiredCert,
+    DesiredKernel, DesiredObject, Digest, DrainOptions, EtcdPlaces, EtcdSeen, FilePath, Footprint,
+    Footprints, ImageRef, InBucket, KeptRoots, KubeSeen, LastNode, Ledger, Lineage, Loaded, Meeting,
+    MemberId, MemberReport, MemberRestore, Mode, NodeFacts, NodeName, NodeObject, ObjectChange, ObjectRef,
+    ObjectsSeen, Owner, PodRuntime, Prefix, Role, Roles, Secret, SnapshotSeen, SnapshotWanted, StoredCert,
+    Timestamp, ports_between,
 };
 
 /// Why a verb did not succeed.
@@ -463,6 +464,41 @@ pub trait Snapshots {
         &self,
         node: &NodeName,
         directory: &FilePath,
+        name: &str,
+    ) -> impl Future<Output = PortResult<()>> + Send;
+
+    /// Lists the snapshots in a bucket, asked from a node. Changes nothing.
+    fn bucket(
+        &self,
+        node: &NodeName,
+        description: &Secret<String>,
+    ) -> impl Future<Output = PortResult<Vec<InBucket>>> + Send;
+
+    /// Copies one of a node into a bucket, and reads it back from there; one that is there already is left alone.
+    fn copy_to_bucket(
+        &self,
+        node: &NodeName,
+        description: &Secret<String>,
+        directory: &FilePath,
+        name: &str,
+    ) -> impl Future<Output = PortResult<InBucket>> + Send;
+
+    /// Fetches one of a bucket into a node's directory, and reads it back there. A lasting error where it is not what was
+    /// taken, or where a file of its name exists: then nothing of it stays.
+    fn fetch_from_bucket(
+        &self,
+        node: &NodeName,
+        description: &Secret<String>,
+        directory: &FilePath,
+        snapshot: &InBucket,
+    ) -> impl Future<Output = PortResult<SnapshotSeen>> + Send;
+
+    /// Deletes one in a bucket, and its metadata.
+    fn delete_from_bucket(
+        &self,
+        node: &NodeName,
+        description: &Secret<String>,
+        place: &BucketPlace,
         name: &str,
     ) -> impl Future<Output = PortResult<()>> + Send;
 

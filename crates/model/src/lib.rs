@@ -10,6 +10,7 @@
 
 mod action;
 mod blueprint;
+mod bucket;
 mod certificate;
 mod ciphers;
 mod component;
@@ -51,6 +52,7 @@ pub use blueprint::{
     BeforeUpgrade, Blueprint, BlueprintOrigins, Content, DesiredContainer, DesiredEtcd, DesiredFile,
     DesiredKernel, DesiredNode, DrainOptions, Emptied, LedgerInCluster, Limit, LogSnapshots, Rollout, Taint,
 };
+pub use bucket::{BucketPlace, InBucket};
 pub use certificate::{BACKDATED_SECONDS, CA_BACKDATED_SECONDS, CertKind, CertPart, DesiredCert, San, Usage};
 pub use ciphers::{Cipher, Ciphers, ENCRYPTION_FILE, KeysPhase, SECRETS, StoredSecrets};
 pub use component::{
@@ -104,8 +106,8 @@ pub use reason::{
 pub use replay::{Replay, ReplaySchema};
 pub use report::{End, Failure, Outcome, Report};
 pub use rolling::{
-    DAMAGED_EXTENSION, FailedSnapshot, ROLLING_JOURNAL, RollingFault, RollingJournal, RollingSeen,
-    rolling_interval, rolling_moment, rolling_name,
+    CopiesJournal, DAMAGED_EXTENSION, FailedSnapshot, ROLLING_JOURNAL, RollingFault, RollingJournal,
+    RollingSeen, rolling_interval, rolling_moment, rolling_name,
 };
 pub use secret::{HIDDEN, Secret, exposed};
 pub use snapshot::{

@@ -62,6 +62,20 @@ pub struct RollingJournal {
     /// Why there is no new snapshot; none where the last attempt succeeded, or there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<FailedSnapshot>,
+    /// How copies in a bucket fare; none where none are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copies: Option<CopiesJournal>,
+}
+
+/// What the process that takes periodic snapshots records of their copies in a bucket.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CopiesJournal {
+    /// The name of the newest copy; none where there was none yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<String>,
+    /// Why the last attempt to copy failed; none where it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<FailedSnapshot>,
 }
 
 impl RollingJournal {
@@ -108,6 +122,10 @@ impl RollingSeen {
         if let Some(failed) = failed.filter(|failed| now.seconds_since(failed.since) >= SLACK_SECONDS) {
             return Some(RollingFault::Failing { since: failed.since, why: failed.why.clone() });
         }
+        let copies = journal.and_then(|journal| journal.copies.as_ref()?.failed.as_ref());
+        if let Some(failed) = copies.filter(|failed| now.seconds_since(failed.since) >= SLACK_SECONDS) {
+            return Some(RollingFault::NotCopied { since: failed.since, why: failed.why.clone() });
+        }
         // One that has just been started takes one at once, and is not late before it could.
         let runs_for = journal.map(|journal| now.seconds_since(journal.started_at));
         if runs_for.is_some_and(|seconds| seconds < SLACK_SECONDS) {
@@ -143,6 +161,13 @@ pub enum RollingFault {
         /// The last error.
         why: String,
     },
+    /// No copy arrives in the bucket.
+    NotCopied {
+        /// Since when.
+        since: Timestamp,
+        /// The last error.
+        why: String,
+    },
     /// The newest one does not read back.
     Damaged {
         /// Its name.
@@ -162,6 +187,9 @@ impl fmt::Display for RollingFault {
                 write!(f, "it has no snapshot, although one is due every {}", span(*every))
             }
             Self::Failing { since, why } => write!(f, "no snapshot succeeds since {since}: {why}"),
+            Self::NotCopied { since, why } => {
+                write!(f, "no snapshot is copied into the bucket since {since}: {why}")
+            }
             Self::Damaged { name, why } => write!(f, "its newest snapshot {name} is damaged: {why}"),
         }
     }
@@ -218,6 +246,7 @@ mod tests {
                 format: RollingJournal::FORMAT,
                 started_at: ago(seconds),
                 failed: None,
+                copies: None,
             }),
         }
     }
@@ -248,6 +277,13 @@ mod tests {
         assert_eq!(
             seen.fault(HOUR, NOW).unwrap().to_string(),
             "no snapshot succeeds since 2026-01-31T11:45:00Z: no room"
+        );
+        seen.journal.as_mut().unwrap().failed = None;
+        let copies = CopiesJournal { newest: None, failed: Some(failed(SLACK_SECONDS)) };
+        seen.journal.as_mut().unwrap().copies = Some(copies);
+        assert_eq!(
+            seen.fault(HOUR, NOW).unwrap().to_string(),
+            "no snapshot is copied into the bucket since 2026-01-31T11:45:00Z: no room"
         );
         seen.newest.as_mut().unwrap().state = SnapshotState::Damaged("its digest is another".to_owned());
         assert!(matches!(seen.fault(HOUR, NOW), Some(RollingFault::Damaged { .. })));

@@ -34,6 +34,8 @@ use crate::link::Link;
 
 /// How long Docker may take to create, attach to or start the container.
 const DOCKER_WITHIN: Duration = Duration::from_secs(30);
+/// How long a snapshot may take to a bucket and back, or from there: as long as from node to node.
+const BUCKET_WITHIN: Duration = Duration::from_secs(6_000);
 /// How long the program may take for a request.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// The same for a request that reads or writes a whole snapshot of etcd: 8 GB at 10 MB a second, twice.
@@ -149,6 +151,10 @@ fn verb(request: &Request) -> &'static str {
         Request::VerifySnapshot { .. } => "verify-snapshot",
         Request::SaveSnapshot(_) => "save-snapshot",
         Request::DeleteSnapshot { .. } => "delete-snapshot",
+        Request::ListBucket { .. }
+        | Request::CopyToBucket { .. }
+        | Request::FetchFromBucket { .. }
+        | Request::DeleteFromBucket { .. } => "bucket",
         Request::HoldCopy { .. } | Request::AcceptCopy { .. } => "copy-snapshot",
         Request::PrepareMember { .. } | Request::AdoptMember { .. } => "restore",
     }
@@ -159,10 +165,12 @@ fn answer_within(request: &Request) -> Duration {
     match request {
         Request::VerifySnapshot { .. }
         | Request::SaveSnapshot(_)
+        | Request::ListBucket { .. }
         | Request::HoldCopy { .. }
         | Request::AcceptCopy { .. }
         | Request::PrepareMember { .. }
         | Request::AdoptMember { .. } => SNAPSHOT_WITHIN,
+        Request::CopyToBucket { .. } | Request::FetchFromBucket { .. } => BUCKET_WITHIN,
         _ => ANSWER_WITHIN,
     }
 }
@@ -179,6 +187,10 @@ fn body(image: &ImageRef, request: &Request, run: &str) -> ContainerCreateBody {
         | Request::VerifySnapshot { .. }
         | Request::SaveSnapshot(_)
         | Request::DeleteSnapshot { .. }
+        | Request::ListBucket { .. }
+        | Request::CopyToBucket { .. }
+        | Request::FetchFromBucket { .. }
+        | Request::DeleteFromBucket { .. }
         | Request::HoldCopy { .. }
         | Request::AcceptCopy { .. }
         | Request::PrepareMember { .. }
@@ -191,8 +203,16 @@ fn body(image: &ImageRef, request: &Request, run: &str) -> ContainerCreateBody {
         | Request::Unmount { .. } => true,
     };
     // Settings of the network are those of the container's network namespace.
-    let in_network =
-        matches!(request, Request::CleanNetwork | Request::SetKernel { .. } | Request::SaveSnapshot(_));
+    let in_network = matches!(
+        request,
+        Request::CleanNetwork
+            | Request::SetKernel { .. }
+            | Request::SaveSnapshot(_)
+            | Request::ListBucket { .. }
+            | Request::CopyToBucket { .. }
+            | Request::FetchFromBucket { .. }
+            | Request::DeleteFromBucket { .. }
+    );
     let host = HostConfig {
         auto_remove: Some(true),
         network_mode: Some(if in_network { "host" } else { "none" }.to_owned()),

@@ -18,9 +18,10 @@ use futures_util::{StreamExt, TryStreamExt};
 use tokio::sync::mpsc;
 use windlass_engine::{PortResult, Snapshots};
 use windlass_model::{
-    ChosenSnapshot, FilePath, MemberRestore, NodeName, STAGING, SnapshotSeen, SnapshotWanted,
+    BucketPlace, ChosenSnapshot, FilePath, InBucket, MemberRestore, NodeName, STAGING, Secret, SnapshotSeen,
+    SnapshotWanted,
 };
-use windlass_sidecar::protocol::{Answer, FORMING, Holder, Request};
+use windlass_sidecar::protocol::{Answer, Bytes, FORMING, Holder, Request};
 
 use crate::aide::strange;
 use crate::docker::ASK_WITHIN;
@@ -67,6 +68,53 @@ impl Snapshots for RemoteFleet {
         self.have_done(node, request).await
     }
 
+    async fn bucket(&self, node: &NodeName, description: &Secret<String>) -> PortResult<Vec<InBucket>> {
+        self.in_bucket(node, Request::ListBucket { description: bytes_of(description) }).await
+    }
+
+    async fn copy_to_bucket(
+        &self,
+        node: &NodeName,
+        description: &Secret<String>,
+        directory: &FilePath,
+        name: &str,
+    ) -> PortResult<InBucket> {
+        let request = Request::CopyToBucket {
+            description: bytes_of(description),
+            directory: directory.clone(),
+            name: name.to_owned(),
+            member: node.to_string(),
+        };
+        let copies = self.in_bucket(node, request).await?;
+        copies.into_iter().next().ok_or_else(|| lasting(format!("{node} names no copy")))
+    }
+
+    async fn fetch_from_bucket(
+        &self,
+        node: &NodeName,
+        description: &Secret<String>,
+        directory: &FilePath,
+        snapshot: &InBucket,
+    ) -> PortResult<SnapshotSeen> {
+        let request = Request::FetchFromBucket {
+            description: bytes_of(description),
+            directory: directory.clone(),
+            snapshot: Box::new(snapshot.clone()),
+        };
+        self.one_snapshot(node, request).await
+    }
+
+    async fn delete_from_bucket(
+        &self,
+        node: &NodeName,
+        description: &Secret<String>,
+        place: &BucketPlace,
+        name: &str,
+    ) -> PortResult<()> {
+        let (description, place) = (bytes_of(description), place.clone());
+        self.have_done(node, Request::DeleteFromBucket { description, place, name: name.to_owned() }).await
+    }
+
     async fn stage_snapshot(&self, node: &NodeName, snapshot: &ChosenSnapshot) -> PortResult<()> {
         let holder = if *node == snapshot.node { Holder::ThisNode } else { Holder::OtherNode };
         if self.is_held(node, Request::HoldCopy { snapshot: snapshot.clone(), holder }).await? {
@@ -111,6 +159,13 @@ impl RemoteFleet {
         }
     }
 
+    async fn in_bucket(&self, node: &NodeName, request: Request) -> PortResult<Vec<InBucket>> {
+        match self.answer_of(node, request).await? {
+            Answer::InBucket(copies) => Ok(copies),
+            other => Err(strange(&*self.link(node).await?, &other)),
+        }
+    }
+
     async fn one_snapshot(&self, node: &NodeName, request: Request) -> PortResult<SnapshotSeen> {
         let snapshots = self.snapshots_by(node, request).await?;
         snapshots.into_iter().next().ok_or_else(|| lasting(format!("{node} names no snapshot")))
@@ -141,6 +196,10 @@ impl RemoteFleet {
         target.remove().await;
         carried
     }
+}
+
+fn bytes_of(description: &Secret<String>) -> Bytes {
+    Bytes(description.expose().as_bytes().to_vec())
 }
 
 /// Streams a file from one container into the other, with a few parts of it in memory at a time.

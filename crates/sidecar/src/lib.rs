@@ -8,6 +8,7 @@
 //! ```
 
 mod aside;
+mod bucket;
 mod clean;
 mod etcd;
 mod fault;

@@ -13,11 +13,12 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use windlass_model::{
-    ChosenSnapshot, Digest, FilePath, Lineage, Mode, Owner, RollingSeen, SnapshotSeen, SnapshotWanted,
+    BucketPlace, ChosenSnapshot, Digest, FilePath, InBucket, Lineage, Mode, Owner, RollingSeen, SnapshotSeen,
+    SnapshotWanted,
 };
 
 /// The version of these documents: two programs communicate only if it is the same.
-pub const PROTOCOL: u32 = 6;
+pub const PROTOCOL: u32 = 7;
 
 /// The longest document that is read, so that a stray stream does not fill the memory.
 const LONGEST: u32 = 256 << 20;
@@ -133,6 +134,40 @@ pub enum Request {
         /// The name of the file.
         name: String,
     },
+    /// Lists the snapshots in a bucket. Changes nothing.
+    ListBucket {
+        /// What describes the bucket, with its keys.
+        description: Bytes,
+    },
+    /// Copies a snapshot into a bucket, and reads it back from there.
+    CopyToBucket {
+        /// What describes the bucket, with its keys.
+        description: Bytes,
+        /// The directory.
+        directory: FilePath,
+        /// The name of the file.
+        name: String,
+        /// The member whose it is, where its metadata does not say.
+        member: String,
+    },
+    /// Fetches a snapshot of a bucket into a directory, and reads it back there.
+    FetchFromBucket {
+        /// What describes the bucket, with its keys.
+        description: Bytes,
+        /// The directory.
+        directory: FilePath,
+        /// The snapshot.
+        snapshot: Box<InBucket>,
+    },
+    /// Deletes a snapshot in a bucket.
+    DeleteFromBucket {
+        /// What describes the bucket, with its keys.
+        description: Bytes,
+        /// Whose it is.
+        place: BucketPlace,
+        /// Its name.
+        name: String,
+    },
     /// Reads back this node's copy of a snapshot; a copy of anything else is deleted.
     HoldCopy {
         /// The snapshot.
@@ -224,6 +259,8 @@ pub enum Answer {
     Content(Option<Bytes>),
     /// Snapshots.
     Snapshots(Vec<SnapshotSeen>),
+    /// Snapshots in a bucket.
+    InBucket(Vec<InBucket>),
     /// Whether the copy or the data is there.
     Held(bool),
     /// It is done, or was done already.

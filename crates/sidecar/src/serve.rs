@@ -10,7 +10,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::look::Etcd;
 use crate::protocol::{Answer, Asked, PROTOCOL, Request, Seen, read, write};
-use crate::snapshots::shelf;
+use crate::snapshots::{copied, shelf};
 use crate::{aside, clean, hand_over, kernel, look, network, pods, put};
 
 /// The path in the container of the host's files.
@@ -81,6 +81,16 @@ pub fn answer(asked: Asked) -> Answer {
         Request::SaveSnapshot(wanted) => shelf::save(&wanted).map(|seen| Answer::Snapshots(vec![seen])),
         Request::DeleteSnapshot { directory, name } => {
             shelf::delete(&directory, &name).map(|()| Answer::Done)
+        }
+        Request::ListBucket { description } => copied::list(&description).map(Answer::InBucket),
+        Request::CopyToBucket { description, directory, name, member } => {
+            copied::copy(&description, &directory, &name, &member).map(|copy| Answer::InBucket(vec![copy]))
+        }
+        Request::FetchFromBucket { description, directory, snapshot } => {
+            copied::fetch(&description, &directory, &snapshot).map(|seen| Answer::Snapshots(vec![seen]))
+        }
+        Request::DeleteFromBucket { description, place, name } => {
+            copied::delete(&description, &place, &name).map(|()| Answer::Done)
         }
         Request::HoldCopy { snapshot, holder } => shelf::hold_copy(&snapshot, holder).map(Answer::Held),
         Request::AcceptCopy { snapshot } => shelf::accept_copy(&snapshot).map(Answer::Held),

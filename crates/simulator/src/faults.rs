@@ -102,6 +102,8 @@ pub enum Fault {
         #[serde(default)]
         seconds: Option<u64>,
     },
+    /// The bucket into which snapshots are copied does not answer.
+    BucketDown,
     /// The external etcd does not answer.
     ExternalEtcdDown {
         /// For how many seconds; permanently where absent.
@@ -321,6 +323,7 @@ impl World {
                 self.registry = Service::Down;
                 self.later(*seconds, || Happening::RegistryReturns);
             }
+            Fault::BucketDown => self.bucket.down_since = Some(self.time()),
             Fault::ExternalEtcdDown { seconds } => {
                 self.external_etcd = Service::Down;
                 self.later(*seconds, || Happening::ExternalEtcdReturns);

@@ -11,6 +11,7 @@ mod admission;
 mod api_files;
 mod arguments;
 mod at_rest;
+mod bucket;
 mod care;
 mod docker;
 mod etcd;

@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 use windlass_model::{
-    Component, Digest, FailedSnapshot, RollingJournal, RollingSeen, SnapshotProof, SnapshotSeen,
-    SnapshotState, Timestamp, rolling_interval, rolling_name,
+    Component, CopiesJournal, Digest, FailedSnapshot, RollingJournal, RollingSeen, SnapshotProof,
+    SnapshotSeen, SnapshotState, Timestamp, rolling_interval, rolling_name,
 };
 
 use crate::etcd::Boot;
@@ -100,6 +100,16 @@ impl World {
         (!answers).then(|| "the member does not answer".to_owned())
     }
 
+    /// How their copies fare: all are there, unless the bucket does not answer.
+    fn copies_of(&self, machine: usize) -> Option<CopiesJournal> {
+        let container = self.nodes[machine].running(Component::EtcdRollingSnapshots)?;
+        container.spec.flag("bucket")?;
+        let newest = self.nodes[machine].rolling.newest.map(rolling_name);
+        let why = "error sending request: connection refused".to_owned();
+        let failed = self.bucket.down_since.map(|since| FailedSnapshot { since, why });
+        Some(CopiesJournal { newest, failed })
+    }
+
     /// What a look finds of them; none where there is no directory for them.
     pub(crate) fn rolling(&mut self, machine: usize) -> Option<RollingSeen> {
         self.take_due_snapshot(machine);
@@ -117,6 +127,7 @@ impl World {
             format: RollingJournal::FORMAT,
             started_at,
             failed: failed.clone(),
+            copies: self.copies_of(machine),
         });
         Some(RollingSeen { newest, journal })
     }

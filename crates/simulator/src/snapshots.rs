@@ -4,9 +4,9 @@
 use serde::{Deserialize, Serialize};
 use windlass_engine::{PortResult, Snapshots};
 use windlass_model::{
-    ChosenSnapshot, Component, Digest, EtcdVersion, FilePath, KubernetesVersion, MemberId, MemberRestore,
-    Mode, NodeName, Owner, RESTORED_MARK, SNAPSHOT_EXTENSION, SnapshotProof, SnapshotSeen, SnapshotState,
-    SnapshotWanted, Timestamp,
+    BucketPlace, ChosenSnapshot, Component, Digest, EtcdVersion, FilePath, InBucket, KubernetesVersion,
+    MemberId, MemberRestore, Mode, NodeName, Owner, RESTORED_MARK, SNAPSHOT_EXTENSION, Secret, SnapshotProof,
+    SnapshotSeen, SnapshotState, SnapshotWanted, Timestamp,
 };
 
 use crate::etcd::{Cluster, Member, MemberData, cluster_id, founder_id};
@@ -72,7 +72,12 @@ impl SnapshotFile {
         if self.condition == Condition::Truncated { whole / 2 } else { whole }
     }
 
-    fn seen(&self, path: &FilePath, now: Timestamp) -> SnapshotSeen {
+    /// The CA of its cluster, as its metadata says.
+    pub(crate) fn authority(&self) -> Option<Digest> {
+        self.authority
+    }
+
+    pub(crate) fn seen(&self, path: &FilePath, now: Timestamp) -> SnapshotSeen {
         let state = match self.condition {
             Condition::Corrupt => SnapshotState::Damaged("its digest is another".to_owned()),
             Condition::Truncated => SnapshotState::Damaged("its end is missing".to_owned()),
@@ -98,7 +103,7 @@ impl SnapshotFile {
     }
 }
 
-fn path_of(directory: &FilePath, name: &str) -> FilePath {
+pub(crate) fn path_of(directory: &FilePath, name: &str) -> FilePath {
     FilePath::from(format!("{directory}/{name}"))
 }
 
@@ -182,7 +187,7 @@ impl World {
         files.map(|(path, file)| file.seen(path, now)).collect()
     }
 
-    fn snapshot_at(&self, machine: usize, path: &FilePath) -> PortResult<&SnapshotFile> {
+    pub(crate) fn snapshot_at(&self, machine: usize, path: &FilePath) -> PortResult<&SnapshotFile> {
         let missing = || lasting(format!("{path}: there is no such snapshot"));
         self.nodes[machine].snapshots.get(path).ok_or_else(missing)
     }
@@ -344,6 +349,50 @@ impl Snapshots for SimFleet {
             world.snapshot_at(machine, &path)?;
             world.nodes[machine].snapshots.remove(&path);
             Ok(())
+        })
+        .await
+    }
+
+    async fn bucket(&self, node: &NodeName, _: &Secret<String>) -> PortResult<Vec<InBucket>> {
+        self.at(node, "list bucket", text("snapshots"), Deed::Ask, |world, _| world.list_bucket()).await
+    }
+
+    async fn copy_to_bucket(
+        &self,
+        node: &NodeName,
+        _: &Secret<String>,
+        directory: &FilePath,
+        name: &str,
+    ) -> PortResult<InBucket> {
+        self.at(node, "copy to bucket", text(name), Deed::SaveSnapshot, |world, machine| {
+            world.copy_to_bucket(machine, node, directory, name)
+        })
+        .await
+    }
+
+    async fn fetch_from_bucket(
+        &self,
+        node: &NodeName,
+        _: &Secret<String>,
+        directory: &FilePath,
+        snapshot: &InBucket,
+    ) -> PortResult<SnapshotSeen> {
+        let name = &snapshot.snapshot.name;
+        self.at(node, "fetch from bucket", text(name), Deed::SaveSnapshot, |world, machine| {
+            world.fetch_from_bucket(machine, directory, snapshot)
+        })
+        .await
+    }
+
+    async fn delete_from_bucket(
+        &self,
+        node: &NodeName,
+        _: &Secret<String>,
+        place: &BucketPlace,
+        name: &str,
+    ) -> PortResult<()> {
+        self.at(node, "delete from bucket", text(name), Deed::SaveSnapshot, |world, _| {
+            world.delete_from_bucket(place, name)
         })
         .await
     }

@@ -9,6 +9,7 @@ use windlass_model::{
     ImageRef, Maker, Meeting, NodeFacts, NodeName, Owner, PodRuntime, Timestamp,
 };
 
+use crate::bucket::Bucket;
 use crate::docker::Container;
 use crate::etcd::{Cluster, MemberData};
 use crate::etcd_places::MemberLog;
@@ -47,6 +48,8 @@ pub struct World {
     pub(crate) shelf: Shelf,
     #[serde(skip_serializing_if = "Service::is_up")]
     pub(crate) registry: Service,
+    #[serde(skip_serializing_if = "Bucket::is_untouched")]
+    pub(crate) bucket: Bucket,
     /// The external etcd.
     #[serde(skip_serializing_if = "Service::is_up")]
     pub(crate) external_etcd: Service,

@@ -22,6 +22,10 @@ pub(super) fn read(said: &str, block: Option<String>) -> Result<Fault, String> {
             ("down", time) => Ok(Fault::RegistryDown { seconds: for_seconds(time)? }),
             _ => Err("the registry is `down`, or `down for 60s`".to_owned()),
         },
+        "bucket" => match rest {
+            "down" => Ok(Fault::BucketDown),
+            _ => Err("the bucket is `down`".to_owned()),
+        },
         "external-etcd" => match cut(rest) {
             ("down", time) => Ok(Fault::ExternalEtcdDown { seconds: for_seconds(time)? }),
             ("up", "") => Ok(Fault::ExternalEtcdUp),

@@ -1,7 +1,10 @@
 //! The fake's snapshots: it has none, and accepts requests about those of others.
 
 use windlass_engine::{PortResult, Snapshots};
-use windlass_model::{ChosenSnapshot, FilePath, MemberRestore, NodeName, SnapshotSeen, SnapshotWanted};
+use windlass_model::{
+    BucketPlace, ChosenSnapshot, FilePath, InBucket, MemberRestore, NodeName, Secret, SnapshotSeen,
+    SnapshotWanted,
+};
 
 use crate::fake::{Fake, lasting};
 
@@ -19,6 +22,40 @@ impl Snapshots for Fake {
     }
 
     async fn delete_snapshot(&self, _: &NodeName, _: &FilePath, name: &str) -> PortResult<()> {
+        Err(lasting(name))
+    }
+
+    async fn bucket(&self, _: &NodeName, _: &Secret<String>) -> PortResult<Vec<InBucket>> {
+        Ok(Vec::new())
+    }
+
+    async fn copy_to_bucket(
+        &self,
+        _: &NodeName,
+        _: &Secret<String>,
+        _: &FilePath,
+        name: &str,
+    ) -> PortResult<InBucket> {
+        Err(lasting(name))
+    }
+
+    async fn fetch_from_bucket(
+        &self,
+        _: &NodeName,
+        _: &Secret<String>,
+        _: &FilePath,
+        snapshot: &InBucket,
+    ) -> PortResult<SnapshotSeen> {
+        Err(lasting(&snapshot.snapshot.name))
+    }
+
+    async fn delete_from_bucket(
+        &self,
+        _: &NodeName,
+        _: &Secret<String>,
+        _: &BucketPlace,
+        name: &str,
+    ) -> PortResult<()> {
         Err(lasting(name))
     }
 

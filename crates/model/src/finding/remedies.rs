@@ -519,6 +519,9 @@ fn stale_snapshots_help(fault: &RollingFault) -> &'static str {
         RollingFault::Failing { .. } => {
             "remove what keeps it: make room, or bring the member back; it tries again every five minutes at most"
         }
+        RollingFault::NotCopied { .. } => {
+            "look at the address, the keys and the CA in `services.etcd.backup_config.s3backupconfig`, and whether the node reaches it; it tries again every five minutes at most"
+        }
         RollingFault::Damaged { .. } => {
             "look at the disk of the node; take one with `windlass etcd snapshot save`, and delete the damaged one"
         }

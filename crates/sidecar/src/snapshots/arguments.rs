@@ -22,6 +22,17 @@ pub(crate) struct Rolling {
     pub(crate) every: Duration,
     /// How many periodic snapshots are kept; never zero.
     pub(crate) keep: usize,
+    /// Where copies are kept; none where only on the disk.
+    pub(crate) copied: Option<Copied>,
+}
+
+/// Where copies of snapshots are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Copied {
+    /// The file that describes the bucket.
+    pub(crate) description: PathBuf,
+    /// The name of the member that gives the snapshots.
+    pub(crate) member: String,
 }
 
 /// `windlass-node snapshot`
@@ -44,7 +55,13 @@ pub(crate) fn rolling(arguments: &[OsString]) -> Result<Rolling, Wrong> {
         Ok(keep) if keep > 0 => keep,
         _ => return Err(format!("--keep={keep} is no number from 1 on")),
     };
-    Ok(Rolling { target: flags.target()?, every, keep })
+    let copied = match (flags.maybe("bucket"), flags.maybe("member")) {
+        (Some(description), Some(member)) => Some(Copied { description: description.into(), member }),
+        (None, None) => None,
+        (Some(_), None) => return Err("--bucket needs --member".to_owned()),
+        (None, Some(_)) => return Err("--member needs --bucket".to_owned()),
+    };
+    Ok(Rolling { target: flags.target()?, every, keep, copied })
 }
 
 pub(crate) fn once(arguments: &[OsString]) -> Result<Once, Wrong> {
@@ -72,8 +89,12 @@ impl Flags {
         Ok(Self(flags))
     }
 
+    fn maybe(&mut self, name: &str) -> Option<String> {
+        self.0.remove(name).filter(|value| !value.is_empty())
+    }
+
     fn take(&mut self, name: &str) -> Result<String, Wrong> {
-        let value = self.0.remove(name).filter(|value| !value.is_empty());
+        let value = self.maybe(name);
         value.ok_or_else(|| format!("--{name} is missing"))
     }
 
@@ -134,6 +155,10 @@ mod tests {
         assert_eq!((found.every.as_secs(), found.keep), (43_200, 6));
         assert_eq!(found.target.access.endpoints, ["https://a:2379", "https://b:2379"]);
         assert_eq!(found.target.directory, PathBuf::from("/backup"));
+        assert_eq!(found.copied, None);
+        let copied = rolling(&words(&["--every=12h", "--keep=6", "--bucket=/s3", "--member=a"], &COMMON));
+        let expected = Copied { description: "/s3".into(), member: "a".to_owned() };
+        assert_eq!(copied.unwrap().copied, Some(expected));
         assert_eq!(once(&words(&["--name=mine"], &COMMON)).unwrap().name, "mine.db");
     }
 
@@ -147,6 +172,7 @@ mod tests {
             rolling(&words(&["--every=12h", "--keep=0"], &COMMON)).unwrap_err(),
             rolling(&words(&["--every=12h", "--keep=6", "--quiet=1"], &COMMON)).unwrap_err(),
             rolling(&words(&["--every=12h", "--every=12h", "--keep=6"], &COMMON)).unwrap_err(),
+            rolling(&words(&["--every=12h", "--keep=6", "--bucket=/s3"], &COMMON)).unwrap_err(),
             rolling(&words(&["--every=12h", "--keep=6"], &COMMON[..4])).unwrap_err(),
             rolling(&words(&["--every", "12h"], &COMMON)).unwrap_err(),
             once(&words(&["--name=../x"], &COMMON)).unwrap_err(),
@@ -160,6 +186,7 @@ mod tests {
 --keep=0 is no number from 1 on
 there is no flag --quiet
 --every is given twice
+--bucket needs --member
 --key is missing
 `--every` is no flag of the form --name=value
 a snapshot's name is made of letters, digits and `-_.+`, and begins with none of `.-`"

@@ -68,7 +68,7 @@ pub(crate) fn rolling(directory: &Path) -> io::Result<Option<RollingSeen>> {
 }
 
 /// What is known without reading it.
-fn seen(path: &Path, name: String, metadata: &fs::Metadata) -> SnapshotSeen {
+pub(super) fn seen(path: &Path, name: String, metadata: &fs::Metadata) -> SnapshotSeen {
     let bytes = metadata.len();
     let state = SnapshotState::noted(proof::damage_noted(path), proof::noted(path), bytes);
     let written_at = Timestamp(u64::try_from(metadata.mtime()).unwrap_or_default());
@@ -76,7 +76,7 @@ fn seen(path: &Path, name: String, metadata: &fs::Metadata) -> SnapshotSeen {
 }
 
 /// The path of a snapshot that was requested by name: nothing else in the directory, and nothing elsewhere.
-fn path_of(directory: &FilePath, name: &str) -> Result<PathBuf, Fault> {
+pub(super) fn path_of(directory: &FilePath, name: &str) -> Result<PathBuf, Fault> {
     let refused = |why: &str| Fault::Refused { path: format!("{directory}/{name}"), why: why.to_owned() };
     if !name.ends_with(SNAPSHOT_EXTENSION) || name.starts_with('.') || name.contains('/') {
         return Err(refused("this is no name of a snapshot"));
@@ -156,7 +156,7 @@ pub(crate) fn delete(directory: &FilePath, name: &str) -> Result<(), Fault> {
     sync_directory(Path::new(directory.as_str())).at(directory)
 }
 
-fn remove_if_there(path: &Path) -> Result<(), Fault> {
+pub(super) fn remove_if_there(path: &Path) -> Result<(), Fault> {
     match fs::remove_file(path) {
         Err(error) if !is_absent(&error) => Err(error).at(path.display()),
         _ => Ok(()),

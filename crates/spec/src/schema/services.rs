@@ -64,8 +64,7 @@ const BACKUP: &[Key] = &[
         .idle("windlass names them without special characters in any case"),
     integer("timeout", "how long RKE 1 waited for a snapshot, in seconds; windlass needs no such limit")
         .or("300"),
-    section("s3backupconfig", S3, "where snapshots are copied to")
-        .idle("snapshots stay on the nodes: copy /opt/rke/etcd-snapshots from there by other means"),
+    section("s3backupconfig", S3, "where snapshots are copied to"),
 ];
 
 const S3: &[Key] = &[

@@ -1,0 +1,113 @@
+//! Snapshots in a bucket, for requests: listed, copied there, fetched into a node's directory, and deleted.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use windlass_model::{BucketPlace, FilePath, InBucket, SnapshotSeen};
+
+use super::journal;
+use super::proof::{self, Origin};
+use super::shelf::{self, path_of, remove_if_there};
+use crate::bucket::{Bucket, BucketError};
+use crate::fault::{At, Fault};
+use crate::protocol::Bytes;
+use crate::put::{make_directory, sync_directory};
+
+/// What is under way to a node begins with a dot, so that no list shows it.
+const ARRIVING: &str = ".windlass-arriving-";
+
+fn in_bucket<T>(work: impl Future<Output = Result<T, BucketError>>) -> Result<T, Fault> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().at("the bucket")?;
+    runtime.block_on(work).map_err(|error| refused("the bucket", journal::reported(&error)))
+}
+
+fn refused(path: impl Into<String>, why: impl Into<String>) -> Fault {
+    Fault::Refused { path: path.into(), why: why.into() }
+}
+
+fn described(description: &Bytes) -> Result<Bucket, Fault> {
+    Bucket::described(&description.0).map_err(|error| refused("the bucket", journal::reported(&error)))
+}
+
+/// All snapshots in a bucket.
+pub(crate) fn list(description: &Bytes) -> Result<Vec<InBucket>, Fault> {
+    let bucket = described(description)?;
+    in_bucket(bucket.list())
+}
+
+/// Copies a snapshot of this node into a bucket, unless it is there. One of which nothing says from which cluster it
+/// is, or that is not known to be intact, is not copied.
+pub(crate) fn copy(
+    description: &Bytes,
+    directory: &FilePath,
+    name: &str,
+    member: &str,
+) -> Result<InBucket, Fault> {
+    let path = path_of(directory, name)?;
+    let proof = proof::noted(&path).filter(|_| proof::damage_noted(&path).is_none());
+    let proof = proof.ok_or_else(|| refused(name, "it is not known to be intact: verify it first"))?;
+    let authority = proof.authority.ok_or_else(|| refused(name, "nothing says from which cluster it is"))?;
+    let member = proof.member.clone().unwrap_or_else(|| member.to_owned());
+    let place = BucketPlace::of(authority, &member);
+    let bucket = described(description)?;
+    in_bucket(async {
+        if !bucket.complete(&place).await?.iter().any(|there| there == name) {
+            bucket.keep(&place, &path, &proof).await?;
+        }
+        Ok(())
+    })?;
+    let metadata = fs::metadata(&path).at(path.display())?;
+    Ok(InBucket { place, snapshot: shelf::seen(&path, name.to_owned(), &metadata) })
+}
+
+/// Fetches a snapshot into a node's directory, and reads it back there before it gets its name.
+pub(crate) fn fetch(
+    description: &Bytes,
+    directory: &FilePath,
+    wanted: &InBucket,
+) -> Result<SnapshotSeen, Fault> {
+    let name = &wanted.snapshot.name;
+    let place = Path::new(directory.as_str());
+    make_directory(place).at(directory)?;
+    let path = place.join(name);
+    if name.contains('/') || name.starts_with('.') {
+        return Err(refused(name, "this is no name of a snapshot"));
+    }
+    if path.exists() {
+        return Err(refused(path.display().to_string(), "a file of this name is there already"));
+    }
+    let arriving = place.join(format!("{ARRIVING}{name}"));
+    remove_if_there(&arriving)?;
+    let mut file = File::create_new(&arriving).at(arriving.display())?;
+    let bucket = described(description)?;
+    let arrived = in_bucket(bucket.fetch(&wanted.place, name, &mut file)).and_then(|(bytes, sha256)| {
+        let noted = wanted.snapshot.proof();
+        if let Some(noted) = noted.filter(|noted| noted.sha256 != sha256) {
+            let why = format!("it arrived with the digest {sha256}, and was taken with {}", noted.sha256);
+            return Err(refused(name, why));
+        }
+        let origin = noted.map_or_else(Origin::default, |noted| Origin {
+            authority: noted.authority,
+            endpoint: noted.endpoint.clone(),
+            taken_at: noted.taken_at,
+            kubernetes: noted.kubernetes.clone(),
+        });
+        let proof = proof::prove(&arriving, origin, journal::now())
+            .map_err(|error| refused(name, format!("{bytes} bytes arrived: {error}")))?;
+        fs::rename(&arriving, &path).at(path.display())?;
+        proof::note(&path, &proof).at(path.display())?;
+        sync_directory(place).at(directory)
+    });
+    if let Err(error) = arrived {
+        remove_if_there(&arriving)?;
+        return Err(error);
+    }
+    let metadata = fs::metadata(&path).at(path.display())?;
+    Ok(shelf::seen(&path, name.clone(), &metadata))
+}
+
+/// Deletes a snapshot in a bucket.
+pub(crate) fn delete(description: &Bytes, place: &BucketPlace, name: &str) -> Result<(), Fault> {
+    let bucket = described(description)?;
+    in_bucket(bucket.delete(place, name))
+}
