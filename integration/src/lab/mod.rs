@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+mod authority;
 mod balancer;
 mod cluster;
 mod command;
@@ -40,6 +41,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use authority::{Authority, Issued};
 pub use balancer::api_balancer;
 pub use cluster::{ALL_ROLES, Cluster, Images};
 pub use command::{Ran, Run, await_that};
@@ -101,6 +103,14 @@ pub enum LabError {
         path: PathBuf,
         /// The error of the system.
         source: std::io::Error,
+    },
+    /// A certificate cannot be made.
+    #[error("no certificate for `{name}`")]
+    NoCertificate {
+        /// Its common name.
+        name: String,
+        /// The reason.
+        source: rcgen::Error,
     },
     /// An answer does not have the expected form.
     #[error("{what} is not understood: {why}")]
