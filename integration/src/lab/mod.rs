@@ -28,6 +28,7 @@ mod kubectl;
 mod node;
 mod planned;
 mod prober;
+mod s3_server;
 mod snapshot;
 mod state;
 mod stops;
@@ -51,6 +52,7 @@ pub use kubectl::Kubectl;
 pub use node::Node;
 pub use planned::Planned;
 pub use prober::{ApiProber, Probed};
+pub use s3_server::S3Server;
 pub use snapshot::{ContainerSeen, FileSeen};
 pub use state::LabState;
 pub use stops::Stops;
@@ -240,7 +242,15 @@ struct Described {
     versions: Versions,
     earlier: Option<Versions>,
     registry: Registry,
+    s3_server: Option<S3Place>,
     nodes: Vec<Node>,
+}
+
+/// Where the lab's S3 server will be, and its image.
+#[derive(Debug, Deserialize)]
+struct S3Place {
+    address: String,
+    image: String,
 }
 
 /// The lab's registry: `docker-registry` with TLS by a CA that the nodes' Docker trusts, and basic authentication.
