@@ -24,8 +24,11 @@ etcd_programs=$(program_set "etcd-${etcd_version#v}")
 earlier_etcd_programs=$(program_set "etcd-${earlier_etcd_version#v}")
 coredns_version=v1.15.0
 flannel_version=v0.28.10
+# The S3 server beside the hosts, to which a test may copy snapshots.
+versitygw_version=v1.8.0
 coredns_programs=$(program_set "coredns-${coredns_version#v}")
 flannel_programs=$(program_set "flannel-${flannel_version#v}")
+versitygw_programs=$(program_set "versitygw-${versitygw_version#v}")
 kubernetes_programs_directory=$kubernetes_programs
 kubectl=$kubernetes_programs/bin/kubectl
 
@@ -41,17 +44,19 @@ earlier_images=$(images_of "$earlier_kubernetes_version" "$earlier_etcd_version"
 
 components_digest=$(digest_of "$lab/eras/today.sh" "$lab/parts/images.sh" "$lab/pause.c" "$components_tree_digest" \
   "$lab"/in-pods/* "$kubernetes_programs" "$earlier_kubernetes_programs" "$etcd_programs" "$earlier_etcd_programs" \
-  "$coredns_programs" "$flannel_programs")
+  "$coredns_programs" "$flannel_programs" "$versitygw_programs")
+s3_server_image=lab/s3-server:$components_digest
 
 make_kubernetes() {
   make_programs "etcd-${etcd_version#v}" "kubernetes-${kubernetes_version#v}" "etcd-${earlier_etcd_version#v}" \
-    "kubernetes-${earlier_kubernetes_version#v}" "coredns-${coredns_version#v}" "flannel-${flannel_version#v}"
+    "kubernetes-${earlier_kubernetes_version#v}" "coredns-${coredns_version#v}" "flannel-${flannel_version#v}" \
+    "versitygw-${versitygw_version#v}"
 }
 
 make_components() {
   cached components-tree "$components_tree_digest" make_components_tree
   cached components "$components_digest" make_component_archive
-  docker image inspect "$registry_image" "$balancer_image" >/dev/null 2>&1 ||
+  docker image inspect "$registry_image" "$balancer_image" "$s3_server_image" >/dev/null 2>&1 ||
     logged beside docker load -i "$cache/components-$components_digest/beside.tar"
 }
 
@@ -69,6 +74,11 @@ make_component_archive() {
     /etc/nginx /usr/share/nginx /var/lib/nginx
   programs_image "$tree" "$work/registry" "$registry_image" /usr/bin/docker-registry
 
+  mkdir -p "$work/s3-server/usr/local/bin"
+  cp "$versitygw_programs/bin/versitygw" "$work/s3-server/usr/local/bin/"
+  busybox_into "$tree" "$work/s3-server"
+  programs_image "$tree" "$work/s3-server" "$s3_server_image"
+
   mkdir -p "$work/pause"
   pause_into "$work/pause"
   tar -C "$work/pause" -c pause | docker import -c 'CMD ["/pause"]' - lab/pause:3.10
@@ -84,7 +94,7 @@ make_component_archive() {
   # shellcheck disable=SC2086
   save_under_both_names "$place/earlier.tar" $earlier_images
   docker tag lab/nginx:1.26 "$balancer_image"
-  docker save -o "$place/beside.tar" "$registry_image" "$balancer_image"
+  docker save -o "$place/beside.tar" "$registry_image" "$balancer_image" "$s3_server_image"
   rm -rf "$work"
 }
 

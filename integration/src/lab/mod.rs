@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+mod authority;
 mod balancer;
 mod cluster;
 mod command;
@@ -27,6 +28,7 @@ mod kubectl;
 mod node;
 mod planned;
 mod prober;
+mod s3_server;
 mod snapshot;
 mod state;
 mod stops;
@@ -40,6 +42,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use authority::{Authority, Issued};
 pub use balancer::api_balancer;
 pub use cluster::{ALL_ROLES, Cluster, Images};
 pub use command::{Ran, Run, await_that};
@@ -49,6 +52,7 @@ pub use kubectl::Kubectl;
 pub use node::Node;
 pub use planned::Planned;
 pub use prober::{ApiProber, Probed};
+pub use s3_server::S3Server;
 pub use snapshot::{ContainerSeen, FileSeen};
 pub use state::LabState;
 pub use stops::Stops;
@@ -101,6 +105,14 @@ pub enum LabError {
         path: PathBuf,
         /// The error of the system.
         source: std::io::Error,
+    },
+    /// A certificate cannot be made.
+    #[error("no certificate for `{name}`")]
+    NoCertificate {
+        /// Its common name.
+        name: String,
+        /// The reason.
+        source: rcgen::Error,
     },
     /// An answer does not have the expected form.
     #[error("{what} is not understood: {why}")]
@@ -230,7 +242,15 @@ struct Described {
     versions: Versions,
     earlier: Option<Versions>,
     registry: Registry,
+    s3_server: Option<S3Place>,
     nodes: Vec<Node>,
+}
+
+/// Where the lab's S3 server will be, and its image.
+#[derive(Debug, Deserialize)]
+struct S3Place {
+    address: String,
+    image: String,
 }
 
 /// The lab's registry: `docker-registry` with TLS by a CA that the nodes' Docker trusts, and basic authentication.

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use windlass_integration::lab::{Cluster, Images, Lab, LabError, LabShape, Node, Windlass, await_that};
+use windlass_integration::lab::{
+    Authority, Cluster, Images, Issued, Lab, LabError, LabShape, Node, Windlass, await_that,
+};
 
 type Outcome = Result<(), LabError>;
 
@@ -23,9 +24,9 @@ fn a_cluster_lives_in_an_external_etcd_and_leaves_it_as_it_is() -> Outcome {
 
     let (control, worker): (&[&str], &[&str]) = (&["controlplane"], &["worker"]);
     let mut cluster = Cluster::of(&lab, Images::Loaded, [(1, control), (2, worker)]);
-    let Keys { authority, certificate, key } = &etcd.client;
-    for (name, value) in [("ca_cert", authority), ("cert", certificate), ("key", key)] {
-        cluster.set(&format!("services.etcd.{name}"), value.as_str());
+    let Issued { certificate, key } = &etcd.client;
+    for (name, value) in [("ca_cert", etcd.authority.certificate()), ("cert", certificate), ("key", key)] {
+        cluster.set(&format!("services.etcd.{name}"), value);
     }
     cluster.set("services.etcd.external_urls", vec![etcd.url()]);
     cluster.set("services.etcd.path", PATH).write(&windlass)?;
@@ -52,28 +53,21 @@ fn a_cluster_lives_in_an_external_etcd_and_leaves_it_as_it_is() -> Outcome {
     Ok(())
 }
 
-/// A certificate with its key, and its issuer.
-struct Keys {
-    authority: String,
-    certificate: String,
-    key: String,
-}
-
 /// One member, with TLS and certificates of its own CA, run by the node's Docker.
 struct ExternalEtcd<'a> {
     node: &'a Node,
-    client: Keys,
+    authority: Authority,
+    client: Issued,
 }
 
 impl<'a> ExternalEtcd<'a> {
     fn start(node: &'a Node, image: &str) -> Result<Self, LabError> {
-        let [server, client] = keys(&node.address).map_err(|error| LabError::NotUnderstood {
-            what: "a certificate for the external etcd".to_owned(),
-            why: error.to_string(),
-        })?;
+        let authority = Authority::new("external-etcd-ca")?;
+        let server = authority.issue("external-etcd", &[&node.address])?;
+        let client = authority.issue("kube-apiserver", &[])?;
         node.root("mkdir -p /etc/external-etcd")?;
         for (name, text) in [
-            ("ca.pem", &server.authority),
+            ("ca.pem", authority.certificate()),
             ("server.pem", &server.certificate),
             ("server-key.pem", &server.key),
             ("client.pem", &client.certificate),
@@ -81,7 +75,7 @@ impl<'a> ExternalEtcd<'a> {
         ] {
             node.write_file(&format!("/etc/external-etcd/{name}"), text)?;
         }
-        let own = Self { node, client };
+        let own = Self { node, authority, client };
         let url = own.url();
         let run = format!(
             "run --detach --name external-etcd --network host --volume /etc/external-etcd:/keys:ro \
@@ -122,30 +116,4 @@ impl<'a> ExternalEtcd<'a> {
     fn container(&self) -> Result<String, LabError> {
         self.node.docker(["inspect", "--format", "{{.Id}} {{.State.StartedAt}}", "external-etcd"])
     }
-}
-
-/// Keys for the server at an address, and for a client.
-fn keys(address: &str) -> Result<[Keys; 2], rcgen::Error> {
-    let named = |name: &str, places: Vec<String>| -> Result<CertificateParams, rcgen::Error> {
-        let mut parameters = CertificateParams::new(places)?;
-        parameters.distinguished_name.push(DnType::CommonName, name);
-        Ok(parameters)
-    };
-    let mut authority = named("external-etcd-ca", Vec::new())?;
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate()?;
-    let certificate = authority.self_signed(&key)?.pem();
-    let issuer = Issuer::new(authority, key);
-    let signed = |parameters: CertificateParams| -> Result<Keys, rcgen::Error> {
-        let key = KeyPair::generate()?;
-        Ok(Keys {
-            authority: certificate.clone(),
-            certificate: parameters.signed_by(&key, &issuer)?.pem(),
-            key: key.serialize_pem(),
-        })
-    };
-    Ok([
-        signed(named("external-etcd", vec![address.to_owned()])?)?,
-        signed(named("kube-apiserver", Vec::new())?)?,
-    ])
 }

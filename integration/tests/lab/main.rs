@@ -19,5 +19,6 @@ mod interrupted;
 mod ledger;
 mod ports;
 mod restore;
+mod s3_server;
 mod upgrade;
 mod zero_downtime;
