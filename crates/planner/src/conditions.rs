@@ -108,6 +108,21 @@ impl<'c, 'a> Conditions<'c, 'a> {
 
     /// Whether the node can run pods now: all its containers work, its object is ready and schedulable.
     pub(crate) fn is_available(&self, node: &NodeName) -> bool {
+        let Some(seen) = self.sight.of(node) else { return false };
+        self.runs_pods(node)
+            && seen.object.is_some_and(|object| {
+                object.ready == Readiness::Ready && object.scheduling == Scheduling::Open
+            })
+    }
+
+    /// Whether only an API server of its own that does not work keeps a node from being available.
+    pub(crate) fn lacks_its_api_server(&self, node: &NodeName) -> bool {
+        let api = self.of_container(node, Component::KubeApiserver);
+        self.runs_pods(node) && api.is_some_and(|api| !api.works())
+    }
+
+    /// Whether all containers of a node that pods need work.
+    fn runs_pods(&self, node: &NodeName) -> bool {
         let works = |component| self.of_container(node, component).is_none_or(Condition::works);
         let Some(seen) = self.sight.of(node) else { return false };
         // An API server that leaves the node holds the port of nginx-proxy until then, and serves in its place.
@@ -115,9 +130,6 @@ impl<'c, 'a> Conditions<'c, 'a> {
         works(Component::Kubelet)
             && works(Component::KubeProxy)
             && (works(Component::NginxProxy) || has_api_server)
-            && seen.object.is_some_and(|object| {
-                object.ready == Readiness::Ready && object.scheduling == Scheduling::Open
-            })
     }
 
     /// Whether this plan changes the version of Kubernetes.

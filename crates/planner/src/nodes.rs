@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use windlass_model::{
-    Action, Because, Birth, Component, DesiredNode, Difference, Intent, NodeName, NodeObject, Readiness,
-    Reason, Role, Scheduling, Subject, Waiting, WaitsFor,
+    Action, Because, Birth, Component, ContainerState, DesiredNode, Difference, Intent, NodeName, NodeObject,
+    Readiness, Reason, Role, Scheduling, Subject, Waiting, WaitsFor,
 };
 
 use crate::api_servers::{ApiServers, ApiServersAfter, Old};
@@ -34,7 +34,7 @@ pub(crate) struct Nodes<'a> {
     /// The waits for what it repairs on broken workers, where these need no API server of this plan.
     pub(crate) repaired: Vec<(&'a NodeName, StepHandle)>,
     /// The waits for nginx-proxies that were down and start on the list of API servers that they have.
-    old_lists: BTreeMap<&'a NodeName, StepHandle>,
+    pub(crate) old_lists: BTreeMap<&'a NodeName, StepHandle>,
     /// The writes of changed lists of API servers.
     pub(crate) proxy_files: BTreeMap<&'a NodeName, StepHandle>,
     /// The steps that replace or restart containers.
@@ -199,7 +199,11 @@ fn bring_up_component<'a>(
     build: &mut PlanBuilder<'a>,
 ) -> Option<StepHandle> {
     let Given { site, control_plane, .. } = given;
-    let step = site.bring_up(name, component, vec![], build);
+    let on_old_list = component == Component::NginxProxy && starts_on_its_old_list(given, name);
+    let mut step = site.bring_up(name, component, vec![], build);
+    if step.is_none() && on_old_list {
+        step = site.disturb(name, component, vec![], site.window_guard(name).into_iter().collect(), build);
+    }
     let settles = match site.condition(name, component) {
         Some(Condition::Settling) => true,
         Some(Condition::Waiting) if !control_plane.up.is_empty() => true,
@@ -219,7 +223,7 @@ fn bring_up_component<'a>(
     {
         site.clear_other_pods(name, step, build);
     }
-    if component == Component::NginxProxy && starts_on_its_old_list(given, name) {
+    if on_old_list {
         let wait = await_container_as("await-started", (name, component), step, build);
         nodes.old_lists.insert(name, wait);
         return Some(wait);
@@ -243,12 +247,18 @@ fn proxy_finds_one(given: Given<'_, '_, '_>) -> bool {
     given.site.ctx.kube_answers() && given.site.conditions.one_api_server_works()
 }
 
-/// Whether an nginx-proxy that is down or missing starts before its new list of API servers is written: none of
+/// Whether an nginx-proxy that is down, paused or missing starts before its new list of API servers is written: none of
 /// cluster.yml works yet, and one that leaves answers. The node may have to be available for the change that brings up
 /// the new one.
 fn starts_on_its_old_list(given: Given<'_, '_, '_>, name: &NodeName) -> bool {
     let site = given.site;
-    matches!(site.condition(name, Component::NginxProxy), Some(Condition::Down(_) | Condition::Absent))
+    let paused = Reason::NotRunning { state: ContainerState::Paused };
+    let is_down = match site.condition(name, Component::NginxProxy) {
+        Some(Condition::Down(_) | Condition::Absent) => true,
+        Some(Condition::Sick(reasons)) => reasons.contains(&paused),
+        _ => false,
+    };
+    is_down
         && site.files.late.contains_key(name)
         && site.ctx.kube_answers()
         && !site.conditions.one_api_server_works()

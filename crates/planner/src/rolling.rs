@@ -77,13 +77,16 @@ pub(crate) fn roll<'a>(
     // A node that becomes a control plane waits for the workers that are repaired: it comes after them.
     let waits_for_workers =
         |node: &DesiredNode| !given.control_plane.freed.is_empty() && Group::of(node) != Group::Worker;
+    let somebody_stays_broken = site.ctx.workers.iter().any(|name| stays_broken(site.ctx, name));
     let mut rolling: Vec<(Group, bool, Works, &'a NodeName)> = site
         .ctx
         .reachable()
         .filter(|node| is_disturbed(site, node.name))
         .map(|node| {
             let works = site.conditions.is_available(node.name);
-            let stays = works && !stays_broken(site.ctx, node.name);
+            // It is available again when its API server is, and must stay so beside one that is not.
+            let recovers = somebody_stays_broken && site.conditions.lacks_its_api_server(node.name);
+            let stays = (works || recovers) && !stays_broken(site.ctx, node.name);
             let group = if stays { Group::of(node.desired) } else { Group::Broken };
             let works = if works { Works::Now } else { Works::Not };
             (group, waits_for_workers(node.desired), works, node.name)
@@ -373,7 +376,9 @@ fn disturb_node<'a>(
 ) -> Option<(StepHandle, StepHandle)> {
     let Given { site, control_plane, .. } = given;
     let ctx = site.ctx;
-    let mut guards: Vec<Guard> = site.window_guard(name).into_iter().collect();
+    // Where no API server answers it could not be checked, and the new one waits for this node: it works as little as before.
+    let is_checked = ctx.kube_answers() || !comes_before_gaining(given, name, group);
+    let mut guards: Vec<Guard> = site.window_guard(name).into_iter().filter(|_| is_checked).collect();
     let object = ctx.object(name);
     let scheduling = object.map(|object| object.scheduling).unwrap_or_default();
     let runtimes = site.changes_runtime(name);
@@ -396,7 +401,8 @@ fn disturb_node<'a>(
     let mut last = drained.map(|drained| drained.last);
     let mut waits = Vec::new();
     for component in COMPONENTS {
-        if port_is_taken(ctx, name) && component == Component::NginxProxy {
+        let is_done = port_is_taken(ctx, name) || nodes.old_lists.contains_key(name);
+        if component == Component::NginxProxy && is_done {
             continue;
         }
         let (begins, step) = match runtimes.filter(|_| component == Component::Kubelet) {

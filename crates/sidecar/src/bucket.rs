@@ -14,11 +14,12 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use object_store::aws::{AmazonS3Builder, Checksum};
 use object_store::path::Path as ObjectPath;
-use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload};
+use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload, RetryConfig};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use windlass_model::{
@@ -32,6 +33,8 @@ use self::https::{Https, NoAuthority};
 const PART: usize = 8 << 20;
 /// What signs requests where cluster.yml names no region.
 const REGION: &str = "us-east-1";
+/// How long a request that fails is repeated: who asked tries again later.
+const REPEATED_FOR: Duration = Duration::from_secs(60);
 /// The suffix of the name of a snapshot's metadata.
 const NOTE: &str = ".json";
 
@@ -89,7 +92,12 @@ impl Bucket {
             .with_virtual_hosted_style_request(is_virtual)
             .with_bucket_name(&config.bucket_name)
             .with_region(config.region.as_deref().unwrap_or(REGION))
-            .with_checksum_algorithm(Checksum::SHA256);
+            .with_checksum_algorithm(Checksum::SHA256)
+            .with_retry(RetryConfig {
+                max_retries: 3,
+                retry_timeout: REPEATED_FOR,
+                ..RetryConfig::default()
+            });
         if let (Some(access), Some(secret)) = (&config.access_key, &config.secret_key) {
             builder = builder.with_access_key_id(access).with_secret_access_key(secret);
         }

@@ -8,6 +8,7 @@ mod access;
 mod addons;
 mod available;
 mod bad_worlds;
+mod bucket;
 mod cluster;
 mod disks;
 mod dockershim;

@@ -14,7 +14,7 @@ fn the_commands_are_described_as_the_help_tells_them() {
     let lab = Lab::new("help");
     let mut text = "# Commands\n\nWhat `--help` prints; a test keeps this page true.\n".to_owned();
     let snapshots =
-        ["list", "save", "verify", "delete", "restore"].map(|verb| format!("etcd snapshot {verb}"));
+        ["list", "save", "verify", "delete", "fetch", "restore"].map(|verb| format!("etcd snapshot {verb}"));
     let care = ["status", "defrag", "move-leader", "disarm", "recover"].map(|verb| format!("etcd {verb}"));
     let commands = ["", "plan", "up", "remove", "cert-rotate"].map(str::to_owned).into_iter();
     let files = ["validate", "config", "schema"].map(str::to_owned);

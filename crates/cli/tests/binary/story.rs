@@ -172,6 +172,28 @@ fn a_snapshot_is_taken_listed_read_back_and_restored() {
 }
 
 #[test]
+fn a_snapshot_goes_into_a_bucket_and_comes_back() {
+    let mut lab = Lab::with_three_nodes("bucket");
+    lab.run(&["up", "--simulate", "world.yml"]);
+    lab.note("etcd snapshot save mine --s3 --simulate world.yml");
+    let bucket = "{bucket_name: etcd, endpoint: s3.lan, access_key: AKIA, secret_key: hunter2}";
+    let etcd = format!("services:\n  etcd: {{backup_config: {{s3backupconfig: {bucket}}}}}\n");
+    lab.edit("cluster.yml", "services:\n", &etcd);
+    lab.note("etcd snapshot save mine --s3 --simulate world.yml");
+    lab.note("etcd snapshot list --simulate world.yml");
+    lab.note("etcd snapshot list --output json --simulate world.yml");
+    lab.note("etcd snapshot fetch mine --node node-1 --simulate world.yml");
+    lab.note("etcd snapshot delete mine --simulate world.yml");
+    lab.note("etcd snapshot restore mine --plan --simulate world.yml");
+    lab.note("etcd snapshot fetch mine --node node-2 --simulate world.yml");
+    lab.note("etcd snapshot delete mine --simulate world.yml");
+    lab.note("etcd snapshot restore mine --yes --quiet --simulate world.yml");
+    lab.note("etcd snapshot delete mine --s3 --simulate world.yml");
+    lab.note("etcd snapshot fetch mine --simulate world.yml");
+    lab.compare("bucket.out");
+}
+
+#[test]
 fn remove_asks_and_leaves_nothing() {
     let mut lab = Lab::with_three_nodes("remove");
     lab.run(&["up", "--simulate", "world.yml"]);
