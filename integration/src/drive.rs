@@ -11,7 +11,7 @@ use windlass_engine::{
     observe_and_plan,
 };
 use windlass_model::{
-    Finding, Inventory, NodeName, Plan, Planning, Reissue, Restore, Step, Timestamp, Weight,
+    Cause, Finding, Inventory, NodeName, Plan, Planning, Reissue, Restore, Step, Timestamp, Waiting, Weight,
 };
 use windlass_planner::{Rules, audit, plan_by};
 use windlass_render::Sight;
@@ -297,7 +297,11 @@ pub(crate) fn announced(plans: &[Planning], conclusion: &Conclusion) -> Result<(
         let is_same = |next: &Finding| (&next.about, &next.cause) == (&held.about, &held.cause);
         held.weight == Weight::Held && findings.any(|next| next.weight == Weight::Next && is_same(next))
     };
-    if let Some(held) = last.findings.iter().find(was_next) {
+    // Which nodes somebody cordoned, and which are not ready, only an API server says: a plan without one says that it does not
+    // know the nodes, and what holds the rest is seen when it answers.
+    let is_blind = |finding: &Finding| finding.cause == Cause::from(Waiting::NodeObjectsUnknown);
+    let was_blind = plans.first().is_some_and(|first| first.findings.iter().any(is_blind));
+    if let Some(held) = last.findings.iter().find(was_next).filter(|_| !was_blind) {
         return Err(format!("announced for a later round, and held: {}: {}", held.about, held.what()));
     }
     let Some((first, later)) = plans.split_first() else { return Ok(()) };

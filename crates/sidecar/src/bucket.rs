@@ -34,7 +34,7 @@ const PART: usize = 8 << 20;
 /// What signs requests where cluster.yml names no region.
 const REGION: &str = "us-east-1";
 /// How long a request that fails is repeated: who asked tries again later.
-const REPEATED_FOR: Duration = Duration::from_secs(60);
+const REPEATED_FOR: Duration = Duration::from_secs(30);
 /// The suffix of the name of a snapshot's metadata.
 const NOTE: &str = ".json";
 
@@ -94,7 +94,7 @@ impl Bucket {
             .with_region(config.region.as_deref().unwrap_or(REGION))
             .with_checksum_algorithm(Checksum::SHA256)
             .with_retry(RetryConfig {
-                max_retries: 3,
+                max_retries: 2,
                 retry_timeout: REPEATED_FOR,
                 ..RetryConfig::default()
             });

@@ -25,7 +25,7 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 use tokio_rustls::TlsConnector;
 
 /// How long a connection may take to be there, with its TLS.
-const CONNECT: Duration = Duration::from_secs(20);
+const CONNECT: Duration = Duration::from_secs(10);
 /// How long a service may take until it begins to answer: it has received a part of a snapshot by then.
 const ANSWER: Duration = Duration::from_secs(300);
 /// How long it may be silent in the middle of an answer.
