@@ -174,24 +174,12 @@ impl CommandError {
             Self::NobodyToAsk { command: "remove" } => "say `--force` to remove without being asked",
             Self::NobodyToAsk { command: "etcd recover" } => "say `--yes` to recover without being asked",
             Self::NobodyToAsk { .. } => "say `--yes` to restore without being asked",
-            Self::NoSuchSnapshot { unreachable, .. } if !unreachable.is_empty() => {
-                return Some(format!(
-                    "it may be on {}, which did not answer",
-                    windlass_model::row_of(unreachable, 4)
-                ));
-            }
-            Self::NoSuchSnapshot { .. } => "`windlass etcd snapshot list` shows those that are there",
-            Self::NoBucket => "name one in `services.etcd.backup_config.s3backupconfig`",
-            Self::BucketSilent { .. } => {
-                "its address, keys and CA are in `services.etcd.backup_config.s3backupconfig`"
-            }
-            Self::OnlyInBucket { name } => {
-                return Some(format!("`windlass etcd snapshot fetch {name}` brings it to a node"));
-            }
-            Self::SnapshotDamaged { .. } => {
-                "nothing was stopped or changed: choose another one of `windlass etcd snapshot list`"
-            }
-            Self::SnapshotsDiffer { .. } => "choose one with `--node NODE`",
+            Self::NoSuchSnapshot { .. }
+            | Self::NoBucket
+            | Self::BucketSilent { .. }
+            | Self::OnlyInBucket { .. }
+            | Self::SnapshotDamaged { .. }
+            | Self::SnapshotsDiffer { .. } => return self.help_on_snapshots(),
             Self::ExternalEtcd => "look after it by its own tools",
             Self::NothingToRecover => "`windlass up` repairs the members that are down",
             Self::NoSurvivor { silent } => {
@@ -231,6 +219,31 @@ impl CommandError {
             | Self::Declined { .. }
             | Self::Signals { .. }
             | Self::OwnProgram { .. } => return None,
+        };
+        Some(help.to_owned())
+    }
+
+    fn help_on_snapshots(&self) -> Option<String> {
+        let help = match self {
+            Self::NoSuchSnapshot { unreachable, .. } if !unreachable.is_empty() => {
+                return Some(format!(
+                    "it may be on {}, which did not answer",
+                    windlass_model::row_of(unreachable, 4)
+                ));
+            }
+            Self::NoSuchSnapshot { .. } => "`windlass etcd snapshot list` shows those that are there",
+            Self::NoBucket => "name one in `services.etcd.backup_config.s3backupconfig`",
+            Self::BucketSilent { .. } => {
+                "its address, keys and CA are in `services.etcd.backup_config.s3backupconfig`"
+            }
+            Self::OnlyInBucket { name } => {
+                return Some(format!("`windlass etcd snapshot fetch {name}` brings it to a node"));
+            }
+            Self::SnapshotDamaged { .. } => {
+                "nothing was stopped or changed: choose another one of `windlass etcd snapshot list`"
+            }
+            Self::SnapshotsDiffer { .. } => "choose one with `--node NODE`",
+            _ => return None,
         };
         Some(help.to_owned())
     }

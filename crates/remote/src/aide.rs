@@ -45,7 +45,6 @@ const LONGEST_COMPLAINT: usize = 2_000;
 
 /// The result of a request.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one of them exists for the length of one request")]
 pub(crate) enum Asking {
     /// The program answered.
     Answered(Answer),

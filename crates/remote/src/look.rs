@@ -210,7 +210,7 @@ impl RemoteFleet {
         if let Asking::Answered(Answer::Seen(seen)) =
             aide::ask(link, &self.settings.node_image, request()).await?
         {
-            return Ok(seen.into());
+            return Ok((*seen).into());
         }
         let unprivileged = facts::reported(&link.run(&facts::script(scope, etcd)).await?);
         if unprivileged.is_whole() {
@@ -218,7 +218,7 @@ impl RemoteFleet {
         }
         if traces == Traces::OwnProgram {
             return match self.ask(machine, link, request()).await? {
-                Answer::Seen(seen) => Ok(seen.into()),
+                Answer::Seen(seen) => Ok((*seen).into()),
                 other => Err(strange(link, &other)),
             };
         }

@@ -319,7 +319,7 @@ mod tests {
             snapshots: scope.snapshots.clone(),
         };
         match answer(Asked { protocol: PROTOCOL, request }) {
-            Answer::Seen(seen) => seen,
+            Answer::Seen(seen) => *seen,
             other => panic!("{other:?}"),
         }
     }

@@ -254,7 +254,7 @@ impl<'de> Deserialize<'de> for Bytes {
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// What was seen.
-    Seen(Seen),
+    Seen(Box<Seen>),
     /// The content of the file; none if there is no such file.
     Content(Option<Bytes>),
     /// Snapshots.

@@ -61,7 +61,7 @@ pub fn answer(asked: Asked) -> Answer {
             look::look(&files, &ledgers, &directories, &etcd).map(|seen| {
                 // Whether snapshots are fresh is no reason for a look to fail.
                 let rolling = snapshots.and_then(|path| look::if_near(&path, shelf::rolling)).flatten();
-                Answer::Seen(Seen { rolling, ..seen })
+                Answer::Seen(Box::new(Seen { rolling, ..seen }))
             })
         }
         Request::Read { path } => look::content(&path).map(Answer::Content),

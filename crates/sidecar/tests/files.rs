@@ -51,7 +51,7 @@ fn look(host: &Host, files: &[&str], directories: &[&str]) -> Seen {
         snapshots: None,
     };
     match ask(request) {
-        Answer::Seen(seen) => seen,
+        Answer::Seen(seen) => *seen,
         other => panic!("{other:?}"),
     }
 }
