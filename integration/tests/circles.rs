@@ -14,6 +14,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
         "integration",
         &[
             "lab",
+            "lab::authority",
             "lab::balancer",
             "lab::cluster",
             "lab::command",
@@ -22,6 +23,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
             "lab::node",
             "lab::planned",
             "lab::prober",
+            "lab::s3_server",
             "lab::snapshot",
             "lab::state",
             "lab::stops",
@@ -50,6 +52,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
     (
         "simulator",
         &[
+            "bucket",
             "docker",
             "etcd",
             "etcd_places",

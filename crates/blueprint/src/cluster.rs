@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use windlass_model::{LocalPorts, NodeName, PodRuntime, Role, SpecPath};
-use windlass_spec::{AuthorizationMode, Cidr, ClusterSpec, LocalPortsSpec, NodeSpec, PodRuntimeSpec, S3Spec};
+use windlass_spec::{AuthorizationMode, Cidr, ClusterSpec, LocalPortsSpec, NodeSpec, PodRuntimeSpec};
 
 use crate::catalog::{Catalog, Feature, Setting};
 use crate::images::{self, Images};
 use crate::pod_runtimes;
-use crate::secrets;
+use crate::secrets::{self, BUCKET, bucket_of};
 use windlass_addons::Problems;
 
 /// What all nodes of a cluster share.
@@ -202,14 +202,6 @@ fn features(spec: &ClusterSpec, images: &Images) -> BTreeSet<Feature> {
     .into_iter()
     .filter_map(|(feature, on)| on.then_some(feature))
     .collect()
-}
-
-/// The place of the bucket in cluster.yml.
-pub(crate) const BUCKET: &str = "services.etcd.backup_config.s3backupconfig";
-
-/// The bucket into which snapshots of etcd are copied.
-pub(crate) fn bucket_of(spec: &ClusterSpec) -> Option<&S3Spec> {
-    spec.services.etcd.backup_config.as_ref()?.s3.as_ref()
 }
 
 /// The place, if cluster.yml has something there.

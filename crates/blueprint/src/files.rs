@@ -14,10 +14,10 @@ use crate::certificates::{
     ENCRYPTION, ETCD_CA, KUBE_CA, KUBELET_SERVING, LEAVES, Leaf, REQUESTHEADER_CA, SERVICE_ACCOUNT,
 };
 use crate::cloud;
-use crate::cluster::{BUCKET, Cluster, Member, place_of};
+use crate::cluster::{Cluster, Member, place_of};
 use crate::encryption::ENCRYPTION_CONFIG;
 use crate::kernel;
-use crate::secrets::{AUTHN_WEBHOOK, CLOUD_CONFIG, ETCD_CLIENT_KEY, REGISTRY_AUTH, SNAPSHOTS_BUCKET};
+use crate::secrets::{AUTHN_WEBHOOK, BUCKET, CLOUD_CONFIG, ETCD_CLIENT_KEY, REGISTRY_AUTH, SNAPSHOTS_BUCKET};
 use crate::texts;
 
 /// The copy of the ledger on control-plane nodes.

@@ -8,7 +8,6 @@ use serde::Serialize;
 use windlass_model::{Secret, SecretName};
 use windlass_spec::{ClusterSpec, RegistrySpec, S3Spec};
 
-use crate::cluster::bucket_of;
 use crate::hub::is_docker_hub;
 use crate::{cloud, encryption};
 
@@ -60,6 +59,14 @@ pub(crate) fn secrets(spec: &ClusterSpec) -> Vec<(SecretName, Secret<String>)> {
     .filter_map(|(name, secret)| Some((SecretName::from(name), secret?)))
     .chain(encryption.into_iter().flatten())
     .collect()
+}
+
+/// The place of the bucket in cluster.yml.
+pub(crate) const BUCKET: &str = "services.etcd.backup_config.s3backupconfig";
+
+/// The bucket into which snapshots of etcd are copied.
+pub(crate) fn bucket_of(spec: &ClusterSpec) -> Option<&S3Spec> {
+    spec.services.etcd.backup_config.as_ref()?.s3.as_ref()
 }
 
 /// What the process that copies snapshots reads of a bucket, in the words of cluster.yml.

@@ -8,16 +8,7 @@ use crate::command_error::CommandError;
 use crate::commands::Session;
 use crate::exit::Exit;
 use crate::scene::Scene;
-use crate::snapshots::{Found, OnNode};
-
-/// What was found in the bucket.
-#[derive(Debug, Default)]
-pub(crate) struct FoundInBucket {
-    /// The snapshots of this cluster; of all clusters where the ledger does not say which it is.
-    pub(crate) snapshots: Vec<InBucket>,
-    /// Why the bucket did not answer.
-    pub(crate) error: Option<String>,
-}
+use crate::snapshots_found::{Found, FoundInBucket, OnNode};
 
 impl<S: Scene> Session<'_, S> {
     /// What cluster.yml says of the bucket; none where it names none.

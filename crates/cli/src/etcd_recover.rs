@@ -15,7 +15,7 @@ use crate::commands::Session;
 use crate::etcd_status::columns;
 use crate::exit::Exit;
 use crate::scene::Scene;
-use crate::snapshots::{Found, OnNode};
+use crate::snapshots_found::{Found, OnNode};
 
 impl<S: Scene> Session<'_, S> {
     /// `windlass etcd recover`

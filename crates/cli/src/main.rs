@@ -31,6 +31,7 @@ mod real;
 mod scene;
 mod simulate;
 mod snapshots;
+mod snapshots_found;
 mod source;
 mod ssh_pairs;
 
