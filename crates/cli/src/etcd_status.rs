@@ -75,6 +75,10 @@ struct SnapshotsDocument<'s> {
     checked_at: Option<Timestamp>,
     failing_since: Option<Timestamp>,
     failure: Option<&'s str>,
+    /// The newest copy in the bucket; `null` where none are kept, or none is there yet.
+    copied: Option<&'s str>,
+    copy_failing_since: Option<Timestamp>,
+    copy_failure: Option<&'s str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -195,6 +199,8 @@ fn snapshots_document<'s>(survey: &EtcdSurvey, node: Option<&'s EtcdNodeSeen>) -
     let proof = newest.and_then(windlass_model::SnapshotSeen::proof);
     let taken_at = rolling.and_then(windlass_model::RollingSeen::newest_at);
     let failed = rolling.and_then(|rolling| rolling.journal.as_ref()?.failed.as_ref());
+    let copies = rolling.and_then(|rolling| rolling.journal.as_ref()?.copies.as_ref());
+    let not_copied = copies.and_then(|copies| copies.failed.as_ref());
     SnapshotsDocument {
         every_seconds: node.and_then(EtcdNodeSeen::interval),
         known: rolling.is_some(),
@@ -211,6 +217,9 @@ fn snapshots_document<'s>(survey: &EtcdSurvey, node: Option<&'s EtcdNodeSeen>) -
         checked_at: proof.map(|proof| proof.checked_at),
         failing_since: failed.map(|failed| failed.since),
         failure: failed.map(|failed| failed.why.as_str()),
+        copied: copies.and_then(|copies| copies.newest.as_deref()),
+        copy_failing_since: not_copied.map(|failed| failed.since),
+        copy_failure: not_copied.map(|failed| failed.why.as_str()),
     }
 }
 
