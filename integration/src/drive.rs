@@ -302,7 +302,12 @@ pub(crate) fn announced(plans: &[Planning], conclusion: &Conclusion) -> Result<(
     let is_blind = |finding: &Finding| finding.cause == Cause::from(Waiting::NodeObjectsUnknown);
     let was_blind = plans.first().is_some_and(|first| first.findings.iter().any(is_blind));
     if let Some(held) = last.findings.iter().find(was_next).filter(|_| !was_blind) {
-        return Err(format!("announced for a later round, and held: {}: {}", held.about, held.what()));
+        return Err(format!(
+            "announced for a later round, and held: {}: {}\n{}",
+            held.about,
+            held.what(),
+            findings_of(last)
+        ));
     }
     let Some((first, later)) = plans.split_first() else { return Ok(()) };
     let is_known = |step: &Step| first.announces(step) || first.plan.step(step.id.as_str()).is_some();
