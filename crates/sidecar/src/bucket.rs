@@ -65,8 +65,8 @@ pub(crate) enum BucketError {
     ReadBack { name: String, why: String },
 }
 
-/// A bucket, or a folder in one.
-#[derive(Clone, Debug)]
+/// A bucket, or a folder in one. It holds keys, so it is never shown.
+#[derive(Clone)]
 pub(crate) struct Bucket {
     store: Arc<dyn ObjectStore>,
     folder: ObjectPath,
