@@ -341,7 +341,7 @@ fn start_as_it_is<'a>(
                 when: RestartWhen::StillSick,
                 guards: site.window_guard(name).into_iter().collect(),
             },
-            // The new one may be what mends it.
+            // The new one may be what repairs it.
             ContainerState::Running | ContainerState::Crashing => continue,
         };
         let has_port = component != Component::NginxProxy || !port_is_taken(site.ctx, name);

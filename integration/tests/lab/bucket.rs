@@ -54,7 +54,7 @@ fn snapshots_are_copied_and_bring_a_cluster_back_on_a_new_host() -> Outcome {
     let ran = windlass.run(["etcd", "snapshot", "save", "alone", "--s3"])?;
     assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains("alone.db") && ran.stdout.contains("s3: "), "{}", ran.stdout);
-    // Its process begins anew, and finds nothing of the bucket.
+    // Its process starts again, and finds nothing of the bucket.
     lab.node(1).docker(["restart", "etcd-rolling-snapshots"])?;
     let complains =
         || Ok(lab.node(1).root("docker logs etcd-rolling-snapshots 2>&1")?.contains("no copy in the bucket"));
