@@ -11,7 +11,7 @@
 mod https;
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +55,8 @@ struct Config {
 pub(crate) enum BucketError {
     #[error("`{}` cannot be read", path.display())]
     Unreadable { path: PathBuf, source: io::Error },
+    #[error("`{name}` cannot be written here")]
+    Unwritable { name: String, source: io::Error },
     #[error("there is no description of a bucket")]
     NoDescription,
     #[error(transparent)]
@@ -120,7 +122,7 @@ impl Bucket {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let object = self.directory(place).join(name.as_str());
         self.send(path, &object).await?;
-        let arrived = self.receive(&object, &mut io::sink()).await?;
+        let arrived = self.receive(&object, |_| Ok(())).await?;
         if arrived != (proof.bytes, proof.sha256) {
             self.store.delete(&object).await?;
             let why = format!(
@@ -165,15 +167,14 @@ impl Bucket {
     async fn receive(
         &self,
         object: &ObjectPath,
-        into: &mut (dyn io::Write + Send),
+        mut into: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<(u64, Digest), BucketError> {
         let mut stream = self.store.get(object).await?.into_stream();
         let (mut bytes, mut digest) = (0_u64, Sha256::new());
         while let Some(piece) = stream.try_next().await? {
             bytes += piece.len() as u64;
             digest.update(&piece);
-            into.write_all(&piece)
-                .map_err(|source| BucketError::Unreadable { path: object.to_string().into(), source })?;
+            into(&piece).map_err(|source| BucketError::Unwritable { name: object.to_string(), source })?;
         }
         Ok((bytes, Digest::from_bytes(digest.finalize().into())))
     }
@@ -236,17 +237,14 @@ impl Bucket {
         is_snapshot.then(|| (place, name.as_ref().to_owned()))
     }
 
-    /// Fetches a snapshot into a file, which is durable then; returns its size and digest.
+    /// Fetches a snapshot piece by piece; returns its size and digest.
     pub(crate) async fn fetch(
         &self,
         place: &BucketPlace,
         name: &str,
-        into: &mut File,
+        into: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<(u64, Digest), BucketError> {
-        let arrived = self.receive(&self.directory(place).join(name), into).await?;
-        let flushed = into.flush().and_then(|()| into.sync_all());
-        flushed.map_err(|source| BucketError::Unreadable { path: name.into(), source })?;
-        Ok(arrived)
+        self.receive(&self.directory(place).join(name), into).await
     }
 
     /// Deletes a snapshot and its metadata; the metadata first, since what lacks it counts as incomplete.
@@ -301,6 +299,8 @@ fn address(config: &Config) -> Address {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
     use object_store::memory::InMemory;
 
@@ -379,7 +379,8 @@ mod tests {
             std::fs::write(&path, &content).unwrap();
             bucket.keep(&here, &path, &proof_of(&content)).await.unwrap();
             let back = directory.path().join("back");
-            let arrived = bucket.fetch(&here, &name, &mut File::create(&back).unwrap()).await.unwrap();
+            let mut file = File::create(&back).unwrap();
+            let arrived = bucket.fetch(&here, &name, |piece| file.write_all(piece)).await.unwrap();
             assert_eq!(arrived, (length as u64, Digest::of(&content)));
             assert_eq!(std::fs::read(&back).unwrap(), content);
             assert!(bucket.complete(&here).await.unwrap().contains(&name));

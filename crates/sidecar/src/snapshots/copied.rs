@@ -1,20 +1,19 @@
 //! Snapshots in a bucket, for requests: listed, copied there, fetched into a node's directory, and deleted.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 
 use windlass_model::{BucketPlace, FilePath, InBucket, SnapshotSeen};
 
+use super::draft::Draft;
 use super::journal;
 use super::proof::{self, Origin};
-use super::shelf::{self, path_of, remove_if_there};
+use super::shelf::{self, path_of};
+use super::take;
 use crate::bucket::{Bucket, BucketError};
 use crate::fault::{At, Fault};
 use crate::protocol::Bytes;
-use crate::put::{make_directory, sync_directory};
-
-/// What is under way to a node begins with a dot, so that no list shows it.
-const ARRIVING: &str = ".windlass-arriving-";
+use crate::put::make_directory;
 
 fn in_bucket<T>(work: impl Future<Output = Result<T, BucketError>>) -> Result<T, Fault> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().at("the bucket")?;
@@ -60,7 +59,8 @@ pub(crate) fn copy(
     Ok(InBucket { place, snapshot: shelf::seen(&path, name.to_owned(), &metadata) })
 }
 
-/// Fetches a snapshot into a node's directory, and reads it back there before it gets its name.
+/// Fetches a snapshot into a node's directory, closed to all but root, and reads it back there before it gets its name.
+/// It leaves as much room as one that is taken.
 pub(crate) fn fetch(
     description: &Bytes,
     directory: &FilePath,
@@ -69,39 +69,35 @@ pub(crate) fn fetch(
     let name = &wanted.snapshot.name;
     let place = Path::new(directory.as_str());
     make_directory(place).at(directory)?;
-    let path = place.join(name);
     if name.contains('/') || name.starts_with('.') {
         return Err(refused(name, "this is no name of a snapshot"));
     }
+    let path = place.join(name);
     if path.exists() {
         return Err(refused(path.display().to_string(), "a file of this name is there already"));
     }
-    let arriving = place.join(format!("{ARRIVING}{name}"));
-    remove_if_there(&arriving)?;
-    let mut file = File::create_new(&arriving).at(arriving.display())?;
+    let mut draft = Draft::begin(place)
+        .at(directory)?
+        .ok_or_else(|| refused(name, "another snapshot is being written on this node: try again"))?;
+    take::check_room(draft.space().at(directory)?, wanted.snapshot.bytes)
+        .map_err(|error| refused(name, journal::reported(&error)))?;
     let bucket = described(description)?;
-    let arrived = in_bucket(bucket.fetch(&wanted.place, name, &mut file)).and_then(|(bytes, sha256)| {
-        let noted = wanted.snapshot.proof();
-        if let Some(noted) = noted.filter(|noted| noted.sha256 != sha256) {
-            let why = format!("it arrived with the digest {sha256}, and was taken with {}", noted.sha256);
-            return Err(refused(name, why));
-        }
-        let origin = noted.map_or_else(Origin::default, |noted| Origin {
-            authority: noted.authority,
-            endpoint: noted.endpoint.clone(),
-            taken_at: noted.taken_at,
-            kubernetes: noted.kubernetes.clone(),
-        });
-        let proof = proof::prove(&arriving, origin, journal::now())
-            .map_err(|error| refused(name, format!("{bytes} bytes arrived: {error}")))?;
-        fs::rename(&arriving, &path).at(path.display())?;
-        proof::note(&path, &proof).at(path.display())?;
-        sync_directory(place).at(directory)
-    });
-    if let Err(error) = arrived {
-        remove_if_there(&arriving)?;
-        return Err(error);
+    let (bytes, sha256) = in_bucket(bucket.fetch(&wanted.place, name, |piece| draft.write(piece)))?;
+    let noted = wanted.snapshot.proof();
+    if let Some(noted) = noted.filter(|noted| noted.sha256 != sha256) {
+        let why = format!("it arrived with the digest {sha256}, and was taken with {}", noted.sha256);
+        return Err(refused(name, why));
     }
+    let origin = noted.map_or_else(Origin::default, |noted| Origin {
+        authority: noted.authority,
+        endpoint: noted.endpoint.clone(),
+        taken_at: noted.taken_at,
+        kubernetes: noted.kubernetes.clone(),
+    });
+    let proof = proof::prove(draft.path(), origin, journal::now())
+        .map_err(|error| refused(name, format!("{bytes} bytes arrived: {error}")))?;
+    draft.keep_as(name).at(path.display())?;
+    proof::note(&path, &proof).at(path.display())?;
     let metadata = fs::metadata(&path).at(path.display())?;
     Ok(shelf::seen(&path, name.clone(), &metadata))
 }

@@ -156,7 +156,7 @@ pub(crate) fn delete(directory: &FilePath, name: &str) -> Result<(), Fault> {
     sync_directory(Path::new(directory.as_str())).at(directory)
 }
 
-pub(super) fn remove_if_there(path: &Path) -> Result<(), Fault> {
+fn remove_if_there(path: &Path) -> Result<(), Fault> {
     match fs::remove_file(path) {
         Err(error) if !is_absent(&error) => Err(error).at(path.display()),
         _ => Ok(()),

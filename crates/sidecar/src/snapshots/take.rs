@@ -104,6 +104,15 @@ fn left_free(space: Space) -> u64 {
     LEFT_FREE.max(if space.free >= share { share } else { percent(LEFT_OF_LITTLE_PERCENT) })
 }
 
+/// Whether a snapshot of this size leaves enough to others.
+pub(super) fn check_room(space: Space, bytes: u64) -> Result<(), TakeError> {
+    let left = left_free(space);
+    if space.free < bytes.saturating_add(left) {
+        return Err(TakeError::NoRoom { bytes, free: space.free, left });
+    }
+    Ok(())
+}
+
 async fn receive(access: &Access, endpoint: &str, draft: &mut Draft, path: &Path) -> Result<u64, TakeError> {
     let unwritable = |source| TakeError::Unwritable { path: path.to_owned(), source };
     let silent = || TakeError::Silent { endpoint: endpoint.to_owned() };
@@ -117,11 +126,7 @@ async fn receive(access: &Access, endpoint: &str, draft: &mut Draft, path: &Path
         let Some(piece) = next.map_err(broken_off)? else { break };
         if is_first {
             let bytes = piece.remaining_bytes.saturating_add(piece.blob.len() as u64);
-            let space = draft.space().map_err(unwritable)?;
-            let left = left_free(space);
-            if space.free < bytes.saturating_add(left) {
-                return Err(TakeError::NoRoom { bytes, free: space.free, left });
-            }
+            check_room(draft.space().map_err(unwritable)?, bytes)?;
             is_first = false;
         }
         intake.take(&piece.blob, piece.remaining_bytes);
