@@ -360,7 +360,7 @@ pub(crate) enum SnapshotCommand {
     /// Delete a snapshot.
     Delete(SnapshotDeleteArguments),
     /// Bring a snapshot from the bucket of cluster.yml to a node of etcd, and read it back there.
-    Fetch(SnapshotArguments),
+    Fetch(SnapshotFetchArguments),
     /// Bring etcd back to a snapshot, on all members at once.
     ///
     /// It checks the snapshot and copies it to all nodes of etcd before it stops anything. Then it stops the API servers
@@ -401,7 +401,17 @@ pub(crate) struct SnapshotDeleteArguments {
     pub(crate) s3: bool,
 }
 
-/// `windlass etcd snapshot verify`, `fetch`
+/// `windlass etcd snapshot fetch`
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotFetchArguments {
+    #[command(flatten)]
+    pub(crate) which: SnapshotArguments,
+    /// The copy of this member, such as `etcd-node-1`, where several have one of this name.
+    #[arg(long, value_name = "MEMBER")]
+    pub(crate) member: Option<String>,
+}
+
+/// `windlass etcd snapshot verify`
 #[derive(Debug, Args)]
 pub(crate) struct SnapshotArguments {
     #[command(flatten)]
@@ -450,7 +460,7 @@ impl SnapshotCommand {
             | Self::Save(SnapshotSaveArguments { common, .. })
             | Self::Verify(SnapshotArguments { common, .. })
             | Self::Delete(SnapshotDeleteArguments { which: SnapshotArguments { common, .. }, .. })
-            | Self::Fetch(SnapshotArguments { common, .. })
+            | Self::Fetch(SnapshotFetchArguments { which: SnapshotArguments { common, .. }, .. })
             | Self::Restore(SnapshotRestoreArguments { which: SnapshotArguments { common, .. }, .. }) => {
                 common
             }

@@ -1,9 +1,12 @@
 //! `windlass etcd snapshot …` and the bucket of cluster.yml: listed, copied to, fetched from, and deleted in.
 
+use std::collections::BTreeSet;
+
 use windlass_blueprint::SNAPSHOTS_BUCKET;
 use windlass_engine::Snapshots as _;
 use windlass_model::{BucketPlace, InBucket, NodeName, SNAPSHOT_EXTENSION, Secret, SecretName};
 
+use crate::arguments::SnapshotFetchArguments;
 use crate::command_error::CommandError;
 use crate::commands::Session;
 use crate::exit::Exit;
@@ -57,8 +60,33 @@ impl<S: Scene> Session<'_, S> {
         if asked { self.needed_description().map(drop) } else { Ok(()) }
     }
 
-    /// The snapshot of this name in the bucket; an intact one first.
-    async fn named_in_bucket(&self, name: &str, nodes: &[NodeName]) -> Result<InBucket, CommandError> {
+    /// The snapshot of this name in the bucket, of this member or of any; an intact one first. Those of two members are two
+    /// snapshots: which one is meant is never guessed.
+    async fn named_in_bucket(
+        &self,
+        name: &str,
+        member: Option<&str>,
+        nodes: &[NodeName],
+    ) -> Result<InBucket, CommandError> {
+        let mut snapshots = self.all_named_in_bucket(name, nodes).await?;
+        let file = snapshots[0].snapshot.name.clone();
+        snapshots.retain(|at| member.is_none_or(|member| at.place.member == member));
+        snapshots.sort_by_key(|at| at.snapshot.proof().is_none());
+        let digests = snapshots.iter().filter_map(|at| Some(at.snapshot.proof()?.sha256));
+        if digests.collect::<BTreeSet<_>>().len() > 1 {
+            let members = snapshots.into_iter().map(|at| at.place.member).collect();
+            return Err(CommandError::CopiesDiffer { name: file, members });
+        }
+        let found = snapshots.into_iter().next();
+        found.ok_or(CommandError::NoSuchSnapshot { name: file, unreachable: vec![] })
+    }
+
+    /// All copies of this name; an error where there is none.
+    async fn all_named_in_bucket(
+        &self,
+        name: &str,
+        nodes: &[NodeName],
+    ) -> Result<Vec<InBucket>, CommandError> {
         self.needs_bucket(true)?;
         let file = format!("{}{SNAPSHOT_EXTENSION}", name.trim_end_matches(SNAPSHOT_EXTENSION));
         let FoundInBucket { mut snapshots, error } = self.in_bucket(nodes).await;
@@ -66,24 +94,31 @@ impl<S: Scene> Session<'_, S> {
             return Err(CommandError::BucketSilent { why });
         }
         snapshots.retain(|at| at.snapshot.name == file);
-        snapshots.sort_by_key(|at| at.snapshot.proof().is_none());
-        let found = snapshots.into_iter().next();
-        found.ok_or(CommandError::NoSuchSnapshot { name: file, unreachable: vec![] })
+        if snapshots.is_empty() {
+            return Err(CommandError::NoSuchSnapshot { name: file, unreachable: vec![] });
+        }
+        Ok(snapshots)
     }
 
     /// `windlass etcd snapshot fetch`
-    pub(crate) async fn fetch(&self, name: &str, only: Option<&str>) -> Result<Exit, CommandError> {
-        let found = self.fetched(name, only).await?;
+    pub(crate) async fn fetch(&self, arguments: &SnapshotFetchArguments) -> Result<Exit, CommandError> {
+        let SnapshotFetchArguments { which, member } = arguments;
+        let found = self.fetched(&which.name, member.as_deref(), which.node.as_deref()).await?;
         let exit = if found.snapshots.is_empty() { Exit::Failed } else { Exit::Done };
         self.keep(exit)?;
         Ok(self.show_snapshots(&found, exit))
     }
 
     /// Fetches a snapshot of the bucket onto this node, or onto the first that takes it.
-    pub(crate) async fn fetched(&self, name: &str, only: Option<&str>) -> Result<Found, CommandError> {
+    pub(crate) async fn fetched(
+        &self,
+        name: &str,
+        member: Option<&str>,
+        only: Option<&str>,
+    ) -> Result<Found, CommandError> {
         let mut nodes = self.enrol()?;
         nodes.retain(|node| only.is_none_or(|only| only == node.as_str()));
-        let wanted = self.named_in_bucket(name, &nodes).await?;
+        let wanted = self.named_in_bucket(name, member, &nodes).await?;
         let description = self.needed_description()?;
         let (directory, mut found) = (self.directory(), Found::default());
         for node in nodes {
@@ -98,16 +133,19 @@ impl<S: Scene> Session<'_, S> {
         Ok(found)
     }
 
-    /// `windlass etcd snapshot delete --s3`: all copies of this name.
+    /// `windlass etcd snapshot delete --s3`: all copies of this name that this cluster has there. Without a ledger nothing
+    /// says which they are, and others may use the folder.
     pub(crate) async fn delete_in_bucket(&self, name: &str) -> Result<Exit, CommandError> {
         let nodes = self.enrol()?;
-        let wanted = self.named_in_bucket(name, &nodes).await?;
         let description = self.needed_description()?;
-        let name = &wanted.snapshot.name;
-        let copies = self.in_bucket(&nodes).await.snapshots;
+        if self.own_authority().is_none() {
+            return Err(CommandError::NoLedger);
+        }
+        let copies = self.all_named_in_bucket(name, &nodes).await?;
+        let name = &copies[0].snapshot.name.clone();
         let mut found = Found::default();
         let mut deleted = Vec::new();
-        for copy in copies.into_iter().filter(|copy| copy.snapshot.name == *name) {
+        for copy in copies {
             let mut error = None;
             for node in &nodes {
                 match self.scene.ports().fleet.delete_from_bucket(node, description, &copy.place, name).await

@@ -40,6 +40,9 @@ pub(crate) enum CommandError {
     /// cluster.yml names no bucket.
     #[error("cluster.yml names no bucket")]
     NoBucket,
+    /// Members have different snapshots of one name in the bucket.
+    #[error("the copies of `{name}` of {} in the bucket are not the same", members.join(", "))]
+    CopiesDiffer { name: String, members: Vec<String> },
     /// The bucket does not answer, or refuses.
     #[error("the bucket cannot be listed: {why}")]
     BucketSilent { why: String },
@@ -125,6 +128,7 @@ impl CommandError {
             | Self::Declined { .. }
             | Self::NoSuchSnapshot { .. }
             | Self::NoBucket
+            | Self::CopiesDiffer { .. }
             | Self::BucketSilent { .. }
             | Self::OnlyInBucket { .. }
             | Self::SnapshotDamaged { .. }
@@ -176,6 +180,7 @@ impl CommandError {
             Self::NobodyToAsk { .. } => "say `--yes` to restore without being asked",
             Self::NoSuchSnapshot { .. }
             | Self::NoBucket
+            | Self::CopiesDiffer { .. }
             | Self::BucketSilent { .. }
             | Self::OnlyInBucket { .. }
             | Self::SnapshotDamaged { .. }
@@ -232,6 +237,10 @@ impl CommandError {
                 ));
             }
             Self::NoSuchSnapshot { .. } => "`windlass etcd snapshot list` shows those that are there",
+            Self::CopiesDiffer { name, members } => {
+                let member = members.first().map_or("NAME", String::as_str);
+                return Some(format!("choose one: `windlass etcd snapshot fetch {name} --member {member}`"));
+            }
             Self::NoBucket => "name one in `services.etcd.backup_config.s3backupconfig`",
             Self::BucketSilent { .. } => {
                 "its address, keys and CA are in `services.etcd.backup_config.s3backupconfig`"

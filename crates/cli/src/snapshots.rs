@@ -39,7 +39,7 @@ impl<S: Scene> Session<'_, S> {
                 self.delete_in_bucket(&which.name).await
             }
             SnapshotCommand::Delete(SnapshotDeleteArguments { which, s3: false }) => self.delete(which).await,
-            SnapshotCommand::Fetch(which) => self.fetch(&which.name, which.node.as_deref()).await,
+            SnapshotCommand::Fetch(fetch) => self.fetch(fetch).await,
             SnapshotCommand::Restore(restore) => self.restore(restore).await,
         }
     }
@@ -228,7 +228,7 @@ impl<S: Scene> Session<'_, S> {
         if arguments.plan {
             return Err(CommandError::OnlyInBucket { name });
         }
-        let found = self.fetched(&name, arguments.which.node.as_deref()).await?;
+        let found = self.fetched(&name, None, arguments.which.node.as_deref()).await?;
         if found.snapshots.is_empty() {
             let damage = found.unreachable.iter().map(|(node, why)| format!("{node}: {why}"));
             return Err(CommandError::SnapshotDamaged { name, damage: damage.collect() });

@@ -5,7 +5,7 @@ use windlass_engine::PortResult;
 use windlass_model::{BucketPlace, FilePath, InBucket, NodeName, SnapshotSeen, Timestamp};
 
 use crate::snapshots::{SnapshotFile, path_of};
-use crate::world::{World, lasting};
+use crate::world::{Disk, World, lasting};
 
 /// What is in it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -89,6 +89,9 @@ impl World {
         let path = path_of(directory, name);
         if self.nodes[machine].snapshots.contains_key(&path) {
             return Err(lasting(format!("{path}: a file of this name is there already")));
+        }
+        if self.nodes[machine].disk == Disk::Full {
+            return Err(lasting(format!("{path}: no space left on device")));
         }
         let objects = &self.answering_bucket()?.objects;
         let found = objects.iter().find(|object| object.is(&wanted.place, name));

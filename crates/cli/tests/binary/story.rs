@@ -183,6 +183,10 @@ fn a_snapshot_goes_into_a_bucket_and_comes_back() {
     lab.note("etcd snapshot list --simulate world.yml");
     lab.note("etcd snapshot list --output json --simulate world.yml");
     lab.note("etcd snapshot fetch mine --node node-1 --simulate world.yml");
+    lab.note("etcd snapshot save both --node node-1 --s3 --quiet --simulate world.yml");
+    lab.note("etcd snapshot save both --node node-2 --s3 --quiet --simulate world.yml");
+    lab.note("etcd snapshot fetch both --node node-3 --simulate world.yml");
+    lab.note("etcd snapshot fetch both --node node-3 --member etcd-node-2 --simulate world.yml");
     lab.note("etcd snapshot delete mine --simulate world.yml");
     lab.note("etcd snapshot restore mine --plan --simulate world.yml");
     lab.note("etcd snapshot fetch mine --node node-2 --simulate world.yml");
@@ -190,6 +194,8 @@ fn a_snapshot_goes_into_a_bucket_and_comes_back() {
     lab.note("etcd snapshot restore mine --yes --quiet --simulate world.yml");
     lab.note("etcd snapshot delete mine --s3 --simulate world.yml");
     lab.note("etcd snapshot fetch mine --simulate world.yml");
+    std::fs::remove_file(lab.path("cluster.windlass-ledger.json")).unwrap();
+    lab.note("etcd snapshot delete both --s3 --simulate world.yml");
     lab.compare("bucket.out");
 }
 
