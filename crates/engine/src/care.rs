@@ -21,6 +21,8 @@ use crate::ports::{Fleet, PortError};
 
 /// How long a member may take until it is healthy again, and another one until it leads.
 const SETTLES_WITHIN: Duration = Duration::from_secs(60);
+/// For how long members that are ill when something begins are asked again: one answer is a moment.
+const BEGINS_WITHIN: Duration = Duration::from_secs(5);
 /// How long to wait between two looks.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// A NOSPACE alarm is lifted where the database has at most this percentage of its quota: with less room it would
@@ -147,8 +149,8 @@ impl Well {
     }
 }
 
-/// All members, if each is healthy and reports: an alarm but NOSPACE is an error.
-async fn all_well<F: Fleet>(fleet: &F, nodes: &BTreeMap<NodeName, String>) -> Result<Well, CareError> {
+/// All members, if each is healthy and reports now: an alarm but NOSPACE is an error.
+async fn all_well_now<F: Fleet>(fleet: &F, nodes: &BTreeMap<NodeName, String>) -> Result<Well, CareError> {
     let via: Vec<NodeName> = nodes.keys().cloned().collect();
     let listed = match members(fleet, &via).await {
         Ok(EtcdSeen::Members(listed)) => listed,
@@ -193,11 +195,24 @@ async fn all_well<F: Fleet>(fleet: &F, nodes: &BTreeMap<NodeName, String>) -> Re
     Ok(Well { members, alarms })
 }
 
-/// The same, where it may take a moment until it is so.
+/// The same, before something begins.
+async fn all_well<F: Fleet>(fleet: &F, nodes: &BTreeMap<NodeName, String>) -> Result<Well, CareError> {
+    all_well_within(fleet, nodes, BEGINS_WITHIN).await
+}
+
+/// The same, after something was done to one of them.
 async fn all_well_again<F: Fleet>(fleet: &F, nodes: &BTreeMap<NodeName, String>) -> Result<Well, CareError> {
-    let deadline = Instant::now() + SETTLES_WITHIN;
+    all_well_within(fleet, nodes, SETTLES_WITHIN).await
+}
+
+async fn all_well_within<F: Fleet>(
+    fleet: &F,
+    nodes: &BTreeMap<NodeName, String>,
+    within: Duration,
+) -> Result<Well, CareError> {
+    let deadline = Instant::now() + within;
     loop {
-        match all_well(fleet, nodes).await {
+        match all_well_now(fleet, nodes).await {
             Err(CareError::NoMajority | CareError::Unwell { .. } | CareError::Verb { .. })
                 if Instant::now() + LOOK_AGAIN_AFTER < deadline =>
             {
@@ -362,7 +377,7 @@ async fn disarm_all<F: Fleet>(
     if let Some(error) = failed {
         return Err(error);
     }
-    let well = all_well(fleet, nodes).await?;
+    let well = all_well_again(fleet, nodes).await?;
     for (node, _, report) in &well.members {
         if let Some(quota) = report.quota_bytes
             && report.db_bytes.saturating_mul(100) >= quota.saturating_mul(ENOUGH_ROOM)
@@ -377,5 +392,6 @@ async fn disarm_all<F: Fleet>(
             done.disarmed.push(node.to_string());
         }
     }
-    if all_well(fleet, nodes).await?.alarms.is_empty() { Ok(()) } else { Err(CareError::RaisedAgain) }
+    // A member reports an alarm until it has read in the log that it was lifted.
+    if all_well_again(fleet, nodes).await?.alarms.is_empty() { Ok(()) } else { Err(CareError::RaisedAgain) }
 }

@@ -47,10 +47,13 @@ impl Member {
     async fn health(&self) -> Health {
         match self.plain_health().await {
             // With an alarm every member reports unhealthy, although it has a majority: the list of alarms
-            // goes through the log, which a majority writes.
-            Health::Unhealthy if self.alarms().await.is_ok_and(|alarms| !alarms.is_empty()) => {
-                Health::Healthy
-            }
+            // goes through the log, which a majority writes. One that is not on the list was perhaps lifted between
+            // the two questions.
+            Health::Unhealthy => match self.alarms().await {
+                Ok(alarms) if !alarms.is_empty() => Health::Healthy,
+                Ok(_) => self.plain_health().await,
+                Err(_) => Health::Unhealthy,
+            },
             health => health,
         }
     }

@@ -27,7 +27,7 @@ pub enum ImageError {
         source: io::Error,
     },
     /// It needs libraries that nodes may lack.
-    #[error("{} is not one static file, so it cannot run on nodes: build it by `cargo static`", path.display())]
+    #[error("{} is not one static file, so it cannot run on nodes: build it by `cargo build --package windlass` in its repository", path.display())]
     Dynamic {
         /// The program.
         path: PathBuf,

@@ -7,7 +7,7 @@ use windlass_model::{
     Alarm, Component, ETCD_QUOTA, Latency, ListedMember, MemberId, MemberReport, NodeName, Vote,
 };
 
-use crate::etcd::{Boot, Cluster};
+use crate::etcd::{Boot, Cluster, LIFTED};
 use crate::invariants::{Deed, ViolationKind};
 use crate::ports::SimFleet;
 use crate::story::Object;
@@ -146,12 +146,14 @@ impl World {
         let id = self.answering(via)?;
         let machine = self.view.clusters[&id].serving.get(&member).copied();
         let quota = machine.map_or(ETCD_QUOTA, |machine| self.quota_on(machine));
+        let now = self.now;
         let cluster = self.clusters.get_mut(&id).expect("a cluster that answers is there");
         // The next write finds what has raised it.
         let is_raised_again = alarm == Alarm::Corrupt || cluster.bytes_of(member) >= quota;
         if !is_raised_again && let Some(alarms) = cluster.alarms.get_mut(&member) {
             alarms.remove(&alarm);
             cluster.alarms.retain(|_, alarms| !alarms.is_empty());
+            cluster.lifted_until = now + LIFTED;
         }
         self.touch();
         Ok(())

@@ -58,6 +58,9 @@ pub(crate) struct Cluster {
     pub(crate) term: u64,
     /// Until when there is no leader, after a leader was lost.
     pub(crate) election_until: u64,
+    /// Until when its members report the alarm that was lifted last: each learns of it from the log.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) lifted_until: u64,
     pub(crate) kube: KubeState,
 }
 
@@ -144,6 +147,9 @@ impl Boot {
 /// How long an election takes after a leader was lost: five heartbeats are missed, then votes are cast. RKE
 /// runs etcd with an election timeout of 5,000 ms.
 pub(crate) const ELECTION: u64 = 5_000;
+/// For how long members still report an alarm that was lifted: each learns of it from the log, when its disk has
+/// written that.
+pub(crate) const LIFTED: u64 = 1_500;
 /// How long a learner takes to catch up.
 pub(crate) const CATCH_UP: u64 = 2_000;
 /// For how long all voters must have been connected before etcd accepts a new member (`HealthInterval`).
@@ -696,9 +702,15 @@ impl World {
     }
 
     /// What a member reports about itself: through the connection of its own machine, where there is one.
-    fn health_of_member(&self, id: MemberId, view: &ClusterView) -> Health {
+    fn health_of_member(&self, id: MemberId, cluster: &Cluster, view: &ClusterView) -> Health {
         match view.serving.get(&id) {
-            Some(machine) if !self.is_busy(*machine, Component::Etcd) => Health::Healthy,
+            Some(machine) if !self.is_busy(*machine, Component::Etcd) => {
+                if self.now < cluster.lifted_until {
+                    Health::Unhealthy
+                } else {
+                    Health::Healthy
+                }
+            }
             Some(machine) if self.is_in_sight(*machine) => Health::Unknown(Unasked::NoAnswer),
             Some(_) | None => Health::Unhealthy,
         }
@@ -721,7 +733,7 @@ impl World {
                     name: member.name.clone(),
                     peer_url: member.peer_url.clone(),
                     vote: member.vote,
-                    health: self.health_of_member(*id, view),
+                    health: self.health_of_member(*id, cluster, view),
                     leads: view.leader == Some(*id),
                     alarms: cluster.alarms.get(id).cloned().unwrap_or_default(),
                     db_bytes: cluster.db_bytes.map(|_| cluster.bytes_of(*id)),

@@ -285,7 +285,9 @@ impl World {
             Some(Component::Etcd) => match container.boot {
                 // With an alarm `/health` is false on every member (`checkHealth` of `etcdhttp`).
                 Boot::Member { cluster, id } => {
-                    self.clusters.get(&cluster).is_some_and(|cluster| cluster.alarms.is_empty())
+                    let warns =
+                        |cluster: &Cluster| !cluster.alarms.is_empty() || self.now < cluster.lifted_until;
+                    self.clusters.get(&cluster).is_some_and(|cluster| !warns(cluster))
                         && self.view.clusters.get(&cluster).is_some_and(|view| view.serves(id))
                 }
                 Boot::Pending | Boot::Crash { .. } => false,
