@@ -17,7 +17,7 @@ pub struct Windlass {
 
 impl Windlass {
     /// With an empty directory. The program is `$WINDLASS`, or the `windlass` that was built beside this test
-    /// (`cargo build -p windlass`).
+    /// (`cargo build --package windlass`).
     ///
     /// # Errors
     /// There is no program, or no directory can be created.
@@ -117,10 +117,13 @@ fn program() -> Result<PathBuf, LabError> {
     }
     let not_found = |path: PathBuf| LabError::File {
         path,
-        source: std::io::Error::new(std::io::ErrorKind::NotFound, "build it first: cargo build -p windlass"),
+        source: std::io::Error::new(
+            std::io::ErrorKind::NotFound,
+            "build it first: cargo build --package windlass",
+        ),
     };
     let test = std::env::current_exe().map_err(|_| not_found("windlass".into()))?;
-    // target/debug/deps/lab-…, or target/debug/examples/…
+    // target/…/debug/deps/lab-…, or target/…/debug/examples/…
     let beside = test.ancestors().skip(1).take(2).map(|directory| directory.join("windlass"));
     beside.clone().find(|path| path.is_file()).ok_or_else(|| not_found(beside.last().unwrap_or_default()))
 }
