@@ -12,7 +12,7 @@ use windlass_blueprint::{EtcdLog, Link, Running, as_running, links};
 use windlass_model::{
     Blueprint, Cause, ChainWaits, Component, ContainerSeen, EtcdVersion, Finding, ImageRef, Inventory,
     KubeSeen, KubernetesVersion, Maker, NodeFacts, NodeName, NodeSeen, Planning, Readiness, Refusal, Role,
-    Subject, Waiting, Weight,
+    Scheduling, Subject, Waiting, Weight,
 };
 
 use crate::desired::Desired;
@@ -60,11 +60,12 @@ pub(crate) fn stage(desired: &Desired, seen: &Inventory) -> Option<Stage> {
 impl Stage {
     /// The findings about the rest of the chain, in addition to the plan of this round.
     pub(crate) fn findings(&self, desired: &Desired, seen: &Inventory, planning: &Planning) -> Vec<Finding> {
-        let (weight, first_waits) =
-            match self.once_done(desired, &left_by(planning, &self.link, desired, seen)) {
-                Follows::ByItself => (Weight::Next, self.waits.clone()),
-                Follows::Waits(waits) => (Weight::Held, waits.or_else(|| self.waits.clone())),
-            };
+        let left = left_by(planning, &self.link, desired, seen);
+        let (mut weight, mut link_waits) = match self.once_done(desired, &left) {
+            Follows::ByItself => (Weight::Next, self.waits.clone()),
+            Follows::Waits(waits) => (Weight::Held, waits.or_else(|| self.waits.clone())),
+        };
+        let no_room = no_room_for_workers(desired.ordinary(), &left);
         let origin = desired.ordinary().origins.version.clone();
         let mut before = desired.sample(&self.link.spec);
         let mut findings = Vec::new();
@@ -82,7 +83,7 @@ impl Stage {
                 });
                 return findings;
             };
-            let waits = first_waits.clone().filter(|_| findings.is_empty());
+            let waits = link_waits.take();
             let changes = before.as_ref().map(|before| Changes::between(before, &at)).unwrap_or_default();
             findings.push(Finding {
                 weight,
@@ -98,6 +99,11 @@ impl Stage {
                 origin: origin.clone(),
             });
             before = Some(at);
+            // This link is begun, and leaves the workers as they are: the one after it waits for them.
+            if weight == Weight::Next && link.kubernetes > self.link.kubernetes && no_room.is_some() {
+                weight = Weight::Held;
+                link_waits.clone_from(&no_room);
+            }
         }
         findings
     }
@@ -114,6 +120,20 @@ impl Stage {
             Some(_) | None => Follows::ByItself,
         }
     }
+}
+
+/// Why a link that replaces every worker cannot replace most of them: as many as may be unavailable are cordoned by
+/// somebody else.
+fn no_room_for_workers(desired: &Blueprint, left: &Inventory) -> Option<ChainWaits> {
+    let workers: Vec<&NodeName> = desired.with_role(Role::Worker).map(|(name, _)| name).collect();
+    let is_cordoned = |name: &NodeName| {
+        left.kube.node(name).is_some_and(|object| object.scheduling == Scheduling::CordonedByOther)
+    };
+    let cordoned: Vec<NodeName> =
+        workers.iter().filter(|name| is_cordoned(name)).map(|name| (*name).clone()).collect();
+    let limit = desired.rollout.max_unavailable_worker.of(workers.len());
+    (cordoned.len() >= limit && cordoned.len() < workers.len())
+        .then_some(ChainWaits::Cordoned { nodes: cordoned })
 }
 
 /// Whether the next link is begun by this same `up`.

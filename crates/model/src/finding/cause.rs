@@ -49,6 +49,12 @@ pub enum ChainWaits {
     },
     /// No API server answers.
     KubernetesSilent,
+    /// The link before it cannot replace the other workers, since as many as may be unavailable are cordoned by somebody
+    /// else.
+    Cordoned {
+        /// The cordoned workers.
+        nodes: Vec<NodeName>,
+    },
 }
 
 /// The cause. In JSON `cause` is a word, with the fields beside it.

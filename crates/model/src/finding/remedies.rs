@@ -337,6 +337,14 @@ fn chain_waits(waits: &ChainWaits) -> String {
         ChainWaits::KubernetesSilent => {
             "no API server answers: the next version comes when one does".to_owned()
         }
+        ChainWaits::Cordoned { nodes } => {
+            let are = if nodes.len() == 1 { "is" } else { "are" };
+            let (names, first) = (named(nodes), nodes.first().map_or("NODE", |node| node.as_str()));
+            format!(
+                "{names} {are} cordoned, so the other workers are not replaced: run `kubectl uncordon {first}` if pods \
+                 may run there"
+            )
+        }
     }
 }
 
