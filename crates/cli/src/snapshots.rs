@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use windlass_course::Goal;
 use windlass_engine::{Clock as _, LedgerStore as _, Nodes as _, Snapshots as _};
 use windlass_model::{
-    CertPart, ChosenSnapshot, Content, FilePath, Holds, LastNode, NodeName, Restore, Role,
-    SNAPSHOT_EXTENSION, SnapshotState, SnapshotWanted, Timestamp,
+    CertPart, ChosenSnapshot, Content, FilePath, Holds, LastNode, NodeName, RKE_ARCHIVE_EXTENSION, Restore,
+    Role, SNAPSHOT_EXTENSION, SnapshotState, SnapshotWanted, Timestamp, unpacked_name,
 };
 
 use crate::arguments::{
@@ -88,11 +88,14 @@ impl<S: Scene> Session<'_, S> {
         Ok(found)
     }
 
-    /// Those of this name; an error if there is none.
+    /// Those of this name; an error if there is none. Where windlass took none of this name, RKE's count.
     pub(crate) async fn named(&self, name: &str, only: Option<&str>) -> Result<Found, CommandError> {
         let mut found = self.found(only).await?;
         let file = format!("{}{SNAPSHOT_EXTENSION}", name.trim_end_matches(SNAPSHOT_EXTENSION));
-        found.snapshots.retain(|on| on.snapshot.name == file);
+        let names = [file.clone(), name.to_owned(), format!("{name}{RKE_ARCHIVE_EXTENSION}")];
+        let is_there = |name: &&String| found.snapshots.iter().any(|on| on.snapshot.name == **name);
+        let there = names.iter().find(is_there);
+        found.snapshots.retain(|on| there.is_some_and(|there| on.snapshot.name == *there));
         if found.snapshots.is_empty() {
             return Err(CommandError::NoSuchSnapshot {
                 name: file,
@@ -211,7 +214,30 @@ impl<S: Scene> Session<'_, S> {
             return self.preview(&goal).await;
         }
         let agreed = if arguments.yes { None } else { Some(self.agree(&goal).await?) };
+        self.unpack(&found, &goal).await?;
         self.act(goal, agreed).await
+    }
+
+    /// Unpacks the chosen snapshot, where it is one of RKE.
+    async fn unpack(&self, found: &Found, goal: &Goal) -> Result<(), CommandError> {
+        let Goal::Restore(Restore { snapshot, .. }) = goal else { return Ok(()) };
+        let of_rke = |on: &&OnNode| {
+            on.node == snapshot.node && unpacked_name(&on.snapshot.name).as_ref() == Some(&snapshot.name)
+        };
+        let Some(packed) = found.snapshots.iter().find(of_rke) else { return Ok(()) };
+        let damaged = |why: String| CommandError::SnapshotDamaged {
+            name: packed.snapshot.name.clone(),
+            damage: vec![format!("{}: {why}", packed.node)],
+        };
+        let fleet = &self.scene.ports().fleet;
+        let unpacked = fleet
+            .unpack_snapshot(&packed.node, &snapshot.directory, &packed.snapshot.name)
+            .await
+            .map_err(|error| damaged(error.to_string()))?;
+        match unpacked.proof() {
+            Some(proof) if proof.sha256 == snapshot.sha256 => Ok(()),
+            _ => Err(damaged("it is not what was read back before".to_owned())),
+        }
     }
 
     /// Fetches a snapshot that no node has, where the bucket has it.
@@ -258,7 +284,7 @@ impl<S: Scene> Session<'_, S> {
         Ok(ChosenSnapshot {
             node: on.node.clone(),
             directory: self.directory(),
-            name: on.snapshot.name.clone(),
+            name: unpacked_name(&on.snapshot.name).unwrap_or_else(|| on.snapshot.name.clone()),
             sha256: proof.sha256,
             bytes: proof.bytes,
             revision: proof.revision,

@@ -452,6 +452,15 @@ pub trait Snapshots {
         name: &str,
     ) -> impl Future<Output = PortResult<SnapshotSeen>> + Send;
 
+    /// Unpacks a snapshot of RKE 1 beside its file, under the name that [`windlass_model::unpacked_name`] gives, and reads it
+    /// back; one that is there already is the result. A lasting error if the file is damaged, or there is no room.
+    fn unpack_snapshot(
+        &self,
+        node: &NodeName,
+        directory: &FilePath,
+        name: &str,
+    ) -> impl Future<Output = PortResult<SnapshotSeen>> + Send;
+
     /// Takes one from a node's own member, and reads it back. A lasting error where one of this name exists.
     fn save_snapshot(
         &self,

@@ -11,6 +11,8 @@ use crate::version::KubernetesVersion;
 
 /// The extension of a snapshot's file.
 pub const SNAPSHOT_EXTENSION: &str = ".db";
+/// The extension of an archive of RKE 1 with a snapshot and the cluster's state.
+pub const RKE_ARCHIVE_EXTENSION: &str = ".zip";
 
 /// The contents of a snapshot, as found by reading the whole file; written beside the file as `NAME.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +50,9 @@ pub struct SnapshotProof {
     /// When it was taken; none where it was not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_at: Option<Timestamp>,
+    /// The size in bytes of RKE 1's archive that holds it; none where the file is the snapshot itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive_bytes: Option<u64>,
     /// When it was last read back from the disk: its digest, and every page of its tree.
     pub checked_at: Timestamp,
 }
@@ -105,11 +110,27 @@ impl SnapshotState {
     pub fn noted(damage: Option<String>, proof: Option<SnapshotProof>, bytes: u64) -> Self {
         match (damage, proof.filter(|proof| proof.format == SnapshotProof::FORMAT)) {
             (Some(why), _) => Self::Damaged(why),
-            (None, Some(proof)) if proof.bytes == bytes => Self::Proven(Box::new(proof)),
+            (None, Some(proof)) if proof.archive_bytes.unwrap_or(proof.bytes) == bytes => {
+                Self::Proven(Box::new(proof))
+            }
             (None, Some(_)) => Self::Damaged("its size is another than when it was checked".to_owned()),
             (None, None) => Self::Unproven,
         }
     }
+}
+
+/// The name under which a snapshot of RKE 1 is unpacked; none for one that is in the form of windlass already.
+///
+/// RKE calls its files `NAME.zip`, before its version 0.2 `NAME`, and periodic ones after the moment, as in
+/// `2026-01-31T12:00:00Z_etcd`: the prefix keeps these off the retention of periodic snapshots, and no `:` confuses `scp`.
+pub fn unpacked_name(name: &str) -> Option<String> {
+    if name.ends_with(SNAPSHOT_EXTENSION) {
+        return None;
+    }
+    let stem = name.strip_suffix(RKE_ARCHIVE_EXTENSION).unwrap_or(name);
+    let is_allowed = |letter: char| letter.is_ascii_alphanumeric() || "-_.+".contains(letter);
+    let plain: String = stem.chars().map(|letter| if is_allowed(letter) { letter } else { '-' }).collect();
+    Some(format!("rke-{plain}{SNAPSHOT_EXTENSION}"))
 }
 
 impl SnapshotSeen {
@@ -245,6 +266,15 @@ pub struct SnapshotWanted {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_snapshot_of_rke_gets_a_name_that_no_timer_deletes() {
+        let periodic = unpacked_name("2026-01-31T12:00:00Z_etcd.zip").unwrap();
+        assert_eq!(periodic, "rke-2026-01-31T12-00-00Z_etcd.db");
+        assert_eq!(crate::rolling_moment(&periodic), None);
+        assert_eq!(unpacked_name("mine").as_deref(), Some("rke-mine.db"));
+        assert_eq!(unpacked_name("mine.db"), None);
+    }
 
     #[test]
     fn the_version_of_the_data_is_read_as_far_as_it_counts() {

@@ -148,6 +148,7 @@ fn verb(request: &Request) -> &'static str {
         Request::Unmount { .. } => "unmount",
         Request::ListSnapshots { .. } => "list-snapshots",
         Request::VerifySnapshot { .. } => "verify-snapshot",
+        Request::UnpackSnapshot { .. } => "unpack-snapshot",
         Request::SaveSnapshot(_) => "save-snapshot",
         Request::DeleteSnapshot { .. } => "delete-snapshot",
         Request::ListBucket { .. }
@@ -163,6 +164,7 @@ fn verb(request: &Request) -> &'static str {
 fn answer_within(request: &Request) -> Duration {
     match request {
         Request::VerifySnapshot { .. }
+        | Request::UnpackSnapshot { .. }
         | Request::SaveSnapshot(_)
         | Request::ListBucket { .. }
         | Request::HoldCopy { .. }
@@ -184,6 +186,7 @@ fn body(image: &ImageRef, request: &Request, run: &str) -> ContainerCreateBody {
         | Request::HandOver { .. }
         | Request::ListSnapshots { .. }
         | Request::VerifySnapshot { .. }
+        | Request::UnpackSnapshot { .. }
         | Request::SaveSnapshot(_)
         | Request::DeleteSnapshot { .. }
         | Request::ListBucket { .. }

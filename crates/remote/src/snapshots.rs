@@ -59,6 +59,16 @@ impl Snapshots for RemoteFleet {
         self.one_snapshot(node, request).await
     }
 
+    async fn unpack_snapshot(
+        &self,
+        node: &NodeName,
+        directory: &FilePath,
+        name: &str,
+    ) -> PortResult<SnapshotSeen> {
+        let request = Request::UnpackSnapshot { directory: directory.clone(), name: name.to_owned() };
+        self.one_snapshot(node, request).await
+    }
+
     async fn save_snapshot(&self, node: &NodeName, wanted: &SnapshotWanted) -> PortResult<SnapshotSeen> {
         self.one_snapshot(node, Request::SaveSnapshot(wanted.clone())).await
     }

@@ -363,6 +363,7 @@ mod tests {
             authority: None,
             endpoint: None,
             taken_at: Some(Timestamp(9)),
+            archive_bytes: None,
             checked_at: Timestamp(9),
         }
     }

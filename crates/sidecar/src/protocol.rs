@@ -18,7 +18,7 @@ use windlass_model::{
 };
 
 /// The version of these documents: two programs communicate only if it is the same.
-pub const PROTOCOL: u32 = 7;
+pub const PROTOCOL: u32 = 8;
 
 /// The longest document that is read, so that a stray stream does not fill the memory.
 const LONGEST: u32 = 256 << 20;
@@ -123,6 +123,13 @@ pub enum Request {
         /// The directory.
         directory: FilePath,
         /// The name of the file.
+        name: String,
+    },
+    /// Unpacks a snapshot that RKE 1 took, beside it, and reads it back.
+    UnpackSnapshot {
+        /// The directory.
+        directory: FilePath,
+        /// The name of RKE's file.
         name: String,
     },
     /// Takes a snapshot of the member on this node, and reads it back.

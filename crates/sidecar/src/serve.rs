@@ -78,6 +78,9 @@ pub fn answer(asked: Asked) -> Answer {
         Request::VerifySnapshot { directory, name } => {
             shelf::verify(&directory, &name).map(|seen| Answer::Snapshots(vec![seen]))
         }
+        Request::UnpackSnapshot { directory, name } => {
+            shelf::unpack(&directory, &name).map(|seen| Answer::Snapshots(vec![seen]))
+        }
         Request::SaveSnapshot(wanted) => shelf::save(&wanted).map(|seen| Answer::Snapshots(vec![seen])),
         Request::DeleteSnapshot { directory, name } => {
             shelf::delete(&directory, &name).map(|()| Answer::Done)

@@ -21,6 +21,7 @@ mod name;
 mod pace;
 mod proof;
 mod record;
+mod rke;
 pub(crate) mod shelf;
 mod take;
 mod tree;

@@ -50,6 +50,7 @@ fn read_back(at: Timestamp) -> SnapshotState {
         authority: None,
         endpoint: None,
         taken_at: Some(at),
+        archive_bytes: None,
         checked_at: at,
     }))
 }

@@ -6,7 +6,7 @@ use windlass_engine::{PortResult, Snapshots};
 use windlass_model::{
     BucketPlace, ChosenSnapshot, Component, Digest, EtcdVersion, FilePath, InBucket, KubernetesVersion,
     MemberId, MemberRestore, Mode, NodeName, Owner, RESTORED_MARK, SNAPSHOT_EXTENSION, Secret, SnapshotProof,
-    SnapshotSeen, SnapshotState, SnapshotWanted, Timestamp,
+    SnapshotSeen, SnapshotState, SnapshotWanted, Timestamp, unpacked_name,
 };
 
 use crate::etcd::{Cluster, Member, MemberData, cluster_id, founder_id};
@@ -78,6 +78,10 @@ impl SnapshotFile {
     }
 
     pub(crate) fn seen(&self, path: &FilePath, now: Timestamp) -> SnapshotSeen {
+        let name = path.as_str().rsplit('/').next().unwrap_or_default().to_owned();
+        let of_rke = unpacked_name(&name).is_some();
+        // An archive is smaller than what is in it.
+        let bytes = if of_rke { self.bytes() / 4 } else { self.bytes() };
         let state = match self.condition {
             Condition::Corrupt => SnapshotState::Damaged("its digest is another".to_owned()),
             Condition::Truncated => SnapshotState::Damaged("its end is missing".to_owned()),
@@ -92,14 +96,15 @@ impl SnapshotFile {
                 etcd: self.etcd.map(|(major, minor)| format!("{major}.{minor}.0")),
                 kubernetes: self.kubernetes.clone(),
                 members: Vec::new(),
-                authority: self.authority,
+                // Nothing that RKE writes says of which cluster a snapshot is.
+                authority: self.authority.filter(|_| !of_rke),
                 endpoint: None,
                 taken_at: Some(self.taken_at),
+                archive_bytes: of_rke.then_some(bytes),
                 checked_at: now,
             })),
         };
-        let name = path.as_str().rsplit('/').next().unwrap_or_default().to_owned();
-        SnapshotSeen { name, bytes: self.bytes(), written_at: self.taken_at, state }
+        SnapshotSeen { name, bytes, written_at: self.taken_at, state }
     }
 }
 
@@ -224,6 +229,35 @@ impl World {
         Ok(seen)
     }
 
+    fn unpack_snapshot(
+        &mut self,
+        machine: usize,
+        directory: &FilePath,
+        name: &str,
+    ) -> PortResult<SnapshotSeen> {
+        let path = path_of(directory, name);
+        let file = self.snapshot_at(machine, &path)?.clone();
+        let Some(target) = unpacked_name(name) else {
+            return Err(lasting(format!("{path}: it is no snapshot of RKE")));
+        };
+        if file.condition != Condition::Whole {
+            return Err(lasting(format!("{path}: the archive is damaged")));
+        }
+        if self.nodes[machine].disk == Disk::Full {
+            return Err(lasting(format!("{}: no space left on device", self.nodes[machine].name)));
+        }
+        let target = path_of(directory, &target);
+        let there = self.nodes[machine]
+            .snapshots
+            .entry(target.clone())
+            .or_insert_with(|| SnapshotFile { authority: None, ..file.clone() });
+        if there.digest() != file.digest() {
+            return Err(lasting(format!("{target} is there, and is another snapshot")));
+        }
+        let there = there.clone();
+        Ok(there.seen(&target, self.time()))
+    }
+
     fn stage_snapshot(&mut self, machine: usize, snapshot: &ChosenSnapshot) -> PortResult<()> {
         let staged = snapshot.staged();
         let is_chosen =
@@ -332,6 +366,18 @@ impl Snapshots for SimFleet {
         self.at(node, "verify", Object::Path(path.clone()), Deed::Ask, |world, machine| {
             let now = world.time();
             Ok(world.snapshot_at(machine, &path)?.seen(&path, now))
+        })
+        .await
+    }
+
+    async fn unpack_snapshot(
+        &self,
+        node: &NodeName,
+        directory: &FilePath,
+        name: &str,
+    ) -> PortResult<SnapshotSeen> {
+        self.at(node, "unpack", text(name), Deed::SaveSnapshot, |world, machine| {
+            world.unpack_snapshot(machine, directory, name)
         })
         .await
     }

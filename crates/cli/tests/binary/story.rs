@@ -172,6 +172,25 @@ fn a_snapshot_is_taken_listed_read_back_and_restored() {
 }
 
 #[test]
+fn a_snapshot_of_rke_is_read_back_unpacked_and_restored() {
+    let mut lab = Lab::with_three_nodes("rke-snapshot");
+    lab.run(&["up", "--simulate", "world.yml"]);
+    lab.note("etcd snapshot save mine --node node-2 --quiet --simulate world.yml");
+    // As if RKE had taken it.
+    let (ours, of_rke) = ("/opt/rke/etcd-snapshots/mine.db:", "/opt/rke/etcd-snapshots/mine.zip:");
+    lab.edit("world.yml", ours, of_rke);
+    lab.note("etcd snapshot list --simulate world.yml");
+    lab.note("etcd snapshot verify mine.zip --output json --simulate world.yml");
+    lab.note("etcd snapshot restore mine --plan --quiet --simulate world.yml");
+    lab.note("etcd snapshot restore mine --of-this-cluster --plan --simulate world.yml");
+    lab.note("etcd snapshot restore mine --of-this-cluster --yes --simulate world.yml");
+    lab.note("etcd snapshot list --simulate world.yml");
+    lab.note("etcd snapshot delete mine.zip --simulate world.yml");
+    lab.note("etcd snapshot list --simulate world.yml");
+    lab.compare("rke-snapshot.out");
+}
+
+#[test]
 fn a_snapshot_goes_into_a_bucket_and_comes_back() {
     let mut lab = Lab::with_three_nodes("bucket");
     lab.run(&["up", "--simulate", "world.yml"]);

@@ -17,6 +17,10 @@ impl Snapshots for Fake {
         Err(lasting(name))
     }
 
+    async fn unpack_snapshot(&self, _: &NodeName, _: &FilePath, name: &str) -> PortResult<SnapshotSeen> {
+        Err(lasting(name))
+    }
+
     async fn save_snapshot(&self, _: &NodeName, wanted: &SnapshotWanted) -> PortResult<SnapshotSeen> {
         Err(lasting(&wanted.name))
     }

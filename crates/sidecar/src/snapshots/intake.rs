@@ -10,6 +10,11 @@ const BLOCK: u64 = 512;
 const MAGIC: [u8; 4] = 0xED0C_DAED_u32.to_le_bytes();
 const MAGIC_AT: usize = 16;
 
+/// Whether a file with this beginning is a database, as far as that shows.
+pub(crate) fn begins_as_database(beginning: &[u8]) -> bool {
+    beginning.get(MAGIC_AT..MAGIC_AT + MAGIC.len()) == Some(MAGIC.as_slice())
+}
+
 /// Why the received bytes are not a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotASnapshot {

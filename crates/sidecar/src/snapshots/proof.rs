@@ -67,6 +67,7 @@ pub(crate) fn prove(path: &Path, origin: Origin, now: Timestamp) -> Result<Snaps
         authority,
         endpoint,
         taken_at,
+        archive_bytes: None,
         checked_at: now,
     })
 }

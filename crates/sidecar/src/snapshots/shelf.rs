@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use windlass_model::{
     ChosenSnapshot, FilePath, Owner, RESTORED_MARK, RollingSeen, SNAPSHOT_EXTENSION, SnapshotSeen,
-    SnapshotState, SnapshotWanted, Timestamp, rolling_name,
+    SnapshotState, SnapshotWanted, Timestamp, rolling_name, unpacked_name,
 };
 
 use super::arguments::Target;
@@ -15,6 +15,7 @@ use super::journal;
 use super::name;
 use super::proof::{self, Origin};
 use super::record::recorded;
+use super::rke;
 use super::take::take;
 use crate::etcd::Access;
 use crate::fault::{At, Fault};
@@ -34,7 +35,7 @@ pub(crate) fn list(directory: &FilePath) -> Result<Vec<SnapshotSeen>, Fault> {
     for entry in entries {
         let entry = entry.at(directory)?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        if name.starts_with('.') || !name.ends_with(SNAPSHOT_EXTENSION) {
+        if name.starts_with('.') || !is_snapshot(&entry.path(), &name) {
             continue;
         }
         match entry.metadata() {
@@ -45,6 +46,11 @@ pub(crate) fn list(directory: &FilePath) -> Result<Vec<SnapshotSeen>, Fault> {
     }
     found.sort_by(|one, other| (one.taken_at(), &one.name).cmp(&(other.taken_at(), &other.name)));
     Ok(found)
+}
+
+/// Whether a file is called as snapshots are; one without an extension begins as they do.
+fn is_snapshot(path: &Path, name: &str) -> bool {
+    name.ends_with(SNAPSHOT_EXTENSION) || rke::form_of(path).is_some()
 }
 
 /// The newest periodic snapshot in a directory, and what the process that takes them records; none if there is
@@ -78,12 +84,13 @@ pub(super) fn seen(path: &Path, name: String, metadata: &fs::Metadata) -> Snapsh
 /// The path of a snapshot that was requested by name: nothing else in the directory, and nothing elsewhere.
 pub(super) fn path_of(directory: &FilePath, name: &str) -> Result<PathBuf, Fault> {
     let refused = |why: &str| Fault::Refused { path: format!("{directory}/{name}"), why: why.to_owned() };
-    if !name.ends_with(SNAPSHOT_EXTENSION) || name.starts_with('.') || name.contains('/') {
+    if name.starts_with('.') || name.contains('/') {
         return Err(refused("this is no name of a snapshot"));
     }
     let path = Path::new(directory.as_str()).join(name);
     match fs::symlink_metadata(&path) {
-        Ok(metadata) if metadata.is_file() => Ok(path),
+        Ok(metadata) if metadata.is_file() && is_snapshot(&path, name) => Ok(path),
+        Ok(metadata) if metadata.is_file() => Err(refused("this is no snapshot")),
         Ok(_) => Err(refused("it is no file")),
         Err(error) if is_absent(&error) => Err(refused("there is no such snapshot")),
         Err(error) => Err(error).at(path.display()),
@@ -102,8 +109,12 @@ pub(crate) fn verify(directory: &FilePath, name: &str) -> Result<SnapshotSeen, F
     });
     let metadata = fs::metadata(&path).at(path.display())?;
     let mut seen = seen(&path, name.to_owned(), &metadata);
-    seen.state = match proof::prove(&path, origin, journal::now()) {
-        Err(error) => SnapshotState::Damaged(error.to_string()),
+    let proved = match rke::form_of(&path) {
+        Some(form) => rke::prove(&path, form)?,
+        None => proof::prove(&path, origin, journal::now()).map_err(|error| error.to_string()),
+    };
+    seen.state = match proved {
+        Err(why) => SnapshotState::Damaged(why),
         Ok(proof) if former.is_some_and(|former| former.sha256 != proof.sha256) => {
             SnapshotState::Damaged("its digest is another than when it was taken".to_owned())
         }
@@ -117,6 +128,26 @@ pub(crate) fn verify(directory: &FilePath, name: &str) -> Result<SnapshotSeen, F
         SnapshotState::Proven(_) | SnapshotState::Unproven => remove_if_there(&proof::damage_of(&path))?,
     }
     Ok(seen)
+}
+
+/// Unpacks a snapshot of RKE beside it, in the form of windlass, and reads it back before it gets its name. Where it is
+/// there already, that is the result.
+pub(crate) fn unpack(directory: &FilePath, name: &str) -> Result<SnapshotSeen, Fault> {
+    let path = path_of(directory, name)?;
+    let refused = |why: String| Fault::Refused { path: path.display().to_string(), why };
+    let (Some(form), Some(target)) = (rke::form_of(&path), unpacked_name(name)) else {
+        return Err(refused("it is no snapshot of RKE".to_owned()));
+    };
+    let at = path.with_file_name(&target);
+    let (draft, proof) = rke::unpack(&path, form)?;
+    if !at.exists() {
+        draft.keep_as(&target).at(at.display())?;
+        proof::note(&at, &proof).at(at.display())?;
+    } else if proof::noted(&at).is_none_or(|noted| noted.sha256 != proof.sha256) {
+        return Err(refused(format!("`{target}` is there, and is another snapshot: delete it first")));
+    }
+    let metadata = fs::metadata(&at).at(at.display())?;
+    Ok(seen(&at, target, &metadata))
 }
 
 /// Takes a snapshot of the member on this node, and reads it back.
