@@ -2,8 +2,11 @@
 //! nothing.
 
 use std::fmt::Write as _;
+use std::io::{Cursor, Write as _};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as BASE64;
 use windlass_integration::lab::{ALL_ROLES, Cluster, Images, Lab, LabError, LabShape, Windlass};
 
 type Outcome = Result<(), LabError>;
@@ -12,6 +15,30 @@ const SNAPSHOTS: &str = "/opt/rke/etcd-snapshots";
 const DATA: &str = "/var/lib/etcd";
 /// How many `ConfigMap`s exist when the snapshot is taken.
 const KEYS: usize = 300;
+
+/// A periodic snapshot of RKE.
+const OF_RKE: &str = "2026-01-31T12:00:00Z_etcd.zip";
+
+/// The snapshot `kept` as RKE would have stored it: in an archive with the cluster's state, and as versions before 0.2 did.
+fn take_as_rke_did(lab: &Lab) -> Outcome {
+    let node = lab.node(2);
+    let file = BASE64.decode(node.root(&format!("base64 -w0 {SNAPSHOTS}/kept.db"))?.trim()).unwrap_or_default();
+    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, content) in [
+        ("backup/2026-01-31T12:00:00Z_etcd", file.as_slice()),
+        ("etc/kubernetes/2026-01-31T12:00:00Z_etcd.rkestate", b"{}"),
+    ] {
+        let begun = archive.start_file(name, zip::write::SimpleFileOptions::default());
+        assert!(begun.is_ok() && archive.write_all(content).is_ok(), "{name}");
+    }
+    let archive = archive.finish().map(Cursor::into_inner).unwrap_or_default();
+    assert!(archive.len() < file.len(), "{} bytes of {}", archive.len(), file.len());
+    node.as_root(&format!("base64 -d > {SNAPSHOTS}/{OF_RKE}"))
+        .with_input(BASE64.encode(archive))
+        .output()?;
+    node.root(&format!("cp {SNAPSHOTS}/kept.db {SNAPSHOTS}/plain"))?;
+    Ok(())
+}
 
 #[test]
 #[ignore = "needs a lab; see integration/lab/test"]
@@ -69,9 +96,19 @@ fn all_data_of_etcd_is_lost_and_comes_back() -> Outcome {
     let planned = windlass.run(["plan", "--detailed-exitcode"])?;
     assert_eq!(planned.code, Some(0), "{}", planned.stdout);
 
-    eprintln!("a healthy cluster goes back, too");
+    eprintln!("a healthy cluster goes back, too, by a snapshot of RKE");
+    take_as_rke_did(&lab)?;
+    let listed = windlass.succeeds(["etcd", "snapshot", "list"])?;
+    assert!(listed.contains(OF_RKE) && listed.contains("plain  "), "{listed}");
+    windlass.succeeds(["etcd", "snapshot", "verify", OF_RKE])?;
+    windlass.succeeds(["etcd", "snapshot", "verify", "plain"])?;
+    let left = lab.node(2).root(&format!("ls -A {SNAPSHOTS}"))?;
+    assert!(!left.contains("rke-") && !left.contains(".part"), "what was unpacked to be read is gone: {left}");
+    let ran = windlass.run(["etcd", "snapshot", "restore", OF_RKE, "--yes"])?;
+    assert_eq!(ran.code, Some(1), "nothing says of which cluster it is: {}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("--of-this-cluster"), "{}", ran.stdout);
     let begun = Instant::now();
-    windlass.succeeds(["etcd", "snapshot", "restore", "kept", "--yes"])?;
+    windlass.succeeds(["etcd", "snapshot", "restore", OF_RKE, "--of-this-cluster", "--yes"])?;
     eprintln!("restored in {:.1} s", begun.elapsed().as_secs_f64());
     let names = kubectl.run(["get", "configmaps", "-o", "name"])?;
     assert!(!names.contains("configmap/after"), "{names}");
