@@ -121,9 +121,19 @@ impl<'c, 'a> Conditions<'c, 'a> {
         self.runs_pods(node) && api.is_some_and(|api| !api.works())
     }
 
+    /// Whether a node runs pods as soon as the containers that are missing or stopped run, which waits for no other node.
+    pub(crate) fn soon_runs_pods(&self, node: &NodeName) -> bool {
+        let is_started = |of: &Condition| matches!(of, Condition::Absent | Condition::Down(_));
+        self.runs_pods_if(node, |of| of.works() || is_started(of))
+    }
+
     /// Whether all containers of a node that pods need work.
     fn runs_pods(&self, node: &NodeName) -> bool {
-        let works = |component| self.of_container(node, component).is_none_or(Condition::works);
+        self.runs_pods_if(node, Condition::works)
+    }
+
+    fn runs_pods_if(&self, node: &NodeName, works: impl Fn(&Condition) -> bool) -> bool {
+        let works = |component| self.of_container(node, component).is_none_or(&works);
         let Some(seen) = self.sight.of(node) else { return false };
         // An API server that leaves the node holds the port of nginx-proxy until then, and serves in its place.
         let has_api_server = seen.facts.containers.contains_key(Component::KubeApiserver.as_str());

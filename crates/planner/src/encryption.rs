@@ -16,8 +16,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use windlass_model::{
-    Birth, Blueprint, CertName, Cipher, Ciphers, Component, Intent, Inventory, KubeSeen, Maker, NodeName,
-    Note, Refusal, Role, SECRETS, SecretsAtRest, Settings, SpecPath, StoredSecrets, Subject,
+    Birth, Blueprint, CertName, Cipher, Ciphers, Component, ContainerSeen, Intent, Inventory, KubeSeen,
+    LedgerFace, Maker, NodeName, Note, Refusal, Role, SECRETS, SecretsAtRest, Settings, SpecPath,
+    StoredSecrets, Subject,
 };
 
 use crate::builder::PlanBuilder;
@@ -102,6 +103,9 @@ impl<'a> Servers<'a> {
                 continue;
             };
             let is_ours = container.lineage.is_none() || container.lineage == ledger.lineage;
+            if container.maker == Maker::Other && has_role(ledger, name) {
+                known_of.extend(by_hand(container, &ledger.stored).map(|ciphers| (name, ciphers)));
+            }
             if container.maker != Maker::Windlass || !is_ours {
                 continue;
             }
@@ -115,8 +119,7 @@ impl<'a> Servers<'a> {
             }
         }
         let is_unseen = |name: &NodeName| {
-            let had = ledger.nodes.get(name).is_some_and(|last| last.roles.contains(&Role::ControlPlane));
-            had && seen.nodes.get(name).and_then(|node| node.facts()).is_none()
+            has_role(ledger, name) && seen.nodes.get(name).and_then(|node| node.facts()).is_none()
         };
         let desired_names: BTreeSet<&NodeName> =
             desired.with_role(Role::ControlPlane).map(|(name, _)| name).collect();
@@ -265,6 +268,25 @@ fn known(secrets: &SecretsAtRest) -> Option<Ciphers> {
         SecretsAtRest::Plain => Some(Ciphers::default()),
         SecretsAtRest::By(ciphers) => Some(ciphers.clone()),
         SecretsAtRest::Encrypted => None,
+    }
+}
+
+/// Whether a node has a control plane according to the ledger.
+fn has_role(ledger: &LedgerFace, name: &NodeName) -> bool {
+    ledger.nodes.get(name).is_some_and(|last| last.roles.contains(&Role::ControlPlane))
+}
+
+/// The keys of an API server that somebody made by hand, so that no label names them: none without the flag, and with it at
+/// least that with which all Secrets are stored, where the ledger says so.
+fn by_hand(container: &ContainerSeen, stored: &StoredSecrets) -> Option<Ciphers> {
+    // Whatever else has this name stores no Secrets.
+    container.spec.flag("etcd-servers")?;
+    if container.spec.flag("encryption-provider-config").is_none() {
+        return Some(Ciphers::default());
+    }
+    match stored {
+        StoredSecrets::By(cipher) => Some(Ciphers([(Arc::from(SECRETS), vec![cipher.clone()])].into())),
+        StoredSecrets::Among(_) | StoredSecrets::Unknown => None,
     }
 }
 

@@ -50,6 +50,8 @@ impl Group {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Works {
     Not,
+    /// When what is missing is started, before any node is changed.
+    Soon,
     Now,
 }
 
@@ -88,7 +90,11 @@ pub(crate) fn roll<'a>(
             let recovers = somebody_stays_broken && site.conditions.lacks_its_api_server(node.name);
             let stays = (works || recovers) && !stays_broken(site.ctx, node.name);
             let group = if stays { Group::of(node.desired) } else { Group::Broken };
-            let works = if works { Works::Now } else { Works::Not };
+            let works = match works {
+                true => Works::Now,
+                false if site.conditions.soon_runs_pods(node.name) => Works::Soon,
+                false => Works::Not,
+            };
             (group, waits_for_workers(node.desired), works, node.name)
         })
         .collect();

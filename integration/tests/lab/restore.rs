@@ -22,7 +22,8 @@ const OF_RKE: &str = "2026-01-31T12:00:00Z_etcd.zip";
 /// The snapshot `kept` as RKE would have stored it: in an archive with the cluster's state, and as versions before 0.2 did.
 fn take_as_rke_did(lab: &Lab) -> Outcome {
     let node = lab.node(2);
-    let file = BASE64.decode(node.root(&format!("base64 -w0 {SNAPSHOTS}/kept.db"))?.trim()).unwrap_or_default();
+    let file =
+        BASE64.decode(node.root(&format!("base64 -w0 {SNAPSHOTS}/kept.db"))?.trim()).unwrap_or_default();
     let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in [
         ("backup/2026-01-31T12:00:00Z_etcd", file.as_slice()),
@@ -33,9 +34,7 @@ fn take_as_rke_did(lab: &Lab) -> Outcome {
     }
     let archive = archive.finish().map(Cursor::into_inner).unwrap_or_default();
     assert!(archive.len() < file.len(), "{} bytes of {}", archive.len(), file.len());
-    node.as_root(&format!("base64 -d > {SNAPSHOTS}/{OF_RKE}"))
-        .with_input(BASE64.encode(archive))
-        .output()?;
+    node.as_root(&format!("base64 -d > {SNAPSHOTS}/{OF_RKE}")).with_input(BASE64.encode(archive)).output()?;
     node.root(&format!("cp {SNAPSHOTS}/kept.db {SNAPSHOTS}/plain"))?;
     Ok(())
 }
@@ -103,7 +102,10 @@ fn all_data_of_etcd_is_lost_and_comes_back() -> Outcome {
     windlass.succeeds(["etcd", "snapshot", "verify", OF_RKE])?;
     windlass.succeeds(["etcd", "snapshot", "verify", "plain"])?;
     let left = lab.node(2).root(&format!("ls -A {SNAPSHOTS}"))?;
-    assert!(!left.contains("rke-") && !left.contains(".part"), "what was unpacked to be read is gone: {left}");
+    assert!(
+        !left.contains("rke-") && !left.contains(".part"),
+        "what was unpacked to be read is gone: {left}"
+    );
     let ran = windlass.run(["etcd", "snapshot", "restore", OF_RKE, "--yes"])?;
     assert_eq!(ran.code, Some(1), "nothing says of which cluster it is: {}{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains("--of-this-cluster"), "{}", ran.stdout);
