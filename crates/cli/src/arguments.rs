@@ -357,6 +357,11 @@ pub(crate) enum SnapshotCommand {
     Save(SnapshotSaveArguments),
     /// Read a snapshot back: its digest, and every page of the database in it.
     Verify(SnapshotArguments),
+    /// Restore a snapshot for a trial, into an etcd that nothing else reaches, and ask it what it holds.
+    ///
+    /// It runs on the node that has the file, in a network of its own, with the image of that node's etcd. It says how long
+    /// that took, compares revision and keys with what was read back, and leaves nothing. The cluster does not notice it.
+    Rehearse(SnapshotArguments),
     /// Delete a snapshot.
     Delete(SnapshotDeleteArguments),
     /// Bring a snapshot from the bucket of cluster.yml to a node of etcd, and read it back there.
@@ -448,6 +453,7 @@ impl SnapshotCommand {
             Self::List(_) => "etcd snapshot list",
             Self::Save(_) => "etcd snapshot save",
             Self::Verify(_) => "etcd snapshot verify",
+            Self::Rehearse(_) => "etcd snapshot rehearse",
             Self::Delete(_) => "etcd snapshot delete",
             Self::Fetch(_) => "etcd snapshot fetch",
             Self::Restore(_) => "etcd snapshot restore",
@@ -459,6 +465,7 @@ impl SnapshotCommand {
             Self::List(SnapshotListArguments { common })
             | Self::Save(SnapshotSaveArguments { common, .. })
             | Self::Verify(SnapshotArguments { common, .. })
+            | Self::Rehearse(SnapshotArguments { common, .. })
             | Self::Delete(SnapshotDeleteArguments { which: SnapshotArguments { common, .. }, .. })
             | Self::Fetch(SnapshotFetchArguments { which: SnapshotArguments { common, .. }, .. })
             | Self::Restore(SnapshotRestoreArguments { which: SnapshotArguments { common, .. }, .. }) => {
@@ -472,7 +479,7 @@ impl SnapshotCommand {
         match self {
             Self::List(_) | Self::Verify(_) => false,
             Self::Restore(restore) => !restore.plan,
-            Self::Save(_) | Self::Delete(_) | Self::Fetch(_) => true,
+            Self::Save(_) | Self::Delete(_) | Self::Fetch(_) | Self::Rehearse(_) => true,
         }
     }
 }

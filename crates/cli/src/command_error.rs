@@ -52,6 +52,9 @@ pub(crate) enum CommandError {
     /// No file of this name can be used.
     #[error("the snapshot `{name}` cannot be used: {}", damage.join("; "))]
     SnapshotDamaged { name: String, damage: Vec<String> },
+    /// A trial did not come to its end.
+    #[error("`{name}` could not be restored for a trial: {why}")]
+    NotRehearsed { name: String, why: String },
     /// Files of one name are different snapshots.
     #[error("the snapshots `{name}` on {} are not the same", windlass_model::row_of(nodes, 4))]
     SnapshotsDiffer { name: String, nodes: Vec<NodeName> },
@@ -132,6 +135,7 @@ impl CommandError {
             | Self::BucketSilent { .. }
             | Self::OnlyInBucket { .. }
             | Self::SnapshotDamaged { .. }
+            | Self::NotRehearsed { .. }
             | Self::SnapshotsDiffer { .. }
             | Self::ExternalEtcd
             | Self::NothingToRecover
@@ -184,6 +188,7 @@ impl CommandError {
             | Self::BucketSilent { .. }
             | Self::OnlyInBucket { .. }
             | Self::SnapshotDamaged { .. }
+            | Self::NotRehearsed { .. }
             | Self::SnapshotsDiffer { .. } => return self.help_on_snapshots(),
             Self::ExternalEtcd => "look after it by its own tools",
             Self::NothingToRecover => "`windlass up` repairs the members that are down",
@@ -250,6 +255,9 @@ impl CommandError {
             }
             Self::SnapshotDamaged { .. } => {
                 "nothing was stopped or changed: choose another one of `windlass etcd snapshot list`"
+            }
+            Self::NotRehearsed { .. } => {
+                "nothing of the trial is left, and the cluster did not notice it; `--node NODE` tries another node"
             }
             Self::SnapshotsDiffer { .. } => "choose one with `--node NODE`",
             _ => return None,

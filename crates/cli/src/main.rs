@@ -28,6 +28,7 @@ mod printer;
 mod progress;
 mod questions;
 mod real;
+mod rehearse;
 mod scene;
 mod simulate;
 mod snapshots;

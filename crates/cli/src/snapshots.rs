@@ -35,6 +35,7 @@ impl<S: Scene> Session<'_, S> {
             }
             SnapshotCommand::Save(save) => self.save(save).await,
             SnapshotCommand::Verify(which) => self.verify(which).await,
+            SnapshotCommand::Rehearse(which) => self.rehearse(which).await,
             SnapshotCommand::Delete(SnapshotDeleteArguments { which, s3: true }) => {
                 self.delete_in_bucket(&which.name).await
             }
@@ -214,13 +215,14 @@ impl<S: Scene> Session<'_, S> {
             return self.preview(&goal).await;
         }
         let agreed = if arguments.yes { None } else { Some(self.agree(&goal).await?) };
-        self.unpack(&found, &goal).await?;
+        if let Goal::Restore(Restore { snapshot, .. }) = &goal {
+            self.unpack(&found, snapshot).await?;
+        }
         self.act(goal, agreed).await
     }
 
     /// Unpacks the chosen snapshot, where it is one of RKE.
-    async fn unpack(&self, found: &Found, goal: &Goal) -> Result<(), CommandError> {
-        let Goal::Restore(Restore { snapshot, .. }) = goal else { return Ok(()) };
+    pub(crate) async fn unpack(&self, found: &Found, snapshot: &ChosenSnapshot) -> Result<(), CommandError> {
         let of_rke = |on: &&OnNode| {
             on.node == snapshot.node && unpacked_name(&on.snapshot.name).as_ref() == Some(&snapshot.name)
         };

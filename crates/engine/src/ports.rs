@@ -14,8 +14,8 @@ use windlass_model::{
     DesiredKernel, DesiredObject, Digest, DrainOptions, EtcdPlaces, EtcdSeen, FilePath, Footprint,
     Footprints, ImageRef, InBucket, KeptRoots, KubeSeen, LastNode, Ledger, Lineage, Loaded, Meeting,
     MemberId, MemberReport, MemberRestore, Mode, NodeFacts, NodeName, NodeObject, ObjectChange, ObjectRef,
-    ObjectsSeen, Owner, PodRuntime, Prefix, Role, Roles, Secret, SnapshotSeen, SnapshotWanted, StoredCert,
-    Timestamp, ports_between,
+    ObjectsSeen, Owner, PodRuntime, Prefix, Rehearsal, Rehearsed, Role, Roles, Secret, SnapshotSeen,
+    SnapshotWanted, StoredCert, Timestamp, ports_between,
 };
 
 /// Why a verb did not succeed.
@@ -460,6 +460,14 @@ pub trait Snapshots {
         directory: &FilePath,
         name: &str,
     ) -> impl Future<Output = PortResult<SnapshotSeen>> + Send;
+
+    /// Restores one into an etcd in a network of its own, asks it what it holds, and removes all of it again. A lasting error
+    /// where there is no room, the image is not there, or etcd does not answer.
+    fn rehearse_snapshot(
+        &self,
+        node: &NodeName,
+        rehearsal: &Rehearsal,
+    ) -> impl Future<Output = PortResult<Rehearsed>> + Send;
 
     /// Takes one from a node's own member, and reads it back. A lasting error where one of this name exists.
     fn save_snapshot(

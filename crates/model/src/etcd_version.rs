@@ -44,6 +44,14 @@ impl EtcdVersion {
         self.numbers
     }
 
+    /// Whether it comes with an `etcdutl` that restores snapshots, and raises the revision on the way: `--bump-revision` came
+    /// back to 3.5 with this patch release, and from 3.6 on `etcdctl` restores none.
+    ///
+    /// Source: <https://etcd.io/docs/v3.5/op-guide/recovery/>.
+    pub fn restores_by_etcdutl(self) -> bool {
+        self.numbers >= (3, 5, 10)
+    }
+
     /// The version in an image's tag, if it is one.
     pub fn of_image(image: &str) -> Option<Self> {
         tag_of(image)?.parse().ok()

@@ -111,8 +111,8 @@ pub use rolling::{
 };
 pub use secret::{HIDDEN, Secret, exposed};
 pub use snapshot::{
-    ChosenSnapshot, MemberRestore, RESTORED_MARK, RKE_ARCHIVE_EXTENSION, RestoreNote, SNAPSHOT_EXTENSION,
-    STAGING, SnapshotProof, SnapshotSeen, SnapshotState, SnapshotWanted, unpacked_name,
+    ChosenSnapshot, MemberRestore, RESTORED_MARK, RKE_ARCHIVE_EXTENSION, Rehearsal, Rehearsed, RestoreNote,
+    SNAPSHOT_EXTENSION, STAGING, SnapshotProof, SnapshotSeen, SnapshotState, SnapshotWanted, unpacked_name,
 };
 pub use target::{LastNode, NodeTarget};
 pub use time::{NotATimestamp, Timestamp};

@@ -1,6 +1,7 @@
 //! Snapshots of etcd as they are found on nodes, and what is known of each.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -241,6 +242,32 @@ pub struct MemberRestore {
     /// By how much the revision is raised, so that no watcher sees it decrease; none where that etcd cannot
     /// do it.
     pub bump_revision: Option<u64>,
+}
+
+/// A snapshot that is to be restored for a trial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rehearsal {
+    /// The directory on the node.
+    pub directory: FilePath,
+    /// The name of its file.
+    pub name: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// The image of etcd that restores it, and serves it.
+    pub image: crate::names::ImageRef,
+}
+
+/// What a trial has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rehearsed {
+    /// The revision that etcd reports.
+    pub revision: u64,
+    /// How many keys it has.
+    pub keys: u64,
+    /// How long its data took to be made.
+    pub restored_in: Duration,
+    /// How long etcd then took to answer.
+    pub answered_in: Duration,
 }
 
 /// A snapshot that is to be taken.

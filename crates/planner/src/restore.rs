@@ -39,8 +39,6 @@ use crate::refusals;
 ///
 /// Source: <https://etcd.io/docs/v3.5/op-guide/recovery/>, "Restoring with revision bump".
 const BUMP_REVISION: u64 = 1_000_000_000;
-/// The first version that supports it: the flag came back to 3.5 with this patch release.
-const BUMPS_FROM: (u32, u32, u32) = (3, 5, 10);
 /// The certificate that shows that a snapshot belongs to this cluster: it lives as long as the cluster.
 const AUTHORITY: &str = "kube-etcd-ca";
 
@@ -421,8 +419,7 @@ impl<'a> Stage<'_, 'a> {
         for (name, facts) in self.unformed() {
             let node = &ctx.desired.nodes[name];
             let image = node.containers[&Component::Etcd].spec.image.clone();
-            let bumps =
-                EtcdVersion::of_image(image.as_str()).is_some_and(|version| version.numbers() >= BUMPS_FROM);
+            let bumps = EtcdVersion::of_image(image.as_str()).is_some_and(EtcdVersion::restores_by_etcdutl);
             let restore = MemberRestore {
                 snapshot: self.restore.snapshot.clone(),
                 image,

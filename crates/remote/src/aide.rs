@@ -149,6 +149,7 @@ fn verb(request: &Request) -> &'static str {
         Request::ListSnapshots { .. } => "list-snapshots",
         Request::VerifySnapshot { .. } => "verify-snapshot",
         Request::UnpackSnapshot { .. } => "unpack-snapshot",
+        Request::CheckRoom { .. } => "room",
         Request::SaveSnapshot(_) => "save-snapshot",
         Request::DeleteSnapshot { .. } => "delete-snapshot",
         Request::ListBucket { .. }
@@ -187,6 +188,7 @@ fn body(image: &ImageRef, request: &Request, run: &str) -> ContainerCreateBody {
         | Request::ListSnapshots { .. }
         | Request::VerifySnapshot { .. }
         | Request::UnpackSnapshot { .. }
+        | Request::CheckRoom { .. }
         | Request::SaveSnapshot(_)
         | Request::DeleteSnapshot { .. }
         | Request::ListBucket { .. }

@@ -34,6 +34,7 @@ mod nodes;
 mod objects;
 mod pods;
 mod preflight;
+mod rehearsal;
 mod render;
 mod room;
 mod secrets;

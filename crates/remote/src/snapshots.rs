@@ -18,8 +18,8 @@ use futures_util::{StreamExt, TryStreamExt};
 use tokio::sync::mpsc;
 use windlass_engine::{PortResult, Snapshots};
 use windlass_model::{
-    BucketPlace, ChosenSnapshot, FilePath, InBucket, MemberRestore, NodeName, STAGING, Secret, SnapshotSeen,
-    SnapshotWanted,
+    BucketPlace, ChosenSnapshot, FilePath, InBucket, MemberRestore, NodeName, Rehearsal, Rehearsed, STAGING,
+    Secret, SnapshotSeen, SnapshotWanted,
 };
 use windlass_sidecar::protocol::{Answer, Bytes, FORMING, Holder, Request};
 
@@ -40,7 +40,7 @@ const PARTS: usize = 4;
 /// How many of the last lines of a failed program are reported.
 const LAST_LINES: usize = 5;
 /// The path in containers of the directory with snapshots.
-const SHELF: &str = "/snapshots";
+pub(crate) const SHELF: &str = "/snapshots";
 /// The path in etcd's program of etcd's data directory.
 const DATA: &str = "/data";
 
@@ -67,6 +67,10 @@ impl Snapshots for RemoteFleet {
     ) -> PortResult<SnapshotSeen> {
         let request = Request::UnpackSnapshot { directory: directory.clone(), name: name.to_owned() };
         self.one_snapshot(node, request).await
+    }
+
+    async fn rehearse_snapshot(&self, node: &NodeName, rehearsal: &Rehearsal) -> PortResult<Rehearsed> {
+        self.rehearse(node, rehearsal).await
     }
 
     async fn save_snapshot(&self, node: &NodeName, wanted: &SnapshotWanted) -> PortResult<SnapshotSeen> {
@@ -275,13 +279,13 @@ async fn form(link: &Link, restore: &MemberRestore) -> PortResult<()> {
 }
 
 /// A container for one task, which this run removes.
-struct Transient<'l> {
-    link: &'l Link,
-    name: String,
+pub(crate) struct Transient<'l> {
+    pub(crate) link: &'l Link,
+    pub(crate) name: String,
 }
 
 impl<'l> Transient<'l> {
-    async fn create(link: &'l Link, verb: &str, body: ContainerCreateBody) -> PortResult<Self> {
+    pub(crate) async fn create(link: &'l Link, verb: &str, body: ContainerCreateBody) -> PortResult<Self> {
         let name = format!("windlass-node-{verb}-{:08x}", fastrand::u32(..));
         let options = CreateContainerOptionsBuilder::new().name(&name).build();
         link.call(ASK_WITHIN, link.docker.create_container(Some(options), body))
@@ -291,7 +295,7 @@ impl<'l> Transient<'l> {
     }
 
     /// Runs it to its end; an error with its last lines if it does not succeed.
-    async fn run(&self) -> PortResult<()> {
+    pub(crate) async fn run(&self) -> PortResult<()> {
         let Self { link, name } = self;
         let failed = |what: &str, error: DockerError| error.of(&link.node, &format!("{what} {name}"));
         link.call(ASK_WITHIN, link.docker.start_container(name, None::<StartContainerOptions>))
@@ -309,17 +313,22 @@ impl<'l> Transient<'l> {
         if code == 0 {
             return Ok(());
         }
+        Err(lasting(format!("{name} on {} ended with {code}: {}", link.node, self.last_words().await)))
+    }
+
+    /// The last lines of its log.
+    pub(crate) async fn last_words(&self) -> String {
+        let Self { link, name } = self;
         let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail("20").build();
         let logs = link.docker.logs(name, Some(options)).try_fold(String::new(), |text, part| async move {
             Ok(text + &String::from_utf8_lossy(&part.into_bytes()))
         });
         let said = link.call(ASK_WITHIN, logs).await.unwrap_or_default();
         let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        let last = lines[lines.len().saturating_sub(LAST_LINES)..].join("; ");
-        Err(lasting(format!("{name} on {} ended with {code}: {last}", link.node)))
+        lines[lines.len().saturating_sub(LAST_LINES)..].join("; ")
     }
 
-    async fn remove(&self) {
+    pub(crate) async fn remove(&self) {
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
         // If it stays, it is a left-over like others: the next run that changes anything removes it.
         let _ =
@@ -327,7 +336,7 @@ impl<'l> Transient<'l> {
     }
 }
 
-fn body(link: &Link, image: String, binds: Vec<String>) -> ContainerCreateBody {
+pub(crate) fn body(link: &Link, image: String, binds: Vec<String>) -> ContainerCreateBody {
     let host = HostConfig {
         network_mode: Some("none".to_owned()),
         log_config: Some(HostConfigLogConfig { typ: Some("json-file".to_owned()), config: None }),

@@ -132,6 +132,12 @@ pub enum Request {
         /// The name of RKE's file.
         name: String,
     },
+    /// Whether Docker's disk, on which this program's own container is, has room for so many bytes beside what is left to
+    /// etcd and kubelet.
+    CheckRoom {
+        /// How many bytes.
+        bytes: u64,
+    },
     /// Takes a snapshot of the member on this node, and reads it back.
     SaveSnapshot(SnapshotWanted),
     /// Deletes a snapshot and its metadata.

@@ -81,6 +81,7 @@ pub fn answer(asked: Asked) -> Answer {
         Request::UnpackSnapshot { directory, name } => {
             shelf::unpack(&directory, &name).map(|seen| Answer::Snapshots(vec![seen]))
         }
+        Request::CheckRoom { bytes } => shelf::check_dockers_room(bytes).map(|()| Answer::Done),
         Request::SaveSnapshot(wanted) => shelf::save(&wanted).map(|seen| Answer::Snapshots(vec![seen])),
         Request::DeleteSnapshot { directory, name } => {
             shelf::delete(&directory, &name).map(|()| Answer::Done)

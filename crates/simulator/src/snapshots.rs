@@ -1,12 +1,14 @@
 //! Snapshots of etcd on simulated machines: what a cluster stored at a time, and members whose data is
 //! restored from it.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use windlass_engine::{PortResult, Snapshots};
 use windlass_model::{
     BucketPlace, ChosenSnapshot, Component, Digest, EtcdVersion, FilePath, InBucket, KubernetesVersion,
-    MemberId, MemberRestore, Mode, NodeName, Owner, RESTORED_MARK, SNAPSHOT_EXTENSION, Secret, SnapshotProof,
-    SnapshotSeen, SnapshotState, SnapshotWanted, Timestamp, unpacked_name,
+    MemberId, MemberRestore, Mode, NodeName, Owner, RESTORED_MARK, Rehearsal, Rehearsed, SNAPSHOT_EXTENSION,
+    Secret, SnapshotProof, SnapshotSeen, SnapshotState, SnapshotWanted, Timestamp, unpacked_name,
 };
 
 use crate::etcd::{Cluster, Member, MemberData, cluster_id, founder_id};
@@ -67,6 +69,10 @@ impl SnapshotFile {
         Digest::of(format!("{} {} {:?}", self.revision, self.taken_at, self.condition))
     }
 
+    fn keys(&self) -> u64 {
+        u64::try_from(self.kube.nodes.len() + self.kube.objects.len()).unwrap_or(u64::MAX)
+    }
+
     fn bytes(&self) -> u64 {
         let whole = 65_536 + self.revision * 512;
         if self.condition == Condition::Truncated { whole / 2 } else { whole }
@@ -91,7 +97,7 @@ impl SnapshotFile {
                 sha256: self.digest(),
                 bytes: self.bytes(),
                 revision: self.revision,
-                keys: u64::try_from(self.kube.nodes.len() + self.kube.objects.len()).unwrap_or(u64::MAX),
+                keys: self.keys(),
                 keys_by_prefix: [].into(),
                 etcd: self.etcd.map(|(major, minor)| format!("{major}.{minor}.0")),
                 kubernetes: self.kubernetes.clone(),
@@ -258,6 +264,25 @@ impl World {
         Ok(there.seen(&target, self.time()))
     }
 
+    fn rehearse(&self, machine: usize, rehearsal: &Rehearsal) -> PortResult<Rehearsed> {
+        let Rehearsal { directory, name, bytes: _, image } = rehearsal;
+        let node = &self.nodes[machine];
+        if node.disk == Disk::Full {
+            return Err(lasting(format!("{}: no space left on device", node.name)));
+        }
+        if !node.images.contains(image) {
+            return Err(lasting(format!("{image} is not on {}", node.name)));
+        }
+        let path = path_of(directory, name);
+        let file = self.snapshot_at(machine, &path)?;
+        let own = EtcdVersion::of_image(image.as_str()).map(EtcdVersion::minor);
+        if file.condition != Condition::Whole || own.is_some_and(|own| Some(own) < file.etcd) {
+            return Err(lasting(format!("{image} cannot read {path}")));
+        }
+        let (restored_in, answered_in) = (Duration::from_millis(700), Duration::from_millis(1_300));
+        Ok(Rehearsed { revision: file.revision, keys: file.keys(), restored_in, answered_in })
+    }
+
     fn stage_snapshot(&mut self, machine: usize, snapshot: &ChosenSnapshot) -> PortResult<()> {
         let staged = snapshot.staged();
         let is_chosen =
@@ -378,6 +403,13 @@ impl Snapshots for SimFleet {
     ) -> PortResult<SnapshotSeen> {
         self.at(node, "unpack", text(name), Deed::SaveSnapshot, |world, machine| {
             world.unpack_snapshot(machine, directory, name)
+        })
+        .await
+    }
+
+    async fn rehearse_snapshot(&self, node: &NodeName, rehearsal: &Rehearsal) -> PortResult<Rehearsed> {
+        self.at(node, "rehearse", text(&rehearsal.name), Deed::Ask, |world, machine| {
+            world.rehearse(machine, rehearsal)
         })
         .await
     }

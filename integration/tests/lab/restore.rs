@@ -39,6 +39,19 @@ fn take_as_rke_did(lab: &Lab) -> Outcome {
     Ok(())
 }
 
+/// A snapshot is restored for a trial beside the living member, and nothing of that is left, nor noticed.
+fn a_trial_leaves_nothing(lab: &Lab, windlass: &Windlass) -> Outcome {
+    eprintln!("a trial");
+    let what_is_there = "docker ps -aq --no-trunc; docker volume ls -q; ls -A /opt/rke/etcd-snapshots";
+    let (before, there) = (lab.state()?, lab.node(2).root(what_is_there)?);
+    let said = windlass.succeeds(["etcd", "snapshot", "rehearse", "kept"])?;
+    eprintln!("{said}");
+    assert_eq!(said.matches("as in the file").count(), 2, "revision and keys: {said}");
+    assert_eq!(lab.state()?.since(&before), [""; 0]);
+    assert_eq!(lab.node(2).root(what_is_there)?, there);
+    Ok(())
+}
+
 #[test]
 #[ignore = "needs a lab; see integration/lab/test"]
 fn all_data_of_etcd_is_lost_and_comes_back() -> Outcome {
@@ -70,6 +83,8 @@ fn all_data_of_etcd_is_lost_and_comes_back() -> Outcome {
     assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
     assert!(ran.stderr.contains("cannot be used"), "{}", ran.stderr);
     assert_eq!(lab.state()?.since(&before), [""; 0]);
+
+    a_trial_leaves_nothing(&lab, &windlass)?;
 
     eprintln!("all data is lost");
     for node in lab.nodes() {

@@ -159,6 +159,8 @@ fn a_snapshot_is_taken_listed_read_back_and_restored() {
     lab.note("etcd snapshot list --simulate world.yml");
     lab.note("etcd snapshot list --simulate world.yml --output json");
     lab.note("etcd snapshot verify mine --node node-1 --simulate world.yml");
+    lab.note("etcd snapshot rehearse mine --node node-1 --simulate world.yml");
+    lab.note("etcd snapshot rehearse mine --node node-1 --output json --simulate world.yml");
     let world = lab.read("world.yml");
     lab.note("etcd snapshot restore mine --simulate world.yml");
     lab.note("etcd snapshot restore other --yes --simulate world.yml");
@@ -181,6 +183,8 @@ fn a_snapshot_of_rke_is_read_back_unpacked_and_restored() {
     lab.edit("world.yml", ours, of_rke);
     lab.note("etcd snapshot list --simulate world.yml");
     lab.note("etcd snapshot verify mine.zip --output json --simulate world.yml");
+    lab.note("etcd snapshot rehearse mine --simulate world.yml");
+    lab.note("etcd snapshot list --simulate world.yml");
     lab.note("etcd snapshot restore mine --plan --quiet --simulate world.yml");
     lab.note("etcd snapshot restore mine --of-this-cluster --plan --simulate world.yml");
     lab.note("etcd snapshot restore mine --of-this-cluster --yes --simulate world.yml");

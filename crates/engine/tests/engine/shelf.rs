@@ -2,8 +2,8 @@
 
 use windlass_engine::{PortResult, Snapshots};
 use windlass_model::{
-    BucketPlace, ChosenSnapshot, FilePath, InBucket, MemberRestore, NodeName, Secret, SnapshotSeen,
-    SnapshotWanted,
+    BucketPlace, ChosenSnapshot, FilePath, InBucket, MemberRestore, NodeName, Rehearsal, Rehearsed, Secret,
+    SnapshotSeen, SnapshotWanted,
 };
 
 use crate::fake::{Fake, lasting};
@@ -19,6 +19,10 @@ impl Snapshots for Fake {
 
     async fn unpack_snapshot(&self, _: &NodeName, _: &FilePath, name: &str) -> PortResult<SnapshotSeen> {
         Err(lasting(name))
+    }
+
+    async fn rehearse_snapshot(&self, _: &NodeName, rehearsal: &Rehearsal) -> PortResult<Rehearsed> {
+        Err(lasting(&rehearsal.name))
     }
 
     async fn save_snapshot(&self, _: &NodeName, wanted: &SnapshotWanted) -> PortResult<SnapshotSeen> {

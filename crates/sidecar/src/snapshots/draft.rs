@@ -26,6 +26,14 @@ pub(crate) struct Space {
     pub(crate) all: u64,
 }
 
+impl Space {
+    /// The space on a file system that was asked.
+    pub(crate) fn of(system: &rustix::fs::StatVfs) -> Self {
+        let bytes = |blocks: u64| blocks.saturating_mul(system.f_frsize);
+        Self { free: bytes(system.f_bavail), all: bytes(system.f_blocks) }
+    }
+}
+
 /// An unfinished snapshot. It is removed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Draft {
@@ -81,9 +89,7 @@ impl Draft {
 
     /// The space on its file system.
     pub(crate) fn space(&self) -> io::Result<Space> {
-        let system = rustix::fs::fstatvfs(&self.file)?;
-        let bytes = |blocks: u64| blocks.saturating_mul(system.f_frsize);
-        Ok(Space { free: bytes(system.f_bavail), all: bytes(system.f_blocks) })
+        Ok(Space::of(&rustix::fs::fstatvfs(&self.file)?))
     }
 
     /// Gives it its name, under which there must be nothing; when this returns, a loss of power leaves it there.

@@ -178,6 +178,13 @@ pub(crate) fn save(wanted: &SnapshotWanted) -> Result<SnapshotSeen, Fault> {
     Ok(seen(&path, file, &metadata))
 }
 
+/// Whether the file system of this program's own container has room for so many bytes.
+pub(crate) fn check_dockers_room(bytes: u64) -> Result<(), Fault> {
+    let system = rustix::fs::statvfs("/").map_err(io::Error::from).at("Docker's disk")?;
+    super::take::check_room(super::draft::Space::of(&system), bytes)
+        .map_err(|error| Fault::Refused { path: "Docker's disk".to_owned(), why: journal::reported(&error) })
+}
+
 /// Deletes a snapshot and its metadata.
 pub(crate) fn delete(directory: &FilePath, name: &str) -> Result<(), Fault> {
     let path = path_of(directory, name)?;
