@@ -15,7 +15,6 @@ use bollard::exec::{CreateExecOptions, StartExecResults};
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::StartContainerOptions;
 use futures_util::StreamExt as _;
-use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 use windlass_engine::PortResult;
 use windlass_model::{EtcdVersion, NodeName, Rehearsal, Rehearsed};
@@ -123,35 +122,31 @@ fn serving(link: &Link, restoring: &Transient<'_>, rehearsal: &Rehearsal) -> Con
     body
 }
 
-/// What etcd answers about the whole range of keys.
-#[derive(Deserialize)]
-struct Counted {
-    header: Header,
-    #[serde(default)]
-    count: u64,
-}
-
-#[derive(Deserialize)]
-struct Header {
-    revision: u64,
+/// Revision and number of keys in what etcdctl prints as `fields`, the only form in which it counts.
+fn counted(said: &str) -> Option<(u64, u64)> {
+    let field = |name: &str| {
+        let mut fields = said.lines().filter_map(|line| line.split_once(" : "));
+        fields.find(|(of, _)| of.trim().trim_matches('"') == name)?.1.trim().parse().ok()
+    };
+    Some((field("Revision")?, field("Count")?))
 }
 
 /// The revision and the number of keys, when it answers.
 async fn until_it_answers(link: &Link, serving: &Transient<'_>) -> PortResult<(u64, u64)> {
-    let question = ["get", "", "--from-key", "--count-only", "--write-out=json"];
+    let question = ["get", "", "--from-key", "--count-only", "--write-out=fields"];
     let deadline = Instant::now() + ANSWERS_WITHIN;
     loop {
         let said = ask(link, serving, &question).await?;
-        match serde_json::from_slice::<Counted>(&said) {
-            Ok(Counted { header, count }) => return Ok((header.revision, count)),
-            Err(_) if serving.has_ended().await? => {
+        match counted(&said) {
+            Some(counted) => return Ok(counted),
+            None if serving.has_ended().await? => {
                 return Err(lasting(format!(
                     "the restored etcd on {} ends: {}",
                     link.node,
                     serving.last_words().await
                 )));
             }
-            Err(_) if Instant::now() >= deadline => {
+            None if Instant::now() >= deadline => {
                 return Err(lasting(format!(
                     "the restored etcd on {} has not answered within {} s: {}",
                     link.node,
@@ -159,13 +154,13 @@ async fn until_it_answers(link: &Link, serving: &Transient<'_>) -> PortResult<(u
                     serving.last_words().await
                 )));
             }
-            Err(_) => sleep(ASK_AGAIN_AFTER).await,
+            None => sleep(ASK_AGAIN_AFTER).await,
         }
     }
 }
 
 /// What etcdctl prints on stdout; nothing where it cannot be started.
-async fn ask(link: &Link, serving: &Transient<'_>, question: &[&str]) -> PortResult<Vec<u8>> {
+async fn ask(link: &Link, serving: &Transient<'_>, question: &[&str]) -> PortResult<String> {
     let endpoints = format!("--endpoints={CLIENT}");
     let options = CreateExecOptions {
         cmd: Some(
@@ -180,11 +175,11 @@ async fn ask(link: &Link, serving: &Transient<'_>, question: &[&str]) -> PortRes
     };
     let Ok(created) = link.call(ASK_WITHIN, link.docker.create_exec(serving.name.as_str(), options)).await
     else {
-        return Ok(Vec::new());
+        return Ok(String::new());
     };
     let start = link.docker.start_exec(&created.id, None::<bollard::exec::StartExecOptions>);
     let Ok(StartExecResults::Attached { mut output, .. }) = link.call(ASK_WITHIN, start).await else {
-        return Ok(Vec::new());
+        return Ok(String::new());
     };
     let all = async {
         let mut all = Vec::new();
@@ -195,7 +190,8 @@ async fn ask(link: &Link, serving: &Transient<'_>, question: &[&str]) -> PortRes
         }
         all
     };
-    Ok(timeout(QUESTION_WITHIN, all).await.unwrap_or_default())
+    let all = timeout(QUESTION_WITHIN, all).await.unwrap_or_default();
+    Ok(String::from_utf8_lossy(&all).into_owned())
 }
 
 impl Transient<'_> {
@@ -213,5 +209,18 @@ impl Transient<'_> {
             .await
             .map_err(|error| error.of(&link.node, &format!("inspect {name}")))?;
         Ok(!seen.state.and_then(|state| state.running).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn revision_and_keys_are_read_from_what_etcdctl_prints() {
+        let said = "\"ClusterID\" : 14841639068965178418\n\"MemberID\" : 10276657743932975437\n\"Revision\" : 2\n\
+                    \"RaftTerm\" : 2\n\"More\" : false\n\"Count\" : 1\n";
+        assert_eq!(counted(said), Some((2, 1)));
+        assert_eq!(counted("Error: context deadline exceeded"), None);
     }
 }
