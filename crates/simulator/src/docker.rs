@@ -55,6 +55,9 @@ pub(crate) struct Container {
     /// When its process began.
     #[serde(default)]
     pub(crate) since: u64,
+    /// Whether a former process of it has snapshotted the log of its member of etcd.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) log_is_past: bool,
     /// From when its process can answer.
     #[serde(default)]
     pub(crate) ready_at: u64,
@@ -133,6 +136,24 @@ fn is_reference(image: &str) -> bool {
 }
 
 impl Container {
+    /// Its process ends, and it is in this phase then.
+    pub(crate) fn ends(&mut self, phase: Phase, now: u64) {
+        self.log_is_past = self.has_snapshotted_log(now);
+        self.phase = phase;
+    }
+
+    /// Whether etcd has snapshotted its member's log since this container was created: with a low `snapshot-count` it does
+    /// so half a minute after its start, as Kubernetes writes more than one entry a second. The file stays when it ends.
+    pub(crate) fn has_snapshotted_log(&self, now: u64) -> bool {
+        const HALF_A_MINUTE: u64 = 30_000;
+        let early = || {
+            let count = self.spec.flag("snapshot-count").and_then(|count| count.parse().ok());
+            count.is_some_and(|count: u32| count <= 100)
+        };
+        let has_time = self.runs() && now >= self.since + HALF_A_MINUTE;
+        self.kind == Some(Component::Etcd) && (self.log_is_past || has_time && early())
+    }
+
     pub(crate) fn runs(&self) -> bool {
         self.phase == Phase::Running
     }
@@ -288,6 +309,7 @@ impl World {
             beside_log: None,
             phase: Phase::Created,
             since: 0,
+            log_is_past: false,
             ready_at: 0,
             boot: Boot::Pending,
             program: None,
@@ -317,11 +339,12 @@ impl World {
     /// <https://docs.docker.com/engine/containers/start-containers-automatically/>.
     pub(crate) fn stop(&mut self, machine: usize, name: &ContainerName) -> PortResult<()> {
         self.docker_answers(machine)?;
+        let now = self.now;
         let container = self.container_mut(machine, name)?;
         match container.phase {
             Phase::Created | Phase::Stopped => Err(already(format!("{name} does not run"))),
             Phase::Running | Phase::Paused => {
-                container.phase = Phase::Stopped;
+                container.ends(Phase::Stopped, now);
                 container.boot = Boot::Pending;
                 self.touch();
                 Ok(())
@@ -424,7 +447,7 @@ impl World {
             };
             node.disks.extend(sources(&container.spec).filter(within));
         }
-        container.phase = if is_missing { Phase::Stopped } else { Phase::Running };
+        container.ends(if is_missing { Phase::Stopped } else { Phase::Running }, now);
         container.since = now;
         container.ready_at = now + startup(container.kind) * slow;
         container.boot = Boot::Pending;
@@ -499,6 +522,7 @@ impl World {
             let addresses = [&node.address, &node.internal_address];
             read_files(container, &node.files, node.name.as_str(), addresses);
             container.program = None;
+            container.ends(Phase::Running, now);
             container.since = now;
             container.ready_at = now + startup(container.kind) * u64::from(node.slowness.max(1));
             container.boot = Boot::Pending;

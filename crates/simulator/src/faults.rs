@@ -259,10 +259,11 @@ impl World {
 
     fn boot_without(&mut self, node: &NodeName, path: &FilePath) {
         let Some(machine) = self.machine_of(node) else { return };
+        let now = self.now;
         self.nodes[machine].unmount(path);
         for container in self.nodes[machine].containers.values_mut() {
             if matches!(container.phase, Phase::Running | Phase::Paused) {
-                container.phase = Phase::Stopped;
+                container.ends(Phase::Stopped, now);
             }
         }
         self.nodes[machine].power = Power::Off;
@@ -362,17 +363,17 @@ impl World {
     /// Its containers stop; those with restart `always` start when it is back, stopped by hand or not.
     fn docker_restarts(&mut self, node: &NodeName) {
         let Some(machine) = self.machine_of(node) else { return };
-        let at = self.now + DOCKER_RESTART;
+        let now = self.now;
         let node = &mut self.nodes[machine];
-        node.docker_back_at = Some(at);
+        node.docker_back_at = Some(now + DOCKER_RESTART);
         for container in node.containers.values_mut() {
             if matches!(container.phase, Phase::Running | Phase::Paused) {
-                container.phase = Phase::Stopped;
+                container.ends(Phase::Stopped, now);
                 container.boot = crate::etcd::Boot::Pending;
             }
         }
         let what = Happening::DockerReturns(node.name.0.clone());
-        self.later.push(Later { at, what });
+        self.later.push(Later { at: now + DOCKER_RESTART, what });
     }
 
     /// Somebody does something by hand now. If its object does not exist, nothing happens.
@@ -443,20 +444,21 @@ impl World {
     }
 
     fn meddle_with_container(&mut self, mischief: &Mischief) {
+        let now = self.now;
         match mischief {
             Mischief::ContainerRemoved { node, container } => {
                 self.on(node, |machine| drop(machine.containers.remove(container)));
             }
             Mischief::ContainerStopped { node, container } => {
                 self.on_container(node, container, |container| {
-                    container.phase = Phase::Stopped;
+                    container.ends(Phase::Stopped, now);
                     container.boot = crate::etcd::Boot::Pending;
                 });
             }
             Mischief::ContainerPaused { node, container } => {
                 self.on_container(node, container, |container| {
                     if container.phase == Phase::Running {
-                        container.phase = Phase::Paused;
+                        container.ends(Phase::Paused, now);
                     }
                 });
             }

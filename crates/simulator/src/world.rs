@@ -542,20 +542,9 @@ impl World {
         Timestamp(self.time().0.saturating_add_signed(self.operator_ahead_seconds))
     }
 
-    /// Where the log of the machine's member begins: one that snapshots its log early does so half a minute
-    /// after its start, as Kubernetes writes more than one entry a second.
+    /// Where the log of the machine's member begins.
     fn etcd_log(&self, node: &Node) -> EtcdLogSeen {
-        const HALF_A_MINUTE: u64 = 30_000;
-        let is_past = node.containers.values().any(|container| {
-            container.kind == Some(windlass_model::Component::Etcd)
-                && container.runs()
-                && container
-                    .spec
-                    .flag("snapshot-count")
-                    .and_then(|count| count.parse().ok())
-                    .is_some_and(|count: u32| count <= 100)
-                && self.now >= container.since + HALF_A_MINUTE
-        });
+        let is_past = node.containers.values().any(|container| container.has_snapshotted_log(self.now));
         if is_past { EtcdLogSeen::SnapshotSinceCreated } else { EtcdLogSeen::Older }
     }
 
