@@ -306,7 +306,20 @@ impl Planning {
 
     /// Whether a step of a later round is announced.
     pub fn announces(&self, step: &Step) -> bool {
-        self.findings.iter().any(|finding| finding.weight == Weight::Next && finding.about.covers(step))
+        let covers = |step: &Step| {
+            self.findings.iter().any(|finding| finding.weight == Weight::Next && finding.about.covers(step))
+        };
+        let alone = |node: &NodeName, path: &FilePath| Step {
+            action: Action::RemovePaths { node: node.clone(), paths: [path.clone()].into() },
+            ..step.clone()
+        };
+        match &step.action {
+            // One step removes the files of a node that nobody needs any more, for whatever reason.
+            Action::RemovePaths { node, paths } => {
+                covers(step) || paths.iter().all(|path| covers(&alone(node, path)))
+            }
+            _ => covers(step),
+        }
     }
 
     fn has(&self, weight: Weight) -> bool {
