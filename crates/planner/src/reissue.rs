@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use windlass_model::{
     Blueprint, CertPart, Component, Conduct, ContainerSeen, ContainerState, Content, DesiredContainer,
-    DesiredKernel, DesiredNode, Intent, Inventory, KubernetesVersion, Maker, NodeFacts, NodeSeen,
-    RestartObstacle, Settings, Subject, Waiting,
+    DesiredKernel, DesiredNode, Intent, Inventory, KubernetesVersion, Limit, Maker, NodeFacts, NodeSeen,
+    RestartObstacle, Role, Settings, Subject, Waiting,
 };
 
 use crate::builder::PlanBuilder;
@@ -32,6 +32,17 @@ pub(crate) fn as_it_is(desired: &Blueprint, seen: &Inventory) -> Blueprint {
         node.kernel = DesiredKernel::default().into();
         node.images.clear();
     }
+    // Where roles change in cluster.yml, a share of nodes is the smaller one of those before and after.
+    let smaller = |limit: Limit, role: Role| {
+        let allowed = |of: &Blueprint| limit.of(of.with_role(role).count());
+        Limit::Count(u32::try_from(allowed(desired).min(allowed(&cluster))).unwrap_or(u32::MAX))
+    };
+    let rollout = &desired.rollout;
+    let limits = (
+        smaller(rollout.max_unavailable_worker, Role::Worker),
+        smaller(rollout.max_unavailable_controlplane, Role::ControlPlane),
+    );
+    (cluster.rollout.max_unavailable_worker, cluster.rollout.max_unavailable_controlplane) = limits;
     if let Some(foundation) = &ledger.foundation {
         cluster.foundation = foundation.clone();
     }
