@@ -46,6 +46,7 @@ fn refuse(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
         etcd_jumps(ctx, build);
     }
     lost_data(ctx, build);
+    first_start_beside_unseen(ctx, build);
 }
 
 /// The same before etcd is restored: what it holds, and where, does not matter then.
@@ -342,6 +343,23 @@ fn etcd_jumps(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
         return;
     };
     build.refuse(Subject::Etcd, refusal, desired.origins.image.clone());
+}
+
+/// etcd does not start for the first time while an earlier, interrupted first start may have started it with another list of
+/// members on nodes that are unreachable: it may live there. What is seen of it says which list that was.
+fn first_start_beside_unseen(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
+    let is_there =
+        || ctx.all_facts().any(|(_, facts)| facts.containers.contains_key(Component::Etcd.as_str()));
+    if ctx.seen.ledger.born == Birth::Born || !ctx.etcd_is_silent() || is_there() {
+        return;
+    }
+    let known = ctx.seen.ledger.nodes.keys();
+    let had: BTreeSet<&NodeName> = known.filter(|name| ctx.had(name, Role::Etcd)).collect();
+    let desired: BTreeSet<&NodeName> = ctx.with_role(Role::Etcd).map(|(name, _)| name).collect();
+    let unseen: Vec<NodeName> = had.iter().filter(|name| !ctx.is_reachable(name)).copied().cloned().collect();
+    if had != desired && !unseen.is_empty() {
+        build.refuse(Subject::Etcd, Refusal::FirstStartUnseen { nodes: unseen }, None);
+    }
 }
 
 /// A cluster that was live and whose data is lost is never created again.

@@ -261,6 +261,11 @@ pub enum Refusal {
         /// Where cluster.yml has them.
         desired: EtcdPlaces,
     },
+    /// An interrupted run may have started etcd for the first time, with other members, on nodes that are unreachable now.
+    FirstStartUnseen {
+        /// The nodes.
+        nodes: Vec<NodeName>,
+    },
     /// The data of every member of etcd is lost.
     EtcdDataLost {
         /// The nodes of the members.

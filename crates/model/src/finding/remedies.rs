@@ -120,6 +120,15 @@ fn refused_help(cause: &Refusal) -> String {
             format!("set `system_images.etcd` to an image of {} and run `windlass up` first", after(from))
         }
         Refusal::MemberElsewhere { .. } => etcd_data::MOVE_IT.to_owned(),
+        Refusal::FirstStartUnseen { nodes } => {
+            let are = if nodes.len() == 1 { "is" } else { "are" };
+            let gone = nodes.iter().map(|node| format!(" --gone {node}")).collect::<String>();
+            format!(
+                "{} {are} unreachable, and this would be a second cluster beside theirs: make them reachable, or, where they \
+                 are gone for good, run `windlass up{gone}`",
+                named(nodes)
+            )
+        }
         Refusal::EtcdDataLost { waits_for, .. } => etcd_data::lost_help(waits_for, RESTORE),
         Refusal::OtherExternalEtcd { .. } => {
             "if it is the same etcd at other addresses, name one of the old ones beside the new ones, run `windlass \

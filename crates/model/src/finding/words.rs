@@ -97,6 +97,10 @@ fn refused(cause: &Refusal) -> String {
             format!("etcd cannot go from {from} to {to} at once: it goes one minor version at a time")
         }
         Refusal::MemberElsewhere { nodes, is, desired } => etcd_data::elsewhere(&named(nodes), is, desired),
+        Refusal::FirstStartUnseen { nodes } => format!(
+            "etcd cannot start for the first time: an interrupted run may have started it with other members, on {}",
+            named(nodes)
+        ),
         Refusal::EtcdDataLost { nodes, waits_for } => etcd_data::lost(&named(nodes), waits_for),
         Refusal::OtherExternalEtcd { servers } => {
             format!("API servers use etcd at {servers}, and cluster.yml names none of these addresses")
