@@ -276,8 +276,8 @@ fn has_role(ledger: &LedgerFace, name: &NodeName) -> bool {
     ledger.nodes.get(name).is_some_and(|last| last.roles.contains(&Role::ControlPlane))
 }
 
-/// The keys of an API server that somebody made by hand, so that no label names them: none without the flag, and with it at
-/// least that with which all Secrets are stored, where the ledger says so.
+/// The keys of an API server that somebody made by hand, so that no label names them: none without the flag. With it those
+/// with which all Secrets are stored, where the ledger says so, and plain text, which is missing in few configurations.
 fn by_hand(container: &ContainerSeen, stored: &StoredSecrets) -> Option<Ciphers> {
     // Whatever else has this name stores no Secrets.
     container.spec.flag("etcd-servers")?;
@@ -285,7 +285,10 @@ fn by_hand(container: &ContainerSeen, stored: &StoredSecrets) -> Option<Ciphers>
         return Some(Ciphers::default());
     }
     match stored {
-        StoredSecrets::By(cipher) => Some(Ciphers([(Arc::from(SECRETS), vec![cipher.clone()])].into())),
+        StoredSecrets::By(cipher) => {
+            let plain = Some(Cipher::identity()).filter(|_| !cipher.is_identity());
+            Some(Ciphers([(Arc::from(SECRETS), [cipher.clone()].into_iter().chain(plain).collect())].into()))
+        }
         StoredSecrets::Among(_) | StoredSecrets::Unknown => None,
     }
 }
