@@ -70,10 +70,10 @@ impl<S: Scene> Session<'_, S> {
         match self.named(&which.name, which.node.as_deref()).await {
             Err(CommandError::NoSuchSnapshot { name, unreachable }) => {
                 let copies = self.in_bucket(&self.enrol()?).await.snapshots;
-                match copies.iter().any(|copy| copy.snapshot.name == name) {
-                    true => Err(CommandError::OnlyInBucket { name }),
-                    false => Err(CommandError::NoSuchSnapshot { name, unreachable }),
+                if copies.iter().any(|copy| copy.snapshot.name == name) {
+                    return Err(CommandError::OnlyInBucket { name });
                 }
+                Err(CommandError::NoSuchSnapshot { name, unreachable })
             }
             found => found,
         }
@@ -111,9 +111,10 @@ impl<S: Scene> Session<'_, S> {
             chosen.name, chosen.node
         );
         let mut compared = |what: String, expected: u64, found: u64| {
-            let _ = match expected == found {
-                true => writeln!(text, "  {what}, as in the file"),
-                false => writeln!(text, "  {what}, and {expected} in the file"),
+            let _ = if expected == found {
+                writeln!(text, "  {what}, as in the file")
+            } else {
+                writeln!(text, "  {what}, and {expected} in the file")
             };
         };
         compared(format!("revision {}", rehearsed.revision), proof.revision, rehearsed.revision);

@@ -120,15 +120,7 @@ fn refused_help(cause: &Refusal) -> String {
             format!("set `system_images.etcd` to an image of {} and run `windlass up` first", after(from))
         }
         Refusal::MemberElsewhere { .. } => etcd_data::MOVE_IT.to_owned(),
-        Refusal::FirstStartUnseen { nodes } => {
-            let are = if nodes.len() == 1 { "is" } else { "are" };
-            let gone = nodes.iter().map(|node| format!(" --gone {node}")).collect::<String>();
-            format!(
-                "{} {are} unreachable, and this would be a second cluster beside theirs: make them reachable, or, where they \
-                 are gone for good, run `windlass up{gone}`",
-                named(nodes)
-            )
-        }
+        Refusal::FirstStartUnseen { nodes } => first_start_unseen_help(nodes),
         Refusal::EtcdDataLost { waits_for, .. } => etcd_data::lost_help(waits_for, RESTORE),
         Refusal::OtherExternalEtcd { .. } => {
             "if it is the same etcd at other addresses, name one of the old ones beside the new ones, run `windlass \
@@ -140,6 +132,20 @@ fn refused_help(cause: &Refusal) -> String {
             "fix what is held on the other nodes, or remove these nodes from cluster.yml".to_owned()
         }
     }
+}
+
+fn first_start_unseen_help(nodes: &[NodeName]) -> String {
+    let are = if nodes.len() == 1 { "is" } else { "are" };
+    let mut gone = String::new();
+    for node in nodes {
+        gone.push_str(" --gone ");
+        gone.push_str(node.as_str());
+    }
+    format!(
+        "{} {are} unreachable, and this would be a second cluster beside theirs: make them reachable, or, where they are \
+         gone for good, run `windlass up{gone}`",
+        named(nodes)
+    )
 }
 
 fn waiting_help(cause: &Waiting, weight: Weight) -> String {
