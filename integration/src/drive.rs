@@ -303,7 +303,7 @@ pub(crate) fn announced(plans: &[Planning], conclusion: &Conclusion) -> Result<(
     let was_blind = plans.first().is_some_and(|first| first.findings.iter().any(is_blind));
     if let Some(held) = last.findings.iter().find(was_next).filter(|_| !was_blind) {
         return Err(format!(
-            "announced for a later round, and held: {}: {}\n{}at first:\n{}",
+            "announced for a later round, and held: {}: {}\n{}\nat first:\n{}",
             held.about,
             held.what(),
             findings_of(last),

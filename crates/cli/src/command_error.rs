@@ -257,7 +257,7 @@ impl CommandError {
                 "nothing was stopped or changed: choose another one of `windlass etcd snapshot list`"
             }
             Self::NotRehearsed { .. } => {
-                "nothing of the trial is left, and the cluster did not notice it; `--node NODE` tries another node"
+                "the cluster did not notice it, and the next run removes what may be left of it; `--node NODE` tries another node"
             }
             Self::SnapshotsDiffer { .. } => "choose one with `--node NODE`",
             _ => return None,
