@@ -237,6 +237,7 @@ fn ledger_of(desired: &Blueprint) -> LedgerFace {
         nodes,
         foundation: Some(desired.foundation.clone()),
         born: Birth::Born,
+        first_members: BTreeSet::new(),
         restore: None,
         stored: StoredSecrets::Unknown,
         secrets: secrets_of(desired),

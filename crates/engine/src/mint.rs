@@ -42,7 +42,8 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
     }
 
     pub(crate) fn commit_ledger(&self, change: &LedgerChange) -> Done {
-        let LedgerChange { nodes, forget, forget_certs, foundation, born, restore, stored } = change;
+        let LedgerChange { nodes, forget, forget_certs, foundation, born, first_members, restore, stored } =
+            change;
         let mut working = self.keys.lock();
         let mut next = match &working.committed {
             Some(ledger) => ledger.clone(),
@@ -60,8 +61,12 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
             // Nobody knows with what the Secrets in a snapshot are stored.
             next.stored = StoredSecrets::Unknown;
         }
+        if !first_members.is_empty() {
+            next.first_members.clone_from(first_members);
+        }
         if *born {
             next.born = Birth::Born;
+            next.first_members.clear();
         }
         if let Some(stored) = stored {
             next.stored.clone_from(&**stored);

@@ -409,6 +409,7 @@ fn face(ledger: Option<&Ledger>, assignment: &Assignment, seen: &BTreeMap<NodeNa
         nodes: ledger.nodes.clone(),
         foundation: ledger.foundation.clone(),
         born: ledger.born,
+        first_members: ledger.first_members.clone(),
         restore: ledger.restore.clone(),
         stored: ledger.stored.clone(),
         secrets,

@@ -292,6 +292,9 @@ pub struct LedgerChange {
     pub foundation: Option<Foundation>,
     /// Whether the commit records that the cluster has been live.
     pub born: bool,
+    /// The members that the first start of etcd names from now on.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub first_members: BTreeSet<NodeName>,
     /// The restore that begins, or that is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<RestoreNote>,

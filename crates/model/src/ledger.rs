@@ -1,6 +1,6 @@
 //! The ledger: only what cannot be observed again, and the public part of it that the planner sees.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,9 @@ pub struct Ledger {
     pub foundation: Option<Foundation>,
     /// Whether etcd has once been healthy: from then on new data must never be created in its place.
     pub born: Birth,
+    /// The nodes that the first start of etcd names as its members, recorded before it; empty once etcd was healthy.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub first_members: BTreeSet<NodeName>,
     /// The last restore of a snapshot, recorded before it stops anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<RestoreNote>,
@@ -51,6 +54,7 @@ impl Ledger {
             nodes: BTreeMap::new(),
             foundation: None,
             born: Birth::Expected,
+            first_members: BTreeSet::new(),
             restore: None,
             stored: StoredSecrets::Unknown,
         }
@@ -62,7 +66,8 @@ impl Ledger {
     pub fn roots(&self) -> Self {
         // The record of a restore is useless to a cluster that is rebuilt from the roots, and how its Secrets
         // are stored is unknown then.
-        let Self { lineage, serial, certs, nodes, foundation, born, restore: _, stored: _ } = self;
+        let Self { lineage, serial, certs, nodes, foundation, born, first_members, restore: _, stored: _ } =
+            self;
         let is_root = |cert: &StoredCert| cert.desired.kind != CertKind::Leaf;
         let holds =
             |last: &LastNode| last.roles.contains(&Role::ControlPlane) || last.roles.contains(&Role::Etcd);
@@ -73,6 +78,7 @@ impl Ledger {
             nodes: nodes.iter().filter(|(_, last)| holds(last)).map(cloned).collect(),
             foundation: foundation.clone(),
             born: *born,
+            first_members: first_members.clone(),
             restore: None,
             stored: StoredSecrets::Unknown,
         }
@@ -147,6 +153,9 @@ pub struct LedgerFace {
     pub foundation: Option<Foundation>,
     /// Whether the cluster has ever been live.
     pub born: Birth,
+    /// The nodes that the first start of etcd names as its members, recorded before it; empty once etcd was healthy.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub first_members: BTreeSet<NodeName>,
     /// The last restore of a snapshot, recorded before it stops anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<RestoreNote>,

@@ -304,6 +304,11 @@ pub enum LedgerNews {
     },
     /// What the cluster is founded on.
     Foundation,
+    /// The members that the first start of etcd names.
+    FirstMembers {
+        /// How many.
+        count: usize,
+    },
     /// A restore of etcd has begun or ended.
     Restore {
         /// The snapshot.
@@ -339,6 +344,7 @@ impl fmt::Display for LedgerNews {
                 write!(f, "{} no longer needed", counted(*count, "certificate"))
             }
             Self::Foundation => f.write_str("the founding settings of the cluster"),
+            Self::FirstMembers { count } => write!(f, "{} of etcd", counted(*count, "first member")),
             Self::Restore { snapshot } => write!(f, "etcd is restored from {snapshot}"),
             Self::EtcdBorn => f.write_str("etcd has started for the first time"),
             Self::ExternalEtcdUsed => f.write_str("the API servers work on the external etcd"),

@@ -163,6 +163,7 @@ fn change_before_all(ctx: &Context<'_>) -> LedgerChange {
         change.foundation = Some(ctx.desired.foundation.clone());
     }
     change.born = ledger.born == Birth::Expected && ctx.is_seen_to_live();
+    change.first_members = other_first_members(ctx);
     change.stored = encryption::stored_before_all(ctx).map(Box::new);
     // A node that has left may still present its certificate.
     let is_of_leaving_node = |cert: &CertName| {
@@ -178,6 +179,26 @@ fn change_before_all(ctx: &Context<'_>) -> LedgerChange {
         .cloned()
         .collect();
     change
+}
+
+/// The members that the first start of etcd is to name, where the ledger does not name them yet.
+///
+/// Those of an earlier start stay as long as one of them may have begun it: whoever starts etcd with other members
+/// then may found a second cluster beside theirs.
+fn other_first_members(ctx: &Context<'_>) -> BTreeSet<NodeName> {
+    let ledger = &ctx.seen.ledger;
+    let members: BTreeSet<NodeName> = ctx.with_role(Role::Etcd).map(|(name, _)| name.clone()).collect();
+    let is_over = ledger.born == Birth::Born || !ctx.etcd_is_silent() || ctx.desired.etcd.is_external();
+    let may_have_begun = |name: &NodeName| {
+        ledger.nodes.contains_key(name)
+            && ctx.facts(name).is_none_or(|facts| {
+                facts.holds_a_member() || facts.containers.contains_key(Component::Etcd.as_str())
+            })
+    };
+    if is_over || members == ledger.first_members || ledger.first_members.iter().any(may_have_begun) {
+        return BTreeSet::new();
+    }
+    members
 }
 
 /// A node as cluster.yml has it, with the roles that it has lost and of which something still exists.
@@ -366,7 +387,8 @@ fn keep_roots(
 
 /// Whether a commit changes more than leaves and workers: what Kubernetes keeps of the ledger.
 fn touches_roots(ctx: &Context<'_>, change: &LedgerChange) -> bool {
-    let LedgerChange { nodes, forget, forget_certs, foundation, born, restore: _, stored: _ } = change;
+    let LedgerChange { nodes, forget, forget_certs, foundation, born, first_members, restore: _, stored: _ } =
+        change;
     let ledger = &ctx.seen.ledger;
     let holds =
         |last: &LastNode| last.roles.contains(&Role::ControlPlane) || last.roles.contains(&Role::Etcd);
@@ -374,6 +396,7 @@ fn touches_roots(ctx: &Context<'_>, change: &LedgerChange) -> bool {
     let is_root =
         |name: &CertName| ledger.certs.get(name).is_some_and(|cert| cert.desired.kind != CertKind::Leaf);
     *born
+        || !first_members.is_empty()
         || foundation.is_some()
         || nodes.iter().any(|(name, last)| holds(last) || held(name))
         || forget.iter().any(held)
@@ -381,7 +404,8 @@ fn touches_roots(ctx: &Context<'_>, change: &LedgerChange) -> bool {
 }
 
 fn commit_reasons(minted: usize, change: &LedgerChange) -> Vec<Reason> {
-    let LedgerChange { nodes, forget, forget_certs, foundation, born, restore, stored } = change;
+    let LedgerChange { nodes, forget, forget_certs, foundation, born, first_members, restore, stored } =
+        change;
     let count_of = |count: usize| Some(count).filter(|count| *count > 0);
     let news = [
         count_of(minted).map(|count| LedgerNews::Certificates { count }),
@@ -396,5 +420,10 @@ fn commit_reasons(minted: usize, change: &LedgerChange) -> Vec<Reason> {
             StoredSecrets::Among(_) | StoredSecrets::Unknown => LedgerNews::SecretsMixed,
         }),
     ];
-    news.into_iter().flatten().map(|news| Reason::LedgerBehind { news }).collect()
+    let mut news: Vec<LedgerNews> = news.into_iter().flatten().collect();
+    // The first commit has more important news.
+    if news.is_empty() {
+        news.extend(count_of(first_members.len()).map(|count| LedgerNews::FirstMembers { count }));
+    }
+    news.into_iter().map(|news| Reason::LedgerBehind { news }).collect()
 }

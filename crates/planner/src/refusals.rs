@@ -353,8 +353,13 @@ fn first_start_beside_unseen(ctx: &Context<'_>, build: &mut PlanBuilder<'_>) {
     if ctx.seen.ledger.born == Birth::Born || !ctx.etcd_is_silent() || is_there() {
         return;
     }
-    let known = ctx.seen.ledger.nodes.keys();
-    let had: BTreeSet<&NodeName> = known.filter(|name| ctx.had(name, Role::Etcd)).collect();
+    let ledger = &ctx.seen.ledger;
+    let named = ledger.first_members.iter().filter(|name| ledger.nodes.contains_key(*name));
+    let mut had: BTreeSet<&NodeName> = named.collect();
+    if ledger.first_members.is_empty() {
+        // Ledgers of earlier versions do not name them.
+        had.extend(ledger.nodes.keys().filter(|name| ctx.had(name, Role::Etcd)));
+    }
     let desired: BTreeSet<&NodeName> = ctx.with_role(Role::Etcd).map(|(name, _)| name).collect();
     let unseen: Vec<NodeName> = had.iter().filter(|name| !ctx.is_reachable(name)).copied().cloned().collect();
     if had != desired && !unseen.is_empty() {

@@ -1,6 +1,6 @@
 //! Keys are stored before they are used anywhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use windlass_engine::{Assignment, Limits};
 use windlass_model::{
@@ -46,6 +46,7 @@ fn commit() -> Action {
         forget_certs: [CertName::from("gone")].into(),
         foundation: None,
         born: true,
+        first_members: BTreeSet::new(),
         restore: None,
         stored: None,
     };

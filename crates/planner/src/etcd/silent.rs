@@ -42,6 +42,7 @@ pub(super) fn found<'a>(site: &Site<'_, 'a>, build: &mut PlanBuilder<'a>) -> Etc
     let birth = birth_arguments("new", &list);
     for &name in &reachable {
         if let Some(step) = site.bring_up(name, Component::Etcd, birth.clone(), build) {
+            build.after_all(step, site.keys.commit, Because::DurableFirst);
             let wait = await_container(name, Component::Etcd, Some(step), build);
             etcd.heals.push(wait);
         }
