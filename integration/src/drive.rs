@@ -1,7 +1,9 @@
 //! One run of windlass in a simulated world: the same loop that the binary runs.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use windlass_blueprint::Catalog;
@@ -30,11 +32,29 @@ pub fn desired_of(draft: &Draft, catalog: &'static Catalog) -> Result<Desired, S
     desired(&draft.text(), catalog)
 }
 
+thread_local! {
+    /// The text that was read last, and what came of it: a run asks for the same many times.
+    static LATEST: RefCell<Option<(&'static Catalog, String, Desired)>> = const { RefCell::new(None) };
+}
+
 /// Reads and resolves the text of a cluster.yml.
 ///
 /// # Errors
 /// The text is not accepted, with its problems.
 pub fn desired(text: &str, catalog: &'static Catalog) -> Result<Desired, String> {
+    let known = LATEST.with_borrow(|latest| {
+        let (of, known, desired) = latest.as_ref()?;
+        (ptr::eq(*of, catalog) && known == text).then(|| desired.clone())
+    });
+    if let Some(desired) = known {
+        return Ok(desired);
+    }
+    let desired = read(text, catalog)?;
+    LATEST.set(Some((catalog, text.to_owned(), desired.clone())));
+    Ok(desired)
+}
+
+fn read(text: &str, catalog: &'static Catalog) -> Result<Desired, String> {
     let reading = windlass_spec::read(text.as_bytes());
     let Some(spec) = reading.spec else {
         return Err(windlass_spec::render(&reading.diagnostics, "cluster.yml", text.as_bytes()));

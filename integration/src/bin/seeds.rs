@@ -9,6 +9,10 @@ use std::time::Instant;
 use windlass_blueprint::Catalog;
 use windlass_integration::properties::{Property, check};
 
+// Each run builds and drops small maps all the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 struct Arguments {
     properties: Vec<Property>,
     seeds: u64,
