@@ -8,6 +8,7 @@ pub mod hosts;
 pub mod lab;
 pub mod mishap;
 pub mod properties;
+pub mod restoring;
 pub mod scenario;
 pub mod settled;
 pub mod speed;

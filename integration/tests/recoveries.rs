@@ -6,16 +6,16 @@ use std::collections::BTreeSet;
 
 use windlass_blueprint::Catalog;
 use windlass_course::{Course, Desired, Goal};
-use windlass_engine::{Nodes as _, Snapshots as _, survey_etcd};
+use windlass_engine::{Nodes as _, survey_etcd};
 use windlass_integration::draft::Draft;
 use windlass_integration::drive::{Driver, Ended, desired_of};
+use windlass_integration::restoring::{chosen, save};
 use windlass_model::{
-    Cause, ChosenSnapshot, Component, End, EtcdSurvey, FilePath, Health, KubeSeen, NodeName, Recovery,
-    Refusal, Restore, RestoreRefused, Role, Scheduling, SnapshotWanted, Timestamp, Vote,
+    Cause, Component, End, EtcdSurvey, Health, KubeSeen, NodeName, Recovery, Refusal, Restore,
+    RestoreRefused, Role, Scheduling, Timestamp, Vote,
 };
 use windlass_simulator::{Fault, FaultSchedule, Mischief, RolloutRules, SimFleet, When, World};
 
-const DIRECTORY: &str = "/opt/rke/etcd-snapshots";
 const NAME: &str = "recover-now";
 
 /// A cluster whose members have a node each, with a worker that was cordoned by hand.
@@ -73,31 +73,8 @@ impl Lived {
     fn recovery(&self, gone: &BTreeSet<NodeName>) -> Restore {
         let survey = self.survey();
         let (node, report) = survey.most_advanced().unwrap();
-        let last = self.desired.ordinary().last_nodes();
-        let wanted = SnapshotWanted {
-            directory: FilePath::from(DIRECTORY),
-            name: NAME.to_owned(),
-            endpoint: last[node].target.client_url(),
-            authority: FilePath::from("/etc/kubernetes/ssl/kube-etcd-ca.pem"),
-            certificate: FilePath::from("/etc/kubernetes/ssl/kube-etcd.pem"),
-            key: FilePath::from("/etc/kubernetes/ssl/kube-etcd-key.pem"),
-            kubernetes: None,
-        };
-        let fleet = &self.driver.fleet;
-        let taken = windlass_simulator::run(async { fleet.save_snapshot(node, &wanted).await }).unwrap();
-        let proof = taken.proof().unwrap();
-        let snapshot = ChosenSnapshot {
-            node: node.clone(),
-            directory: FilePath::from(DIRECTORY),
-            name: taken.name.clone(),
-            sha256: proof.sha256,
-            bytes: proof.bytes,
-            revision: proof.revision,
-            taken_at: taken.taken_at(),
-            etcd: proof.etcd.clone(),
-            kubernetes: proof.kubernetes.clone(),
-            authority: proof.authority,
-        };
+        let taken = save(&self.driver, &self.desired, node, NAME).unwrap();
+        let snapshot = chosen(node, &taken).unwrap();
         let voters = report.members.iter().filter(|member| member.vote == Vote::Voter);
         let recovery = Recovery {
             node: node.clone(),

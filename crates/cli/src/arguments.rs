@@ -361,7 +361,7 @@ pub(crate) enum SnapshotCommand {
     ///
     /// It runs on the node that has the file, in a network of its own, with the image of that node's etcd. It says how long
     /// that took, compares revision and keys with what was read back, and leaves nothing. The cluster does not notice it.
-    Rehearse(SnapshotArguments),
+    Rehearse(SnapshotRehearseArguments),
     /// Delete a snapshot.
     Delete(SnapshotDeleteArguments),
     /// Bring a snapshot from the bucket of cluster.yml to a node of etcd, and read it back there.
@@ -372,6 +372,16 @@ pub(crate) enum SnapshotCommand {
     /// and etcd, moves etcd's data aside, makes new data of the snapshot, and brings the cluster up as cluster.yml says.
     /// What was written after the snapshot is not there any more. If it is interrupted, run it again.
     Restore(SnapshotRestoreArguments),
+}
+
+/// `windlass etcd snapshot rehearse`
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotRehearseArguments {
+    #[command(flatten)]
+    pub(crate) which: SnapshotArguments,
+    /// Start an API server on the restored etcd, too, and have it read all Secrets: with the keys that encrypt them.
+    #[arg(long)]
+    pub(crate) api_server: bool,
 }
 
 /// `windlass etcd snapshot list`
@@ -465,7 +475,7 @@ impl SnapshotCommand {
             Self::List(SnapshotListArguments { common })
             | Self::Save(SnapshotSaveArguments { common, .. })
             | Self::Verify(SnapshotArguments { common, .. })
-            | Self::Rehearse(SnapshotArguments { common, .. })
+            | Self::Rehearse(SnapshotRehearseArguments { which: SnapshotArguments { common, .. }, .. })
             | Self::Delete(SnapshotDeleteArguments { which: SnapshotArguments { common, .. }, .. })
             | Self::Fetch(SnapshotFetchArguments { which: SnapshotArguments { common, .. }, .. })
             | Self::Restore(SnapshotRestoreArguments { which: SnapshotArguments { common, .. }, .. }) => {

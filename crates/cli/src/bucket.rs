@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use windlass_blueprint::SNAPSHOTS_BUCKET;
 use windlass_engine::Snapshots as _;
-use windlass_model::{BucketPlace, InBucket, NodeName, SNAPSHOT_EXTENSION, Secret, SecretName};
+use windlass_model::{BucketPlace, InBucket, NodeName, Secret, SecretName};
 
 use crate::arguments::SnapshotFetchArguments;
 use crate::command_error::CommandError;
 use crate::commands::Session;
 use crate::exit::Exit;
 use crate::scene::Scene;
-use crate::snapshots_found::{Found, FoundInBucket, OnNode};
+use crate::snapshots_found::{Found, FoundInBucket, OnNode, files_named};
 
 impl<S: Scene> Session<'_, S> {
     /// What cluster.yml says of the bucket; none where it names none.
@@ -31,7 +31,8 @@ impl<S: Scene> Session<'_, S> {
         for node in nodes {
             match self.scene.ports().fleet.bucket(node, description).await {
                 Ok(mut snapshots) => {
-                    snapshots.retain(|at| own.as_ref().is_none_or(|own| at.place.cluster == *own));
+                    let is_own = |at: &InBucket| own.as_ref().is_none_or(|own| at.place.cluster == *own);
+                    snapshots.retain(|at| at.place.is_of_rke() || is_own(at));
                     return FoundInBucket { snapshots, error: None };
                 }
                 Err(why) => drop(error.get_or_insert(why.to_string())),
@@ -88,14 +89,16 @@ impl<S: Scene> Session<'_, S> {
         nodes: &[NodeName],
     ) -> Result<Vec<InBucket>, CommandError> {
         self.needs_bucket(true)?;
-        let file = format!("{}{SNAPSHOT_EXTENSION}", name.trim_end_matches(SNAPSHOT_EXTENSION));
         let FoundInBucket { mut snapshots, error } = self.in_bucket(nodes).await;
         if let Some(why) = error {
             return Err(CommandError::BucketSilent { why });
         }
-        snapshots.retain(|at| at.snapshot.name == file);
+        let names = files_named(name);
+        let there = names.iter().find(|name| snapshots.iter().any(|at| at.snapshot.name == **name));
+        snapshots.retain(|at| there.is_some_and(|there| at.snapshot.name == *there));
         if snapshots.is_empty() {
-            return Err(CommandError::NoSuchSnapshot { name: file, unreachable: vec![] });
+            let [name, ..] = names;
+            return Err(CommandError::NoSuchSnapshot { name, unreachable: vec![] });
         }
         Ok(snapshots)
     }

@@ -4,14 +4,16 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 use windlass_engine::Snapshots as _;
-use windlass_model::{ChosenSnapshot, Component, ImageRef, Rehearsal, Rehearsed, SnapshotProof, counted};
+use windlass_model::{
+    ApiServerTrial, ChosenSnapshot, Component, ImageRef, Rehearsal, Rehearsed, SnapshotProof, counted,
+};
 
-use crate::arguments::SnapshotArguments;
+use crate::arguments::{SnapshotArguments, SnapshotRehearseArguments};
 use crate::command_error::CommandError;
 use crate::commands::Session;
 use crate::exit::Exit;
 use crate::scene::Scene;
-use crate::snapshots_found::Found;
+use crate::snapshots_found::{Found, files_named};
 
 /// A trial, for programs.
 #[derive(Debug, Serialize)]
@@ -32,11 +34,27 @@ struct RehearsalDocument<'a> {
     /// What was found when the file was read back.
     expected_revision: u64,
     expected_keys: u64,
+    /// What the API server has read, where one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_server: Option<ApiServerDocument<'a>>,
+}
+
+/// What an API server has read in a trial, for programs.
+#[derive(Debug, Serialize)]
+struct ApiServerDocument<'a> {
+    image: &'a str,
+    /// How long it took to be ready and to read all Secrets.
+    answered_in_seconds: f64,
+    secrets: u64,
+    /// How many keys of Secrets were found when the file was read back; none where that was not recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_secrets: Option<u64>,
 }
 
 impl<S: Scene> Session<'_, S> {
     /// `windlass etcd snapshot rehearse`
-    pub(crate) async fn rehearse(&self, which: &SnapshotArguments) -> Result<Exit, CommandError> {
+    pub(crate) async fn rehearse(&self, arguments: &SnapshotRehearseArguments) -> Result<Exit, CommandError> {
+        let which = &arguments.which;
         let mut found = self.named_on_nodes(which).await?;
         self.read_back(&mut found).await;
         let chosen = self.choose(&found, false)?;
@@ -44,6 +62,7 @@ impl<S: Scene> Session<'_, S> {
         let proof = proofs.into_iter().find(|proof| proof.sha256 == chosen.sha256);
         let proof = proof.expect("it was chosen among those that were read back").clone();
         let image = self.image_of_etcd(&chosen)?;
+        let api_server = if arguments.api_server { Some(self.api_server_for(&chosen)?) } else { None };
         let was_there = self.is_unpacked(&chosen).await;
         self.unpack(&found, &chosen).await?;
         let rehearsal = Rehearsal {
@@ -51,6 +70,7 @@ impl<S: Scene> Session<'_, S> {
             name: chosen.name.clone(),
             bytes: chosen.bytes,
             image: image.clone(),
+            api_server,
         };
         let fleet = &self.scene.ports().fleet;
         let rehearsed = fleet.rehearse_snapshot(&chosen.node, &rehearsal).await;
@@ -62,7 +82,7 @@ impl<S: Scene> Session<'_, S> {
             name: chosen.name.clone(),
             why: error.to_string(),
         })?;
-        Ok(self.show_rehearsal(&chosen, &image, &proof, &rehearsed))
+        Ok(self.show_rehearsal(&chosen, &rehearsal, &proof, &rehearsed))
     }
 
     /// Those of this name on nodes; where only the bucket has one, it must be fetched first.
@@ -70,10 +90,11 @@ impl<S: Scene> Session<'_, S> {
         match self.named(&which.name, which.node.as_deref()).await {
             Err(CommandError::NoSuchSnapshot { name, unreachable }) => {
                 let copies = self.in_bucket(&self.enrol()?).await.snapshots;
-                if copies.iter().any(|copy| copy.snapshot.name == name) {
-                    return Err(CommandError::OnlyInBucket { name });
-                }
-                Err(CommandError::NoSuchSnapshot { name, unreachable })
+                let is_copied = |name: &String| copies.iter().any(|at| at.snapshot.name == *name);
+                Err(match files_named(&which.name).into_iter().find(is_copied) {
+                    Some(name) => CommandError::OnlyInBucket { name },
+                    None => CommandError::NoSuchSnapshot { name, unreachable },
+                })
             }
             found => found,
         }
@@ -89,6 +110,19 @@ impl<S: Scene> Session<'_, S> {
         Ok(etcd.spec.image.clone())
     }
 
+    /// The API server of the node that has the snapshot, for a trial.
+    fn api_server_for(&self, chosen: &ChosenSnapshot) -> Result<ApiServerTrial, CommandError> {
+        let node = self.desired.ordinary().nodes.get(&chosen.node);
+        let trial = node.and_then(|node| ApiServerTrial::on(&chosen.node, node));
+        trial.ok_or_else(|| CommandError::NotRehearsed {
+            name: chosen.name.clone(),
+            why: format!(
+                "cluster.yml gives {} no API server: choose a node with the snapshot and the role controlplane by `--node`",
+                chosen.node
+            ),
+        })
+    }
+
     /// Whether a file of this name is on the node already.
     async fn is_unpacked(&self, chosen: &ChosenSnapshot) -> bool {
         let there = self.scene.ports().fleet.snapshots(&chosen.node, &chosen.directory).await;
@@ -99,11 +133,17 @@ impl<S: Scene> Session<'_, S> {
     fn show_rehearsal(
         &self,
         chosen: &ChosenSnapshot,
-        image: &ImageRef,
+        rehearsal: &Rehearsal,
         proof: &SnapshotProof,
         rehearsed: &Rehearsed,
     ) -> Exit {
-        let is_same = (rehearsed.revision, rehearsed.keys) == (proof.revision, proof.keys);
+        let image = &rehearsal.image;
+        let trial = rehearsal.api_server.as_ref().zip(rehearsed.api_server);
+        let expected = trial.as_ref().and_then(|(trial, _)| secrets_of(proof, trial));
+        let is_same = (rehearsed.revision, rehearsed.keys) == (proof.revision, proof.keys)
+            && trial
+                .as_ref()
+                .is_none_or(|(_, read)| expected.is_none_or(|expected| expected == read.secrets));
         let exit = if is_same { Exit::Done } else { Exit::Failed };
         let (restored, answered) = (rehearsed.restored_in.as_secs_f64(), rehearsed.answered_in.as_secs_f64());
         let mut text = format!(
@@ -120,6 +160,20 @@ impl<S: Scene> Session<'_, S> {
         compared(format!("revision {}", rehearsed.revision), proof.revision, rehearsed.revision);
         let keys = usize::try_from(rehearsed.keys).unwrap_or(usize::MAX);
         compared(counted(keys, "key"), proof.keys, rehearsed.keys);
+        if let Some((trial, read)) = &trial {
+            let _ =
+                writeln!(text, "{} answered after {:.1} s more", trial.image, read.answered_in.as_secs_f64());
+            let count = |count: u64| counted(usize::try_from(count).unwrap_or(usize::MAX), "Secret");
+            let _ = match expected {
+                Some(expected) if expected == read.secrets => {
+                    writeln!(text, "  {} read, as in the file", count(read.secrets))
+                }
+                Some(expected) => {
+                    writeln!(text, "  {} read, and {expected} in the file", count(read.secrets))
+                }
+                None => writeln!(text, "  {} read", count(read.secrets)),
+            };
+        }
         text.push_str("nothing of it is left\n");
         self.printer.result(&text);
         self.printer.document(&RehearsalDocument {
@@ -134,9 +188,23 @@ impl<S: Scene> Session<'_, S> {
             keys: rehearsed.keys,
             expected_revision: proof.revision,
             expected_keys: proof.keys,
+            api_server: trial.map(|(trial, read)| ApiServerDocument {
+                image: trial.image.as_str(),
+                answered_in_seconds: read.answered_in.as_secs_f64(),
+                secrets: read.secrets,
+                expected_secrets: expected,
+            }),
         });
         exit
     }
+}
+
+/// How many keys of Secrets a snapshot has; none where that was not recorded.
+fn secrets_of(proof: &SnapshotProof, trial: &ApiServerTrial) -> Option<u64> {
+    if proof.keys_by_prefix.is_empty() {
+        return None;
+    }
+    Some(proof.keys_by_prefix.get(&trial.stored_at).copied().unwrap_or_default())
 }
 
 /// Whether what was found is packed as RKE did.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use windlass_course::Goal;
 use windlass_engine::{Clock as _, LedgerStore as _, Nodes as _, Snapshots as _};
 use windlass_model::{
-    CertPart, ChosenSnapshot, Content, FilePath, Holds, LastNode, NodeName, RKE_ARCHIVE_EXTENSION, Restore,
-    Role, SNAPSHOT_EXTENSION, SnapshotState, SnapshotWanted, Timestamp, unpacked_name,
+    ChosenSnapshot, FilePath, Holds, LastNode, NodeName, Restore, Role, SnapshotState, SnapshotWanted,
+    Timestamp, unpacked_name,
 };
 
 use crate::arguments::{
@@ -17,11 +17,10 @@ use crate::command_error::CommandError;
 use crate::commands::Session;
 use crate::exit::Exit;
 use crate::scene::{Run, Scene};
-use crate::snapshots_found::{Found, OnNode};
+use crate::snapshots_found::{Found, OnNode, files_named};
 
-/// The certificates by which a snapshot is taken.
+/// The CA of etcd.
 const AUTHORITY: &str = "kube-etcd-ca";
-const CLIENT: &str = "kube-etcd";
 
 impl<S: Scene> Session<'_, S> {
     /// `windlass etcd snapshot …`
@@ -92,14 +91,14 @@ impl<S: Scene> Session<'_, S> {
     /// Those of this name; an error if there is none. Where windlass took none of this name, RKE's count.
     pub(crate) async fn named(&self, name: &str, only: Option<&str>) -> Result<Found, CommandError> {
         let mut found = self.found(only).await?;
-        let file = format!("{}{SNAPSHOT_EXTENSION}", name.trim_end_matches(SNAPSHOT_EXTENSION));
-        let names = [file.clone(), name.to_owned(), format!("{name}{RKE_ARCHIVE_EXTENSION}")];
+        let names = files_named(name);
         let is_there = |name: &&String| found.snapshots.iter().any(|on| on.snapshot.name == **name);
         let there = names.iter().find(is_there);
         found.snapshots.retain(|on| there.is_some_and(|there| on.snapshot.name == *there));
         if found.snapshots.is_empty() {
+            let [name, ..] = names;
             return Err(CommandError::NoSuchSnapshot {
-                name: file,
+                name,
                 unreachable: found.unreachable.into_keys().collect(),
             });
         }
@@ -136,26 +135,10 @@ impl<S: Scene> Session<'_, S> {
 
     /// The request for a snapshot of a node's own member; none if it is to have no member.
     pub(crate) fn wanted(&self, node: &NodeName, name: &str) -> Option<SnapshotWanted> {
-        let desired = self.desired.ordinary().nodes.get(node).filter(|desired| desired.has(Role::Etcd))?;
-        let path_of = |cert: &str, half: CertPart| {
-            let mut files = desired.files.iter();
-            files.find_map(|(path, file)| match &file.content {
-                Content::Cert { cert: of, part } if of.as_str() == cert && *part == half => {
-                    Some(path.clone())
-                }
-                _ => None,
-            })
-        };
-        let client = format!("{CLIENT}@{node}");
-        Some(SnapshotWanted {
-            directory: self.directory(),
-            name: name.to_owned(),
-            endpoint: desired.target.client_url(),
-            authority: path_of(AUTHORITY, CertPart::Certificate)?,
-            certificate: path_of(&client, CertPart::Certificate)?,
-            key: path_of(&client, CertPart::Key)?,
-            kubernetes: None,
-        })
+        let desired = self.desired.ordinary().nodes.get(node)?;
+        let wanted = SnapshotWanted::of_member(node, desired, self.directory(), name.to_owned())?;
+        let ledger = self.scene.ports().ledger.read().ok().flatten();
+        Some(SnapshotWanted { ledger_serial: ledger.map(|ledger| ledger.serial), ..wanted })
     }
 
     /// `windlass etcd snapshot verify`
@@ -250,9 +233,11 @@ impl<S: Scene> Session<'_, S> {
         unreachable: Vec<NodeName>,
     ) -> Result<Found, CommandError> {
         let copies = self.in_bucket(&self.enrol()?).await.snapshots;
-        if !copies.iter().any(|copy| copy.snapshot.name == name) {
+        let names = files_named(&arguments.which.name);
+        let Some(name) = names.into_iter().find(|name| copies.iter().any(|at| at.snapshot.name == *name))
+        else {
             return Err(CommandError::NoSuchSnapshot { name, unreachable });
-        }
+        };
         if arguments.plan {
             return Err(CommandError::OnlyInBucket { name });
         }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use windlass_model::{InBucket, NodeName, SnapshotSeen, SnapshotState};
+use windlass_model::{
+    InBucket, NodeName, RKE_ARCHIVE_EXTENSION, SNAPSHOT_EXTENSION, SnapshotSeen, SnapshotState,
+};
 
 use crate::commands::Session;
 use crate::exit::Exit;
@@ -50,6 +52,12 @@ pub(crate) struct FoundInBucket {
     pub(crate) error: Option<String>,
 }
 
+/// The files that a name of the command line may mean: windlass' own first, then what RKE took.
+pub(crate) fn files_named(name: &str) -> [String; 3] {
+    let own = format!("{}{SNAPSHOT_EXTENSION}", name.trim_end_matches(SNAPSHOT_EXTENSION));
+    [own, name.to_owned(), format!("{name}{RKE_ARCHIVE_EXTENSION}")]
+}
+
 impl<S: Scene> Session<'_, S> {
     pub(crate) fn show_snapshots(&self, found: &Found, exit: Exit) -> Exit {
         self.printer.result(&table(found));
@@ -65,11 +73,16 @@ impl<S: Scene> Session<'_, S> {
     }
 }
 
+/// Where a copy is, in a table.
+fn place_of(at: &InBucket) -> String {
+    if at.place.is_of_rke() { "s3 of RKE".to_owned() } else { format!("s3 {}", at.place.member) }
+}
+
 /// Snapshots in columns, and the nodes that did not answer.
 fn table(found: &Found) -> String {
     let mut text = String::new();
     let on_nodes = found.snapshots.iter().map(|on| (on.node.to_string(), &on.snapshot));
-    let in_bucket = found.bucket.snapshots.iter().map(|at| (format!("s3 {}", at.place.member), &at.snapshot));
+    let in_bucket = found.bucket.snapshots.iter().map(|at| (place_of(at), &at.snapshot));
     let rows: Vec<[String; 7]> = on_nodes
         .chain(in_bucket)
         .map(|(place, snapshot)| {

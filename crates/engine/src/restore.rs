@@ -10,7 +10,9 @@ impl<F: Fleet, L: LedgerStore, M: Minter, C: Clock> Run<'_, F, L, M, C> {
     /// The snapshot's name ends with the time, so that it never meets an earlier one.
     pub(crate) async fn save_snapshot(&self, node: &NodeName, wanted: &SnapshotWanted) -> Done {
         let now = self.ports.clock.now().to_string().replace(':', "-");
-        let wanted = SnapshotWanted { name: format!("{}-{now}", wanted.name), ..wanted.clone() };
+        let ledger_serial = self.keys.lock().committed.as_ref().map(|ledger| ledger.serial);
+        let name = format!("{}-{now}", wanted.name);
+        let wanted = SnapshotWanted { name, ledger_serial, ..wanted.clone() };
         let saved = self.ports.fleet.save_snapshot(node, &wanted).await;
         saved.map(drop).doing(|| format!("take the snapshot {} of the member of {node}", wanted.name))
     }

@@ -167,6 +167,12 @@ impl DesiredNode {
         self.roles.contains(&role)
     }
 
+    /// The file that holds a part of a certificate.
+    pub fn file_of(&self, of: &CertName, half: CertPart) -> Option<FilePath> {
+        let is_it = |content: &Content| matches!(content, Content::Cert { cert, part } if cert == of && *part == half);
+        self.files.iter().find(|(_, file)| is_it(&file.content)).map(|(path, _)| path.clone())
+    }
+
     /// What the ledger keeps of it.
     pub fn last(&self) -> LastNode {
         let Self { target, roles, prefix, containers, .. } = self;

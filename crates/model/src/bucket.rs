@@ -23,6 +23,16 @@ impl BucketPlace {
         Self { cluster: Self::cluster_of(authority), member: member.to_owned() }
     }
 
+    /// The folder itself, where RKE 1 puts its archives. Nothing says of which cluster and member they are.
+    pub fn of_rke() -> Self {
+        Self { cluster: String::new(), member: String::new() }
+    }
+
+    /// Whether this is the folder itself.
+    pub fn is_of_rke(&self) -> bool {
+        *self == Self::of_rke()
+    }
+
     /// The name of the cluster whose etcd has this CA.
     pub fn cluster_of(authority: Digest) -> String {
         let digest = authority.to_string();

@@ -37,6 +37,7 @@ mod permission;
 mod plan;
 mod pod_runtime;
 mod reason;
+mod rehearsal;
 mod replay;
 mod report;
 mod rolling;
@@ -103,6 +104,7 @@ pub use pod_runtime::{
 pub use reason::{
     CertDifference, FileDifference, LedgerNews, NodeObjectDifference, ObjectDifference, Reason,
 };
+pub use rehearsal::{ApiServerTrial, Rehearsal, Rehearsed, SecretsRead};
 pub use replay::{Replay, ReplaySchema};
 pub use report::{End, Failure, Outcome, Report};
 pub use rolling::{
@@ -111,8 +113,8 @@ pub use rolling::{
 };
 pub use secret::{HIDDEN, Secret, exposed};
 pub use snapshot::{
-    ChosenSnapshot, MemberRestore, RESTORED_MARK, RKE_ARCHIVE_EXTENSION, Rehearsal, Rehearsed, RestoreNote,
-    SNAPSHOT_EXTENSION, STAGING, SnapshotProof, SnapshotSeen, SnapshotState, SnapshotWanted, unpacked_name,
+    ChosenSnapshot, MemberRestore, RESTORED_MARK, RKE_ARCHIVE_EXTENSION, RestoreNote, SNAPSHOT_EXTENSION,
+    STAGING, SnapshotProof, SnapshotSeen, SnapshotState, SnapshotWanted, unpacked_name,
 };
 pub use target::{LastNode, NodeTarget};
 pub use time::{NotATimestamp, Timestamp};

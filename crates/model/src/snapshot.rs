@@ -1,12 +1,13 @@
 //! Snapshots of etcd as they are found on nodes, and what is known of each.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::blueprint::DesiredNode;
+use crate::certificate::CertPart;
 use crate::digest::Digest;
-use crate::names::{FilePath, NodeName};
+use crate::names::{CertName, FilePath, NodeName, Role};
 use crate::time::Timestamp;
 use crate::version::KubernetesVersion;
 
@@ -36,6 +37,9 @@ pub struct SnapshotProof {
     /// The oldest version of Kubernetes that wrote into it; none where it was not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubernetes: Option<KubernetesVersion>,
+    /// The serial of the ledger when it was taken; none of periodic ones: what takes them may not see the ledger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger_serial: Option<u64>,
     /// The names of the members.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<String>,
@@ -231,6 +235,9 @@ pub struct MemberRestore {
     pub image: crate::names::ImageRef,
     /// etcd's data directory.
     pub data: FilePath,
+    /// The directory of etcd's log; none where it is with the data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<FilePath>,
     /// The member's name.
     pub member: String,
     /// The member's peer address.
@@ -242,32 +249,6 @@ pub struct MemberRestore {
     /// By how much the revision is raised, so that no watcher sees it decrease; none where that etcd cannot
     /// do it.
     pub bump_revision: Option<u64>,
-}
-
-/// A snapshot that is to be restored for a trial.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rehearsal {
-    /// The directory on the node.
-    pub directory: FilePath,
-    /// The name of its file.
-    pub name: String,
-    /// Its size in bytes.
-    pub bytes: u64,
-    /// The image of etcd that restores it, and serves it.
-    pub image: crate::names::ImageRef,
-}
-
-/// What a trial has found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rehearsed {
-    /// The revision that etcd reports.
-    pub revision: u64,
-    /// How many keys it has.
-    pub keys: u64,
-    /// How long its data took to be made.
-    pub restored_in: Duration,
-    /// How long etcd then took to answer.
-    pub answered_in: Duration,
 }
 
 /// A snapshot that is to be taken.
@@ -288,6 +269,34 @@ pub struct SnapshotWanted {
     /// The oldest version of the API servers, which is recorded beside the snapshot; none where it is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubernetes: Option<KubernetesVersion>,
+    /// The serial of the ledger, which is recorded beside the snapshot; none where there is no ledger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger_serial: Option<u64>,
+}
+
+impl SnapshotWanted {
+    /// The request for a snapshot of a node's own member, into this directory; none if the node is to have no member.
+    pub fn of_member(
+        node: &NodeName,
+        desired: &DesiredNode,
+        directory: FilePath,
+        name: String,
+    ) -> Option<Self> {
+        if !desired.has(Role::Etcd) {
+            return None;
+        }
+        let client = CertName::of_node("kube-etcd", node);
+        Some(Self {
+            directory,
+            name,
+            endpoint: desired.target.client_url(),
+            authority: desired.file_of(&"kube-etcd-ca".into(), CertPart::Certificate)?,
+            certificate: desired.file_of(&client, CertPart::Certificate)?,
+            key: desired.file_of(&client, CertPart::Key)?,
+            kubernetes: None,
+            ledger_serial: None,
+        })
+    }
 }
 
 #[cfg(test)]

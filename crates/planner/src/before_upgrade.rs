@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use windlass_model::{
-    Action, Because, BeforeUpgrade, Birth, CertPart, Component, Content, DesiredNode, EtcdSeen, EtcdVersion,
-    FilePath, Health, Holds, Intent, KubernetesVersion, NodeName, Reason, Role, SnapshotWanted,
+    Action, Because, BeforeUpgrade, Birth, Component, DesiredNode, EtcdSeen, EtcdVersion, Health, Holds,
+    Intent, KubernetesVersion, NodeName, Reason, Role, SnapshotWanted,
 };
 
 use crate::builder::{PlanBuilder, StepHandle};
@@ -14,10 +14,6 @@ use crate::control_plane::ControlPlane;
 use crate::etcd::Etcd;
 use crate::ownership::has_our_member;
 use crate::site::Site;
-
-/// The certificates by which a node's own member is asked.
-const AUTHORITY: &str = "kube-etcd-ca";
-const CLIENT: &str = "kube-etcd";
 
 /// Plans the snapshot, if this plan is the first to change a minor version and cluster.yml does not say otherwise: it is
 /// taken once the images are there, and before anything of the new version starts.
@@ -142,20 +138,6 @@ fn wanted(
     let footprint = ctx.desired.footprints.under(ctx.facts(name)?.prefix.as_ref());
     let mut directories = footprint.directories.iter().filter(|(_, holds)| **holds == Holds::Snapshots);
     let (directory, _) = directories.next()?;
-    let client = format!("{CLIENT}@{name}");
-    Some(SnapshotWanted {
-        directory: directory.clone(),
-        name: upgrade.named(),
-        endpoint: desired.target.client_url(),
-        authority: file_of(desired, AUTHORITY, CertPart::Certificate)?,
-        certificate: file_of(desired, &client, CertPart::Certificate)?,
-        key: file_of(desired, &client, CertPart::Key)?,
-        kubernetes: upgrade.runs.clone(),
-    })
-}
-
-/// The file in which a node has a part of a certificate.
-fn file_of(node: &DesiredNode, of: &str, half: CertPart) -> Option<FilePath> {
-    let is_it = |content: &Content| matches!(content, Content::Cert { cert, part } if cert.as_str() == of && *part == half);
-    node.files.iter().find(|(_, file)| is_it(&file.content)).map(|(path, _)| path.clone())
+    let wanted = SnapshotWanted::of_member(name, desired, directory.clone(), upgrade.named())?;
+    Some(SnapshotWanted { kubernetes: upgrade.runs.clone(), ..wanted })
 }

@@ -198,15 +198,11 @@ fn refuse(ctx: &Context<'_>, restore: &Restore, note: &RestoreNote, build: &mut 
     let mut unreachable = Vec::new();
     let mut too_new = None;
     for (name, node) in restored(ctx, note) {
-        let Some(facts) = ctx.facts(name) else {
+        if !ctx.is_reachable(name) {
             unreachable.push(name.clone());
             continue;
-        };
-        let Some(etcd) = node.containers.get(&Component::Etcd) else { continue };
-        if ctx.desired.footprints.under(facts.prefix.as_ref()).etcd_log.is_some() {
-            let flag = format!("--wal-dir={}", etcd.spec.flag("wal-dir").unwrap_or_default());
-            refuse(RestoreRefused::DataElsewhere { node: name.clone(), flag });
         }
+        let Some(etcd) = node.containers.get(&Component::Etcd) else { continue };
         let desired = EtcdVersion::of_image(etcd.spec.image.as_str());
         if let (Some(version), Some(desired)) = (snapshot.etcd_minor(), desired)
             && version > desired.minor()
@@ -419,11 +415,13 @@ impl<'a> Stage<'_, 'a> {
         for (name, facts) in self.unformed() {
             let node = &ctx.desired.nodes[name];
             let image = node.containers[&Component::Etcd].spec.image.clone();
+            let places = ctx.desired.footprints.under(facts.prefix.as_ref()).etcd();
             let bumps = EtcdVersion::of_image(image.as_str()).is_some_and(EtcdVersion::restores_by_etcdutl);
             let restore = MemberRestore {
                 snapshot: self.restore.snapshot.clone(),
                 image,
-                data: ctx.desired.footprints.under(facts.prefix.as_ref()).etcd_data.clone(),
+                data: places.data,
+                log: places.log,
                 member: member_name(name),
                 peer_url: node.target.peer_url(),
                 members: self.note.members.clone(),

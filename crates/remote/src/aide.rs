@@ -54,8 +54,32 @@ pub(crate) enum Asking {
 
 /// Asks the program on a node.
 pub(crate) async fn ask(link: &Link, image: &ImageRef, request: Request) -> PortResult<Asking> {
-    let verb = verb(&request);
     let body = body(image, &request, link.run_name());
+    ask_by(link, body, request).await
+}
+
+/// Asks the program in the network of another container.
+pub(crate) async fn ask_beside(
+    link: &Link,
+    image: &ImageRef,
+    container: &str,
+    request: Request,
+) -> PortResult<Asking> {
+    let mut body = body(image, &request, link.run_name());
+    body.network_disabled = None;
+    if let Some(host) = &mut body.host_config {
+        host.network_mode = Some(network_of(container));
+    }
+    ask_by(link, body, request).await
+}
+
+/// Docker's word for the network of another container.
+pub(crate) fn network_of(container: &str) -> String {
+    format!("container:{container}")
+}
+
+async fn ask_by(link: &Link, body: ContainerCreateBody, request: Request) -> PortResult<Asking> {
+    let verb = verb(&request);
     let name = format!("windlass-node-{verb}-{:08x}", fastrand::u32(..));
     let within = answer_within(&request);
     let document = encode(&Asked { protocol: PROTOCOL, request })
@@ -150,6 +174,7 @@ fn verb(request: &Request) -> &'static str {
         Request::VerifySnapshot { .. } => "verify-snapshot",
         Request::UnpackSnapshot { .. } => "unpack-snapshot",
         Request::CheckRoom { .. } => "room",
+        Request::CountObjects(_) => "count",
         Request::SaveSnapshot(_) => "save-snapshot",
         Request::DeleteSnapshot { .. } => "delete-snapshot",
         Request::ListBucket { .. }
@@ -157,7 +182,7 @@ fn verb(request: &Request) -> &'static str {
         | Request::FetchFromBucket { .. }
         | Request::DeleteFromBucket { .. } => "bucket",
         Request::HoldCopy { .. } | Request::AcceptCopy { .. } => "copy-snapshot",
-        Request::PrepareMember { .. } | Request::AdoptMember { .. } => "restore",
+        Request::PrepareMember(_) | Request::AdoptMember(_) => "restore",
     }
 }
 
@@ -167,11 +192,12 @@ fn answer_within(request: &Request) -> Duration {
         Request::VerifySnapshot { .. }
         | Request::UnpackSnapshot { .. }
         | Request::SaveSnapshot(_)
+        | Request::CountObjects(_)
         | Request::ListBucket { .. }
         | Request::HoldCopy { .. }
         | Request::AcceptCopy { .. }
-        | Request::PrepareMember { .. }
-        | Request::AdoptMember { .. } => SNAPSHOT_WITHIN,
+        | Request::PrepareMember(_)
+        | Request::AdoptMember(_) => SNAPSHOT_WITHIN,
         Request::CopyToBucket { .. } | Request::FetchFromBucket { .. } => BUCKET_WITHIN,
         _ => ANSWER_WITHIN,
     }
@@ -189,6 +215,7 @@ fn body(image: &ImageRef, request: &Request, run: &str) -> ContainerCreateBody {
         | Request::VerifySnapshot { .. }
         | Request::UnpackSnapshot { .. }
         | Request::CheckRoom { .. }
+        | Request::CountObjects(_)
         | Request::SaveSnapshot(_)
         | Request::DeleteSnapshot { .. }
         | Request::ListBucket { .. }
@@ -197,8 +224,8 @@ fn body(image: &ImageRef, request: &Request, run: &str) -> ContainerCreateBody {
         | Request::DeleteFromBucket { .. }
         | Request::HoldCopy { .. }
         | Request::AcceptCopy { .. }
-        | Request::PrepareMember { .. }
-        | Request::AdoptMember { .. } => false,
+        | Request::PrepareMember(_)
+        | Request::AdoptMember(_) => false,
         Request::SetKernel { .. }
         | Request::Remove { .. }
         | Request::Move { .. }

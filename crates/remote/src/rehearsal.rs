@@ -3,7 +3,9 @@
 //! ```text
 //! room on Docker's disk? ─▶ etcdutl snapshot restore, into a volume of its own
 //!                        ─▶ etcd on that volume, in a network of its own: only its loopback
-//!                        ─▶ etcdctl in that container: revision, keys     ─▶ containers and volume are removed
+//!                        ─▶ etcdctl in that container: revision, keys
+//!                        ─▶ where asked, an API server in the same network, and windlass' own program that has it read all
+//!                           Secrets                                       ─▶ containers and volume are removed
 //! ```
 //!
 //! Where this run dies in between, the next one that changes anything removes the containers, and the volume with them.
@@ -12,14 +14,15 @@ use std::time::{Duration, Instant};
 
 use bollard::container::LogOutput;
 use bollard::exec::{CreateExecOptions, StartExecResults};
-use bollard::models::ContainerCreateBody;
+use bollard::models::{ContainerCreateBody, Mount, MountType};
 use bollard::query_parameters::StartContainerOptions;
 use futures_util::StreamExt as _;
 use tokio::time::{sleep, timeout};
 use windlass_engine::PortResult;
-use windlass_model::{EtcdVersion, NodeName, Rehearsal, Rehearsed};
-use windlass_sidecar::protocol::Request;
+use windlass_model::{ApiServerTrial, EtcdVersion, ImageRef, NodeName, Rehearsal, Rehearsed, SecretsRead};
+use windlass_sidecar::protocol::{Answer, Counting, Request};
 
+use crate::aide::{self, Asking};
 use crate::docker::ASK_WITHIN;
 use crate::docker_error::lasting;
 use crate::fleet::RemoteFleet;
@@ -30,6 +33,8 @@ use crate::snapshots::{SHELF, Transient, body};
 const NAME: &str = "rehearsal";
 const CLIENT: &str = "http://127.0.0.1:2379";
 const PEER: &str = "http://127.0.0.1:2380";
+/// The list of all Secrets.
+const SECRETS: &str = "/api/v1/secrets";
 /// Where its volume is in the containers, and its data in that: etcd's programs create that directory.
 const VOLUME: &str = "/rehearsal";
 const DATA: &str = "/rehearsal/etcd";
@@ -47,7 +52,7 @@ impl RemoteFleet {
         self.have_done(node, Request::CheckRoom { bytes: rehearsal.bytes.saturating_add(LOG) }).await?;
         let link = self.link(node).await?;
         let restoring = Transient::create(&link, "rehearsal", restoring(&link, rehearsal)).await?;
-        let ended = rehearse_with(&link, &restoring, rehearsal).await;
+        let ended = rehearse_with(&link, &restoring, rehearsal, &self.settings.node_image).await;
         restoring.remove().await;
         ended
     }
@@ -57,6 +62,7 @@ async fn rehearse_with(
     link: &Link,
     restoring: &Transient<'_>,
     rehearsal: &Rehearsal,
+    own_image: &ImageRef,
 ) -> PortResult<Rehearsed> {
     let begun = Instant::now();
     restoring.run().await?;
@@ -66,11 +72,99 @@ async fn rehearse_with(
         serving.start().await?;
         let (revision, keys) = until_it_answers(link, &serving).await?;
         let answered_in = begun.elapsed().saturating_sub(restored_in);
-        Ok(Rehearsed { revision, keys, restored_in, answered_in })
+        let api_server = match &rehearsal.api_server {
+            Some(trial) => Some(secrets_read(link, &serving, trial, own_image).await?),
+            None => None,
+        };
+        Ok(Rehearsed { revision, keys, restored_in, answered_in, api_server })
     }
     .await;
     serving.remove().await;
     ended
+}
+
+/// Starts an API server beside the restored etcd, and has it read all Secrets.
+async fn secrets_read(
+    link: &Link,
+    etcd: &Transient<'_>,
+    trial: &ApiServerTrial,
+    own_image: &ImageRef,
+) -> PortResult<SecretsRead> {
+    let begun = Instant::now();
+    let server = Transient::create(link, "rehearsal", api_server(link, etcd, trial)).await?;
+    let ended = async {
+        server.start().await?;
+        tokio::select! {
+            counted = count_secrets(link, &server, trial, own_image) => counted,
+            ended = until_it_ends(&server) => {
+                ended?;
+                Err(lasting("it ends".to_owned()))
+            }
+        }
+    }
+    .await;
+    let ended = match ended {
+        Ok(secrets) => Ok(SecretsRead { secrets, answered_in: begun.elapsed() }),
+        Err(error) => Err(lasting(format!(
+            "the API server on the restored etcd on {}: {error}; its last words: {}",
+            link.node,
+            server.last_words().await
+        ))),
+    };
+    server.remove().await;
+    ended
+}
+
+async fn count_secrets(
+    link: &Link,
+    server: &Transient<'_>,
+    trial: &ApiServerTrial,
+    own_image: &ImageRef,
+) -> PortResult<u64> {
+    let request = Request::CountObjects(Counting {
+        path: SECRETS.to_owned(),
+        authority: trial.authority.clone(),
+        certificate: trial.certificate.clone(),
+        key: trial.key.clone(),
+        ready_within_seconds: ANSWERS_WITHIN.as_secs(),
+    });
+    match aide::ask_beside(link, own_image, &server.name, request).await? {
+        Asking::Answered(Answer::Counted(secrets)) => Ok(secrets),
+        Asking::Answered(other) => Err(aide::strange(link, &other)),
+        Asking::NoImage => Err(lasting(format!("{own_image} is not on {}", link.node))),
+    }
+}
+
+async fn until_it_ends(server: &Transient<'_>) -> PortResult<()> {
+    while !server.has_ended().await? {
+        sleep(ASK_AGAIN_AFTER * 4).await;
+    }
+    Ok(())
+}
+
+/// The container of the API server, in etcd's network: what it reads is mounted, and nothing is made where that is missing.
+fn api_server(link: &Link, etcd: &Transient<'_>, trial: &ApiServerTrial) -> ContainerCreateBody {
+    let (program, flags) =
+        trial.command.split_first().map_or(("", &[][..]), |(first, rest)| (&**first, rest));
+    let flags = flags.iter().map(ToString::to_string);
+    let mounts = trial.mounts.iter().map(|(source, target)| Mount {
+        typ: Some(MountType::BIND),
+        source: Some(source.to_string()),
+        target: Some(target.to_string()),
+        read_only: Some(true),
+        ..Mount::default()
+    });
+    let mut body = ContainerCreateBody {
+        entrypoint: Some(vec![program.to_owned()]),
+        cmd: Some(flags.chain([format!("--etcd-servers={CLIENT}")]).collect()),
+        network_disabled: None,
+        ..body(link, trial.image.to_string(), vec![])
+    };
+    if let Some(host) = &mut body.host_config {
+        host.network_mode = Some(aide::network_of(&etcd.name));
+        host.mounts = Some(mounts.collect());
+    }
+    body
 }
 
 /// The container that makes data of the snapshot, with the volume.

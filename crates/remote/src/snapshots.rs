@@ -21,7 +21,7 @@ use windlass_model::{
     BucketPlace, ChosenSnapshot, FilePath, InBucket, MemberRestore, NodeName, Rehearsal, Rehearsed, STAGING,
     Secret, SnapshotSeen, SnapshotWanted,
 };
-use windlass_sidecar::protocol::{Answer, Bytes, FORMING, Holder, Request};
+use windlass_sidecar::protocol::{Answer, Bytes, FORMING, FORMING_LOG, Forming, Holder, Request};
 
 use crate::aide::strange;
 use crate::docker::ASK_WITHIN;
@@ -43,6 +43,8 @@ const LAST_LINES: usize = 5;
 pub(crate) const SHELF: &str = "/snapshots";
 /// The path in etcd's program of etcd's data directory.
 const DATA: &str = "/data";
+/// The path there of the directory that holds the directory of etcd's log.
+const ABOVE_LOG: &str = "/above-log";
 
 impl Snapshots for RemoteFleet {
     async fn snapshots(&self, node: &NodeName, directory: &FilePath) -> PortResult<Vec<SnapshotSeen>> {
@@ -144,15 +146,14 @@ impl Snapshots for RemoteFleet {
     }
 
     async fn restore_member(&self, node: &NodeName, restore: &MemberRestore) -> PortResult<()> {
-        let MemberRestore { snapshot, data, token, .. } = restore;
-        let prepare = Request::PrepareMember { data: data.clone(), token: token.clone() };
-        if self.is_held(node, prepare).await? {
+        let MemberRestore { snapshot, data, log, token, .. } = restore;
+        let forming =
+            Forming { data: data.clone(), log: log.clone(), token: token.clone(), staged: snapshot.staged() };
+        if self.is_held(node, Request::PrepareMember(forming.clone())).await? {
             return already(format!("the data in {data} on {node} is of this restore"));
         }
         form(&*self.link(node).await?, restore).await?;
-        let adopt =
-            Request::AdoptMember { data: data.clone(), token: token.clone(), staged: snapshot.staged() };
-        self.have_done(node, adopt).await
+        self.have_done(node, Request::AdoptMember(forming)).await
     }
 }
 
@@ -247,7 +248,8 @@ async fn pipe(source: &Transient<'_>, target: &Transient<'_>, name: &str) -> Por
 
 /// Has etcd's own program create data from a node's copy, in a directory beside the final place.
 async fn form(link: &Link, restore: &MemberRestore) -> PortResult<()> {
-    let MemberRestore { snapshot, image, data, member, peer_url, members, token, bump_revision } = restore;
+    let MemberRestore { snapshot, image, data, log, member, peer_url, members, token, bump_revision } =
+        restore;
     let directory = &snapshot.directory;
     let staged = snapshot.staged();
     let seen = staged.as_str().replacen(directory.as_str(), SHELF, 1);
@@ -267,7 +269,11 @@ async fn form(link: &Link, restore: &MemberRestore) -> PortResult<()> {
     if let Some(bump) = bump_revision {
         command.extend([format!("--bump-revision={bump}"), "--mark-compacted".to_owned()]);
     }
-    let binds = vec![format!("{directory}:{SHELF}:ro"), format!("{data}:{DATA}")];
+    let mut binds = vec![format!("{directory}:{SHELF}:ro"), format!("{data}:{DATA}")];
+    if let Some((above, _)) = log.as_ref().and_then(|log| log.as_str().rsplit_once('/')) {
+        binds.push(format!("{above}:{ABOVE_LOG}"));
+        command.push(format!("--wal-dir={ABOVE_LOG}/{FORMING_LOG}"));
+    }
     let mut body = body(link, image.to_string(), binds);
     body.entrypoint = Some(vec![format!("/usr/local/bin/{program}")]);
     body.cmd = Some(command);

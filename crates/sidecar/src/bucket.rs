@@ -3,6 +3,7 @@
 //! ```text
 //! FOLDER/CLUSTER/MEMBER/2026-01-31T12-00-00Z_etcd.db       the snapshot
 //! FOLDER/CLUSTER/MEMBER/2026-01-31T12-00-00Z_etcd.db.json  its metadata: written when the snapshot was read back
+//! FOLDER/2026-01-31T12:00:00Z_etcd.zip                     of RKE 1: listed and fetched, never written nor deleted
 //! ```
 //!
 //! CLUSTER is the beginning of the digest of etcd's CA, so that clusters may share a folder: nothing of another one
@@ -23,7 +24,8 @@ use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload, RetryConfig};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use windlass_model::{
-    BucketPlace, Digest, InBucket, SNAPSHOT_EXTENSION, SnapshotProof, SnapshotSeen, SnapshotState, Timestamp,
+    BucketPlace, Digest, InBucket, RKE_ARCHIVE_EXTENSION, SNAPSHOT_EXTENSION, SnapshotProof, SnapshotSeen,
+    SnapshotState, Timestamp,
 };
 
 use self::https::{Https, NoAuthority};
@@ -108,6 +110,9 @@ impl Bucket {
     }
 
     fn directory(&self, place: &BucketPlace) -> ObjectPath {
+        if place.is_of_rke() {
+            return self.folder.clone();
+        }
         self.folder.clone().join(place.cluster.as_str()).join(place.member.as_str())
     }
 
@@ -231,7 +236,12 @@ impl Bucket {
     /// The place and name of a snapshot; none if it is something else.
     fn place_of(&self, object: &ObjectPath) -> Option<(BucketPlace, String)> {
         let mut parts = object.prefix_match(&self.folder)?;
-        let (cluster, member, name) = (parts.next()?, parts.next()?, parts.next()?);
+        let first = parts.next()?;
+        let Some(member) = parts.next() else {
+            let is_archive = first.as_ref().ends_with(RKE_ARCHIVE_EXTENSION);
+            return is_archive.then(|| (BucketPlace::of_rke(), first.as_ref().to_owned()));
+        };
+        let (cluster, name) = (first, parts.next()?);
         let is_snapshot = parts.next().is_none() && name.as_ref().ends_with(SNAPSHOT_EXTENSION);
         let place = BucketPlace { cluster: cluster.as_ref().to_owned(), member: member.as_ref().to_owned() };
         is_snapshot.then(|| (place, name.as_ref().to_owned()))
@@ -358,6 +368,7 @@ mod tests {
             keys_by_prefix: std::collections::BTreeMap::new(),
             etcd: None,
             kubernetes: None,
+            ledger_serial: None,
             members: vec![],
             member: None,
             authority: None,
@@ -422,5 +433,29 @@ mod tests {
         bucket.delete(&here, "x.db").await.unwrap();
         let left: Vec<BucketPlace> = bucket.list().await.unwrap().into_iter().map(|at| at.place).collect();
         assert_eq!(left, [there]);
+    }
+
+    #[tokio::test]
+    async fn archives_of_rke_are_listed_and_fetched() {
+        let bucket = in_memory("backups");
+        let name = "2026-01-31T12:00:00Z_etcd.zip";
+        let archive = bucket.folder.clone().join(name);
+        bucket.store.put(&archive, PutPayload::from_static(b"zip")).await.unwrap();
+        bucket
+            .store
+            .put(&bucket.folder.clone().join("notes.txt"), PutPayload::from_static(b"x"))
+            .await
+            .unwrap();
+        let listed = bucket.list().await.unwrap();
+        assert_eq!(listed.len(), 1, "{listed:?}");
+        assert!(listed[0].place.is_of_rke() && listed[0].snapshot.name == name, "{listed:?}");
+        assert_eq!(listed[0].snapshot.state, SnapshotState::Unproven);
+        let mut arrived = Vec::new();
+        let into = |piece: &[u8]| {
+            arrived.extend_from_slice(piece);
+            Ok(())
+        };
+        assert_eq!(bucket.fetch(&listed[0].place, name, into).await.unwrap().0, 3);
+        assert_eq!(arrived, b"zip");
     }
 }

@@ -7,6 +7,7 @@
 //! windlass-node snapshot --name=…  one snapshot of etcd
 //! ```
 
+mod api_server;
 mod aside;
 mod bucket;
 mod clean;

@@ -18,7 +18,7 @@ use windlass_model::{
 };
 
 /// The version of these documents: two programs communicate only if it is the same.
-pub const PROTOCOL: u32 = 8;
+pub const PROTOCOL: u32 = 9;
 
 /// The longest document that is read, so that a stray stream does not fill the memory.
 const LONGEST: u32 = 256 << 20;
@@ -138,6 +138,8 @@ pub enum Request {
         /// How many bytes.
         bytes: u64,
     },
+    /// Counts the objects of an API server at this program's loopback.
+    CountObjects(Counting),
     /// Takes a snapshot of the member on this node, and reads it back.
     SaveSnapshot(SnapshotWanted),
     /// Deletes a snapshot and its metadata.
@@ -193,28 +195,46 @@ pub enum Request {
         /// The snapshot.
         snapshot: ChosenSnapshot,
     },
-    /// Reports whether a member's data is of this restore; otherwise prepares its directory, unless other
+    /// Reports whether a member's data is of this restore; otherwise prepares its directories, unless other
     /// data is there.
-    PrepareMember {
-        /// etcd's data directory.
-        data: FilePath,
-        /// The token of this restore.
-        token: String,
-    },
+    PrepareMember(Forming),
     /// Turns the created data into the member's data, with a mark, and removes this node's copy of the
     /// snapshot.
-    AdoptMember {
-        /// etcd's data directory.
-        data: FilePath,
-        /// The token of this restore.
-        token: String,
-        /// This node's copy of the snapshot.
-        staged: FilePath,
-    },
+    AdoptMember(Forming),
+}
+
+/// A member whose data is made of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forming {
+    /// etcd's data directory.
+    pub data: FilePath,
+    /// The directory of etcd's log; none where it is with the data.
+    pub log: Option<FilePath>,
+    /// The token of this restore.
+    pub token: String,
+    /// This node's copy of the snapshot.
+    pub staged: FilePath,
+}
+
+/// Which objects of an API server are to be counted, and by which certificates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counting {
+    /// The path of their list, such as `/api/v1/secrets`.
+    pub path: String,
+    /// The file with the CA of the API server.
+    pub authority: FilePath,
+    /// The file with the client's certificate.
+    pub certificate: FilePath,
+    /// The file with the client's key.
+    pub key: FilePath,
+    /// How long it may take until it is ready.
+    pub ready_within_seconds: u64,
 }
 
 /// The directory below etcd's own in which data is created before it gets its name.
 pub const FORMING: &str = "windlass-restoring";
+/// The directory beside that of the log in which the log is created before it gets its name.
+pub const FORMING_LOG: &str = "windlass-restoring-log";
 
 /// A file to be written.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -276,6 +296,8 @@ pub enum Answer {
     InBucket(Vec<InBucket>),
     /// Whether the copy or the data is there.
     Held(bool),
+    /// How many objects there are.
+    Counted(u64),
     /// It is done, or was done already.
     Done,
     /// It is not done, or only in part: another attempt would not help.

@@ -11,7 +11,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use crate::look::Etcd;
 use crate::protocol::{Answer, Asked, PROTOCOL, Request, Seen, read, write};
 use crate::snapshots::{copied, shelf};
-use crate::{aside, clean, hand_over, kernel, look, network, pods, put};
+use crate::{api_server, aside, clean, hand_over, kernel, look, network, pods, put};
 
 /// The path in the container of the host's files.
 pub const HOST: &str = "/host";
@@ -82,6 +82,7 @@ pub fn answer(asked: Asked) -> Answer {
             shelf::unpack(&directory, &name).map(|seen| Answer::Snapshots(vec![seen]))
         }
         Request::CheckRoom { bytes } => shelf::check_dockers_room(bytes).map(|()| Answer::Done),
+        Request::CountObjects(counting) => api_server::count(&counting).map(Answer::Counted),
         Request::SaveSnapshot(wanted) => shelf::save(&wanted).map(|seen| Answer::Snapshots(vec![seen])),
         Request::DeleteSnapshot { directory, name } => {
             shelf::delete(&directory, &name).map(|()| Answer::Done)
@@ -98,10 +99,8 @@ pub fn answer(asked: Asked) -> Answer {
         }
         Request::HoldCopy { snapshot, holder } => shelf::hold_copy(&snapshot, holder).map(Answer::Held),
         Request::AcceptCopy { snapshot } => shelf::accept_copy(&snapshot).map(Answer::Held),
-        Request::PrepareMember { data, token } => shelf::is_formed(&data, &token).map(Answer::Held),
-        Request::AdoptMember { data, token, staged } => {
-            shelf::adopt(&data, &token, &staged).map(|()| Answer::Done)
-        }
+        Request::PrepareMember(forming) => shelf::is_formed(&forming).map(Answer::Held),
+        Request::AdoptMember(forming) => shelf::adopt(&forming).map(|()| Answer::Done),
         Request::Unmount { below } => clean::unmount(&below).map(|()| Answer::Done),
     };
     done.unwrap_or_else(|error| Answer::Failed(error.to_string()))

@@ -11,7 +11,8 @@ use tempfile::TempDir;
 use windlass_model::{Digest, FilePath, Mode, Owner};
 use windlass_sidecar::answer;
 use windlass_sidecar::protocol::{
-    Answer, Asked, Bytes, FileToPut, PROTOCOL, Request, Seen, SeenFile, encode, read,
+    Answer, Asked, Bytes, FORMING, FORMING_LOG, FileToPut, Forming, PROTOCOL, Request, Seen, SeenFile,
+    encode, read,
 };
 
 struct Host(TempDir);
@@ -270,4 +271,67 @@ fn a_document_reads_back_and_a_truncated_one_is_an_error_that_quotes_nothing() {
     for length in 0..bytes.len() {
         read::<Asked>(&bytes[..length]).unwrap_err();
     }
+}
+
+/// A restored member whose log is on a disk of its own: the log gets its name first, and an attempt that ends between the two is
+/// finished by the next one.
+#[test]
+fn a_restored_log_gets_its_name_before_the_data() {
+    let host = Host::new();
+    if host.owner() != Owner::default() {
+        // The mark belongs to root, as etcd's data does.
+        return;
+    }
+    let forming = Forming {
+        data: host.path("data"),
+        log: Some(host.path("wal/wal_dir")),
+        token: "windlass-7".to_owned(),
+        staged: host.path("kept.db"),
+    };
+    let form = || {
+        for (path, content) in [
+            (format!("data/{FORMING}/member/snap/db"), "database"),
+            (format!("wal/{FORMING_LOG}/0.wal"), "log"),
+            ("kept.db".to_owned(), "snapshot"),
+        ] {
+            let path = host.0.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+    };
+    let prepare = || ask(Request::PrepareMember(forming.clone()));
+    let is_whole = || {
+        let root = host.0.path();
+        let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
+        assert_eq!(
+            (read("data/member/snap/db"), read("wal/wal_dir/0.wal")),
+            ("database".into(), "log".into())
+        );
+        assert_eq!(names(&root.join("wal")), ["wal_dir"]);
+        assert_eq!(names(&root.join("data")), ["member"]);
+        assert!(!root.join("kept.db").exists());
+    };
+    form();
+    assert_eq!(prepare(), Answer::Held(false), "what an attempt left before it had a mark goes");
+    assert!(names(&host.0.path().join("wal")).is_empty());
+    form();
+    assert_eq!(ask(Request::AdoptMember(forming.clone())), Answer::Done);
+    is_whole();
+    assert_eq!(prepare(), Answer::Held(true));
+
+    // As if it had ended between the two names.
+    let root = host.0.path();
+    fs::create_dir(root.join("data").join(FORMING)).unwrap();
+    fs::rename(root.join("data/member"), root.join("data").join(FORMING).join("member")).unwrap();
+    fs::write(root.join("kept.db"), "snapshot").unwrap();
+    assert_eq!(prepare(), Answer::Held(true));
+    is_whole();
+
+    fs::remove_dir_all(root.join("data/member")).unwrap();
+    assert!(matches!(prepare(), Answer::Failed(why) if why.contains("log of another member")));
+    is_kept(&root.join("wal/wal_dir/0.wal"));
+}
+
+fn is_kept(path: &Path) {
+    assert!(path.exists(), "{}", path.display());
 }

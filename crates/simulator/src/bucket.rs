@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use windlass_engine::PortResult;
-use windlass_model::{BucketPlace, FilePath, InBucket, NodeName, SnapshotSeen, Timestamp};
+use windlass_model::{BucketPlace, FilePath, InBucket, NodeName, SnapshotSeen, SnapshotState, Timestamp};
 
 use crate::snapshots::{SnapshotFile, path_of};
 use crate::world::{Disk, World, lasting};
@@ -26,7 +26,12 @@ struct BucketObject {
 
 impl BucketObject {
     fn seen(&self, now: Timestamp) -> InBucket {
-        InBucket { place: self.place.clone(), snapshot: self.file.seen(&self.name.as_str().into(), now) }
+        let mut snapshot = self.file.seen(&self.name.as_str().into(), now);
+        if self.place.is_of_rke() {
+            // RKE writes no metadata.
+            snapshot.state = SnapshotState::Unproven;
+        }
+        InBucket { place: self.place.clone(), snapshot }
     }
 
     fn is(&self, place: &BucketPlace, name: &str) -> bool {
@@ -105,6 +110,11 @@ impl World {
     }
 
     pub(crate) fn delete_from_bucket(&mut self, place: &BucketPlace, name: &str) -> PortResult<()> {
+        if place.is_of_rke() {
+            return Err(lasting(format!(
+                "{name}: it is an archive of RKE, and nothing says of which cluster"
+            )));
+        }
         self.answering_bucket()?.objects.retain(|object| !object.is(place, name));
         Ok(())
     }

@@ -31,7 +31,7 @@ pub(crate) enum Found<'a> {
 }
 
 /// The directory with a member's database, below the one by which its data is known.
-fn member_of(data: &FilePath) -> String {
+pub(crate) fn member_of(data: &FilePath) -> String {
     format!("{data}/member")
 }
 

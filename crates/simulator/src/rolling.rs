@@ -45,6 +45,7 @@ fn read_back(at: Timestamp) -> SnapshotState {
         keys_by_prefix: [].into(),
         etcd: None,
         kubernetes: None,
+        ledger_serial: None,
         members: Vec::new(),
         member: None,
         authority: None,

@@ -6,12 +6,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use windlass_engine::{PortResult, Snapshots};
 use windlass_model::{
-    BucketPlace, ChosenSnapshot, Component, Digest, EtcdVersion, FilePath, InBucket, KubernetesVersion,
-    MemberId, MemberRestore, Mode, NodeName, Owner, RESTORED_MARK, Rehearsal, Rehearsed, SNAPSHOT_EXTENSION,
-    Secret, SnapshotProof, SnapshotSeen, SnapshotState, SnapshotWanted, Timestamp, unpacked_name,
+    ApiServerTrial, BucketPlace, ChosenSnapshot, Component, Digest, EtcdVersion, FilePath, InBucket,
+    KubernetesVersion, MemberId, MemberRestore, Mode, NodeName, Owner, RESTORED_MARK, Rehearsal, Rehearsed,
+    SNAPSHOT_EXTENSION, Secret, SecretsRead, SnapshotProof, SnapshotSeen, SnapshotState, SnapshotWanted,
+    Timestamp, unpacked_name,
 };
 
+use crate::at_rest::{AtRest, named};
 use crate::etcd::{Cluster, Member, MemberData, cluster_id, founder_id};
+use crate::etcd_places::member_of;
 use crate::files::{FileState, is_under};
 use crate::invariants::Deed;
 use crate::kube::KubeState;
@@ -30,6 +33,8 @@ pub(crate) struct SnapshotFile {
     /// The oldest version of Kubernetes that wrote into it, from its metadata.
     #[serde(default)]
     kubernetes: Option<KubernetesVersion>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ledger_serial: Option<u64>,
     /// The version that its members had agreed on.
     etcd: Option<(u32, u32)>,
     /// The CA of its cluster, from its metadata; none without metadata.
@@ -73,6 +78,11 @@ impl SnapshotFile {
         u64::try_from(self.kube.nodes.len() + self.kube.objects.len()).unwrap_or(u64::MAX)
     }
 
+    /// The Secret with the ledger's roots.
+    fn secrets(&self) -> u64 {
+        u64::from(self.kube.kept.is_some())
+    }
+
     fn bytes(&self) -> u64 {
         let whole = 65_536 + self.revision * 512;
         if self.condition == Condition::Truncated { whole / 2 } else { whole }
@@ -98,9 +108,10 @@ impl SnapshotFile {
                 bytes: self.bytes(),
                 revision: self.revision,
                 keys: self.keys(),
-                keys_by_prefix: [].into(),
+                keys_by_prefix: [("/registry/secrets".to_owned(), self.secrets())].into(),
                 etcd: self.etcd.map(|(major, minor)| format!("{major}.{minor}.0")),
                 kubernetes: self.kubernetes.clone(),
+                ledger_serial: self.ledger_serial,
                 members: Vec::new(),
                 // Nothing that RKE writes says of which cluster a snapshot is.
                 authority: self.authority.filter(|_| !of_rke),
@@ -204,7 +215,7 @@ impl World {
     }
 
     fn save_snapshot(&mut self, machine: usize, wanted: &SnapshotWanted) -> PortResult<SnapshotSeen> {
-        let SnapshotWanted { directory, name, authority, kubernetes, .. } = wanted;
+        let SnapshotWanted { directory, name, authority, kubernetes, ledger_serial, .. } = wanted;
         let name = format!("{}{SNAPSHOT_EXTENSION}", name.trim_end_matches(SNAPSHOT_EXTENSION));
         let path = path_of(directory, &name);
         if self.nodes[machine].snapshots.contains_key(&path) {
@@ -227,6 +238,7 @@ impl World {
             taken_at: now,
             etcd: cluster.version,
             kubernetes: kubernetes.clone(),
+            ledger_serial: *ledger_serial,
             authority: self.nodes[machine].files.get(authority).map(|file| file.digest),
             condition: Condition::Whole,
         };
@@ -265,7 +277,7 @@ impl World {
     }
 
     fn rehearse(&self, machine: usize, rehearsal: &Rehearsal) -> PortResult<Rehearsed> {
-        let Rehearsal { directory, name, bytes: _, image } = rehearsal;
+        let Rehearsal { directory, name, bytes: _, image, api_server } = rehearsal;
         let node = &self.nodes[machine];
         if node.disk == Disk::Full {
             return Err(lasting(format!("{}: no space left on device", node.name)));
@@ -280,7 +292,38 @@ impl World {
             return Err(lasting(format!("{image} cannot read {path}")));
         }
         let (restored_in, answered_in) = (Duration::from_millis(700), Duration::from_millis(1_300));
-        Ok(Rehearsed { revision: file.revision, keys: file.keys(), restored_in, answered_in })
+        let api_server = match api_server {
+            Some(trial) if !node.images.contains(&trial.image) => {
+                return Err(lasting(format!("{} is not on {}", trial.image, node.name)));
+            }
+            Some(trial) => Some(SecretsRead {
+                secrets: self.secrets_read(machine, file, trial)?,
+                answered_in: Duration::from_millis(4_200),
+            }),
+            None => None,
+        };
+        Ok(Rehearsed { revision: file.revision, keys: file.keys(), restored_in, answered_in, api_server })
+    }
+
+    /// How many Secrets the API server of a trial reads: it must have the keys of all of them.
+    fn secrets_read(&self, machine: usize, file: &SnapshotFile, trial: &ApiServerTrial) -> PortResult<u64> {
+        let flag = trial.command.iter().find_map(|flag| flag.strip_prefix("--encryption-provider-config="));
+        let on_host = |path: &str| {
+            let mut mounts = trial.mounts.iter();
+            mounts
+                .find_map(|(source, target)| Some(format!("{source}{}", path.strip_prefix(target.as_str())?)))
+        };
+        let text = flag.and_then(on_host).and_then(|path| {
+            let file = self.nodes[machine].files.get(&FilePath::from(path))?;
+            Some(file.text().to_owned())
+        });
+        let at_rest = text.map_or(Ok(AtRest::Plain), |text| AtRest::read(&text)).map_err(lasting)?;
+        match file.kube.stored.keys().find(|way| !at_rest.reads(way)) {
+            Some(way) => {
+                Err(lasting(format!("/api/v1/secrets: 500: unable to transform key: {}", named(way))))
+            }
+            None => Ok(file.secrets()),
+        }
     }
 
     fn stage_snapshot(&mut self, machine: usize, snapshot: &ChosenSnapshot) -> PortResult<()> {
@@ -305,13 +348,17 @@ impl World {
     }
 
     fn restore_member(&mut self, machine: usize, restore: &MemberRestore) -> PortResult<()> {
-        let MemberRestore { snapshot, image, data, member, peer_url, members, token, .. } = restore;
+        let MemberRestore { snapshot, image, data, log, member, peer_url, members, token, .. } = restore;
         let node = &self.nodes[machine];
         let mark = path_of(data, RESTORED_MARK);
-        if node.holds_etcd_under(data.as_str()) {
+        // What was moved aside may lie in the same directory.
+        if node.holds_etcd_under(&member_of(data)) {
             let is_ours = node.files.get(&mark).is_some_and(|file| file.text() == token);
             let what = format!("{data} on {} holds data", node.name);
             return Err(if is_ours { already(what) } else { lasting(what) });
+        }
+        if let Some(log) = log.as_ref().filter(|log| node.holds_etcd_under(log.as_str())) {
+            return Err(lasting(format!("{log} on {} holds the log of a member", node.name)));
         }
         if node.running(Component::Etcd).is_some() {
             return Err(lasting(format!("etcd runs on {}", node.name)));
@@ -345,9 +392,15 @@ impl World {
             member.had_data = true;
         }
         let node = &mut self.nodes[machine];
-        let made =
-            MemberData { cluster: id, member: own, home: data.clone(), log: None, blank: false, behind: 0 };
-        node.etcd_data.insert(data.clone(), made);
+        let made = MemberData {
+            cluster: id,
+            member: own,
+            home: data.clone(),
+            log: log.clone(),
+            blank: false,
+            behind: 0,
+        };
+        node.write_member(made);
         let content = FileState::new(token.as_bytes(), Mode(0o600), Owner::default());
         node.files.insert(mark, std::sync::Arc::new(content));
         node.snapshots.remove(&staged);

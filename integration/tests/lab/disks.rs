@@ -1,6 +1,6 @@
 //! etcd's database and log are on disks of their own, as RKE's advice for large clusters has them, and on one host behind a
 //! link: a missing disk founds nothing, a member whose data is lost joins again
-//! in its place, and `remove` takes all of it.
+//! in its place, a snapshot is restored onto both disks, and `remove` takes all of it.
 
 use std::time::Duration;
 
@@ -59,6 +59,19 @@ fn etcd_is_on_two_disks_and_behind_a_link() -> Outcome {
     )?;
     assert_eq!(windlass.planned()?.code, Some(0));
     windlass.kubectl(&lab).run(["get", "configmap", "kept"])?;
+
+    eprintln!("etcd goes back to a snapshot, on both disks");
+    windlass.succeeds(["etcd", "snapshot", "save", "before"])?;
+    windlass.kubectl(&lab).run(["create", "configmap", "later"])?;
+    windlass.succeeds(["etcd", "snapshot", "restore", "before", "--yes"])?;
+    let names = windlass.kubectl(&lab).run(["get", "configmaps", "-o", "name"])?;
+    assert!(names.contains("configmap/kept") && !names.contains("configmap/later"), "{names}");
+    for node in lab.nodes() {
+        node.root("test -s /disks/data/member/snap/db && ls /disks/wal/wal_dir/*.wal && ls /disks/wal/wal_dir-aside")?;
+        let left = node.root("ls -A /disks/data /disks/wal")?;
+        assert!(!left.contains("windlass-restoring"), "{}: {left}", node.name);
+    }
+    assert_eq!(windlass.planned()?.code, Some(0));
 
     eprintln!("the cluster is removed");
     windlass.succeeds(["remove", "--force"])?;

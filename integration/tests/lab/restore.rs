@@ -44,9 +44,9 @@ fn a_trial_leaves_nothing(lab: &Lab, windlass: &Windlass) -> Outcome {
     eprintln!("a trial");
     let what_is_there = "docker ps -aq --no-trunc; docker volume ls -q; ls -A /opt/rke/etcd-snapshots";
     let (before, there) = (lab.state()?, lab.node(2).root(what_is_there)?);
-    let said = windlass.succeeds(["etcd", "snapshot", "rehearse", "kept"])?;
+    let said = windlass.succeeds(["etcd", "snapshot", "rehearse", "kept", "--api-server"])?;
     eprintln!("{said}");
-    assert_eq!(said.matches("as in the file").count(), 2, "revision and keys: {said}");
+    assert_eq!(said.matches("as in the file").count(), 3, "revision, keys and Secrets: {said}");
     assert_eq!(lab.state()?.since(&before), [""; 0]);
     assert_eq!(lab.node(2).root(what_is_there)?, there);
     Ok(())

@@ -184,6 +184,8 @@ fn a_snapshot_of_rke_is_read_back_unpacked_and_restored() {
     lab.note("etcd snapshot list --simulate world.yml");
     lab.note("etcd snapshot verify mine.zip --output json --simulate world.yml");
     lab.note("etcd snapshot rehearse mine --simulate world.yml");
+    lab.note("etcd snapshot rehearse mine --api-server --output json --simulate world.yml");
+    lab.note("etcd snapshot rehearse mine --api-server --simulate world.yml");
     lab.note("etcd snapshot list --simulate world.yml");
     lab.note("etcd snapshot restore mine --plan --quiet --simulate world.yml");
     lab.note("etcd snapshot restore mine --of-this-cluster --plan --simulate world.yml");
@@ -220,6 +222,31 @@ fn a_snapshot_goes_into_a_bucket_and_comes_back() {
     std::fs::remove_file(lab.path("cluster.windlass-ledger.json")).unwrap();
     lab.note("etcd snapshot delete both --s3 --simulate world.yml");
     lab.compare("bucket.out");
+}
+
+#[test]
+fn an_archive_of_rke_comes_back_from_the_bucket() {
+    let mut lab = Lab::with_three_nodes("rke-bucket");
+    lab.run(&["up", "--simulate", "world.yml"]);
+    let bucket = "{bucket_name: etcd, endpoint: s3.lan, access_key: AKIA, secret_key: hunter2}";
+    let etcd = format!("services:\n  etcd: {{backup_config: {{s3backupconfig: {bucket}}}}}\n");
+    lab.edit("cluster.yml", "services:\n", &etcd);
+    lab.note("etcd snapshot save mine --s3 --quiet --simulate world.yml");
+    lab.note("etcd snapshot delete mine --simulate world.yml");
+    // As if RKE had put it there.
+    let world = lab.read("world.yml");
+    let ours = world.find("cluster: 94be84ab47c46fd9").expect("the place in the bucket");
+    let ends = ours + world[ours..].find("mine.db").expect("the name of the copy") + "mine.db".len();
+    let of_rke = "cluster: ''\n      member: ''\n    name: mine.zip";
+    lab.edit("world.yml", &world[ours..ends], of_rke);
+    lab.note("etcd snapshot list --simulate world.yml");
+    lab.note("etcd snapshot restore mine --plan --simulate world.yml");
+    lab.note("etcd snapshot fetch mine --node node-2 --simulate world.yml");
+    lab.note("etcd snapshot delete mine --simulate world.yml");
+    lab.note("etcd snapshot restore mine --of-this-cluster --yes --quiet --simulate world.yml");
+    lab.note("etcd snapshot delete mine --s3 --simulate world.yml");
+    lab.note("etcd snapshot list --simulate world.yml");
+    lab.compare("rke-bucket.out");
 }
 
 #[test]

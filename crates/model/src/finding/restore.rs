@@ -55,13 +55,6 @@ pub enum RestoreRefused {
         /// The version that cluster.yml asks for.
         desired: String,
     },
-    /// etcd's data is in a directory where windlass does not put any.
-    DataElsewhere {
-        /// The node.
-        node: NodeName,
-        /// The flag that sets it.
-        flag: String,
-    },
     /// Nodes that are to have members are unreachable.
     Unreachable {
         /// The nodes.
@@ -108,9 +101,6 @@ impl RestoreRefused {
             Self::TooNew { snapshot, desired } => format!(
                 "the snapshot holds data of etcd {snapshot}, and cluster.yml asks for etcd {desired}, which cannot read it"
             ),
-            Self::DataElsewhere { node, flag } => {
-                format!("etcd on {node} keeps its data at a place of its own: {flag}")
-            }
             Self::Unreachable { nodes } => {
                 format!(
                     "nodes of etcd are unreachable, and all of them are restored together: {}",
@@ -149,9 +139,6 @@ impl RestoreRefused {
             }
             Self::TooNew { .. } => {
                 "set the version in cluster.yml that the cluster had when the snapshot was taken".to_owned()
-            }
-            Self::DataElsewhere { .. } => {
-                "take the flag out of `services.etcd.extra_args`, or restore by hand with etcdutl".to_owned()
             }
             Self::Unreachable { .. } => {
                 "make them reachable, or remove from cluster.yml those that are gone for good".to_owned()

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use windlass_model::{BucketPlace, FilePath, InBucket, SnapshotSeen};
+use windlass_model::{BucketPlace, FilePath, InBucket, SnapshotSeen, SnapshotState};
 
 use super::draft::Draft;
 use super::journal;
@@ -83,17 +83,16 @@ pub(crate) fn fetch(
         .map_err(|error| refused(name, journal::reported(&error)))?;
     let bucket = described(description)?;
     let (bytes, sha256) = in_bucket(bucket.fetch(&wanted.place, name, |piece| draft.write(piece)))?;
+    if wanted.place.is_of_rke() {
+        draft.keep_as(name).at(path.display())?;
+        return intact_archive(directory, name, &path);
+    }
     let noted = wanted.snapshot.proof();
     if let Some(noted) = noted.filter(|noted| noted.sha256 != sha256) {
         let why = format!("it arrived with the digest {sha256}, and was taken with {}", noted.sha256);
         return Err(refused(name, why));
     }
-    let origin = noted.map_or_else(Origin::default, |noted| Origin {
-        authority: noted.authority,
-        endpoint: noted.endpoint.clone(),
-        taken_at: noted.taken_at,
-        kubernetes: noted.kubernetes.clone(),
-    });
+    let origin = noted.map(Origin::of).unwrap_or_default();
     let proof = proof::prove(draft.path(), origin, journal::now())
         .map_err(|error| refused(name, format!("{bytes} bytes arrived: {error}")))?;
     draft.keep_as(name).at(path.display())?;
@@ -102,8 +101,19 @@ pub(crate) fn fetch(
     Ok(shelf::seen(&path, name.clone(), &metadata))
 }
 
+/// Reads an archive of RKE back that has just arrived; a damaged one does not stay.
+fn intact_archive(directory: &FilePath, name: &str, path: &Path) -> Result<SnapshotSeen, Fault> {
+    let seen = shelf::verify(directory, name)?;
+    let SnapshotState::Damaged(why) = &seen.state else { return Ok(seen) };
+    shelf::delete(directory, name)?;
+    Err(refused(path.display().to_string(), why.clone()))
+}
+
 /// Deletes a snapshot in a bucket.
 pub(crate) fn delete(description: &Bytes, place: &BucketPlace, name: &str) -> Result<(), Fault> {
+    if place.is_of_rke() {
+        return Err(refused(name, "it is an archive of RKE, and nothing says of which cluster"));
+    }
     let bucket = described(description)?;
     in_bucket(bucket.delete(place, name))
 }

@@ -11,7 +11,7 @@ pub(super) fn now() -> Timestamp {
 }
 
 /// The error and its causes in one line.
-pub(super) fn reported(error: &dyn std::error::Error) -> String {
+pub(crate) fn reported(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

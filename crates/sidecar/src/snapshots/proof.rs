@@ -34,6 +34,20 @@ pub(crate) struct Origin {
     pub(crate) endpoint: Option<String>,
     pub(crate) taken_at: Option<Timestamp>,
     pub(crate) kubernetes: Option<KubernetesVersion>,
+    pub(crate) ledger_serial: Option<u64>,
+}
+
+impl Origin {
+    /// What was recorded when it was taken.
+    pub(crate) fn of(noted: &SnapshotProof) -> Self {
+        Self {
+            authority: noted.authority,
+            endpoint: noted.endpoint.clone(),
+            taken_at: noted.taken_at,
+            kubernetes: noted.kubernetes.clone(),
+            ledger_serial: noted.ledger_serial,
+        }
+    }
 }
 
 /// Reads all of a file: the digest that etcd appended, and every page of its tree.
@@ -51,7 +65,7 @@ pub(crate) fn prove(path: &Path, origin: Origin, now: Timestamp) -> Result<Snaps
     }
     let bytes = intake.finish()?;
     let contents = tree::walk(&file, bytes)?;
-    let Origin { authority, endpoint, taken_at, kubernetes } = origin;
+    let Origin { authority, endpoint, taken_at, kubernetes, ledger_serial } = origin;
     let member = endpoint.as_deref().and_then(|endpoint| member_at(endpoint, &contents.members));
     Ok(SnapshotProof {
         format: SnapshotProof::FORMAT,
@@ -62,6 +76,7 @@ pub(crate) fn prove(path: &Path, origin: Origin, now: Timestamp) -> Result<Snaps
         keys_by_prefix: contents.keys_by_prefix,
         etcd: contents.etcd,
         kubernetes,
+        ledger_serial,
         members: contents.members.into_iter().map(|member| member.name).collect(),
         member,
         authority,

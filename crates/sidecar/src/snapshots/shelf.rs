@@ -20,7 +20,7 @@ use super::take::take;
 use crate::etcd::Access;
 use crate::fault::{At, Fault};
 use crate::look::is_absent;
-use crate::protocol::{Bytes, FORMING, FileToPut, Holder};
+use crate::protocol::{Bytes, FORMING, FORMING_LOG, FileToPut, Forming, Holder};
 use crate::put::{make_directory, sync_directory};
 
 const MEMBER: &str = "member";
@@ -101,12 +101,7 @@ pub(super) fn path_of(directory: &FilePath, name: &str) -> Result<PathBuf, Fault
 pub(crate) fn verify(directory: &FilePath, name: &str) -> Result<SnapshotSeen, Fault> {
     let path = path_of(directory, name)?;
     let former = proof::noted(&path);
-    let origin = former.as_ref().map_or_else(Origin::default, |proof| Origin {
-        authority: proof.authority,
-        endpoint: proof.endpoint.clone(),
-        taken_at: proof.taken_at,
-        kubernetes: proof.kubernetes.clone(),
-    });
+    let origin = former.as_ref().map(Origin::of).unwrap_or_default();
     let metadata = fs::metadata(&path).at(path.display())?;
     let mut seen = seen(&path, name.to_owned(), &metadata);
     let proved = match rke::form_of(&path) {
@@ -152,7 +147,8 @@ pub(crate) fn unpack(directory: &FilePath, name: &str) -> Result<SnapshotSeen, F
 
 /// Takes a snapshot of the member on this node, and reads it back.
 pub(crate) fn save(wanted: &SnapshotWanted) -> Result<SnapshotSeen, Fault> {
-    let SnapshotWanted { directory, name, endpoint, authority, certificate, key, kubernetes } = wanted;
+    let SnapshotWanted { directory, name, endpoint, authority, certificate, key, kubernetes, ledger_serial } =
+        wanted;
     let refused = |why: String| Fault::Refused { path: format!("{directory}/{name}"), why };
     let file = name::requested(name).map_err(|why| refused(why.to_owned()))?;
     make_directory(Path::new(directory.as_str())).at(directory)?;
@@ -170,8 +166,8 @@ pub(crate) fn save(wanted: &SnapshotWanted) -> Result<SnapshotSeen, Fault> {
         .block_on(take(&target.access, &target.directory, &file))
         .map_err(|error| refused(journal::reported(&error)))?;
     let path = target.directory.join(&file);
-    if let (Some(version), Some(mut proof)) = (kubernetes, proof::noted(&path)) {
-        proof.kubernetes = Some(version.clone());
+    if let Some(mut proof) = proof::noted(&path) {
+        (proof.kubernetes, proof.ledger_serial) = (kubernetes.clone(), *ledger_serial);
         proof::note(&path, &proof).at(path.display())?;
     }
     let metadata = fs::metadata(&path).at(path.display())?;
@@ -245,36 +241,69 @@ pub(crate) fn accept_copy(snapshot: &ChosenSnapshot) -> Result<bool, Fault> {
 
 // Data of a member.
 
-/// Whether the data has the mark of this restore. Otherwise there must be none, and what an interrupted
-/// attempt has left is removed.
-pub(crate) fn is_formed(data: &FilePath, token: &str) -> Result<bool, Fault> {
-    let data = Path::new(data.as_str());
-    let mark = data.join(RESTORED_MARK);
-    match fs::read(&mark) {
-        Ok(content) if content == token.as_bytes() => return Ok(true),
-        Err(error) if !is_absent(&error) => return Err(error).at(mark.display()),
-        _ => {}
+/// Whether a member's data is of this restore. Otherwise its directories are ready for that: data of another member is
+/// an error, and what an earlier attempt left goes.
+pub(crate) fn is_formed(forming: &Forming) -> Result<bool, Fault> {
+    let data = Path::new(forming.data.as_str());
+    if has_mark(&data.join(MEMBER), &forming.token)? {
+        return Ok(true);
     }
+    let other = |what: &str, path: &Path| {
+        let why = format!("{what} of another member is there: it is never overwritten");
+        Err(Fault::Refused { path: path.display().to_string(), why })
+    };
     if data.join(MEMBER).exists() {
-        let why = "data of another member is there: it is never overwritten".to_owned();
-        return Err(Fault::Refused { path: data.display().to_string(), why });
+        return other("data", data);
+    }
+    if let Some(log) = forming.log.as_ref().map(|log| Path::new(log.as_str())) {
+        let above = log.parent().unwrap_or(log);
+        let formed = above.join(FORMING_LOG);
+        if is_filled(log).at(log.display())? {
+            // The log gets its name first: an earlier attempt ended between the two.
+            if formed.exists() || !has_mark(&data.join(FORMING).join(MEMBER), &forming.token)? {
+                return other("the log", log);
+            }
+            adopt(forming)?;
+            return Ok(true);
+        }
+        make_directory(above).at(above.display())?;
+        remove_tree(&formed)?;
     }
     make_directory(data).at(data.display())?;
-    remove_forming(data)?;
+    remove_tree(&data.join(FORMING))?;
     Ok(false)
 }
 
-fn remove_forming(data: &Path) -> Result<(), Fault> {
-    let forming = data.join(FORMING);
-    match fs::remove_dir_all(&forming) {
-        Err(error) if !is_absent(&error) => Err(error).at(forming.display()),
+/// Whether a member's directory has the mark of this restore.
+fn has_mark(member: &Path, token: &str) -> Result<bool, Fault> {
+    let mark = member.join(Path::new(RESTORED_MARK).file_name().unwrap_or_default());
+    match fs::read(&mark) {
+        Ok(content) => Ok(content == token.as_bytes()),
+        Err(error) if is_absent(&error) => Ok(false),
+        Err(error) => Err(error).at(mark.display()),
+    }
+}
+
+/// Whether there is anything in a directory.
+fn is_filled(directory: &Path) -> io::Result<bool> {
+    match fs::read_dir(directory) {
+        Ok(mut entries) => Ok(entries.next().is_some()),
+        Err(error) if is_absent(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn remove_tree(path: &Path) -> Result<(), Fault> {
+    match fs::remove_dir_all(path) {
+        Err(error) if !is_absent(&error) => Err(error).at(path.display()),
         _ => Ok(()),
     }
 }
 
 /// Turns the data that was created beside it into the data, with its mark, all at once; removes the node's
-/// copy of the snapshot.
-pub(crate) fn adopt(data: &FilePath, token: &str, staged: &FilePath) -> Result<(), Fault> {
+/// copy of the snapshot. A log at a place of its own gets its name before: without the data it is recognised by the mark.
+pub(crate) fn adopt(forming: &Forming) -> Result<(), Fault> {
+    let Forming { data, log, token, staged } = forming;
     let data = Path::new(data.as_str());
     let formed = data.join(FORMING).join(MEMBER);
     let mark = formed.join(Path::new(RESTORED_MARK).file_name().unwrap_or_default());
@@ -286,9 +315,18 @@ pub(crate) fn adopt(data: &FilePath, token: &str, staged: &FilePath) -> Result<(
     };
     crate::put::put(&[file])?;
     sync_tree(&formed).at(formed.display())?;
+    if let Some(log) = log.as_ref().map(|log| Path::new(log.as_str())) {
+        let above = log.parent().unwrap_or(log);
+        let formed = above.join(FORMING_LOG);
+        if formed.exists() {
+            sync_tree(&formed).at(formed.display())?;
+            fs::rename(&formed, log).at(formed.display())?;
+            sync_directory(above).at(above.display())?;
+        }
+    }
     fs::rename(&formed, data.join(MEMBER)).at(formed.display())?;
     sync_directory(data).at(data.display())?;
-    remove_forming(data)?;
+    remove_tree(&data.join(FORMING))?;
     remove_if_there(Path::new(staged.as_str()))
 }
 

@@ -78,6 +78,7 @@ pub(crate) async fn take(access: &Access, directory: &Path, name: &str) -> Resul
                     endpoint: Some(endpoint.clone()),
                     taken_at: Some(journal::now()),
                     kubernetes: None,
+                    ledger_serial: None,
                 };
                 let proof = proof::prove(draft.path(), origin, journal::now())
                     .map_err(|source| TakeError::ReadBack { endpoint: endpoint.clone(), source })?;
