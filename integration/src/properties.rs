@@ -8,8 +8,10 @@ use std::sync::PoisonError;
 use fastrand::Rng;
 use windlass_blueprint::Catalog;
 use windlass_course::{Course, Desired, Goal};
-use windlass_engine::End;
-use windlass_model::{CertSelector, Inventory, NodeName, Planning, Reissue, Report, Snapshots};
+use windlass_engine::{Conclusion, End};
+use windlass_model::{
+    CertSelector, ChosenSnapshot, Inventory, NodeName, Planning, Reissue, Report, Role, Snapshots,
+};
 use windlass_planner::audit;
 use windlass_simulator::{Fault, FaultSchedule, Mischief, SimFleet, World};
 
@@ -17,7 +19,7 @@ use crate::draft::{Deploys, Draft, Era};
 use crate::drive::{Driver, Ended, Guardrails, announced, desired_of, reported};
 use crate::generate;
 use crate::hosts::{self, Host};
-use crate::mishap;
+use crate::{mishap, restoring};
 
 /// The properties that windlass keeps for all generated clusters, edits and faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -144,6 +146,10 @@ struct Life {
     hosts_rng: Rng,
     /// Draws edits of the keys that encrypt Secrets: on its own, so that all else stays as it was.
     keys_rng: Rng,
+    /// Draws snapshots and restores, likewise.
+    restores_rng: Rng,
+    /// A snapshot that may be restored later.
+    kept: Option<ChosenSnapshot>,
     /// Whether the keys of cluster.yml are those of the API servers: one edit needs that of the one before.
     keys_are_settled: bool,
     catalog: &'static Catalog,
@@ -167,6 +173,7 @@ impl Life {
         // Machines are generated independently of what happens to them.
         let mut hosts_rng = Rng::with_seed(seed.wrapping_mul(37).wrapping_add(property as u64));
         let keys_rng = Rng::with_seed(seed.wrapping_mul(41).wrapping_add(property as u64));
+        let restores_rng = Rng::with_seed(seed.wrapping_mul(43).wrapping_add(property as u64));
         let mut hosts = hosts::hosts(&mut hosts_rng, machines);
         if draft.era == Era::OfToday {
             hosts = hosts.into_iter().map(Host::of_today).collect();
@@ -188,6 +195,8 @@ impl Life {
             rng,
             hosts_rng,
             keys_rng,
+            restores_rng,
+            kept: None,
             keys_are_settled: false,
             catalog,
             draft,
@@ -325,30 +334,7 @@ impl Life {
                     return Ok(());
                 }
                 Ended::Concluded(conclusion) => {
-                    let findings: Vec<String> = conclusion
-                        .planning
-                        .findings
-                        .iter()
-                        .map(|finding| format!("{} {}: {}", finding.weight, finding.about, finding.what()))
-                        .collect();
-                    let failures: Vec<String> = conclusion
-                        .reports
-                        .iter()
-                        .flat_map(|report| {
-                            report.failures().map(|(id, failure)| format!("{id}: {:?}", failure.causes))
-                        })
-                        .collect();
-                    let seen = conclusion
-                        .inventory
-                        .as_ref()
-                        .map(|seen| reported(seen, &conclusion.planning))
-                        .unwrap_or_default();
-                    last = format!(
-                        "{:?}\n  {}\n  {}\n{seen}",
-                        conclusion.end,
-                        findings.join("\n  "),
-                        failures.join("\n  ")
-                    );
+                    last = in_words(&conclusion);
                     if conclusion.end == End::Refused {
                         break;
                     }
@@ -366,6 +352,7 @@ impl Life {
         let schedule = self.trouble(count);
         self.up(schedule)?;
         self.settle()?;
+        self.save_or_restore()?;
         for _ in 0..chapters {
             if self.rng.u8(0..3) == 0 {
                 let count = self.rng.usize(1..=2);
@@ -381,8 +368,73 @@ impl Life {
             let schedule = self.trouble(count);
             self.up(schedule)?;
             self.settle()?;
+            self.save_or_restore()?;
         }
         Ok(())
+    }
+
+    /// Now and then a snapshot is taken, and a later chapter ends with its restore.
+    fn save_or_restore(&mut self) -> Result<(), String> {
+        if self.draft.external_etcd.is_some() || self.restores_rng.bool() {
+            return Ok(());
+        }
+        if let Some(snapshot) = self.kept.take() {
+            return self.restore(snapshot);
+        }
+        let desired = self.desired()?;
+        let members: Vec<&NodeName> =
+            desired.ordinary().with_role(Role::Etcd).map(|(name, _)| name).collect();
+        let node = members[self.restores_rng.usize(0..members.len())];
+        self.deeds.push(format!("a snapshot on {node}"));
+        let saved = restoring::save(&self.driver, &desired, node, &format!("kept-{}", self.deeds.len()))?;
+        self.kept = restoring::chosen(node, &saved);
+        Ok(())
+    }
+
+    /// etcd goes back to the snapshot, through faults and deaths; and the cluster is as desired again.
+    fn restore(&mut self, snapshot: ChosenSnapshot) -> Result<(), String> {
+        let desired = self.desired()?;
+        let nodes = &desired.ordinary().nodes;
+        if !nodes.get(&snapshot.node).is_some_and(|node| node.has(Role::Etcd)) {
+            return Ok(());
+        }
+        self.deeds.push(format!("restore {} of {}", snapshot.name, snapshot.node));
+        let goal = restoring::goal(snapshot);
+        let (_, shown) = self.driver.look_and_plan(&desired, &goal)?;
+        if shown.is_refused() {
+            self.deeds.push("refused".to_owned());
+            return Ok(());
+        }
+        let verbs = self.verbs();
+        let mut schedule = match self.restores_rng.u8(0..3) {
+            0 => FaultSchedule::default(),
+            1 => mishap::death(&mut self.restores_rng, verbs),
+            _ => mishap::schedule(&mut self.restores_rng, &self.draft, verbs, 2),
+        };
+        if !self.may_lose_ledger() {
+            schedule.at_verb.retain(|_, fault| *fault != Fault::LedgerLost);
+        }
+        self.deeds.push(format!("with {:?}", schedule.at_verb));
+        self.driver.run(&desired, &goal, schedule);
+        self.calm();
+        self.deeds.push("calm, then the same restore".to_owned());
+        let mut last = String::new();
+        for _ in 0..UPS_UNTIL_CONVERGED {
+            match self.driver.run(&desired, &goal, FaultSchedule::default()) {
+                ended if ended.is_converged() => {
+                    let living = self.driver.fleet.with(|world| world.living_clusters());
+                    if living != 1 {
+                        return Err(format!("{living} clusters of etcd live"));
+                    }
+                    return self.settle();
+                }
+                // A node that has left since comes back with its object until Kubernetes misses it.
+                Ended::Concluded(conclusion) if conclusion.end == End::Held => return self.settle(),
+                Ended::Concluded(conclusion) => last = in_words(&conclusion),
+                ended => last = format!("{ended:?}"),
+            }
+        }
+        Err(format!("the restore did not end: {last}"))
     }
 
     /// A second edit at once, but never two upgrades.
@@ -630,6 +682,18 @@ impl Life {
             Some(fault) => Err(format!("audit: {fault}")),
         }
     }
+}
+
+/// How a run ended, with its findings and failures, and what was seen at last.
+fn in_words(conclusion: &Conclusion) -> String {
+    let findings = conclusion.planning.findings.iter();
+    let findings: Vec<String> =
+        findings.map(|finding| format!("{} {}: {}", finding.weight, finding.about, finding.what())).collect();
+    let failures = conclusion.reports.iter().flat_map(Report::failures);
+    let failures: Vec<String> = failures.map(|(id, failure)| format!("{id}: {:?}", failure.causes)).collect();
+    let seen = conclusion.inventory.as_ref();
+    let seen = seen.map(|seen| reported(seen, &conclusion.planning)).unwrap_or_default();
+    format!("{:?}\n  {}\n  {}\n{seen}", conclusion.end, findings.join("\n  "), failures.join("\n  "))
 }
 
 /// The addresses of a plan's steps, and the order among them.

@@ -8,13 +8,10 @@ use windlass_course::{Desired, Goal};
 use windlass_engine::{Nodes as _, Snapshots as _};
 use windlass_integration::draft::Draft;
 use windlass_integration::drive::{Driver, Ended, desired_of};
-use windlass_model::{
-    Action, ChosenSnapshot, Component, End, FilePath, Health, NodeName, Restore, Role, Scheduling,
-    SnapshotSeen, SnapshotWanted, Timestamp,
-};
+use windlass_integration::restoring::{DIRECTORY, chosen, goal, save};
+use windlass_model::{Action, ChosenSnapshot, Component, End, FilePath, Health, NodeName, Role, Scheduling};
 use windlass_simulator::{Fault, FaultSchedule, Mischief, SimFleet, Spoilt, When, World};
 
-const DIRECTORY: &str = "/opt/rke/etcd-snapshots";
 const NAME: &str = "kept.db";
 
 /// A cluster of three members and two workers with a snapshot, and what was done to it since.
@@ -43,15 +40,14 @@ impl Lived {
         let workers: Vec<NodeName> = with(Role::Worker);
         let close = |node: &NodeName| driver.fleet.with(|world| world.meddle(&cordoned(node)));
         close(&workers[0]);
-        let seen = save(&driver, &desired, &members[0]);
+        let seen = save(&driver, &desired, &members[0], NAME).unwrap();
         close(&workers[1]);
-        let snapshot = chosen(&members[0], &seen);
+        let snapshot = chosen(&members[0], &seen).unwrap();
         Self { driver, desired, members, workers, snapshot }
     }
 
     fn goal(&self) -> Goal {
-        let snapshot = self.snapshot.clone();
-        Goal::Restore(Restore { snapshot, asked_at: Timestamp(0), gone: [].into(), recovery: None })
+        goal(self.snapshot.clone())
     }
 
     fn restore(&self, schedule: FaultSchedule) -> Ended {
@@ -94,38 +90,6 @@ impl Lived {
 
 fn cordoned(node: &NodeName) -> Mischief {
     Mischief::Cordoned { node: node.clone() }
-}
-
-fn save(driver: &Driver, desired: &Desired, node: &NodeName) -> SnapshotSeen {
-    let nodes = desired.ordinary().last_nodes();
-    let wanted = SnapshotWanted {
-        directory: FilePath::from(DIRECTORY),
-        name: NAME.to_owned(),
-        endpoint: nodes[node].target.client_url(),
-        authority: FilePath::from("/etc/kubernetes/ssl/kube-etcd-ca.pem"),
-        certificate: FilePath::from("/etc/kubernetes/ssl/kube-etcd.pem"),
-        key: FilePath::from("/etc/kubernetes/ssl/kube-etcd-key.pem"),
-        kubernetes: None,
-    };
-    driver.fleet.begin_run(windlass_simulator::RolloutRules::default(), FaultSchedule::none());
-    driver.fleet.enrol(node, &nodes[node]);
-    windlass_simulator::run(async { driver.fleet.save_snapshot(node, &wanted).await }).unwrap()
-}
-
-fn chosen(node: &NodeName, seen: &SnapshotSeen) -> ChosenSnapshot {
-    let proof = seen.proof().unwrap();
-    ChosenSnapshot {
-        node: node.clone(),
-        directory: FilePath::from(DIRECTORY),
-        name: seen.name.clone(),
-        sha256: proof.sha256,
-        bytes: proof.bytes,
-        revision: proof.revision,
-        taken_at: seen.taken_at(),
-        etcd: proof.etcd.clone(),
-        kubernetes: proof.kubernetes.clone(),
-        authority: proof.authority,
-    }
 }
 
 #[test]
@@ -246,7 +210,7 @@ fn what_cannot_be_used_stops_nothing() {
             let directory = FilePath::from(DIRECTORY);
             let verify = async { lived.driver.fleet.verify_snapshot(&node, &directory, NAME).await };
             let seen = windlass_simulator::run(verify).unwrap();
-            lived.snapshot = chosen(&node, &seen);
+            lived.snapshot = chosen(&node, &seen).unwrap();
         }
         let before = lived.driver.fleet.with(|world| world.fingerprint());
         let Ended::Concluded(conclusion) = lived.restore(FaultSchedule::none()) else { unreachable!() };
@@ -306,7 +270,7 @@ fn upgraded() -> Lived {
         let look = async { lived.driver.fleet.snapshots(member, &directory).await };
         let snapshots = windlass_simulator::run(look).unwrap();
         let before = snapshots.into_iter().find(|snapshot| snapshot.name.starts_with("before-v1.21.2"));
-        before.map(|snapshot| chosen(member, &snapshot))
+        before.and_then(|snapshot| chosen(member, &snapshot))
     });
     lived.snapshot = before.expect("`up` took one");
     lived
@@ -363,4 +327,26 @@ fn an_upgrade_is_not_undone_by_a_snapshot_from_after_it() {
         assert_eq!(conclusion.end, End::Refused, "{conclusion:#?}");
         assert_eq!(lived.driver.fleet.with(|world| world.fingerprint()), before);
     }
+}
+
+/// A worker that left after the snapshot comes back with it as an object: nobody misses its pods, and once Kubernetes misses it,
+/// `up` deletes it.
+#[test]
+fn a_node_that_has_left_since_comes_back_as_an_object_and_goes() {
+    let mut lived = Lived::new();
+    let fewer = desired_of(&Draft::sized(3, 1), Catalog::builtin()).unwrap();
+    let left = lived.workers.iter().find(|worker| !fewer.ordinary().nodes.contains_key(*worker)).unwrap();
+    lived.desired = fewer;
+    let up = || lived.driver.run(&lived.desired, &Goal::Converge, FaultSchedule::none());
+    let has_object = || {
+        let (seen, _) = lived.driver.look_and_plan(&lived.desired, &Goal::Converge).unwrap();
+        seen.kube.node(left).is_some()
+    };
+    assert!(up().is_converged() && !has_object());
+    let Ended::Concluded(conclusion) = lived.restore(FaultSchedule::none()) else { unreachable!() };
+    assert_eq!(conclusion.end, End::Held, "{conclusion:#?}");
+    assert!(has_object());
+    lived.driver.fleet.with(|world| world.wait(60));
+    assert!(up().is_converged() && !has_object());
+    assert_eq!(lived.driver.complaints(), [""; 0], "{:?}", lived.driver.complaints_in_full());
 }

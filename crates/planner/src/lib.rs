@@ -45,6 +45,7 @@ mod reissue;
 mod removals;
 mod replacements;
 mod restore;
+mod returned;
 mod rewriting;
 mod rolling;
 mod rules;
@@ -147,6 +148,7 @@ pub fn plan_by(rules: Rules, intent: &Intent, all_seen: &Inventory) -> Planning 
     let left = &etcd::leave::plan(&ctx, known, &etcd, &control_plane, &mut build);
     let before = replacements::Before { given, nodes: &nodes, left };
     let mut conclusion = removals::plan(before, &mut build);
+    returned::plan(&ctx, &mut build);
     gone::forget(&ctx, all_seen, &control_plane.all_up(), &mut conclusion, &mut build);
     restore::conclude(&ctx, &control_plane, &mut conclusion);
     objects::delete_unwanted(&ctx, &objects, &mut build);

@@ -12,6 +12,7 @@ use crate::builder::{Follows, PlanBuilder, StepHandle};
 use crate::context::Context;
 use crate::control_plane::ControlPlane;
 use crate::nodes::{self, Nodes};
+use crate::returned::returned;
 use crate::site::Site;
 
 /// How long the plan waits for pods of an add-on: their images may have to be pulled.
@@ -227,7 +228,8 @@ pub(crate) fn await_pods<'a>(
     nodes: &Nodes<'a>,
     build: &mut PlanBuilder<'a>,
 ) {
-    let may_miss = ctx.desired.nodes.keys().filter(|name| !will_be_ready(ctx, nodes, name)).count();
+    let may_miss = ctx.desired.nodes.keys().filter(|name| !will_be_ready(ctx, nodes, name)).count()
+        + returned(ctx).count();
     let a_worker_is_ready = ctx.with_role(Role::Worker).any(|(name, _)| will_be_ready(ctx, nodes, name));
     for (kind, addon) in &ctx.desired.addons {
         if !(ctx.knows_objects() || applied.steps.contains_key(kind)) || applied.held.contains(kind) {

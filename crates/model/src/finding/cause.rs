@@ -354,6 +354,8 @@ pub enum Waiting {
     },
     /// A node has left cluster.yml and is unreachable, and Kubernetes still counts on it.
     FormerNodeReady,
+    /// A node that neither cluster.yml nor the ledger has is ready according to Kubernetes, and windlass has managed its object.
+    ReturnedNodeReady,
     /// A node has left cluster.yml and is not cleared yet.
     FormerNodeKept {
         /// What its removal waits for.

@@ -21,6 +21,14 @@ pub(super) const FORMER_READY: &str =
 pub(super) const FORMER_READY_HELP: &str = "make it reachable to have it cleared; where the machine is gone, Kubernetes notices \
      within a minute, and the next `windlass up` deletes its node object, or `windlass up --gone` with its name at once";
 
+/// What is wrong with a node that is in neither cluster.yml nor the ledger, while Kubernetes calls it ready.
+pub(super) const RETURNED_READY: &str =
+    "is in neither cluster.yml nor the ledger, and Kubernetes calls it ready";
+/// What helps then.
+pub(super) const RETURNED_READY_HELP: &str = "where a snapshot brought it back, Kubernetes notices within a minute that nothing \
+     runs there, and the next `windlass up` deletes its node object; where a kubelet runs there, put the node back into \
+     cluster.yml, and then take it out again";
+
 impl NotGone {
     /// Why it is not forgotten.
     pub(super) fn what(self) -> String {

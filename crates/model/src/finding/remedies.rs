@@ -1,7 +1,7 @@
 //! What to do about a finding, or what it waits for, in words.
 
 use super::etcd_data;
-use super::gone::FORMER_READY_HELP;
+use super::gone::{FORMER_READY_HELP, RETURNED_READY_HELP};
 use super::kubelet;
 use super::{
     Cause, ChainWaits, Finding, KeptByKubernetes, MachineFault, Note, Refusal, RestartObstacle, Waiting,
@@ -175,6 +175,7 @@ fn waiting_help(cause: &Waiting, weight: Weight) -> String {
                 .to_owned()
         }
         Waiting::FormerNodeReady => FORMER_READY_HELP.to_owned(),
+        Waiting::ReturnedNodeReady => RETURNED_READY_HELP.to_owned(),
         Waiting::NotThisClusters { found } => found.help(),
         Waiting::ProxyListKept => "one API server of the new list must work first".to_owned(),
         Waiting::OldCertificateKept { obstacle } => old_certificate_help(obstacle).to_owned(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::cause::{Cause, KeptByKubernetes, Note, Refusal, RestartObstacle, Waiting};
 use super::etcd_data;
-use super::gone::FORMER_READY;
+use super::gone::{FORMER_READY, RETURNED_READY};
 use super::kubelet;
 use super::machine::{ClockOf, MachineFault};
 use crate::ciphers::SECRETS;
@@ -153,6 +153,7 @@ fn not_planned(cause: &Waiting) -> String {
         Waiting::NodeUnreachableForRemoval { error } => format!("unreachable: {error}"),
         Waiting::NotThisClusters { found } => found.what(),
         Waiting::FormerNodeReady => FORMER_READY.to_owned(),
+        Waiting::ReturnedNodeReady => RETURNED_READY.to_owned(),
         Waiting::FormerNodeKept { .. } => "the node has left cluster.yml and is not cleared yet".to_owned(),
         Waiting::KubeletMoves { from, to } => kubelet::moves(from, to),
         Waiting::NodeUnchanged { .. } => "the containers of this node are not replaced yet".to_owned(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use windlass_model::{
     Action, CertName, Component, ContainerState, Content, DesiredKernel, FilePath, Intent, Maker, NodeFacts,
-    NodeName, NodeSeen, Settings, Subject, Weight, kubelet_state_files,
+    NodeName, NodeSeen, Owned, Readiness, Settings, Subject, Weight, kubelet_state_files,
 };
 
 use super::audited::{Audited, Ordered};
@@ -83,7 +83,14 @@ pub(super) fn check_places(audited: &Audited<'_>, intent: &Intent, faults: &mut 
         if audited.is_held_as_a_whole(node) && !through_api_only {
             faults.push(Fault(format!("{id}: a finding holds all of {node}")));
         }
-        let ours = audited.desired.nodes.contains_key(node) || audited.seen.ledger.nodes.contains_key(node);
+        let is_returned =
+            through_api_only
+                && audited.seen.kube.node(node).is_some_and(|object| {
+                    object.owned != Owned::default() && object.ready != Readiness::Ready
+                });
+        let ours = is_returned
+            || audited.desired.nodes.contains_key(node)
+            || audited.seen.ledger.nodes.contains_key(node);
         let must_be_ours = match intent {
             Intent::Converge { .. } | Intent::Restore { .. } | Intent::Reissue { .. } => true,
             // Every reachable node is cleared: the ledger may be lost.
