@@ -17,6 +17,7 @@
 //! # }
 //! ```
 
+mod api;
 mod authority;
 mod balancer;
 mod cluster;
@@ -26,6 +27,7 @@ mod faults;
 mod floor;
 mod kubectl;
 mod node;
+mod pacer;
 mod planned;
 mod prober;
 mod s3_server;
@@ -34,6 +36,7 @@ mod state;
 mod stops;
 mod web;
 mod windlass;
+mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -58,6 +61,7 @@ pub use state::LabState;
 pub use stops::Stops;
 pub use web::{await_web, start_web};
 pub use windlass::Windlass;
+pub use writer::{Writer, Written};
 
 /// Why a lab could not do what was requested.
 #[derive(Debug, thiserror::Error)]

@@ -2,28 +2,17 @@
 //! got no answer.
 
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use serde_yaml::Value;
-
 use super::LabError;
+use super::api::{ApiClient, Stream};
+use super::pacer::Pacer;
 
 /// Twenty a second.
 const PERIOD: Duration = Duration::from_millis(50);
-/// The time limit of an answer: what Kubernetes' own clients give a TLS handshake (`TLSHandshakeTimeout` of
-/// client-go). kube-apiserver listens two to three seconds before it serves, so a client of a starting one
-/// waits that long; where nothing listens, the connection is refused, and recorded, at once.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a request is repeated, and the delay where the server names no time.
 ///
 /// Source: `maxRetries` and `IsNextRetry` in `rest/with_retry.go` of client-go.
@@ -55,8 +44,7 @@ pub struct Probed {
 #[derive(Debug)]
 pub struct ApiProber {
     seen: Arc<Mutex<Probed>>,
-    ends: Arc<AtomicBool>,
-    pacer: Option<JoinHandle<()>>,
+    pacer: Pacer,
 }
 
 impl ApiProber {
@@ -65,18 +53,14 @@ impl ApiProber {
     /// # Errors
     /// The kubeconfig or the address is invalid.
     pub fn start(address: &str, kubeconfig: &Path) -> Result<Self, LabError> {
-        let address: SocketAddr = address.parse().map_err(|error| LabError::NotUnderstood {
-            what: address.to_owned(),
-            why: format!("it is no address with a port: {error}"),
-        })?;
-        let client = Arc::new(client_of(kubeconfig)?);
+        let client = ApiClient::new(address, kubeconfig)?;
         let seen = Arc::new(Mutex::new(Probed::default()));
-        let ends = Arc::new(AtomicBool::new(false));
-        let pacer = thread::spawn({
-            let (seen, ends) = (Arc::clone(&seen), Arc::clone(&ends));
-            move || pace(address, &client, &seen, &ends)
+        let start = Instant::now();
+        let pacer = Pacer::start(PERIOD, {
+            let seen = Arc::clone(&seen);
+            move |_| probe(&client, start, &seen)
         });
-        Ok(Self { seen, ends, pacer: Some(pacer) })
+        Ok(Self { seen, pacer })
     }
 
     /// What was recorded so far.
@@ -86,51 +70,24 @@ impl ApiProber {
 
     /// Stops it, when the last request is answered or has failed.
     pub fn stop(mut self) -> Probed {
-        self.end();
+        self.pacer.stop();
         self.so_far()
     }
+}
 
-    fn end(&mut self) {
-        self.ends.store(true, Ordering::Relaxed);
-        if let Some(pacer) = self.pacer.take() {
-            let _ = pacer.join();
+fn probe(client: &ApiClient, start: Instant, seen: &Mutex<Probed>) {
+    let began = Instant::now();
+    let answer = ask_as_clients_do(client, |why| {
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.repeated.push(((began - start).as_secs_f64(), why));
+    });
+    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    match answer {
+        Ok(()) => {
+            seen.answered += 1;
+            seen.slowest = seen.slowest.max(began.elapsed());
         }
-    }
-}
-
-impl Drop for ApiProber {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-fn pace(address: SocketAddr, client: &Arc<ClientConfig>, seen: &Arc<Mutex<Probed>>, ends: &AtomicBool) {
-    let start = Instant::now();
-    let mut running: Vec<JoinHandle<()>> = Vec::new();
-    let mut next = start;
-    while !ends.load(Ordering::Relaxed) {
-        let (client, seen) = (Arc::clone(client), Arc::clone(seen));
-        running.push(thread::spawn(move || {
-            let began = Instant::now();
-            let answer = ask_as_clients_do(address, &client, |why| {
-                let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-                seen.repeated.push(((began - start).as_secs_f64(), why));
-            });
-            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            match answer {
-                Ok(()) => {
-                    seen.answered += 1;
-                    seen.slowest = seen.slowest.max(began.elapsed());
-                }
-                Err(why) => seen.failures.push(((began - start).as_secs_f64(), why)),
-            }
-        }));
-        running.retain(|request| !request.is_finished());
-        next += PERIOD;
-        thread::sleep(next.saturating_duration_since(Instant::now()));
-    }
-    for request in running {
-        let _ = request.join();
+        Err(why) => seen.failures.push(((began - start).as_secs_f64(), why)),
     }
 }
 
@@ -142,13 +99,9 @@ struct Unanswered {
 }
 
 /// One request, repeated as client-go repeats it; each repetition is reported with its reason.
-fn ask_as_clients_do(
-    address: SocketAddr,
-    client: &Arc<ClientConfig>,
-    mut repeating: impl FnMut(String),
-) -> Result<(), String> {
+fn ask_as_clients_do(client: &ApiClient, mut repeating: impl FnMut(String)) -> Result<(), String> {
     for _ in 0..REPEATS {
-        match ask(address, Arc::clone(client)) {
+        match ask(client) {
             Ok(()) => return Ok(()),
             Err(Unanswered { why, again: Some(pause) }) => {
                 repeating(why);
@@ -157,23 +110,17 @@ fn ask_as_clients_do(
             Err(Unanswered { why, again: None }) => return Err(why),
         }
     }
-    ask(address, Arc::clone(client)).map_err(|unanswered| unanswered.why)
+    ask(client).map_err(|unanswered| unanswered.why)
 }
 
 /// One request on a connection of its own.
-fn ask(address: SocketAddr, client: Arc<ClientConfig>) -> Result<(), Unanswered> {
+fn ask(client: &ApiClient) -> Result<(), Unanswered> {
     let fails = |doing: &str, error: std::io::Error, read: usize| match read {
         0 if is_cut(&error) => Unanswered { why: format!("cut: {doing}: {error}"), again: Some(PAUSE) },
         _ => Unanswered { why: format!("{doing}: {error}"), again: None },
     };
     let say = |doing: &'static str| move |error| fails(doing, error, 0);
-    let stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(say("connect"))?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(say("connect"))?;
-    stream.set_write_timeout(Some(PATIENCE)).map_err(say("connect"))?;
-    let never = |why: String| Unanswered { why, again: None };
-    let name = ServerName::try_from("kubernetes").map_err(|error| never(error.to_string()))?;
-    let connection = ClientConnection::new(client, name).map_err(|error| never(format!("TLS: {error}")))?;
-    let mut stream = StreamOwned::new(connection, stream);
+    let mut stream: Stream = client.connect().map_err(say("connect"))?;
     let request = format!("GET {PATH} HTTP/1.1\r\nHost: kubernetes\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).map_err(say("ask"))?;
     let mut head = [0; 12];
@@ -216,36 +163,6 @@ fn refused(status: &str, rest: &str) -> Unanswered {
         why: format!("answer: {status} {}", body.trim()),
         again: seconds.filter(|_| may_repeat).map(Duration::from_secs),
     }
-}
-
-/// A client that trusts the CA of a kubeconfig and presents its first user's certificate.
-fn client_of(kubeconfig: &Path) -> Result<ClientConfig, LabError> {
-    let wrong = |why: String| LabError::NotUnderstood { what: kubeconfig.display().to_string(), why };
-    let text = super::read(kubeconfig)?;
-    let document: Value = serde_yaml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-    let pem = |list: &str, kind: &str, key: &str| -> Result<Vec<u8>, LabError> {
-        let data = document[list][0][kind][key].as_str().ok_or_else(|| wrong(format!("it has no {key}")))?;
-        STANDARD.decode(data).map_err(|error| wrong(format!("{key}: {error}")))
-    };
-    let certificates = |pem: &[u8]| -> Result<Vec<CertificateDer<'static>>, LabError> {
-        CertificateDer::pem_slice_iter(pem)
-            .collect::<Result<_, _>>()
-            .map_err(|error| wrong(error.to_string()))
-    };
-    let mut trusted = RootCertStore::empty();
-    for certificate in certificates(&pem("clusters", "cluster", "certificate-authority-data")?)? {
-        trusted.add(certificate).map_err(|error| wrong(error.to_string()))?;
-    }
-    let chain = certificates(&pem("users", "user", "client-certificate-data")?)?;
-    let key = PrivateKeyDer::from_pem_slice(&pem("users", "user", "client-key-data")?)
-        .map_err(|error| wrong(error.to_string()))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| wrong(error.to_string()))?
-        .with_root_certificates(trusted)
-        .with_client_auth_cert(chain, key)
-        .map_err(|error| wrong(error.to_string()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The binary on real hosts: what is claimed of windlass, each claim in a lab of its own.
 //!
 //! One program for all of them, so that two labs may run at once: a test mostly waits for leases, boots and
-//! elections. The last one by name needs the machine for itself: it fails where an answer takes ten seconds.
+//! elections. Those that measure how soon something answers have the machine for themselves.
 #![expect(clippy::print_stderr, reason = "a test of minutes tells how far it is")]
 
 mod access;
@@ -18,6 +18,7 @@ mod external_etcd;
 mod hosts;
 mod interrupted;
 mod ledger;
+mod members;
 mod ports;
 mod restore;
 mod s3_server;
