@@ -70,6 +70,24 @@ impl Node {
         self.root(&rules.join(" && ")).map(|_| ())
     }
 
+    /// Drops packets to and from an address that is not of a host of the lab.
+    ///
+    /// # Errors
+    /// The host does not run.
+    pub fn cut_off_from_address(&self, address: &str) -> Result<(), LabError> {
+        let rules = between(address).map(|rule| format!("iptables -w -t mangle -I {rule}"));
+        self.root(&rules.join(" && ")).map(|_| ())
+    }
+
+    /// Undoes [`Node::cut_off_from_address`].
+    ///
+    /// # Errors
+    /// The host does not run, or was not disconnected from it.
+    pub fn reconnect_to_address(&self, address: &str) -> Result<(), LabError> {
+        let rules = between(address).map(|rule| format!("iptables -w -t mangle -D {rule}"));
+        self.root(&rules.join(" && ")).map(|_| ())
+    }
+
     /// Drops packets from this address: the two cannot communicate, others can with both.
     ///
     /// # Errors
@@ -294,4 +312,9 @@ impl Node {
         .output()
         .map(|_| ())
     }
+}
+
+/// What is dropped between a host and an address.
+fn between(address: &str) -> [String; 2] {
+    [format!("PREROUTING -s {address} -j DROP"), format!("POSTROUTING -d {address} -j DROP")]
 }

@@ -114,6 +114,48 @@ impl S3Server {
         docker(["unpause", &self.container])
     }
 
+    /// Stops it at once, as a power failure does: what it was doing has no end.
+    ///
+    /// # Errors
+    /// Docker refuses.
+    pub fn kill(&self) -> Result<(), LabError> {
+        docker(["kill", &self.container])
+    }
+
+    /// Gives it a small part of a core, so that an upload of some megabytes takes seconds.
+    ///
+    /// # Errors
+    /// Docker refuses.
+    pub fn slow_down(&self) -> Result<(), LabError> {
+        docker(["update", "--cpu-period", "100000", "--cpu-quota", "8000", &self.container])
+    }
+
+    /// It is as fast again as the machine is.
+    ///
+    /// # Errors
+    /// Docker refuses.
+    pub fn hurry(&self) -> Result<(), LabError> {
+        docker(["update", "--cpu-quota", "-1", &self.container])
+    }
+
+    /// Waits until it has the first part of an upload of which more is to come.
+    ///
+    /// # Errors
+    /// None comes within a minute.
+    pub fn await_part(&self) -> Result<Duration, LabError> {
+        let parts = "busybox find .sgwtmp -type f -size +1000k 2>/dev/null || true";
+        await_that("a part of an upload has arrived", Duration::from_secs(60), || {
+            Ok(!self.within(parts)?.is_empty())
+        })
+    }
+
+    /// A command of the shell in the bucket's directory, in its own container.
+    fn within(&self, script: &str) -> Result<String, LabError> {
+        let directory = format!("{DATA}/{}", Self::BUCKET);
+        let place = ["exec", "--workdir", &directory, &self.container];
+        Run::new("docker", place.into_iter().chain(["sh", "-euc", script])).output()
+    }
+
     /// The names of all objects in the bucket, sorted, whether it runs or not.
     ///
     /// # Errors

@@ -12,6 +12,10 @@ type Outcome = Result<(), LabError>;
 const SNAPSHOTS: &str = "/opt/rke/etcd-snapshots";
 const FOLDER: &str = "backups/lab";
 const SOON: Duration = Duration::from_secs(90);
+/// How much is put into etcd, so that a snapshot is uploaded in several parts.
+const MEGABYTES: u32 = 48;
+/// How long the network is interrupted: less than an upload waits for an answer.
+const INTERRUPTED: Duration = Duration::from_secs(8);
 
 #[test]
 #[ignore = "needs a lab; see integration/lab/test"]
@@ -68,8 +72,70 @@ fn snapshots_are_copied_and_bring_a_cluster_back_on_a_new_host() -> Outcome {
     lab.node(1).docker(["restart", "etcd-rolling-snapshots"])?;
     await_that("the copy is there again", SOON, || Ok(copies(&server)?.contains(&periodic)))?;
 
+    let periodic = an_upload_is_cut(&lab, &server, &windlass, file.trim_end_matches(".db"))?;
+    a_damaged_copy_is_not_taken(&lab, &server, &windlass)?;
+    let ran = windlass.run(["etcd", "snapshot", "save", "whole", "--s3"])?;
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+
+    comes_back_on_another_host(&mut lab, &server, &windlass, &periodic)
+}
+
+/// The network is interrupted while a snapshot of several parts is uploaded, then the server loses its power: what is
+/// not whole is not there. Returns the copy of the periodic snapshot that is taken in place of this one.
+fn an_upload_is_cut(
+    lab: &Lab,
+    server: &S3Server,
+    windlass: &Windlass,
+    periodic: &str,
+) -> Result<String, LabError> {
+    let node = lab.node(1);
+    node.root(&format!(
+        "head -c 1000000 /dev/urandom > /tmp/fill
+         seq 1 {MEGABYTES} | xargs -P 4 -I % sh -c 'docker exec -i etcd etcdctl put /fill-% < /tmp/fill > /dev/null'"
+    ))?;
+    let has = |name: &str| Ok(server.objects()?.iter().any(|object| object.ends_with(name)));
+    let save = |name: &'static str| move || windlass.run(["etcd", "snapshot", "save", name, "--s3"]);
+
+    eprintln!("the network is interrupted while a snapshot is uploaded");
+    server.slow_down()?;
+    let address = server.endpoint.split(':').next().unwrap_or_default();
+    let ran = std::thread::scope(|scope| {
+        let saving = scope.spawn(save("interrupted"));
+        server.await_part()?;
+        node.cut_off_from_address(address)?;
+        server.hurry()?;
+        std::thread::sleep(INTERRUPTED);
+        assert!(!saving.is_finished() && !has("interrupted.db")?, "the upload is not at its end");
+        node.reconnect_to_address(address)?;
+        saving.join().expect("it does not panic")
+    })?;
+    assert_eq!(ran.code, Some(0), "it goes on: {}{}", ran.stdout, ran.stderr);
+    eprintln!("saved in {:.1?}", ran.took);
+    assert!(copies(server)?.iter().any(|copy| copy.ends_with("/interrupted.db")));
+
+    eprintln!("the server loses its power while a periodic snapshot is copied");
+    server.slow_down()?;
+    windlass.succeeds(["etcd", "snapshot", "delete", periodic])?;
+    windlass.succeeds(["etcd", "snapshot", "delete", periodic, "--s3"])?;
+    node.docker(["restart", "etcd-rolling-snapshots"])?;
+    server.await_part()?;
+    server.kill()?;
+    server.hurry()?;
+    let failed = format!("grep -q '\"copies\":{{.*\"failed\"' {SNAPSHOTS}/.windlass-rolling.json");
+    await_that("the copy has failed", SOON, || node.as_root(&failed).ran().map(|ran| ran.is_success()))?;
+    let taken = node.root(&format!("cd {SNAPSHOTS} && ls *_etcd.db"))?.trim().to_owned();
+    assert!(taken.lines().count() == 1 && !taken.starts_with(periodic), "another was taken: {taken}");
+    assert!(!server.objects()?.iter().any(|object| object.contains(&taken)), "half a copy is none");
+    server.start()?;
+    let is_it = |copy: &String| copy.ends_with(&taken);
+    await_that("it is copied", SOON, || Ok(copies(server)?.iter().any(is_it)))?;
+    windlass.succeeds(["etcd", "snapshot", "verify", &taken])?;
+    Ok(copies(server)?.into_iter().find(is_it).unwrap_or_default())
+}
+
+fn a_damaged_copy_is_not_taken(lab: &Lab, server: &S3Server, windlass: &Windlass) -> Outcome {
     eprintln!("a damaged copy is not taken for a snapshot");
-    let mine = copies(&server)?.into_iter().find(|name| name.ends_with("/mine.db")).unwrap_or_default();
+    let mine = copies(server)?.into_iter().find(|name| name.ends_with("/mine.db")).unwrap_or_default();
     lab.node(1)
         .root(&format!("mv {SNAPSHOTS}/mine.db {SNAPSHOTS}/mine.kept; rm {SNAPSHOTS}/mine.db.json"))?;
     server.damage(&mine)?;
@@ -81,10 +147,7 @@ fn snapshots_are_copied_and_bring_a_cluster_back_on_a_new_host() -> Outcome {
     windlass.succeeds(["etcd", "snapshot", "delete", "mine", "--s3"])?;
     lab.node(1).root(&format!("mv {SNAPSHOTS}/mine.kept {SNAPSHOTS}/again.db"))?;
     windlass.succeeds(["etcd", "snapshot", "verify", "again"])?;
-    let ran = windlass.run(["etcd", "snapshot", "save", "whole", "--s3"])?;
-    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
-
-    comes_back_on_another_host(&mut lab, &server, &windlass, &periodic)
+    Ok(())
 }
 
 /// The only host is gone, with all that was on it.
