@@ -30,6 +30,9 @@ pub(crate) const FIRST_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a look after steps of this run waits for components that do not answer: an API server whose etcd was just
 /// replaced is busy with its connections.
 pub(crate) const PATIENCE_AFTER_STEPS: Duration = Duration::from_secs(60);
+/// How long Kubernetes may take to answer where no API server works by then: one that answers nevertheless does so at
+/// once, and those that miss etcd leave every question open, each for a quarter of a minute.
+const ILL_KUBE_WITHIN: Duration = Duration::from_secs(5);
 /// How long to wait before they are asked again.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// How long to wait before the one further try after a passing error.
@@ -373,12 +376,23 @@ async fn look_at_kube<F: Fleet>(
         let (kept, objects) = tokio::try_join!(fleet.kept_roots(), fleet.objects(&assignment.objects))?;
         Ok::<_, PortError>(InKube { nodes, kept, objects })
     };
-    let mut looked = look().await;
-    if matches!(&looked, Err(error) if error.is_passing()) {
-        sleep(RETRY_AFTER).await;
-        looked = look().await;
+    let look_twice = async {
+        let mut looked = look().await;
+        if matches!(&looked, Err(error) if error.is_passing()) {
+            sleep(RETRY_AFTER).await;
+            looked = look().await;
+        }
+        looked.unwrap_or_default()
+    };
+    let works = |container: &ContainerSeen| {
+        container.state == ContainerState::Running
+            && !matches!(container.health, Health::Unhealthy | Health::Unknown(Unasked::NoAnswer))
+    };
+    if facts_of(seen).filter_map(|(_, facts)| facts.containers.get(&container)).any(works) {
+        look_twice.await
+    } else {
+        timeout(ILL_KUBE_WITHIN, look_twice).await.unwrap_or_default()
     }
-    looked.unwrap_or_default()
 }
 
 fn face(ledger: Option<&Ledger>, assignment: &Assignment, seen: &BTreeMap<NodeName, NodeSeen>) -> LedgerFace {

@@ -11,6 +11,7 @@ mod guards;
 mod interrupts;
 mod keys;
 mod leases;
+mod looks;
 mod members;
 mod order;
 mod plans;
