@@ -34,11 +34,14 @@ use crate::member_places::{aside, member_directories};
 use crate::ownership::{has_our_data, has_ours};
 use crate::refusals;
 
-/// By how much the revision is raised where etcd supports that: further than any watcher has seen, as
-/// upstream recommends.
+/// The beginning of a restore's token; the second at which the restore was first asked for follows.
+const TOKEN: &str = "windlass-";
+/// By how much the revision is raised at least where etcd supports that: upstream's recommendation.
 ///
 /// Source: <https://etcd.io/docs/v3.5/op-guide/recovery/>, "Restoring with revision bump".
-const BUMP_REVISION: u64 = 1_000_000_000;
+const LEAST_BUMP: u64 = 1_000_000_000;
+/// How many revisions a cluster is thought to write in a second on average: more than any does for long.
+const REVISIONS_A_SECOND: u64 = 1_000;
 /// The certificate that shows that a snapshot belongs to this cluster: it lives as long as the cluster.
 const AUTHORITY: &str = "kube-etcd-ca";
 
@@ -68,7 +71,7 @@ fn note_of(ctx: &Context<'_>, restore: &Restore) -> Option<RestoreNote> {
         snapshot: restore.snapshot.name.clone(),
         sha256: restore.snapshot.sha256,
         members,
-        token: format!("windlass-{}", restore.asked_at.0),
+        token: format!("{TOKEN}{}", restore.asked_at.0),
         recovers: restore.recovery.is_some(),
         done_at: None,
     }))
@@ -426,7 +429,7 @@ impl<'a> Stage<'_, 'a> {
                 peer_url: node.target.peer_url(),
                 members: self.note.members.clone(),
                 token: self.note.token.clone(),
-                bump_revision: bumps.then_some(BUMP_REVISION),
+                bump_revision: bumps.then(|| bump(&self.note.token, self.restore.snapshot.revision)),
             };
             let action = Action::RestoreMember { node: name.clone(), restore: Box::new(restore) };
             let step = self.build.step(name, "etcd-data", action, vec![self.reason.clone()], vec![]);
@@ -434,5 +437,37 @@ impl<'a> Stage<'_, 'a> {
                 self.build.after_all(step, earlier.iter().copied(), Because::Gate);
             }
         }
+    }
+}
+
+/// By how much a snapshot's revision is raised: to one that is higher than any that a watcher has seen.
+///
+/// A fixed number is not enough. Where an old snapshot is restored for the second time, watchers have seen what was
+/// written after the first time. So the revision goes by the clock, to a thousand for each second since 1970, and runs
+/// ahead of what is written: a cluster that was restored before has added less than that in each second since then.
+fn bump(token: &str, revision: u64) -> u64 {
+    let asked_at: u64 = token.strip_prefix(TOKEN).and_then(|second| second.parse().ok()).unwrap_or_default();
+    asked_at.saturating_mul(REVISIONS_A_SECOND).saturating_sub(revision).max(LEAST_BUMP)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_watcher_sees_time_run_backwards() {
+        let restored = |second: u64, revision: u64| revision + bump(&format!("{TOKEN}{second}"), revision);
+        let (old, first) = (5_000, 1_800_000_000);
+        let once = restored(first, old);
+        // Six hundred writes a second for a minute, and then the same snapshot again, or one from in between.
+        let seen = once + 36_000;
+        assert!(restored(first + 60, old) > seen);
+        assert!(restored(first + 60, once + 500) > seen);
+        // Also where the clock went wrong in between.
+        assert!(restored(0, seen) >= seen + LEAST_BUMP);
+        assert!(
+            once > 400 * 31_536_000 * 2,
+            "a cluster that was never restored, after years at 400 writes a second"
+        );
     }
 }
