@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use fastrand::Rng;
 use windlass_integration::lab::{
-    Cluster, Images, Lab, LabError, LabShape, Run, Windlass, await_that, await_web, start_web,
+    Cluster, Images, Killed, Kills, Lab, LabError, LabShape, Run, Windlass, await_that, await_web, start_web,
 };
 
 type Outcome = Result<(), LabError>;
@@ -45,19 +44,10 @@ fn remove_leaves_nothing_and_a_new_up_works() -> Outcome {
     is_removed(&lab, &windlass, &bare)
 }
 
-fn seed() -> u64 {
-    std::env::var("LAB_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok())
-        .unwrap_or_else(|| fastrand::u64(..1 << 32))
-}
-
 fn is_killed_and_ends_whole(lab: &Lab, windlass: &Windlass, cluster: &mut Cluster) -> Outcome {
-    let seed = seed();
-    eprintln!("LAB_SEED={seed}");
-    let mut rng = Rng::with_seed(seed);
-    for round in 1..=KILLS[0] {
-        killed(windlass, &mut rng, round)?;
+    let mut moments = Kills::seeded();
+    for _ in 1..=KILLS[0] {
+        moments.kill(windlass, &["up"], LATEST)?;
     }
     windlass.succeeds(["up"])?;
     let expected: BTreeSet<String> = lab.state()?.containers().keys().cloned().collect();
@@ -70,7 +60,7 @@ fn is_killed_and_ends_whole(lab: &Lab, windlass: &Windlass, cluster: &mut Cluste
         if is_done || kills % NEWS == 0 {
             has_news(windlass, cluster, round)?;
         }
-        is_done = killed(windlass, &mut rng, round)? == Killed::TooLate;
+        is_done = moments.kill(windlass, &["up"], LATEST)? == Killed::TooLate;
         kills += u64::from(!is_done);
         keep(lab, windlass, round)?;
     }
@@ -105,28 +95,6 @@ fn has_news(windlass: &Windlass, cluster: &mut Cluster, round: u64) -> Outcome {
         cluster.set(&format!("services.{service}.extra_args.{argument}"), value);
     }
     cluster.set("authentication.sans", vec![format!("round-{round}.example.org")]).write(windlass)
-}
-
-/// The result of a run that was to be killed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Killed {
-    AtWork,
-    /// It had exited by itself.
-    TooLate,
-}
-
-/// Runs `up` and kills it at a random moment.
-fn killed(windlass: &Windlass, rng: &mut Rng, round: u64) -> Result<Killed, LabError> {
-    let moment = Duration::from_secs_f64(0.05 + rng.f64() * LATEST);
-    let began = Instant::now();
-    let mut child = windlass.spawn(["up"])?;
-    let ended = await_that("it ends", moment, || Ok(child.try_wait().is_ok_and(|status| status.is_some())));
-    // One that has exited cannot be killed, which is no fault.
-    let _ = child.kill();
-    let _ = child.wait();
-    let killed = if ended.is_ok() { Killed::TooLate } else { Killed::AtWork };
-    eprintln!("{round}: {killed:?} after {:.1?}", began.elapsed());
-    Ok(killed)
 }
 
 /// Writes an object into the cluster, through any API server that answers.
