@@ -592,6 +592,7 @@ impl Life {
             }
             self.settle()?;
             self.rest()?;
+            self.save_or_restore()?;
         }
         Ok(())
     }

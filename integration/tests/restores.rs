@@ -350,3 +350,17 @@ fn a_node_that_has_left_since_comes_back_as_an_object_and_goes() {
     assert!(up().is_converged() && !has_object());
     assert_eq!(lived.driver.complaints(), [""; 0], "{:?}", lived.driver.complaints_in_full());
 }
+
+/// etcd's containers are gone, and a controller manager is still there: it is removed before any data is moved.
+#[test]
+fn what_is_left_of_the_control_plane_goes_before_data_moves() {
+    let lived = Lived::new();
+    for node in &lived.members {
+        let removed = |container| Mischief::ContainerRemoved { node: node.clone(), container };
+        let meddle = |mischief: Mischief| lived.driver.fleet.with(|world| world.meddle(&mischief));
+        meddle(removed(Component::Etcd.container()));
+        meddle(removed(Component::KubeApiserver.container()));
+    }
+    assert!(lived.restore(FaultSchedule::none()).is_converged());
+    lived.assert_restored("what is left of the control plane");
+}

@@ -169,8 +169,10 @@ pub(crate) fn plan<'a>(
     let copies = stage.copies(noted);
     let control_plane = stage.stop_control_plane(&copies);
     let etcd = stage.stop_etcd(&copies, &control_plane);
-    let moved = stage.move_aside(&copies, &etcd);
-    stage.restore_members(&copies, &etcd, &moved);
+    // Each removal of etcd comes after all of these. Where etcd is gone already, an API server may still be there.
+    let stopped = if etcd.is_empty() { control_plane } else { etcd };
+    let moved = stage.move_aside(&copies, &stopped);
+    stage.restore_members(&copies, &stopped, &moved);
     stage.build.defer(Follows::ByItself, Subject::Restored, Waiting::AfterRestore, None);
     stage.build.finish()
 }
@@ -384,7 +386,7 @@ impl<'a> Stage<'_, 'a> {
     }
 
     /// All data that is not of this restore is moved aside, also that of nodes which are to have no member.
-    fn move_aside(&mut self, copies: &[StepHandle], etcd: &[StepHandle]) -> Vec<StepHandle> {
+    fn move_aside(&mut self, copies: &[StepHandle], stopped: &[StepHandle]) -> Vec<StepHandle> {
         let (ctx, note) = (self.ctx, self.note.clone());
         let holders: Vec<(&'a NodeName, &'a NodeFacts)> = ctx
             .all_facts()
@@ -406,14 +408,14 @@ impl<'a> Stage<'_, 'a> {
                 let action = Action::MoveAside { node: name.clone(), path, to, guards: vec![] };
                 let step = self.build.step(name, subject, action, vec![self.reason.clone()], vec![]);
                 self.build.after_all(step, copies.iter().copied(), Because::Gate);
-                self.build.after_all(step, etcd.iter().copied(), Because::Gate);
+                self.build.after_all(step, stopped.iter().copied(), Because::Gate);
                 moved.push(step);
             }
         }
         moved
     }
 
-    fn restore_members(&mut self, copies: &[StepHandle], etcd: &[StepHandle], moved: &[StepHandle]) {
+    fn restore_members(&mut self, copies: &[StepHandle], stopped: &[StepHandle], moved: &[StepHandle]) {
         let ctx = self.ctx;
         for (name, facts) in self.unformed() {
             let node = &ctx.desired.nodes[name];
@@ -433,7 +435,7 @@ impl<'a> Stage<'_, 'a> {
             };
             let action = Action::RestoreMember { node: name.clone(), restore: Box::new(restore) };
             let step = self.build.step(name, "etcd-data", action, vec![self.reason.clone()], vec![]);
-            for earlier in [copies, etcd, moved] {
+            for earlier in [copies, stopped, moved] {
                 self.build.after_all(step, earlier.iter().copied(), Because::Gate);
             }
         }
