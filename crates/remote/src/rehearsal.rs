@@ -73,7 +73,7 @@ async fn rehearse_with(
         let (revision, keys) = until_it_answers(link, &serving).await?;
         let answered_in = begun.elapsed().saturating_sub(restored_in);
         let api_server = match &rehearsal.api_server {
-            Some(trial) => Some(secrets_read(link, &serving, trial, own_image).await?),
+            Some(trial) => Some(Box::pin(secrets_read(link, &serving, trial, own_image)).await?),
             None => None,
         };
         Ok(Rehearsed { revision, keys, restored_in, answered_in, api_server })

@@ -11,7 +11,7 @@ use crate::ciphers::SECRETS;
 use crate::foundation::Fact;
 use crate::host_report::ContainerdCri;
 use crate::inventory::Alarm;
-use crate::names::{CertName, ContainerName, Lineage, NodeName};
+use crate::names::{CertName, ContainerName, Lineage, NodeName, Role};
 use crate::objects::ObjectRef;
 use crate::pod_runtime::{CONTAINERD_CONFIG, CONTAINERD_SOCKET, CRI_DOCKERD_SOCKET};
 use crate::words::{counted, named, row, row_of};
@@ -146,10 +146,7 @@ fn not_planned(cause: &Waiting) -> String {
             let images = counted(images.len(), "new image");
             format!("Kubernetes {kubernetes}{etcd} follows: {images}{}", flags_that_change(ends, begins))
         }
-        Waiting::NodeUnreachable { roles, error } => {
-            let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
-            format!("({}) unreachable: {error}", roles.join(", "))
-        }
+        Waiting::NodeUnreachable { roles, error } => unreachable(roles, error),
         Waiting::NodeUnreachableForRemoval { error } => format!("unreachable: {error}"),
         Waiting::NotThisClusters { found } => found.what(),
         Waiting::FormerNodeReady => FORMER_READY.to_owned(),
@@ -217,6 +214,11 @@ fn not_planned(cause: &Waiting) -> String {
         Waiting::MembersInUse => "the members that are to leave etcd stay in it".to_owned(),
         Waiting::EtcdKept => "etcd is not removed from this node yet".to_owned(),
     }
+}
+
+fn unreachable(roles: &[Role], error: &str) -> String {
+    let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+    format!("({}) unreachable: {error}", roles.join(", "))
 }
 
 fn listed(objects: &[ObjectRef]) -> String {
