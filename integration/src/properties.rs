@@ -421,15 +421,14 @@ impl Life {
         let mut last = String::new();
         for _ in 0..UPS_UNTIL_CONVERGED {
             match self.driver.run(&desired, &goal, FaultSchedule::default()) {
-                ended if ended.is_converged() => {
+                // A node that has left since comes back with its object, which is held until Kubernetes misses it.
+                Ended::Concluded(conclusion) if matches!(conclusion.end, End::Converged | End::Held) => {
                     let living = self.driver.fleet.with(|world| world.living_clusters());
                     if living != 1 {
                         return Err(format!("{living} clusters of etcd live"));
                     }
                     return self.settle();
                 }
-                // A node that has left since comes back with its object until Kubernetes misses it.
-                Ended::Concluded(conclusion) if conclusion.end == End::Held => return self.settle(),
                 Ended::Concluded(conclusion) => last = in_words(&conclusion),
                 ended => last = format!("{ended:?}"),
             }

@@ -201,7 +201,8 @@ impl<S: Scene> Session<'_, S> {
 
 /// How many keys of Secrets a snapshot has; none where that was not recorded.
 fn secrets_of(proof: &SnapshotProof, trial: &ApiServerTrial) -> Option<u64> {
-    if proof.keys_by_prefix.is_empty() {
+    // Keys are counted by their first two parts: with a longer `--etcd-prefix` those of Secrets are not apart.
+    if proof.keys_by_prefix.is_empty() || trial.stored_at.matches('/').count() != 2 {
         return None;
     }
     Some(proof.keys_by_prefix.get(&trial.stored_at).copied().unwrap_or_default())
